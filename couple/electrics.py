@@ -1,0 +1,85 @@
+"""What the loop asks of the electrical model; `adapters.neuron` implements it with NEURON.
+
+Loading and attaching are two steps: the geometry of sites comes from the loaded model, and only with the
+sites known is it clear where calcium and conductances are exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from couple.component import Component
+from couple.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where the electrical model is and how it steps. model: file; function: its builder; dt: ms; voltages: mV."""
+
+    model: Path
+    function: str
+    dt: float
+    celsius: float
+    v_init: float
+    remove_cai_writers: bool = False
+
+
+@dataclass(frozen=True)
+class Conductance:
+    """A conductance that chemistry sets at a segment.
+
+    kind: "density" (values in S/cm²) or "point" (µS). ion: whose reversal potential it has ("k"); `reversal` (mV)
+    instead makes it a nonspecific current with that fixed reversal.
+    """
+
+    name: str
+    segment: str
+    kind: Literal["density", "point"] = "density"
+    ion: str = "k"
+    reversal: float | None = None
+
+
+@dataclass(frozen=True)
+class Attachments:
+    """Where the model is coupled; the order is the order of the port values.
+
+    calcium:      segments whose `cai` the chemistry owns and whose calcium charge is handed out.
+    conductances: what the chemistry sets.
+    voltages:     segments whose voltage is handed out.
+    cai, cao:     initial concentrations at `calcium`, mM (cai one per segment).
+    seed:         of the experiment.
+    """
+
+    calcium: tuple[str, ...]
+    conductances: tuple[Conductance, ...]
+    voltages: tuple[str, ...]
+    cai: tuple[float, ...] = ()
+    seed: int = 0
+
+
+class ElectricalModel(Protocol):
+    """A loaded model, not yet stepping."""
+
+    def segments(self) -> Sequence[str]:
+        """Names of all segments, as "head(0.5)"."""
+
+    def geometry(self, segment: str) -> Geometry:
+        """Cylinder of a segment. Raises InputError, with the nearest names, if there is no such segment."""
+
+    def area(self, segment: str) -> float:
+        """Membrane area of a segment in µm², as NEURON has it."""
+
+    def describe(self) -> Sequence[str]:
+        """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""
+
+    def attach(self, attachments: Attachments) -> Component:
+        """The stepping component, initialised at t = 0.
+
+        Inputs  `cai` (n_calcium,) mM; `g` (n_conductances,) S/cm² or µS.
+        Outputs `charge` (n_calcium,) fC of calcium current that entered over the last window (inward positive);
+                `v` (n_voltages,) mV.
+        Raises InputError if a mechanism in a coupled segment writes `cai` and may not be removed.
+        """

@@ -1,0 +1,130 @@
+"""Base of all chemistry engines: what the loop and a user may ask of any accuracy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from couple.component import Component, Floats, Port
+from couple.errors import InputError
+from couple.geometry import Geometry
+from couple.network import ReactionNetwork
+
+Counts = npt.NDArray[np.int64]
+
+
+class Options(BaseModel):
+    """Base of an engine's own options: the block `[site] ENGINE.key = value`. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start."""
+
+    name: str
+    geometry: Geometry
+    initial: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """All that an engine is built from.
+
+    name:     of the component; keys its random streams together with site names.
+    network:  the chemistry (clamped species are marked by `clamped`, see ReactionNetwork.with_clamped).
+    sites:    at least one.
+    tick:     ms per tick of the clock.
+    injected: species that receive ions from links and drives: the columns of the input `influx`.
+    clamped:  species whose count is held at the input `clamp`.
+    """
+
+    name: str
+    network: ReactionNetwork
+    sites: tuple[Site, ...]
+    tick: float
+    injected: tuple[str, ...] = ()
+    clamped: tuple[str, ...] = ()
+    seed: int = 0
+    options: Options = field(default_factory=Options)
+
+
+class SiteEngine(Component):
+    """An engine of chemistry with one or many sites.
+
+    inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
+             ones leave at its start; the exchange never asks for more than are free. Whole numbers for `integer` engines.
+             `clamp` (n_sites, n_clamped): the count at which a species is held.
+    outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
+             `means` (n_sites, n_observables): each observable averaged over the last window.
+
+    A site's results may not depend on which other sites share its component.
+    """
+
+    integer: ClassVar[bool] = True
+    """Whether molecules are whole numbers: the exchange then hands over whole ions and carries the fraction."""
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, setup: EngineSetup) -> None:
+        network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+        self.setup, self.network, self.sites = setup, network, setup.sites
+        n = len(setup.sites)
+        for site in setup.sites:
+            if len(site.initial) != len(network.species):
+                raise InputError(
+                    f'site "{site.name}" has {len(site.initial)} initial counts for {len(network.species)} species'
+                )
+        super().__init__(
+            setup.name,
+            inputs={
+                "influx": Port("count", (n, len(setup.injected)), "extensive", setup.injected),
+                "clamp": Port("count", (n, len(setup.clamped)), "intensive", setup.clamped),
+            },
+            outputs={
+                "counts": Port("count", (n, len(network.states)), "extensive", network.states),
+                "means": Port("count", (n, len(network.observables)), "intensive", tuple(network.observables)),
+            },
+        )
+        counts = self.read("counts")
+        counts[:, : len(network.species)] = [s.initial for s in setup.sites]
+        self.read("means")[...] = counts @ network.observable_weights.T
+        self.injected_columns = np.array([network.index(s) for s in setup.injected], dtype=np.int64)
+        self.clamped_columns = np.array([network.index(s) for s in setup.clamped], dtype=np.int64)
+        self.read("clamp")[...] = counts[:, self.clamped_columns]
+        self.rates: Floats = np.array([network.count_rates(s.geometry.volume, s.geometry.area) for s in setup.sites])
+        self.rates = self.rates.reshape(n, len(network.reactions))
+
+    def read_counts(self) -> Counts:
+        """(n_sites, n_species) whole molecules now: how a site is handed to another accuracy."""
+        return np.rint(self.read("counts")[:, : len(self.network.species)]).astype(np.int64)
+
+    @abstractmethod
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """Take up (n_sites, n_species) molecules from another accuracy; `rng` places them where places matter.
+
+        Reservoir counts stay. Raises InputError for a wrong shape or a negative count.
+        """
+
+    def checked_counts(self, counts: npt.ArrayLike) -> Counts:
+        """`counts` as whole numbers of the right shape, or InputError."""
+        array = np.asarray(counts)
+        shape = (len(self.sites), len(self.network.species))
+        if array.shape != shape:
+            raise InputError(f'"{self.name}" takes counts of shape {shape} (sites, species), not {array.shape}')
+        whole = np.rint(array).astype(np.int64)
+        if not np.array_equal(whole, array) or (whole < 0).any():
+            raise InputError(f'"{self.name}" takes whole, non-negative counts')
+        return whole
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """Warnings about accuracy that `couple check` shows before anything runs; raises InputError if it cannot run."""
+        return ()

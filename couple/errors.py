@@ -1,0 +1,44 @@
+"""One exception tree. A message says what was given, what is allowed, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CoupleError(Exception):
+    """Base of every error that `couple` raises on purpose; the CLI prints its text as one line."""
+
+    exit_code = 1
+
+
+class InputError(CoupleError):
+    """The user's input (file, key, unit, name) cannot be used. Exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        self.message, self.where = message, where
+        super().__init__(f"{where}: {message}" if where else message)
+
+    def at(self, where: str) -> InputError:
+        """The same error, placed inside a larger document: `where` goes in front of the place."""
+        inner = f"{where}.{self.where}" if self.where else where
+        return type(self)(self.message, where=inner)
+
+
+class RunError(CoupleError):
+    """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1."""
+
+
+class MissingDependencyError(InputError):
+    """An optional engine or library is not installed; the message holds the command that installs it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause `did you mean "x"?` for a misspelt name, or the known names if none is near."""
+    names = [str(k) for k in known]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
+    return "known: " + (", ".join(sorted(names)) if names else "none")

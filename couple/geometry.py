@@ -1,0 +1,54 @@
+"""One geometry object for a place in the cell; NEURON, every engine and the links take it from here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from couple.errors import InputError
+
+ShapeName = Literal["cylinder", "sphere", "box"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Volume and membrane of a site.
+
+    shape:    "cylinder" (size = (diameter, length)), "sphere" (diameter,) or "box" (x, y, z), µm.
+    volume:   µm³.
+    area:     membrane area in µm², analytic, never a face count; of a cylinder the lateral area only, as in
+              NEURON: its end caps reflect and carry no proteins unless `caps`.
+    """
+
+    shape: ShapeName
+    size: tuple[float, ...]
+    volume: float
+    area: float
+    caps: bool = False
+
+    @classmethod
+    def cylinder(cls, diameter: float, length: float, *, caps: bool = False) -> Geometry:
+        """A cylinder with its axis along z; lengths in µm."""
+        _positive(diameter=diameter, length=length)
+        lateral = math.pi * diameter * length
+        ends = math.pi * diameter**2 / 2 if caps else 0.0
+        return cls("cylinder", (diameter, length), math.pi * diameter**2 / 4 * length, lateral + ends, caps)
+
+    @classmethod
+    def sphere(cls, diameter: float) -> Geometry:
+        """A sphere; all of its surface is membrane."""
+        _positive(diameter=diameter)
+        return cls("sphere", (diameter,), math.pi * diameter**3 / 6, math.pi * diameter**2)
+
+    @classmethod
+    def box(cls, x: float, y: float, z: float) -> Geometry:
+        """A box; all six faces are membrane."""
+        _positive(x=x, y=y, z=z)
+        return cls("box", (x, y, z), x * y * z, 2 * (x * y + y * z + z * x))
+
+
+def _positive(**lengths: float) -> None:
+    for key, value in lengths.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{key} = {value:g} um must be positive")

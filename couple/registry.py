@@ -1,0 +1,33 @@
+"""Engines and commands are found through entry points and imported on first use."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from couple.errors import InputError, MissingDependencyError, nearest
+
+
+def names(group: str) -> list[str]:
+    """Registered names of a group such as "couple.engines"."""
+    return sorted({e.name for e in entry_points(group=group)})
+
+
+def load(group: str, name: str) -> Any:
+    """The object registered as `name` in `group`.
+
+    Raises InputError if the name is unknown and MissingDependencyError if what it needs is not installed.
+    """
+    found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=group)}
+    if name not in found:
+        kind = group.rsplit(".", 1)[-1].removesuffix("s")
+        raise InputError(
+            f'unknown {kind} "{name}"; {nearest(name, found)} (all: {", ".join(sorted(found)) or "none"}). '
+            f'Others come with a package that registers one in "{group}": uv pip install PACKAGE'
+        )
+    try:
+        return found[name].load()
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f'"{name}" needs the module "{error.name}", which is not installed: uv pip install {error.name}'
+        ) from error

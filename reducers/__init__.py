@@ -1,0 +1,1 @@
+"""Reduced models of chemistry, learned from trajectories of the fine engines."""
