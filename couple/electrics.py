@@ -66,6 +66,12 @@ class ElectricalModel(Protocol):
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
 
+    def resolve(self, segment: str) -> str:
+        """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)".
+
+        Raises InputError, with the nearest names, if there is no such segment.
+        """
+
     def geometry(self, segment: str) -> Geometry:
         """Cylinder of a segment. Raises InputError, with the nearest names, if there is no such segment."""
 

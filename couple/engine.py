@@ -60,7 +60,7 @@ class SiteEngine(Component):
     """An engine of chemistry with one or many sites.
 
     inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
-             ones leave at its start; the exchange never asks for more than are free. Whole numbers for `integer` engines.
+             ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
              `clamp` (n_sites, n_clamped): the count at which a species is held.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
@@ -126,5 +126,5 @@ class SiteEngine(Component):
 
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
-        """Warnings about accuracy that `couple check` shows before anything runs; raises InputError if it cannot run."""
+        """Warnings about accuracy, shown before anything runs. Raises InputError if it cannot run."""
         return ()

@@ -192,7 +192,7 @@ class ReactionNetwork:
             for substance, amount in gain.items():
                 if amount % flow:
                     raise InputError(
-                        f'"{reaction}" moves {amount} {substance} through {abs(flow)} {reservoir}: not a whole number each'
+                        f'"{reaction}" moves {amount} {substance} through {abs(flow)} {reservoir}: a fraction each'
                     )
                 held[substance] = -amount // flow
             if reservoir in first and contents[reservoir] != held:
@@ -343,13 +343,23 @@ def parse_equation(equation: str) -> tuple[tuple[str, ...], tuple[str, ...], boo
 
 
 def read_reaction(
-    species: Mapping[str, Species], equation: str, forward: str, backward: str | None = None
+    species: Mapping[str, Species],
+    equation: str,
+    forward: str,
+    backward: str | None = None,
+    reservoirs: Iterable[str] | None = None,
 ) -> list[Reaction]:
     """One or two irreversible reactions from an equation and rates with units.
 
-    Raises InputError if a rate is missing, superfluous, negative or of the wrong dimension.
+    Names that are no species are reservoirs; with `reservoirs` given, only these are.
+    Raises InputError if a name is unknown, or a rate is missing, superfluous, negative or of the wrong dimension.
     """
     left, right, reversible = parse_equation(equation)
+    if reservoirs is not None:
+        known = [*species, *reservoirs]
+        for name in (*left, *right):
+            if name not in known:
+                raise InputError(f'unknown species "{name}" in "{equation}"; {nearest(name, known)}', where="equation")
     if reversible and backward is None:
         raise InputError(f'"{equation}" is reversible: give backward = "... /s" too, or write "->"')
     if not reversible and backward is not None:

@@ -1,0 +1,1 @@
+"""What crosses between components: ions and conductances, and the ledger that holds them to account."""

@@ -1,0 +1,57 @@
+"""Links: what crosses, from where to where, through which function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Sources = tuple[tuple[int, float], ...]
+"""Pairs (index into the common memory, weight): every link is a weighted sum."""
+
+
+@dataclass(frozen=True)
+class IonLink:
+    """Molecules that enter one species of one site; what is sent is a total over the window.
+
+    target: index of the site's influx. free: index of its free molecules. whole: whether the site takes whole ions.
+    contains: conserved substances in one molecule. function: name of the pure function that gave the weights.
+    """
+
+    name: str
+    site: str
+    target: int
+    free: int
+    whole: bool
+    sources: Sources
+    contains: Mapping[str, int]
+    function: str
+    per_charge: float = 0.0
+    """Ions per fC, where the link is one of charge."""
+
+
+@dataclass(frozen=True)
+class ValueLink:
+    """A concentration, a conductance or a held count that one component sets in another, at least `least`."""
+
+    name: str
+    target: int
+    sources: Sources
+    function: str
+    least: float = 0.0
+    extrapolate: bool = False
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One conserved substance of one site: where its counts lie and how much of it each state contains."""
+
+    site: str
+    substance: str
+    first: int
+    states: tuple[str, ...]
+    contents: tuple[int, ...]
+    free: tuple[int, ...] = ()
+    """Columns in which the substance moves freely: species that links fill."""
+    outside: tuple[int, ...] = field(default=())
+    """Columns of reservoirs."""
+    whole: bool = True

@@ -1,0 +1,107 @@
+"""From an experiment to connected components: models loaded, sites placed, links turned into indices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from couple.clock import Clock
+from couple.component import Component
+from couple.engine import SiteEngine
+from couple.errors import InputError
+from couple.exchange.exchange import Exchange
+from couple.exchange.link import Holding
+from couple.experiment import Experiment
+from couple.network import ReactionNetwork
+from couple.record import Variable
+from couple.wiring.connect import Connections, connect_drives, connect_links, holdings
+from couple.wiring.drives import build_drive
+from couple.wiring.electrics import attach, load_model
+from couple.wiring.engines import Engines, build_engines
+from couple.wiring.memory import Memory
+from couple.wiring.places import Place, place_links, place_sites
+from couple.wiring.variables import recorded
+
+__all__ = ["System", "wire"]
+
+
+@dataclass(frozen=True)
+class System:
+    """All components of a run on one block of memory, and what connects them.
+
+    describe: lines for `couple check`. warnings: about accuracy.
+    """
+
+    clock: Clock
+    network: ReactionNetwork
+    electrics: Component | None
+    drive: Component | None
+    engines: tuple[SiteEngine, ...]
+    memory: Memory
+    connections: Connections
+    holdings: tuple[Holding, ...]
+    variables: tuple[Variable, ...]
+    describe: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The electrical model, drives, engines."""
+        return tuple(c for c in (self.electrics, self.drive, *self.engines) if c is not None)
+
+    def exchange(self, sampled: Sequence[int], summed: Sequence[int], max_debt: float) -> Exchange:
+        """The compiled exchange, which records the given indices of the memory."""
+        made = self.connections
+        return Exchange(self.memory.block, made.ions, made.before, made.after, self.holdings, sampled, summed, max_debt)
+
+
+def wire(experiment: Experiment) -> System:
+    """Load, place and connect everything; nothing is advanced.
+
+    Raises InputError that names the file and the key of whatever does not fit.
+    """
+    try:
+        return _wire(experiment)
+    except InputError as error:
+        raise error if error.where.startswith(experiment.where) else error.at(experiment.where) from None
+
+
+def _wire(experiment: Experiment) -> System:
+    clock = Clock.of(experiment)
+    network = experiment.chemistry.network()
+    model = load_model(experiment)
+    places = place_sites(experiment, model)
+    links = place_links(experiment, places)
+    engines = build_engines(experiment, clock, network, places, links)
+    drive, drive_links = build_drive(experiment, clock, places)
+    electrics = attach(model, experiment, network, places, links)
+    component = None if electrics is None else electrics.component
+    memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
+    made = connect_links(links, network, model, electrics, engines, memory)
+    if drive is not None:
+        connect_drives(drive_links, drive, network, engines, memory, made)
+    lines = [*made.describe, *(_site_line(p, engines) for p in places)]
+    return System(
+        clock,
+        network,
+        component,
+        drive,
+        tuple(engines.engines),
+        memory,
+        made,
+        tuple(holdings(engines, memory)),
+        tuple(recorded(experiment.record, links, electrics, engines, memory)),
+        (*lines, *(model.describe() if model is not None else ())),
+        tuple(engines.warnings),
+    )
+
+
+def _site_line(place: Place, engines: Engines) -> str:
+    engine, row = engines.of[place.name]
+    geometry = place.geometry
+    size = " x ".join(f"{x:g}" for x in geometry.size)
+    at = f" at {place.segment}" if place.segment else ""
+    return (
+        f"site {place.name}{at}: {place.block.engine}, {geometry.shape} {size} um, volume {geometry.volume:.6g} um^3, "
+        f"membrane {geometry.area:.6g} um^2, {sum(engine.sites[row].initial)} molecules"
+    )

@@ -1,0 +1,101 @@
+"""The electrical model: loaded for its geometry, then attached where links reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from couple import registry
+from couple.component import Component
+from couple.electrics import Attachments, Conductance, ElectricalModel, ModelSpec
+from couple.errors import InputError
+from couple.exchange.calcium import concentration_per_ion, least_concentration
+from couple.experiment import Experiment
+from couple.initial import initial_counts
+from couple.network import ReactionNetwork
+from couple.wiring.places import Place, PlacedLink
+
+
+@dataclass(frozen=True)
+class Electrics:
+    """The stepping model and the names along its ports."""
+
+    component: Component
+    attachments: Attachments
+
+    def calcium(self, segment: str) -> int:
+        """Position of a segment along the ports `charge` and `cai`."""
+        return self.attachments.calcium.index(segment)
+
+    def conductance(self, link: PlacedLink) -> int:
+        """Position of the conductance that a link sets along the port `g`."""
+        return self.attachments.conductances.index(_conductance(link))
+
+
+def load_model(experiment: Experiment) -> ElectricalModel | None:
+    """The model of [neuron], or None without one. Raises InputError if it cannot be built."""
+    spec = experiment.neuron
+    if spec is None:
+        return None
+    file, _, function = spec.model.rpartition(":")
+    model: ElectricalModel = registry.load("couple.electrics", "neuron")(
+        ModelSpec(experiment.folder / file, function, spec.dt, spec.celsius, spec.v_init, spec.remove_cai_writers)
+    )
+    return model
+
+
+def attach(
+    model: ElectricalModel | None,
+    experiment: Experiment,
+    network: ReactionNetwork,
+    places: Sequence[Place],
+    links: Sequence[PlacedLink],
+) -> Electrics | None:
+    """The stepping model with every place at which something crosses. Raises InputError that names the key."""
+    if model is None:
+        return None
+    calcium = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
+    conductances = list(dict.fromkeys(_conductance(k) for k in links if k.port not in ("ica", "cai")))
+    recorded = []
+    for i, name in enumerate(experiment.record.voltages):
+        try:
+            recorded.append(model.resolve(name))
+        except InputError as error:
+            raise error.at(f"record.voltages[{i}]") from None
+    voltages = list(dict.fromkeys([*recorded, *calcium, *(c.segment for c in conductances)]))
+    attachments = Attachments(
+        tuple(calcium),
+        tuple(conductances),
+        tuple(voltages),
+        tuple(_initial_cai(s, experiment, network, places, links) for s in calcium),
+        experiment.experiment.seed,
+    )
+    return Electrics(model.attach(attachments), attachments)
+
+
+def _conductance(link: PlacedLink) -> Conductance:
+    if link.port == "v" or link.into == "site":
+        raise InputError(
+            f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai '
+            "or a conductance such as neuron.SK",
+            where=link.key,
+        )
+    return Conductance(link.port, link.segment, link.block.kind, link.block.ion, link.block.reversal)
+
+
+def _initial_cai(
+    segment: str,
+    experiment: Experiment,
+    network: ReactionNetwork,
+    places: Sequence[Place],
+    links: Sequence[PlacedLink],
+) -> float:
+    """mM of free calcium in the sites of a segment, at least the floor."""
+    members = [p for p in places if p.segment == segment]
+    species = {k.quantity for k in links if k.port in ("ica", "cai") and k.segment == segment}
+    volume = sum(p.geometry.volume for p in members)
+    free = 0
+    for place in members:
+        counts = initial_counts(network, experiment.chemistry.initial, place.geometry)
+        free += sum(counts[network.index(s)] for s in species)
+    return max(free * concentration_per_ion(volume), least_concentration(volume))

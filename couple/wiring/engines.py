@@ -1,0 +1,118 @@
+"""Chemistry engines: one component for all sites of the same engine and options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from couple import registry
+from couple.clock import Clock
+from couple.engine import EngineSetup, Site, SiteEngine
+from couple.errors import InputError, nearest
+from couple.experiment import Experiment, explain
+from couple.initial import initial_counts
+from couple.network import ReactionNetwork
+from couple.wiring.places import Place, PlacedLink, matching
+
+
+@dataclass
+class Engines:
+    """All engines, and where each site is: site name → (engine, row)."""
+
+    engines: list[SiteEngine] = field(default_factory=list)
+    of: dict[str, tuple[SiteEngine, int]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def build_engines(
+    experiment: Experiment,
+    clock: Clock,
+    network: ReactionNetwork,
+    places: Sequence[Place],
+    links: Sequence[PlacedLink],
+) -> Engines:
+    """Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
+    groups: dict[tuple[str, str], list[Place]] = {}
+    for place in places:
+        options = place.block.options.get(place.block.engine, {})
+        groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True)), []).append(place)
+    injected, clamped = _filled(experiment, network, places, links)
+    built = Engines()
+    for (kind, text), members in groups.items():
+        name = members[0].name if len(members) == 1 else kind
+        while any(name == e.name for e in built.engines):
+            name += "_"
+        key = members[0].key
+        try:
+            factory: type[SiteEngine] = registry.load("couple.engines", kind)
+        except InputError as error:
+            raise error.at(f"{key}.engine") from None
+        setup = EngineSetup(
+            name=name,
+            network=network,
+            sites=tuple(
+                Site(p.name, p.geometry, initial_counts(network, experiment.chemistry.initial, p.geometry))
+                for p in members
+            ),
+            tick=clock.tick,
+            injected=_union(injected, members),
+            clamped=_union(clamped, members),
+            seed=experiment.experiment.seed,
+            options=_options(factory, json.loads(text), f"{key}.{kind}"),
+        )
+        try:
+            built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
+            engine = factory(setup)
+        except InputError as error:
+            raise error.at(key) from None
+        built.engines.append(engine)
+        for row, place in enumerate(members):
+            built.of[place.name] = (engine, row)
+    return built
+
+
+def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
+    try:
+        return factory.Options.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            name = str(first["loc"][-1])
+            raise InputError(
+                f'unknown key "{name}"; {nearest(name, factory.Options.model_fields)}', where=key
+            ) from None
+        raise explain(error).at(key) from None
+
+
+def _filled(
+    experiment: Experiment, network: ReactionNetwork, places: Sequence[Place], links: Sequence[PlacedLink]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Site name → species that links and drives fill, and species that drives hold."""
+    injected: dict[str, list[str]] = {}
+    clamped: dict[str, list[str]] = {}
+    for link in links:
+        if link.into == "site":
+            injected.setdefault(link.place.name, []).append(_fillable(network, link.quantity, f"{link.key}.to"))
+    for i, drive in enumerate(experiment.drive):
+        pattern, species = drive.target.split(".", 1)
+        for place in matching(pattern, places, f"drive[{i}].to"):
+            filled = injected if drive.clamp is None else clamped
+            filled.setdefault(place.name, []).append(_fillable(network, species, f"drive[{i}].to"))
+    return injected, clamped
+
+
+def _fillable(network: ReactionNetwork, name: str, key: str) -> str:
+    known = {s.name: s for s in network.species}
+    if name not in known:
+        raise InputError(f'unknown species "{name}"; {nearest(name, known)}', where=key)
+    if known[name].on != "volume":
+        raise InputError(f'"{name}" lives on the membrane; only species in the volume can be filled', where=key)
+    return name
+
+
+def _union(filled: Mapping[str, Sequence[str]], members: Sequence[Place]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s for p in members for s in filled.get(p.name, ())))

@@ -1,0 +1,111 @@
+"""Where sites are and which links reach them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from couple.electrics import ElectricalModel
+from couple.errors import InputError, nearest
+from couple.experiment import Experiment, LinkBlock, SiteBlock
+from couple.geometry import Geometry
+
+
+@dataclass(frozen=True)
+class Place:
+    """A site with its geometry; `key` is where it stands in the file. segment: full name, None without NEURON."""
+
+    block: SiteBlock
+    key: str
+    geometry: Geometry
+    segment: str | None
+
+    @property
+    def name(self) -> str:
+        return self.block.name
+
+
+@dataclass(frozen=True)
+class PlacedLink:
+    """A link of one site with the electrical model.
+
+    into: "site" or "neuron". port: of the model ("ica", "cai", a conductance's name). quantity: of the site.
+    """
+
+    key: str
+    block: LinkBlock
+    into: Literal["site", "neuron"]
+    place: Place
+    port: str
+    quantity: str
+
+    @property
+    def name(self) -> str:
+        here, there = f"{self.place.name}.{self.quantity}", f"neuron.{self.port}"
+        return f"{there} -> {here}" if self.into == "site" else f"{here} -> {there}"
+
+    @property
+    def segment(self) -> str:
+        assert self.place.segment is not None  # place_links made sure
+        return self.place.segment
+
+    def alike(self, links: Sequence[PlacedLink]) -> list[PlacedLink]:
+        """Links (this one too) of the same kind and quantity whose sites share this one's segment."""
+        mine = (self.into, self.port, self.quantity, self.segment)
+        return [k for k in links if (k.into, k.port, k.quantity, k.segment) == mine]
+
+
+def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[Place]:
+    """Geometry of every site: its own, or that of its segment. Raises InputError that names the key."""
+    places = []
+    for i, block in enumerate(experiment.site):
+        key = f"site[{i}]"
+        if block.geometry is not None:
+            places.append(Place(block, key, block.geometry.build(), None))
+            continue
+        assert block.segment is not None
+        if model is None:
+            raise InputError(
+                f'"{block.segment}" needs a [neuron] model; or give geometry.cylinder = {{ diameter, length }}',
+                where=f"{key}.segment",
+            )
+        try:
+            segment = model.resolve(block.segment)
+            places.append(Place(block, key, model.geometry(segment), segment))
+        except InputError as error:
+            raise error.at(f"{key}.segment") from None
+    return places
+
+
+def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:
+    """Sites whose name fits a pattern such as "head" or "spine_*". Raises InputError if there is none."""
+    found = [p for p in places if fnmatch.fnmatchcase(p.name, pattern)]
+    if not found:
+        known = ["neuron", *(p.name for p in places)]
+        raise InputError(f'unknown site "{pattern}"; {nearest(pattern, known)}', where=key)
+    return found
+
+
+def place_links(experiment: Experiment, places: Sequence[Place]) -> list[PlacedLink]:
+    """One link per site for every [[link]]. Raises InputError that names the key."""
+    links = []
+    for i, block in enumerate(experiment.link):
+        key = f"link[{i}]"
+        source, target = block.source.split(".", 1), block.target.split(".", 1)
+        into: Literal["site", "neuron"] = "site" if source[0] == "neuron" else "neuron"
+        (neuron, port), (pattern, quantity) = (source, target) if into == "site" else (target, source)
+        if neuron != "neuron" or pattern == "neuron":
+            raise InputError(
+                f'"{block.source}" to "{block.target}": a link joins "neuron" with a site, '
+                'as in from = "neuron.ica", to = "head.Ca"',
+                where=key,
+            )
+        if experiment.neuron is None:
+            raise InputError("links with neuron need a [neuron] block; use [[drive]] for prescribed inputs", where=key)
+        for place in matching(pattern, places, f"{key}.{'to' if into == 'site' else 'from'}"):
+            if place.segment is None:
+                raise InputError(f'site "{place.name}" has no segment: give it one, or drop its geometry', where=key)
+            links.append(PlacedLink(key, block, into, place, port, quantity))
+    return links

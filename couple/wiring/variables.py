@@ -1,0 +1,73 @@
+"""What is recorded of every component."""
+
+from __future__ import annotations
+
+from couple.engine import SiteEngine
+from couple.errors import InputError, nearest
+from couple.experiment import Record
+from couple.record import Variable
+from couple.wiring.electrics import Electrics
+from couple.wiring.engines import Engines
+from couple.wiring.memory import Memory
+from couple.wiring.places import PlacedLink
+
+
+def recorded(
+    record: Record, links: list[PlacedLink], electrics: Electrics | None, engines: Engines, memory: Memory
+) -> list[Variable]:
+    """Voltages, charges, concentrations, conductances, counts, observables and influx.
+
+    Of the counts by default those that links read or fill, and reservoirs. Raises InputError that names the key.
+    """
+    variables = [] if electrics is None else _of_model(electrics, memory)
+    linked = {k.quantity for k in links}
+    for engine in engines.engines:
+        variables += _of_engine(engine, record, linked, memory)
+    return variables
+
+
+def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
+    component, attached = electrics.component, electrics.attachments
+    segment = ("segment",)
+    variables = [
+        Variable("neuron/v", "mV", segment, (attached.voltages,), memory.all_of(component, "v")),
+        Variable("neuron/charge", "fC", segment, (attached.calcium,), memory.all_of(component, "charge"), "sum"),
+        Variable("neuron/cai", "mM", segment, (attached.calcium,), memory.all_of(component, "cai")),
+    ]
+    for unit, kind in (("S/cm^2", "density"), ("uS", "point")):
+        chosen = [i for i, c in enumerate(attached.conductances) if c.kind == kind]
+        if chosen:
+            names = tuple(f"{attached.conductances[i].name} at {attached.conductances[i].segment}" for i in chosen)
+            indices = tuple(memory.at(component, "g", i) for i in chosen)
+            variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices))
+    return variables
+
+
+def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Memory) -> list[Variable]:
+    sites = tuple(s.name for s in engine.sites)
+    columns = _columns(engine, record, linked)
+    species = tuple(engine.network.states[c] for c in columns)
+    counts = tuple(memory.at(engine, "counts", row, c) for row in range(len(sites)) for c in columns)
+    variables = [Variable(f"{engine.name}/counts", "count", ("site", "species"), (sites, species), counts)]
+    if engine.network.observables:
+        labels = (sites, tuple(engine.network.observables))
+        means = memory.all_of(engine, "means")
+        variables.append(Variable(f"{engine.name}/means", "count", ("site", "observable"), labels, means))
+    if engine.setup.injected:
+        influx = memory.all_of(engine, "influx")
+        labels = (sites, engine.setup.injected)
+        variables.append(Variable(f"{engine.name}/influx", "count", ("site", "species"), labels, influx, "sum"))
+    return variables
+
+
+def _columns(engine: SiteEngine, record: Record, linked: set[str]) -> list[int]:
+    states = engine.network.states
+    if record.species == "all":
+        return list(range(len(states)))
+    if record.species is not None:
+        for i, name in enumerate(record.species):
+            if name not in states:
+                raise InputError(f'unknown species "{name}"; {nearest(name, states)}', where=f"record.species[{i}]")
+        return [states.index(name) for name in record.species]
+    wanted = linked | {*engine.setup.injected, *engine.setup.clamped, *engine.network.reservoirs}
+    return [i for i, s in enumerate(states) if s in wanted]

@@ -1,0 +1,137 @@
+"""Ions cross whole and counted; debts are paid; what does not balance stops the run."""
+
+import numpy as np
+import pytest
+
+from couple.errors import RunError
+from couple.exchange.exchange import Exchange
+from couple.exchange.kernels import CARRIED, OWED, RECEIVED, SENT
+from couple.exchange.ledger import Ledger
+from couple.exchange.link import Holding, IonLink, ValueLink
+
+# memory: 0 sent | 1 influx | 2 free, 3 bound, 4 out | 5 cai
+SENT_AT, INFLUX, FREE, CAI = 0, 1, 2, 5
+
+
+def exchange(*, whole: bool = True, max_debt: float = 100.0, extrapolate: bool = False) -> Exchange:
+    memory = np.zeros(6)
+    memory[FREE] = 10.0
+    link = IonLink("neuron.ica -> head.Ca", "head", INFLUX, FREE, whole, ((SENT_AT, 2.0),), {"Ca": 1}, "f", 2.0)
+    holding = Holding("head", "Ca", FREE, ("Ca", "CaB", "Ca_out"), (1, 2, 1), (0,), (2,), whole)
+    value = ValueLink("head.Ca -> neuron.cai", CAI, ((FREE, 0.1),), "f", 0.05, extrapolate)
+    made = Exchange(memory, [link], [], [value], [holding], [FREE], [SENT_AT, INFLUX], max_debt)
+    made.prime()
+    return made
+
+
+def window(made: Exchange, charge: float) -> float:
+    """One window in which the site just takes its influx; returns that."""
+    made.memory[SENT_AT] = charge
+    made.deliver()
+    made.memory[FREE] += made.memory[INFLUX]
+    made.collect(np.zeros((1, 3)), 0)
+    return float(made.memory[INFLUX])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_nothing_is_lost_over_many_windows(whole: bool) -> None:
+    rng = np.random.default_rng(1)
+    made = exchange(whole=whole)
+    given = [window(made, q) for q in rng.normal(0.2, 1.0, 5000)]
+    account = made.accounts[0]
+    assert account[SENT] == pytest.approx(account[RECEIVED] + account[CARRIED] - account[OWED], abs=1e-7)
+    assert sum(given) == pytest.approx(account[RECEIVED], abs=1e-7)
+    assert 0.0 <= account[CARRIED] < 1.0
+    if whole:
+        assert all(g == int(g) for g in given)
+        assert Ledger.of(made).max_imbalance == 0.0
+    else:
+        assert account[CARRIED] == 0.0  # a continuous site takes the real number
+
+
+def test_a_fraction_is_carried_until_it_is_an_ion() -> None:
+    made = exchange()
+    assert [window(made, 0.2) for _ in range(5)] == [0.0, 0.0, 1.0, 0.0, 1.0]  # 0.4 ions a window
+
+
+def test_an_outward_charge_becomes_a_debt_that_the_next_influx_pays() -> None:
+    made = exchange()
+    assert window(made, -8.0) == -10.0  # asks for 16, finds 10
+    assert made.accounts[0, OWED] == 6.0
+    assert window(made, 0.0) == 0.0 and made.memory[FREE] == 0.0
+    assert window(made, 2.0) == 0.0  # 4 of the 6 paid
+    assert window(made, 3.0) == 4.0
+    assert made.accounts[0, OWED] == 0.0
+
+
+def test_a_debt_above_the_limit_stops_the_run_by_the_links_name() -> None:
+    made = exchange(max_debt=5)
+    with pytest.raises(RunError, match=r"neuron\.ica -> head\.Ca.*max_debt"):
+        window(made, -8.0)
+
+
+def test_a_charge_that_is_not_finite_stops_the_run() -> None:
+    with pytest.raises(RunError, match="not finite"):
+        window(exchange(), float("nan"))
+
+
+def test_an_ion_that_appears_from_nowhere_stops_the_run() -> None:
+    made = exchange()
+    window(made, 1.0)
+    made.memory[FREE] += 1
+    with pytest.raises(RunError, match=r"head is off by 1 Ca.*neuron\.ica"):
+        window(made, 1.0)
+
+
+def test_a_continuous_site_may_be_off_by_rounding_only() -> None:
+    made = exchange(whole=False)
+    window(made, 1.0)
+    made.memory[FREE] += 1e-9
+    window(made, 0.0)  # 1e-9 of 10 ions held: allowed
+    made.memory[FREE] += 2e-8
+    with pytest.raises(RunError, match="off by"):
+        window(made, 0.0)
+
+
+def test_concentration_is_floored_and_hits_are_counted() -> None:
+    made = exchange()
+    window(made, -5.0)
+    assert made.memory[CAI] == 0.05
+    assert Ledger.of(made).floored == {"head.Ca -> neuron.cai": 1}
+
+
+def test_extrapolation_is_linear() -> None:
+    made = exchange(extrapolate=True)
+    assert made.memory[CAI] == pytest.approx(1.0)
+    window(made, 1.0)
+    assert made.memory[CAI] == pytest.approx(2 * 1.2 - 1.0)
+    window(made, 1.0)
+    assert made.memory[CAI] == pytest.approx(2 * 1.4 - 1.2)
+
+
+def test_rows_hold_samples_and_totals() -> None:
+    made = exchange()
+    rows = np.zeros((1, 3))
+    for charge, row in ((1.0, -1), (2.0, 0)):
+        made.memory[SENT_AT] = charge
+        made.deliver()
+        made.memory[FREE] += made.memory[INFLUX]
+        made.collect(rows, row)
+    assert rows.tolist() == [[16.0, 3.0, 6.0]]
+
+
+def test_saved_books_continue_to_the_bit() -> None:
+    charges = np.random.default_rng(2).normal(0.1, 1.0, 400)
+    straight, broken = exchange(), exchange()
+    for q in charges:
+        window(straight, q)
+    for q in charges[:200]:
+        window(broken, q)
+    state = broken.save()
+    fresh = exchange()
+    fresh.restore(state)
+    for q in charges[200:]:
+        window(fresh, q)
+    assert np.array_equal(fresh.memory, straight.memory)
+    assert np.array_equal(fresh.accounts, straight.accounts)
+    assert np.array_equal(fresh.balance, straight.balance)
