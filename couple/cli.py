@@ -202,13 +202,13 @@ def _time(text: str) -> float:
         raise error.at("--until") from None
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in registry.names("couple.commands"):
         app.add_typer(registry.load("couple.commands", name), name=name)
     try:
-        app()
+        app(arguments)
     except CoupleError as error:
         err.print(f"error: {escape(' '.join(str(error).split()))}")
         sys.exit(error.exit_code)

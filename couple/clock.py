@@ -39,7 +39,7 @@ class Clock:
                 else _multiple(checkpoint, run.exchange, "checkpoint.every", "experiment.exchange"),
             )
         except InputError as error:
-            raise error.at(experiment.where) from None
+            raise error.inside(experiment.where) from None
 
     def time(self, window: int) -> float:
         """Simulated ms after `window` windows."""

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from couple.block import Block
 from couple.component import Component, Floats, Port
 from couple.errors import InputError
 from couple.geometry import Geometry
@@ -19,10 +19,8 @@ from couple.network import ReactionNetwork
 Counts = npt.NDArray[np.int64]
 
 
-class Options(BaseModel):
-    """Base of an engine's own options: the block `[site] ENGINE.key = value`. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Options(Block):
+    """Base of an engine's own options: the table `[site] ENGINE.key = value`."""
 
 
 @dataclass(frozen=True)

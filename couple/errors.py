@@ -26,6 +26,10 @@ class InputError(CoupleError):
         inner = f"{where}.{self.where}" if self.where else where
         return type(self)(self.message, where=inner)
 
+    def inside(self, file: str) -> InputError:
+        """The same error, in a file."""
+        return type(self)(self.message, where=f"{file}: {self.where}" if self.where else file)
+
 
 class RunError(CoupleError):
     """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1."""

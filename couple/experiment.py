@@ -13,29 +13,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from couple import registry
+from couple.block import Block, explain
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species, read_reaction
-from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, quantities, quantity
-
-
-class Block(BaseModel):
-    """A table of the input; unknown keys are errors that name the nearest known key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            known = {f.alias or key for key, f in cls.model_fields.items()}
-            for key in data:
-                if key not in known:
-                    raise ValueError(f'unknown key "{key}"; {nearest(key, known)}')
-        return data
+from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, quantities
 
 
 class Run(Block):
@@ -301,7 +286,7 @@ class Experiment(Block):
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
-            raise explain(error).at(where) from None
+            raise explain(error).inside(where) from None
         made._source, made._original, made._path = content, original, path
         return made
 
@@ -331,8 +316,8 @@ class Experiment(Block):
         return self._path.parent if self._path is not None else Path()
 
     def digest(self) -> str:
-        """SHA-256 of the content, independent of formatting and key order."""
-        return hashlib.sha256(json.dumps(self._source, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the content, independent of formatting; the order of species counts, it is that of all arrays."""
+        return hashlib.sha256(json.dumps(self._source).encode()).hexdigest()
 
 
 def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
@@ -344,25 +329,6 @@ def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
     else:
         return {prefix: content}
     return {k: v for key, value in pairs for k, v in flatten(value, key).items()}
-
-
-def explain(error: ValidationError) -> InputError:
-    """The first problem that pydantic found, as one line with the key."""
-    first = error.errors()[0]
-    keys = ""
-    for part in first["loc"]:
-        if isinstance(part, int):
-            keys += f"[{part}]"
-        elif part not in ("constrained-str", "tuple[str, ...]") and not part[:1].isupper() and "[" not in part:
-            keys += f".{part}" if keys else part
-    message = first["msg"].removeprefix("Value error, ")
-    given = first.get("input")
-    if first["type"] == "missing":
-        message = "is missing"
-    elif first["type"] != "value_error":
-        message = f"{message[:1].lower()}{message[1:]}, not {given!r}"
-    more = error.error_count() - 1
-    return InputError(message + (f" (and {more} more)" if more else ""), where=keys)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -412,6 +378,3 @@ def _entry(entries: list[Any], part: str, override: str) -> Any:
     if part in named:
         return named[part]
     raise InputError(f'"{override}": no entry "{part}"; {nearest(part, named)}', where="--set")
-
-
-__all__ = ["Experiment", "explain", "flatten", "quantity"]

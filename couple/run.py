@@ -160,8 +160,8 @@ class Simulation:
         """Write OUT/checkpoint.h5 and return its path."""
         states = self.orchestrator.save()
         states["run"] = {
-            "experiment": json.dumps(self.experiment.source, sort_keys=True),
-            "original": json.dumps(self.experiment.original, sort_keys=True),
+            "experiment": json.dumps(self.experiment.source),
+            "original": json.dumps(self.experiment.original),
             "digest": self.experiment.digest(),
             "path": str(self.experiment.path.resolve()) if self.experiment.path else "",
             "model_digest": _model_digest(self.experiment),
@@ -224,7 +224,7 @@ class Simulation:
         rows = self.recorder.recorded
         times = np.array([clock.time(k * clock.record) for k in range(rows)])
         attributes = {
-            "experiment": json.dumps(self.experiment.source, sort_keys=True),
+            "experiment": json.dumps(self.experiment.source),
             "name": self.experiment.experiment.name,
             "status": summary["status"],
             "seed": self.experiment.experiment.seed,

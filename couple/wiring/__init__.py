@@ -63,7 +63,7 @@ def wire(experiment: Experiment) -> System:
     try:
         return _wire(experiment)
     except InputError as error:
-        raise error if error.where.startswith(experiment.where) else error.at(experiment.where) from None
+        raise error if error.where.startswith(experiment.where) else error.inside(experiment.where) from None
 
 
 def _wire(experiment: Experiment) -> System:

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from couple import registry
+from couple.block import explain
 from couple.clock import Clock
 from couple.engine import EngineSetup, Site, SiteEngine
 from couple.errors import InputError, nearest
-from couple.experiment import Experiment, explain
+from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
 from couple.wiring.places import Place, PlacedLink, matching
@@ -79,12 +80,6 @@ def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) ->
     try:
         return factory.Options.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "extra_forbidden":
-            name = str(first["loc"][-1])
-            raise InputError(
-                f'unknown key "{name}"; {nearest(name, factory.Options.model_fields)}', where=key
-            ) from None
         raise explain(error).at(key) from None
 
 

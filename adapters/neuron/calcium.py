@@ -1,0 +1,105 @@
+"""Who writes calcium: in coupled segments couple does, and nobody else.
+
+`cai` of a coupled segment stays at what was last written to it, and `eca` follows it by Nernst at every step: that is
+what NEURON does by itself with the ion style below, as long as no mechanism writes `cai`. The style holds for a whole
+section: uncoupled segments of a coupled section keep `cai0_ca_ion` for ever.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from adapters.neuron.importing import h
+from adapters.neuron.loading import WHERE
+from couple.errors import InputError
+
+_WRITTEN = 3
+"""Concentration style of NEURON's ion_style when some mechanism writes the concentration."""
+
+
+def own_calcium(section: Any) -> None:
+    """Make `cai` of a section ours: held between writes, kept by finitialize, and driving `eca`."""
+    section.insert("ca_ion")
+    # Arguments: concentration is a state, eca is assigned, computed at init, and at each step, no init from cai0.
+    h.ion_style("ca_ion", _WRITTEN, 2, 1, 1, 0, sec=section)
+    for segment in section:
+        segment.cai = h.cai0_ca_ion
+
+
+def refuse_writers(sections: Iterable[Any], *, remove: bool) -> None:
+    """Raise InputError if anything in these sections writes `cai`; with `remove`, take density mechanisms out."""
+    for section in sections:
+        for name in density_names(section):
+            if not writes_cai(name, point=False):
+                continue
+            if not remove:
+                raise _refusal(name, section, "remove it from that section, or set neuron.remove_cai_writers = true")
+            section.uninsert(name)
+        for name in point_names(section):
+            if writes_cai(name, point=True):
+                raise _refusal(name, section, "remove it: point processes cannot be taken out by couple")
+        if _in_rxd(section):
+            raise _refusal("rxd", section, "leave that section out of the rxd region of calcium")
+
+
+def _refusal(name: str, section: Any, advice: str) -> InputError:
+    return InputError(
+        f'mechanism "{name}" in {section.name()} writes cai, which couple owns in coupled segments: {advice}',
+        where=WHERE,
+    )
+
+
+def density_names(section: Any) -> list[str]:
+    """Density mechanisms of a section, ions left out."""
+    return [mechanism.name() for mechanism in section(0.5) if not mechanism.name().endswith("_ion")]
+
+
+def point_names(section: Any) -> list[str]:
+    """Classes of the point processes of a section."""
+    names = {process.hname().split("[")[0] for segment in section for process in segment.point_processes()}
+    return sorted(names)
+
+
+def calcium_use(name: str, *, point: bool) -> str:
+    """What a mechanism does with calcium: "writes cai", "reads cai", "reads eca or ica" or ""."""
+    style = _style_alone(name, point)
+    if style < 0:
+        return ""
+    return {_WRITTEN: "writes cai", 1: "reads cai", 2: "reads cai"}.get(style & 3, "reads or writes eca, ica")
+
+
+def writes_cai(name: str, *, point: bool) -> bool:
+    """Whether a mechanism writes `cai`."""
+    return calcium_use(name, point=point) == "writes cai"
+
+
+@functools.cache
+def _style_alone(name: str, point: bool) -> int:
+    """NEURON's style of the calcium ion in a section that has only this mechanism; −1 if it does not use calcium."""
+    scratch = h.Section(name="couple_scratch")
+    if point:
+        process = getattr(h, name)(scratch(0.5))
+        style = int(h.ion_style("ca_ion", sec=scratch))
+        del process
+    else:
+        scratch.insert(name)
+        style = int(h.ion_style("ca_ion", sec=scratch))
+    h.delete_section(sec=scratch)
+    return style
+
+
+def _in_rxd(section: Any) -> bool:
+    """Whether NEURON's reaction-diffusion module integrates calcium there; it is no mechanism and has to be asked."""
+    rxd = sys.modules.get("neuron.rxd.species")
+    if rxd is None:
+        return False
+    for reference in rxd._all_species:
+        species = reference()
+        if species is not None and species.name == "ca" and hasattr(species, "regions"):
+            regions = species.regions if isinstance(species.regions, (list, tuple)) else [species.regions]
+            if any(section in region.secs for region in regions if region.nrn_region == "i"):
+                return True
+    return False

@@ -1,0 +1,172 @@
+"""The stepping component: NEURON's fixed step, driven from one exchange to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from adapters.neuron import synapse
+from adapters.neuron.calcium import own_calcium, refuse_writers
+from adapters.neuron.charge import ChargeMeter
+from adapters.neuron.conductance import place
+from adapters.neuron.gating import Gating
+from adapters.neuron.importing import h, pc
+from adapters.neuron.loading import WHERE, Built
+from adapters.neuron.mechanisms import ChannelPath, channel_path
+from adapters.neuron.naming import find_membrane, find_segment
+from adapters.neuron.pointers import pointers
+from adapters.neuron.state import ModelState
+from couple.component import Component, Floats, Port, State
+from couple.electrics import Attachments, ModelSpec
+from couple.errors import CoupleError, InputError, RunError
+
+FC_PER_DENSITY = -10.0
+"""From ∫ica dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
+
+_MAX_STEP = 10.0
+"""ms; psolve wants one, and without spikes between ranks its value is of no consequence."""
+
+
+class NeuronCell(Component):
+    """A loaded model between exchanges. Ports: see `couple.electrics.ElectricalModel.attach`.
+
+    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged.
+    """
+
+    def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
+        calcium = _membranes(attachments.calcium)
+        places = _membranes([c.segment for c in attachments.conductances], repeats=True)
+        voltages = [find_segment(name) for name in attachments.voltages]
+        cai = attachments.cai or tuple(float(h.cai0_ca_ion) for _ in calcium)
+        if len(cai) != len(calcium):
+            raise InputError(f"{len(cai)} initial concentrations are given for {len(calcium)} calcium segments")
+        sections = {segment.sec.name(): segment.sec for segment in calcium}.values()
+        refuse_writers(sections, remove=spec.remove_cai_writers)
+        for section in sections:
+            own_calcium(section)
+
+        self._spec, self._attachments = spec, attachments
+        self._dt, self.steps = spec.dt, 0
+        self._charge = ChargeMeter(calcium)
+        pairs = [place(c, segment) for c, segment in zip(attachments.conductances, places, strict=True)]
+        self._processes = [process for process, _ in pairs]
+        self._gating = Gating(synapse.gated) if synapse.gated else None
+        # In the order of the ports: each direction is one pass over the block of port values.
+        accumulators = self._charge.references
+        self._inputs = pointers(
+            [s._ref_cai for s in calcium] + [process._ref_gmax for process in self._processes],
+            [1.0] * len(calcium) + [scale for _, scale in pairs],
+            zeroed=accumulators,
+        )
+        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
+        self._outputs = pointers(accumulators + [s._ref_v for s in voltages], to_charge + [1.0] * len(voltages))
+        self._scatter: Callable[[Floats], None] = self._inputs.scatter
+        self._gather, self._solve, self._time = self._outputs.gather, pc.psolve, h._ref_t
+        self._state: ModelState | None = None
+        super().__init__(
+            "neuron",
+            inputs={
+                "cai": Port("mM", (len(calcium),), "intensive"),
+                "g": Port("S/cm^2 or uS", (len(pairs),), "intensive"),
+            },
+            outputs={
+                "charge": Port("fC", (len(calcium),), "extensive"),
+                "v": Port("mV", (len(voltages),), "intensive"),
+            },
+        )
+        self.read("cai")[:] = cai
+        self._initialise(calcium, cai)
+        built.on_release.append(self.close)
+
+    @property
+    def channel_path(self) -> ChannelPath:
+        """Which mechanisms run: "MOD" (compiled) or "KSChan"."""
+        return channel_path()
+
+    def attach(self, memory: Floats) -> None:
+        """Move the port values, and the views of them that `advance` uses."""
+        super().attach(memory)
+        self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
+
+    def _initialise(self, calcium: Sequence[Any], cai: Sequence[float]) -> None:
+        """Set all at t = 0, with our calcium already in place when mechanisms compute their initial states."""
+        h.Random().Random123_globalindex(self._attachments.seed % 2**32)
+        pc.set_maxstep(_MAX_STEP)
+        for segment, value in zip(calcium, cai, strict=True):
+            segment.cai = value
+        try:
+            h.finitialize(self._spec.v_init)
+        except RuntimeError as error:
+            raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
+        h.dt = self._dt
+        self._gather(self._to)
+
+    def advance(self, ticks: int) -> None:
+        """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
+        # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
+        self._scatter(self._from)
+        if self._gating is not None:
+            self._gating.set_window(ticks * self._dt)
+        self.steps += ticks
+        # psolve does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
+        target = (self.steps + 0.5) * self._dt
+        try:
+            self._solve(target)
+        except RuntimeError as error:
+            raise RunError(f"NEURON stopped at t = {h.t:g} ms: {error}") from error
+        if abs(self._time[0] - target) > self._dt:
+            raise RunError(
+                f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
+            )
+        if not self._gather(self._to):
+            self._raise_not_finite()
+
+    def _raise_not_finite(self) -> NoReturn:
+        names = [f"charge of {s}" for s in self._attachments.calcium] + [
+            f"v of {s}" for s in self._attachments.voltages
+        ]
+        bad = [name for name, value in zip(names, self._to, strict=True) if not np.isfinite(value)]
+        raise RunError(
+            f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
+            "chemistry sends too large, or dt too long?"
+        )
+
+    def save(self) -> State:
+        """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
+        return {"steps": self.steps, **self._model_state().save()}
+
+    def restore(self, state: State) -> None:
+        """Take up a state of an equally built model, made in this process or another."""
+        self._model_state().restore(state)
+        self.steps = int(state["steps"])
+
+    def _model_state(self) -> ModelState:
+        if self._state is None:
+            self._state = ModelState()
+        return self._state
+
+    def close(self) -> None:
+        """Take our mechanisms out of the model; the component cannot be used afterwards."""
+        self._charge.close()
+        self._processes.clear()
+        self._gating = self._state = None
+        self._scatter = _released
+
+
+def _released(_: Floats) -> NoReturn:
+    raise CoupleError("this NEURON model was released: another one has been loaded or attached since")
+
+
+def _membranes(names: Sequence[str], *, repeats: bool = False) -> list[Any]:
+    """Segments by name; two names of one segment are refused unless `repeats`."""
+    segments = [find_membrane(name) for name in names]
+    seen: dict[tuple[str, int], str] = {}
+    for name, segment in zip(names, segments, strict=True):
+        # Not its x, which is what was asked for, nor node_index, which is wrong until NEURON has sorted the tree.
+        node = (segment.sec.name(), int(segment.x * segment.sec.nseg))
+        if node in seen and not repeats:
+            raise InputError(f'"{name}" and "{seen[node]}" are the same segment; name it once')
+        seen[node] = name
+    return segments

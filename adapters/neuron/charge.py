@@ -1,0 +1,59 @@
+"""Calcium charge of coupled segments: the sum of ica·dt over the steps of a window, never a sample of ica.
+
+With MOD files a point process adds up at every step. Without, a callback of NEURON's fixed step does: called once per
+step, before states advance, with ica as the step has used it, so that both give the same sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from adapters.neuron.importing import cvode, h, pc
+from adapters.neuron.loading import WHERE
+from adapters.neuron.mechanisms import channel_path
+from couple.errors import InputError
+
+
+class ChargeMeter:
+    """Accumulators of ∫ica dt (mA·ms/cm²) at segments; whoever reads them sets them to zero."""
+
+    def __init__(self, segments: Sequence[Any]) -> None:
+        self._processes: list[Any] = []
+        self._callback: Callable[[], None] | None = None
+        if channel_path() == "MOD":
+            self._processes = [h.couple_charge(segment) for segment in segments]
+            self.references = [process._ref_q for process in self._processes]
+        elif segments:
+            self.references = self._sum_by_callback(segments)
+        else:
+            self.references = []
+
+    def _sum_by_callback(self, segments: Sequence[Any]) -> list[Any]:
+        if int(pc.nthread()) > 1:
+            raise InputError("without a compiler calcium is summed in one thread: remove pc.nthread(...)", where=WHERE)
+        pointers, now, total = h.PtrVector(len(segments)), h.Vector(len(segments)), h.Vector(len(segments))
+        for i, segment in enumerate(segments):
+            pointers.pset(i, segment._ref_ica)
+        gather, add = pointers.gather, total.add
+
+        def accumulate() -> None:
+            gather(now)
+            add(now)
+
+        cvode.extra_scatter_gather(0, accumulate)
+        self._callback = accumulate
+        self._total = total
+        return [total._ref_x[i] for i in range(len(segments))]
+
+    @property
+    def scale(self) -> float:
+        """From an accumulator to mA·ms/cm²: the callback leaves the constant dt out."""
+        return 1.0 if self._callback is None else float(h.dt)
+
+    def close(self) -> None:
+        """Stop summing."""
+        if self._callback is not None:
+            cvode.extra_scatter_gather_remove(self._callback)
+            self._callback = None
+        self._processes.clear()

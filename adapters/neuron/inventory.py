@@ -1,0 +1,114 @@
+"""Everything in a NEURON model that a state has to hold besides what NEURON's own SaveState holds.
+
+SaveState keeps voltages, STATE variables, weights and events. It leaves out parameters, ion concentrations (whether
+`cai` is in depends on which section happens to be accessed), globals, delays and the position of random streams.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.neuron.importing import h
+from adapters.neuron.naming import all_sections
+
+_EVERY, _GLOBAL = 0, -1
+
+
+class Inventory:
+    """References to all of it, in an order that depends on the model alone."""
+
+    def __init__(self) -> None:
+        self.references: list[Any] = []
+        self.streams: list[Any] = []
+        self._names: list[str] = []
+        self._mechanisms: dict[str, None] = {}
+        for section in all_sections():
+            self._names.append(f"{section.name().rsplit('.', 1)[-1]}[{section.nseg}]")
+            for segment in section:
+                self._segment(section, segment)
+        for process in artificial_cells():
+            self._instance(process, _class_name(process), "")
+        for connection in h.List("NetCon"):
+            self._connection(connection)
+        for mechanism in self._mechanisms:
+            for name, size in _variables(mechanism, _GLOBAL):
+                self._add(h, name, size)
+        for name in ("celsius", "dt"):
+            self._add(h, name, 1)
+        self.generators = list(h.List("Random"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equally built models."""
+        text = "\n".join([*self._names, f"{len(self.streams)} streams, {len(self.generators)} generators"])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _segment(self, section: Any, segment: Any) -> None:
+        for name in ("v", "cm"):
+            self._add(segment, name, 1)
+        densities = [mechanism.name() for mechanism in segment if not mechanism.name().endswith("_ion")]
+        for mechanism in [*densities, *(ion for ion in _ions() if h.ismembrane(ion, sec=section))]:
+            self._instance(segment, mechanism, f"_{mechanism}")
+        for process in segment.point_processes():
+            self._instance(process, _class_name(process), "")
+
+    def _instance(self, owner: Any, mechanism: str, suffix: str) -> None:
+        """All range variables of one instance; `suffix` ends the names of a density mechanism's variables."""
+        self._mechanisms[mechanism] = None
+        for name, size in _variables(mechanism, _EVERY):
+            if not self._add(owner, name, size):
+                holder = getattr(owner, mechanism, None) if suffix else owner
+                value = getattr(holder, name.removesuffix(suffix), None)
+                if hasattr(value, "set_seq"):
+                    self.streams.append(value)
+                    self._names.append(name)
+
+    def _connection(self, connection: Any) -> None:
+        self._add(connection, "weight", int(connection.wcnt()), always_array=True)
+        for name in ("delay", "threshold"):
+            self._add(connection, name, 1)
+
+    def _add(self, owner: Any, name: str, size: int, *, always_array: bool = False) -> bool:
+        """Note a variable; False if it cannot be referred to (a random stream, an unset pointer)."""
+        try:
+            reference = getattr(owner, f"_ref_{name}")
+        except (AttributeError, TypeError):
+            return False
+        parts = [reference[i] for i in range(size)] if size > 1 or always_array else [reference]
+        self.references += parts
+        self._names += [name] * len(parts)
+        return True
+
+
+def artificial_cells() -> Iterator[Any]:
+    """All artificial cells (NetStim, IntFire, ...) that NEURON holds."""
+    kinds, name = h.MechanismType(1), h.ref("")
+    for i in range(int(kinds.count())):
+        if kinds.is_artificial(i):
+            kinds.select(i)
+            kinds.selected(name)
+            yield from h.List(name[0])
+
+
+def _ions() -> list[str]:
+    kinds, name, found = h.MechanismType(0), h.ref(""), []
+    for i in range(int(kinds.count())):
+        kinds.select(i)
+        kinds.selected(name)
+        if name[0].endswith("_ion"):
+            found.append(name[0])
+    return found
+
+
+@functools.cache
+def _variables(mechanism: str, kind: int) -> list[tuple[str, int]]:
+    """Names and array sizes of a mechanism's variables: range ones (0) or global ones (−1)."""
+    standard, name = h.MechanismStandard(mechanism, kind), h.ref("")
+    return [(name[0], size) for i in range(int(standard.count())) for size in [int(standard.name(name, i))]]
+
+
+def _class_name(process: Any) -> str:
+    return str(process.hname()).split("[")[0]

@@ -1,0 +1,73 @@
+"""A loaded model: what `couple` asks about it before anything is coupled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adapters.neuron.calcium import calcium_use, density_names, point_names
+from adapters.neuron.cell import NeuronCell
+from adapters.neuron.loading import Built, load
+from adapters.neuron.mechanisms import channel_path
+from adapters.neuron.naming import all_sections, find_membrane, segment_name
+from couple.electrics import Attachments, ModelSpec
+from couple.geometry import Geometry
+
+
+class NeuronModel:
+    """Implements `couple.electrics.ElectricalModel`. NEURON holds one at a time: loading another releases this one."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        # Before the model's own mechanisms and sections, in every process alike: a saved state holds type numbers.
+        self.channel_path = channel_path()
+        self._built: Built = load(spec)
+        self._cell: NeuronCell | None = None
+
+    def segments(self) -> Sequence[str]:
+        """Names of all segments, as "head(0.5)"."""
+        return [segment_name(segment) for section in all_sections() for segment in section]
+
+    def resolve(self, segment: str) -> str:
+        """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)"."""
+        found = find_membrane(segment)
+        count = found.sec.nseg
+        return segment_name(found.sec((min(int(found.x * count), count - 1) + 0.5) / count))
+
+    def geometry(self, segment: str) -> Geometry:
+        """The cylinder of a segment; volume and area are NEURON's, which differ from it where 3-d points taper."""
+        found = find_membrane(segment)
+        cylinder = Geometry.cylinder(found.diam, found.sec.L / found.sec.nseg)
+        return replace(cylinder, volume=float(found.volume()), area=float(found.area()))
+
+    def area(self, segment: str) -> float:
+        """Membrane area of a segment, µm²."""
+        return float(find_membrane(segment).area())
+
+    def describe(self) -> Sequence[str]:
+        """Lines for `couple check`."""
+        sections = all_sections()
+        lines = [
+            f"{len(sections)} sections, {sum(section.nseg for section in sections)} segments; "
+            f"coupling mechanisms: {self.channel_path}"
+            + ("" if self.channel_path == "MOD" else " (no compiler: slower, see `adapters.neuron.kschan`)")
+        ]
+        for section in sections:
+            uses = [(name, calcium_use(name, point=False)) for name in density_names(section)]
+            uses += [(name, calcium_use(name, point=True)) for name in point_names(section)]
+            known = [f"{name} {use}" for name, use in uses if use]
+            if known:
+                lines.append(f"{section.name()}: {', '.join(known)}")
+        return lines
+
+    def attach(self, attachments: Attachments) -> NeuronCell:
+        """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
+        if self._cell is not None:
+            self._cell.close()
+        self._cell = NeuronCell(self._built, self.spec, attachments)
+        return self._cell
+
+
+def load_model(spec: ModelSpec) -> NeuronModel:
+    """Build the model of `spec` in NEURON. Raises InputError for a fault in the file, with its place."""
+    return NeuronModel(spec)

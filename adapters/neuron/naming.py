@@ -1,0 +1,61 @@
+"""Sections and segments of the loaded model by name: "head(0.5)"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from adapters.neuron.importing import h
+from couple.errors import InputError, nearest
+
+_SEGMENT = re.compile(r"\s*(.+?)\s*\(\s*([^()]*?)\s*\)\s*")
+
+
+def all_sections() -> list[Any]:
+    """All sections that NEURON holds, in the order of their creation."""
+    return list(h.allsec())
+
+
+def segment_name(segment: Any) -> str:
+    """The name of a segment as input files write it."""
+    return f"{segment.sec.name()}({segment.x:g})"
+
+
+def find_section(name: str) -> Any:
+    """The section called `name`, or the only one whose name ends in ".name" (a section of a cell object)."""
+    sections = {section.name(): section for section in all_sections()}
+    if name in sections:
+        return sections[name]
+    found = [full for full in sections if full.endswith("." + name)]
+    if len(found) == 1:
+        return sections[found[0]]
+    if found:
+        raise InputError(f'"{name}" is the name of several sections: {", ".join(found)}; write one of these')
+    short = {full.rsplit(".", 1)[-1] for full in sections}
+    raise InputError(f'the model has no section "{name}"; {nearest(name, [*sections, *sorted(short - set(sections))])}')
+
+
+def find_segment(name: str) -> Any:
+    """The segment called `name`, as in "head(0.5)"; any position inside a segment names it."""
+    match = _SEGMENT.fullmatch(name)
+    if match is None:
+        raise InputError(f'"{name}" is not a segment; write section and position, like "{name.strip() or "soma"}(0.5)"')
+    section = find_section(match[1])
+    try:
+        x = float(match[2])
+    except ValueError:
+        raise InputError(f'"{match[2]}" in "{name}" is not a position; give a number from 0 to 1') from None
+    if not 0 <= x <= 1:
+        raise InputError(f'position {x:g} in "{name}" is outside of the section; give a number from 0 to 1')
+    return section(x)
+
+
+def find_membrane(name: str) -> Any:
+    """Like `find_segment`, but not an end point (x = 0 or 1), which has no membrane and no volume."""
+    segment = find_segment(name)
+    if segment.x in (0.0, 1.0):
+        inner = segment.sec(min(max(segment.x, 0.5 / segment.sec.nseg), 1 - 0.5 / segment.sec.nseg))
+        raise InputError(
+            f'"{name}" is an end point and has no membrane; the nearest segment is "{segment_name(inner)}"'
+        )
+    return segment

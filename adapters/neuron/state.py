@@ -1,0 +1,142 @@
+"""Save and restore a NEURON model to the bit, in this process or in another one."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.neuron.importing import NEURON_FOLDER, NEURON_VERSION, h
+from adapters.neuron.inventory import Inventory
+from adapters.neuron.mechanisms import channel_path
+from adapters.neuron.pointers import pointers
+from couple.component import Floats, State
+from couple.errors import CoupleError
+
+_KEPT = 4
+"""Saved states whose NEURON object is kept, so that a rollback needs no file."""
+
+_PYTHON_EVENT = b"\nPythonObject\n"
+"""How SaveState writes a pending Python callable: as text that the process that reads it dies of."""
+
+
+class ModelState:
+    """The state of the loaded model. Build it when nothing will be added to the model any more."""
+
+    def __init__(self) -> None:
+        self._inventory = Inventory()
+        self._pointers = pointers(self._inventory.references)
+        self._folder = tempfile.TemporaryDirectory(prefix="couple-neuron-")
+        self._recent: OrderedDict[bytes, Any] = OrderedDict()
+
+    def save(self) -> State:
+        """Raises CoupleError if the model has events pending that no other process could take up."""
+        snapshot = h.SaveState()
+        snapshot.save()
+        content = self._to_bytes(snapshot)
+        if _PYTHON_EVENT in content:
+            raise CoupleError(
+                "the model has a Python function waiting in NEURON's event queue (cvode.event), which cannot be saved; "
+                "play the change into a variable with Vector.play, or use a NetCon"
+            )
+        self._keep(content, snapshot)
+        variables = np.empty(self._pointers.size)
+        self._pointers.gather(variables)
+        return {
+            "neuron_version": str(NEURON_VERSION),
+            "channel_path": channel_path(),
+            "fingerprint": self._inventory.fingerprint,
+            "savestate": content,
+            "variables": variables,
+            "active": np.array([bool(c.active()) for c in h.List("NetCon")], dtype=np.bool_),
+            "streams": self._streams(),
+            "generators": np.array([g.seq() for g in self._inventory.generators], dtype=np.float64),
+            "secondorder": int(h.secondorder),
+        }
+
+    def restore(self, state: State) -> None:
+        """Raises CoupleError if the state was made by another model, NEURON or channel path."""
+        for key, now in (
+            ("neuron_version", NEURON_VERSION),
+            ("channel_path", channel_path()),
+            ("fingerprint", self._inventory.fingerprint),
+        ):
+            if state[key] != now:
+                raise CoupleError(
+                    f"this checkpoint was made with another {key.replace('_', ' ')} ({state[key]!s}, now {now}); "
+                    "restart with the model, NEURON and compiler setting it was made with"
+                )
+        self._snapshot(bytes(_as_bytes(state["savestate"]))).restore(0)
+        self._pointers.scatter(np.asarray(state["variables"], dtype=np.float64))
+        for connection, active in zip(h.List("NetCon"), np.asarray(state["active"]).tolist(), strict=True):
+            if bool(connection.active()) != active:
+                connection.active(active)
+        for stream, words in zip(self._inventory.streams, np.asarray(state["streams"]).tolist(), strict=True):
+            stream.set_ids(*(int(w) for w in words[:3]))
+            # Even to the value that it has: after SaveState a stream goes on wrongly until it is set.
+            stream.set_seq(words[3])
+        for generator, position in zip(
+            self._inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
+        ):
+            generator.seq(position)
+        h.secondorder = int(state["secondorder"])
+
+    def _streams(self) -> Floats:
+        """(n, 4): three ids and the position of each stream; all are whole and far below 2^53."""
+        rows = [[*stream.get_ids(), stream.get_seq()] for stream in self._inventory.streams]
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+    def _keep(self, content: bytes, snapshot: Any) -> None:
+        self._recent[content] = snapshot
+        if len(self._recent) > _KEPT:
+            self._recent.popitem(last=False)
+
+    def _snapshot(self, content: bytes) -> Any:
+        """NEURON's object for `content`: the one that wrote it, or a new one read from a file."""
+        if content in self._recent:
+            return self._recent[content]
+        path = Path(self._folder.name) / "in"
+        path.write_bytes(content)
+        _forget_event_targets()
+        snapshot, file = h.SaveState(), h.File(str(path))
+        snapshot.fread(file)
+        file.close()
+        path.unlink()
+        return snapshot
+
+    def _to_bytes(self, snapshot: Any) -> bytes:
+        path = Path(self._folder.name) / "out"
+        file = h.File(str(path))
+        snapshot.fwrite(file)
+        file.close()
+        content = path.read_bytes()
+        path.unlink()
+        return content
+
+
+def _forget_event_targets() -> None:
+    """Make NEURON look up the targets of self events anew when it reads a file.
+
+    It keeps a table of all point processes from the first file that it reads in a process; with another model since,
+    the table points to objects that are gone, and reading ends in a failed assertion or a segmentation fault.
+    """
+    forget = getattr(_symbols(), "_ZN9SelfEvent14savestate_freeEv", None)
+    if forget is not None:
+        forget()
+
+
+@functools.cache
+def _symbols() -> ctypes.CDLL:
+    """NEURON's library as it is loaded; all symbols of the process if it does not lie where the wheel has it."""
+    library = next((p for p in NEURON_FOLDER.rglob("libnrniv.*") if p.suffix in (".so", ".dylib")), None)
+    return ctypes.CDLL(str(library) if library is not None else None)
+
+
+def _as_bytes(value: object) -> bytes:
+    """Bytes as they are, or as HDF5 gives them back (an array of bytes)."""
+    return value if isinstance(value, bytes) else np.asarray(value).tobytes()

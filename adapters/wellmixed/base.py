@@ -1,0 +1,56 @@
+"""What both well-mixed engines share: their whole state is the output `counts` and a few numbers per site."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.component import State
+from couple.engine import SiteEngine
+from couple.errors import InputError
+
+
+class WellMixed(SiteEngine):
+    """A site engine without places.
+
+    A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly.
+    """
+
+    def _private(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays of the engine's own, live: saved and restored by copying."""
+        return {}
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """Take up (n_sites, n_species) molecules; `rng` is not used, there are no places."""
+        self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
+        self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+
+    def save(self) -> State:
+        outputs = {key: self.read(key).copy() for key in self.outputs}
+        return {**outputs, **{key: array.copy() for key, array in self._private().items()}}
+
+    def restore(self, state: State) -> None:
+        """Raises InputError if the state is of a component with other sites or another network."""
+        targets = {**{key: self.read(key) for key in self.outputs}, **self._private()}
+        for key, array in targets.items():
+            saved = np.asarray(state.get(key))
+            if saved.shape != array.shape:
+                raise InputError(
+                    f'the saved state does not fit "{self.name}": "{key}" has shape {saved.shape}, not {array.shape}'
+                )
+        for key, array in targets.items():
+            array[...] = np.asarray(state[key])
+
+    def _input_message(self, site: int, *, clamp: bool = False, too_few: bool = False) -> str:
+        """What is wrong with the inputs of a site."""
+        port = "clamp" if clamp else "influx"
+        given = dict(zip(self.inputs[port].columns, self.read(port)[site].tolist(), strict=True))
+        if clamp:
+            return f"{self._where(site)}: the clamp {given} is not a finite count of at least 0"
+        if too_few:
+            return f"{self._where(site)}: more molecules leave ({given}) than there are"
+        kind = "in whole molecules" if self.integer else "finite"
+        return f"{self._where(site)}: the influx {given} is not {kind}"
+
+    def _where(self, site: int) -> str:
+        return f'site "{self.sites[site].name}" of "{self.name}"'

@@ -1,0 +1,84 @@
+"""Engine `ode`: mass action of well-mixed sites, in real numbers of molecules."""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from adapters.wellmixed import ode_kernel as kernel
+from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.elimination import eliminate
+from couple import engine
+from couple.engine import EngineSetup
+from couple.errors import RunError
+
+
+class Options(engine.Options):
+    """rtol, atol (molecules): error allowed in an inner step. steps: that many equal inner steps per window instead."""
+
+    rtol: float = Field(1e-6, gt=0)
+    atol: float = Field(1e-5, gt=0)
+    steps: int = Field(0, ge=0)
+
+
+class MassAction(WellMixed):
+    """Mass action, dn/dt = Σ change × rate × Π n, by an L-stable Rosenbrock method of order 4 with adaptive steps.
+
+    Influx enters at a constant rate. A clamped species is held at the input `clamp`. `means` are integrals of the same
+    order. Two of a kind meet at rate × n², the limit of many molecules. Conservation holds to rounding. A count that
+    vanishes may fall below zero by about `atol`; 100 `atol` and 0.001 molecules below zero stop the run.
+
+    inner: (n_sites,) inner step to try next, ms; 0 before the first window.
+    """
+
+    integer = False
+    Options: ClassVar[type[engine.Options]] = Options
+
+    def __init__(self, setup: EngineSetup) -> None:
+        super().__init__(setup)
+        options = setup.options if isinstance(setup.options, Options) else Options()
+        self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
+        plan = eliminate(self.network, setup.clamped, setup.injected)
+        self._tables = plan.tables
+        self._rates = np.ascontiguousarray(self.rates[:, plan.order] * plan.sign)
+        n, n_clamped = len(self.network.states), len(setup.clamped)
+        self._work = np.empty(kernel.work_size(n - n_clamped, n + 1, plan.n_entries, len(self.network.observables)))
+        self.inner = np.zeros(len(setup.sites))
+
+    def advance(self, ticks: int) -> None:
+        """Raises RunError if a count stops being a number, or the inputs ask for what is not there."""
+        ports = self._views
+        code, site, column = kernel.advance(
+            self._tables,
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            self._rates,
+            self.inner,
+            self._work,
+            ticks * self.setup.tick,
+            self._steps,
+            self._rtol,
+            self._atol,
+        )
+        if code != kernel.OK:
+            raise RunError(self._message(code, site, column))
+
+    def _private(self) -> dict[str, npt.NDArray[np.generic]]:
+        return {"inner": cast("npt.NDArray[np.generic]", self.inner)}
+
+    def _message(self, code: int, site: int, column: int) -> str:
+        if code in (kernel.COLLAPSED, kernel.NEGATIVE):
+            what = f'{self._where(site)}: "{self.network.states[column]}"'
+            count = self.read("counts")[site, column]
+            if code == kernel.NEGATIVE:
+                return f"{what} is negative ({count:g}): ask for more with rtol, atol or steps"
+            return (
+                f"{what} (now {count:g}) cannot be integrated: the inner step fell to {self.inner[site]:.3g} ms; "
+                "check the rates and the volume of the site"
+            )
+        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)

@@ -1,0 +1,327 @@
+"""Kernel of mass action: a Rosenbrock method with adaptive inner steps, all sites over one window in one call.
+
+RODAS4 (coefficients of Hairer & Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.7): six stages, order 4
+with an embedded third order, L-stable and stiffly accurate. Rosenbrock methods keep linear invariants to rounding, so
+what a reaction moves is never lost.
+
+With A = 1/(h γ) - J the stages are  A u_i = f(y + Σ a_ij u_j) + Σ c_ij u_j / h,  the step y + Σ a_5j u_j + u_5 + u_6
+and its error estimate u_6.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from adapters.wellmixed import elimination as e
+from adapters.wellmixed.packing import Ints, table
+from couple.component import Floats
+
+STAGES = 6
+GAMMA = 0.25
+A = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+        [1.544, 0.0, 0.0, 0.0, 0.0],
+        [0.9466785280815826, 0.2557011698983284, 0.0, 0.0, 0.0],
+        [3.314825187068521, 2.896124015972201, 0.9986419139977817, 0.0, 0.0],
+        [1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950, 0.0],
+        [1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950, 1.0],
+    ]
+)
+C = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+        [-5.6688, 0.0, 0.0, 0.0, 0.0],
+        [-2.430093356833875, -0.2063599157091915, 0.0, 0.0, 0.0],
+        [-0.1073529058151375, -9.594562251023355, -20.47028614809616, 0.0, 0.0],
+        [7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160, 0.0],
+        [8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054],
+    ]
+)
+SHRINK, GROW, SAFETY = 0.2, 5.0, 0.9
+SMALLEST = 1e-10
+"""Smallest inner step as a part of the window; below it the run stops."""
+BELOW = 100.0
+"""A species further below zero than this many `atol` (and 0.001 molecules) stops the run."""
+
+OK, COLLAPSED, NEGATIVE, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(6)
+
+
+@njit(cache=True)
+def rate_of_change(tables: Ints, rates: Floats, source: Floats, z: Floats, out: Floats) -> None:
+    """out (n_variables,) = source + Σ change × flux at the places `z`."""
+    flux_start, first, second = table(tables, e.FLUX_START), table(tables, e.FIRST), table(tables, e.SECOND)
+    change_start, change, by = table(tables, e.CHANGE_START), table(tables, e.CHANGE), table(tables, e.CHANGE_BY)
+    for i in range(len(source)):
+        out[i] = source[i]
+    for k in range(len(flux_start) - 1):
+        flux = 0.0
+        for m in range(flux_start[k], flux_start[k + 1]):
+            flux += rates[m] * z[first[m]] * z[second[m]]
+        for i in range(change_start[k], change_start[k + 1]):
+            out[change[i]] += by[i] * flux
+
+
+@njit(cache=True)
+def jacobian(tables: Ints, rates: Floats, z: Floats, entries: Floats) -> None:
+    """entries = -J at the places `z`."""
+    slope_start, member = table(tables, e.SLOPE_START), table(tables, e.SLOPE_MEMBER)
+    other = table(tables, e.SLOPE_OTHER)
+    spread_start, spread, by = table(tables, e.SPREAD_START), table(tables, e.SPREAD), table(tables, e.SPREAD_BY)
+    entries[:] = 0.0
+    for k in range(len(slope_start) - 1):
+        slope = 0.0
+        for i in range(slope_start[k], slope_start[k + 1]):
+            slope += rates[member[i]] * z[other[i]]
+        for i in range(spread_start[k], spread_start[k + 1]):
+            entries[spread[i]] -= by[i] * slope
+
+
+@njit(cache=True)
+def factorise(tables: Ints, lu: Floats) -> None:
+    """Factors in place, without a search for pivots; the diagonal holds the inverse pivots."""
+    diagonal = table(tables, e.DIAGONAL)
+    lower_start, lower = table(tables, e.LOWER_START), table(tables, e.LOWER)
+    upper_start, upper = table(tables, e.UPPER_START), table(tables, e.UPPER)
+    target_start, target = table(tables, e.TARGET_START), table(tables, e.TARGET)
+    for k in range(len(diagonal)):
+        inverse = 1.0 / lu[diagonal[k]] if lu[diagonal[k]] != 0.0 else math.nan
+        lu[diagonal[k]] = inverse
+        a, b = upper_start[k], upper_start[k + 1]
+        for i in range(lower_start[k], lower_start[k + 1]):
+            factor = lu[lower[i]] * inverse
+            lu[lower[i]] = factor
+            start = target_start[i] - a
+            for j in range(a, b):
+                lu[target[start + j]] -= factor * lu[upper[j]]
+
+
+@njit(cache=True)
+def solve(tables: Ints, lu: Floats, x: Floats) -> None:
+    """x (n_variables,) = A⁻¹ x in place."""
+    diagonal = table(tables, e.DIAGONAL)
+    lower_start, lower, row = table(tables, e.LOWER_START), table(tables, e.LOWER), table(tables, e.LOWER_ROW)
+    upper_start, upper = table(tables, e.UPPER_START), table(tables, e.UPPER)
+    column = table(tables, e.UPPER_COLUMN)
+    n = len(diagonal)
+    for k in range(n):
+        for i in range(lower_start[k], lower_start[k + 1]):
+            x[row[i]] -= lu[lower[i]] * x[k]
+    for k in range(n - 1, -1, -1):
+        total = x[k]
+        for i in range(upper_start[k], upper_start[k + 1]):
+            total -= lu[upper[i]] * x[column[i]]
+        x[k] = total * lu[diagonal[k]]
+
+
+@njit(cache=True, inline="always")
+def _watch(start: Ints, places: Ints, o: int, z: Floats) -> float:
+    """Observable number `o` at the places `z`."""
+    total = 0.0
+    for i in range(start[o], start[o + 1]):
+        total += z[places[i]]
+    return total
+
+
+@njit(cache=True)
+def _stages(tables: Ints, rates: Floats, source: Floats, y: Floats, g: Floats, u: Floats, lu: Floats, h: float) -> None:
+    """The six stages u (6, n_places) of one step of `h` from `y`; leaves y + Σ a_6j u_j in `g`."""
+    n = len(source)
+    for i in range(STAGES):
+        for p in range(n):
+            g[p] = y[p]
+        for j in range(i):
+            a = A[i, j]
+            for p in range(n):
+                g[p] += a * u[j, p]
+        rate_of_change(tables, rates, source, g, u[i])
+        for j in range(i):
+            c = C[i, j] / h
+            for p in range(n):
+                u[i, p] += c * u[j, p]
+        solve(tables, lu, u[i])
+
+
+@njit(cache=True)
+def _integrate(
+    tables: Ints, y: Floats, u: Floats, h: float, q: Floats, start: Floats, means: Floats, part: float
+) -> None:
+    """Adds to `means` what a step of `h`, `part` / h of the window, holds above the `start` of each observable.
+
+    An integral is one more state of the system, on which nothing else depends: its stages q need no elimination.
+    """
+    watched_start, watched = table(tables, e.WATCHED_START), table(tables, e.WATCHED)
+    for o in range(len(means)):
+        total = h * (_watch(watched_start, watched, o, y) - start[o])
+        for i in range(STAGES):
+            q[i] = _watch(watched_start, watched, o, u[i])
+            for j in range(i):
+                q[i] += A[i, j] * q[STAGES + j]
+            q[STAGES + i] = _watch(watched_start, watched, o, u[i])
+        for i in range(STAGES):
+            q[i] *= h * GAMMA
+            for j in range(i):
+                q[i] += GAMMA * C[i, j] * q[j]
+            total += q[i] * (A[STAGES - 1, i] if i < STAGES - 1 else 1.0)
+        means[o] += total * part
+
+
+@njit(cache=True)
+def _worst(graded: Ints, y: Floats, g: Floats, error: Floats, rtol: float, atol: float) -> tuple[float, int]:
+    """Largest error in units of the tolerance and its variable; nan if any is not finite."""
+    worst, where = 0.0, 0
+    for v in graded:
+        ratio = abs(error[v]) / (atol + rtol * max(abs(y[v]), abs(g[v])))
+        if not ratio <= worst:
+            worst, where = ratio, v
+            if not math.isfinite(ratio):
+                return math.nan, where
+    return worst, where
+
+
+@njit(cache=True)
+def _window(
+    tables: Ints,
+    rates: Floats,
+    source: Floats,
+    y: Floats,
+    g: Floats,
+    u: Floats,
+    minus_j: Floats,
+    lu: Floats,
+    q: Floats,
+    means: Floats,
+    span: float,
+    h: float,
+    steps: int,
+    rtol: float,
+    atol: float,
+) -> tuple[float, int]:
+    """One site over one window, in `steps` equal steps or, if 0, as the tolerance asks.
+
+    Returns the step to try next and -1, or the variable that broke.
+    """
+    diagonal, graded = table(tables, e.DIAGONAL), table(tables, e.GRADED)
+    watched_start, watched = table(tables, e.WATCHED_START), table(tables, e.WATCHED)
+    n, start = len(source), q[2 * STAGES :]
+    for o in range(len(means)):
+        start[o] = _watch(watched_start, watched, o, y)
+        means[o] = start[o]
+    left, todo, limit, adaptive = span, float(steps), GROW, steps == 0
+    while left > 0.0:
+        jacobian(tables, rates, y, minus_j)
+        while True:
+            parts = max(1.0, math.ceil(left / h * (1.0 - 1e-9))) if adaptive else todo
+            step = left / parts
+            lu[:] = minus_j
+            for i in range(n):
+                lu[diagonal[i]] += 1.0 / (step * GAMMA)
+            factorise(tables, lu)
+            _stages(tables, rates, source, y, g, u, lu, step)
+            for p in range(n):
+                g[p] += u[STAGES - 1, p]
+            error, where = _worst(graded, y, g, u[STAGES - 1], rtol, atol)
+            if not adaptive:
+                if math.isnan(error):
+                    return h, where
+                break
+            # a fourth root by square roots: the same bits on every machine
+            factor = SAFETY / math.sqrt(math.sqrt(error)) if error > 0.0 else (GROW if error == 0.0 else SHRINK)
+            h = step * min(limit, max(SHRINK, factor))
+            if error <= 1.0:
+                break
+            limit = 1.0
+            if h < SMALLEST * span:
+                return h, where
+        _integrate(tables, y, u, step, q, start, means, 1.0 / span)
+        for p in range(n):
+            y[p] = g[p]
+        left = 0.0 if parts <= 1.0 else left - step
+        todo -= 1.0
+        limit = GROW
+    return min(h, span), -1
+
+
+@njit(cache=True)
+def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float, atol: float) -> int:
+    """Set clamped counts, take out what leaves and spread what enters; returns a code."""
+    n, book, injected = len(source), table(tables, e.CLAMP_BOOK), table(tables, e.INJECTED)
+    for k in range(len(book)):
+        if not 0.0 <= clamp[k] < math.inf:
+            return BAD_CLAMP
+        y[book[k]] -= clamp[k] - y[n + k]
+        y[n + k] = clamp[k]
+    source[:] = 0.0
+    for j in range(len(injected)):
+        if not -math.inf < influx[j] < math.inf:
+            return BAD_INFLUX
+        if influx[j] > 0.0:
+            source[injected[j]] += influx[j] / span
+        else:
+            y[injected[j]] += influx[j]
+            if y[injected[j]] < -atol and injected[j] not in book:
+                return TOO_FEW
+    return OK
+
+
+@njit(cache=True)
+def advance(
+    tables: Ints,
+    counts: Floats,
+    influx: Floats,
+    clamp: Floats,
+    means: Floats,
+    rates: Floats,
+    inner: Floats,
+    work: Floats,
+    span: float,
+    steps: int,
+    rtol: float,
+    atol: float,
+) -> tuple[int, int, int]:
+    """All sites over one window of `span` ms.
+
+    rates: (n_sites, n_members), signed, in the order of the members. inner: (n_sites,) inner step to try first, ms, 0
+    if none is known. work: scratch of `work_size`. Returns (code, site, column of the counts that broke).
+    """
+    column, graded = table(tables, e.COLUMN), table(tables, e.GRADED)
+    n, places = len(table(tables, e.DIAGONAL)), len(column) + 1
+    n_entries = (len(work) - n - (2 + STAGES) * places - 2 * STAGES - means.shape[1]) // 2
+    source, y = work[:n], work[n : n + places]
+    at = n + places
+    g = work[at : at + places]
+    at += places
+    u = work[at : at + STAGES * places].reshape(STAGES, places)
+    at += STAGES * places
+    minus_j, lu = work[at : at + n_entries], work[at + n_entries : at + 2 * n_entries]
+    q = work[at + 2 * n_entries :]
+    for site in range(len(counts)):
+        for p in range(places - 1):
+            y[p] = counts[site, column[p]]
+        y[places - 1] = 1.0
+        code = _prepare(tables, source, y, influx[site], clamp[site], span, atol)
+        if code != OK:
+            return code, site, 0
+        g[:] = y
+        u[:] = 0.0
+        h = inner[site] if inner[site] > 0.0 else span
+        h, broken = _window(
+            tables, rates[site], source, y, g, u, minus_j, lu, q, means[site], span, h, steps, rtol, atol
+        )
+        inner[site] = h
+        for p in range(places - 1):
+            counts[site, column[p]] = y[p]
+        if broken >= 0:
+            return COLLAPSED, site, column[broken]
+        for v in graded:
+            if y[v] < -max(1e-3, BELOW * atol):
+                return NEGATIVE, site, column[v]
+    return OK, 0, 0
+
+
+def work_size(n_variables: int, n_places: int, n_entries: int, n_observables: int) -> int:
+    """Length of the scratch array of `advance`."""
+    return n_variables + (2 + STAGES) * n_places + 2 * n_entries + 2 * STAGES + n_observables

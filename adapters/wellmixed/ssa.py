@@ -1,0 +1,71 @@
+"""Engine `ssa`: exact stochastic simulation of a well-mixed site, molecule by molecule."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.wellmixed import ssa_kernel as kernel
+from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.grouping import group
+from couple.engine import EngineSetup
+from couple.errors import RunError
+from couple.random import stream
+
+
+class Gillespie(WellMixed):
+    """Gillespie's direct method.
+
+    Influx enters as whole molecules at the times (i + 1/2) / n of the window. A clamped species is held at the input
+    `clamp` (any real number, to 1/2^24 of a molecule). `means` are exact time averages.
+
+    events: (n_sites,) reactions that happened so far.
+    """
+
+    integer = True
+
+    def __init__(self, setup: EngineSetup) -> None:
+        super().__init__(setup)
+        plan = group(self.network, setup.clamped, setup.injected)
+        self._tables = plan.tables
+        self._rates = np.ascontiguousarray(self.rates[:, plan.order])
+        self._order = plan.order
+        self._work = np.empty(
+            kernel.work_size(len(self.network.states), len(setup.injected), len(plan.order), plan.n_groups)
+        )
+        self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
+        self.events = np.zeros(len(setup.sites), dtype=np.int64)
+
+    def advance(self, ticks: int) -> None:
+        """Raises RunError if a propensity is no number, or an input is not what an integer engine can take."""
+        ports = self._views
+        code = kernel.advance(
+            self._tables,
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            self._rates,
+            self.words,
+            self.events,
+            self._work,
+            ticks * self.setup.tick,
+        )
+        if code:
+            raise RunError(self._message(code % 8, code // 8))
+
+    def _private(self) -> dict[str, npt.NDArray[np.generic]]:
+        return {"words": self.words, "events": self.events}
+
+    def _message(self, code: int, site: int) -> str:
+        if code != kernel.BAD_PROPENSITY:
+            return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+        n = np.append(self._work[: len(self.network.states)], 1.0)
+        bad = [
+            f'"{reaction}" ({rate * n[a] * n[b]:g} /ms)'
+            for reaction, rate, (a, b) in zip(
+                self.network.reactions, self.rates[site], self.network.reactant_columns, strict=True
+            )
+            if not np.isfinite(rate * n[a] * n[b])
+        ]
+        return f"{self._where(site)}: the propensity of {', '.join(bad) or 'the whole network'} is not a finite number"

@@ -1,0 +1,211 @@
+"""Models and runs shared by the tests of adapters/neuron; also a script, for what needs a fresh NEURON.
+
+python neuron_models.py RUN MODEL.py OUT.pickle [STATE.pickle]
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.neuron import load_model
+from adapters.neuron.importing import h
+from couple.electrics import Attachments, Conductance, ModelSpec
+
+DT = 0.025
+SPINE = Path(__file__).parents[1] / "examples" / "spine" / "cell.py"
+
+CALCIUM = """
+from neuron import h
+from adapters.neuron import insert_cav
+
+def build():
+    cell = [h.Section(name=name) for name in ("soma", "head")]
+    soma, head = cell
+    soma.L = soma.diam = 10
+    head.L = head.diam = 1
+    head.nseg = 3
+    head.connect(soma(1))
+    for section in cell:
+        section.insert("hh")
+        for segment in section:
+            segment.hh.gnabar = 0.3
+    insert_cav(head, 1e-3)
+    stimulus = h.IClamp(soma(0.5))
+    stimulus.delay, stimulus.dur, stimulus.amp = 2, 40, 0.1
+    return cell, stimulus
+"""
+
+PASSIVE = """
+from neuron import h
+
+def build():
+    head = h.Section(name="head")
+    head.L = head.diam = 1
+    head.insert("pas")
+    for segment in head:
+        segment.pas.g, segment.pas.e = 1e-3, -60
+    return head
+"""
+
+# Everything at once that a checkpoint could forget.
+RICH = """
+from neuron import h
+from adapters.neuron import NMDA, insert_cav
+
+class Cell:
+    def __init__(self):
+        self.soma = h.Section(name="soma", cell=self)
+        self.head = h.Section(name="head", cell=self)
+        self.soma.L = self.soma.diam = 12
+        self.head.L = self.head.diam = 1
+        self.head.connect(self.soma(1))
+        for section in (self.soma, self.head):
+            section.insert("hh")
+            section(0.5).hh.gnabar = 0.3
+        insert_cav(self.head, 1e-3)
+        self.sk = sk_channel()
+        self.head.insert("sk_test")
+        self.head(0.5).sk_test.gmax = 1e-4
+        self.noisy = h.NetStim()
+        self.noisy.interval, self.noisy.number, self.noisy.start, self.noisy.noise = 3, 1e9, 0, 1
+        self.noisy.noiseFromRandom123(1, 2, 3)
+        self.legacy = h.NetStim()
+        self.legacy.interval, self.legacy.number, self.legacy.start, self.legacy.noise = 4, 1e9, 0, 1
+        self.random = h.Random()
+        self.random.Random123(5, 6, 7)
+        self.random.negexp(1)
+        self.legacy.noiseFromRandom(self.random)
+        self.ampa = h.Exp2Syn(self.head(0.5))
+        self.ampa.tau2 = 3
+        self.nmda = NMDA(self.head(0.5))
+        self.inputs = [h.NetCon(self.noisy, self.ampa), h.NetCon(self.legacy, self.ampa)]
+        for connection in self.inputs:
+            connection.delay, connection.weight[0] = 7.3, 2e-4
+        self.nmda.connect(self.noisy, 5.2, 1e-4)
+        self.nmda.connect(self.soma(0.5), 4.0, 1e-4)
+        self.clamp = h.IClamp(self.soma(0.5))
+        self.clamp.delay, self.clamp.dur, self.clamp.amp = 5, 100, 0.08
+        self.wave = h.Vector([0.01 * (i % 7) for i in range(1000)])
+        self.second = h.IClamp(self.soma(0.5))
+        self.second.dur = 1e9
+        self.wave.play(self.second._ref_amp, 0.1)
+
+def sk_channel():
+    channel = h.KSChan()
+    channel.name("sk_test")
+    channel.ion("k")
+    channel.iv_type(0)
+    channel.gmax(0)
+    closed = channel.add_ksstate(None, "C")
+    opened = channel.add_ksstate(closed.gate(), "O")
+    closed.frac(0)
+    opened.frac(1)
+    channel.add_transition(closed.index(), opened.index())
+    channel.trans(closed, opened).type(3, "cai")
+    channel.trans(closed, opened).set_f(0, 1, h.Vector([200.0]))
+    channel.trans(closed, opened).set_f(1, 1, h.Vector([0.08]))
+    return channel
+
+def build():
+    return Cell()
+"""
+
+
+def spec(model: Path, **changes: Any) -> ModelSpec:
+    return ModelSpec(**{"model": model, "function": "build", "dt": DT, "celsius": 34.0, "v_init": -65.0, **changes})
+
+
+def attach(model: Path, **changes: Any) -> Any:
+    """The stepping component of a model with a section "head", coupled in all ways."""
+    loaded = load_model(spec(model))
+    settings: dict[str, Any] = {
+        "calcium": ("head(0.5)",),
+        "conductances": (Conductance("SK", "head(0.5)"),),
+        "voltages": ("head(0.5)", "soma(0.5)"),
+        "cai": (1e-4,),
+    }
+    return loaded.attach(Attachments(**{**settings, **changes}))
+
+
+def loop(cell: Any, windows: range, ticks: int = 4) -> np.ndarray:
+    """Outputs after each window, with a feedback that makes later windows depend on all earlier ones."""
+    rows = []
+    for _ in windows:
+        cell.advance(ticks)
+        charge, v = cell.read("charge"), cell.read("v")
+        cell.write("cai", 0.98 * cell.read("cai") + 1e-3 * np.maximum(charge, 0) + 2e-6)
+        cell.write("g", 1e-4 * np.abs(np.sin(v[0])))
+        rows.append(np.concatenate([v, charge, cell.read("cai")]))
+    return np.array(rows)
+
+
+def fresh(run: str, model: Path, out: Path, *more: Path, compiler: bool = True) -> Any:
+    """What `run` returns in a process of its own."""
+    environment = {**os.environ, "COUPLE_NO_COMPILER": "" if compiler else "1"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    command = [sys.executable, __file__, run, str(model), str(out), *map(str, more)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return pickle.loads(out.read_bytes())
+
+
+def run_through(model: Path) -> Any:
+    """300 windows; a parameter changes at 100, a state is taken at 150."""
+    cell = attach(model)
+    first = loop(cell, range(100))
+    _change_parameter()
+    middle = loop(cell, range(100, 150))
+    state, ports = cell.save(), cell.memory.copy()
+    return np.concatenate([first, middle, loop(cell, range(150, 300))]), state, ports, cell.channel_path
+
+
+def _change_parameter() -> None:
+    soma = next(section for section in h.allsec() if section.name().endswith("soma"))
+    soma(0.5).hh.gkbar = 0.03
+    next(iter(h.List("NetCon"))).delay = 6.1
+
+
+def run_resumed(model: Path, state_file: Path) -> Any:
+    _, state, ports, _ = pickle.loads(state_file.read_bytes())
+    cell = attach(model)
+    cell.restore(state)
+    cell.memory[:] = ports
+    return loop(cell, range(150, 300))
+
+
+def run_charge(model: Path) -> Any:
+    """Charge of each window, and the same from NEURON's own recording of ica."""
+    cell = attach(model)
+    head = next(section for section in h.allsec() if section.name() == "head")
+    recording = h.Vector().record(head(0.5)._ref_ica)
+    h.finitialize(-65)
+    charges = []
+    for i in range(200):
+        cell.advance(4)
+        charges.append(float(cell.read("charge")[0]))
+        cell.write("cai", 1e-4 * (1 + i % 5))
+    recorded = -np.array(recording)[1:].reshape(200, 4).sum(axis=1) * DT * head(0.5).area() * 10
+    return np.array(charges), recorded, cell.channel_path
+
+
+def run_spine(model: Path) -> Any:
+    """(2000, 4): head and soma voltage, ions, calcium of the example over 200 ms at constant calcium."""
+    cell = attach(model)
+    rows = []
+    for _ in range(2000):
+        cell.advance(4)
+        rows.append([*cell.read("v"), float(cell.read("charge")[0]) / 3.204353268e-4])
+    return np.array(rows), cell.channel_path
+
+
+if __name__ == "__main__":
+    run, model, out, *rest = sys.argv[1:]
+    result = globals()[f"run_{run}"](Path(model), *map(Path, rest))
+    Path(out).write_bytes(pickle.dumps(result))

@@ -1,0 +1,200 @@
+"""Bad input gets one clear line that names the file and the key, exit code 2, and writes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from couple.cli import main
+
+ROOT = Path(__file__).parent.parent
+SPINE = ROOT / "examples" / "spine" / "spine.toml"
+
+
+class Done(NamedTuple):
+    returncode: int | str | None
+    stderr: str
+
+
+Couple = Callable[..., Done]
+
+
+@pytest.fixture
+def couple(capsys: pytest.CaptureFixture[str]) -> Couple:
+    """The command line, in this process."""
+
+    def call(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as stop:
+            main(list(arguments))
+        return Done(stop.value.code or 0, capsys.readouterr().err)
+
+    return call
+
+
+def complaint(done: Done, code: int = 2) -> str:
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+# what is wrong: (text in the spine example, what replaces it, words that the message must hold)
+MISTAKES = {
+    "misspelt key": (
+        'exchange = "0.1 ms"',
+        'exchnage = "0.1 ms"',
+        ["spine.toml", "experiment", "exchnage", "exchange"],
+    ),
+    "misspelt option": ("lattice.spacing", "lattice.spacign", ["site[0].lattice", "spacign", "spacing"]),
+    "misspelt engine block": ("lattice.spacing", "latice.spacing", ["site[0]", "latice", "lattice"]),
+    "wrong dimension": ('exchange = "0.1 ms"', 'exchange = "0.1 mV"', ["experiment.exchange", "mV", "time"]),
+    "no unit": ('exchange = "0.1 ms"', "exchange = 0.1", ["experiment.exchange", "0.1", "unit"]),
+    "rate of the wrong order": (
+        'forward = "2.47e8 /M/s"',
+        'forward = "2.47e8 /s"',
+        ["reactions[0].forward", "second order"],
+    ),
+    "exchange no multiple of dt": ('dt = "0.025 ms"', 'dt = "0.03 ms"', ["experiment.exchange", "0.1", "0.09", "0.12"]),
+    "duration no multiple": ('duration = "300 ms"', 'duration = "300.05 ms"', ["experiment.duration", "300", "300.1"]),
+    "unknown section": ('segment = "head(0.5)"', 'segment = "haed(0.5)"', ["site[0].segment", "haed", "head"]),
+    "unknown recorded section": ('"soma(0.5)"', '"smoa(0.5)"', ["record.voltages[0]", "smoa", "soma"]),
+    "unknown engine": ('engine = "lattice"', 'engine = "latice"', ["site[0].engine", "latice", "lattice", "install"]),
+    "unbalanced reaction": (
+        '"CaPMCA -> PMCA + Ca_out"',
+        '"CaPMCA -> PMCA"',
+        ["chemistry", "CaPMCA -> PMCA", "loses 1 Ca"],
+    ),
+    "unknown species": ('"Ca + CBP <-> CaCBP"', '"Ca + CPB <-> CaCBP"', ["reactions[0].equation", "CPB", "CBP"]),
+    "unknown linked species": ('to = "head.Ca"', 'to = "head.Cl"', ["link[0].to", "Cl", "Ca"]),
+    "unknown site": ('to = "head.Ca"', 'to = "haed.Ca"', ["link[0].to", "haed", "head"]),
+    "conductance missing": ('conductance = "10 pS"\n', "", ["link[2]", "conductance"]),
+    "model missing": ("cell.py:build", "cel.py:build", ["neuron.model", "cel.py"]),
+    "builder missing": ("cell.py:build", "cell.py:biuld", ["neuron.model", "biuld", "build"]),
+    "negative duration": ('duration = "300 ms"', 'duration = "-300 ms"', ["experiment.duration", "greater than 0"]),
+    "not TOML": ("[experiment]", "[experiment", ["spine.toml", "TOML"]),
+    "spacing too fine for a rate": ('spacing = "10 nm"', 'spacing = "1 nm"', ["site[0]", "Ca + ", "spacing", "nm"]),
+    "spacing too coarse for the molecules": ('spacing = "10 nm"', 'spacing = "40 nm"', ["site[0]", "spacing"]),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_one_line_names_file_and_key(couple: Couple, case: str, tmp_path: Path) -> None:
+    old, new, words = MISTAKES[case]
+    text = SPINE.read_text()
+    assert old in text
+    (tmp_path / "cell.py").write_text((SPINE.parent / "cell.py").read_text())
+    file = tmp_path / "spine.toml"
+    file.write_text(text.replace(old, new, 1))
+    done = couple("run", str(file), "--out", str(tmp_path / "out"))
+    line = complaint(done)
+    for word in ["spine.toml", *words]:
+        assert word in line, line
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_exists_is_not_overwritten(couple: Couple, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "--force" in complaint(couple("run", str(SPINE), "--out", str(tmp_path)))
+    # and --force does not replace what is no run
+    assert "no" in complaint(couple("run", str(SPINE), "--out", str(tmp_path), "--force"))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_crowded_lattice_warns_before_it_runs(couple: Couple) -> None:
+    done = couple("check", str(SPINE), "--set", "site.head.lattice.spacing=16 nm")
+    assert done.returncode == 0, done.stderr
+    assert "warning" in done.stderr and "%" in done.stderr and "site[0]" in done.stderr
+
+
+NAN_CELL = """
+from neuron import h
+
+def build():
+    head = h.Section(name="head")
+    head.L = head.diam = 0.5
+    head.insert("pas")
+    clamp = h.IClamp(head(0.5))
+    clamp.delay, clamp.dur, clamp.amp = 1, 5, {amplitude}
+    return head, clamp
+"""
+
+PLAIN = """
+[experiment]
+name = "plain"
+duration = "4 ms"
+exchange = "0.1 ms"
+[neuron]
+model = "cell.py:build"
+dt = "0.025 ms"
+[chemistry]
+species.Ca = {{ contains = {{ Ca = 1 }} }}
+initial.Ca = "0.1 uM"
+[[site]]
+name = "head"
+segment = "head(0.5)"
+engine = "ssa"
+[[link]]
+from = "head.Ca"
+to = "neuron.cai"
+[[link]]
+from = "neuron.ica"
+to = "head.Ca"
+{more}
+"""
+
+
+def plain(folder: Path, *, amplitude: str = "0", more: str = "", cell: str = NAN_CELL) -> Path:
+    (folder / "cell.py").write_text(cell.replace("{amplitude}", amplitude))
+    (folder / "plain.toml").write_text(PLAIN.format(more=more))
+    return folder / "plain.toml"
+
+
+def test_a_voltage_that_is_not_finite_stops_the_run_and_keeps_what_was_computed(couple: Couple, tmp_path: Path) -> None:
+    import h5py
+
+    done = couple("run", str(plain(tmp_path, amplitude="1e308")), "--out", str(tmp_path / "out"))
+    line = complaint(done, code=1)
+    assert "head(0.5)" in line and "t = " in line
+    with h5py.File(tmp_path / "out" / "results.h5") as file:
+        assert file.attrs["status"] == "failed"
+        assert 5 <= len(file["time"]) <= 15  # the current starts at 1 ms
+
+
+def test_a_failing_builder_is_one_line(couple: Couple, tmp_path: Path) -> None:
+    line = complaint(couple("check", str(plain(tmp_path, cell="def build():\n    return 1 / 0\n"))))
+    assert "neuron.model" in line and "division by zero" in line and "cell.py:2" in line
+
+
+def test_damaged_and_foreign_checkpoints(couple: Couple, tmp_path: Path) -> None:
+    file = plain(tmp_path)
+    out = tmp_path / "out"
+    assert couple("run", str(file), "--out", str(out), "--until", "2 ms", "--quiet").returncode == 0
+    checkpoint = out / "checkpoint.h5"
+    whole = checkpoint.read_bytes()
+
+    checkpoint.write_bytes(whole[:-100])
+    assert "checkpoint.h5" in complaint(couple("resume", str(checkpoint)))
+    checkpoint.write_bytes(whole)
+
+    text = file.read_text()
+    file.write_text(text.replace('initial.Ca = "0.1 uM"', 'initial.Ca = "0.2 uM"'))
+    line = complaint(couple("resume", str(checkpoint)))
+    assert "chemistry.initial.Ca" in line and "0.1 uM" in line and "0.2 uM" in line
+    file.write_text(text)
+
+    cell = tmp_path / "cell.py"
+    cell.write_text(cell.read_text() + "# changed\n")
+    assert "cell.py" in complaint(couple("resume", str(checkpoint)))
+
+    assert "another kind" in complaint(couple("resume", str(out / "results.h5")))
+    assert "not a result file" in complaint(couple("show", str(checkpoint)))
+
+
+def test_clashes_on_the_command_line(couple: Couple, tmp_path: Path) -> None:
+    file = str(plain(tmp_path))
+    assert "--until" in complaint(couple("run", file, "--until", "3"))
+    assert "--until" in complaint(couple("run", file, "--until", "0.15 ms", "--out", str(tmp_path / "o")))
+    assert "site.haed" in complaint(couple("check", file, "--set", "site.haed.engine=ode"))
+    assert "no such file" in complaint(couple("run", str(tmp_path / "palin.toml")))

@@ -1,0 +1,24 @@
+"""Every registered engine passes the conformance suite."""
+
+from __future__ import annotations
+
+import pytest
+from contract import EngineContract, EngineUnderTest
+
+from couple import registry
+
+ENGINES = {
+    "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
+    "ode": EngineUnderTest("ode", stochastic=False),
+    "ssa": EngineUnderTest("ssa"),
+}
+
+
+def test_every_registered_engine_is_in_the_suite() -> None:
+    assert sorted(ENGINES) == registry.names("couple.engines")
+
+
+class TestContract(EngineContract):
+    @pytest.fixture(params=sorted(ENGINES))
+    def engine(self, request: pytest.FixtureRequest) -> EngineUnderTest:
+        return ENGINES[request.param]

@@ -1,0 +1,146 @@
+"""Loading a user's model: names, geometry, and a useful line for each mistake."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from neuron_models import CALCIUM, PASSIVE, RICH, spec
+
+from adapters.neuron import load_model
+from adapters.neuron.importing import cvode, h
+from couple.electrics import Attachments, Conductance
+from couple.errors import CoupleError, InputError
+
+
+@pytest.fixture
+def model(tmp_path: Path):
+    def write(source: str, name: str = "cell.py") -> Path:
+        path = tmp_path / name
+        path.write_text(source)
+        return path
+
+    return write
+
+
+def test_segments_and_geometry(model) -> None:
+    loaded = load_model(spec(model(CALCIUM)))
+    assert loaded.segments() == ["soma(0.5)", "head(0.166667)", "head(0.5)", "head(0.833333)"]
+    geometry = loaded.geometry("head(0.5)")
+    assert geometry.size == pytest.approx((1, 1 / 3))
+    assert geometry.area == pytest.approx(math.pi / 3, rel=1e-14)
+    assert geometry.volume == pytest.approx(math.pi / 12, rel=1e-14)
+    assert loaded.area("soma(0.5)") == pytest.approx(100 * math.pi, rel=1e-14)
+    assert any("head: couple_cav" in line for line in loaded.describe())
+
+
+def test_a_section_of_a_cell_object_has_a_short_name(model) -> None:
+    assert load_model(spec(model(RICH))).geometry("head(0.5)").size == (1, 1)
+
+
+def test_a_short_name_of_two_sections_is_ambiguous(model) -> None:
+    loaded = load_model(
+        spec(
+            model(
+                RICH.replace("return Cell()", "return Cell(), Cell()")
+                .replace("self.sk = sk_channel()", "pass")
+                .replace('self.head.insert("sk_test")', "pass")
+                .replace("self.head(0.5).sk_test.gmax = 1e-4", "pass")
+            )
+        )
+    )
+    with pytest.raises(InputError, match=r"several sections: .*head, .*head"):
+        loaded.area("head(0.5)")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hed(0.5)", 'no section "hed"; did you mean "head"'),
+        ("head", 'like "head\\(0.5\\)"'),
+        ("head(half)", '"half" in .* is not a position'),
+        ("head(1.5)", "outside of the section"),
+        ("head(nan)", "outside of the section"),
+        ("head(1)", 'end point .* "head\\(0.833333\\)"'),
+    ],
+)
+def test_wrong_segment(model, name: str, message: str) -> None:
+    loaded = load_model(spec(model(CALCIUM)))
+    with pytest.raises(InputError, match=message):
+        loaded.geometry(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def built(): pass", 'no function "build"; did you mean "built"'),
+        ("import nothing_of_that_name", r"importing it failed: ModuleNotFoundError: .*cell.py:1"),
+        ("x = 1\ndef build():\n    return 1 / 0", r"build\(\) failed: ZeroDivisionError: .*\(cell.py:3\)"),
+        ("def build(:", r"SyntaxError: .*cell.py:1"),
+        ("def build():\n    pass", "left no section behind"),
+        (
+            "from neuron import h\ndef build():\n    h.CVode().active(True)\n    return h.Section(name='a')",
+            "switches on CVODE",
+        ),
+    ],
+)
+def test_faulty_model_file(model, source: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_model(spec(model(source)))
+    assert caught.value.where == "neuron.model"
+    assert "\n" not in str(caught.value)
+    # Nothing of it is left to disturb the next one.
+    load_model(spec(model(PASSIVE)))
+    assert not cvode.active()
+
+
+def test_missing_or_foreign_file(model, tmp_path: Path) -> None:
+    model(PASSIVE)
+    with pytest.raises(InputError, match=r'no model file .*did you mean "cell\.py"'):
+        load_model(spec(tmp_path / "cel.py"))
+    with pytest.raises(InputError, match="not a Python file"):
+        load_model(spec(model("", "cell.hoc")))
+
+
+def test_a_model_may_import_its_neighbours(model) -> None:
+    model("LENGTH = 3.0\n", "neighbour_of_cell.py")
+    source = PASSIVE.replace("def build", "from neighbour_of_cell import LENGTH\ndef build").replace(
+        "head.L = head.diam = 1", "head.L, head.diam = LENGTH, 1"
+    )
+    assert load_model(spec(model(source))).geometry("head(0.5)").size == (1, 3)
+
+
+def test_foreign_sections_are_refused(model) -> None:
+    load_model(spec(model(PASSIVE)))
+    for section in list(h.allsec()):
+        h.delete_section(sec=section)
+    stranger = h.Section(name="stranger")
+    # The release of the previous model deletes what is there; only a first load can meet a stranger.
+    load_model(spec(model(PASSIVE)))
+    assert [section.name() for section in h.allsec()] == ["head"]
+    del stranger
+
+
+def test_the_next_model_releases_the_one_before(model) -> None:
+    attachments = Attachments((), (), ("head(0.5)",))
+    first = load_model(spec(model(PASSIVE))).attach(attachments)
+    second = load_model(spec(model(PASSIVE))).attach(attachments)
+    with pytest.raises(CoupleError, match="was released"):
+        first.advance(1)
+    second.advance(1)
+    assert second.read("v")[0] == pytest.approx(-65, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("attachments", "message"),
+    [
+        (Attachments(("head(0.5)", "head(0.4)"), (), ()), "the same segment"),
+        (Attachments(("head(0.5)", "head(0.5)"), (), ()), "the same segment"),
+        (Attachments(("head(0.5)",), (), (), cai=(1e-4, 1e-4)), "2 initial concentrations are given for 1"),
+        (Attachments((), (Conductance("Cl", "head(0.5)", ion="cl"),), ()), 'of the ion "cl".*reversal potential'),
+    ],
+)
+def test_wrong_attachments(model, attachments: Attachments, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_model(spec(model(CALCIUM))).attach(attachments)
