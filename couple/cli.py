@@ -37,6 +37,7 @@ Overrides = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
 
 
@@ -52,6 +53,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in the folder.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
+    draw: Figure = True,
 ) -> None:
     """Run an experiment from its start."""
     from couple.experiment import Experiment
@@ -61,7 +63,7 @@ def run(
     end = None if until is None else _time(until)
     place = folder if folder is not None else fresh_folder(experiment.experiment.name)
     simulation = Simulation.new(experiment, place, force=force)
-    _go(simulation, end, quiet, as_json)
+    _go(simulation, end, quiet, as_json, draw)
 
 
 @app.command()
@@ -70,6 +72,7 @@ def resume(
     until: Until = None,
     quiet: Quiet = False,
     as_json: Json = False,
+    draw: Figure = True,
 ) -> None:
     """Go on from a checkpoint, in the same folder, as if the run had never stopped."""
     from couple.run import Simulation
@@ -77,7 +80,7 @@ def resume(
     simulation = Simulation.resumed(checkpoint, until=None if until is None else _time(until))
     if not (quiet or as_json):
         err.print(f"resuming at t = {simulation.time:g} ms")
-    _go(simulation, None, quiet, as_json)
+    _go(simulation, None, quiet, as_json, draw)
 
 
 @app.command()
@@ -133,7 +136,7 @@ def plot(
         out.print(str(figure(content, output or content.path.with_name("figure.png"))))
 
 
-def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool) -> None:
+def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:
     """Run with a progress bar, draw the figure, print the summary."""
     from couple.plot import figure
     from couple.results import Results
@@ -142,8 +145,9 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool) -> Non
         err.print(f"warning: {escape(warning)}")
     with _progress(quiet or as_json) as progress:
         summary = simulation.run(progress, until=until)
-    with Results(simulation.folder) as results:
-        figure(results, simulation.folder / "figure.png")
+    if draw:
+        with Results(simulation.folder) as results:
+            figure(results, simulation.folder / "figure.png")
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:

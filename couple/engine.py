@@ -59,7 +59,8 @@ class SiteEngine(Component):
 
     inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
              ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
-             `clamp` (n_sites, n_clamped): the count at which a species is held.
+             `clamp` (n_sites, n_clamped): the count at which a species is held; what enters such a species goes on
+             into its reservoir `NAME_clamp`.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
 

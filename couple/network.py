@@ -59,7 +59,7 @@ class ReactionNetwork:
     """Species, irreversible reactions, reservoirs and observables.
 
     Reservoirs stand for the outside: their activity is 1, and what enters or leaves them is counted. Columns of
-    all count arrays are `states` = species names, then reservoir names.
+    all count arrays are `states` = species names, then reservoir names. `clamped`: see `with_clamped`.
 
     Raises InputError if a name is unknown, an order is unsupported or a reaction does not balance.
     """
@@ -70,10 +70,13 @@ class ReactionNetwork:
         reactions: Iterable[Reaction] = (),
         reservoirs: Iterable[str] = (),
         observables: Mapping[str, Sequence[str]] | None = None,
+        clamped: Iterable[str] = (),
     ) -> None:
         self.species = tuple(species)
         self.reactions = tuple(reactions)
-        self.reservoirs = tuple(reservoirs)
+        self.clamped = tuple(clamped)
+        self._given_reservoirs = tuple(reservoirs)
+        self.reservoirs = self._given_reservoirs + tuple(f"{name}_clamp" for name in self.clamped)
         self.observables = {k: tuple(v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
@@ -82,6 +85,8 @@ class ReactionNetwork:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
         self.reservoir_contents = self._balance()
+        for name in self.clamped:
+            self.reservoir_contents[f"{name}_clamp"] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
         for name in self.states:
@@ -91,6 +96,9 @@ class ReactionNetwork:
             for name in (*reaction.reactants, *reaction.products):
                 if name not in self.states:
                     raise InputError(f'unknown species "{name}" in "{reaction}"; {nearest(name, self.states)}')
+        for name in self.clamped:
+            if name not in self.names:
+                raise InputError(f'cannot clamp "{name}"; {nearest(name, self.names)}')
         for key, members in self.observables.items():
             if key in self.states:
                 raise InputError(f'observable "{key}" has the name of a species')
@@ -147,6 +155,9 @@ class ReactionNetwork:
                 table[r, self.index(name)] -= 1
             for name in reaction.products:
                 table[r, self.index(name)] += 1
+        for name in self.clamped:
+            table[:, self.index(f"{name}_clamp")] = table[:, self.index(name)]
+            table[:, self.index(name)] = 0
         return table
 
     @cached_property
@@ -165,11 +176,11 @@ class ReactionNetwork:
 
     def _balance(self) -> dict[str, dict[str, int]]:
         """What each reservoir holds, from the reactions that name it; every other reaction must balance."""
-        contents: dict[str, dict[str, int]] = {r: {} for r in self.reservoirs}
+        contents: dict[str, dict[str, int]] = {r: {} for r in self._given_reservoirs}
         first: dict[str, Reaction] = {}
         for reaction in self.reactions:
             gain = self._gain(reaction)
-            flows = {r: reaction.products.count(r) - reaction.reactants.count(r) for r in self.reservoirs}
+            flows = {r: reaction.products.count(r) - reaction.reactants.count(r) for r in self._given_reservoirs}
             used = {r: n for r, n in flows.items() if n}
             if len(used) > 1:
                 raise InputError(f'"{reaction}" names {len(used)} reservoirs; one is allowed')
@@ -177,7 +188,7 @@ class ReactionNetwork:
                 for substance, amount in gain.items():
                     if amount:
                         known = (
-                            f"one of {', '.join(self.reservoirs)}"
+                            f"one of {', '.join(self._given_reservoirs)}"
                             if self.reservoirs
                             else f'reservoirs = ["{substance}_out"]'
                         )
@@ -238,24 +249,9 @@ class ReactionNetwork:
     def with_clamped(self, clamped: Iterable[str]) -> ReactionNetwork:
         """The network in which the named species are held by an outside hand.
 
-        Their changes by reactions go to a reservoir `NAME_clamp`; what the hand puts in or takes out comes from it too.
-        Engines see it as one more state after the reservoirs.
+        Their changes by reactions go to a reservoir `NAME_clamp`, and so does what enters or leaves to hold them.
         """
-        names = tuple(clamped)
-        for name in names:
-            if name not in self.names:
-                raise InputError(f'cannot clamp "{name}"; {nearest(name, self.names)}')
-        other = ReactionNetwork(self.species, self.reactions, self.reservoirs, self.observables)
-        other.reservoirs = self.reservoirs + tuple(f"{n}_clamp" for n in names)
-        other.states = other.names + other.reservoirs
-        for name in names:
-            other.reservoir_contents[f"{name}_clamp"] = dict(self.species[self.names.index(name)].contains)
-        change = np.hstack([self.change, np.zeros((len(self.reactions), len(names)), dtype=np.int64)])
-        for k, name in enumerate(names):
-            change[:, len(self.states) + k] = change[:, self.index(name)]
-            change[:, self.index(name)] = 0
-        other.__dict__["change"] = change
-        return other
+        return ReactionNetwork(self.species, self.reactions, self._given_reservoirs, self.observables, clamped)
 
     # -- initial state ----------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ def model(tmp_path: Path):
 def test_segments_and_geometry(model) -> None:
     loaded = load_model(spec(model(CALCIUM)))
     assert loaded.segments() == ["soma(0.5)", "head(0.166667)", "head(0.5)", "head(0.833333)"]
+    assert loaded.resolve("head(0.4)") == "head(0.5)"
+    assert loaded.resolve("head(1)") == "head(1)"
     geometry = loaded.geometry("head(0.5)")
     assert geometry.size == pytest.approx((1, 1 / 3))
     assert geometry.area == pytest.approx(math.pi / 3, rel=1e-14)

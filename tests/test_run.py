@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
+from couple.cli import main
 
 SPINE = Path(__file__).parent.parent / "examples" / "spine" / "spine.toml"
 ENGINES = ("lattice", "ssa", "ode")
@@ -26,15 +27,22 @@ SHORT = (
 )
 
 
-def couple(*arguments: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "couple.cli", *arguments], capture_output=True, text=True, timeout=300, **kwargs
-    )
+def couple(*arguments: str) -> int | str | None:
+    """The command line in this process: its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return stop.value.code or 0
+
+
+def process(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "couple.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def arguments(engine: str, out: Path, *more: str) -> list[str]:
     sets = [f"site.head.engine={engine}", *SHORT, *more]
-    return ["run", str(SPINE), "--quiet", "--out", str(out), *(x for s in sets for x in ("--set", s))]
+    return ["run", str(SPINE), "--quiet", "--no-figure", "--out", str(out), *(x for s in sets for x in ("--set", s))]
 
 
 def datasets(path: Path) -> dict[str, np.ndarray]:
@@ -64,22 +72,25 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
     """An uninterrupted run in each engine, and how long it took."""
     folder = tmp_path_factory.mktemp("straight")
     for engine in ENGINES:
-        done = couple(*arguments(engine, folder / engine))
-        assert done.returncode == 0, done.stderr
+        assert couple(*arguments(engine, folder / engine)) == 0
     yield {engine: folder / engine for engine in ENGINES}
 
 
+def wait_for(path: Path, running: subprocess.Popen[str]) -> None:
+    while not path.exists() and running.poll() is None:
+        time.sleep(0.001)
+
+
 def kill_and_resume(engine: str, straight: Path, out: Path, rng: random.Random) -> None:
-    """SIGKILL a run at a random moment after its first checkpoint, perhaps again while resuming, and compare."""
-    process = subprocess.Popen([sys.executable, "-m", "couple.cli", *arguments(engine, out)])
-    checkpoint = out / "checkpoint.h5"
-    while not checkpoint.exists() and process.poll() is None:
-        time.sleep(0.002)
-    time.sleep(rng.random() * 0.3)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = couple("resume", str(checkpoint), "--quiet")
-    assert done.returncode == 0, done.stderr
+    """SIGKILL a run at a random moment after its first checkpoint, resume it in another process, and compare."""
+    summary = json.loads((straight / "summary.json").read_text())
+    seconds = summary["cpu_seconds"]  # of the run itself, without starting up
+    running = process(*arguments(engine, out))
+    wait_for(checkpoint := out / "checkpoint.h5", running)
+    time.sleep(rng.random() * seconds)
+    running.kill()
+    running.communicate()
+    assert couple("resume", str(checkpoint), "--quiet", "--no-figure") == 0
     assert_equal_results(straight / "results.h5", out / "results.h5")
 
 
@@ -100,42 +111,38 @@ def test_twenty_killed_runs_resume_to_the_bit(engine: str, straight: dict[str, P
 
 def test_a_run_of_another_seed_differs(straight: dict[str, Path], tmp_path: Path) -> None:
     """The control of the bit-identity tests."""
-    assert couple(*arguments("ssa", tmp_path / "other", "experiment.seed=2")).returncode == 0
+    assert couple(*arguments("ssa", tmp_path / "other", "experiment.seed=2")) == 0
     with pytest.raises(AssertionError):
         assert_equal_results(straight["ssa"] / "results.h5", tmp_path / "other" / "results.h5")
 
 
 def test_sigterm_writes_a_checkpoint_and_says_how_to_go_on(straight: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "couple.cli", *arguments("lattice", out)], stderr=subprocess.PIPE, text=True
-    )
-    while not (out / "checkpoint.h5").exists() and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    running = process(*arguments("lattice", out))
+    wait_for(out / "checkpoint.h5", running)
+    running.terminate()
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
     line = re.search(r"couple resume (\S+)", stderr)
     assert line is not None, stderr
     with h5py.File(out / "results.h5") as file:  # what was computed can be looked at
         assert file.attrs["status"] == "interrupted" and len(file["time"]) > 1
-    assert couple("resume", line[1], "--quiet").returncode == 0
+    assert couple("resume", line[1], "--quiet", "--no-figure") == 0
     assert_equal_results(straight["lattice"] / "results.h5", out / "results.h5")
 
 
 def test_stopping_early_and_going_on_is_the_same_run(straight: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert couple(*arguments("ssa", out), "--until", "7 ms").returncode == 0
-    assert couple("resume", str(out / "checkpoint.h5"), "--quiet").returncode == 0
+    assert couple(*arguments("ssa", out), "--until", "7 ms") == 0
+    assert couple("resume", str(out / "checkpoint.h5"), "--quiet", "--no-figure") == 0
     assert_equal_results(straight["ssa"] / "results.h5", out / "results.h5")
 
 
-def test_a_finished_run_can_be_extended(tmp_path: Path) -> None:
-    out, long = tmp_path / "out", tmp_path / "long"
-    assert couple(*arguments("ode", out, "experiment.duration=10 ms")).returncode == 0
-    assert couple("resume", str(out / "checkpoint.h5"), "--until", "20 ms", "--quiet").returncode == 0
-    assert couple(*arguments("ode", long)).returncode == 0
-    assert_equal_results(long / "results.h5", out / "results.h5")
+def test_a_finished_run_can_be_extended(straight: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert couple(*arguments("ode", out, "experiment.duration=10 ms")) == 0
+    assert couple("resume", str(out / "checkpoint.h5"), "--until", "20 ms", "--quiet", "--no-figure") == 0
+    assert_equal_results(straight["ode"] / "results.h5", out / "results.h5")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -162,15 +169,14 @@ def test_replaying_the_recorded_charge_gives_the_same_chemistry(straight: dict[s
         + f'[[drive]]\nto = "head.Ca"\nreplay = "{straight["ssa"] / "results.h5"}:neuron.ica"\n'
         + '[record]\nspecies = "all"\n'
     )
-    done = couple("run", str(tmp_path / "open.toml"), "--quiet", "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    assert couple("run", str(tmp_path / "open.toml"), "--quiet", "--out", str(tmp_path / "out")) == 0
     closed, opened = datasets(straight["ssa"] / "results.h5"), datasets(tmp_path / "out" / "results.h5")
     assert np.array_equal(closed["head/counts"], opened["head/counts"])
 
 
 def test_the_parallel_scheme_balances_too(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert couple(*arguments("ssa", out, "experiment.scheme=parallel")).returncode == 0
+    assert couple(*arguments("ssa", out, "experiment.scheme=parallel")) == 0
     assert json.loads((out / "summary.json").read_text())["ledger"]["max_imbalance_ions"] == 0
 
 
@@ -179,8 +185,9 @@ def test_the_spine_also_runs_without_a_compiler(tmp_path: Path) -> None:
     bare = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX")}
     bare |= {"PATH": str(Path(sys.executable).parent), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for name, environment in (("with", dict(os.environ)), ("without", bare)):
-        done = couple(*arguments("ode", tmp_path / name, "experiment.duration=60 ms"), env=environment)
-        assert done.returncode == 0, done.stderr
+        running = process(*arguments("ode", tmp_path / name, "experiment.duration=60 ms"), environment=environment)
+        _, stderr = running.communicate(timeout=120)
+        assert running.returncode == 0, stderr
     runs = [h5py.File(tmp_path / name / "results.h5") for name in ("with", "without")]
     assert [r.attrs["channel_path"] for r in runs] == ["MOD", "KSChan"]
     v = [r["neuron/v"][()] for r in runs]

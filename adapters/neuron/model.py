@@ -8,8 +8,8 @@ from dataclasses import replace
 from adapters.neuron.calcium import calcium_use, density_names, point_names
 from adapters.neuron.cell import NeuronCell
 from adapters.neuron.loading import Built, load
-from adapters.neuron.mechanisms import channel_path
-from adapters.neuron.naming import all_sections, find_membrane, segment_name
+from adapters.neuron.mechanisms import ChannelPath, channel_path
+from adapters.neuron.naming import all_sections, find_membrane, find_segment, segment_name
 from couple.electrics import Attachments, ModelSpec
 from couple.geometry import Geometry
 
@@ -23,6 +23,8 @@ class NeuronModel:
         self.channel_path = channel_path()
         self._built: Built = load(spec)
         self._cell: NeuronCell | None = None
+        # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
+        self._description = _describe(self.channel_path)
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
@@ -30,9 +32,7 @@ class NeuronModel:
 
     def resolve(self, segment: str) -> str:
         """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)"."""
-        found = find_membrane(segment)
-        count = found.sec.nseg
-        return segment_name(found.sec((min(int(found.x * count), count - 1) + 0.5) / count))
+        return segment_name(find_segment(segment))
 
     def geometry(self, segment: str) -> Geometry:
         """The cylinder of a segment; volume and area are NEURON's, which differ from it where 3-d points taper."""
@@ -46,19 +46,7 @@ class NeuronModel:
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`."""
-        sections = all_sections()
-        lines = [
-            f"{len(sections)} sections, {sum(section.nseg for section in sections)} segments; "
-            f"coupling mechanisms: {self.channel_path}"
-            + ("" if self.channel_path == "MOD" else " (no compiler: slower, see `adapters.neuron.kschan`)")
-        ]
-        for section in sections:
-            uses = [(name, calcium_use(name, point=False)) for name in density_names(section)]
-            uses += [(name, calcium_use(name, point=True)) for name in point_names(section)]
-            known = [f"{name} {use}" for name, use in uses if use]
-            if known:
-                lines.append(f"{section.name()}: {', '.join(known)}")
-        return lines
+        return self._description
 
     def attach(self, attachments: Attachments) -> NeuronCell:
         """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
@@ -66,6 +54,21 @@ class NeuronModel:
             self._cell.close()
         self._cell = NeuronCell(self._built, self.spec, attachments)
         return self._cell
+
+
+def _describe(path: ChannelPath) -> list[str]:
+    sections = all_sections()
+    lines = [
+        f"{len(sections)} sections, {sum(section.nseg for section in sections)} segments; "
+        f"coupling mechanisms: {path}" + (" (no compiler: slower)" if path == "KSChan" else "")
+    ]
+    for section in sections:
+        uses = [(name, calcium_use(name, point=False)) for name in density_names(section)]
+        uses += [(name, calcium_use(name, point=True)) for name in point_names(section)]
+        known = [f"{name} {use}" for name, use in uses if use]
+        if known:
+            lines.append(f"{section.name()}: {', '.join(known)}")
+    return lines
 
 
 def load_model(spec: ModelSpec) -> NeuronModel:

@@ -17,8 +17,10 @@ def all_sections() -> list[Any]:
 
 
 def segment_name(segment: Any) -> str:
-    """The name of a segment as input files write it."""
-    return f"{segment.sec.name()}({segment.x:g})"
+    """The name of a segment as input files write it, by its middle (an end point keeps its 0 or 1)."""
+    x, n = segment.x, segment.sec.nseg
+    middle = x if x in (0.0, 1.0) else (int(x * n) + 0.5) / n
+    return f"{segment.sec.name()}({middle:g})"
 
 
 def find_section(name: str) -> Any:

@@ -37,7 +37,7 @@ class SpineCell:
 
     def _channels(self):
         """Spikes in the soma, weaker ones in the dendrite; 2 calcium channels per µm² in the head."""
-        for section, share in ((self.soma, 1.0), (self.dendrite, 0.6)):
+        for section, share in ((self.soma, 1.0), (self.dendrite, 1.0)):
             section.insert("hh")
             for segment in section:
                 segment.hh.gnabar, segment.hh.gkbar, segment.hh.gl = 0.2 * share, 0.036 * share, 0.0003 * share
@@ -52,7 +52,7 @@ class SpineCell:
         self.to_ampa = h.NetCon(self.axon, self.ampa)
         self.to_ampa.delay, self.to_ampa.weight[0] = 1, 1.5e-3
         self.nmda = NMDA(self.head(0.5))
-        self.nmda.connect(self.axon, delay=1, weight=5e-5)
+        self.nmda.connect(self.axon, delay=1, weight=3e-5)
 
     def _current(self):
         """A short current into the soma, for one spike."""
