@@ -63,7 +63,7 @@ class Recorder:
         self.summed = [i for v in variables if v.kind == "sum" for i in v.indices]
         width = len(self.sampled) + len(self.summed)
         self._width = width
-        capacity = max(16, min(expected, BUFFER_BYTES // (8 * max(width, 1))))
+        capacity = max(16, min(expected + 1, BUFFER_BYTES // (8 * max(width, 1))))
         self.rows: Floats = np.zeros((capacity, width))
         self.next_row = 0
         self._segments: list[tuple[int, str]] = []

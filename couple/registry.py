@@ -8,9 +8,17 @@ from typing import Any
 from couple.errors import InputError, MissingDependencyError, nearest
 
 
+_registered: dict[tuple[str, str], Any] = {}
+
+
+def register(group: str, name: str, thing: Any) -> None:
+    """Make an engine (group "couple.engines") or another plug-in known in this process, without an entry point."""
+    _registered[group, name] = thing
+
+
 def names(group: str) -> list[str]:
     """Registered names of a group such as "couple.engines"."""
-    return sorted({e.name for e in entry_points(group=group)})
+    return sorted({e.name for e in entry_points(group=group)} | {n for g, n in _registered if g == group})
 
 
 def load(group: str, name: str) -> Any:
@@ -18,11 +26,13 @@ def load(group: str, name: str) -> Any:
 
     Raises InputError if the name is unknown and MissingDependencyError if what it needs is not installed.
     """
+    if (group, name) in _registered:
+        return _registered[group, name]
     found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=group)}
     if name not in found:
-        kind = group.rsplit(".", 1)[-1].removesuffix("s")
+        kind, known = group.rsplit(".", 1)[-1].removesuffix("s"), names(group)
         raise InputError(
-            f'unknown {kind} "{name}"; {nearest(name, found)} (all: {", ".join(sorted(found)) or "none"}). '
+            f'unknown {kind} "{name}"; {nearest(name, known)} (all: {", ".join(known) or "none"}). '
             f'Others come with a package that registers one in "{group}": uv pip install PACKAGE'
         )
     try:

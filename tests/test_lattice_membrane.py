@@ -81,7 +81,7 @@ def steady(engine: Gillespie | object, windows: int) -> tuple[np.ndarray, np.nda
 
 
 def test_leak_and_pumps_hold_calcium() -> None:
-    """Leak on free pumps = efflux at 1 uM: as in the well-mixed engine, whatever the pump would catch of its own leak."""
+    """Leak on free pumps = efflux at 1 uM: as in the well-mixed engine, though pumps catch what is near."""
     proteins = 110
     site = Site("head", HEAD, (59, proteins * 3 // 4, proteins // 4))
     found, error = steady(lattice(pumps(200.0), [site], tick=1.0, seed=13), 800)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contract import z_bound
-from lattice_cases import binding, copies, equilibrium, lattice
+from lattice_cases import binding, copies, lattice
 from networks import HEAD, build, spine, spine_site
 
 from adapters.lattice import Lattice
@@ -150,7 +150,7 @@ def plain() -> str:
         ("Ca + P <-> CaP", "30 /mM/ms", "3 /ms"),
         ("CaP -> P + Ca_out", "2 /ms"),
         ("P + Ca_out -> P + Ca", "3 /ms"),
-        ("Ca_out -> Ca", "0.5 mM/ms"),
+        ("Ca_out -> Ca", "0.005 mM/ms"),
         ("S -> 0", "0.2 /ms"),
     ]
     network = build(species, equations, ["Ca_out"], {"bound": ["CaB", "CaS", "CaP"]})
@@ -200,20 +200,19 @@ def test_a_clamp_holds_and_books() -> None:
     """A held at 60: B and C come to equilibrium with it, and what the hand gave is what they took."""
     kon, koff = 600.0, 1.2
     network = binding(kon, koff)
-    engine = lattice(network, copies(40, BOX, (60, 40, 0)), tick=3.0, clamped=("A",), seed=5)
+    engine = lattice(network, copies(120, BOX, (60, 40, 0)), tick=3.0, clamped=("A",), seed=5)
     engine.advance(1)
     counts = engine.read("counts")
     assert (counts[:, 0] == 60).all()
     share = 60 * kon / IONS_PER_MM_UM3 / BOX.volume / koff
-    limit = z_bound(1) * np.sqrt(40 * 40 * share / (1 + share) ** 2)
-    assert abs(counts[:, 2].sum() - 1600 * share / (1 + share)) < limit
-    assert abs(counts[:, 2].sum() - 1600 * 1.2 * share / (1 + 1.2 * share)) > limit
+    limit = z_bound(1) * np.sqrt(4800 * share / (1 + share) ** 2)
+    assert abs(counts[:, 2].sum() - 4800 * share / (1 + share)) < limit
+    assert abs(counts[:, 2].sum() - 4800 * 1.2 * share / (1 + 1.2 * share)) > limit
     assert np.array_equal(counts[:, 3], -counts[:, 2])
     engine.write("clamp", 10)
     engine.advance(1)
     assert (counts[:, 0] == 10).all()
-    assert np.array_equal(counts[:, 0] + counts[:, 2] + counts[:, 3], np.full(40, 60.0))
-    assert equilibrium(60, 40, 1.0)[0] > 0
+    assert np.array_equal(counts[:, 0] + counts[:, 2] + counts[:, 3], np.full(120, 60.0))
 
 
 def test_counts_from_another_accuracy() -> None:
@@ -244,4 +243,4 @@ def test_a_full_site_stops_the_run() -> None:
 
 
 def test_head_fits_the_numbers_of_the_spine() -> None:
-    assert abs(head().masks[0].volume / HEAD.volume - 1) < 0.005
+    assert abs(head().masks[0].volume / HEAD.volume - 1) < 0.01

@@ -42,7 +42,7 @@ def diffusion(D: float, seed: int) -> tuple[float, float]:
 @pytest.mark.parametrize("D", [0.22, 0.028, 0.15])
 def test_free_diffusion(D: float) -> None:
     measured, error = diffusion(D, seed=3)
-    # 0.1 % of the sites are taken; steps of h instead of infinitesimal ones change the decay by (pi k h)^2 / 12 at most.
+    # 0.1 % of the sites are taken; steps of h, not infinitesimal ones, change the decay by (pi k h)^2 / 12 at most.
     exact, bound = D * (1 - 0.001), z_bound(3) * error + D * (math.pi * MODE * 0.01) ** 2 / 12
     assert abs(measured - exact) < bound
     assert abs(1.2 * measured - exact) > bound, "a D wrong by a fifth would pass"

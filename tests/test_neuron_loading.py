@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from neuron_models import CALCIUM, PASSIVE, RICH, spec
 
-from adapters.neuron import load_model
+from adapters.neuron import load_model, loading
 from adapters.neuron.importing import cvode, h
 from couple.electrics import Attachments, Conductance
 from couple.errors import CoupleError, InputError
@@ -113,15 +113,15 @@ def test_a_model_may_import_its_neighbours(model) -> None:
     assert load_model(spec(model(source))).geometry("head(0.5)").size == (1, 3)
 
 
-def test_foreign_sections_are_refused(model) -> None:
+def test_sections_made_outside_of_the_model_are_refused(model, monkeypatch: pytest.MonkeyPatch) -> None:
     load_model(spec(model(PASSIVE)))
-    for section in list(h.allsec()):
-        h.delete_section(sec=section)
+    assert loading._current is not None
+    loading._current.release()
+    monkeypatch.setattr(loading, "_current", None)
     stranger = h.Section(name="stranger")
-    # The release of the previous model deletes what is there; only a first load can meet a stranger.
-    load_model(spec(model(PASSIVE)))
-    assert [section.name() for section in h.allsec()] == ["head"]
-    del stranger
+    with pytest.raises(InputError, match=r"already holds sections .*\(stranger\)"):
+        load_model(spec(model(PASSIVE)))
+    h.delete_section(sec=stranger)
 
 
 def test_the_next_model_releases_the_one_before(model) -> None:

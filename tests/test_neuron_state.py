@@ -80,7 +80,7 @@ def test_state_of_another_model_is_refused(rich: Path, tmp_path: Path) -> None:
     state = attach(rich).save()
     (tmp_path / "other.py").write_text(CALCIUM)
     other = attach(tmp_path / "other.py")
-    with pytest.raises(CoupleError, match="another fingerprint"):
+    with pytest.raises(CoupleError, match="another model"):
         other.restore(state)
     with pytest.raises(CoupleError, match=r"another channel path \(nonsense"):
         other.restore({**other.save(), "channel_path": "nonsense"})

@@ -11,7 +11,7 @@ from adapters.lattice.calibrate import Calibration, calibrate
 from adapters.lattice.kernel import FEW, FULL, OK, run
 from adapters.lattice.mask import Mask, mask_of
 from adapters.lattice.moves import put_all
-from adapters.lattice.tables import MEMBRANE, Integer, Molecules, Tables, build_molecules, build_tables, mobile_speeds
+from adapters.lattice.tables import MEMBRANE, Integer, Molecules, Tables, build_molecules, build_tables, check_reactions
 from couple.component import Floats, State
 from couple.engine import EngineSetup, Options, Site, SiteEngine
 from couple.errors import InputError, RunError
@@ -225,7 +225,7 @@ def spacing_of(setup: EngineSetup) -> float:
 def _prepare(network: ReactionNetwork, site: Site, rates: Floats, spacing: float) -> tuple[Mask, Calibration]:
     """Mask and calibrated rates of a site. Raises InputError, with the site's name, if they cannot be had."""
     try:
-        mobile_speeds(network)
+        check_reactions(network)
         mask = mask_of(site.geometry, spacing)
         return mask, calibrate(network, rates, mask.volume, spacing)
     except InputError as error:

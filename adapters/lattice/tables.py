@@ -115,6 +115,13 @@ def mobile_speeds(network: ReactionNetwork) -> list[float]:
     return sorted({s.D for s in network.species if s.D > 0}, reverse=True)
 
 
+def check_reactions(network: ReactionNetwork) -> None:
+    """Raise InputError for a species or a reaction that a lattice cannot do."""
+    mobile_speeds(network)
+    for reaction in network.reactions:
+        products_of(network, reaction)
+
+
 def step_of(network: ReactionNetwork, spacing: float, tick: float) -> float:
     """The inner step, ms: the tick divided by the smallest integer for which the fastest species hops once at most.
 

@@ -61,15 +61,15 @@ class ModelState:
 
     def restore(self, state: State) -> None:
         """Raises CoupleError if the state was made by another model, NEURON or channel path."""
-        for key, now in (
-            ("neuron_version", NEURON_VERSION),
-            ("channel_path", channel_path()),
-            ("fingerprint", self._inventory.fingerprint),
+        for key, what, now in (
+            ("neuron_version", "version of NEURON", NEURON_VERSION),
+            ("channel_path", "channel path", channel_path()),
+            ("fingerprint", "model", self._inventory.fingerprint),
         ):
             if state[key] != now:
                 raise CoupleError(
-                    f"this checkpoint was made with another {key.replace('_', ' ')} ({state[key]!s}, now {now}); "
-                    "restart with the model, NEURON and compiler setting it was made with"
+                    f"this checkpoint was made with another {what} ({state[key]!s}, now {now}); restart with the "
+                    "model, NEURON and compiler setting (COUPLE_NO_COMPILER) that it was made with"
                 )
         self._snapshot(bytes(_as_bytes(state["savestate"]))).restore(0)
         self._pointers.scatter(np.asarray(state["variables"], dtype=np.float64))

@@ -36,12 +36,13 @@ class SpineCell:
         return section
 
     def _channels(self):
-        """Spikes in the soma, weaker ones in the dendrite; 2 calcium channels per µm² in the head."""
-        for section, share in ((self.soma, 1.0), (self.dendrite, 1.0)):
+        """Spikes in soma and dendrite; in the head, 2 calcium channels of 3.7 pS per µm²."""
+        for section in (self.soma, self.dendrite):
             section.insert("hh")
             for segment in section:
-                segment.hh.gnabar, segment.hh.gkbar, segment.hh.gl = 0.2 * share, 0.036 * share, 0.0003 * share
-        insert_cav(self.head, gbar=2 * 2e-4)
+                # More of both than in the squid: at 34 °C spikes are short, and would not reach the spine.
+                segment.hh.gnabar, segment.hh.gkbar, segment.hh.gl = 0.4, 0.07, 3e-4
+        insert_cav(self.head, gbar=2 * 3.7e-4)
 
     def _synapse(self):
         """One axon, AMPA and NMDA receptors."""

@@ -34,6 +34,5 @@ def raised_cosine(section):
     # Beyond its ends NEURON goes on along the first and the last piece: both have to be level.
     times = h.Vector([0, *(START + LENGTH * i / POINTS for i in range(POINTS + 1)), START + LENGTH + 1])
     amplitudes = h.Vector([0, *(AMPLITUDE / 2 * (1 - math.cos(angle)) for angle in angles), 0])
-    amplitudes.x[POINTS + 1] = 0
     amplitudes.play(current._ref_amp, times, True)
     return current, times, amplitudes

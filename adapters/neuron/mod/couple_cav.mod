@@ -1,7 +1,7 @@
 COMMENT
 Voltage-gated calcium channel of boutons and spines, C0-C1-C2-C3-O with rates a exp(v/u), b exp(-v/u) at 34 degC:
 Bischofberger et al. 2002 as used by Bartol et al. 2015, Table 1. Ohmic: ica = gmax O (v - eca), gmax in S/cm2.
-The same scheme as the KSChan of channels.py; keep the two alike.
+The same scheme as the KSChan in kschan.py; keep the two alike.
 ENDCOMMENT
 
 NEURON {

@@ -1,0 +1,269 @@
+"""What the closed loop costs over its parts, in CPU time.
+
+The parts are bare loops without a class of `couple`: NEURON in chunks of the exchange interval with the conductance
+of the closed loop replayed, and the engine's kernel with its influx replayed. Recording is on in all. Run as
+
+    uv run --group bench python tests/bench/closed_loop.py
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from figures import interleaved, report  # noqa: E402
+
+from adapters.lattice.kernel import run as lattice_kernel  # noqa: E402
+from adapters.wellmixed import ode_kernel, ssa_kernel  # noqa: E402
+from couple import registry  # noqa: E402
+from couple.engine import SiteEngine  # noqa: E402
+from couple.experiment import Experiment  # noqa: E402
+from couple.run import Simulation  # noqa: E402
+
+SPINE = HERE.parent.parent / "examples" / "spine" / "spine.toml"
+FOLDER = tempfile.TemporaryDirectory()
+Loop = Callable[[], object]
+
+
+class NoOp(SiteEngine):
+    """Takes its ions and does nothing: what is left is the loop itself."""
+
+    def advance(self, ticks: int) -> None:
+        counts = self._views["counts"]
+        np.add(counts[:, 0], self._views["influx"][:, 0], counts[:, 0])
+
+    def write_counts(self, counts: Any, rng: np.random.Generator) -> None:
+        self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
+
+    def save(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+registry.register("couple.engines", "noop", NoOp)
+
+
+def simulation(experiment: Experiment) -> Simulation:
+    return Simulation.new(experiment, Path(tempfile.mkdtemp(dir=FOLDER.name)))
+
+
+def steps(made: Simulation, windows: int) -> Loop:
+    step = made.orchestrator.step
+
+    def loop() -> None:
+        for _ in range(windows):
+            step()
+
+    return loop
+
+
+def recorded(experiment: Experiment, windows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Conductances and influxes of every window of the closed loop."""
+    made = simulation(experiment)
+    (engine,) = made.system.engines
+    assert made.system.electrics is not None
+    g, influx = made.system.electrics.read("g"), engine.read("influx")
+    rows_g, rows_in = [], []
+    for _ in range(windows):
+        rows_g.append(g.copy())
+        made.step()
+        rows_in.append(influx.copy())
+    return np.array(rows_g), np.array(rows_in)
+
+
+# -- bare NEURON ----------------------------------------------------------------------------------------------------
+
+
+def bare_neuron(file: Path, segments: list[str], voltages: list[str], g: np.ndarray, dt: float, ticks: int) -> Loop:
+    """The cell with a potassium conductance at `segments`, set before every chunk; voltages kept in rows."""
+    from adapters.neuron import loading
+    from adapters.neuron.importing import h, pc
+    from adapters.neuron.mechanisms import channel_path
+
+    if loading._current is not None:
+        loading._current.release()
+    channel_path()
+    spec = importlib.util.spec_from_file_location("bare_cell", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    keep = module.build()
+
+    def segment(name: str) -> Any:
+        section, x = name.removesuffix(")").split("(")
+        return next(s for s in h.allsec() if s.name() == section)(float(x))
+
+    places = [h.couple_k(segment(s)) for s in segments]
+    g = g * np.array([segment(s).area() * 1e-2 for s in segments])
+    if len(places) < 15:
+        refs, seen = [p._ref_gmax for p in places], [segment(s)._ref_v for s in voltages]
+    else:
+        vector, pointers = h.Vector(len(places)), h.PtrVector(len(places))
+        for i, p in enumerate(places):
+            pointers.pset(i, p._ref_gmax)
+        view = vector.as_numpy()
+        out_vector, out = h.Vector(len(voltages)), h.PtrVector(len(voltages))
+        for i, s in enumerate(voltages):
+            out.pset(i, segment(s)._ref_v)
+        out_view = out_vector.as_numpy()
+    pc.set_maxstep(10)
+    h.celsius, h.dt = 34, dt
+    h.finitialize(-65)
+    rows = np.zeros((len(g), len(voltages)))
+    windows, solve = len(g), pc.psolve
+
+    def few() -> object:
+        for i in range(windows):
+            values = g[i]
+            for k, ref in enumerate(refs):
+                ref[0] = values[k]
+            solve(((i + 1) * ticks + 0.5) * dt)
+            row = rows[i]
+            for k, ref in enumerate(seen):
+                row[k] = ref[0]
+        return keep, places
+
+    def many() -> object:
+        for i in range(windows):
+            view[:] = g[i]
+            pointers.scatter(vector)
+            solve(((i + 1) * ticks + 0.5) * dt)
+            out.gather(out_vector)
+            rows[i] = out_view
+        return keep, places
+
+    return few if len(places) < 15 else many
+
+
+# -- bare engines -----------------------------------------------------------------------------------------------------
+
+
+def bare_site(engine: SiteEngine, influx: np.ndarray, ticks: int) -> Loop:
+    """The engine's kernel with its influx set before every window; counts and means kept in rows."""
+    call = kernel_call(engine, ticks)
+    into, counts, means = engine.read("influx"), engine.read("counts"), engine.read("means")
+    windows = len(influx)
+    rows = np.zeros((windows, *counts.shape)), np.zeros((windows, *means.shape))
+
+    def loop() -> None:
+        for i in range(windows):
+            into[...] = influx[i]
+            call()
+            rows[0][i], rows[1][i] = counts, means
+
+    return loop
+
+
+def kernel_call(engine: Any, ticks: int) -> Loop:
+    ports = [engine.read(p) for p in ("counts", "influx", "clamp", "means")]
+    counts, influx, clamp, means = ports
+    if engine.__class__.__name__ == "NoOp":
+        return lambda: np.add(counts[:, 0], influx[:, 0], counts[:, 0])
+    window = ticks * engine.setup.tick
+    if engine.__class__.__name__ == "Lattice":
+        t, m, n = engine.tables[0], engine.molecules[0], ticks * engine._steps_per_tick
+        return lambda: lattice_kernel(t, m, 0, n, influx, clamp, counts, means)
+    if engine.__class__.__name__ == "Gillespie":
+        args = (engine._tables, *ports, engine._rates, engine.words, engine.events, engine._work, window)
+        return lambda: ssa_kernel.advance(*args)
+    args = (engine._tables, *ports, engine._rates, engine.inner, engine._work, window)
+    args = (*args, engine._steps, engine._rtol, engine._atol)
+    return lambda: ode_kernel.advance(*args)
+
+
+# -- figures --------------------------------------------------------------------------------------------------------------
+
+
+def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> dict[str, float]:
+    """Seconds of the closed loop, of its parts, and of NEURON in one go."""
+    clock = simulation(experiment).system.clock
+    g, influx = recorded(experiment, windows)
+    made = simulation(experiment)
+    segments = [s.segment for s in experiment.site if s.segment is not None]
+    voltages = list(dict.fromkeys([*experiment.record.voltages, *segments]))
+
+    def closed() -> Loop:
+        return steps(simulation(experiment), windows)
+
+    def neuron() -> Loop:
+        return bare_neuron(file, segments, voltages, g, clock.tick, clock.window)
+
+    def one_go() -> Loop:
+        return bare_neuron(file, segments, voltages, g[:1], clock.tick, clock.window * windows)
+
+    def site() -> Loop:
+        (engine,) = type(made)(experiment, Path()).system.engines
+        return bare_site(engine, influx, clock.window)
+
+    return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go}, repeats)
+
+
+def spine(engine: str, exchange: str, duration: str) -> Experiment:
+    sets = [f"site.head.engine={engine}", f"experiment.exchange={exchange}", f"experiment.duration={duration}"]
+    return Experiment.load(SPINE, [*sets, f"record.every={exchange}"])
+
+
+def cable(sites: int, engine: str) -> tuple[Experiment, Path]:
+    """Sites on every segment of a cable, linked both ways."""
+    file = HERE / "models" / "cable.py"
+    names = [f"cable({(i + 0.5) / sites:g})" for i in range(sites)]
+    content = {
+        "experiment": {"name": "cable", "duration": "100 ms", "exchange": "0.1 ms", "max_debt": 10**9},
+        "neuron": {"model": "models/cable.py:build", "dt": "0.025 ms"},
+        "chemistry": {
+            "species": {"Ca": {"contains": {"Ca": 1}}, "SK": {"on": "membrane"}},
+            "observables": {"SK_open": ["SK"]},
+            "initial": {"Ca": "0.1 uM"},
+        },
+        "site": [{"name": f"s{i}", "segment": name, "engine": engine} for i, name in enumerate(names)],
+        "link": [
+            {"from": "neuron.ica", "to": "*.Ca"},
+            {"from": "*.Ca", "to": "neuron.cai"},
+            {"from": "*.SK_open", "to": "neuron.SK", "conductance": "10 pS"},
+        ],
+        "record": {"every": "0.1 ms", "species": ["Ca"]},
+    }
+    return Experiment.parse(content, path=HERE / "cable.toml"), file
+
+
+def main() -> None:
+    cell = SPINE.parent / "cell.py"
+    for engine, exchange, duration, target in (
+        ("ode", "0.1 ms", "200 ms", 1.5),
+        ("ode", "0.025 ms", "100 ms", 1.8),
+        ("ssa", "0.1 ms", "200 ms", None),
+        ("lattice", "0.1 ms", "20 ms", 1.02),
+    ):
+        experiment = spine(engine, exchange, duration)
+        windows = round(float(duration.split()[0]) / float(exchange.split()[0]))
+        t = compare(experiment, cell, windows, 9)
+        parts = t["neuron"] + t["site"]
+        report(f"closed loop / parts, {engine}, {exchange}", t["closed"] / parts, "ratio", target)
+        report(f"closed loop / NEURON in one go, {engine}, {exchange}", t["closed"] / t["one go"], "ratio")
+        report(f"NEURON chunked, {engine}, {exchange}", 1e6 * t["neuron"] / windows, "us/window")
+        limit = 10.0 if (engine, exchange) == ("ode", "0.1 ms") else None
+        report(f"site alone, {engine}, {exchange}", 1e6 * t["site"] / windows, "us/window", limit)
+        report(f"loop over its parts, {engine}, {exchange}", 1e6 * (t["closed"] - parts) / windows, "us/window")
+    experiment = spine("noop", "0.1 ms", "200 ms")
+    t = compare(experiment, cell, 2000, 9)
+    report("orchestration and exchange, 1 site", 1e6 * (t["closed"] - t["neuron"] - t["site"]) / 2000, "us/window", 5.0)
+    experiment, file = cable(1000, "noop")
+    t = compare(experiment, file, 300, 9)
+    over = 1e6 * (t["closed"] - t["neuron"] - t["site"]) / 300
+    report("orchestration and exchange, 1000 sites", over, "us/window", 40.0)
+    report("NEURON chunked, 1000 segments", 1e6 * t["neuron"] / 300, "us/window")
+
+
+if __name__ == "__main__":
+    main()
