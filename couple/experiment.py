@@ -192,6 +192,17 @@ class LinkBlock(Block):
     ion: str = "k"
     reversal: Voltage | None = None
     extrapolate: bool = False
+    """Hand over the value expected in the middle of the next window, by a line through the last two."""
+
+    @model_validator(mode="after")
+    def _meant(self) -> Self:
+        channel = self.target.startswith("neuron.") and self.target != "neuron.cai"
+        given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
+        if given and not channel:
+            raise ValueError(f'{", ".join(sorted(given))}: only for a conductance, as in to = "neuron.SK"')
+        if self.extrapolate and not self.target.startswith("neuron."):
+            raise ValueError("extrapolate: only for what is handed to neuron; ions are never extrapolated")
+        return self
 
 
 class Influx(Block):

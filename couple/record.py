@@ -64,7 +64,8 @@ class Recorder:
         width = len(self.sampled) + len(self.summed)
         self._width = width
         capacity = max(16, min(expected + 1, BUFFER_BYTES // (8 * max(width, 1))))
-        self.rows: Floats = np.zeros((capacity, width))
+        # full, not zeros: pages are touched now, not one by one in the loop
+        self.rows: Floats = np.full((capacity, width), 0.0)
         self.next_row = 0
         self._segments: list[tuple[int, str]] = []
 

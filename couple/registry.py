@@ -7,7 +7,6 @@ from typing import Any
 
 from couple.errors import InputError, MissingDependencyError, nearest
 
-
 _registered: dict[tuple[str, str], Any] = {}
 
 

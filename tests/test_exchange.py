@@ -18,7 +18,7 @@ def exchange(*, whole: bool = True, max_debt: float = 100.0, extrapolate: bool =
     memory[FREE] = 10.0
     link = IonLink("neuron.ica -> head.Ca", "head", INFLUX, FREE, whole, ((SENT_AT, 2.0),), {"Ca": 1}, "f", 2.0)
     holding = Holding("head", "Ca", FREE, ("Ca", "CaB", "Ca_out"), (1, 2, 1), (0,), (2,), whole)
-    value = ValueLink("head.Ca -> neuron.cai", CAI, ((FREE, 0.1),), "f", 0.05, extrapolate)
+    value = ValueLink("head.Ca -> neuron.cai", CAI, ((FREE, 0.1),), "f", 0.05, 1.0 if extrapolate else 0.0)
     made = Exchange(memory, [link], [], [value], [holding], [FREE], [SENT_AT, INFLUX], max_debt)
     made.prime()
     return made

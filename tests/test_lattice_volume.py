@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from lattice_cases import binding, copies, equilibrium, lattice, relaxation
 from networks import HEAD, build
 from scipy.special import gammaln
 
+from adapters.lattice.calibrate import AGAIN_VOLUME
 from couple.engine import Site
 from couple.geometry import Geometry
 from couple.network import Species
@@ -70,11 +72,15 @@ def test_equilibrium_is_the_one_of_mass_action(D: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "koff"), [((200, 200, 0), None), ((0, 0, 200), 2.0)], ids=["association", "dissociation"]
+    ("start", "fast", "koff", "t"),
+    [((200, 200, 0), KON, None, 0.6), ((0, 0, 200), 4 * KON, 2.0, 0.15)],
+    ids=["association", "dissociation"],
 )
-def test_kinetics_are_those_of_mass_action(start: tuple[int, int, int], koff: float | None) -> None:
-    fast = 4.0 * KON  # half of the encounters react, a sixth of the releases is undone
-    pair, t, n = fast / IONS_PER_MM_UM3 / 0.125, 0.15, 60
+def test_kinetics_are_those_of_mass_action(
+    start: tuple[int, int, int], fast: float, koff: float | None, t: float
+) -> None:
+    """Association far from the limit of diffusion, which would thin out partners; release with a sixth of it undone."""
+    pair, n = fast / IONS_PER_MM_UM3 / 0.125, 60
     engine = lattice(binding(fast, koff), copies(n, Geometry.box(0.5, 0.5, 0.5), start), tick=t, seed=5)
     engine.advance(1)
     found = engine.read("counts")[:, 2].mean()
@@ -83,6 +89,53 @@ def test_kinetics_are_those_of_mass_action(start: tuple[int, int, int], koff: fl
     assert abs(found - mean) < limit
     wrong, _ = relaxation(*start, pair if koff else 1.2 * pair, 1.2 * (koff or 0.0), t)
     assert abs(found - wrong) > limit, "a rate wrong by a fifth would pass"
+
+
+def survival(edge: int, hop: float, chance: float, t: float) -> float:
+    """Chance that a walker in edge^3 cells misses one target, both anywhere, until `t`; exact, by the generator.
+
+    It tries each direction `hop` times per ms; walls reflect; a try at the target succeeds with `chance`.
+    """
+    cells = list(itertools.product(range(edge), repeat=3))
+    index = {c: k for k, c in enumerate(cells)}
+    generator = np.zeros((len(cells), len(cells)))
+    for c, k in index.items():
+        for axis, sign in itertools.product(range(3), (-1, 1)):
+            other = index.get(tuple(x + sign * (axis == a) for a, x in enumerate(c)))
+            if other is not None:
+                generator[k, other] += hop
+                generator[k, k] -= hop
+    total, weight = 0.0, 0
+    for target in itertools.combinations_with_replacement(range((edge + 1) // 2), 3):
+        n = len(set(itertools.permutations(target))) * 2 ** sum(x != edge // 2 for x in target)
+        k = index[target]
+        rates = generator.copy()
+        # Failed tries leave the walker where it is.
+        rates[np.diag_indices_from(rates)] += (1 - chance) * generator[:, k]
+        rates = np.delete(np.delete(rates, k, 0), k, 1)
+        values, vectors = np.linalg.eigh(rates)
+        total += n * float(np.exp(values * t) @ vectors.sum(axis=0) ** 2) / len(rates)
+        weight += n
+    return total / weight
+
+
+def test_encounters_against_the_exact_lattice_walk() -> None:
+    """Where walls and depletion matter: the survival near one immobile target, with the chance from calibration."""
+    edge, n, walkers, D, chance = 7, 400, 6, 0.1, 0.5
+    open_share = 1 - 1 / edge
+    kon = chance / (1 + AGAIN_VOLUME * chance) * 6 * D * 0.01 * open_share * IONS_PER_MM_UM3
+    network = build([Species("A", D), Species("M")], [("A + M -> M", f"{kon!r} /mM/ms")])
+    t = 0.1
+    engine = lattice(network, copies(n, Geometry.box(0.07, 0.07, 0.07), (walkers, 1)), tick=t, seed=21)
+    left, rng = [], np.random.default_rng(1)
+    for _ in range(5):
+        engine.write_counts(np.tile([walkers, 1], (n, 1)), rng)
+        engine.advance(1)
+        left.append(engine.read("counts")[:, 0].copy())
+    found = np.concatenate(left) / walkers
+    limit = z_bound(1) * found.std(ddof=1) / math.sqrt(found.size)
+    assert abs(found.mean() - survival(edge, D / 0.01**2, chance, t)) < limit
+    assert abs(found.mean() - survival(edge, D / 0.01**2, 1.2 * chance, t)) > limit
 
 
 def test_like_partners() -> None:

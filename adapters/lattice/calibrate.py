@@ -17,6 +17,10 @@ that is the reverse of an association leaves its partners in touch, so its rate 
 part of the releases are undone, the rest is the macroscopic rate, and the equilibrium is exact. The same holds for
 A + B <-> C + D, where x sums both directions.
 
+A cell at a wall has fewer neighbours, so that encounters in the volume come at q k1 on average, q the share of
+directions that are open: k1 is lowered by it. A dissociation picks one of six directions and does nothing if that
+is a wall, at a rate raised by 1/q: both ways then slow down alike at a wall and complexes are spread evenly.
+
 A release that is *not* the reverse of an association, but whose products can bind each other (the leak
 PMCA + Ca_out -> PMCA + Ca), has no such pair: mass action knows no recapture by the very pump, which would change
 the bound fraction and the flux together, and no single rate mends both. What is released is
@@ -47,12 +51,14 @@ class Calibration:
 
     probability: (n_reactions,) chance that an encounter reacts, 0 for orders 0 and 1.
     first:       (n_reactions,) events per ms and molecule (order 1), events per ms (order 0), 0 for order 2.
+    paired:      (n_reactions,) whether it undoes an association in the volume, into a direction that must be open.
     apart:       (n_reactions,) whether released molecules are put elsewhere (see the module).
     crowded:     reactions with a summed probability above 1/2: the last digits of accuracy go there.
     """
 
     probability: Floats
     first: Floats
+    paired: tuple[bool, ...]
     apart: tuple[bool, ...]
     crowded: tuple[tuple[str, float], ...]
 
@@ -69,11 +75,13 @@ def encounter_rate(partners: Sequence[Species]) -> tuple[float, float]:
     return 6.0 * sum(s.D for s in partners), AGAIN_VOLUME
 
 
-def calibrate(network: ReactionNetwork, rates: Floats, volume: float, spacing: float) -> Calibration:
+def calibrate(
+    network: ReactionNetwork, rates: Floats, volume: float, spacing: float, open_share: float = 1.0
+) -> Calibration:
     """Calibrate all reactions for one site.
 
     rates: (n_reactions,) from `network.count_rates`, with the analytic volume and area. volume: µm³, of the cells:
-    times a count rate it gives the rate constant that makes *counts* follow the analytic volume.
+    times a count rate it gives the rate constant that makes *counts* follow the analytic volume. open_share: q above.
 
     Raises InputError if a rate needs a probability above 1, or if no partner can move.
     """
@@ -82,7 +90,7 @@ def calibrate(network: ReactionNetwork, rates: Floats, volume: float, spacing: f
     second = [len(p) == 2 for p in partners]
     x = np.zeros(len(reactions))
     for r in np.flatnonzero(second).tolist():
-        x[r] = _share(network, reactions[r], partners[r], rates[r] * volume, spacing)
+        x[r] = _share(reactions[r], partners[r], rates[r] * volume, spacing, open_share)
     reverse = _reverses(reactions)
 
     total: dict[tuple[str, ...], float] = {}
@@ -91,7 +99,8 @@ def calibrate(network: ReactionNetwork, rates: Floats, volume: float, spacing: f
         key = pair_key(partners[r])
         total[key] = total.get(key, 0.0) + x[r] + (x[back] if back >= 0 and second[back] else 0.0)
 
-    probability, first, apart = np.zeros(len(reactions)), np.zeros(len(reactions)), [False] * len(reactions)
+    probability, first = np.zeros(len(reactions)), np.zeros(len(reactions))
+    paired, apart = [False] * len(reactions), [False] * len(reactions)
     crowded: dict[tuple[str, ...], tuple[str, float]] = {}
     for r, reaction in enumerate(reactions):
         if second[r]:
@@ -107,16 +116,21 @@ def calibrate(network: ReactionNetwork, rates: Floats, volume: float, spacing: f
         if reverse[r] >= 0 and second[reverse[r]]:
             pair = partners[reverse[r]]
             first[r] /= 1.0 - encounter_rate(pair)[1] * total[pair_key(pair)]
+            paired[r] = all(s.on == "volume" for s in pair)
+            if paired[r]:
+                first[r] /= open_share
         else:
             apart[r] = _can_bind(network, reaction, total)
-    return Calibration(probability, first, tuple(apart), tuple(crowded.values()))
+    return Calibration(probability, first, tuple(paired), tuple(apart), tuple(crowded.values()))
 
 
-def _share(network: ReactionNetwork, reaction: Reaction, pair: Sequence[Species], rate: float, spacing: float) -> float:
+def _share(reaction: Reaction, pair: Sequence[Species], rate: float, spacing: float, open_share: float) -> float:
     """kon / k1 of one association; kon of a like pair counts both orders (propensity = rate n (n - 1))."""
     if rate == 0.0:
         return 0.0
     per_length, _ = encounter_rate(pair)
+    if all(s.on == "volume" for s in pair):
+        per_length *= open_share
     if per_length == 0.0:
         raise InputError(f'"{reaction}": neither partner moves, they never meet on a lattice; give one a D above 0')
     return rate * (2.0 if pair[0] is pair[1] else 1.0) / (per_length * spacing)

@@ -227,6 +227,6 @@ def _prepare(network: ReactionNetwork, site: Site, rates: Floats, spacing: float
     try:
         check_reactions(network)
         mask = mask_of(site.geometry, spacing)
-        return mask, calibrate(network, rates, mask.volume, spacing)
+        return mask, calibrate(network, rates, mask.volume, spacing, mask.open_share)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error.message}') from None

@@ -175,9 +175,11 @@ def scatter(t: Tables, m: Molecules, one: Integer, two: Integer, at_membrane: bo
 @compiled
 def alone(t: Tables, m: Molecules, at: Integer, i: Integer, reaction: Integer) -> Integer:
     """A reaction of first order of entry `i` of list `at`."""
+    place = np.int64(m.lists[t.start[at] + i])
+    if t.paired[reaction] and m.lattice[place + t.offsets[below(m.words, 6)]] == WALL:
+        return OK
     book(t, m, reaction)
     one, two, protein = t.made[reaction, 0], t.made[reaction, 1], t.made[reaction, 2]
-    place = np.int64(m.lists[t.start[at] + i])
     if t.surface[at]:
         change_protein(t, m, place, protein)
         if t.apart[reaction]:

@@ -88,6 +88,11 @@ class Mask:
         """Volume of all cells inside, µm³: near the analytic one, never equal to it."""
         return len(self.cells) * self.spacing**3
 
+    @property
+    def open_share(self) -> float:
+        """Share of the directions from cells inside that lead inside: 1 but for the walls."""
+        return float(np.mean([self.lattice[self.cells + step] == EMPTY for step in self.offsets]))
+
     def positions(self, cells: npt.ArrayLike) -> Floats:
         """(n, 3) centres of cells, µm."""
         index = np.stack(np.unravel_index(np.asarray(cells, dtype=np.int64), self.shape), axis=-1)

@@ -75,6 +75,7 @@ class Tables(NamedTuple):
     pair_reaction: Int64
     lead: Int64  # (n_reactions,) first reactant, -1 where there is none
     made: Int64  # (n_reactions, 3) volume product, another one, membrane product; -1 where there is none
+    paired: Uint8  # (n_reactions,) whether it needs an open direction (see calibrate)
     apart: Uint8  # (n_reactions,) whether released molecules go elsewhere
     booked: Int64  # (n_reactions, n_reservoirs) what one event adds to the reservoirs
     injected: Int64  # (n_injected,)
@@ -219,6 +220,7 @@ def build_tables(
         **_pairs(network, calibration),
         lead=reactants[:, 0].copy(),
         made=made,
+        paired=np.array(calibration.paired, dtype=np.uint8),
         apart=np.array(calibration.apart, dtype=np.uint8),
         booked=np.ascontiguousarray(network.change[:, n:]),
         injected=np.array(injected, dtype=np.int64),

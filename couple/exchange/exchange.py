@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,44 +14,10 @@ from couple.exchange import kernels
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger]
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
-
-
-class _Values:
-    """ValueLinks as arrays."""
-
-    def __init__(self, links: Sequence[ValueLink]) -> None:
-        self.links = tuple(links)
-        self.target = np.array([v.target for v in links], dtype=np.int64)
-        self.start, self.source, self.weight = _rows([v.sources for v in links])
-        self.least = np.array([v.least for v in links], dtype=float)
-        self.extrapolate = np.array([v.extrapolate for v in links], dtype=bool)
-        self.previous = np.zeros(len(links))
-        self.hits = np.zeros(len(links), dtype=np.int64)
-
-    @property
-    def arguments(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return (
-            self.target,
-            self.start,
-            self.source,
-            self.weight,
-            self.least,
-            self.extrapolate,
-            self.previous,
-            self.hits,
-        )
-
-    def prime(self, memory: Floats) -> None:
-        """Set all targets from the initial state, so that the first extrapolation has a past."""
-        again, self.extrapolate[:] = self.extrapolate.copy(), False
-        kernels.hand_over(memory, *self.arguments)
-        self.extrapolate[:] = again
-        self.previous[:] = memory[self.target]
-        self.hits[:] = 0
 
 
 class Exchange:
@@ -75,63 +41,57 @@ class Exchange:
         summed: Sequence[int],
         max_debt: float,
     ) -> None:
-        self.memory, self.ions, self.holdings = memory, tuple(ions), tuple(holdings)
-        self.before, self.after = _Values(before), _Values(after)
+        self.memory, self.ions, self.after, self.holdings = memory, tuple(ions), tuple(after), tuple(holdings)
         self.accounts = np.zeros((len(ions), 4))
         self.balance = np.zeros((len(holdings), 4))
-        self.sums = np.zeros(len(summed))
         self._max_debt = max_debt
-        row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
-        start, source, weight = _rows([link.sources for link in ions])
-        parts: list[Sources] = [
-            tuple((row_of[link.site, s], float(n)) for s, n in link.contains.items()) for link in ions
-        ]
-        part_start, part_row, part_content = _rows(parts)
-        self._deliver = (
-            memory,
-            np.array([link.target for link in ions], dtype=np.int64),
-            np.array([link.free for link in ions], dtype=np.int64),
-            np.array([link.whole for link in ions], dtype=bool),
-            start,
-            source,
-            weight,
-            self.accounts,
-            part_start,
-            part_row,
-            part_content,
-            self.balance,
-            float(max_debt),
-        )
-        first = np.array([h.first for h in holdings], dtype=np.int64)
+        books = (self.accounts, self.balance, float(max_debt))
+        self._deliver = partial(kernels.deliver, memory, *_ion_tables(ions, holdings), *books)
+        held = _value_tables(before)
+        self._hold = partial(kernels.hand_over, memory, *held, np.zeros(2 * len(before))) if before else None
+
+        values, floats = _value_tables(after)
+        self._state = np.zeros(2 * len(after) + len(summed))
+        self._hand_over = partial(kernels.hand_over, memory, values, floats, self._state)
         width = max((len(h.contents) for h in holdings), default=0)
         contents = np.zeros((len(holdings), width))
         for r, holding in enumerate(holdings):
             contents[r, : len(holding.contents)] = holding.contents
             self.balance[r, kernels.HELD_AT_START] = self.held(holding)
-        whole = np.array([h.whole for h in holdings], dtype=bool)
-        audit = (first, contents, whole, self.balance, TOLERANCE)
-        record = (np.array(sampled, dtype=np.int64), np.array(summed, dtype=np.int64), self.sums)
-        self._collect = (memory, *self.after.arguments, *audit, *record)
-        self._note = (memory, *record)
+        audited = kernels.pack([len(holdings), width], [h.first for h in holdings], [h.whole for h in holdings])
+        record = kernels.pack([len(sampled), len(summed)], sampled, summed)
+        at = 3 + values.size
+        tables = kernels.pack([at, at + audited.size, floats.size], values, audited, record)
+        all_floats = np.concatenate([floats, contents.ravel()])
+        self._collect = partial(kernels.collect, memory, tables, all_floats, self._state, self.balance, TOLERANCE)
+        self._note = partial(kernels.note, memory, record, self._state[2 * len(after) :])
         self._compile()
 
     def _compile(self) -> None:
-        """Compile or load the kernels now (they find nothing to do), so that timings of windows are of windows."""
-        nothing: list[Any] = [_emptied(a, self.memory) for a in self._deliver]
-        kernels.deliver(*nothing)
-        nothing = [_emptied(a, self.memory) for a in self._collect]
-        kernels.collect(*nothing, np.zeros((0, 0)), -1)
+        """Compile or load the kernels now (on empty tables), so that timings of windows are of windows."""
+        no, none, books = kernels.pack, np.zeros(0), np.zeros((0, 4))
+        kernels.deliver(self.memory, no([0, 0, 0], [0], [0]), none, books, books, 0.0)
+        empty = no([6, 8, 0], [0, 0, 0], [0, 0], [0, 0])
+        kernels.collect(self.memory, empty, none, none, books, TOLERANCE, np.zeros((0, 0)), -1)
+
+    @property
+    def hits(self) -> Floats:
+        """(n_after,) how often each link handed over its least value."""
+        return self._state[len(self.after) : 2 * len(self.after)]
 
     def prime(self) -> None:
-        """Before the first window: set what links hand over from the initial state."""
-        self.before.prime(self.memory)
-        self.after.prime(self.memory)
+        """Before the first window: set what links hand over from the initial state, as if it had always been so."""
+        if self._hold is not None:
+            self._hold()
+        for _ in range(2):  # the first time the values before are unknown
+            self._hand_over()
+        self.hits[:] = 0
 
     def deliver(self) -> None:
         """Before the chemistry's window: ions into sites, held counts. Raises RunError for a debt above the limit."""
-        bad = kernels.deliver(*self._deliver)
-        if self.before.links:
-            kernels.hand_over(self.memory, *self.before.arguments)
+        bad = self._deliver()
+        if self._hold is not None:
+            self._hold()
         if bad >= 0:
             link, owed = self.ions[bad], self.accounts[bad, kernels.OWED]
             raise RunError(
@@ -146,13 +106,13 @@ class Exchange:
 
         Raises RunError, naming site and links, if a conserved substance does not balance.
         """
-        bad = kernels.collect(*self._collect, rows, row)
+        bad = self._collect(rows, row)
         if bad >= 0:
             raise RunError(self._imbalance(bad))
 
     def note(self, rows: Floats, row: int) -> None:
         """Only record: the state before the first window."""
-        kernels.note(*self._note, rows, row)
+        self._note(rows, row)
 
     def held(self, holding: Holding, columns: Sequence[int] | None = None) -> float:
         """Amount of a substance in a site now; of the given columns only, if given."""
@@ -171,31 +131,47 @@ class Exchange:
         return f"ledger: site {holding.site} is off by {off:.6g} {holding.substance} (links: {links})"
 
     def save(self) -> State:
-        """Accounts, balances, running sums and what the next window hands over."""
-        return {
-            "memory": self.memory.copy(),
-            "accounts": self.accounts.copy(),
-            "balance": self.balance.copy(),
-            "sums": self.sums.copy(),
-            "previous": self.after.previous.copy(),
-            "hits": self.after.hits.copy(),
-        }
+        """Port values, accounts, balances, running sums and what the next window hands over."""
+        return {key: array.copy() for key, array in self._saved()}
 
     def restore(self, state: State) -> None:
         """Take up what `save` made, in place."""
-        for key, array in (
+        for key, array in self._saved():
+            array[...] = state[key]
+
+    def _saved(self) -> tuple[tuple[str, Floats], ...]:
+        return (
             ("memory", self.memory),
             ("accounts", self.accounts),
             ("balance", self.balance),
-            ("sums", self.sums),
-            ("previous", self.after.previous),
-            ("hits", self.after.hits),
-        ):
-            array[...] = state[key]
+            ("state", self._state),
+        )
 
 
-def _emptied(argument: object, memory: Floats) -> object:
-    return argument[:0] if isinstance(argument, np.ndarray) and argument is not memory else argument
+def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[Ints, Floats]:
+    """As `kernels.deliver` takes them."""
+    row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
+    start, source, weight = _rows([link.sources for link in ions])
+    parts: list[Sources] = [tuple((row_of[link.site, s], float(n)) for s, n in link.contains.items()) for link in ions]
+    part_start, part_row, content = _rows(parts)
+    ints = kernels.pack(
+        [len(ions), source.size, part_row.size],
+        [link.target for link in ions],
+        [link.free for link in ions],
+        [link.whole for link in ions],
+        start,
+        source,
+        part_start,
+        part_row,
+    )
+    return ints, np.concatenate([weight, content])
+
+
+def _value_tables(links: Sequence[ValueLink]) -> tuple[Ints, Floats]:
+    """As `kernels.hand_over` takes them."""
+    start, source, weight = _rows([v.sources for v in links])
+    ints = kernels.pack([len(links), source.size], [v.target for v in links], start, source)
+    return ints, np.concatenate([weight, [v.least for v in links], [v.beyond for v in links]])
 
 
 def _rows(sources: Sequence[Sources]) -> tuple[Ints, Ints, Floats]:

@@ -81,7 +81,7 @@ class Ledger:
                 )
             )
         worst = float(exchange.balance[:, kernels.IMBALANCE].max(initial=0.0))
-        floored = {v.name: int(n) for v, n in zip(exchange.after.links, exchange.after.hits, strict=True) if n}
+        floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.hits, strict=True) if n}
         return cls(links, tuple(sites), worst, floored)
 
     def as_dict(self) -> dict[str, Any]:

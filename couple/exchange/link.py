@@ -38,7 +38,9 @@ class ValueLink:
     sources: Sources
     function: str
     least: float = 0.0
-    extrapolate: bool = False
+    beyond: float = 0.0
+    """Hands over x_n + beyond (x_n - x_(n-1)): 1 brings window means, 1/2 values at a window's end, to the middle of
+    the window for which they are used."""
 
 
 @dataclass(frozen=True)

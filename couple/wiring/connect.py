@@ -109,7 +109,9 @@ def _concentration(
         sources.append((memory.at(engine, "counts", row, column), concentration_per_ion(volume)))
     least = least_concentration(volume)
     name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.cai"
-    made.after.append(ValueLink(name, target, tuple(sources), "concentration_per_ion", least))
+    made.after.append(
+        ValueLink(name, target, tuple(sources), "concentration_per_ion", least, 0.5 * link.block.extrapolate)
+    )
     made.describe.append(
         f"{name} ({link.segment}): molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)"
     )
@@ -131,7 +133,9 @@ def _conductance(
     engine, row = engines.of[link.place.name]
     if link.quantity in network.observables:
         source = memory.at(engine, "means", row, list(network.observables).index(link.quantity))
+        to_middle = 1.0
     else:
+        to_middle = 0.5
         source = memory.at(engine, "counts", row, _column(network, link.quantity))
     if block.kind == "density":
         weight, unit = density_per_channel(block.conductance, model.area(link.segment)), "S/cm^2"
@@ -142,7 +146,7 @@ def _conductance(
     made.after[:] = [v for v in made.after if v.target != target]
     sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
     name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
-    made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, block.extrapolate))
+    made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, to_middle * block.extrapolate))
     through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
     made.describe.append(
         f"{link.name} ({link.segment}): open channels of the window x {block.conductance:g} pS = {weight:.6g} {unit} "

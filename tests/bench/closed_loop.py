@@ -85,9 +85,16 @@ def recorded(experiment: Experiment, windows: int) -> tuple[np.ndarray, np.ndarr
 # -- bare NEURON ----------------------------------------------------------------------------------------------------
 
 
-def bare_neuron(file: Path, segments: list[str], voltages: list[str], g: np.ndarray, dt: float, ticks: int) -> Loop:
-    """The cell with a potassium conductance at `segments`, set before every chunk; voltages kept in rows."""
+def bare_neuron(
+    file: Path, segments: list[str], voltages: list[str], g: np.ndarray, dt: float, ticks: int, *, meter: bool = True
+) -> Loop:
+    """The cell with a potassium conductance at `segments`, set before every chunk; voltages kept in rows.
+
+    It has the mechanisms that the coupled cell has, so that what NEURON does is the same; `meter=False` leaves out
+    what sums the calcium charge and makes eca follow cai, to show what that costs.
+    """
     from adapters.neuron import loading
+    from adapters.neuron.calcium import own_calcium
     from adapters.neuron.importing import h, pc
     from adapters.neuron.mechanisms import channel_path
 
@@ -105,12 +112,16 @@ def bare_neuron(file: Path, segments: list[str], voltages: list[str], g: np.ndar
         return next(s for s in h.allsec() if s.name() == section)(float(x))
 
     places = [h.couple_k(segment(s)) for s in segments]
+    if meter:
+        for section in {segment(s).sec.name(): segment(s).sec for s in segments}.values():
+            own_calcium(section)
+        places += [h.couple_charge(segment(s)) for s in segments]
     g = g * np.array([segment(s).area() * 1e-2 for s in segments])
-    if len(places) < 15:
-        refs, seen = [p._ref_gmax for p in places], [segment(s)._ref_v for s in voltages]
+    if len(segments) < 15:
+        refs, seen = [p._ref_gmax for p in places[: len(segments)]], [segment(s)._ref_v for s in voltages]
     else:
-        vector, pointers = h.Vector(len(places)), h.PtrVector(len(places))
-        for i, p in enumerate(places):
+        vector, pointers = h.Vector(len(segments)), h.PtrVector(len(segments))
+        for i, p in enumerate(places[: len(segments)]):
             pointers.pset(i, p._ref_gmax)
         view = vector.as_numpy()
         out_vector, out = h.Vector(len(voltages)), h.PtrVector(len(voltages))
@@ -143,7 +154,7 @@ def bare_neuron(file: Path, segments: list[str], voltages: list[str], g: np.ndar
             rows[i] = out_view
         return keep, places
 
-    return few if len(places) < 15 else many
+    return few if len(segments) < 15 else many
 
 
 # -- bare engines -----------------------------------------------------------------------------------------------------
@@ -182,7 +193,7 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
     return lambda: ode_kernel.advance(*args)
 
 
-# -- figures --------------------------------------------------------------------------------------------------------------
+# -- figures --------------------------------------------------------------------------------------------------------
 
 
 def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> dict[str, float]:
@@ -199,6 +210,9 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
     def neuron() -> Loop:
         return bare_neuron(file, segments, voltages, g, clock.tick, clock.window)
 
+    def plain() -> Loop:
+        return bare_neuron(file, segments, voltages, g, clock.tick, clock.window, meter=False)
+
     def one_go() -> Loop:
         return bare_neuron(file, segments, voltages, g[:1], clock.tick, clock.window * windows)
 
@@ -206,7 +220,7 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
         (engine,) = type(made)(experiment, Path()).system.engines
         return bare_site(engine, influx, clock.window)
 
-    return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go}, repeats)
+    return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}, repeats)
 
 
 def spine(engine: str, exchange: str, duration: str) -> Experiment:
@@ -255,14 +269,36 @@ def main() -> None:
         limit = 10.0 if (engine, exchange) == ("ode", "0.1 ms") else None
         report(f"site alone, {engine}, {exchange}", 1e6 * t["site"] / windows, "us/window", limit)
         report(f"loop over its parts, {engine}, {exchange}", 1e6 * (t["closed"] - parts) / windows, "us/window")
-    experiment = spine("noop", "0.1 ms", "200 ms")
-    t = compare(experiment, cell, 2000, 9)
-    report("orchestration and exchange, 1 site", 1e6 * (t["closed"] - t["neuron"] - t["site"]) / 2000, "us/window", 5.0)
+    exchange_alone("1 site", spine("noop", "0.1 ms", "200 ms"), 2000, 5.0)
     experiment, file = cable(1000, "noop")
+    exchange_alone("1000 sites", experiment, 1000, 40.0)
     t = compare(experiment, file, 300, 9)
-    over = 1e6 * (t["closed"] - t["neuron"] - t["site"]) / 300
-    report("orchestration and exchange, 1000 sites", over, "us/window", 40.0)
     report("NEURON chunked, 1000 segments", 1e6 * t["neuron"] / 300, "us/window")
+    report("of that, charge summed and eca following cai", 1e6 * (t["neuron"] - t["plain"]) / 300, "us/window")
+
+
+def exchange_alone(what: str, experiment: Experiment, windows: int, target: float) -> None:
+    """The whole closed loop with an engine that does nothing and NEURON's stepping taken out."""
+
+    def closed() -> Loop:
+        made = simulation(experiment)
+        cell: Any = made.system.electrics
+        now = [0.0]
+
+        def stand_still(target: float) -> None:
+            now[0] = target
+
+        cell._solve, cell._time = stand_still, now
+        return steps(made, windows)
+
+    def engine() -> Loop:
+        (noop,) = simulation(experiment).system.engines
+        clock = simulation(experiment).system.clock
+        return bare_site(noop, np.zeros((windows, *noop.read("influx").shape)), clock.window)
+
+    t = interleaved({"closed": closed, "engine": engine}, 15)
+    cost = 1e6 * (t["closed"] - t["engine"]) / windows
+    report(f"orchestration and exchange, {what}", cost, "us/window", target)
 
 
 if __name__ == "__main__":
