@@ -49,7 +49,7 @@ class Attachments:
     calcium:      segments whose `cai` the chemistry owns and whose calcium charge is handed out.
     conductances: what the chemistry sets.
     voltages:     segments whose voltage is handed out.
-    cai, cao:     initial concentrations at `calcium`, mM (cai one per segment).
+    cai:          initial concentrations at `calcium`, mM.
     seed:         of the experiment.
     """
 

@@ -235,9 +235,14 @@ class DriveBlock(Block):
 
 
 class Record(Block):
-    """What is recorded and how often. species: names, or "all"; voltages: segments besides the coupled ones."""
+    """What is recorded and how often.
+
+    variables: of the model v, charge, cai, g; of the sites counts, means, influx; all of them by default.
+    species: names for counts, or "all". voltages: segments besides the coupled ones.
+    """
 
     every: Time | None = Field(default=None, gt=0)
+    variables: tuple[Literal["v", "charge", "cai", "g", "counts", "means", "influx"], ...] | None = None
     species: tuple[str, ...] | Literal["all"] | None = None
     voltages: tuple[str, ...] = ()
 

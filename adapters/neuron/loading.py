@@ -70,6 +70,8 @@ def load(spec: ModelSpec) -> Built:
             where=WHERE,
         )
     _set_globals(spec)
+    # Only here: a model may choose it, but must not inherit it from the one before.
+    h.secondorder = 0
     with _importable(spec.model.parent):
         module = _import_file(spec.model)
         try:

@@ -14,7 +14,7 @@ from couple.exchange import kernels
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.signedinteger]
+Ints = npt.NDArray[np.uint32]
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
@@ -155,7 +155,7 @@ def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[I
     parts: list[Sources] = [tuple((row_of[link.site, s], float(n)) for s, n in link.contains.items()) for link in ions]
     part_start, part_row, content = _rows(parts)
     ints = kernels.pack(
-        [len(ions), source.size, part_row.size],
+        [len(ions), len(source), len(part_row)],
         [link.target for link in ions],
         [link.free for link in ions],
         [link.whole for link in ions],
@@ -170,11 +170,14 @@ def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[I
 def _value_tables(links: Sequence[ValueLink]) -> tuple[Ints, Floats]:
     """As `kernels.hand_over` takes them."""
     start, source, weight = _rows([v.sources for v in links])
-    ints = kernels.pack([len(links), source.size], [v.target for v in links], start, source)
+    ints = kernels.pack([len(links), len(source)], [v.target for v in links], start, source)
     return ints, np.concatenate([weight, [v.least for v in links], [v.beyond for v in links]])
 
 
-def _rows(sources: Sequence[Sources]) -> tuple[Ints, Ints, Floats]:
-    start = np.concatenate([[0], np.cumsum([len(s) for s in sources], dtype=np.int64)]).astype(np.int64)
-    flat = [pair for s in sources for pair in s]
-    return start, np.array([i for i, _ in flat], dtype=np.int64), np.array([w for _, w in flat], dtype=float)
+def _rows(sources: Sequence[Sources]) -> tuple[list[int], list[int], Floats]:
+    """Starts (n + 1), indices and weights of rows of pairs, one after the other."""
+    start = [0]
+    for row in sources:
+        start.append(start[-1] + len(row))
+    flat = [pair for row in sources for pair in row]
+    return start, [i for i, _ in flat], np.array([w for _, w in flat], dtype=float)

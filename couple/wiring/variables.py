@@ -23,7 +23,9 @@ def recorded(
     linked = {k.quantity for k in links}
     for engine in engines.engines:
         variables += _of_engine(engine, record, linked, memory)
-    return variables
+    if record.variables is None:
+        return variables
+    return [v for v in variables if v.path.split("/")[1].split("_")[0] in record.variables]
 
 
 def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:

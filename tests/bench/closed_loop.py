@@ -246,7 +246,7 @@ def cable(sites: int, engine: str) -> tuple[Experiment, Path]:
             {"from": "*.Ca", "to": "neuron.cai"},
             {"from": "*.SK_open", "to": "neuron.SK", "conductance": "10 pS"},
         ],
-        "record": {"every": "0.1 ms", "species": ["Ca"]},
+        "record": {"every": "0.1 ms", "variables": ["v", "counts", "means"], "species": ["Ca"]},
     }
     return Experiment.parse(content, path=HERE / "cable.toml"), file
 
