@@ -48,7 +48,8 @@ def figure(results: Results, path: Path) -> Path:
                 ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2)
         axes[-1, 0].set_xlabel("time (ms)")
         status = "" if results.status == "complete" else f"  [{results.status}]"
-        drawing.suptitle(f"{results.name}{status}", x=0.01, ha="left", fontsize=10, fontweight="bold")
+        engines = ", ".join(dict.fromkeys(results.engines().values()))
+        drawing.suptitle(f"{results.name} ({engines}){status}", x=0.01, ha="left", fontsize=10, fontweight="bold")
         try:
             drawing.savefig(path, dpi=200)
         except ValueError as error:

@@ -61,6 +61,10 @@ class Results:
         """complete, partial, interrupted or failed."""
         return str(self.file.attrs["status"])
 
+    def engines(self) -> dict[str, str]:
+        """Site → engine."""
+        return {k: str(v) for k, v in json.loads(self.file.attrs["engines"]).items()}
+
     def ledger(self) -> dict[str, Any]:
         """The books at the end."""
         return {k: json.loads(v) for k, v in self.file["ledger"].attrs.items()}
