@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,12 +57,12 @@ def run(
 ) -> None:
     """Run an experiment from its start."""
     from couple.experiment import Experiment
-    from couple.run import Simulation, fresh_folder
+    from couple.run import Simulation
 
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else _time(until)
-    place = folder if folder is not None else fresh_folder(experiment.experiment.name)
-    simulation = Simulation.new(experiment, place, force=force)
+    with _starting(quiet or as_json):
+        simulation = Simulation.new(experiment, folder, force=force)
     _go(simulation, end, quiet, as_json, draw)
 
 
@@ -77,7 +77,8 @@ def resume(
     """Go on from a checkpoint, in the same folder, as if the run had never stopped."""
     from couple.run import Simulation
 
-    simulation = Simulation.resumed(checkpoint, until=None if until is None else _time(until))
+    with _starting(quiet or as_json):
+        simulation = Simulation.resumed(checkpoint, until=None if until is None else _time(until))
     if not (quiet or as_json):
         err.print(f"resuming at t = {simulation.time:g} ms")
     _go(simulation, None, quiet, as_json, draw)
@@ -140,6 +141,7 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
     """Run with a progress bar, draw the figure, print the summary."""
     from couple.plot import figure
     from couple.results import Results
+    from couple.run import FIGURE
 
     for warning in simulation.system.warnings:
         err.print(f"warning: {escape(warning)}")
@@ -147,11 +149,16 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
         summary = simulation.run(progress, until=until)
     if draw:
         with Results(simulation.folder) as results:
-            figure(results, simulation.folder / "figure.png")
+            figure(results, simulation.folder / FIGURE)
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:
         _summary(summary, simulation.folder)
+
+
+def _starting(hidden: bool) -> AbstractContextManager[Any]:
+    """Something to look at while models load and kernels compile."""
+    return nullcontext() if hidden else err.status("starting (kernels are compiled on first use, half a minute)")
 
 
 @contextmanager

@@ -292,13 +292,13 @@ class Experiment(Block):
         """Check the content of an experiment file; `path` places relative files and messages."""
         where = str(path) if path is not None else "experiment"
         original: dict[str, Any] = json.loads(json.dumps(source, default=str))
+        chemistry = original.get("chemistry")
+        if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
+            file = (path.parent if path else Path()) / chemistry["file"]
+            original["chemistry"] = {**_read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
         content: dict[str, Any] = json.loads(json.dumps(original))
         for override in overrides:
             _apply(content, override)
-        chemistry = content.get("chemistry")
-        if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
-            file = (path.parent if path else Path()) / chemistry["file"]
-            content["chemistry"] = {**_read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
@@ -313,7 +313,7 @@ class Experiment(Block):
 
     @property
     def original(self) -> dict[str, Any]:
-        """The content of the file itself, without overrides."""
+        """The content of the file (and of its chemistry file), without overrides."""
         return self._original
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 
 from couple.component import Component, State
@@ -31,8 +32,19 @@ class Orchestrator:
         second: list[Component | None] = [*system.engines]
         if scheme == "parallel":
             first, second = [system.drive], [system.electrics, *system.engines]
+        self._compile()
         self._first = [c for c in first if c is not None]
         self._second = [c for c in second if c is not None]
+
+    def _compile(self) -> None:
+        """Try a window of each engine and undo it: kernels are compiled or loaded before anything is timed."""
+        ports = self.system.memory.block.copy()
+        for engine in self.system.engines:
+            state = engine.save()
+            with suppress(RunError):  # it will come again, with its time
+                engine.advance(self.system.clock.window)
+            engine.restore(state)
+        self.system.memory.block[:] = ports
 
     def start(self) -> None:
         """Hand over the initial state and record it as row 0."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import platform
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, process_time
@@ -19,14 +20,14 @@ import numpy as np
 
 from couple import checkpoint
 from couple.component import State
-from couple.errors import CoupleError, InputError, RunError
+from couple.errors import InputError, RunError
 from couple.experiment import Experiment, flatten
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.record import Recorder
 from couple.results import Results
 from couple.wiring import System, wire
 
-CHECKPOINT, RESULTS, SUMMARY = "checkpoint.h5", "results.h5", "summary.json"
+CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
@@ -44,37 +45,27 @@ class Simulation:
     Build one with `Simulation.new` or `Simulation.resumed`; `run()` goes to the end, `step()` one exchange window.
     """
 
-    def __init__(self, experiment: Experiment, folder: Path, system: System | None = None) -> None:
-        self.experiment, self.folder = experiment, folder
-        self.system = system if system is not None else wire(experiment)
-        clock = self.system.clock
-        self.recorder = Recorder(folder, self.system.variables, clock.windows // clock.record + 1)
-        run = experiment.experiment
-        self.orchestrator = Orchestrator(self.system, self.recorder, run.scheme, run.max_debt)
+    def __init__(self, experiment: Experiment, folder: Path, system: System) -> None:
+        self.experiment, self.folder, self.system = experiment, folder, system
+        clock, run = system.clock, experiment.experiment
+        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1)
+        self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop: str | None = None
 
     @classmethod
-    def new(cls, experiment: Experiment, folder: str | Path, *, force: bool = False) -> Simulation:
-        """A run from t = 0 in `folder`, which must not hold another unless `force` (which removes that one).
+    def new(cls, experiment: Experiment, folder: str | Path | None = None, *, force: bool = False) -> Simulation:
+        """A run from t = 0.
 
+        folder: for the results; it must not hold another run unless `force` (which removes that one). By default
+        results/NAME-001, or the next number that is free.
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
-        folder = Path(folder)
-        if folder.is_dir() and any(folder.iterdir()):
-            if not force:
-                raise InputError(
-                    "the output folder exists and is not empty: give another, or --force", where=str(folder)
-                )
-            if not any((folder / name).exists() for name in (CHECKPOINT, RESULTS, SUMMARY)):
-                raise InputError(
-                    "--force only replaces an earlier run, and there is none in this folder", where=str(folder)
-                )
-        elif folder.exists() and not folder.is_dir():
-            raise InputError("is a file; the output is a folder", where=str(folder))
-        simulation = cls(experiment, folder)
-        simulation._make_folder()
+        if folder is not None:
+            _check_free(Path(folder), force)
+        system = wire(experiment)
+        simulation = cls(experiment, _make_folder(experiment.experiment.name, folder), system)
         simulation.orchestrator.start()
         return simulation
 
@@ -95,7 +86,7 @@ class Simulation:
             content["experiment"]["duration"] = f"{until!r} ms"
         experiment = Experiment.parse(content, path=source)
         _check_unchanged(experiment, states["run"], path)
-        simulation = cls(experiment, path.parent)
+        simulation = cls(experiment, path.parent, wire(experiment))
         simulation.orchestrator.restore(states)
         simulation._cpu = float(str(states["run"]["cpu_seconds"]))
         return simulation
@@ -140,7 +131,7 @@ class Simulation:
         try:
             with self._signals():
                 self.orchestrator.run(end, after_window)
-        except CoupleError:
+        except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
             self._keep_what_there_is("failed")
             raise
@@ -208,16 +199,6 @@ class Simulation:
         }
 
     # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _make_folder(self) -> None:
-        try:
-            if self.folder.is_dir():
-                for name in (CHECKPOINT, RESULTS, SUMMARY, "figure.png"):
-                    (self.folder / name).unlink(missing_ok=True)
-                shutil.rmtree(self.folder / "segments", ignore_errors=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot be made: {error.strerror}", where=str(self.folder)) from None
 
     def _write_results(self, summary: dict[str, Any]) -> None:
         clock = self.system.clock
@@ -320,10 +301,39 @@ def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
         )
 
 
-def fresh_folder(name: str, parent: Path = Path("results")) -> Path:
-    """results/NAME-001, or the next number that is free."""
-    for number in range(1, 100000):
-        folder = parent / f"{name}-{number:03d}"
-        if not folder.exists():
+def _check_free(folder: Path, force: bool) -> None:
+    """Raise InputError if a run in `folder` would overwrite something."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file; the output is a folder", where=str(folder))
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise InputError("the output folder exists and is not empty: give another, or --force", where=str(folder))
+    if not any((folder / name).exists() for name in (CHECKPOINT, RESULTS, SUMMARY)):
+        raise InputError("--force only replaces an earlier run, and this folder holds none", where=str(folder))
+
+
+def _make_folder(name: str, folder: str | Path | None) -> Path:
+    """The folder of a new run, without what an earlier run left in it."""
+    try:
+        if folder is None:
+            return _fresh_folder(name)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (CHECKPOINT, RESULTS, SUMMARY, FIGURE):
+            (folder / file).unlink(missing_ok=True)
+        shutil.rmtree(folder / "segments", ignore_errors=True)
+        return folder
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror}", where=str(folder or "results")) from None
+
+
+def _fresh_folder(name: str) -> Path:
+    """results/NAME-001, or the next number; whoever makes the folder has it."""
+    for number in itertools.count(1):
+        folder = Path("results") / f"{name}-{number:03d}"
+        folder.parent.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir()
             return folder
-    raise RunError(f"{parent} holds 99999 runs of {name}")
+    raise AssertionError
