@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,9 +16,11 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from couple import registry
 from couple.block import Block, explain
+from couple.equations import read_reaction
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
-from couple.network import Reaction, ReactionNetwork, Species, read_reaction
+from couple.network import Reaction, ReactionNetwork, Species
+from couple.toml import override_value, read_toml
 from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, quantities
 
 
@@ -285,7 +286,7 @@ class Experiment(Block):
         Raises InputError that names the file and the key.
         """
         path = Path(path)
-        return cls.parse(_read_toml(path), path=path, overrides=overrides)
+        return cls.parse(read_toml(path), path=path, overrides=overrides)
 
     @classmethod
     def parse(cls, source: Mapping[str, Any], *, path: Path | None = None, overrides: Iterable[str] = ()) -> Self:
@@ -295,10 +296,10 @@ class Experiment(Block):
         chemistry = original.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
-            original["chemistry"] = {**_read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
+            original["chemistry"] = {**read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
         content: dict[str, Any] = json.loads(json.dumps(original))
         for override in overrides:
-            _apply(content, override)
+            override_value(content, override)
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
@@ -334,63 +335,3 @@ class Experiment(Block):
     def digest(self) -> str:
         """SHA-256 of the content, independent of formatting; the order of species counts, it is that of all arrays."""
         return hashlib.sha256(json.dumps(self._source).encode()).hexdigest()
-
-
-def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one mapping of dotted keys, to compare two experiments."""
-    if isinstance(content, Mapping):
-        pairs = [(f"{prefix}.{k}" if prefix else str(k), v) for k, v in content.items()]
-    elif isinstance(content, list):
-        pairs = [(f"{prefix}[{i}]", v) for i, v in enumerate(content)]
-    else:
-        return {prefix: content}
-    return {k: v for key, value in pairs for k, v in flatten(value, key).items()}
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise InputError(f"no such file; {nearest(path.name, known)}", where=str(path)) from None
-    except IsADirectoryError:
-        raise InputError("is a folder; give the .toml file in it", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not valid TOML: {error}", where=str(path)) from None
-
-
-def _apply(content: dict[str, Any], override: str) -> None:
-    """Set one value, as in "site.head.engine=ode"."""
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f'"{override}" is not of the form key=value', where="--set")
-    try:
-        value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    place: Any = content
-    *parents, last = key.strip().split(".")
-    for part in parents:
-        if isinstance(place, list):
-            place = _entry(place, part, override)
-        elif isinstance(place, dict):
-            place = place.setdefault(part, {})
-        else:
-            raise InputError(f'"{override}": "{part}" is inside a plain value', where="--set")
-    if isinstance(place, list) and last.isdigit() and int(last) < len(place):
-        place[int(last)] = value
-    elif isinstance(place, dict):
-        place[last] = value
-    else:
-        raise InputError(f'"{override}": nothing to set there', where="--set")
-
-
-def _entry(entries: list[Any], part: str, override: str) -> Any:
-    named = {e["name"]: e for e in entries if isinstance(e, dict) and "name" in e}
-    if part.isdigit() and int(part) < len(entries):
-        return entries[int(part)]
-    if part in named:
-        return named[part]
-    raise InputError(f'"{override}": no entry "{part}"; {nearest(part, named)}', where="--set")

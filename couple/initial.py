@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from couple.errors import InputError, nearest
 from couple.experiment import Initial
 from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species, apportion
+from couple.network import ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3, quantity
 
 
@@ -57,3 +57,13 @@ def _total(species: Species, start: Initial, geometry: Geometry) -> float:
     if value < 0:
         raise InputError(f'"{start.total}" is negative', where=f"chemistry.initial.{species.name}")
     return value * (IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area)
+
+
+def apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Split `total` molecules by shares that sum to 1, in integers that sum to `total` (largest remainder)."""
+    exact = {k: total * v for k, v in shares.items()}
+    counts = {k: int(v) for k, v in exact.items()}
+    short = total - sum(counts.values())
+    for k in sorted(exact, key=lambda k: (counts[k] - exact[k], k))[:short]:
+        counts[k] += 1
+    return counts

@@ -21,10 +21,11 @@ import numpy as np
 from couple import checkpoint
 from couple.component import State
 from couple.errors import InputError, RunError
-from couple.experiment import Experiment, flatten
+from couple.experiment import Experiment
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.record import Recorder
 from couple.results import Results
+from couple.toml import flatten
 from couple.wiring import System, wire
 
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"

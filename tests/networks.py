@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from couple.engine import Site
+from couple.equations import read_reaction
 from couple.geometry import Geometry
-from couple.network import Reaction, ReactionNetwork, Species, apportion, read_reaction
+from couple.initial import apportion
+from couple.network import Reaction, ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3, quantity
 
 HEAD = Geometry.cylinder(0.5, 0.5)

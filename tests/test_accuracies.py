@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from lattice_cases import lattice
 from networks import HEAD
 from scipy.stats import f, t

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from couple.equations import parse_equation, read_reaction
 from couple.errors import InputError
-from couple.network import ReactionNetwork, Species, apportion, parse_equation, read_reaction
+from couple.initial import apportion
+from couple.network import ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3
 
 CA = Species("Ca", 0.22, contains={"Ca": 1})

@@ -15,7 +15,8 @@ from adapters.wellmixed.ssa import Gillespie
 from couple.engine import EngineSetup, Site
 from couple.errors import RunError
 from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species, apportion
+from couple.initial import apportion
+from couple.network import ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3
 
 ONE = Geometry.box(1, 1, 1)

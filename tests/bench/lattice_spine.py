@@ -13,8 +13,10 @@ import numpy as np
 
 from adapters.lattice import Lattice
 from couple.engine import EngineSetup, Site
+from couple.equations import read_reaction
 from couple.geometry import Geometry
-from couple.network import Reaction, ReactionNetwork, Species, apportion, read_reaction
+from couple.initial import apportion
+from couple.network import Reaction, ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3
 
 REST = 1e-4  # mM
