@@ -69,6 +69,11 @@ MISTAKES = {
     "unknown species": ('"Ca + CBP <-> CaCBP"', '"Ca + CPB <-> CaCBP"', ["reactions[0].equation", "CPB", "CBP"]),
     "unknown linked species": ('to = "head.Ca"', 'to = "head.Cl"', ["link[0].to", "Cl", "Ca"]),
     "unknown site": ('to = "head.Ca"', 'to = "haed.Ca"', ["link[0].to", "haed", "head"]),
+    "link repeated": (
+        "[record]",
+        '[[link]]\nfrom = "neuron.ica"\nto = "*.Ca"\n[record]',
+        ["link[3]", "link[0]", "twice"],
+    ),
     "conductance missing": ('conductance = "10 pS"\n', "", ["link[2]", "conductance"]),
     "model missing": ("cell.py:build", "cel.py:build", ["neuron.model", "cel.py"]),
     "builder missing": ("cell.py:build", "cell.py:biuld", ["neuron.model", "biuld", "build"]),

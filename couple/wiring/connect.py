@@ -66,7 +66,7 @@ def _charge(
     """Calcium charge of a segment, shared by its sites in proportion to their membrane."""
     if link.port != "ica":
         raise InputError(f'"neuron.{link.port}" cannot enter a site; known: ica', where="from")
-    membrane = sum(k.place.geometry.area for k in link.alike(links))
+    membrane = sum(k.place.geometry.area for k in link.sharing(links))
     share = link.place.geometry.area / membrane
     per_charge = ions_per_charge(VALENCE["ca"])
     source = memory.at(electrics.component, "charge", electrics.calcium(link.segment))
@@ -97,16 +97,16 @@ def _concentration(
     made: Connections,
 ) -> None:
     """Free ions of all sites of a segment over their volume."""
-    column = _column(network, link.quantity)
     target = memory.at(electrics.component, "cai", electrics.calcium(link.segment))
     if any(v.target == target for v in made.after):
         return  # the link of another site in this segment already made the mean over all of them
-    sharing = link.alike(links)
+    sharing = link.sharing(links)
     volume = sum(k.place.geometry.volume for k in sharing)
     sources = []
     for k in sharing:
         engine, row = engines.of[k.place.name]
-        sources.append((memory.at(engine, "counts", row, column), concentration_per_ion(volume)))
+        free = memory.at(engine, "counts", row, _column(network, k.quantity))
+        sources.append((free, concentration_per_ion(volume)))
     least = least_concentration(volume)
     name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.cai"
     made.after.append(

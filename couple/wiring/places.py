@@ -51,10 +51,10 @@ class PlacedLink:
         assert self.place.segment is not None  # place_links made sure
         return self.place.segment
 
-    def alike(self, links: Sequence[PlacedLink]) -> list[PlacedLink]:
-        """Links (this one too) of the same kind and quantity whose sites share this one's segment."""
-        mine = (self.into, self.port, self.quantity, self.segment)
-        return [k for k in links if (k.into, k.port, k.quantity, k.segment) == mine]
+    def sharing(self, links: Sequence[PlacedLink]) -> list[PlacedLink]:
+        """Links (this one too) of the same direction and port whose sites lie in this one's segment."""
+        mine = (self.into, self.port, self.segment)
+        return [k for k in links if (k.into, k.port, k.segment) == mine]
 
 
 def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[Place]:
@@ -108,4 +108,18 @@ def place_links(experiment: Experiment, places: Sequence[Place]) -> list[PlacedL
             if place.segment is None:
                 raise InputError(f'site "{place.name}" has no segment: give it one, or drop its geometry', where=key)
             links.append(PlacedLink(key, block, into, place, port, quantity))
+    _refuse_repeats(links)
     return links
+
+
+def _refuse_repeats(links: Sequence[PlacedLink]) -> None:
+    """What crosses twice would count twice."""
+    seen: dict[tuple[str, ...], PlacedLink] = {}
+    for link in links:
+        # A site takes a segment's charge once, and sets its cai once, whatever the species.
+        once = (link.into, link.place.name, link.port) + (() if link.port in ("ica", "cai") else (link.quantity,))
+        first = seen.setdefault(once, link)
+        if first is not link:
+            raise InputError(
+                f'"{link.name}" repeats "{first.name}" of {first.key}: what crosses twice counts twice', where=link.key
+            )
