@@ -76,12 +76,19 @@ def encounter_rate(partners: Sequence[Species]) -> tuple[float, float]:
 
 
 def calibrate(
-    network: ReactionNetwork, rates: Floats, volume: float, spacing: float, open_share: float = 1.0
+    network: ReactionNetwork,
+    rates: Floats,
+    volume: float,
+    spacing: float,
+    open_share: float = 1.0,
+    free_share: float = 1.0,
 ) -> Calibration:
     """Calibrate all reactions for one site.
 
     rates: (n_reactions,) from `network.count_rates`, with the analytic volume and area. volume: µm³, of the cells:
     times a count rate it gives the rate constant that makes *counts* follow the analytic volume. open_share: q above.
+    free_share: of the cells, those without an immobile molecule. What moves is found in these only, so 1 / free_share
+    as often in front of a membrane protein, where no immobile molecule is put.
 
     Raises InputError if a rate needs a probability above 1, or if no partner can move.
     """
@@ -90,7 +97,9 @@ def calibrate(
     second = [len(p) == 2 for p in partners]
     x = np.zeros(len(reactions))
     for r in np.flatnonzero(second).tolist():
-        x[r] = _share(reactions[r], partners[r], rates[r] * volume, spacing, open_share)
+        at_membrane = any(s.on == "membrane" for s in partners[r])
+        density = free_share if at_membrane else 1.0
+        x[r] = _share(reactions[r], partners[r], rates[r] * volume * density, spacing, open_share)
     reverse = _reverses(reactions)
 
     total: dict[tuple[str, ...], float] = {}

@@ -11,7 +11,16 @@ from adapters.lattice.calibrate import Calibration, calibrate
 from adapters.lattice.kernel import FEW, FULL, OK, run
 from adapters.lattice.mask import Mask, mask_of
 from adapters.lattice.moves import put_all
-from adapters.lattice.tables import MEMBRANE, Integer, Molecules, Tables, build_molecules, build_tables, check_reactions
+from adapters.lattice.tables import (
+    FIXED,
+    MEMBRANE,
+    Integer,
+    Molecules,
+    Tables,
+    build_molecules,
+    build_tables,
+    check_reactions,
+)
 from couple.component import Floats, State
 from couple.engine import EngineSetup, Options, Site, SiteEngine
 from couple.errors import InputError, RunError
@@ -176,9 +185,14 @@ class Lattice(SiteEngine):
         self._check_room(k, counts)
         t, m, mask = self.tables[k], self.molecules[k], self.masks[k]
         membrane = t.kind == MEMBRANE
-        for chosen, places in ((~membrane, mask.cells), (membrane, mask.slots)):
-            species = np.repeat(np.flatnonzero(chosen), counts[chosen])
-            put_all(t, m, species, rng.choice(places, len(species), replace=False))
+        species = np.repeat(np.flatnonzero(~membrane), counts[~membrane])
+        put_all(t, m, species, rng.choice(mask.cells, len(species), replace=False))
+        # An immobile molecule in front of a protein would keep everything from it for good.
+        species = np.repeat(np.flatnonzero(membrane), counts[membrane])
+        faces = rng.permutation(mask.slots)
+        front = m.lattice[mask.slot_cell[faces]]
+        blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
+        put_all(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
         self._show(k)
 
     def _clear(self, k: int) -> None:
@@ -227,6 +241,7 @@ def _prepare(network: ReactionNetwork, site: Site, rates: Floats, spacing: float
     try:
         check_reactions(network)
         mask = mask_of(site.geometry, spacing)
-        return mask, calibrate(network, rates, mask.volume, spacing, mask.open_share)
+        held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume" and s.D == 0)
+        return mask, calibrate(network, rates, mask.volume, spacing, mask.open_share, 1.0 - held / len(mask.cells))
     except InputError as error:
         raise InputError(f'site "{site.name}": {error.message}') from None
