@@ -26,19 +26,24 @@ class Block(BaseModel):
         return data
 
 
-def explain(error: ValidationError) -> InputError:
-    """The first problem that pydantic found, as one line with the key."""
-    first = error.errors()[0]
-    keys = ""
+def explain(error: ValidationError, content: Any) -> InputError:
+    """The first problem that pydantic found in `content`, as one line with the key."""
+    problems = error.errors()
+    first = next((e for e in problems if e["type"] == "value_error"), problems[0])
+    keys, place = "", content
     for part in first["loc"]:
+        inside = isinstance(place, Mapping) and part in place
         if isinstance(part, int):
             keys += f"[{part}]"
-        elif part[:1].islower() and "[" not in part and "-" not in part:  # not the name of a type in a union
+            place = place[part] if isinstance(place, list) and part < len(place) else None
+        elif inside or (first["type"] == "missing" and part == first["loc"][-1]):
             keys += f".{part}" if keys else part
+            place = place[part] if inside else None
+        # anything else is pydantic's name of an alternative, not a key
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         message = "is missing"
     elif first["type"] != "value_error":
         message = f"{message[:1].lower()}{message[1:]}, not {first.get('input')!r}"
-    more = error.error_count() - 1
-    return InputError(message + (f" (and {more} more)" if more else ""), where=keys)
+    others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
+    return InputError(message + (f" (and {others} more)" if others else ""), where=keys)

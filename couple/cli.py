@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from couple import registry
 from couple.errors import CoupleError, InputError
-from couple.units import quantity
+from couple.units import CANONICAL, quantity
 
 app = typer.Typer(
     name="couple",
@@ -35,10 +35,20 @@ File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one value, as in site.head.engine="ode".')
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
+
+
+@app.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Advance a NEURON model in closed loop with the biochemistry of its spines."""
+    if version:
+        out.print(importlib.metadata.version("couple"))
+        raise typer.Exit
 
 
 @app.command()
@@ -56,19 +66,22 @@ def run(
     draw: Figure = True,
 ) -> None:
     """Run an experiment from its start."""
+    from couple.clock import Clock
     from couple.experiment import Experiment
     from couple.run import Simulation
 
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else _time(until)
-    with _starting(quiet or as_json):
+    if end is not None:
+        Clock.of(experiment).windows_until(end)  # before anything is replaced
+    with _starting(quiet or as_json), _stdout_for_json(as_json):
         simulation = Simulation.new(experiment, folder, force=force)
     _go(simulation, end, quiet, as_json, draw)
 
 
 @app.command()
 def resume(
-    checkpoint: Annotated[Path, typer.Argument(help="OUT/checkpoint.h5 of a run.", show_default=False)],
+    checkpoint: Annotated[Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or its folder.", show_default=False)],
     until: Until = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -77,11 +90,12 @@ def resume(
     """Go on from a checkpoint, in the same folder, as if the run had never stopped."""
     from couple.run import Simulation
 
-    with _starting(quiet or as_json):
-        simulation = Simulation.resumed(checkpoint, until=None if until is None else _time(until))
+    end = None if until is None else _time(until)
+    with _starting(quiet or as_json), _stdout_for_json(as_json):
+        simulation = Simulation.resumed(checkpoint, until=end)
     if not (quiet or as_json):
         err.print(f"resuming at t = {simulation.time:g} ms")
-    _go(simulation, None, quiet, as_json, draw)
+    _go(simulation, end, quiet, as_json, draw)
 
 
 @app.command()
@@ -105,8 +119,9 @@ def check(file: File, overrides: Overrides = None) -> None:
                 if 0 not in port.shape:
                     out.print(f"  {component.name}.{name}: {kind}, {escape(str(port.shape))}, {port.unit}, {port.kind}")
     for reaction in system.network.reactions:
-        dimension = system.network.rate_dimension(system.network.order_reactants(reaction))
-        out.print(f"  {reaction}: {reaction.rate:.6g} ({dimension}, ms, mM, um)")
+        made = [s.on for s in system.network.species if s.name in reaction.products]
+        dimension = system.network.rate_dimension(system.network.order_reactants(reaction), made)
+        out.print(f"  {reaction}: {reaction.rate:.6g} {CANONICAL[dimension].removeprefix('1')}", markup=False)
     for warning in system.warnings:
         err.print(f"warning: {escape(warning)}")
 
@@ -118,8 +133,9 @@ def show(
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.results import Results, show_lines
 
-    with Results(results) as content:
-        _table(show_lines(content))
+    with _whole(results), Results(results) as content:
+        lines = show_lines(content)
+    _table(lines)
 
 
 @app.command()
@@ -133,8 +149,18 @@ def plot(
     from couple.plot import figure
     from couple.results import Results
 
-    with Results(results) as content:
-        out.print(str(figure(content, output or content.path.with_name("figure.png"))))
+    with _whole(results), Results(results) as content:
+        picture = figure(content, output or content.path.with_name("figure.png"))
+    out.print(str(picture), markup=False)
+
+
+@contextmanager
+def _whole(results: Path) -> Iterator[None]:
+    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"is damaged: {error}", where=str(results)) from error
 
 
 def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:
@@ -145,7 +171,7 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
 
     for warning in simulation.system.warnings:
         err.print(f"warning: {escape(warning)}")
-    with _progress(quiet or as_json) as progress:
+    with _progress(quiet or as_json) as progress, _stdout_for_json(as_json):
         summary = simulation.run(progress, until=until)
     if draw:
         with Results(simulation.folder) as results:
@@ -159,6 +185,11 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
 def _starting(hidden: bool) -> AbstractContextManager[Any]:
     """Something to look at while models load and kernels compile."""
     return nullcontext() if hidden else err.status("starting (kernels are compiled on first use, half a minute)")
+
+
+def _stdout_for_json(as_json: bool) -> AbstractContextManager[Any]:
+    """With --json, what a model prints goes to stderr: stdout is the summary alone."""
+    return redirect_stdout(sys.stderr) if as_json else nullcontext()
 
 
 @contextmanager
@@ -198,12 +229,9 @@ def _summary(summary: dict[str, Any], folder: Path) -> None:
 
 
 def _table(lines: list[tuple[str, str]]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    width = max(len(what) for what, _ in lines)
     for what, value in lines:
-        table.add_row(escape(what), escape(value))
-    out.print(table)
+        out.print(f"{what:<{width}}  {value}", markup=False)
 
 
 def _time(text: str) -> float:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from couple.errors import InputError
 from couple.experiment import Experiment
 
+MOST = 10**10
+"""Windows of a run, or ticks of a window; more is a slip of a unit."""
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -29,6 +32,8 @@ class Clock:
         tick = neuron.dt if neuron else run.exchange
         every, checkpoint = experiment.record.every, experiment.checkpoint.every
         try:
+            if every is not None:
+                _multiple(run.duration, every, "experiment.duration", "record.every")
             return cls(
                 tick=tick,
                 window=_multiple(run.exchange, tick, "experiment.exchange", "neuron.dt"),
@@ -52,6 +57,10 @@ class Clock:
 
 def _multiple(value: float, unit: float, key: str, of: str) -> int:
     n = round(value / unit)
+    if n > MOST:
+        raise InputError(
+            f"{value:.9g} ms is {n:.1e} times {of} = {unit:.9g} ms; more than {MOST:.0e} are refused", where=key
+        )
     if n >= 1 and abs(n * unit - value) <= 1e-9 * value:
         return n
     low = max(1, int(value / unit))

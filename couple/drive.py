@@ -13,6 +13,9 @@ from couple.units import quantities
 
 Floats = npt.NDArray[np.float64]
 
+MOST = 1e9
+"""Molecules per window; more is a slip of a unit, and an engine that takes them one by one would never end."""
+
 
 class Drive(Component):
     """Plays tables of ions per window and of held counts.
@@ -54,6 +57,8 @@ def influx_per_window(times: str, rate: str, window: float, windows: int) -> Flo
     r = np.array(quantities(rate, "count per time"))
     if r.size == 1:
         r = np.full(t.size, r[0])
+    if np.abs(r).max(initial=0.0) * window > MOST:
+        raise InputError(f'"{rate}" is more than {MOST:g} molecules in an exchange interval', where="rate")
     if r.size != t.size or t.size < 2:
         raise InputError(
             f"{t.size} times and {r.size} rates; give two or more times, and one rate or one for each", where="rate"
@@ -72,6 +77,8 @@ def clamp_per_window(times: str, values: str, window: float, windows: int) -> Fl
     t, c = _times(times), np.array(quantities(values, "concentration"))
     if c.size != t.size:
         raise InputError(f"{t.size} times and {c.size} values; give as many", where="values")
+    if (c < 0).any():
+        raise InputError(f'"{values}": a concentration cannot be negative', where="values")
     return np.asarray(np.interp((np.arange(windows) + 0.5) * window, t, c))
 
 

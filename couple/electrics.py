@@ -17,13 +17,16 @@ from couple.geometry import Geometry
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Where the electrical model is and how it steps. model: file; function: its builder; dt: ms; voltages: mV."""
+    """Where the electrical model is and how it steps.
+
+    model: file; function: its builder; dt: ms; celsius, v_init (mV): None leaves them to the model.
+    """
 
     model: Path
     function: str
     dt: float
-    celsius: float
-    v_init: float
+    celsius: float | None
+    v_init: float | None
     remove_cai_writers: bool = False
 
 

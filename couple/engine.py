@@ -36,7 +36,7 @@ class Site:
 class EngineSetup:
     """All that an engine is built from.
 
-    name:     of the component; keys its random streams together with site names.
+    name:     of the component, for messages and results.
     network:  the chemistry (clamped species are marked by `clamped`, see ReactionNetwork.with_clamped).
     sites:    at least one.
     tick:     ms per tick of the clock.

@@ -18,7 +18,7 @@ def _side(text: str, equation: str) -> tuple[str, ...]:
     names: list[str] = []
     for term in text.split("+"):
         match = _TERM.fullmatch(term)
-        if match is None:
+        if match is None or match[1] == "0":
             raise InputError(f'cannot read "{term.strip()}" in "{equation}"; write it like "A + 2 B <-> C"')
         names += [match[2]] * int(match[1] or 1)
     return tuple(names)

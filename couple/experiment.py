@@ -21,7 +21,12 @@ from couple.errors import InputError, nearest
 from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species
 from couple.toml import override_value, read_toml
-from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, quantities
+from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, parser, quantities
+
+RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions")
+"""Names that no site may have."""
+
+Integer = Annotated[int, Field(strict=True)]
 
 
 class Run(Block):
@@ -31,18 +36,18 @@ class Run(Block):
     duration: Time = Field(gt=0)
     exchange: Time = Field(gt=0)
     scheme: Literal["staggered", "parallel"] = "staggered"
-    seed: int = Field(default=1, ge=0)
-    max_debt: int = Field(default=1000, ge=0)
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+    max_debt: Integer = Field(default=1000, ge=0, le=10**12)
     """Ions that a site may owe to an outward current before the run stops."""
 
 
 class Neuron(Block):
-    """The electrical model: `model = "file.py:function"`."""
+    """The electrical model: `model = "file.py:function"`. celsius, v_init: what the model sets, if not given."""
 
     model: str = Field(pattern=r"^.+:[A-Za-z_][A-Za-z0-9_]*$")
     dt: Time = Field(gt=0)
-    celsius: float = Field(default=34.0, gt=-273.15, lt=100)
-    v_init: Voltage = -65.0
+    celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
+    v_init: Voltage | None = None
     remove_cai_writers: bool = False
 
 
@@ -51,7 +56,7 @@ class SpeciesBlock(Block):
 
     D: Diffusion = Field(default=0.0, ge=0)
     on: Literal["volume", "membrane"] = "volume"
-    contains: dict[str, Annotated[int, Field(ge=1)]] = {}
+    contains: dict[str, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
 
 
 class ReactionBlock(Block):
@@ -66,7 +71,7 @@ class Initial(Block):
     """Molecules of a species at the start; with at = "steady", of all the forms that it turns into."""
 
     total: str | None = None
-    count: int | None = Field(default=None, ge=0)
+    count: Integer | None = Field(default=None, ge=0, le=10**12)
     at: Literal["steady"] | None = None
 
     @model_validator(mode="before")
@@ -119,7 +124,7 @@ class Sphere(Block):
 
 
 class Box(Block):
-    size: Annotated[tuple[float, float, float], BeforeValidator(lambda v: quantities(v, "length"))]
+    size: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))]
 
 
 class GeometryBlock(Block):
@@ -176,10 +181,10 @@ class SiteBlock(Block):
 
     @model_validator(mode="after")
     def _placed(self) -> Self:
-        if self.name == "neuron":
-            raise ValueError('"neuron" names the electrical model; give the site another name')
-        if (self.segment is None) == (self.geometry is None):
-            raise ValueError('give either segment = "head(0.5)" or geometry.cylinder = { diameter, length }')
+        if self.name in RESERVED:
+            raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
+        if self.segment is None and self.geometry is None:
+            raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
         return self
 
 
@@ -190,7 +195,7 @@ class LinkBlock(Block):
     target: str = Field(alias="to", pattern=r"^[^.\s]+\.[^.\s]+$")
     conductance: Conductance | None = Field(default=None, gt=0)
     kind: Literal["density", "point"] = "density"
-    ion: str = "k"
+    ion: Literal["k", "na", "ca"] = "k"
     reversal: Voltage | None = None
     extrapolate: bool = False
     """Hand over the value expected in the middle of the next window, by a line through the last two."""
@@ -201,6 +206,8 @@ class LinkBlock(Block):
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:
             raise ValueError(f'{", ".join(sorted(given))}: only for a conductance, as in to = "neuron.SK"')
+        if {"ion", "reversal"} <= self.model_fields_set:
+            raise ValueError("give ion or reversal, not both")
         if self.extrapolate and not self.target.startswith("neuron."):
             raise ValueError("extrapolate: only for what is handed to neuron; ions are never extrapolated")
         return self
@@ -232,6 +239,8 @@ class DriveBlock(Block):
     def _one(self) -> Self:
         if sum(x is not None for x in (self.influx, self.clamp, self.replay)) != 1:
             raise ValueError("give exactly one of influx, clamp, replay")
+        if isinstance(self.clamp, float) and self.clamp < 0:
+            raise ValueError("clamp: a concentration cannot be negative")
         return self
 
 
@@ -289,22 +298,32 @@ class Experiment(Block):
         return cls.parse(read_toml(path), path=path, overrides=overrides)
 
     @classmethod
-    def parse(cls, source: Mapping[str, Any], *, path: Path | None = None, overrides: Iterable[str] = ()) -> Self:
-        """Check the content of an experiment file; `path` places relative files and messages."""
+    def parse(
+        cls,
+        source: Mapping[str, Any],
+        *,
+        path: Path | None = None,
+        overrides: Iterable[str] = (),
+        original: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Check the content of an experiment file.
+
+        path: of the file, for relative paths and messages. original: its content, where `source` has overrides in it.
+        """
         where = str(path) if path is not None else "experiment"
-        original: dict[str, Any] = json.loads(json.dumps(source, default=str))
-        chemistry = original.get("chemistry")
+        content: dict[str, Any] = json.loads(json.dumps(source, default=str))
+        chemistry = content.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
-            original["chemistry"] = {**read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
-        content: dict[str, Any] = json.loads(json.dumps(original))
+            content["chemistry"] = {**read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
+        unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
         for override in overrides:
             override_value(content, override)
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
-            raise explain(error).inside(where) from None
-        made._source, made._original, made._path = content, original, path
+            raise explain(error, content).inside(where) from None
+        made._source, made._original, made._path = content, unchanged, path
         return made
 
     @property

@@ -8,6 +8,9 @@ from typing import Literal
 
 from couple.errors import InputError
 
+LONGEST = 1e5
+"""µm; no part of a cell is longer."""
+
 ShapeName = Literal["cylinder", "sphere", "box"]
 
 
@@ -50,5 +53,5 @@ class Geometry:
 
 def _positive(**lengths: float) -> None:
     for key, value in lengths.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise InputError(f"{key} = {value:g} um must be positive")
+        if not 0 < value <= LONGEST:
+            raise InputError(f"{key} = {value:g} um; give a length above 0 and up to {LONGEST:g} um")

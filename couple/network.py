@@ -92,6 +92,8 @@ class ReactionNetwork:
             if self.states.count(name) > 1:
                 raise InputError(f'"{name}" is declared twice among species and reservoirs')
         for reaction in self.reactions:
+            if sorted(reaction.reactants) == sorted(reaction.products):
+                raise InputError(f'"{reaction}" changes nothing')
             for name in (*reaction.reactants, *reaction.products):
                 if name not in self.states:
                     raise InputError(f'unknown species "{name}" in "{reaction}"; {nearest(name, self.states)}')
@@ -101,6 +103,8 @@ class ReactionNetwork:
         for key, members in self.observables.items():
             if key in self.states:
                 raise InputError(f'observable "{key}" has the name of a species')
+            if not members or len(set(members)) < len(members):
+                raise InputError(f'observable "{key}" needs one or more species, each once, not {list(members)}')
             for name in members:
                 if name not in self.names:
                     raise InputError(f'unknown species "{name}" in observable "{key}"; {nearest(name, self.names)}')

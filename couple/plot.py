@@ -16,10 +16,14 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def figure(results: Results, path: Path) -> Path:
-    """Draw voltage, free ions, observables and ion books over time; the suffix of `path` sets the format.
+    """Draw voltage, free ions, observables and ion books over time; returns the picture's path.
 
+    path: its suffix sets the format (png without one); in a folder, figure.png.
     Raises InputError for a format that matplotlib does not write.
     """
+    if path.is_dir():
+        path = path / "figure.png"
+    path = path if path.suffix else path.with_suffix(".png")
     import matplotlib
     from cycler import cycler
 
@@ -74,12 +78,7 @@ def _voltages(results: Results, ax: Axes | None) -> bool:
 
 
 def _free(results: Results, ax: Axes | None) -> bool:
-    found = [
-        (site, species)
-        for site in results.sites()
-        for species in results.labels(site, "influx", "species")
-        if species in results.labels(site, "counts", "species")
-    ]
+    found = [(site, species) for site in results.sites() for species in results.free(site)]
     if ax is not None:
         for site, species in found:
             ax.plot(results.time, results.micromolar(site, species), lw=0.7, label=f"{species} in {site}")

@@ -17,6 +17,9 @@ from couple.units import IONS_PER_MM_UM3
 
 Floats = npt.NDArray[np.float64]
 
+FORMAT = "couple results 1"
+"""Attribute `format` of a result file."""
+
 
 class Results:
     """A result file, open for reading; use it in a `with` statement.
@@ -34,9 +37,9 @@ class Results:
             raise InputError("no such file; give the results.h5 of a run or its folder", where=str(path)) from None
         except OSError as error:
             raise InputError(f"is not a readable HDF5 file: {error}", where=str(path)) from None
-        if not str(self.file.attrs.get("format", "")).startswith("couple results"):
+        if self.file.attrs.get("format", "") != FORMAT:
             self.file.close()
-            raise InputError("is not a result file of couple run", where=str(path))
+            raise InputError(f'is not a result file of couple run ("{FORMAT}")', where=str(path))
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +111,10 @@ class Results:
         return {str(r): self.counts(site, str(r)) for r in self.file[component].attrs["reservoirs"] if str(r) in known}
 
     def micromolar(self, site: str, species: str) -> Floats:
-        """(n_rows,) µM."""
+        """(n_rows,) µM. Raises InputError for a species of the membrane: it has no concentration."""
         component, row = self._place(site)
+        if species in self.file[component].attrs["membrane"]:
+            raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
         volume = float(self.file[component].attrs["volume_um3"][row])
         return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
 
@@ -119,14 +124,18 @@ class Results:
         path = f"{component}/{quantity}"
         return [str(x) for x in self.file[path].attrs[axis]] if path in self.file else []
 
+    def free(self, site: str) -> list[str]:
+        """Recorded species that links and drives fill or hold."""
+        component, _ = self._place(site)
+        return [str(s) for s in self.file[component].attrs["free"] if str(s) in self.labels(site, "counts", "species")]
+
     def peaks(self) -> dict[str, dict[str, float]]:
         """Largest values: "V ..." in mV, free ions in µM, observables."""
         found: dict[str, dict[str, float]] = {"neuron": {f"V {s} [mV]": _peak(v) for s, v in self.voltages().items()}}
         for site in self.sites():
             entry = {}
-            for species in self.labels(site, "influx", "species"):
-                if species in self.labels(site, "counts", "species"):
-                    entry[f"{species} [uM]"] = _peak(self.micromolar(site, species))
+            for species in self.free(site):
+                entry[f"{species} [uM]"] = _peak(self.micromolar(site, species))
             for name in self.labels(site, "means", "observable"):
                 entry[name] = _peak(self.observable(site, name))
             found[site] = entry
@@ -159,7 +168,7 @@ def show_lines(results: Results) -> list[tuple[str, str]]:
     lines = [("experiment", results.name), ("status", results.status)]
     lines.append(("simulated", f"{time[-1]:g} ms in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks()) + ledger_lines(results.ledger())
-    return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items()]
+    return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 
 
 def peak_lines(peaks: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:

@@ -24,11 +24,13 @@ from couple.errors import InputError, RunError
 from couple.experiment import Experiment
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.record import Recorder
-from couple.results import Results
+from couple.results import FORMAT, Results
 from couple.toml import flatten
 from couple.wiring import System, wire
 
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
+
+_RUN_KEYS = {"experiment", "original", "digest", "path", "model_digest", "versions", "cpu_seconds"}
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
@@ -72,20 +74,22 @@ class Simulation:
 
     @classmethod
     def resumed(cls, path: str | Path, *, until: float | None = None) -> Simulation:
-        """Go on from a checkpoint, in the same folder, to the end of the experiment or to `until` ms.
+        """Go on from a checkpoint, in the same folder; an `until` (ms) after the end makes the experiment longer.
 
+        path: the checkpoint, or the folder of the run.
         Raises InputError if the file is damaged, or if the experiment or its model changed since.
         """
-        path = Path(path)
+        path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
         states = checkpoint.read(path)
-        if "run" not in states:
-            raise InputError("is not the checkpoint of a run", where=str(path))
+        if not states.get("run", {}).keys() >= _RUN_KEYS:
+            raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
         content = json.loads(str(states["run"]["experiment"]))
         source = Path(str(states["run"]["path"])) if states["run"]["path"] else None
         _check_versions(states["run"], path)
-        if until is not None:
+        experiment = Experiment.parse(content, path=source, original=json.loads(str(states["run"]["original"])))
+        if until is not None and until > experiment.experiment.duration:
             content["experiment"]["duration"] = f"{until!r} ms"
-        experiment = Experiment.parse(content, path=source)
+            experiment = Experiment.parse(content, path=source, original=experiment.original)
         _check_unchanged(experiment, states["run"], path)
         simulation = cls(experiment, path.parent, wire(experiment))
         simulation.orchestrator.restore(states)
@@ -100,7 +104,9 @@ class Simulation:
         return self.orchestrator.time
 
     def step(self) -> None:
-        """Advance one exchange window."""
+        """Advance one exchange window. Raises RunError at the end of the experiment."""
+        if self.orchestrator.window >= self.system.clock.windows:
+            raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
         self.orchestrator.step()
 
     def run(self, progress: Progress | None = None, *, until: float | None = None) -> dict[str, Any]:
@@ -111,6 +117,8 @@ class Simulation:
         """
         clock = self.system.clock
         end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
+        if end < self.orchestrator.window:
+            raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
         started = process_time()
         before = self._cpu
         wall = self.experiment.checkpoint.wall
@@ -167,11 +175,7 @@ class Simulation:
 
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
-        summary = self.summary(status)
-        self._write_results(summary)
-        with Results(self.folder / RESULTS) as results:
-            summary["peaks"] = results.peaks()
-        checkpoint.replace(self.folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        summary = self._keep_what_there_is(status)
         if not (self.folder / CHECKPOINT).exists():
             self.recorder.discard_segments()
         return summary
@@ -212,7 +216,7 @@ class Simulation:
             "seed": self.experiment.experiment.seed,
             "channel_path": summary["channel_path"] or "",
             "engines": json.dumps(summary["engines"]),
-            "format": "couple results 1",
+            "format": FORMAT,
         }
         tables = {
             "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
@@ -224,11 +228,18 @@ class Simulation:
                 "volume_um3": [s.geometry.volume for s in engine.sites],
                 "area_um2": [s.geometry.area for s in engine.sites],
                 "reservoirs": list(engine.network.reservoirs),
+                "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
+                "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
             }
         self.recorder.write_results(self.folder / RESULTS, times, attributes, tables)
 
-    def _keep_what_there_is(self, status: str) -> None:
-        self._write_results(self.summary(status))
+    def _keep_what_there_is(self, status: str) -> dict[str, Any]:
+        summary = self.summary(status)
+        self._write_results(summary)
+        with Results(self.folder / RESULTS) as results:
+            summary["peaks"] = results.peaks()
+        checkpoint.replace(self.folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        return summary
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -272,7 +283,9 @@ def _model_digest(experiment: Experiment) -> str:
 def _check_versions(run: State, path: Path) -> None:
     then, now = json.loads(str(run["versions"])), versions()
     changed = [
-        f"{k} {then[k]} -> {now.get(k, 'none')}" for k in then if then[k] != now.get(k) and k in ("neuron", "couple")
+        f"{k} {then[k]} -> {now.get(k, 'none')}"
+        for k in then
+        if then[k] != now.get(k) and k in ("neuron", "couple", "numba")
     ]
     if changed:
         raise InputError(

@@ -12,7 +12,7 @@ from couple.errors import InputError, nearest
 
 def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
     """Nested tables as one mapping of dotted keys, to compare two experiments."""
-    if isinstance(content, Mapping):
+    if isinstance(content, Mapping) and (content or not prefix):
         pairs = [(f"{prefix}.{k}" if prefix else str(k), v) for k, v in content.items()]
     elif isinstance(content, list):
         pairs = [(f"{prefix}[{i}]", v) for i, v in enumerate(content)]

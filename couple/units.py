@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import tokenize
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -70,7 +71,7 @@ def factor(unit: str, dimension: str) -> float:
     except pint.DimensionalityError:
         shown = f'"{unit}"' if unit else "no unit"
         raise InputError(f'{shown} is not a unit of {dimension}; give one like "{_example(target)}"') from None
-    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError):
+    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
         raise InputError(
             f'unknown unit "{unit}"; this is a {dimension}, give a unit like "{_example(target)}"'
         ) from None
@@ -119,12 +120,12 @@ def quantities(value: object, dimension: str) -> tuple[float, ...]:
     return tuple(quantity(f"{n} {unit}", dimension) for n in numbers)
 
 
-def parser(dimension: str) -> Callable[[object], object]:
-    """A pydantic validator that turns text with a unit into the canonical float of `dimension`."""
+def parser(dimension: str, read: Callable[[object, str], object] = quantity) -> Callable[[object], object]:
+    """A pydantic validator that turns text with a unit into what `read` makes of it, in canonical units."""
 
     def parse(value: object) -> object:
         try:
-            return quantity(value, dimension)
+            return read(value, dimension)
         except InputError as error:
             raise ValueError(error.message) from None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from couple.cli import main
@@ -79,6 +80,34 @@ MISTAKES = {
     "builder missing": ("cell.py:build", "cell.py:biuld", ["neuron.model", "biuld", "build"]),
     "negative duration": ('duration = "300 ms"', 'duration = "-300 ms"', ["experiment.duration", "greater than 0"]),
     "not TOML": ("[experiment]", "[experiment", ["spine.toml", "TOML"]),
+    "key inside a species": ('D = "220 um^2/s"', 'D = "220 um/s"', ["chemistry.species.Ca.D", "um/s", "diffusion"]),
+    "unit that is no unit": ('"2.47e8 /M/s"', '"2.47e8 (/M/s"', ["reactions[0].forward", "unit"]),
+    "reaction that changes nothing": ('"CaPMCA -> PMCA + Ca_out"', '"PMCA -> PMCA"', ["chemistry", "changes nothing"]),
+    "no molecules of a reactant": ('"Ca + CBP <-> CaCBP"', '"0 Ca <-> CaCBP"', ["reactions[0]", "0 Ca"]),
+    "site with a reserved name": ('name = "head"', 'name = "time"', ["site[0]", "time", "another name"]),
+    "seed that is no seed": ("seed = 1", "seed = true", ["experiment.seed", "integer"]),
+    "seed too large": ("seed = 1", "seed = 18446744073709551617", ["experiment.seed"]),
+    "ion and reversal": (
+        'conductance = "10 pS"',
+        'conductance = "10 pS"\nion = "k"\nreversal = "-90 mV"',
+        ["link[2]", "both"],
+    ),
+    "steps without end": ('dt = "0.025 ms"', 'dt = "1e-300 ms"', ["experiment.exchange", "neuron.dt"]),
+    "record that leaves a rest": ('every = "0.1 ms"', 'every = "0.7 ms"', ["experiment.duration", "record.every"]),
+    "drive into neuron": (
+        "[record]",
+        '[[drive]]\nto = "neuron.ica"\nclamp = "1 uM"\n[record]',
+        ["drive[0].to", "neuron"],
+    ),
+    "negative clamp": ("[record]", '[[drive]]\nto = "head.Ca"\nclamp = "-1 uM"\n[record]', ["drive[0]", "negative"]),
+    "box of bare numbers": (
+        'segment = "head(0.5)"',
+        "geometry.box.size = [1, 1, 1]",
+        ["site[0].geometry.box.size", "unit"],
+    ),
+    "observable twice the same": ('["SK_O1", "SK_O2"]', '["SK_O1", "SK_O1"]', ["chemistry", "SK_open", "once"]),
+    "engine option of the wrong kind": ('spacing = "10 nm"', "spacing = 10", ["site[0].lattice.spacing", "unit"]),
+    "cao cannot be set": ('to = "neuron.SK"\nconductance = "10 pS"', 'to = "neuron.cao"', ["link[2]", "cao"]),
     "spacing too fine for a rate": ('spacing = "10 nm"', 'spacing = "1 nm"', ["site[0]", "Ca + ", "spacing", "nm"]),
     "spacing too coarse for the molecules": ('spacing = "10 nm"', 'spacing = "40 nm"', ["site[0]", "spacing"]),
 }
@@ -195,6 +224,64 @@ def test_damaged_and_foreign_checkpoints(couple: Couple, tmp_path: Path) -> None
 
     assert "another kind" in complaint(couple("resume", str(out / "results.h5")))
     assert "not a result file" in complaint(couple("show", str(checkpoint)))
+
+
+def test_a_model_that_ends_the_process_is_one_line(couple: Couple, tmp_path: Path) -> None:
+    cell = "import sys\ndef build():\n    sys.exit(3)\n"
+    line = complaint(couple("check", str(plain(tmp_path, cell=cell))))
+    assert "neuron.model" in line and "SystemExit" in line and "cell.py:3" in line
+
+
+def test_a_segment_without_volume_is_one_line(couple: Couple, tmp_path: Path) -> None:
+    cell = NAN_CELL.replace("head.L = head.diam = 0.5", "head.L, head.diam = 0.5, 0")
+    done = couple("check", str(plain(tmp_path, cell=cell)))
+    line = done.stderr.splitlines()[-1]  # NEURON has its own say before
+    assert done.returncode == 2 and "site[0].segment" in line and "no volume" in line
+
+
+def test_force_keeps_the_earlier_run_if_the_new_one_cannot_start(couple: Couple, tmp_path: Path) -> None:
+    file, out = str(plain(tmp_path)), tmp_path / "out"
+    assert couple("run", file, "--out", str(out), "--quiet", "--no-figure").returncode == 0
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    assert "--until" in complaint(couple("run", file, "--out", str(out), "--force", "--until", "0.05 ms"))
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_damaged_results_are_one_line(couple: Couple, tmp_path: Path) -> None:
+    file, out = str(plain(tmp_path)), tmp_path / "out"
+    assert couple("run", file, "--out", str(out), "--quiet", "--no-figure").returncode == 0
+    whole = (out / "results.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for at in rng.integers(len(whole), size=30):
+            damaged[at] ^= 1 << int(rng.integers(8))
+        (out / "results.h5").write_bytes(bytes(damaged))
+        done = couple("show", str(out))
+        if done.returncode:
+            complaint(done)
+
+
+@pytest.mark.parametrize(
+    ("removed", "says"),
+    [
+        ('[[link]]\nfrom = "head.Ca"\nto = "neuron.cai"\n', "not handed back"),
+        ('[[link]]\nfrom = "neuron.ica"\nto = "head.Ca"\n', "does not enter"),
+    ],
+)
+def test_half_a_coupling_is_doubted(couple: Couple, tmp_path: Path, removed: str, says: str) -> None:
+    file = plain(tmp_path)
+    text = file.read_text()
+    assert removed in text
+    file.write_text(text.replace(removed, ""))
+    done = couple("check", str(file))
+    assert done.returncode == 0 and says in done.stderr and "site[0]" in done.stderr
+
+
+def test_a_partly_coupled_section_is_doubted(couple: Couple, tmp_path: Path) -> None:
+    cell = NAN_CELL.replace('    head.insert("pas")', '    head.nseg = 3\n    head.insert("pas")')
+    done = couple("check", str(plain(tmp_path, cell=cell)))
+    assert done.returncode == 0 and "head is coupled in 1 of 3 segments" in done.stderr
 
 
 def test_clashes_on_the_command_line(couple: Couple, tmp_path: Path) -> None:

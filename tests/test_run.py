@@ -138,6 +138,18 @@ def test_stopping_early_and_going_on_is_the_same_run(straight: dict[str, Path], 
     assert_equal_results(straight["ssa"] / "results.h5", out / "results.h5")
 
 
+def test_a_run_can_be_stopped_and_resumed_again_and_again(straight: dict[str, Path], tmp_path: Path) -> None:
+    """Each resume knows what was set on the command line of the first."""
+    out = tmp_path / "out"
+    assert couple(*arguments("ssa", out), "--until", "3 ms") == 0
+    for until in ("5 ms", "9 ms", "20 ms"):
+        assert couple("resume", str(out), "--until", until, "--quiet", "--no-figure") == 0
+        with h5py.File(out / "results.h5") as file:
+            assert file["time"][-1] == pytest.approx(float(until.split()[0]))
+    assert_equal_results(straight["ssa"] / "results.h5", out / "results.h5")
+    assert couple("resume", str(out), "--until", "4 ms", "--quiet") == 2  # in the past
+
+
 def test_a_finished_run_can_be_extended(straight: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert couple(*arguments("ode", out, "experiment.duration=10 ms")) == 0

@@ -72,6 +72,24 @@ def test_a_sites_molecules_do_not_depend_on_other_sites(tmp_path: Path) -> None:
     assert not np.array_equal(among["a"], among["b"])  # streams differ: the control
 
 
+@pytest.mark.parametrize("engine", ["ssa", "ode"])
+def test_a_clamp_holds_its_own_site_only(engine: str, tmp_path: Path) -> None:
+    source = Experiment.load(SPINE).source
+    del source["neuron"], source["link"], source["record"]
+    source["experiment"] |= {"duration": "5 ms"}
+    cylinder = {"cylinder": {"diameter": "0.5 um", "length": "0.5 um"}}
+    source["site"] = [{"name": n, "geometry": cylinder, "engine": engine} for n in ("a", "b")]
+    source["drive"] = [{"to": "a.Ca", "influx": {"times": "0 5 ms", "rate": "300 /ms"}}]
+
+    def of_a(name: str, *drives: dict[str, str]) -> np.ndarray:
+        made = Simulation.new(Experiment.parse(source | {"drive": source["drive"] + [*drives]}), tmp_path / name)
+        made.run()
+        engine = next(e for e in made.system.engines if e.sites[0].name == "a")
+        return engine.read("counts")[0].copy()
+
+    assert np.array_equal(of_a("free"), of_a("beside", {"to": "b.Ca", "clamp": "1 uM"}))
+
+
 def test_the_wiring_is_described_with_units() -> None:
     lines = "\n".join(wire(sharing("ssa", "ode")).describe)
     assert "charge of the window [fC] x 3120.75 ions/fC, 0.5 of the segment" in lines

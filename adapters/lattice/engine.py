@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from adapters.lattice.calibrate import Calibration, calibrate
 from adapters.lattice.kernel import FEW, FULL, OK, run
@@ -33,9 +34,9 @@ CROWDED = 0.1
 
 
 class LatticeOptions(Options):
-    """spacing: edge of a lattice cell, a length such as "10 nm"."""
+    """spacing: edge of a lattice cell, a length such as "10 nm"; above 1 µm it is no lattice any more."""
 
-    spacing: Length
+    spacing: Length = Field(gt=0, le=1)
 
 
 class Lattice(SiteEngine):

@@ -13,7 +13,7 @@ from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.conductance import place
 from adapters.neuron.gating import Gating
 from adapters.neuron.importing import h, pc
-from adapters.neuron.loading import WHERE, Built
+from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
 from adapters.neuron.pointers import pointers
@@ -63,7 +63,8 @@ class NeuronCell(Component):
         to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
         self._outputs = pointers(accumulators + [s._ref_v for s in voltages], to_charge + [1.0] * len(voltages))
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
-        self._gather, self._solve, self._time = self._outputs.gather, pc.psolve, h._ref_t
+        self._gather, self._solve = self._outputs.gather, pc.psolve
+        self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         super().__init__(
             "neuron",
@@ -97,7 +98,7 @@ class NeuronCell(Component):
         for segment, value in zip(calcium, cai, strict=True):
             segment.cai = value
         try:
-            h.finitialize(self._spec.v_init)
+            h.finitialize(initial_voltage(self._spec))
         except RuntimeError as error:
             raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
         h.dt = self._dt
@@ -116,7 +117,7 @@ class NeuronCell(Component):
             self._solve(target)
         except RuntimeError as error:
             raise RunError(f"NEURON stopped at t = {h.t:g} ms: {error}") from error
-        if abs(self._time[0] - target) > self._dt:
+        if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
             raise RunError(
                 f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
             )

@@ -54,7 +54,7 @@ def _import() -> Any:
         if int(h.ParallelContext().nhost()) != ranks:
             raise CoupleError(
                 f"mpi4py runs {ranks} ranks but NEURON sees {int(h.ParallelContext().nhost())}: they use different MPI "
-                "libraries, or NEURON was imported before mpi4py. Import mpi4py first; `couple doctor` shows both"
+                "libraries, or NEURON was imported before mpi4py. Import mpi4py first"
             )
     # On the bare wheel `insert("ca_ion")` fails until something has used the ion.
     for ion, valence in (("ca", 2), ("k", 1), ("na", 1)):

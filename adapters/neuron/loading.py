@@ -26,6 +26,9 @@ from couple.errors import InputError, nearest
 
 WHERE = "neuron.model"
 
+_CELSIUS, _V_INIT = 6.3, -65.0
+"""NEURON's own values of what a model leaves alone."""
+
 _count = itertools.count(1)
 
 
@@ -69,9 +72,11 @@ def load(spec: ModelSpec) -> Built:
             "sections inside the model's function",
             where=WHERE,
         )
+    # Only here: a model may choose these, but must not inherit them from the one before.
+    h.secondorder, h.celsius = 0, _CELSIUS
+    if _knows_v_init():
+        h.v_init = _V_INIT
     _set_globals(spec)
-    # Only here: a model may choose it, but must not inherit it from the one before.
-    h.secondorder = 0
     with _importable(spec.model.parent):
         module = _import_file(spec.model)
         try:
@@ -95,8 +100,22 @@ def load(spec: ModelSpec) -> Built:
     return _current
 
 
+def initial_voltage(spec: ModelSpec) -> float:
+    """mV at t = 0: as given, or else what the model set."""
+    if spec.v_init is not None:
+        return spec.v_init
+    return float(h.v_init) if _knows_v_init() else _V_INIT
+
+
+def _knows_v_init() -> bool:
+    """Whether h.v_init exists: NEURON's standard run library defines it, if the model has loaded that."""
+    return hasattr(h, "v_init")
+
+
 def _set_globals(spec: ModelSpec) -> None:
-    h.celsius, h.dt = spec.celsius, spec.dt
+    h.dt = spec.dt
+    if spec.celsius is not None:
+        h.celsius = spec.celsius
 
 
 @contextmanager
@@ -152,8 +171,9 @@ def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
         return call()
     except InputError:
         raise
-    except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
+    except (Exception, SystemExit) as error:
+        here = file.resolve()
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
         line = lines[-1] if lines else getattr(error, "lineno", None)
         place = f"{file.name}:{line}" if line else file.name
         raise InputError(f"{doing} failed: {type(error).__name__}: {error} ({place})", where=WHERE) from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from adapters.neuron.calcium import calcium_use, density_names, point_names
 from adapters.neuron.cell import NeuronCell
-from adapters.neuron.loading import Built, load
+from adapters.neuron.importing import h
+from adapters.neuron.loading import Built, initial_voltage, load
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import all_sections, find_membrane, find_segment, segment_name
 from couple.electrics import Attachments, ModelSpec
+from couple.errors import InputError
 from couple.geometry import Geometry
 
 
@@ -24,7 +27,7 @@ class NeuronModel:
         self._built: Built = load(spec)
         self._cell: NeuronCell | None = None
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
-        self._description = _describe(self.channel_path)
+        self._description = _describe(self.channel_path, spec)
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
@@ -35,10 +38,19 @@ class NeuronModel:
         return segment_name(find_segment(segment))
 
     def geometry(self, segment: str) -> Geometry:
-        """The cylinder of a segment; volume and area are NEURON's, which differ from it where 3-d points taper."""
+        """The cylinder of a segment; volume and area are NEURON's, where 3-d points taper too.
+
+        Raises InputError for a segment without volume.
+        """
         found = find_membrane(segment)
-        cylinder = Geometry.cylinder(found.diam, found.sec.L / found.sec.nseg)
-        return replace(cylinder, volume=float(found.volume()), area=float(found.area()))
+        length = found.sec.L / found.sec.nseg
+        try:
+            volume, area = float(found.volume()), float(found.area())
+        except RuntimeError:
+            volume = area = 0.0
+        if not (volume > 0 and area > 0):
+            raise InputError(f'"{segment}" has no volume: its diameter is {found.diam:g} um, its length {length:g} um')
+        return replace(Geometry.cylinder(2 * math.sqrt(volume / math.pi / length), length), volume=volume, area=area)
 
     def area(self, segment: str) -> float:
         """Membrane area of a segment, µm²."""
@@ -56,12 +68,13 @@ class NeuronModel:
         return self._cell
 
 
-def _describe(path: ChannelPath) -> list[str]:
+def _describe(path: ChannelPath, spec: ModelSpec) -> list[str]:
     sections = all_sections()
     lines = [
         f"{len(sections)} sections, {sum(section.nseg for section in sections)} segments; "
         f"coupling mechanisms: {path}" + (" (no compiler: slower)" if path == "KSChan" else "")
     ]
+    lines.append(f"celsius {h.celsius:g}, v_init {initial_voltage(spec):g} mV, dt {spec.dt:g} ms")
     for section in sections:
         uses = [(name, calcium_use(name, point=False)) for name in density_names(section)]
         uses += [(name, calcium_use(name, point=True)) for name in point_names(section)]

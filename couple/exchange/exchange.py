@@ -95,7 +95,7 @@ class Exchange:
         if bad >= 0:
             link, owed = self.ions[bad], self.accounts[bad, kernels.OWED]
             raise RunError(
-                f"link {link.name}: an outward current asks for {owed:.0f} ions more than site {link.site} has "
+                f"link {link.name}: an outward current asks for {owed:.6g} ions more than site {link.site} has "
                 f"(limit experiment.max_debt = {self._max_debt:.0f}); is the calcium reversal potential right?"
                 if np.isfinite(self.accounts[bad, kernels.SENT])
                 else f"link {link.name}: the number of ions is not finite"

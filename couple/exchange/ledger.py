@@ -18,6 +18,7 @@ class LinkEntry:
 
     link: str
     site: str
+    function: str
     sent: float
     received: float
     carried: float
@@ -56,6 +57,7 @@ class Ledger:
             LinkEntry(
                 link.name,
                 link.site,
+                link.function,
                 sent=float(account[kernels.SENT]),
                 received=float(account[kernels.RECEIVED]),
                 carried=float(account[kernels.CARRIED]),

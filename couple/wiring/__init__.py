@@ -15,6 +15,7 @@ from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.record import Variable
 from couple.wiring.connect import Connections, connect_drives, connect_links, holdings
+from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines
@@ -74,12 +75,13 @@ def _wire(experiment: Experiment) -> System:
     links = place_links(experiment, places)
     engines = build_engines(experiment, clock, network, places, links)
     drive, drive_links = build_drive(experiment, clock, places)
-    electrics = attach(model, experiment, network, places, links)
+    electrics = attach(model, experiment, network, links)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
     made = connect_links(links, network, model, electrics, engines, memory)
     if drive is not None:
         connect_drives(drive_links, drive, network, engines, memory, made)
+    warnings = [*engines.warnings, *(f"{experiment.where}: {d}" for d in doubts(experiment, model, places, links))]
     lines = [*made.describe, *(_site_line(p, engines) for p in places)]
     return System(
         clock,
@@ -92,7 +94,7 @@ def _wire(experiment: Experiment) -> System:
         tuple(holdings(engines, memory)),
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
         (*lines, *(model.describe() if model is not None else ())),
-        tuple(engines.warnings),
+        tuple(warnings),
     )
 
 

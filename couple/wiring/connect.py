@@ -216,7 +216,8 @@ def holdings(engines: Engines, memory: Memory) -> list[Holding]:
     for site, (engine, row) in engines.of.items():
         network = engine.network
         first = memory.at(engine, "counts", row, 0)
-        free = tuple(network.index(s) for s in engine.setup.injected)
+        # what links and drives fill or hold moves freely; the rest is bound
+        free = tuple(network.index(s) for s in dict.fromkeys((*engine.setup.injected, *engine.setup.clamped)))
         outside = tuple(range(len(network.species), len(network.states)))
         for substance in network.substances:
             contents = tuple(int(n) for n in network.contents(substance))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from couple import registry
 from couple.component import Component
 from couple.electrics import Attachments, Conductance, ElectricalModel, ModelSpec
-from couple.errors import InputError
+from couple.errors import InputError, nearest
 from couple.exchange.calcium import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
-from couple.wiring.places import Place, PlacedLink
+from couple.wiring.places import PlacedLink
+
+_CALCIUM = (("site", "ica"), ("neuron", "cai"))
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,13 @@ def attach(
     model: ElectricalModel | None,
     experiment: Experiment,
     network: ReactionNetwork,
-    places: Sequence[Place],
     links: Sequence[PlacedLink],
 ) -> Electrics | None:
     """The stepping model with every place at which something crosses. Raises InputError that names the key."""
     if model is None:
         return None
     calcium = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
-    conductances = list(dict.fromkeys(_conductance(k) for k in links if k.port not in ("ica", "cai")))
+    conductances = list(dict.fromkeys(_conductance(k) for k in links if (k.into, k.port) not in _CALCIUM))
     recorded = []
     for i, name in enumerate(experiment.record.voltages):
         try:
@@ -67,14 +68,14 @@ def attach(
         tuple(calcium),
         tuple(conductances),
         tuple(voltages),
-        tuple(_initial_cai(s, experiment, network, places, links) for s in calcium),
+        tuple(_initial_cai(s, experiment, network, links) for s in calcium),
         experiment.experiment.seed,
     )
     return Electrics(model.attach(attachments), attachments)
 
 
 def _conductance(link: PlacedLink) -> Conductance:
-    if link.port == "v" or link.into == "site":
+    if link.port in ("v", "cao") or link.into == "site":
         raise InputError(
             f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai '
             "or a conductance such as neuron.SK",
@@ -83,19 +84,16 @@ def _conductance(link: PlacedLink) -> Conductance:
     return Conductance(link.port, link.segment, link.block.kind, link.block.ion, link.block.reversal)
 
 
-def _initial_cai(
-    segment: str,
-    experiment: Experiment,
-    network: ReactionNetwork,
-    places: Sequence[Place],
-    links: Sequence[PlacedLink],
-) -> float:
-    """mM of free calcium in the sites of a segment, at least the floor."""
-    members = [p for p in places if p.segment == segment]
-    species = {k.quantity for k in links if k.port in ("ica", "cai") and k.segment == segment}
-    volume = sum(p.geometry.volume for p in members)
-    free = 0
-    for place in members:
-        counts = initial_counts(network, experiment.chemistry.initial, place.geometry)
-        free += sum(counts[network.index(s)] for s in species)
+def _initial_cai(segment: str, experiment: Experiment, network: ReactionNetwork, links: Sequence[PlacedLink]) -> float:
+    """mM at the start: what the links will hand over, at least the floor."""
+    here = [k for k in links if k.segment == segment and k.port in ("ica", "cai")]
+    chosen = [k for k in here if k.port == "cai"] or here
+    free, volume = 0, 0.0
+    for link in chosen:
+        if link.quantity not in network.names:
+            known = nearest(link.quantity, network.names)
+            raise InputError(f'unknown species "{link.quantity}"; {known}', where=link.key)
+        counts = initial_counts(network, experiment.chemistry.initial, link.place.geometry)
+        free += counts[network.index(link.quantity)]
+        volume += link.place.geometry.volume
     return max(free * concentration_per_ion(volume), least_concentration(volume))

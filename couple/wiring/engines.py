@@ -37,13 +37,14 @@ def build_engines(
     links: Sequence[PlacedLink],
 ) -> Engines:
     """Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
-    groups: dict[tuple[str, str], list[Place]] = {}
+    injected, clamped = _filled(experiment, network, places, links)
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
         options = place.block.options.get(place.block.engine, {})
-        groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True)), []).append(place)
-    injected, clamped = _filled(experiment, network, places, links)
+        held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
+        groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held), []).append(place)
     built = Engines()
-    for (kind, text), members in groups.items():
+    for (kind, text, held), members in groups.items():
         name = members[0].name if len(members) == 1 else kind
         while any(name == e.name for e in built.engines):
             name += "_"
@@ -60,8 +61,8 @@ def build_engines(
                 for p in members
             ),
             tick=clock.tick,
-            injected=_union(injected, members),
-            clamped=_union(clamped, members),
+            injected=tuple(dict.fromkeys(s for p in members for s in injected.get(p.name, ()))),
+            clamped=held,
             seed=experiment.experiment.seed,
             options=_options(factory, json.loads(text), f"{key}.{kind}"),
         )
@@ -80,7 +81,7 @@ def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) ->
     try:
         return factory.Options.model_validate(options)
     except ValidationError as error:
-        raise explain(error).at(key) from None
+        raise explain(error, options).at(key) from None
 
 
 def _filled(
@@ -96,7 +97,10 @@ def _filled(
         pattern, species = drive.target.split(".", 1)
         for place in matching(pattern, places, f"drive[{i}].to"):
             filled = injected if drive.clamp is None else clamped
-            filled.setdefault(place.name, []).append(_fillable(network, species, f"drive[{i}].to"))
+            into = filled.setdefault(place.name, [])
+            if drive.clamp is not None and species in into:
+                raise InputError(f'"{species}" of {place.name} is clamped twice', where=f"drive[{i}].to")
+            into.append(_fillable(network, species, f"drive[{i}].to"))
     return injected, clamped
 
 
@@ -107,7 +111,3 @@ def _fillable(network: ReactionNetwork, name: str, key: str) -> str:
     if known[name].on != "volume":
         raise InputError(f'"{name}" lives on the membrane; only species in the volume can be filled', where=key)
     return name
-
-
-def _union(filled: Mapping[str, Sequence[str]], members: Sequence[Place]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s for p in members for s in filled.get(p.name, ())))

@@ -58,14 +58,20 @@ class PlacedLink:
 
 
 def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[Place]:
-    """Geometry of every site: its own, or that of its segment. Raises InputError that names the key."""
+    """Geometry of every site: its own, or else that of its segment. Raises InputError that names the key."""
     places = []
     for i, block in enumerate(experiment.site):
         key = f"site[{i}]"
+        geometry = None
         if block.geometry is not None:
-            places.append(Place(block, key, block.geometry.build(), None))
+            try:
+                geometry = block.geometry.build()
+            except InputError as error:
+                raise error.at(f"{key}.geometry") from None
+        if block.segment is None:
+            assert geometry is not None
+            places.append(Place(block, key, geometry, None))
             continue
-        assert block.segment is not None
         if model is None:
             raise InputError(
                 f'"{block.segment}" needs a [neuron] model; or give geometry.cylinder = {{ diameter, length }}',
@@ -73,7 +79,7 @@ def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[P
             )
         try:
             segment = model.resolve(block.segment)
-            places.append(Place(block, key, model.geometry(segment), segment))
+            places.append(Place(block, key, geometry or model.geometry(segment), segment))
         except InputError as error:
             raise error.at(f"{key}.segment") from None
     return places
@@ -82,6 +88,8 @@ def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[P
 def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:
     """Sites whose name fits a pattern such as "head" or "spine_*". Raises InputError if there is none."""
     found = [p for p in places if fnmatch.fnmatchcase(p.name, pattern)]
+    if pattern == "neuron":
+        raise InputError("a drive fills or holds a species of a site, not neuron", where=key)
     if not found:
         known = ["neuron", *(p.name for p in places)]
         raise InputError(f'unknown site "{pattern}"; {nearest(pattern, known)}', where=key)
