@@ -112,7 +112,7 @@ def test_order_four_in_counts_and_means() -> None:
     site = spine_site(network)
 
     def at(steps: int) -> np.ndarray:
-        e = engine(network, site, tick=0.4, injected=("Ca",), options=Options(steps=steps))
+        e = engine(network, site, tick=0.4, injected=("Ca",), options=Options(steps=int(steps)))
         e.write("influx", 100.0)
         e.advance(1)
         return np.concatenate([e.read("counts")[0] / site.initial[2], e.read("means")[0]])

@@ -19,8 +19,8 @@ from couple.errors import RunError
 class Options(engine.Options):
     """rtol, atol (molecules): error allowed in an inner step. steps: that many equal inner steps per window instead."""
 
-    rtol: float = Field(1e-6, gt=0, lt=1, strict=True)
-    atol: float = Field(1e-5, gt=0, lt=1, strict=True)
+    rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
+    atol: float = Field(1e-4, gt=0, lt=1, strict=True)
     steps: int = Field(0, ge=0, le=10**6, strict=True)
 
 

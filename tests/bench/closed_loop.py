@@ -28,6 +28,7 @@ from couple import registry  # noqa: E402
 from couple.engine import SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
 from couple.run import Simulation  # noqa: E402
+from couple.wiring import wire  # noqa: E402
 
 SPINE = HERE.parent.parent / "examples" / "spine" / "spine.toml"
 FOLDER = tempfile.TemporaryDirectory()
@@ -200,7 +201,6 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
     """Seconds of the closed loop, of its parts, and of NEURON in one go."""
     clock = simulation(experiment).system.clock
     g, influx = recorded(experiment, windows)
-    made = simulation(experiment)
     segments = [s.segment for s in experiment.site if s.segment is not None]
     voltages = list(dict.fromkeys([*experiment.record.voltages, *segments]))
 
@@ -217,7 +217,7 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
         return bare_neuron(file, segments, voltages, g[:1], clock.tick, clock.window * windows)
 
     def site() -> Loop:
-        (engine,) = type(made)(experiment, Path()).system.engines
+        (engine,) = wire(experiment).engines
         return bare_site(engine, influx, clock.window)
 
     return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}, repeats)
