@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from couple.errors import InputError, nearest
 from couple.experiment import Initial
@@ -44,6 +44,17 @@ def initial_counts(network: ReactionNetwork, initial: Mapping[str, Initial], geo
             placed[member] = name
         counts |= apportion(round(_total(known[name], start, geometry)), shares)
     return tuple(counts[n] for n in network.names)
+
+
+def rounded(
+    network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry
+) -> Iterator[tuple[str, float]]:
+    """Species, and the amount asked for, where whole molecules are more than 5 % off."""
+    known = {s.name: s for s in network.species}
+    for name, start in initial.items():
+        total = _total(known[name], start, geometry)
+        if abs(round(total) - total) > 0.05 * total:
+            yield name, total
 
 
 def _total(species: Species, start: Initial, geometry: Geometry) -> float:

@@ -30,7 +30,8 @@ class Orchestrator:
         self.seconds = dict.fromkeys([*(c.name for c in system.components), EXCHANGE], 0.0)
         first: list[Component | None] = [system.electrics, system.drive]
         second: list[Component | None] = [*system.engines]
-        if scheme == "parallel":
+        self._parallel = scheme == "parallel"
+        if self._parallel:
             first, second = [system.drive], [system.electrics, *system.engines]
         self._compile()
         self._first = [c for c in first if c is not None]
@@ -94,7 +95,7 @@ class Orchestrator:
 
     def ledger(self) -> Ledger:
         """The books as they stand."""
-        return Ledger.of(self.exchange)
+        return Ledger.of(self.exchange, in_flight=self._parallel)
 
     def save(self) -> dict[str, State]:
         """All states by name; the recorder closes its segment."""

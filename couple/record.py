@@ -35,7 +35,7 @@ class Variable:
     path:    in the file, "component/quantity". unit: of its values.
     dims:    names of the axes after time; labels: names along each; their lengths are the shape of a row.
     indices: places in the common memory, in C order.
-    kind:    "sample" (the value at that time) or "sum" (the total since the row before).
+    kind:    "sample" (what is there at that time) or "sum" (the total since the row before); meaning: in words.
     """
 
     path: str
@@ -44,6 +44,7 @@ class Variable:
     labels: tuple[tuple[str, ...], ...]
     indices: tuple[int, ...]
     kind: Literal["sample", "sum"] = "sample"
+    meaning: str = "value at the time of the row"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -144,10 +145,7 @@ class Recorder:
                 compression_opts=4 if chunk else None,
                 shuffle=bool(chunk),
             )
-            total = v.kind == "sum"
-            data.attrs.update(
-                {"unit": v.unit, "dims": ["time", *v.dims], "kind": "total since the row before" if total else "sample"}
-            )
+            data.attrs.update({"unit": v.unit, "dims": ["time", *v.dims], "meaning": v.meaning})
             for dim, names in zip(v.dims, v.labels, strict=True):
                 data.attrs[dim] = list(names)
             columns.append((data, begin[v.kind], begin[v.kind] + n, v.shape))

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from couple.exchange import kernels
 from couple.exchange.exchange import Exchange
+from couple.exchange.link import IonLink
 
 
 @dataclass(frozen=True)
 class LinkEntry:
     """One link into one site, in molecules: sent = received + carried - owed.
+
+    in_flight: what has left the model in the last window of the parallel scheme and is sent with the next.
 
     charge_fC: the charge that crossed, where the link is one of charge.
     """
@@ -23,6 +29,7 @@ class LinkEntry:
     received: float
     carried: float
     owed: float
+    in_flight: float
     charge_fC: float | None
 
 
@@ -51,19 +58,10 @@ class Ledger:
     """How often the concentration that a link hands over was raised to its floor."""
 
     @classmethod
-    def of(cls, exchange: Exchange) -> Ledger:
-        """The books as they stand now."""
+    def of(cls, exchange: Exchange, *, in_flight: bool = False) -> Ledger:
+        """The books as they stand now. in_flight: whether the charge of the last window is still to be sent."""
         links = tuple(
-            LinkEntry(
-                link.name,
-                link.site,
-                link.function,
-                sent=float(account[kernels.SENT]),
-                received=float(account[kernels.RECEIVED]),
-                carried=float(account[kernels.CARRIED]),
-                owed=float(account[kernels.OWED]),
-                charge_fC=float(account[kernels.SENT]) / link.per_charge if link.per_charge else None,
-            )
+            _link_entry(link, account.tolist(), exchange.memory, in_flight)
             for link, account in zip(exchange.ions, exchange.accounts, strict=True)
         )
         sites = []
@@ -94,3 +92,18 @@ class Ledger:
             "sites": [asdict(e) for e in self.sites],
             "floored": self.floored,
         }
+
+
+def _link_entry(link: IonLink, account: list[float], memory: npt.NDArray[np.float64], in_flight: bool) -> LinkEntry:
+    pending = sum(weight * float(memory[at]) for at, weight in link.sources)
+    return LinkEntry(
+        link.name,
+        link.site,
+        link.function,
+        sent=account[kernels.SENT],
+        received=account[kernels.RECEIVED],
+        carried=account[kernels.CARRIED],
+        owed=account[kernels.OWED],
+        in_flight=pending if in_flight and link.per_charge else 0.0,
+        charge_fC=account[kernels.SENT] / link.per_charge if link.per_charge else None,
+    )

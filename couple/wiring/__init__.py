@@ -14,7 +14,7 @@ from couple.exchange.link import Holding
 from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.record import Variable
-from couple.wiring.connect import Connections, connect_drives, connect_links, holdings
+from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
@@ -78,10 +78,11 @@ def _wire(experiment: Experiment) -> System:
     electrics = attach(model, experiment, network, links)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
-    made = connect_links(links, network, model, electrics, engines, memory)
-    if drive is not None:
-        connect_drives(drive_links, drive, network, engines, memory, made)
-    warnings = [*engines.warnings, *(f"{experiment.where}: {d}" for d in doubts(experiment, model, places, links))]
+    made = connect(Parts(network, engines, memory, links, model, electrics), drive, drive_links)
+    warnings = [
+        *engines.warnings,
+        *(f"{experiment.where}: {d}" for d in doubts(experiment, network, model, places, links)),
+    ]
     lines = [*made.describe, *(_site_line(p, engines) for p in places)]
     return System(
         clock,

@@ -29,124 +29,107 @@ class Connections:
     describe: list[str] = field(default_factory=list)
 
 
-def connect_links(
-    links: Sequence[PlacedLink],
-    network: ReactionNetwork,
-    model: ElectricalModel | None,
-    electrics: Electrics | None,
-    engines: Engines,
-    memory: Memory,
-) -> Connections:
-    """Connect every link. Raises InputError that names the key."""
+@dataclass(frozen=True)
+class Parts:
+    """What links connect, and the links themselves."""
+
+    network: ReactionNetwork
+    engines: Engines
+    memory: Memory
+    links: Sequence[PlacedLink] = ()
+    model: ElectricalModel | None = None
+    electrics: Electrics | None = None
+
+    def column(self, species: str) -> int:
+        """Column of a species. Raises InputError, with the nearest names, if there is none."""
+        if species not in self.network.names:
+            known = [*self.network.observables, *self.network.names]
+            raise InputError(f'unknown species or observable "{species}"; {nearest(species, known)}', where="from")
+        return self.network.index(species)
+
+    def count(self, site: str, species: str) -> int:
+        """Where the molecules of a species of a site are."""
+        engine, row = self.engines.of[site]
+        return self.memory.at(engine, "counts", row, self.column(species))
+
+
+def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) -> Connections:
+    """Connect every link and drive. Raises InputError that names the key."""
     made = Connections()
-    if model is None or electrics is None:
-        return made
-    for link in links:
-        try:
-            if link.into == "site":
-                _charge(link, links, network, electrics, engines, memory, made)
-            elif link.port == "cai":
-                _concentration(link, links, network, electrics, engines, memory, made)
-            else:
-                _conductance(link, network, model, electrics, engines, memory, made)
-        except InputError as error:
-            raise error.at(link.key) from None
+    if parts.model is not None and parts.electrics is not None:
+        for link in parts.links:
+            try:
+                if link.into == "site":
+                    _charge(link, parts, parts.electrics, made)
+                elif link.port == "cai":
+                    _concentration(link, parts, parts.electrics, made)
+                else:
+                    _conductance(link, parts, parts.electrics, parts.model, made)
+            except InputError as error:
+                raise error.at(link.key) from None
+    if drive is not None:
+        for played in drives:
+            _drive(played, parts, drive, made)
     return made
 
 
-def _charge(
-    link: PlacedLink,
-    links: Sequence[PlacedLink],
-    network: ReactionNetwork,
-    electrics: Electrics,
-    engines: Engines,
-    memory: Memory,
-    made: Connections,
-) -> None:
+def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
     """Calcium charge of a segment, shared by its sites in proportion to their membrane."""
     if link.port != "ica":
         raise InputError(f'"neuron.{link.port}" cannot enter a site; known: ica', where="from")
-    membrane = sum(k.place.geometry.area for k in link.sharing(links))
-    share = link.place.geometry.area / membrane
+    share = link.place.geometry.area / sum(k.place.geometry.area for k in link.sharing(parts.links))
     per_charge = ions_per_charge(VALENCE["ca"])
-    source = memory.at(electrics.component, "charge", electrics.calcium(link.segment))
+    source = parts.memory.at(electrics.component, "charge", electrics.calcium(link.segment))
+    sources = ((source, share * per_charge),)
     made.ions.append(
-        _ion_link(
-            link.name,
-            link.place.name,
-            link.quantity,
-            ((source, share * per_charge),),
-            network,
-            engines,
-            memory,
-            "ions_per_charge",
-            per_charge,
-        )
+        _ion_link(link.name, link.place.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
     )
     of = f", {share:.3g} of the segment" if share < 1 else ""
     made.describe.append(f"{link.name} ({link.segment}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
 
 
-def _concentration(
-    link: PlacedLink,
-    links: Sequence[PlacedLink],
-    network: ReactionNetwork,
-    electrics: Electrics,
-    engines: Engines,
-    memory: Memory,
-    made: Connections,
-) -> None:
+def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
     """Free ions of all sites of a segment over their volume."""
-    target = memory.at(electrics.component, "cai", electrics.calcium(link.segment))
+    target = parts.memory.at(electrics.component, "cai", electrics.calcium(link.segment))
     if any(v.target == target for v in made.after):
         return  # the link of another site in this segment already made the mean over all of them
-    sharing = link.sharing(links)
+    sharing = link.sharing(parts.links)
     volume = sum(k.place.geometry.volume for k in sharing)
-    sources = []
-    for k in sharing:
-        engine, row = engines.of[k.place.name]
-        free = memory.at(engine, "counts", row, _column(network, k.quantity))
-        sources.append((free, concentration_per_ion(volume)))
+    each = concentration_per_ion(volume)
+    sources = tuple((parts.count(k.place.name, k.quantity), each) for k in sharing)
     least = least_concentration(volume)
     name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.cai"
-    made.after.append(
-        ValueLink(name, target, tuple(sources), "concentration_per_ion", least, 0.5 * link.block.extrapolate)
-    )
+    made.after.append(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
     made.describe.append(
         f"{name} ({link.segment}): molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)"
     )
 
 
 def _conductance(
-    link: PlacedLink,
-    network: ReactionNetwork,
-    model: ElectricalModel,
-    electrics: Electrics,
-    engines: Engines,
-    memory: Memory,
-    made: Connections,
+    link: PlacedLink, parts: Parts, electrics: Electrics, model: ElectricalModel, made: Connections
 ) -> None:
     """Open channels of the window, each with its unitary conductance; the sites of a segment add up."""
     block = link.block
     if block.conductance is None:
         raise InputError(f'"neuron.{link.port}" is a conductance: give conductance = "10 pS" of one open channel')
-    engine, row = engines.of[link.place.name]
-    if link.quantity in network.observables:
-        source = memory.at(engine, "means", row, list(network.observables).index(link.quantity))
+    engine, row = parts.engines.of[link.place.name]
+    if link.quantity in parts.network.observables:
+        source = parts.memory.at(engine, "means", row, list(parts.network.observables).index(link.quantity))
         to_middle = 1.0
     else:
+        source = parts.count(link.place.name, link.quantity)
         to_middle = 0.5
-        source = memory.at(engine, "counts", row, _column(network, link.quantity))
     if block.kind == "density":
         weight, unit = density_per_channel(block.conductance, model.area(link.segment)), "S/cm^2"
     else:
         weight, unit = point_per_channel(block.conductance), "uS"
-    target = memory.at(electrics.component, "g", electrics.conductance(link))
+    target = parts.memory.at(electrics.component, "g", electrics.conductance(link))
     others = [v for v in made.after if v.target == target]
     made.after[:] = [v for v in made.after if v.target != target]
     sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
     name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
-    made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, to_middle * block.extrapolate))
+    beyond = to_middle * block.extrapolate
+    made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
     through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
     made.describe.append(
         f"{link.name} ({link.segment}): open channels of the window x {block.conductance:g} pS = {weight:.6g} {unit} "
@@ -154,60 +137,33 @@ def _conductance(
     )
 
 
-def connect_drives(
-    drives: Sequence[DriveLink],
-    component: Component,
-    network: ReactionNetwork,
-    engines: Engines,
-    memory: Memory,
-    made: Connections,
-) -> None:
-    """Connect what a Drive plays."""
-    for drive in drives:
-        source = memory.at(component, drive.port, drive.column)
-        if drive.port == "ions":
-            link = _ion_link(
-                drive.name, drive.site, drive.species, ((source, 1.0),), network, engines, memory, "prescribed"
-            )
-            made.ions.append(link)
-        else:
-            engine, row = engines.of[drive.site]
-            target = memory.at(engine, "clamp", row, engine.setup.clamped.index(drive.species))
-            made.before.append(ValueLink(drive.name, target, ((source, 1.0),), "held"))
-        made.describe.append(drive.name)
+def _drive(played: DriveLink, parts: Parts, drive: Component, made: Connections) -> None:
+    """A column of what a Drive plays, to its site."""
+    sources = ((parts.memory.at(drive, played.port, played.column), 1.0),)
+    if played.port == "ions":
+        made.ions.append(_ion_link(played.name, played.site, played.species, sources, parts, "prescribed"))
+    else:
+        engine, row = parts.engines.of[played.site]
+        target = parts.memory.at(engine, "clamp", row, engine.setup.clamped.index(played.species))
+        made.before.append(ValueLink(played.name, target, sources, "held"))
+    made.describe.append(played.name)
 
 
 def _ion_link(
-    name: str,
-    site: str,
-    species: str,
-    sources: Sources,
-    network: ReactionNetwork,
-    engines: Engines,
-    memory: Memory,
-    function: str,
-    per_charge: float = 0.0,
+    name: str, site: str, species: str, sources: Sources, parts: Parts, function: str, per_charge: float = 0.0
 ) -> IonLink:
-    engine, row = engines.of[site]
-    column = network.index(species)
+    engine, row = parts.engines.of[site]
     return IonLink(
         name,
         site,
-        target=memory.at(engine, "influx", row, engine.setup.injected.index(species)),
-        free=memory.at(engine, "counts", row, column),
+        target=parts.memory.at(engine, "influx", row, engine.setup.injected.index(species)),
+        free=parts.count(site, species),
         whole=engine.integer,
         sources=sources,
-        contains=dict(network.species[column].contains),
+        contains=dict(parts.network.species[parts.column(species)].contains),
         function=function,
         per_charge=per_charge,
     )
-
-
-def _column(network: ReactionNetwork, name: str) -> int:
-    if name not in network.names:
-        known = [*network.observables, *network.names]
-        raise InputError(f'unknown species or observable "{name}"; {nearest(name, known)}', where="from")
-    return network.index(name)
 
 
 def holdings(engines: Engines, memory: Memory) -> list[Holding]:

@@ -6,15 +6,23 @@ from collections.abc import Iterator, Sequence
 
 from couple.electrics import ElectricalModel
 from couple.experiment import Experiment
+from couple.initial import rounded
+from couple.network import ReactionNetwork
 from couple.wiring.places import Place, PlacedLink, matching
 
 
 def doubts(
-    experiment: Experiment, model: ElectricalModel | None, places: Sequence[Place], links: Sequence[PlacedLink]
+    experiment: Experiment,
+    network: ReactionNetwork,
+    model: ElectricalModel | None,
+    places: Sequence[Place],
+    links: Sequence[PlacedLink],
 ) -> Iterator[str]:
     """Warnings, each with the key of the site."""
     driven = {p.name for d in experiment.drive for p in matching(d.target.split(".", 1)[0], places, "drive")}
     for place in places:
+        for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
+            yield f'{place.key}: initial.{name} is {total:.3g} molecules in "{place.name}", placed as {round(total)}'
         ports = {k.port for k in links if k.place is place}
         if not ports and place.name not in driven:
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'

@@ -11,6 +11,9 @@ from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import PlacedLink
 
+TOTAL = "total since the row before"
+AVERAGE = "average over the last exchange interval"
+
 
 def recorded(
     record: Record, links: list[PlacedLink], electrics: Electrics | None, engines: Engines, memory: Memory
@@ -33,7 +36,7 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
     segment = ("segment",)
     variables = [
         Variable("neuron/v", "mV", segment, (attached.voltages,), memory.all_of(component, "v")),
-        Variable("neuron/charge", "fC", segment, (attached.calcium,), memory.all_of(component, "charge"), "sum"),
+        Variable("neuron/charge", "fC", segment, (attached.calcium,), memory.all_of(component, "charge"), "sum", TOTAL),
         Variable("neuron/cai", "mM", segment, (attached.calcium,), memory.all_of(component, "cai")),
     ]
     for unit, kind in (("S/cm^2", "density"), ("uS", "point")):
@@ -54,11 +57,13 @@ def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Mem
     if engine.network.observables:
         labels = (sites, tuple(engine.network.observables))
         means = memory.all_of(engine, "means")
-        variables.append(Variable(f"{engine.name}/means", "count", ("site", "observable"), labels, means))
+        variables.append(
+            Variable(f"{engine.name}/means", "count", ("site", "observable"), labels, means, "sample", AVERAGE)
+        )
     if engine.setup.injected:
         influx = memory.all_of(engine, "influx")
         labels = (sites, engine.setup.injected)
-        variables.append(Variable(f"{engine.name}/influx", "count", ("site", "species"), labels, influx, "sum"))
+        variables.append(Variable(f"{engine.name}/influx", "count", ("site", "species"), labels, influx, "sum", TOTAL))
     return variables
 
 
