@@ -9,6 +9,7 @@ of the closed loop replayed, and the engine's kernel with its influx replayed. R
 from __future__ import annotations
 
 import importlib.util
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from figures import interleaved, report  # noqa: E402
+from figures import interleaved, median_of, report  # noqa: E402
 
 from adapters.lattice.kernel import run as lattice_kernel  # noqa: E402
 from adapters.wellmixed import ode_kernel, ssa_kernel  # noqa: E402
@@ -197,7 +198,7 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
 # -- figures --------------------------------------------------------------------------------------------------------
 
 
-def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> dict[str, float]:
+def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> dict[str, list[float]]:
     """Seconds of the closed loop, of its parts, and of NEURON in one go."""
     clock = simulation(experiment).system.clock
     g, influx = recorded(experiment, windows)
@@ -262,19 +263,24 @@ def main() -> None:
         experiment = spine(engine, exchange, duration)
         windows = round(float(duration.split()[0]) / float(exchange.split()[0]))
         t = compare(experiment, cell, windows, 9)
-        parts = t["neuron"] + t["site"]
-        report(f"closed loop / parts, {engine}, {exchange}", t["closed"] / parts, "ratio", target)
-        report(f"closed loop / NEURON in one go, {engine}, {exchange}", t["closed"] / t["one go"], "ratio")
-        report(f"NEURON chunked, {engine}, {exchange}", 1e6 * t["neuron"] / windows, "us/window")
+        parts = (t["neuron"], t["site"])
+        us = 1e6 / windows
+        ratio = median_of(lambda c, n, s: c / (n + s), t["closed"], *parts)
+        report(f"closed loop / parts, {engine}, {exchange}", ratio, "ratio", target)
+        one_go = median_of(lambda c, o: c / o, t["closed"], t["one go"])
+        report(f"closed loop / NEURON in one go, {engine}, {exchange}", one_go, "ratio")
+        report(f"NEURON chunked, {engine}, {exchange}", us * statistics.median(t["neuron"]), "us/window")
         limit = 10.0 if (engine, exchange) == ("ode", "0.1 ms") else None
-        report(f"site alone, {engine}, {exchange}", 1e6 * t["site"] / windows, "us/window", limit)
-        report(f"loop over its parts, {engine}, {exchange}", 1e6 * (t["closed"] - parts) / windows, "us/window")
+        report(f"site alone, {engine}, {exchange}", us * statistics.median(t["site"]), "us/window", limit)
+        over = us * median_of(lambda c, n, s: c - n - s, t["closed"], *parts)
+        report(f"loop over its parts, {engine}, {exchange}", over, "us/window")
     exchange_alone("1 site", spine("noop", "0.1 ms", "200 ms"), 2000, 5.0)
     experiment, file = cable(1000, "noop")
     exchange_alone("1000 sites", experiment, 1000, 40.0)
     t = compare(experiment, file, 300, 9)
-    report("NEURON chunked, 1000 segments", 1e6 * t["neuron"] / 300, "us/window")
-    report("of that, charge summed and eca following cai", 1e6 * (t["neuron"] - t["plain"]) / 300, "us/window")
+    report("NEURON chunked, 1000 segments", 1e6 / 300 * statistics.median(t["neuron"]), "us/window")
+    meter = 1e6 / 300 * median_of(lambda n, p: n - p, t["neuron"], t["plain"])
+    report("of that, charge summed and eca following cai", meter, "us/window")
 
 
 def exchange_alone(what: str, experiment: Experiment, windows: int, target: float) -> None:
@@ -297,7 +303,7 @@ def exchange_alone(what: str, experiment: Experiment, windows: int, target: floa
         return bare_site(noop, np.zeros((windows, *noop.read("influx").shape)), clock.window)
 
     t = interleaved({"closed": closed, "engine": engine}, 15)
-    cost = 1e6 * (t["closed"] - t["engine"]) / windows
+    cost = 1e6 / windows * median_of(lambda c, e: c - e, t["closed"], t["engine"])
     report(f"orchestration and exchange, {what}", cost, "us/window", target)
 
 

@@ -15,10 +15,11 @@ def report(name: str, value: float, unit: str, target: float | None = None) -> N
     print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "target": target, "met": met}), flush=True)
 
 
-def interleaved(tasks: Mapping[str, Callable[[], Callable[[], object]]], repeats: int) -> dict[str, float]:
-    """Median CPU seconds of each task over rounds in which all take turns.
+def interleaved(tasks: Mapping[str, Callable[[], Callable[[], object]]], repeats: int) -> dict[str, list[float]]:
+    """CPU seconds of each task in rounds in which all take turns.
 
-    A task is a function that prepares (not timed) and returns what is timed.
+    A task is a function that prepares (not timed) and returns what is timed. Compare within rounds (`median_of`): the
+    speed of a shared machine drifts by more than what is measured.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(repeats):
@@ -31,4 +32,9 @@ def interleaved(tasks: Mapping[str, Callable[[], Callable[[], object]]], repeats
             seconds[name].append(time.process_time() - start)
             gc.enable()
             del timed
-    return {name: statistics.median(s) for name, s in seconds.items()}
+    return seconds
+
+
+def median_of(figure: Callable[..., float], *seconds: list[float]) -> float:
+    """Median over rounds of a figure of the seconds in one round."""
+    return statistics.median(figure(*round_) for round_ in zip(*seconds, strict=True))
