@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from adapters.lattice.mask import EMPTY, WALL
-from adapters.lattice.tables import FIXED, MEMBRANE, MOBILE, Int32, Int64, Integer, Molecules, Tables, compiled
-from couple.random import below
+from adapters.lattice.tables import FIXED, MEMBRANE, MOBILE, Int32, Int64, Integer, Molecules, Tables, Uint8, compiled
+from couple.random import Words, below
 
 TRIES = 64
 NO_ROOM = -1
@@ -116,47 +116,38 @@ def any_of(t: Tables, m: Molecules, species: Integer) -> Integer:
 
 
 @compiled
-def free_cell(t: Tables, m: Molecules) -> Integer:
-    """A free cell, uniformly, or NO_ROOM."""
-    n = t.cells.size
-    for _ in range(TRIES):
-        cell = np.int64(t.cells[below(m.words, n)])
-        if m.lattice[cell] == EMPTY:
-            return cell
-    # Nearly full: count what is free, then take one of it.
+def free_among(places: Int32, taken: Uint8, words: Words) -> Integer:
+    """One of `places` that is EMPTY in `taken`, uniformly, or NO_ROOM."""
+    n = places.size
     n_free = 0
+    if n > 0:
+        for _ in range(TRIES):
+            place = np.int64(places[below(words, n)])
+            if taken[place] == EMPTY:
+                return place
+    # Nearly full: count what is free, then take one of it.
     for k in range(n):
-        n_free += m.lattice[t.cells[k]] == EMPTY
+        n_free += taken[places[k]] == EMPTY
     if n_free > 0:
-        chosen = below(m.words, n_free)
+        chosen = below(words, n_free)
         for k in range(n):
-            if m.lattice[t.cells[k]] == EMPTY:
+            if taken[places[k]] == EMPTY:
                 if chosen == 0:
-                    return np.int64(t.cells[k])
+                    return np.int64(places[k])
                 chosen -= 1
     return NO_ROOM
 
 
 @compiled
+def free_cell(t: Tables, m: Molecules) -> Integer:
+    """A free cell, uniformly, or NO_ROOM."""
+    return free_among(t.cells, m.lattice, m.words)
+
+
+@compiled
 def free_slot(t: Tables, m: Molecules) -> Integer:
     """A free membrane face, uniformly, or NO_ROOM."""
-    n = t.slots.size
-    n_free = 0
-    if n > 0:
-        for _ in range(TRIES):
-            slot = np.int64(t.slots[below(m.words, n)])
-            if m.face[slot] == EMPTY:
-                return slot
-    for k in range(n):
-        n_free += m.face[t.slots[k]] == EMPTY
-    if n_free > 0:
-        chosen = below(m.words, n_free)
-        for k in range(n):
-            if m.face[t.slots[k]] == EMPTY:
-                if chosen == 0:
-                    return np.int64(t.slots[k])
-                chosen -= 1
-    return NO_ROOM
+    return free_among(t.slots, m.face, m.words)
 
 
 @compiled

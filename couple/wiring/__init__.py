@@ -75,7 +75,7 @@ def _wire(experiment: Experiment) -> System:
     links = place_links(experiment, places)
     engines = build_engines(experiment, clock, network, places, links)
     drive, drive_links = build_drive(experiment, clock, places)
-    electrics = attach(model, experiment, network, links)
+    electrics = attach(model, experiment, engines, links)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
     made = connect(Parts(network, engines, memory, links, model, electrics), drive, drive_links)

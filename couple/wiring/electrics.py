@@ -11,8 +11,7 @@ from couple.electrics import Attachments, Conductance, ElectricalModel, ModelSpe
 from couple.errors import InputError, nearest
 from couple.exchange.calcium import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
-from couple.initial import initial_counts
-from couple.network import ReactionNetwork
+from couple.wiring.engines import Engines
 from couple.wiring.places import PlacedLink
 
 _CALCIUM = (("site", "ica"), ("neuron", "cai"))
@@ -47,10 +46,7 @@ def load_model(experiment: Experiment) -> ElectricalModel | None:
 
 
 def attach(
-    model: ElectricalModel | None,
-    experiment: Experiment,
-    network: ReactionNetwork,
-    links: Sequence[PlacedLink],
+    model: ElectricalModel | None, experiment: Experiment, engines: Engines, links: Sequence[PlacedLink]
 ) -> Electrics | None:
     """The stepping model with every place at which something crosses. Raises InputError that names the key."""
     if model is None:
@@ -68,14 +64,14 @@ def attach(
         tuple(calcium),
         tuple(conductances),
         tuple(voltages),
-        tuple(_initial_cai(s, experiment, network, links) for s in calcium),
+        tuple(_initial_cai(s, engines, links) for s in calcium),
         experiment.experiment.seed,
     )
     return Electrics(model.attach(attachments), attachments)
 
 
 def _conductance(link: PlacedLink) -> Conductance:
-    if link.port in ("v", "cao") or link.into == "site":
+    if link.into == "site" or link.port in ("v", "ica", "cao"):
         raise InputError(
             f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai '
             "or a conductance such as neuron.SK",
@@ -84,16 +80,16 @@ def _conductance(link: PlacedLink) -> Conductance:
     return Conductance(link.port, link.segment, link.block.kind, link.block.ion, link.block.reversal)
 
 
-def _initial_cai(segment: str, experiment: Experiment, network: ReactionNetwork, links: Sequence[PlacedLink]) -> float:
+def _initial_cai(segment: str, engines: Engines, links: Sequence[PlacedLink]) -> float:
     """mM at the start: what the links will hand over, at least the floor."""
     here = [k for k in links if k.segment == segment and k.port in ("ica", "cai")]
     chosen = [k for k in here if k.port == "cai"] or here
     free, volume = 0, 0.0
     for link in chosen:
-        if link.quantity not in network.names:
-            known = nearest(link.quantity, network.names)
-            raise InputError(f'unknown species "{link.quantity}"; {known}', where=link.key)
-        counts = initial_counts(network, experiment.chemistry.initial, link.place.geometry)
-        free += counts[network.index(link.quantity)]
+        engine, row = engines.of[link.place.name]
+        names = engine.network.names
+        if link.quantity not in names:
+            raise InputError(f'unknown species "{link.quantity}"; {nearest(link.quantity, names)}', where=link.key)
+        free += engine.sites[row].initial[names.index(link.quantity)]
         volume += link.place.geometry.volume
     return max(free * concentration_per_ion(volume), least_concentration(volume))
