@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from couple.errors import InputError, nearest
+from couple.errors import InputError, brief, nearest
 
 
 class Block(BaseModel):
@@ -40,10 +40,37 @@ def explain(error: ValidationError, content: Any) -> InputError:
             keys += f".{part}" if keys else part
             place = place[part] if inside else None
         # anything else is pydantic's name of an alternative, not a key
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        message = "is missing"
-    elif first["type"] != "value_error":
-        message = f"{message[:1].lower()}{message[1:]}, not {first.get('input')!r}"
     others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
-    return InputError(message + (f" (and {others} more)" if others else ""), where=keys)
+    return InputError(_said(first) + (f" (and {others} more)" if others else ""), where=keys)
+
+
+WANTED = {
+    "model_type": "must be a table, like {{ key = value }}",
+    "dict_type": "must be a table, like {{ key = value }}",
+    "tuple_type": 'must be a list, like ["a", "b"]',
+    "string_type": "must be text in quotes",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number without quotes",
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "needs at least {min_length} of them",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""What pydantic's types of problems mean to somebody who writes TOML."""
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """One problem in words: what was given and what is allowed."""
+    kind = problem["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    message = str(problem["msg"])
+    wanted = WANTED.get(kind, f"{message[:1].lower()}{message[1:]}".replace("{", "{{").replace("}", "}}"))
+    return f"{wanted.format(**problem.get('ctx', {}))}, not {brief(problem.get('input'))}"

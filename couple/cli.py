@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
@@ -241,6 +242,11 @@ def _time(text: str) -> float:
         raise error.at("--until") from None
 
 
+def _one_line(message: str) -> str:
+    """Without line breaks, and words of absurd length shortened."""
+    return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-10:]}", " ".join(message.split()))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -249,7 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except CoupleError as error:
-        err.print(f"error: {escape(' '.join(str(error).split()))}")
+        err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("error: interrupted before a checkpoint could be written")

@@ -39,6 +39,12 @@ class MissingDependencyError(InputError):
     """An optional engine or library is not installed; the message holds the command that installs it."""
 
 
+def brief(value: object) -> str:
+    """What was given, short enough for one line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:70]}...{text[-5:]}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause `did you mean "x"?` for a misspelt name, or the known names if none is near."""
     names = [str(k) for k in known]

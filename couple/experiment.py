@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from couple import registry
 from couple.block import Block, explain
@@ -27,6 +27,7 @@ RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions
 """Names that no site may have."""
 
 Integer = Annotated[int, Field(strict=True)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Run(Block):
@@ -47,7 +48,7 @@ class Neuron(Block):
     model: str = Field(pattern=r"^.+:[A-Za-z_][A-Za-z0-9_]*$")
     dt: Time = Field(gt=0)
     celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
-    v_init: Voltage | None = None
+    v_init: Voltage | None = Field(default=None, ge=-1000, le=1000)
     remove_cai_writers: bool = False
 
 
@@ -56,7 +57,7 @@ class SpeciesBlock(Block):
 
     D: Diffusion = Field(default=0.0, ge=0)
     on: Literal["volume", "membrane"] = "volume"
-    contains: dict[str, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
+    contains: dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
 
 
 class ReactionBlock(Block):
@@ -90,9 +91,9 @@ class Chemistry(Block):
     """Species, reactions, reservoirs, observables and the initial state of every site."""
 
     file: str | None = None
-    species: dict[str, SpeciesBlock] = {}
-    reservoirs: tuple[str, ...] = ()
-    observables: dict[str, tuple[str, ...]] = {}
+    species: dict[Name, SpeciesBlock] = {}
+    reservoirs: tuple[Name, ...] = ()
+    observables: dict[Name, tuple[str, ...]] = {}
     reactions: tuple[ReactionBlock, ...] = ()
     initial: dict[str, Initial] = {}
 
@@ -227,12 +228,21 @@ class ClampCourse(Block):
     values: str
 
 
+def _kind_of_clamp(value: object) -> str:
+    return "course" if isinstance(value, Mapping | ClampCourse) else "constant"
+
+
+Clamp = Annotated[
+    Annotated[Concentration, Tag("constant")] | Annotated[ClampCourse, Tag("course")], Discriminator(_kind_of_clamp)
+]
+
+
 class DriveBlock(Block):
     """A prescribed input of a site: an influx, a clamped concentration, or a recorded run."""
 
     target: str = Field(alias="to", pattern=r"^[^.\s]+\.[^.\s]+$")
     influx: Influx | None = None
-    clamp: Concentration | ClampCourse | None = None
+    clamp: Clamp | None = None
     replay: str | None = None
 
     @model_validator(mode="after")

@@ -30,7 +30,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"no such file; {nearest(path.name, known)}", where=str(path)) from None
     except IsADirectoryError:
         raise InputError("is a folder; give the .toml file in it", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not text in UTF-8 (byte {error.start})", where=str(path)) from None
+    except OSError as error:
         raise InputError(f"cannot be read: {error}", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is not valid TOML: {error}", where=str(path)) from None

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from couple.errors import InputError
+from couple.errors import InputError, brief
 
 IONS_PER_MM_UM3 = 602214.076
 """Molecules in 1 µm³ at 1 mM (Avogadro's number × 1e-18, SI 2019)."""
@@ -89,7 +89,7 @@ def quantity(value: object, dimension: str) -> float:
     """
     if not isinstance(value, str):
         raise InputError(
-            f'{value!r} has no unit; give a {dimension} as text, like "1 {_example(CANONICAL[dimension])}"'
+            f'{brief(value)} has no unit; give a {dimension} as text, like "1 {_example(CANONICAL[dimension])}"'
         )
     match = _QUANTITY.fullmatch(value)
     if match is None:
@@ -106,7 +106,7 @@ def quantities(value: object, dimension: str) -> tuple[float, ...]:
     """Several numbers that share one unit, as in "0 2 10 ms"."""
     if not isinstance(value, str):
         raise InputError(
-            f'{value!r} has no unit; give numbers and one unit, like "0 2 {_example(CANONICAL[dimension])}"'
+            f'{brief(value)} has no unit; give numbers and one unit, like "0 2 {_example(CANONICAL[dimension])}"'
         )
     words = value.split()
     numbers = []
