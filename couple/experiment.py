@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from couple import registry
 from couple.block import Block, explain
+from couple.chemistries import added, ready_made
 from couple.equations import read_reaction
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
@@ -87,15 +89,36 @@ class Initial(Block):
         return self
 
 
+Weight = Annotated[float, Field(gt=0, le=1e6)]
+Observable = Annotated[
+    Annotated[tuple[str, ...], Tag("sum")] | Annotated[dict[Name, Weight], Tag("weights")],
+    Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "sum"),
+]
+
+
 class Chemistry(Block):
-    """Species, reactions, reservoirs, observables and the initial state of every site."""
+    """Species, reactions, reservoirs, observables and the initial state of every site.
+
+    include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
+    """
 
     file: str | None = None
+    include: dict[str, dict[str, Any]] = {}
     species: dict[Name, SpeciesBlock] = {}
     reservoirs: tuple[Name, ...] = ()
-    observables: dict[Name, tuple[str, ...]] = {}
+    observables: dict[Name, Observable] = {}
     reactions: tuple[ReactionBlock, ...] = ()
     initial: dict[str, Initial] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _included(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("include"), Mapping):
+            return data
+        try:
+            return reduce(added, (ready_made(k, v) for k, v in data["include"].items()), data)
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     def network(self) -> ReactionNetwork:
         """The reaction network. Raises InputError that names the key."""

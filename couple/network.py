@@ -54,8 +54,21 @@ class Reaction:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
 
 
+def _weighted(key: str, members: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    """An observable as {species: weight}."""
+    if isinstance(members, Mapping):
+        return {name: float(weight) for name, weight in members.items()}
+    if len(set(members)) < len(members):
+        raise InputError(
+            f'observable "{key}" names a species twice: {list(members)}; once each, or weights as in {{ D = 2 }}'
+        )
+    return dict.fromkeys(members, 1.0)
+
+
 class ReactionNetwork:
     """Species, irreversible reactions, reservoirs and observables.
+
+    observables: sums of counts, as ["A", "B"], or with weights as {"A": 1, "B": 2}.
 
     Reservoirs stand for the outside: their activity is 1, and what enters or leaves them is counted. Columns of
     all count arrays are `states` = species names, then reservoir names. `clamped`: see `with_clamped`.
@@ -68,7 +81,7 @@ class ReactionNetwork:
         species: Iterable[Species],
         reactions: Iterable[Reaction] = (),
         reservoirs: Iterable[str] = (),
-        observables: Mapping[str, Sequence[str]] | None = None,
+        observables: Mapping[str, Sequence[str] | Mapping[str, float]] | None = None,
         clamped: Iterable[str] = (),
     ) -> None:
         self.species = tuple(species)
@@ -76,7 +89,7 @@ class ReactionNetwork:
         self.clamped = tuple(clamped)
         self._given_reservoirs = tuple(reservoirs)
         self.reservoirs = self._given_reservoirs + tuple(f"{name}_clamp" for name in self.clamped)
-        self.observables = {k: tuple(v) for k, v in (observables or {}).items()}
+        self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
         self._check_names()
@@ -103,8 +116,8 @@ class ReactionNetwork:
         for key, members in self.observables.items():
             if key in self.states:
                 raise InputError(f'observable "{key}" has the name of a species')
-            if not members or len(set(members)) < len(members):
-                raise InputError(f'observable "{key}" needs one or more species, each once, not {list(members)}')
+            if not members:
+                raise InputError(f'observable "{key}" needs one or more species')
             for name in members:
                 if name not in self.names:
                     raise InputError(f'unknown species "{name}" in observable "{key}"; {nearest(name, self.names)}')
@@ -165,11 +178,11 @@ class ReactionNetwork:
 
     @cached_property
     def observable_weights(self) -> Floats:
-        """(n_observables, n_states) of 0 and 1: which counts an observable sums."""
+        """(n_observables, n_states): by how much each molecule counts in an observable."""
         table = np.zeros((len(self.observables), len(self.states)))
         for i, members in enumerate(self.observables.values()):
-            for name in members:
-                table[i, self.index(name)] += 1.0
+            for name, weight in members.items():
+                table[i, self.index(name)] = weight
         return table
 
     def contents(self, substance: str) -> Ints:
