@@ -6,8 +6,6 @@ import importlib.metadata
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +13,9 @@ import typer
 from rich.markup import escape
 
 from couple import registry
+from couple.commands.plot import plot
 from couple.commands.sample import resume_ensemble, sample
-from couple.errors import CoupleError, InputError
+from couple.errors import CoupleError
 from couple.terminal import (
     Figure,
     File,
@@ -31,6 +30,7 @@ from couple.terminal import (
     starting,
     stdout_for_json,
     table,
+    whole,
 )
 from couple.units import CANONICAL
 
@@ -140,37 +140,13 @@ def show(
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.results import Results, show_lines
 
-    with _whole(results), Results(results) as content:
+    with whole(results), Results(results) as content:
         lines = show_lines(content)
     table(lines)
 
 
-@app.command()
-def plot(
-    results: Annotated[Path, typer.Argument(help="results.h5 of a run, or its folder.", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--out", help="The picture; its suffix sets the format (png, pdf, svg).")
-    ] = None,
-) -> None:
-    """Draw voltage, free ions, open channels and the ion books."""
-    from couple.plot import figure
-    from couple.results import Results
-
-    with _whole(results), Results(results) as content:
-        picture = figure(content, output or content.path.with_name("figure.png"))
-    out.print(str(picture), markup=False)
-
-
 app.command()(sample)
-
-
-@contextmanager
-def _whole(results: Path) -> Iterator[None]:
-    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"is damaged: {error}", where=str(results)) from error
+app.command()(plot)
 
 
 def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +32,8 @@ from couple.toml import flatten
 from couple.wiring import System, wire
 
 __all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
+
+log = logging.getLogger(__name__)
 
 _RUN_KEYS = {"experiment", "original", "digest", "path", "model_digest", "versions", "cpu_seconds"}
 
@@ -210,15 +213,26 @@ class Simulation:
                 self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
-            self._keep_what_there_is("failed")
-            self._unlock()
+            self._keep_if_possible()
             raise
         self._cpu = before + process_time() - started
-        if self._stop.signal is not None and self.orchestrator.window < end:
-            raise self._interrupted(self._stop.signal)
-        if self.folder is not None and self.orchestrator.window < clock.windows:
-            self.write_checkpoint()  # to go on later
-        return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
+        try:
+            if self._stop.signal is not None and self.orchestrator.window < end:
+                raise self._interrupted(self._stop.signal)
+            if self.folder is not None and self.orchestrator.window < clock.windows:
+                self.write_checkpoint()  # to go on later
+            return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
+        finally:
+            self._unlock()
+
+    def _keep_if_possible(self) -> None:
+        """After an error: results as far as there are any. A disk that refuses does not hide the error."""
+        try:
+            self._keep_what_there_is("failed")
+        except RunError as error:
+            log.warning("%s", error)
+        finally:
+            self._unlock()
 
     def _interrupted(self, signal: str) -> Interrupted:
         """The error to raise, with everything on the disk."""
@@ -226,7 +240,6 @@ class Simulation:
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
         self._keep_what_there_is("interrupted")
-        self._unlock()
         return Interrupted(message)
 
     def write_checkpoint(self) -> Path:

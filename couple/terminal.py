@@ -84,3 +84,12 @@ def milliseconds(text: str, option: str) -> float:
         return quantity(text, "time")
     except InputError as error:
         raise error.at(option) from None
+
+
+@contextmanager
+def whole(results: Path) -> Iterator[None]:
+    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"is damaged: {error}", where=str(results)) from error

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from couple.errors import InputError
 
@@ -33,6 +32,8 @@ def statistics(values: npt.ArrayLike, confidence: float = 0.95) -> Statistics:
 
     Raises InputError for fewer than two runs, and a confidence that is not between 0 and 1.
     """
+    from scipy.special import stdtrit  # here: workers need no statistics, and it takes as long as all the rest
+
     array = _runs(values)
     if not 0 < confidence < 1:
         raise InputError(f"a confidence of {confidence:g}: give a number between 0 and 1, such as 0.95")
