@@ -27,9 +27,7 @@ def plot(
     from couple.plot import figure
 
     with whole(results), opened(results) as content:
-        path = output or content.path.with_name(
-            f"figure.{form or 'png'}" if kind is None else f"{kind}.{form or 'png'}"
-        )
+        path = output or content.path.with_name(f"{kind or 'figure'}.{form or 'png'}")
         if form is not None:
             path = (path / "figure" if path.is_dir() else path).with_suffix(f".{form}")
         chosen: Any = kind

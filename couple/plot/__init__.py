@@ -29,10 +29,8 @@ def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
         raise InputError(f'unknown kind "{kind}"; {nearest(kind, get_args(Kind))}', where="--kind")
     known = kinds_of(recording)
     if (kind or "traces") not in known:
-        has = ", ".join(known) or "nothing to draw"
-        raise InputError(
-            f"has no {kind or 'traces'}, only {has}" if kind else "holds nothing to draw", where=str(recording.path)
-        )
+        message = f'has no "{kind}", only {", ".join(known) or "nothing"}' if kind else "holds nothing to draw"
+        raise InputError(message, where=str(recording.path))
     with styled():
         save(draw(recording, kind or "traces"), path)
     return path

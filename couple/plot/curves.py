@@ -57,9 +57,9 @@ def draw_curves(ax: Axes, time: Floats, curves: Sequence[Curve], scale: Scale | 
     for k, curve in enumerate(curves):
         colour = scale.colour(curve.position) if scale else COLOURS[(k // 2 if pairs else k) % FEW]
         # Where curves coincide, the earlier ones show as a rim around the later ones.
-        width = 0.7 if scale else 2.2 - 1.4 * k / max(len(curves) - 1, 1) if len(curves) > 1 else 0.9
+        rims = 0 if scale or pairs else len(curves) - 1 - k
         style = (0, (3, 1.5)) if curve.dashed else "-"
-        _draw(ax, time, curve, color=colour, lw=width, ls=style, label=None if scale else curve.label)
+        _draw(ax, time, curve, color=colour, lw=0.8 + 0.9 * rims, ls=style, label=None if scale else curve.label)
 
 
 def _draw(ax: Axes, time: Floats, curve: Curve, *, color: object, lw: float, ls: object, label: str | None) -> None:

@@ -52,8 +52,9 @@ def _draw_sites(recording: Recording) -> Figure:
     values = np.array([_mean(recording.micromolar(site, species)) for site in sites])
     time = recording.time
     drawing, (ax,) = panels(1, height=max(30.0, 3.2 * len(sites)), extra=12)
+    low = 0.0 if values.min() < 0.4 * values.max() else float(values.min())
     middle = np.append(time, time[-1] + (time[-1] - time[-2] if len(time) > 1 else 1.0))
-    shown = ax.pcolormesh(middle, np.arange(len(sites) + 1), values, cmap=MAP, vmin=0, rasterized=True)
+    shown = ax.pcolormesh(middle, np.arange(len(sites) + 1), values, cmap=MAP, vmin=low, rasterized=True)
     every = -(-len(sites) // 40)
     ax.set_yticks(np.arange(len(sites))[::every] + 0.5, sites[::every], fontsize=5.5)
     ax.tick_params(axis="y", length=0)
@@ -70,16 +71,20 @@ def _mean(values: Floats) -> Floats:
 
 def _draw_ledger(results: Results) -> Figure:
     """What became of all that a site held or got: one bar, whose parts add up to it."""
-    entries = results.ledger()["sites"]
-    drawing, (ax,) = panels(1, height=max(18.0, 5.0 * len(entries)), extra=16)
+    entries, rows = results.ledger()["sites"], np.arange(len(results.ledger()["sites"]))
+    drawing, (ax,) = panels(1, height=max(12.0, 7.0 * len(entries)), extra=16)
     left = np.zeros(len(entries))
     for colour, part in zip(COLOURS, ("free", "bound", "extruded"), strict=False):
         width = np.array([e[part] for e in entries])
-        ax.barh(np.arange(len(entries)), width, left=left, color=colour, height=0.7, label=part)
+        ax.barh(rows, width, left=left, color=colour, height=0.5, label=part)
         left += width
     got = np.array([e["held_at_start"] + e["received"] for e in entries])
-    ax.plot(got, np.arange(len(entries)), "|", color="black", ms=9, mew=1.0, label="held at start + received")
-    ax.set_yticks(np.arange(len(entries)), [f"{e['substance']} in {e['site']}" for e in entries])
+    ax.vlines(got, rows - 0.32, rows + 0.32, color="black", lw=1.2, label="held at start + received")
+    for row, e in zip(rows.tolist(), entries, strict=True):  # what is too little to be seen can be read
+        text = "   ".join(f"{part} {e[part]:,.0f}" for part in ("free", "bound", "extruded"))
+        ax.text(0, row - 0.3, text, va="bottom", fontsize=5.5, color="0.25")
+    ax.set_ylim(-0.75, len(entries) - 0.5)
+    ax.set_yticks(rows, [f"{e['substance']} in {e['site']}" for e in entries])
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("ions")
@@ -96,7 +101,7 @@ def _draw_timing(results: Results) -> Figure:
     total = sum(seconds.values()) or 1.0
     drawing, (ax,) = panels(1, height=max(15.0, 5.0 * len(names)), extra=12)
     bars = ax.barh(names, [seconds[n] for n in names], color=COLOURS[0], height=0.65)
-    ax.bar_label(bars, [f"{seconds[n] / total:.1%}" for n in names], padding=2, fontsize=6.5)
+    ax.bar_label(bars, [f"{100 * seconds[n] / total:.3g} %" for n in names], padding=2, fontsize=6.5)
     ax.margins(x=0.12)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("wall-clock time (s)")

@@ -77,7 +77,7 @@ def panels(n: int, height: float = 27.0, extra: float = 10.0, **more: object) ->
 
 def head(drawing: Figure, title: str, note: str) -> None:
     """The first line of a figure: what it shows."""
-    drawing.suptitle(f"{title}   {note}", x=0.01, ha="left", fontsize=7.5)
+    drawing.suptitle(f"{title}  ·  {note}", x=0.01, ha="left", fontsize=7, color="0.25")
 
 
 def save(drawing: Figure, path: Path) -> None:

@@ -81,9 +81,15 @@ def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | Non
     draw_curves(ax, recording.time, panel.curves, scale if many else None)
     ax.set_ylabel(panel.label)
     ax.margins(x=0)
-    if panel.from_zero:
+    if panel.from_zero and ax.dataLim.y0 < 0.6 * ax.dataLim.y1:
         ax.set_ylim(bottom=0)
-    if not many and (len(panel.curves) > 1 or panel.curves[0].label):
+    if many and any(c.dashed for c in panel.curves):
+        ax.plot([], [], color="0.3", lw=0.8, label="entered")
+        ax.plot([], [], color="0.3", lw=0.8, ls=(0, (3, 1.5)), label="left")
+    if many:
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    elif len(panel.curves) > 1 or panel.curves[0].label:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(panel.curves), 4))
 
 
@@ -91,10 +97,12 @@ def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.ticker import MaxNLocator
 
     colours = ListedColormap(colormaps[MAP](np.linspace(0, 0.92, 256)))
     shown = ScalarMappable(Normalize(scale.low, scale.high), colours)
-    bar = drawing.colorbar(shown, ax=axes, pad=0.02, aspect=40, label=scale.label)
+    ticks = MaxNLocator(8, integer=True)
+    bar = drawing.colorbar(shown, ax=axes, pad=0.02, aspect=40, label=scale.label, ticks=ticks)
     bar.outline.set_linewidth(0.4)
 
 
