@@ -7,19 +7,33 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple import registry
-from couple.errors import CoupleError, InputError
-from couple.units import CANONICAL, quantity
+from couple.commands.plot import plot
+from couple.commands.sample import resume_ensemble, sample
+from couple.errors import CoupleError
+from couple.terminal import (
+    Figure,
+    File,
+    Json,
+    Overrides,
+    Quiet,
+    Until,
+    err,
+    milliseconds,
+    out,
+    progress,
+    starting,
+    stdout_for_json,
+    table,
+    whole,
+)
+from couple.units import CANONICAL
 
 app = typer.Typer(
     name="couple",
@@ -29,17 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-out = Console(highlight=False, soft_wrap=True)
-
-File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one value, as in site.head.engine="ode".')
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
-Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
 
 
 @app.callback()
@@ -72,27 +75,31 @@ def run(
     from couple.run import Simulation
 
     experiment = Experiment.load(file, overrides or ())
-    end = None if until is None else _time(until)
+    end = None if until is None else milliseconds(until, "--until")
     if end is not None:
         Clock.of(experiment).windows_until(end)  # before anything is replaced
-    with _starting(quiet or as_json), _stdout_for_json(as_json):
+    with starting(quiet or as_json), stdout_for_json(as_json):
         simulation = Simulation.new(experiment, folder, force=force)
     _go(simulation, end, quiet, as_json, draw)
 
 
 @app.command()
 def resume(
-    checkpoint: Annotated[Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or its folder.", show_default=False)],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run or ensemble.", show_default=False)
+    ],
     until: Until = None,
     quiet: Quiet = False,
     as_json: Json = False,
     draw: Figure = True,
 ) -> None:
-    """Go on from a checkpoint, in the same folder, as if the run had never stopped."""
+    """Go on from a checkpoint, in the same folder, as if the run had never stopped; or finish an ensemble."""
     from couple.run import Simulation
 
-    end = None if until is None else _time(until)
-    with _starting(quiet or as_json), _stdout_for_json(as_json):
+    if resume_ensemble(checkpoint, until, quiet, as_json):
+        return
+    end = None if until is None else milliseconds(until, "--until")
+    with starting(quiet or as_json), stdout_for_json(as_json):
         simulation = Simulation.resumed(checkpoint, until=end)
     if not (quiet or as_json):
         err.print(f"resuming at t = {simulation.time:g} ms")
@@ -134,34 +141,13 @@ def show(
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.results import Results, show_lines
 
-    with _whole(results), Results(results) as content:
+    with whole(results), Results(results) as content:
         lines = show_lines(content)
-    _table(lines)
+    table(lines)
 
 
-@app.command()
-def plot(
-    results: Annotated[Path, typer.Argument(help="results.h5 of a run, or its folder.", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--out", help="The picture; its suffix sets the format (png, pdf, svg).")
-    ] = None,
-) -> None:
-    """Draw voltage, free ions, open channels and the ion books."""
-    from couple.plot import figure
-    from couple.results import Results
-
-    with _whole(results), Results(results) as content:
-        picture = figure(content, output or content.path.with_name("figure.png"))
-    out.print(str(picture), markup=False)
-
-
-@contextmanager
-def _whole(results: Path) -> Iterator[None]:
-    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"is damaged: {error}", where=str(results)) from error
+app.command()(sample)
+app.command()(plot)
 
 
 def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:
@@ -172,8 +158,8 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
 
     for warning in simulation.system.warnings:
         err.print(f"warning: {escape(warning)}")
-    with _progress(quiet or as_json) as progress, _stdout_for_json(as_json):
-        summary = simulation.run(progress, until=until)
+    with progress(quiet or as_json) as update, stdout_for_json(as_json):
+        summary = simulation.run(update, until=until)
     if draw:
         with Results(simulation.folder) as results:
             figure(results, simulation.folder / FIGURE)
@@ -181,41 +167,6 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
         out.print_json(json.dumps(summary))
     elif not quiet:
         _summary(summary, simulation.folder)
-
-
-def _starting(hidden: bool) -> AbstractContextManager[Any]:
-    """Something to look at while models load and kernels compile."""
-    return nullcontext() if hidden else err.status("starting (kernels are compiled on first use, half a minute)")
-
-
-def _stdout_for_json(as_json: bool) -> AbstractContextManager[Any]:
-    """With --json, what a model prints goes to stderr: stdout is the summary alone."""
-    return redirect_stdout(sys.stderr) if as_json else nullcontext()
-
-
-@contextmanager
-def _progress(hidden: bool) -> Iterator[Any]:
-    """A bar with simulated ms per second and time left; without a terminal, nothing."""
-    columns = (
-        TextColumn("{task.fields[at]}"),
-        BarColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
-        task = bar.add_task("run", at="", speed="", total=None)
-
-        def update(time: float, end: float) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(
-                task,
-                completed=time,
-                total=end,
-                at=f"{time:.1f} of {end:g} ms",
-                speed=f"{speed:.1f} ms/s" if speed else "",
-            )
-
-        yield update
 
 
 def _summary(summary: dict[str, Any], folder: Path) -> None:
@@ -226,20 +177,7 @@ def _summary(summary: dict[str, Any], folder: Path) -> None:
     cost, share = summary["overhead"]["us_per_exchange"], 100 * summary["overhead"]["share"]
     lines.append(("exchanges", f"{summary['exchanges']}, {cost:.1f} us each, {share:.2f} % of the run"))
     lines.append(("results in", str(folder)))
-    _table(lines)
-
-
-def _table(lines: list[tuple[str, str]]) -> None:
-    width = max(len(what) for what, _ in lines)
-    for what, value in lines:
-        out.print(f"{what:<{width}}  {value}", markup=False)
-
-
-def _time(text: str) -> float:
-    try:
-        return quantity(text, "time")
-    except InputError as error:
-        raise error.at("--until") from None
+    table(lines)
 
 
 def _one_line(message: str) -> str:

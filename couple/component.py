@@ -6,6 +6,7 @@ loop knows four things about it: its ports, `advance`, `save` and `restore`.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,3 +99,23 @@ class Component(ABC):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Take up a state made by `save` of an equally built component."""
+
+    def restart(self, start: State, seed: int) -> None:
+        """Back to t = 0, with the random numbers of another experiment seed: to the bit as if built with that seed.
+
+        start: what `save` gave at t = 0. Raises CannotRestart if only a new process can do it.
+        """
+        self.restore(start)
+
+    def digest(self, state: State) -> str:
+        """SHA-256 of what two equal states have in common."""
+        return digest_of(state)
+
+
+def digest_of(state: State) -> str:
+    """SHA-256 of names and values."""
+    found = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        found.update(f"{key}\x1f".encode() + content + b"\x1f")
+    return found.hexdigest()

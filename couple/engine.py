@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from couple.block import Block
-from couple.component import Component, Floats, Port
+from couple.component import Component, Floats, Port, State
 from couple.errors import InputError
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork
@@ -111,6 +111,13 @@ class SiteEngine(Component):
 
         Reservoir counts stay. Raises InputError for a wrong shape or a negative count.
         """
+
+    def restart(self, start: State, seed: int) -> None:
+        """See Component: what an engine built with that seed would hold, taken over."""
+        fresh = type(self)(replace(self.setup, seed=seed))
+        self.restore(fresh.save())
+        self.setup = fresh.setup
+        self.memory[:] = fresh.memory
 
     def checked_counts(self, counts: npt.ArrayLike) -> Counts:
         """`counts` as whole numbers of the right shape, or InputError."""

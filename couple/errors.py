@@ -35,6 +35,10 @@ class RunError(CoupleError):
     """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1."""
 
 
+class CannotRestart(RunError):
+    """A component cannot be set back to its start in this process; the text says why."""
+
+
 class MissingDependencyError(InputError):
     """An optional engine or library is not installed; the message holds the command that installs it."""
 

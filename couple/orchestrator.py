@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import perf_counter
 
-from couple.component import Component, State
+from couple.component import Component, Floats, State
 from couple.errors import RunError
 from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
@@ -52,6 +52,20 @@ class Orchestrator:
         self.exchange.prime()
         self.exchange.note(self.recorder.rows, self.recorder.next_row)
         self.recorder.written()
+
+    def restart(self, starts: Mapping[str, State], memory: Floats, seed: int) -> None:
+        """A new run of another seed in the same system, as if it had been wired with that seed.
+
+        starts: by component, and memory: the block of port values, both as they were before `start`.
+        Raises CannotRestart if a component cannot.
+        """
+        self.system.memory.block[:] = memory
+        for component in self.system.components:
+            component.restart(starts[component.name], seed)
+        self.exchange.clear()
+        self.recorder.clear()
+        self.window = 0
+        self.start()
 
     def step(self) -> None:
         """One exchange window. Raises RunError if a part of it cannot go on."""

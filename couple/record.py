@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,9 +22,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from couple.checkpoint import replace
+from couple.checkpoint import replace, settle
 from couple.component import State
-from couple.errors import InputError, RunError
+from couple.errors import CoupleError, InputError, RunError
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,25 +55,88 @@ class Variable:
         return tuple(len(names) for names in self.labels)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file that takes its place at the end, whole or not at all.
+
+    Raises RunError if the disk refuses; what was at `path` stays.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with h5py.File(beside, "w") as file:
+            yield file
+        settle(beside, path)
+    except CoupleError:
+        raise
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+        raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    """What the disk said, inside of what HDF5 made of it."""
+    found = re.search(r"error message = '([^']*)'", str(error))
+    return found[1] if found else getattr(error, "strerror", None) or str(error)
+
+
+def columns(variables: Sequence[Variable]) -> list[slice]:
+    """Where each variable stands in a row: sampled ones first, then sums."""
+    ends = {"sample": 0, "sum": sum(len(v.indices) for v in variables if v.kind == "sample")}
+    found = []
+    for v in variables:
+        start, ends[v.kind] = ends[v.kind], ends[v.kind] + len(v.indices)
+        found.append(slice(start, ends[v.kind]))
+    return found
+
+
+def create(file: h5py.File, v: Variable, leading: Mapping[str, int]) -> h5py.Dataset:
+    """The empty dataset of a variable, behind `leading` dimensions of which the last is time."""
+    *outer, times = leading.values()
+    n = len(v.indices)
+    chunk = (*(1 for _ in outer), max(1, min(times, 65536 // max(n, 1))), *v.shape) if n and times else None
+    data = file.create_dataset(
+        v.path,
+        shape=(*leading.values(), *v.shape),
+        dtype=float,
+        chunks=chunk,
+        compression="gzip" if chunk else None,
+        compression_opts=4 if chunk else None,
+        shuffle=bool(chunk),
+    )
+    data.attrs.update({"unit": v.unit, "dims": [*leading, *v.dims], "meaning": v.meaning})
+    for dim, names in zip(v.dims, v.labels, strict=True):
+        data.attrs[dim] = list(names)
+    return data
+
+
 class Recorder:
-    """Collects rows of the given variables in `folder`.
+    """Collects rows of the given variables in `folder`; all of them in memory if that is None.
 
     rows: the buffer (n, width) into which the exchange writes; `next_row` is where.
     """
 
-    def __init__(self, folder: Path, variables: Sequence[Variable], expected: int) -> None:
+    def __init__(self, folder: Path | None, variables: Sequence[Variable], expected: int) -> None:
         self.folder, self.variables = folder, tuple(variables)
         self.sampled = [i for v in variables if v.kind == "sample" for i in v.indices]
         self.summed = [i for v in variables if v.kind == "sum" for i in v.indices]
         width = len(self.sampled) + len(self.summed)
         self._width = width
-        capacity = max(16, min(expected + 1, BUFFER_BYTES // (8 * max(width, 1))))
+        capacity = expected + 1
+        if folder is not None:
+            capacity = max(16, min(capacity, BUFFER_BYTES // (8 * max(width, 1))))
         # full, not zeros: pages are touched now, not one by one in the loop
         self.rows: Floats = np.full((capacity, width), 0.0)
         self.next_row = 0
         self._segments: list[tuple[int, str]] = []
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.discard_segments()
+        self._segments, self.next_row = [], 0
+
     def _path(self, number: int) -> Path:
+        assert self.folder is not None
         return self.folder / "segments" / f"{number:06d}.npy"
 
     def written(self) -> None:
@@ -81,7 +147,7 @@ class Recorder:
 
     def close_segment(self) -> None:
         """Put the rows in memory into a segment file of their own."""
-        if self.next_row == 0:
+        if self.next_row == 0 or self.folder is None:
             return
         buffer = io.BytesIO()
         np.save(buffer, self.rows[: self.next_row])
@@ -93,7 +159,9 @@ class Recorder:
         self.next_row = 0
 
     def save(self) -> State:
-        """Closes the current segment and names all."""
+        """Closes the current segment and names all. Raises InputError for a recorder without a folder."""
+        if self.folder is None:
+            raise InputError("a run without a folder has no checkpoints: give it one")
         self.close_segment()
         return {"segments": json.dumps(self._segments)}
 
@@ -105,7 +173,7 @@ class Recorder:
             path = self._path(number)
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 raise InputError("a recorded segment is missing or damaged: run again", where=str(path))
-        for path in self.folder.glob("segments/*.npy"):
+        for path in self._path(0).parent.glob("*.npy"):
             if int(path.stem) >= len(self._segments):
                 path.unlink()
 
@@ -116,44 +184,25 @@ class Recorder:
 
         times: (n_rows,) of all rows. tables: name → attributes of a group, e.g. the ledger and timings.
         """
-        beside = path.with_name(f".{path.name}")
-        try:
-            with h5py.File(beside, "w") as file:
-                self._write(file, times)
-                file.attrs.update(attributes)
-                for name, content in tables.items():
-                    file.require_group(name).attrs.update(content)
-            beside.replace(path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with replacing(path) as file:
+            self.fill(file, times, attributes, tables)
+
+    def fill(self, file: h5py.File, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
+        """The content of a result file, as `write_results` has it."""
+        self._write(file, times)
+        file.attrs.update(attributes)
+        for name, content in tables.items():
+            file.require_group(name).attrs.update(content)
 
     def _write(self, file: h5py.File, times: Floats) -> None:
         time = file.create_dataset("time", data=times)
         time.attrs.update({"unit": "ms", "dims": ["time"]})
-        begin = {"sample": 0, "sum": len(self.sampled)}
-        columns: list[tuple[h5py.Dataset, int, int, tuple[int, ...]]] = []
-        for v in self.variables:
-            n = len(v.indices)
-            chunk = (max(1, min(len(times), 65536 // max(n, 1))), *v.shape) if n and len(times) else None
-            data = file.create_dataset(
-                v.path,
-                shape=(len(times), *v.shape),
-                dtype=float,
-                chunks=chunk,
-                compression="gzip" if chunk else None,
-                compression_opts=4 if chunk else None,
-                shuffle=bool(chunk),
-            )
-            data.attrs.update({"unit": v.unit, "dims": ["time", *v.dims], "meaning": v.meaning})
-            for dim, names in zip(v.dims, v.labels, strict=True):
-                data.attrs[dim] = list(names)
-            columns.append((data, begin[v.kind], begin[v.kind] + n, v.shape))
-            begin[v.kind] += n
+        places = columns(self.variables)
+        datasets = [create(file, v, {"time": len(times)}) for v in self.variables]
         start = 0
         for rows in self._chunks():
-            for data, a, b, shape in columns:
-                data[start : start + len(rows)] = rows[:, a:b].reshape(len(rows), *shape)
+            for v, data, place in zip(self.variables, datasets, places, strict=True):
+                data[start : start + len(rows)] = rows[:, place].reshape(len(rows), *v.shape)
             start += len(rows)
 
     def _chunks(self) -> Any:
@@ -170,6 +219,5 @@ class Recorder:
         """Remove the segment files: their rows are in the result file."""
         for number in range(len(self._segments)):
             self._path(number).unlink(missing_ok=True)
-        folder = self.folder / "segments"
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        if self._segments and not any(self._path(0).parent.iterdir()):
+            self._path(0).parent.rmdir()

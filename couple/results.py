@@ -1,72 +1,21 @@
-"""Reading a result file. It is plain HDF5; this names what is in it."""
+"""Reading the result file of a run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import h5py
-import numpy as np
-import numpy.typing as npt
-
-from couple.errors import InputError, nearest
-from couple.units import IONS_PER_MM_UM3
-
-Floats = npt.NDArray[np.float64]
+from couple.recording import Floats, Recording
 
 FORMAT = "couple results 1"
 """Attribute `format` of a result file."""
 
 
-class Results:
-    """A result file, open for reading; use it in a `with` statement.
+class Results(Recording):
+    """The results of one run: time series are (n_rows,). `Results("OUT")` opens OUT/results.h5."""
 
-    Raises InputError if the file is missing, damaged or of another kind.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if self.path.is_dir():
-            self.path = self.path / "results.h5"
-        try:
-            self.file = h5py.File(self.path, "r")
-        except FileNotFoundError:
-            raise InputError("no such file; give the results.h5 of a run or its folder", where=str(path)) from None
-        except OSError as error:
-            raise InputError(f"is not a readable HDF5 file: {error}", where=str(path)) from None
-        if self.file.attrs.get("format", "") != FORMAT:
-            self.file.close()
-            raise InputError(f'is not a result file of couple run ("{FORMAT}")', where=str(path))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.file.close()
-
-    @property
-    def time(self) -> Floats:
-        """(n_rows,) ms."""
-        return np.asarray(self.file["time"])
-
-    @property
-    def name(self) -> str:
-        """Of the experiment."""
-        return str(self.file.attrs["name"])
-
-    @property
-    def status(self) -> str:
-        """complete, partial, interrupted or failed."""
-        return str(self.file.attrs["status"])
-
-    def engines(self) -> dict[str, str]:
-        """Site → engine."""
-        return {k: str(v) for k, v in json.loads(self.file.attrs["engines"]).items()}
+    FORMAT, FILE, MADE_BY = FORMAT, "results.h5", "run"
 
     def ledger(self) -> dict[str, Any]:
         """The books at the end."""
@@ -75,59 +24,6 @@ class Results:
     def seconds(self) -> dict[str, float]:
         """Wall-clock seconds per component."""
         return {k: float(v) for k, v in self.file["timing"].attrs.items()}
-
-    def sites(self) -> dict[str, tuple[str, int]]:
-        """Site → (component, row)."""
-        found = {}
-        for name, group in self.file.items():
-            if isinstance(group, h5py.Group) and "counts" in group:
-                for row, site in enumerate(group["counts"].attrs["site"]):
-                    found[str(site)] = (name, row)
-        return found
-
-    def voltages(self) -> dict[str, Floats]:
-        """Segment → (n_rows,) mV."""
-        if "neuron/v" not in self.file:
-            return {}
-        data = self.file["neuron/v"]
-        return {str(s): np.asarray(data[:, i]) for i, s in enumerate(data.attrs["segment"])}
-
-    def counts(self, site: str, species: str) -> Floats:
-        """(n_rows,) molecules. Raises InputError if it was not recorded."""
-        return self._column(site, "counts", "species", species)
-
-    def observable(self, site: str, name: str) -> Floats:
-        """(n_rows,) mean over the last window."""
-        return self._column(site, "means", "observable", name)
-
-    def entered(self, site: str, species: str) -> Floats:
-        """(n_rows,) molecules that entered since the start."""
-        return np.asarray(np.cumsum(self._column(site, "influx", "species", species)))
-
-    def extruded(self, site: str) -> dict[str, Floats]:
-        """Reservoir → (n_rows,) molecules that left into it."""
-        component, _ = self._place(site)
-        known = self.labels(site, "counts", "species")
-        return {str(r): self.counts(site, str(r)) for r in self.file[component].attrs["reservoirs"] if str(r) in known}
-
-    def micromolar(self, site: str, species: str) -> Floats:
-        """(n_rows,) µM. Raises InputError for a species of the membrane: it has no concentration."""
-        component, row = self._place(site)
-        if species in self.file[component].attrs["membrane"]:
-            raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
-        volume = float(self.file[component].attrs["volume_um3"][row])
-        return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
-
-    def labels(self, site: str, quantity: str, axis: str) -> list[str]:
-        """Names along an axis of a site's dataset; empty if there is none."""
-        component, _ = self._place(site)
-        path = f"{component}/{quantity}"
-        return [str(x) for x in self.file[path].attrs[axis]] if path in self.file else []
-
-    def free(self, site: str) -> list[str]:
-        """Recorded species that links and drives fill or hold."""
-        component, _ = self._place(site)
-        return [str(s) for s in self.file[component].attrs["free"] if str(s) in self.labels(site, "counts", "species")]
 
     def peaks(self) -> dict[str, dict[str, float]]:
         """Largest values: "V ..." in mV, free ions in µM, observables."""
@@ -140,19 +36,6 @@ class Results:
                 entry[name] = _peak(self.observable(site, name))
             found[site] = entry
         return {k: v for k, v in found.items() if v}
-
-    def _place(self, site: str) -> tuple[str, int]:
-        sites = self.sites()
-        if site not in sites:
-            raise InputError(f'no site "{site}"; {nearest(site, sites)}', where=str(self.path))
-        return sites[site]
-
-    def _column(self, site: str, quantity: str, axis: str, name: str) -> Floats:
-        component, row = self._place(site)
-        labels = self.labels(site, quantity, axis)
-        if name not in labels:
-            raise InputError(f'"{name}" of {site} was not recorded; {nearest(name, labels)}', where=str(self.path))
-        return np.asarray(self.file[f"{component}/{quantity}"][:, row, labels.index(name)])
 
 
 def _peak(values: Floats) -> float:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
+import io
 import json
+import logging
 import platform
-import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
+import h5py
 import numpy as np
+import numpy.typing as npt
 
-from couple import checkpoint
-from couple.component import State
+from couple import access, checkpoint
+from couple.component import Floats, Port, State
 from couple.errors import InputError, RunError
 from couple.experiment import Experiment
+from couple.folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
+from couple.layout import attributes_of, engine_tables
+from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
-from couple.record import Recorder
+from couple.record import Recorder, replacing
 from couple.results import FORMAT, Results
+from couple.stopping import Stop
 from couple.toml import flatten
 from couple.wiring import System, wire
 
-CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
+__all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
+
+log = logging.getLogger(__name__)
 
 _RUN_KEYS = {"experiment", "original", "digest", "path", "model_digest", "versions", "cpu_seconds"}
 
@@ -48,14 +53,17 @@ class Simulation:
     Build one with `Simulation.new` or `Simulation.resumed`; `run()` goes to the end, `step()` one exchange window.
     """
 
-    def __init__(self, experiment: Experiment, folder: Path, system: System) -> None:
-        self.experiment, self.folder, self.system = experiment, folder, system
+    def __init__(
+        self, experiment: Experiment, folder: Path | None, system: System, lock: FolderLock | None = None
+    ) -> None:
+        self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
         clock, run = system.clock, experiment.experiment
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
-        self._stop: str | None = None
+        self._stop = Stop()
+        self._watchers: list[Callable[[Simulation], object]] = []
 
     @classmethod
     def new(cls, experiment: Experiment, folder: str | Path | None = None, *, force: bool = False) -> Simulation:
@@ -66,9 +74,21 @@ class Simulation:
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
         if folder is not None:
-            _check_free(Path(folder), force)
+            check_free(Path(folder), force)
         system = wire(experiment)
-        simulation = cls(experiment, _make_folder(experiment.experiment.name, folder), system)
+        made, lock = empty_folder(experiment.experiment.name, folder, force)
+        try:
+            simulation = cls(experiment, made, system, lock)
+            simulation.orchestrator.start()
+        except BaseException:
+            lock.release()
+            raise
+        return simulation
+
+    @classmethod
+    def in_memory(cls, experiment: Experiment) -> Simulation:
+        """A run from t = 0 that leaves no files; `results` has its rows, and it cannot be resumed."""
+        simulation = cls(experiment, None, wire(experiment))
         simulation.orchestrator.start()
         return simulation
 
@@ -80,6 +100,15 @@ class Simulation:
         Raises InputError if the file is damaged, or if the experiment or its model changed since.
         """
         path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
+        lock = lock_folder(path.parent)
+        try:
+            return cls._resumed(path, until, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _resumed(cls, path: Path, until: float | None, lock: FolderLock) -> Simulation:
         states = checkpoint.read(path)
         if not states.get("run", {}).keys() >= _RUN_KEYS:
             raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
@@ -91,7 +120,7 @@ class Simulation:
             content["experiment"]["duration"] = f"{until!r} ms"
             experiment = Experiment.parse(content, path=source, original=experiment.original)
         _check_unchanged(experiment, states["run"], path)
-        simulation = cls(experiment, path.parent, wire(experiment))
+        simulation = cls(experiment, path.parent, wire(experiment), lock)
         simulation.orchestrator.restore(states)
         simulation._cpu = float(str(states["run"]["cpu_seconds"]))
         return simulation
@@ -108,6 +137,45 @@ class Simulation:
         if self.orchestrator.window >= self.system.clock.windows:
             raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
         self.orchestrator.step()
+        for watcher in self._watchers:
+            watcher(self)
+
+    def after_each_window(self, watcher: Callable[[Simulation], object]) -> None:
+        """Have `watcher(simulation)` called after every exchange window from now on; True from it stops `run`."""
+        self._watchers.append(watcher)
+
+    def port(self, name: str) -> Port:
+        """Unit, shape and columns of a port such as "neuron.v" or "head.counts"."""
+        return access.port(self.system, name)
+
+    def read(self, name: str) -> Floats:
+        """Values now, a copy: of a port ("neuron.v", "head.counts"), of its unit and shape, or, of shape (), of a
+        species ("head.Ca": molecules) or an observable ("head.SK_open": mean over the last window) of a site.
+        """
+        return access.read(self.system, name)
+
+    def write(self, name: str, values: npt.ArrayLike) -> None:
+        """Set an input of the electrical model ("neuron.cai", "neuron.g") for the next window.
+
+        Links write it again at the end of that. Raises InputError for other ports: `send` is for sites.
+        """
+        access.write(self.system, name, values)
+
+    def send(self, name: str, molecules: float) -> None:
+        """Let molecules of a species ("head.Ca") enter its site over the next window, booked in the ledger.
+
+        Negative ones leave. A link or drive has to fill the species (an influx of rate "0 /ms" will do).
+        """
+        self.orchestrator.exchange.send(*access.species_of(self.system, name), molecules)
+
+    @property
+    def results(self) -> Results:
+        """What was recorded so far, from memory; close it or use it in a `with` statement."""
+        buffer = io.BytesIO()
+        done = self.orchestrator.window == self.system.clock.windows
+        with h5py.File(buffer, "w") as file:
+            self._fill(file, self.summary("complete" if done else "partial"))
+        return Results(buffer)
 
     def run(self, progress: Progress | None = None, *, until: float | None = None) -> dict[str, Any]:
         """Go to the end (or to `until` ms), write results and summary, and return the summary.
@@ -128,43 +196,63 @@ class Simulation:
             nonlocal shown
             now = perf_counter()
             window = self.orchestrator.window
-            due = clock.checkpoint and window % clock.checkpoint == 0
-            if due or (wall is not None and now - self._last_checkpoint > wall / 1000):
+            due = clock.checkpoint and self.folder is not None and window % clock.checkpoint == 0
+            if due or (wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000):
                 self._cpu = before + process_time() - started
                 self.write_checkpoint()
             if progress is not None and (now - shown > 0.1 or window == end):
                 shown = now
                 progress(self.time, clock.time(end))
-            return self._stop is not None
+            asked = [watcher(self) is True for watcher in self._watchers]
+            return self._stop.signal is not None or any(asked)
 
         try:
-            with self._signals():
+            if self._lock is not None:
+                self._lock.acquire()
+            with self._stop.listening():
                 self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
-            self._keep_what_there_is("failed")
+            self._keep_if_possible()
             raise
         self._cpu = before + process_time() - started
-        if self._stop is not None and self.orchestrator.window < end:
-            self.write_checkpoint()
-            self._keep_what_there_is("interrupted")
-            raise Interrupted(
-                f"stopped by {self._stop} at t = {self.time:.6g} ms; "
-                f"go on with: couple resume {self.folder / CHECKPOINT}"
-            )
-        if end < clock.windows:
-            self.write_checkpoint()  # to go on later
-        return self.finish("complete" if end == clock.windows else "partial")
+        try:
+            if self._stop.signal is not None and self.orchestrator.window < end:
+                raise self._interrupted(self._stop.signal)
+            if self.folder is not None and self.orchestrator.window < clock.windows:
+                self.write_checkpoint()  # to go on later
+            return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
+        finally:
+            self._unlock()
+
+    def _keep_if_possible(self) -> None:
+        """After an error: results as far as there are any. A disk that refuses does not hide the error."""
+        try:
+            self._keep_what_there_is("failed")
+        except RunError as error:
+            log.warning("%s", error)
+        finally:
+            self._unlock()
+
+    def _interrupted(self, signal: str) -> Interrupted:
+        """The error to raise, with everything on the disk."""
+        message = f"stopped by {signal} at t = {self.time:.6g} ms"
+        if self.folder is not None:
+            message += f"; go on with: couple resume {self.write_checkpoint()}"
+        self._keep_what_there_is("interrupted")
+        return Interrupted(message)
 
     def write_checkpoint(self) -> Path:
-        """Write OUT/checkpoint.h5 and return its path."""
+        """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""
+        if self.folder is None:
+            raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         states = self.orchestrator.save()
         states["run"] = {
             "experiment": json.dumps(self.experiment.source),
             "original": json.dumps(self.experiment.original),
             "digest": self.experiment.digest(),
             "path": str(self.experiment.path.resolve()) if self.experiment.path else "",
-            "model_digest": _model_digest(self.experiment),
+            "model_digest": model_digest(self.experiment),
             "versions": json.dumps(versions()),
             "cpu_seconds": self._cpu,
         }
@@ -176,8 +264,9 @@ class Simulation:
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
         summary = self._keep_what_there_is(status)
-        if not (self.folder / CHECKPOINT).exists():
+        if self.folder is not None and not (self.folder / CHECKPOINT).exists():
             self.recorder.discard_segments()
+        self._unlock()
         return summary
 
     def summary(self, status: str) -> dict[str, Any]:
@@ -205,61 +294,39 @@ class Simulation:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _write_results(self, summary: dict[str, Any]) -> None:
+    def _fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         clock = self.system.clock
-        rows = self.recorder.recorded
-        times = np.array([clock.time(k * clock.record) for k in range(rows)])
+        times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
         attributes = {
-            "experiment": json.dumps(self.experiment.source),
-            "name": self.experiment.experiment.name,
+            **attributes_of(self.system, self.experiment),
             "status": summary["status"],
             "seed": self.experiment.experiment.seed,
-            "channel_path": summary["channel_path"] or "",
-            "engines": json.dumps(summary["engines"]),
             "format": FORMAT,
         }
         tables = {
             "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
             "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
             "versions": summary["versions"],
+            **engine_tables(self.system),
         }
-        for engine in self.system.engines:
-            tables[engine.name] = {
-                "volume_um3": [s.geometry.volume for s in engine.sites],
-                "area_um2": [s.geometry.area for s in engine.sites],
-                "reservoirs": list(engine.network.reservoirs),
-                "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
-                "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
-            }
-        self.recorder.write_results(self.folder / RESULTS, times, attributes, tables)
+        self.recorder.fill(file, times, attributes, tables)
 
     def _keep_what_there_is(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)
-        self._write_results(summary)
+        if self.folder is None:
+            with self.results as results:
+                summary["peaks"] = results.peaks()
+            return summary
+        with replacing(self.folder / RESULTS) as file:
+            self._fill(file, summary)
         with Results(self.folder / RESULTS) as results:
             summary["peaks"] = results.peaks()
         checkpoint.replace(self.folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
         return summary
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into a stop after the current window; a second SIGINT interrupts at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, _frame: object) -> None:
-            if self._stop is not None and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._stop = signal.Signals(number).name
-
-        self._stop = None
-        old = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
 
 def versions() -> dict[str, str]:
@@ -273,7 +340,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _model_digest(experiment: Experiment) -> str:
+def model_digest(experiment: Experiment) -> str:
     if experiment.neuron is None:
         return ""
     path = experiment.folder / experiment.neuron.model.rpartition(":")[0]
@@ -295,7 +362,7 @@ def _check_versions(run: State, path: Path) -> None:
 
 def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
     """The experiment file and the model may not have changed since the checkpoint."""
-    if _model_digest(experiment) != run["model_digest"]:
+    if model_digest(experiment) != run["model_digest"]:
         assert experiment.neuron is not None
         raise InputError(
             f"the model {experiment.neuron.model} changed since this checkpoint: restore it, or run again",
@@ -313,41 +380,3 @@ def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
             "undo the change, or run the new experiment from its start",
             where=str(path),
         )
-
-
-def _check_free(folder: Path, force: bool) -> None:
-    """Raise InputError if a run in `folder` would overwrite something."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("is a file; the output is a folder", where=str(folder))
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise InputError("the output folder exists and is not empty: give another, or --force", where=str(folder))
-    if not any((folder / name).exists() for name in (CHECKPOINT, RESULTS, SUMMARY)):
-        raise InputError("--force only replaces an earlier run, and this folder holds none", where=str(folder))
-
-
-def _make_folder(name: str, folder: str | Path | None) -> Path:
-    """The folder of a new run, without what an earlier run left in it."""
-    try:
-        if folder is None:
-            return _fresh_folder(name)
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in (CHECKPOINT, RESULTS, SUMMARY, FIGURE):
-            (folder / file).unlink(missing_ok=True)
-        shutil.rmtree(folder / "segments", ignore_errors=True)
-        return folder
-    except OSError as error:
-        raise InputError(f"cannot be made: {error.strerror}", where=str(folder or "results")) from None
-
-
-def _fresh_folder(name: str) -> Path:
-    """results/NAME-001, or the next number; whoever makes the folder has it."""
-    for number in itertools.count(1):
-        folder = Path("results") / f"{name}-{number:03d}"
-        folder.parent.mkdir(exist_ok=True)
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
-    raise AssertionError

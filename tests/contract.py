@@ -248,6 +248,16 @@ class EngineContract:
         assert same(first, again)
         assert same(first, other) is not engine.stochastic
 
+    def test_restart_is_to_be_built_with_that_seed(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        start = e.save()
+        run(e, 5)
+        for seed in (2, 1):
+            e.restart(start, seed)
+            fresh = self.spine(engine, seed=seed)
+            assert same(e.memory, fresh.memory)
+            assert same(run(e, 5), run(fresh, 5))
+
     def test_a_site_does_not_see_its_batch(self, engine: EngineUnderTest) -> None:
         def of(sites: tuple[Site, ...], name: str) -> np.ndarray:
             e = self.spine(engine, sites)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
 from adapters.neuron.pointers import pointers
 from adapters.neuron.state import ModelState
-from couple.component import Component, Floats, Port, State
+from couple.component import Component, Floats, Port, State, digest_of
 from couple.electrics import Attachments, ModelSpec
 from couple.errors import CoupleError, InputError, RunError
 
@@ -78,7 +79,8 @@ class NeuronCell(Component):
             },
         )
         self.read("cai")[:] = cai
-        self._initialise(calcium, cai)
+        self._initialise = partial(self._initialised, calcium, cai)
+        self._initialise(attachments.seed)
         built.on_release.append(self.close)
 
     @property
@@ -91,9 +93,9 @@ class NeuronCell(Component):
         super().attach(memory)
         self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
 
-    def _initialise(self, calcium: Sequence[Any], cai: Sequence[float]) -> None:
+    def _initialised(self, calcium: Sequence[Any], cai: Sequence[float], seed: int) -> None:
         """Set all at t = 0, with our calcium already in place when mechanisms compute their initial states."""
-        h.Random().Random123_globalindex(self._attachments.seed % 2**32)
+        h.Random().Random123_globalindex(seed % 2**32)
         pc.set_maxstep(_MAX_STEP)
         for segment, value in zip(calcium, cai, strict=True):
             segment.cai = value
@@ -142,6 +144,22 @@ class NeuronCell(Component):
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
         self.steps = int(state["steps"])
+
+    def restart(self, start: State, seed: int) -> None:
+        """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
+        model = self._model_state()
+        model.refuse_unrewound()
+        # Before the streams are set back, which makes them forget what they drew with the other index.
+        h.Random().Random123_globalindex(seed % 2**32)
+        self.restore(start)
+        model.move_streams()
+        self._initialise(seed)
+        self.steps = 0
+        model.check_rewound(start)
+
+    def digest(self, state: State) -> str:
+        """See Component. NEURON's own file is left out: it holds bytes of memory that mean nothing."""
+        return digest_of({key: value for key, value in state.items() if key != "savestate"})
 
     def _model_state(self) -> ModelState:
         if self._state is None:

@@ -16,10 +16,13 @@ from adapters.neuron.inventory import Inventory
 from adapters.neuron.mechanisms import channel_path
 from adapters.neuron.pointers import pointers
 from couple.component import Floats, State
-from couple.errors import CoupleError
+from couple.errors import CannotRestart, CoupleError
 
 _KEPT = 4
 """Saved states whose NEURON object is kept, so that a rollback needs no file."""
+
+_AWAY = 2**20
+"""Draws by which a stream is moved."""
 
 _PYTHON_EVENT = b"\nPythonObject\n"
 """How SaveState writes a pending Python callable: as text that the process that reads it dies of."""
@@ -85,6 +88,24 @@ class ModelState:
         ):
             generator.seq(position)
         h.secondorder = int(state["secondorder"])
+
+    def refuse_unrewound(self) -> None:
+        """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""
+        if self._inventory.generators:
+            raise CannotRestart(
+                f"the model draws from {len(self._inventory.generators)} h.Random objects; "
+                "give its NetStims noiseFromRandom123 instead"
+            )
+
+    def move_streams(self) -> None:
+        """Put every stream somewhere else, so that `check_rewound` sees which ones the model rewinds."""
+        for stream in self._inventory.streams:
+            stream.set_seq(stream.get_seq() + _AWAY)
+
+    def check_rewound(self, start: State) -> None:
+        """Raises CannotRestart if initialising the model did not bring every stream to where it was at the start."""
+        if not np.array_equal(self._streams(), np.asarray(start["streams"])):
+            raise CannotRestart("a mechanism of the model draws random numbers that its INITIAL block does not rewind")
 
     def _streams(self) -> Floats:
         """(n, 4): three ids and the position of each stream; all are whole and far below 2^53."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.component import State
-from couple.errors import RunError
+from couple.errors import InputError, RunError
 from couple.exchange import kernels
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 
@@ -57,7 +57,7 @@ class Exchange:
         contents = np.zeros((len(holdings), width))
         for r, holding in enumerate(holdings):
             contents[r, : len(holding.contents)] = holding.contents
-            self.balance[r, kernels.HELD_AT_START] = self.held(holding)
+        self._count_holdings()
         audited = kernels.pack([len(holdings), width], [h.first for h in holdings], [h.whole for h in holdings])
         record = kernels.pack([len(sampled), len(summed)], sampled, summed)
         at = 3 + values.size
@@ -78,6 +78,16 @@ class Exchange:
     def hits(self) -> Floats:
         """(n_after,) how often each link handed over its least value."""
         return self._state[len(self.after) : 2 * len(self.after)]
+
+    def _count_holdings(self) -> None:
+        for r, holding in enumerate(self.holdings):
+            self.balance[r, kernels.HELD_AT_START] = self.held(holding)
+
+    def clear(self) -> None:
+        """Empty books, as before the first window, for the amounts that sites hold now."""
+        for array in (self.accounts, self.balance, self._state):
+            array[...] = 0.0
+        self._count_holdings()
 
     def prime(self) -> None:
         """Before the first window: set what links hand over from the initial state, as if it had always been so."""
@@ -119,6 +129,23 @@ class Exchange:
         counts = self.memory[holding.first : holding.first + len(holding.contents)]
         chosen = range(len(holding.contents)) if columns is None else columns
         return float(sum(holding.contents[c] * counts[c] for c in chosen))
+
+    def send(self, site: str, column: int, molecules: float) -> None:
+        """Hand molecules of a species (a column of the site's counts) over with the next window, besides what links do.
+
+        Raises InputError if no link or drive fills that species, and for what is not a finite number.
+        """
+        if not np.isfinite(molecules):
+            raise InputError(f"{molecules} molecules cannot enter {site}")
+        first = {h.site: h.first for h in self.holdings}
+        for k, link in enumerate(self.ions):
+            if link.site == site and link.free == first[site] + column:
+                self.accounts[k, kernels.CARRIED] += molecules
+                self.accounts[k, kernels.SENT] += molecules
+                return
+        raise InputError(
+            f'nothing fills that species of {site}: give it a drive of influx = {{ times = "0 1 ms", rate = "0 /ms" }}'
+        )
 
     def _imbalance(self, row: int) -> str:
         holding = self.holdings[row]

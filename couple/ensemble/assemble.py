@@ -1,0 +1,102 @@
+"""From parts to one ensemble file, run by run: its content does not depend on how the runs were made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from couple.component import Floats
+from couple.ensemble.folder import ENSEMBLE, Specification, read_part
+from couple.ensemble.seeds import run_seed
+from couple.layout import Layout
+from couple.record import columns, create, replacing
+from couple.run import versions
+
+FORMAT = "couple ensemble 1"
+"""Attribute `format` of an ensemble file."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """rows: (n_rows, width) as the recorder has them."""
+
+    rows: Floats
+    imbalance: float
+    seconds: float
+
+
+def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], layout: Layout) -> Path:
+    """Write OUT/ensemble.h5 from all runs that are there, in order; returns its path.
+
+    One part at a time is in memory. Raises RunError if the disk refuses; an older ensemble file stays then.
+    """
+    runs = sorted(run for run in there if run < wanted.runs)
+    path = folder / ENSEMBLE
+    places = columns(layout.variables)
+    with replacing(path) as file:
+        _head(file, wanted, runs, layout)
+        data = [create(file, v, {"run": len(runs), "time": len(layout.times)}) for v in layout.variables]
+        for row, found in enumerate(_read(runs, there, layout)):
+            for v, dataset, place in zip(layout.variables, data, places, strict=True):
+                dataset[row] = found.rows[:, place].reshape(len(layout.times), *v.shape)
+            file["imbalance"][row], file["timing/cpu_seconds"][row] = found.imbalance, found.seconds
+    return path
+
+
+def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Layout) -> None:
+    status = "complete" if len(runs) == wanted.runs else "partial"
+    file.attrs.update({**layout.attributes, "experiment": json.dumps(wanted.experiment.source)})
+    file.attrs.update({"format": FORMAT, "status": status, "seed": wanted.seed})
+    for name, content in layout.tables.items():
+        file.require_group(name).attrs.update(content)
+    file.create_group("versions").attrs.update(versions())
+    axes = {
+        "time": (np.array(layout.times), "ms", "time", "simulated time of a row"),
+        "run": (np.array(runs, dtype=np.int64), "1", "run", "number of the run in the ensemble"),
+        "seed": (np.array([run_seed(wanted.seed, r) for r in runs], dtype=np.int64), "1", "run", "experiment.seed"),
+        "imbalance": (np.zeros(len(runs)), "count", "run", "largest imbalance of the ledger"),
+        "timing/cpu_seconds": (np.zeros(len(runs)), "s", "run", "CPU time of the run"),
+    }
+    for name, (values, unit, dim, meaning) in axes.items():
+        file.create_dataset(name, data=values).attrs.update({"unit": unit, "dims": [dim], "meaning": meaning})
+
+
+def _read(runs: list[int], there: Mapping[int, Path], layout: Layout) -> Iterator[_Found]:
+    """Every run in order; a part is read once if its runs are neighbours, as they are."""
+    at: Path | None = None
+    part: dict[int, _Found] = {}
+    for run in runs:
+        path = there[run]
+        if path.name == ENSEMBLE:
+            yield _from_ensemble(path, run, layout)
+            continue
+        if path != at:
+            content, at = read_part(path), path
+            numbers = np.asarray(content["runs"]).tolist()
+            columns_ = (np.asarray(content[k]) for k in ("rows", "imbalance", "seconds"))
+            part = {n: _Found(r, float(i), float(s)) for n, r, i, s in zip(numbers, *columns_, strict=True)}
+        yield part[run]
+
+
+def _from_ensemble(path: Path, run: int, layout: Layout) -> _Found:
+    """A run out of an older ensemble file, back in the columns of the recorder."""
+    places = columns(layout.variables)
+    with h5py.File(path) as file:
+        row = int(np.searchsorted(file["run"][:], run))
+        rows = np.empty((len(layout.times), sum(p.stop - p.start for p in places)))
+        for v, place in zip(layout.variables, places, strict=True):
+            rows[:, place] = file[v.path][row].reshape(len(layout.times), -1)
+        return _Found(rows, float(file["imbalance"][row]), float(file["timing/cpu_seconds"][row]))
+
+
+def layout_of(there: Mapping[int, Path]) -> Layout | None:
+    """Of the first part that has one; None if there is no part."""
+    for path in there.values():
+        if path.name != ENSEMBLE:
+            return Layout.from_json(str(read_part(path)["layout"]))
+    return None

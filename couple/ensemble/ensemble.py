@@ -1,0 +1,63 @@
+"""Reading an ensemble file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.ensemble.assemble import FORMAT
+from couple.ensemble.folder import ENSEMBLE
+from couple.ensemble.statistics import Statistics, statistics
+from couple.recording import Floats, Recording
+
+Whole = npt.NDArray[np.int64]
+
+
+class Ensemble(Recording):
+    """Many runs of one experiment: time series are (n_runs, n_rows). `Ensemble("OUT")` opens OUT/ensemble.h5.
+
+    Only what is asked for is read; `file` is the HDF5 file, for datasets too large to be read at once.
+    """
+
+    FORMAT, FILE, MADE_BY = FORMAT, ENSEMBLE, "sample"
+
+    @property
+    def runs(self) -> Whole:
+        """(n_runs,) numbers of the runs: 0, 1, ... in a complete ensemble."""
+        return np.asarray(self.file["run"])
+
+    @property
+    def seeds(self) -> Whole:
+        """(n_runs,) experiment seeds: `couple run --set experiment.seed=...` repeats a run to the bit."""
+        return np.asarray(self.file["seed"])
+
+    @property
+    def seed(self) -> int:
+        """Of the ensemble."""
+        return int(self.file.attrs["seed"])
+
+    @property
+    def experiment(self) -> dict[str, Any]:
+        """Content of the experiment file; its own seed is not used."""
+        found: dict[str, Any] = json.loads(self.file.attrs["experiment"])
+        return found
+
+    @property
+    def imbalance(self) -> Floats:
+        """(n_runs,) largest imbalance of the ledger, molecules."""
+        return np.asarray(self.file["imbalance"])
+
+    @property
+    def cpu_seconds(self) -> Floats:
+        """(n_runs,) of each run."""
+        return np.asarray(self.file["timing/cpu_seconds"])
+
+    def statistics(self, name: str, confidence: float = 0.95) -> Statistics:
+        """Mean, variance, standard error and confidence band at each time of "head.Ca", "head.SK_open", ...
+
+        Raises InputError if it was not recorded, and for fewer than two runs.
+        """
+        return statistics(self[name], confidence)

@@ -1,0 +1,175 @@
+"""The folder of an ensemble while it is made: what was asked for, and the runs that are there.
+
+    sampling.json    the experiment, the ensemble's seed and how many runs are wanted
+    parts/*.h5       batches of finished runs, each with a checksum, each written in one step
+    ensemble.h5      all of them, at the end
+
+A kill loses the batches that were running and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from couple import checkpoint
+from couple.component import State
+from couple.ensemble.sampler import Run
+from couple.errors import InputError
+from couple.experiment import Experiment
+from couple.folder import claim_folder, lock_folder
+from couple.run import model_digest, versions
+from couple.toml import flatten
+
+log = logging.getLogger(__name__)
+
+ENSEMBLE, SPECIFICATION, PARTS = "ensemble.h5", "sampling.json", "parts"
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What an ensemble is of. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
+
+    experiment: Experiment
+    seed: int
+    runs: int
+    fresh: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """For sampling.json."""
+        path = self.experiment.path
+        return {
+            "experiment": self.experiment.source,
+            "original": self.experiment.original,
+            "path": str(path.resolve()) if path else "",
+            "seed": self.seed,
+            "runs": self.runs,
+            "fresh": self.fresh,
+            "model_digest": model_digest(self.experiment),
+            "versions": versions(),
+        }
+
+    @classmethod
+    def read(cls, folder: Path) -> Specification:
+        """Of an ensemble that was begun. Raises InputError if there is none."""
+        content = _content(folder)
+        path = Path(content["path"]) if content["path"] else None
+        experiment = Experiment.parse(content["experiment"], path=path, original=content["original"])
+        return cls(experiment, content["seed"], content["runs"], content["fresh"])
+
+
+class EnsembleFolder:
+    """A claimed folder; `close` gives it up.
+
+    folder: None for results/NAME-ensemble-001 or the next free number. An ensemble of the same experiment and seed in
+    it is continued; anything else there is an InputError.
+    """
+
+    def __init__(self, wanted: Specification, folder: str | Path | None) -> None:
+        self.wanted = wanted
+        self.path = claim_folder(f"{wanted.experiment.experiment.name}-ensemble", folder)
+        self._lock = lock_folder(self.path)
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _begin(self) -> None:
+        begun = (self.path / SPECIFICATION).exists()
+        if begun:
+            _check_same(_content(self.path), self.wanted.as_dict(), self.path)
+        elif any(not p.name.startswith(".") for p in self.path.iterdir()):
+            raise InputError("is not empty and holds no ensemble: give another --out", where=str(self.path))
+        text = json.dumps(self.wanted.as_dict(), indent=1) + "\n"
+        if not begun or text != (self.path / SPECIFICATION).read_text():
+            checkpoint.replace(self.path / SPECIFICATION, text.encode())
+        parts = self.path / PARTS
+        for left in parts.glob(".*"):  # of a write that was killed
+            left.unlink(missing_ok=True)
+        try:
+            parts.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot be made: {error.strerror}", where=str(parts)) from None
+
+    def there(self) -> dict[int, Path]:
+        """Finished run → the file that has it; damaged parts are dropped with a warning."""
+        found: dict[int, Path] = {}
+        if (self.path / ENSEMBLE).exists():
+            with h5py.File(self.path / ENSEMBLE) as file:
+                found |= dict.fromkeys(map(int, file["run"]), self.path / ENSEMBLE)
+        for path in sorted((self.path / PARTS).glob("*.h5")):
+            try:
+                found |= dict.fromkeys(map(int, np.asarray(read_part(path)["runs"])), path)
+            except InputError as error:
+                log.warning("%s; its runs are made again", error)
+                path.unlink()
+        return found
+
+    def close(self, *, complete: bool) -> None:
+        """Give the folder up; without the parts if all of them are in the ensemble file."""
+        if complete:
+            shutil.rmtree(self.path / PARTS, ignore_errors=True)
+        self._lock.release()
+
+
+def write_part(folder: Path, runs: Sequence[int], made: Sequence[Run], layout: str) -> Path:
+    """Put finished runs into a file of their own, in one step. Raises RunError if the disk refuses."""
+    path = folder / PARTS / f"{runs[0]:09d}-{len(runs)}.h5"
+    part: State = {
+        "runs": np.array(runs, dtype=np.int64),
+        "rows": np.array([run.rows for run in made]),
+        "imbalance": np.array([run.imbalance for run in made]),
+        "seconds": np.array([run.seconds for run in made]),
+        "layout": layout,
+    }
+    checkpoint.write(path, {"part": part})
+    return path
+
+
+def read_part(path: Path) -> dict[str, Any]:
+    """What `write_part` wrote. Raises InputError if it is damaged."""
+    return checkpoint.read(path)["part"]
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    path = folder / SPECIFICATION
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError("holds no ensemble", where=str(folder)) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    if not isinstance(content, dict) or not content.keys() >= {"experiment", "original", "path", "seed", "runs"}:
+        raise InputError("is damaged: give another --out", where=str(path))
+    return content
+
+
+def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """An ensemble is continued only with what it was begun with."""
+    before, after = (flatten({"seed": c["seed"], **_without_seed(c["experiment"])}) for c in (then, now))
+    changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
+    if changed:
+        shown = "; ".join(f"{k}: {before.get(k, 'absent')} -> {after.get(k, 'absent')}" for k in changed[:5])
+        raise InputError(f"holds an ensemble of another experiment ({shown}): give another --out", where=str(folder))
+    if then["model_digest"] != now["model_digest"]:
+        raise InputError("holds an ensemble of this model before it was changed: give another --out", where=str(folder))
+    decisive = ("couple", "neuron", "numba")
+    moved = [k for k in decisive if then["versions"].get(k) != now["versions"].get(k)]
+    if moved:
+        pairs = ", ".join(f"{k} {then['versions'].get(k)} -> {now['versions'].get(k)}" for k in moved)
+        raise InputError(f"holds an ensemble of other versions ({pairs}): give another --out", where=str(folder))
+
+
+def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
+    """Of the experiment's own seed no run of the ensemble depends."""
+    run = {k: v for k, v in content["experiment"].items() if k != "seed"}
+    return {**content, "experiment": run}

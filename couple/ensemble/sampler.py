@@ -1,0 +1,101 @@
+"""One system that runs again and again with other seeds, to the bit as if it had been built with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import process_time
+
+from couple.component import Floats, State
+from couple.errors import CannotRestart, CoupleError, InputError, RunError
+from couple.experiment import Experiment
+from couple.layout import Layout
+from couple.orchestrator import Orchestrator
+from couple.record import Recorder
+from couple.wiring import wire
+
+
+@dataclass(frozen=True)
+class Run:
+    """rows: (n_rows, width) of the recorder. imbalance: largest of the ledger, molecules. seconds: of CPU."""
+
+    rows: Floats
+    imbalance: float
+    seconds: float
+
+
+class Stopped(Exception):
+    """A run was given up half-way."""
+
+
+class Sampler:
+    """Wires an experiment once.
+
+    once: for one run only, of the experiment's own seed, without setting back.
+    layout: of the rows. start: digest of the system at t = 0 with seed 0, equal in every process; "" with `once`.
+    Raises InputError for what does not fit in the experiment, also a run whose rows do not fit into memory, and
+    CannotRestart if the system cannot be set back to the bit: then only `once`, in another process, is exact.
+    """
+
+    def __init__(self, experiment: Experiment, *, once: bool = False) -> None:
+        run = experiment.experiment
+        self._seed = run.seed
+        system = wire(experiment)
+        self.layout = Layout.of(system, experiment)
+        rows = len(self.layout.times)
+        try:
+            self._recorder = Recorder(None, system.variables, rows)
+        except MemoryError:
+            width = sum(len(v.indices) for v in system.variables)
+            raise InputError(
+                f"{rows} rows of {width} values do not fit into memory: record less often, or fewer species",
+                where=f"{experiment.where}: record.every",
+            ) from None
+        self._loop = Orchestrator(system, self._recorder, run.scheme, run.max_debt)
+        self._memory = system.memory.block.copy()
+        self._starts: dict[str, State] = {}
+        self.start, self._once = "", once
+        if not once:
+            self._starts = self._states()
+            self.start = self._try_restart()
+
+    def run(self, seed: int, given_up: Callable[[], bool] | None = None) -> Run:
+        """A whole run. Raises RunError, and Stopped if `given_up` becomes true."""
+        if not self._once:
+            self._loop.restart(self._starts, self._memory, seed)
+        elif self._loop.window or seed != self._seed:
+            raise CannotRestart("this system was built for one run")
+        else:
+            self._loop.start()
+        before = process_time()
+        windows = self._loop.system.clock.windows
+        self._loop.run(windows, given_up)
+        if self._loop.window < windows:
+            raise Stopped
+        rows = self._recorder.rows[: self._recorder.next_row].copy()
+        return Run(rows, self._loop.ledger().max_imbalance, process_time() - before)
+
+    def _states(self) -> dict[str, State]:
+        try:
+            return {c.name: c.save() for c in self._loop.system.components}
+        except RunError:
+            raise
+        except CoupleError as error:
+            raise CannotRestart(str(error)) from error
+
+    def _try_restart(self) -> str:
+        """The digest. Raises CannotRestart unless setting back gives the start to the bit."""
+        first = self._digest(self._starts)
+        self._loop.restart(self._starts, self._memory, self._seed)
+        if self._digest(self._states()) != first:
+            raise CannotRestart("the model does not start twice in the same state")
+        self._loop.restart(self._starts, self._memory, 0)
+        return self._digest(self._states())
+
+    def _digest(self, states: dict[str, State]) -> str:
+        return " ".join(c.digest(states[c.name]) for c in self._loop.system.components)
+
+
+def failed(run: int, seed: int, error: RunError) -> RunError:
+    """The error of one run of an ensemble, with what repeats it."""
+    return RunError(f"run {run}: {error} (repeat it with: couple run FILE --set experiment.seed={seed})")

@@ -1,0 +1,159 @@
+"""What result and ensemble files have in common: plain HDF5, one group per component; this names what is in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, ClassVar, Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from couple.errors import InputError, nearest
+from couple.units import IONS_PER_MM_UM3
+
+Floats = npt.NDArray[np.float64]
+
+
+class Recording:
+    """A file of records, open for reading; use it in a `with` statement.
+
+    Times series have the shape (..., n_rows): nothing in front in the results of one run, (n_runs, n_rows) in an
+    ensemble. Raises InputError if the file is missing, damaged or of another kind.
+    """
+
+    FORMAT: ClassVar[str]
+    FILE: ClassVar[str]
+    MADE_BY: ClassVar[str]
+
+    def __init__(self, path: str | Path | BinaryIO) -> None:
+        if not isinstance(path, str | Path):
+            self.path, self.file = Path("memory"), h5py.File(path, "r")
+            return
+        self.path = Path(path)
+        if self.path.is_dir():
+            self.path = self.path / self.FILE
+        try:
+            self.file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise InputError(
+                f"no such file; give the {self.FILE} of a {self.MADE_BY} or its folder", where=str(path)
+            ) from None
+        except OSError as error:
+            raise InputError(f"is not a readable HDF5 file: {error}", where=str(path)) from None
+        if self.file.attrs.get("format", "") != self.FORMAT:
+            self.file.close()
+            raise InputError(f'is not a result file of couple {self.MADE_BY} ("{self.FORMAT}")', where=str(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; arrays that were read stay."""
+        self.file.close()
+
+    @property
+    def time(self) -> Floats:
+        """(n_rows,) ms."""
+        return np.asarray(self.file["time"])
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return str(self.file.attrs["name"])
+
+    @property
+    def status(self) -> str:
+        """complete, partial, interrupted or failed."""
+        return str(self.file.attrs["status"])
+
+    def engines(self) -> dict[str, str]:
+        """Site → engine."""
+        return {k: str(v) for k, v in json.loads(self.file.attrs["engines"]).items()}
+
+    def sites(self) -> dict[str, tuple[str, int]]:
+        """Site → (component, row)."""
+        found = {}
+        for name, group in self.file.items():
+            if isinstance(group, h5py.Group) and "counts" in group:
+                for row, site in enumerate(group["counts"].attrs["site"]):
+                    found[str(site)] = (name, row)
+        return found
+
+    def voltages(self) -> dict[str, Floats]:
+        """Segment → (..., n_rows) mV."""
+        if "neuron/v" not in self.file:
+            return {}
+        data = self.file["neuron/v"]
+        return {str(s): np.asarray(data[..., i]) for i, s in enumerate(data.attrs["segment"])}
+
+    def __getitem__(self, name: str) -> Floats:
+        """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
+        of the voltage of a segment ("neuron.head(0.5)": mV). Raises InputError if it was not recorded.
+        """
+        site, _, quantity = name.partition(".")
+        if site == "neuron":
+            voltages = self.voltages()
+            if quantity not in voltages:
+                raise InputError(f'"{name}" was not recorded; {nearest(quantity, voltages)}', where=str(self.path))
+            return voltages[quantity]
+        if quantity in self.labels(site, "means", "observable"):
+            return self.observable(site, quantity)
+        return self.counts(site, quantity)
+
+    def counts(self, site: str, species: str) -> Floats:
+        """(..., n_rows) molecules. Raises InputError if it was not recorded."""
+        return self._column(site, "counts", "species", species)
+
+    def observable(self, site: str, name: str) -> Floats:
+        """(..., n_rows) mean over the last window."""
+        return self._column(site, "means", "observable", name)
+
+    def entered(self, site: str, species: str) -> Floats:
+        """(..., n_rows) molecules that entered since the start."""
+        return np.asarray(np.cumsum(self._column(site, "influx", "species", species), axis=-1))
+
+    def extruded(self, site: str) -> dict[str, Floats]:
+        """Reservoir → (..., n_rows) molecules that left into it."""
+        component, _ = self._place(site)
+        known = self.labels(site, "counts", "species")
+        return {str(r): self.counts(site, str(r)) for r in self.file[component].attrs["reservoirs"] if str(r) in known}
+
+    def micromolar(self, site: str, species: str) -> Floats:
+        """(..., n_rows) µM. Raises InputError for a species of the membrane: it has no concentration."""
+        component, row = self._place(site)
+        if species in self.file[component].attrs["membrane"]:
+            raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
+        volume = float(self.file[component].attrs["volume_um3"][row])
+        return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
+
+    def labels(self, site: str, quantity: str, axis: str) -> list[str]:
+        """Names along an axis of a site's dataset; empty if there is none."""
+        component, _ = self._place(site)
+        path = f"{component}/{quantity}"
+        return [str(x) for x in self.file[path].attrs[axis]] if path in self.file else []
+
+    def free(self, site: str) -> list[str]:
+        """Recorded species that links and drives fill or hold."""
+        component, _ = self._place(site)
+        return [str(s) for s in self.file[component].attrs["free"] if str(s) in self.labels(site, "counts", "species")]
+
+    def _place(self, site: str) -> tuple[str, int]:
+        sites = self.sites()
+        if site not in sites:
+            raise InputError(f'no site "{site}"; {nearest(site, sites)}', where=str(self.path))
+        return sites[site]
+
+    def _column(self, site: str, quantity: str, axis: str, name: str) -> Floats:
+        component, row = self._place(site)
+        labels = self.labels(site, quantity, axis)
+        if name not in labels:
+            raise InputError(f'"{name}" of {site} was not recorded; {nearest(name, labels)}', where=str(self.path))
+        return np.asarray(self.file[f"{component}/{quantity}"][..., row, labels.index(name)])
