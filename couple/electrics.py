@@ -6,7 +6,7 @@ sites known is it clear where calcium and conductances are exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -80,6 +80,9 @@ class ElectricalModel(Protocol):
 
     def area(self, segment: str) -> float:
         """Membrane area of a segment in µm², as NEURON has it."""
+
+    def distances(self, origin: str) -> Mapping[str, float]:
+        """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""

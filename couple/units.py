@@ -41,6 +41,10 @@ CANONICAL: dict[str, str] = {
     "rate of zeroth order": "mM/ms",
     "rate of zeroth order on the membrane": "1/um^2/ms",
     "count per time": "1/ms",
+    "number per length": "1/um",
+    "resistivity": "ohm*cm",
+    "capacitance per area": "uF/cm^2",
+    "diffusive conductance": "um^3/ms",
 }
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -138,3 +142,7 @@ Voltage = Annotated[float, BeforeValidator(parser("voltage"))]
 Concentration = Annotated[float, BeforeValidator(parser("concentration"))]
 Conductance = Annotated[float, BeforeValidator(parser("conductance"))]
 Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
+LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
+Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]
+Capacitance = Annotated[float, BeforeValidator(parser("capacitance per area"))]
+Rate = Annotated[float, BeforeValidator(parser("rate of first order"))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapters.neuron.calcium import calcium_use, density_names, point_names
@@ -15,6 +15,9 @@ from adapters.neuron.naming import all_sections, find_membrane, find_segment, se
 from couple.electrics import Attachments, ModelSpec
 from couple.errors import InputError
 from couple.geometry import Geometry
+
+_UNCONNECTED = 1e19
+"""What NEURON gives as the distance of two segments that nothing connects is more than this."""
 
 
 class NeuronModel:
@@ -55,6 +58,12 @@ class NeuronModel:
     def area(self, segment: str) -> float:
         """Membrane area of a segment, µm²."""
         return float(find_membrane(segment).area())
+
+    def distances(self, origin: str) -> Mapping[str, float]:
+        """Path distance in µm from `origin` to every segment connected to it, middle to middle."""
+        start = find_segment(origin)
+        away = {segment_name(s): float(h.distance(start, s)) for section in all_sections() for s in section}
+        return {name: distance for name, distance in away.items() if distance < _UNCONNECTED}
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`."""
