@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Colour-blind safe (Okabe & Ito), strongest first.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
+_MOST = 10
+"""Names in a legend."""
+
 
 def figure(results: Results, path: Path) -> Path:
     """Draw voltage, free ions, observables and ion books over time; returns the picture's path.
@@ -48,8 +51,11 @@ def figure(results: Results, path: Path) -> Path:
         for panel, ax in zip(panels, axes[:, 0], strict=True):
             panel(results, ax)
             ax.margins(x=0)
-            if len(ax.get_legend_handles_labels()[1]) > 0:
-                ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2)
+            handles, labels = ax.get_legend_handles_labels()
+            if labels:  # of many sites only the first fit
+                ax.legend(
+                    handles[:_MOST], labels[:_MOST], loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2
+                )
         axes[-1, 0].set_xlabel("time (ms)")
         status = "" if results.status == "complete" else f"  [{results.status}]"
         engines = ", ".join(dict.fromkeys(results.engines().values()))

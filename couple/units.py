@@ -106,6 +106,25 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
+def quantity_in(value: str, unit: str) -> float:
+    """The number in `value`, as text with a unit, in the unit `unit` ("" where a plain number is meant).
+
+    Raises InputError.
+    """
+    import pint
+
+    wanted = f'"{value}" is not a number in units of {unit}' if unit else f'"{value}" is not a plain number'
+    match = _QUANTITY.fullmatch(value)
+    if match is None:
+        raise InputError(wanted)
+    texts = [f"dimensionless{u}" if u.startswith("/") else u or "dimensionless" for u in (match[2], unit)]
+    try:
+        given, target = (registry().parse_units(text) for text in texts)
+        return float(registry().Quantity(float(match[1]), given).to(target).magnitude)
+    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
+        raise InputError(wanted) from None
+
+
 def quantities(value: object, dimension: str) -> tuple[float, ...]:
     """Several numbers that share one unit, as in "0 2 10 ms"."""
     if not isinstance(value, str):

@@ -12,7 +12,8 @@ from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, initial_voltage, load
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import all_sections, find_membrane, find_segment, segment_name
-from couple.electrics import Attachments, ModelSpec
+from adapters.neuron.spines import grow
+from couple.electrics import Attachments, ModelSpec, SpineSpec
 from couple.errors import InputError
 from couple.geometry import Geometry
 
@@ -58,6 +59,11 @@ class NeuronModel:
     def area(self, segment: str) -> float:
         """Membrane area of a segment, µm²."""
         return float(find_membrane(segment).area())
+
+    def grow(self, spines: Sequence[SpineSpec]) -> None:
+        """Add spines to the model. Raises InputError that names the key of one that cannot be."""
+        self._built.on_release.append(grow(spines).clear)
+        self._description = _describe(self.channel_path, self.spec)
 
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from `origin` to every segment connected to it, middle to middle."""

@@ -16,7 +16,8 @@ equilibria exact, so all do. The order is that of the links' names.
 
 Conductance of a neck: D over the sum of L/A of its cylinders and of 1/(4 a) for an end of radius a that opens into
 something wide (the access resistance: Rayleigh; Hall 1975, J Gen Physiol 66:531): as if the neck were longer by π/8 of
-its diameter per end. It supposes that the neck is narrow against the head (at a third, access is easier by about 40 %).
+its diameter per end. It supposes a neck that is narrow against the head: at a third of the head's width the access
+resistance is about half of that.
 
 No charge crosses with the ions: the electrics of the neck are NEURON's.
 """

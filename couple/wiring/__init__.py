@@ -24,6 +24,7 @@ from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, place_links, place_sites
+from couple.wiring.spines import grow_spines
 from couple.wiring.variables import recorded
 
 __all__ = ["System", "wire"]
@@ -75,6 +76,7 @@ def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.chemistry.network()
     model = load_model(experiment)
+    grown = grow_spines(experiment, model)
     branches = None if model is None else Branches(model)
     places = place_sites(experiment, branches)
     links = place_links(experiment, places)
@@ -106,7 +108,7 @@ def _wire(experiment: Experiment) -> System:
         diffusion,
         watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
-        (*lines, *(model.describe() if model is not None else ())),
+        (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
     )
 

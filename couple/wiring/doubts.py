@@ -26,9 +26,8 @@ def doubts(
     ports_of: dict[str, set[str]] = {}
     for link in links:
         ports_of.setdefault(link.place.name, set()).add(link.port)
+    yield from _roundings(experiment, network, places)
     for place in places:
-        for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
-            yield f'{place.key}: initial.{name} is {total:.3g} molecules in "{place.name}", placed as {round(total)}'
         ports = ports_of.get(place.name, set())
         if not ports and place.name not in driven:
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
@@ -62,3 +61,15 @@ def doubts(
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
                 "in the others cai stays at its start, whatever calcium enters there"
             )
+
+
+def _roundings(experiment: Experiment, network: ReactionNetwork, places: Sequence[Place]) -> Iterator[str]:
+    """Amounts that are far from whole molecules; one line for all sites of a block."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for place in places:
+        for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
+            text = f'{total:.3g} molecules in "{place.name}", placed as {round(total)}'
+            found.setdefault((place.key, name), []).append(text)
+    for (key, name), texts in found.items():
+        more = f" (and in {len(texts) - 1} more sites)" if len(texts) > 1 else ""
+        yield f"{key}: initial.{name} is {texts[0]}{more}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +31,17 @@ def spots(
     name: str,
     key: str,
     *,
-    distinct: bool,
-    no: Collection[str] = (),
+    distinct: bool = False,
 ) -> list[Spot]:
     """The places of a block, in the order of the model's sections and along them.
 
     seed: of the experiment; name: of the block, which keys its random numbers. distinct: no segment twice.
-    no: sections that are left out. Raises InputError that names the key.
+    Raises InputError that names the key.
     """
     found = branches.find(placement.on, f"{key}.on")
     for segment in branches.find(placement.without, f"{key}.except"):
         found.pop(segment, None)
-    segments = [s for s in _at_distance(placement, branches, list(found), key) if section_of(s) not in no]
+    segments = _at_distance(placement, branches, list(found), key)
     if not segments:
         away = "" if placement.distance is None else " at distance {:g} .. {:g} um".format(*placement.distance)
         raise InputError(f"{', '.join(placement.on)}{away}: no segment is left", where=key)
@@ -67,18 +65,25 @@ def spots(
 
 
 def _at_distance(placement: Placement, branches: Branches, segments: list[str], key: str) -> list[str]:
-    """Those within the placement's distance; of the nearest origin, where there are several somata."""
+    """Those within the placement's distance, from the nearest soma where there are several."""
     if placement.distance is None:
         return segments
     try:
-        origins = branches.soma() if placement.origin is None else list(branches.find([placement.origin], ""))
-        away = [branches.model.distances(origin) for origin in origins[:1] if placement.origin] or [
-            branches.model.distances(origin) for origin in origins
-        ]
+        away = [branches.model.distances(origin) for origin in _origins(placement, branches)]
     except InputError as error:
         raise InputError(error.message, where=f"{key}.from") from None
     low, high = placement.distance
-    return [s for s in segments if any(low <= d.get(s, np.inf) <= high for d in away)]
+    return [s for s in segments if low <= min(d.get(s, np.inf) for d in away) <= high]
+
+
+def _origins(placement: Placement, branches: Branches) -> list[str]:
+    """Segments from which distance is counted."""
+    if placement.origin is None:
+        return branches.soma()
+    found = list(branches.find([placement.origin], ""))
+    if len({section_of(segment) for segment in found}) > 1:
+        raise InputError(f'"{placement.origin}" is several sections; name one')
+    return [found[len(found) // 2]]
 
 
 def _whole_segments(
