@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -28,7 +29,8 @@ def interval(value: object) -> tuple[float, float]:
     try:
         high = quantity(last, "length")
         # The unit may stand once, behind the second number.
-        low = quantity(first if first[-1:].isalpha() else f"{first} {last.split()[-1]}", "length")
+        unit = re.search(r"[^\W\d]*$", last)
+        low = quantity(first if first[-1:].isalpha() else f"{first} {unit[0] if unit else ''}", "length")
     except InputError as error:
         raise ValueError(f"{error.message}; {example}") from None
     if not 0 <= low < high:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from couple.clock import Clock
@@ -34,7 +34,7 @@ __all__ = ["System", "wire"]
 class System:
     """All components of a run on one block of memory, and what connects them.
 
-    describe: lines for `couple check`. warnings: about accuracy.
+    kinds: site → name of its engine. describe: lines for `couple check`. warnings: about accuracy.
     """
 
     clock: Clock
@@ -47,6 +47,7 @@ class System:
     diffusion: Diffusion | None
     holdings: tuple[Holding, ...]
     variables: tuple[Variable, ...]
+    kinds: Mapping[str, str]
     describe: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -108,6 +109,7 @@ def _wire(experiment: Experiment) -> System:
         diffusion,
         watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
+        {p.name: p.block.engine for p in places},
         (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
     )
