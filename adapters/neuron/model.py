@@ -11,7 +11,7 @@ from adapters.neuron.cell import NeuronCell
 from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, initial_voltage, load
 from adapters.neuron.mechanisms import ChannelPath, channel_path
-from adapters.neuron.naming import all_sections, find_membrane, find_segment, segment_name
+from adapters.neuron.naming import all_sections, find_membrane, find_segment, forget, remember, segment_name
 from adapters.neuron.spines import grow
 from couple.electrics import Attachments, ModelSpec, SpineSpec
 from couple.errors import InputError
@@ -29,6 +29,8 @@ class NeuronModel:
         # Before the model's own mechanisms and sections, in every process alike: a saved state holds type numbers.
         self.channel_path = channel_path()
         self._built: Built = load(spec)
+        self._built.on_release.append(forget)
+        remember()
         self._cell: NeuronCell | None = None
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
         self._description = _describe(self.channel_path, spec)
@@ -63,6 +65,7 @@ class NeuronModel:
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
         self._built.on_release.append(grow(spines).clear)
+        remember()
         self._description = _describe(self.channel_path, self.spec)
 
     def distances(self, origin: str) -> Mapping[str, float]:
