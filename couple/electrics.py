@@ -6,7 +6,7 @@ sites known is it clear where calcium and conductances are exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -63,6 +63,45 @@ class Attachments:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class SynapseSpec:
+    """AMPA and NMDA receptors on a spine head and the spikes that drive them.
+
+    ampa, nmda: peak conductances, µS. times: of the spikes, ms; or, with a `rate` (/ms), a Poisson train from `start`.
+    stream: numbers that key its random stream; NEURON adds the seed of the experiment.
+    """
+
+    ampa: float
+    nmda: float
+    times: tuple[float, ...] = ()
+    rate: float = 0.0
+    start: float = 0.0
+    stream: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class SpineSpec:
+    """A spine to grow: sections NAME.neck and NAME.head.
+
+    key: where it stands in the file. section, x: of the branch. head, neck: (diameter, length), µm.
+    head_channels, neck_channels: density mechanism → variable → value as text with its unit.
+    Ra (ohm cm), cm (uF/cm²), leak (conductance as text, reversal in mV): those of the branch if None.
+    """
+
+    name: str
+    key: str
+    section: str
+    x: float
+    head: tuple[float, float]
+    neck: tuple[float, float]
+    head_channels: Mapping[str, Mapping[str, str]]
+    neck_channels: Mapping[str, Mapping[str, str]]
+    Ra: float | None = None
+    cm: float | None = None
+    leak: tuple[str, float] | None = None
+    synapse: SynapseSpec | None = None
+
+
 class ElectricalModel(Protocol):
     """A loaded model, not yet stepping."""
 
@@ -80,6 +119,12 @@ class ElectricalModel(Protocol):
 
     def area(self, segment: str) -> float:
         """Membrane area of a segment in µm², as NEURON has it."""
+
+    def grow(self, spines: Sequence[SpineSpec]) -> None:
+        """Add spines; before anything is attached. Raises InputError that names the key of one that cannot be."""
+
+    def distances(self, origin: str) -> Mapping[str, float]:
+        """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""

@@ -22,6 +22,8 @@ from couple.equations import read_reaction
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species
+from couple.placement import Names, Neck, Placement
+from couple.spine import SpineBlock
 from couple.toml import override_value, read_toml
 from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, parser, quantities
 
@@ -175,14 +177,17 @@ class GeometryBlock(Block):
 
 
 class SiteBlock(Block):
-    """A place with chemistry and the accuracy at which it is simulated.
+    """A place with chemistry and the accuracy at which it is simulated, or many of them.
 
+    segment: one site, in a segment, in several ("dend(0.1)", "dend(0.3)"), or in all of a section or pattern ("dend*").
+    place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: str = Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$")
     engine: str
-    segment: str | None = None
+    segment: Names | None = Field(default=None, min_length=1)
+    place: Placement | None = None
     geometry: GeometryBlock | None = None
     options: dict[str, dict[str, Any]] = {}
 
@@ -207,13 +212,21 @@ class SiteBlock(Block):
     def _placed(self) -> Self:
         if self.name in RESERVED:
             raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
-        if self.segment is None and self.geometry is None:
+        if self.segment is not None and self.place is not None:
+            raise ValueError("give segment for one site, or place for many, not both")
+        if self.segment is None and self.place is None and self.geometry is None:
             raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
+        if "*" in self.name and (self.place is None or len(self.place.on) != 1 or self.place.on[0].count("*") != 1):
+            raise ValueError(f'"{self.name}" takes what a * stands for: give place.on = "..." with one *')
         return self
 
 
 class LinkBlock(Block):
-    """Something that crosses, as from = "neuron.ica", to = "head.Ca"."""
+    """Something that crosses, as from = "neuron.ica", to = "head.Ca".
+
+    Between two sites, from = "head.Ca", to = "shaft.Ca", a species diffuses, `through` a neck. A * stands for every
+    site that fits; if both ends have one, it stands for the same on both.
+    """
 
     source: str = Field(alias="from", pattern=r"^[^.\s]+\.[^.\s]+$")
     target: str = Field(alias="to", pattern=r"^[^.\s]+\.[^.\s]+$")
@@ -223,9 +236,17 @@ class LinkBlock(Block):
     reversal: Voltage | None = None
     extrapolate: bool = False
     """Hand over the value expected in the middle of the next window, by a line through the last two."""
+    through: Neck | None = None
+
+    @property
+    def joins_sites(self) -> bool:
+        """Whether it is a diffusion between two sites."""
+        return not (self.source.startswith("neuron.") or self.target.startswith("neuron."))
 
     @model_validator(mode="after")
     def _meant(self) -> Self:
+        if self.through is not None and not self.joins_sites:
+            raise ValueError('through: only between two sites, as in from = "head.Ca", to = "shaft.Ca"')
         channel = self.target.startswith("neuron.") and self.target != "neuron.cai"
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:
@@ -303,6 +324,7 @@ class Experiment(Block):
     experiment: Run
     neuron: Neuron | None = None
     chemistry: Chemistry
+    spine: tuple[SpineBlock, ...] = ()
     site: tuple[SiteBlock, ...] = Field(min_length=1)
     link: tuple[LinkBlock, ...] = ()
     drive: tuple[DriveBlock, ...] = ()
@@ -319,6 +341,8 @@ class Experiment(Block):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f'two sites are named "{name}"')
+        if self.spine and self.neuron is None:
+            raise ValueError("spine: spines grow on the sections of a [neuron] model, and there is none")
         return self
 
     @classmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from couple.errors import InputError
@@ -37,6 +38,14 @@ class Geometry:
         lateral = math.pi * diameter * length
         ends = math.pi * diameter**2 / 2 if caps else 0.0
         return cls("cylinder", (diameter, length), math.pi * diameter**2 / 4 * length, lateral + ends, caps)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Geometry]) -> Geometry:
+        """Cylinders in a row as one: volumes, membranes and lengths add up. A single one is returned as it is."""
+        if len(parts) == 1:
+            return parts[0]
+        volume, area, length = (sum(x) for x in zip(*((p.volume, p.area, p.size[1]) for p in parts), strict=True))
+        return replace(cls.cylinder(2 * math.sqrt(volume / math.pi / length), length), volume=volume, area=area)
 
     @classmethod
     def sphere(cls, diameter: float) -> Geometry:

@@ -72,6 +72,8 @@ def ledger_lines(ledger: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         for e in ledger["links"]
     ]
+    for e in ledger.get("diffusion", ()):
+        lines.append((e["link"], f"{e['forth']:.6g} {e['species']} forth, {e['back']:.6g} back"))
     for e in ledger["sites"]:
         start, parts = e["held_at_start"], " + ".join(f"{e[k]:.6g} {k}" for k in ("free", "bound", "extruded"))
         lines.append(

@@ -278,7 +278,7 @@ class Simulation:
             "status": status,
             "simulated_ms": self.time,
             "exchanges": self.orchestrator.window,
-            "engines": {s.name: s.engine for s in self.experiment.site},
+            "engines": dict(self.system.kinds),
             "channel_path": getattr(self.system.electrics, "channel_path", None),
             "ledger": self.orchestrator.ledger().as_dict(),
             "seconds": {k: round(v, 6) for k, v in seconds.items()},

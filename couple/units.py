@@ -41,6 +41,10 @@ CANONICAL: dict[str, str] = {
     "rate of zeroth order": "mM/ms",
     "rate of zeroth order on the membrane": "1/um^2/ms",
     "count per time": "1/ms",
+    "number per length": "1/um",
+    "resistivity": "ohm*cm",
+    "capacitance per area": "uF/cm^2",
+    "diffusive conductance": "um^3/ms",
 }
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -102,6 +106,25 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
+def quantity_in(value: str, unit: str) -> float:
+    """The number in `value`, as text with a unit, in the unit `unit` ("" where a plain number is meant).
+
+    Raises InputError.
+    """
+    import pint
+
+    wanted = f'"{value}" is not a number in units of {unit}' if unit else f'"{value}" is not a plain number'
+    match = _QUANTITY.fullmatch(value)
+    if match is None:
+        raise InputError(wanted)
+    texts = [f"dimensionless{u}" if u.startswith("/") else u or "dimensionless" for u in (match[2], unit)]
+    try:
+        given, target = (registry().parse_units(text) for text in texts)
+        return float(registry().Quantity(float(match[1]), given).to(target).magnitude)
+    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
+        raise InputError(wanted) from None
+
+
 def quantities(value: object, dimension: str) -> tuple[float, ...]:
     """Several numbers that share one unit, as in "0 2 10 ms"."""
     if not isinstance(value, str):
@@ -138,3 +161,7 @@ Voltage = Annotated[float, BeforeValidator(parser("voltage"))]
 Concentration = Annotated[float, BeforeValidator(parser("concentration"))]
 Conductance = Annotated[float, BeforeValidator(parser("conductance"))]
 Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
+LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
+Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]
+Capacitance = Annotated[float, BeforeValidator(parser("capacitance per area"))]
+Rate = Annotated[float, BeforeValidator(parser("rate of first order"))]

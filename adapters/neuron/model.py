@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapters.neuron.calcium import calcium_use, density_names, point_names
@@ -11,10 +11,14 @@ from adapters.neuron.cell import NeuronCell
 from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, initial_voltage, load
 from adapters.neuron.mechanisms import ChannelPath, channel_path
-from adapters.neuron.naming import all_sections, find_membrane, find_segment, segment_name
-from couple.electrics import Attachments, ModelSpec
+from adapters.neuron.naming import all_sections, find_membrane, find_segment, forget, remember, segment_name
+from adapters.neuron.spines import grow
+from couple.electrics import Attachments, ModelSpec, SpineSpec
 from couple.errors import InputError
 from couple.geometry import Geometry
+
+_UNCONNECTED = 1e19
+"""What NEURON gives as the distance of two segments that nothing connects is more than this."""
 
 
 class NeuronModel:
@@ -25,6 +29,8 @@ class NeuronModel:
         # Before the model's own mechanisms and sections, in every process alike: a saved state holds type numbers.
         self.channel_path = channel_path()
         self._built: Built = load(spec)
+        self._built.on_release.append(forget)
+        remember()
         self._cell: NeuronCell | None = None
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
         self._description = _describe(self.channel_path, spec)
@@ -55,6 +61,18 @@ class NeuronModel:
     def area(self, segment: str) -> float:
         """Membrane area of a segment, µm²."""
         return float(find_membrane(segment).area())
+
+    def grow(self, spines: Sequence[SpineSpec]) -> None:
+        """Add spines to the model. Raises InputError that names the key of one that cannot be."""
+        self._built.on_release.append(grow(spines).clear)
+        remember()
+        self._description = _describe(self.channel_path, self.spec)
+
+    def distances(self, origin: str) -> Mapping[str, float]:
+        """Path distance in µm from `origin` to every segment connected to it, middle to middle."""
+        start = find_segment(origin)
+        away = {segment_name(s): float(h.distance(start, s)) for section in all_sections() for s in section}
+        return {name: distance for name, distance in away.items() if distance < _UNCONNECTED}
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`."""

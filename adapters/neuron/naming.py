@@ -23,8 +23,27 @@ def segment_name(segment: Any) -> str:
     return f"{segment.sec.name()}({middle:g})"
 
 
+_known: dict[str, Any] = {}
+"""Sections of the loaded model by full name: a search through a thousand, for each of a thousand, takes seconds."""
+
+
+def remember() -> None:
+    """Find sections by their full names in a table from now on; after the model is complete, until `forget`."""
+    everything = all_sections()
+    _known.update((section.name(), section) for section in everything)
+    if len(_known) < len(everything):  # of two with one name neither is meant
+        _known.clear()
+
+
+def forget() -> None:
+    """Let go of all sections."""
+    _known.clear()
+
+
 def find_section(name: str) -> Any:
     """The section called `name`, or the only one whose name ends in ".name" (a section of a cell object)."""
+    if name in _known:
+        return _known[name]
     sections = {section.name(): section for section in all_sections()}
     if name in sections:
         return sections[name]

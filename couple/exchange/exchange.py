@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from couple.component import State
 from couple.errors import InputError, RunError
 from couple.exchange import kernels
+from couple.exchange.diffusion import Diffusion
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +29,7 @@ class Exchange:
     ions:    before a window of the chemistry: molecules that enter sites.
     before:  likewise: held counts.
     after:   after a window: concentrations and conductances for the electrical model.
+    diffusion: between sites, after the ions of the window are known.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
     """
 
@@ -40,9 +43,11 @@ class Exchange:
         sampled: Sequence[int],
         summed: Sequence[int],
         max_debt: float,
+        diffusion: Diffusion | None = None,
     ) -> None:
         self.memory, self.ions, self.after, self.holdings = memory, tuple(ions), tuple(after), tuple(holdings)
         self.accounts = np.zeros((len(ions), 4))
+        self.diffusion = diffusion
         self.balance = np.zeros((len(holdings), 4))
         self._max_debt = max_debt
         books = (self.accounts, self.balance, float(max_debt))
@@ -71,6 +76,8 @@ class Exchange:
         """Compile or load the kernels now (on empty tables), so that timings of windows are of windows."""
         no, none, books = kernels.pack, np.zeros(0), np.zeros((0, 4))
         kernels.deliver(self.memory, no([0, 0, 0], [0], [0]), none, books, books, 0.0)
+        if self.diffusion is not None:
+            Diffusion((), (), 1.0).move(self.memory, books)
         empty = no([6, 8, 0], [0, 0, 0], [0, 0], [0, 0])
         kernels.collect(self.memory, empty, none, none, books, TOLERANCE, np.zeros((0, 0)), -1)
 
@@ -99,7 +106,11 @@ class Exchange:
 
     def deliver(self) -> None:
         """Before the chemistry's window: ions into sites, held counts. Raises RunError for a debt above the limit."""
+        if self.diffusion is not None:
+            self.diffusion.clear(self.memory)
         bad = self._deliver()
+        if self.diffusion is not None:
+            self.diffusion.move(self.memory, self.balance)
         if self._hold is not None:
             self._hold()
         if bad >= 0:
@@ -154,7 +165,10 @@ class Exchange:
         bad = [s for s, c in zip(holding.states, counts, strict=True) if not np.isfinite(c)]
         if bad:
             return f"site {holding.site}: the amount of {', '.join(bad)} is not finite"
-        links = ", ".join(k.name for k in self.ions if k.site == holding.site) or "no link"
+        names = [k.name for k in self.ions if k.site == holding.site]
+        if self.diffusion is not None:
+            names += [k.name for k in self.diffusion.links if holding.site in (k.first.site, k.second.site)]
+        links = ", ".join(names) or "no link"
         return f"ledger: site {holding.site} is off by {off:.6g} {holding.substance} (links: {links})"
 
     def save(self) -> State:
@@ -166,8 +180,9 @@ class Exchange:
         for key, array in self._saved():
             array[...] = state[key]
 
-    def _saved(self) -> tuple[tuple[str, Floats], ...]:
+    def _saved(self) -> tuple[tuple[str, npt.NDArray[Any]], ...]:
         return (
+            *(self.diffusion.saved() if self.diffusion is not None else ()),
             ("memory", self.memory),
             ("accounts", self.accounts),
             ("balance", self.balance),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.exchange import kernels
+from couple.exchange import diffusion, kernels
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import IonLink
 
@@ -48,6 +48,24 @@ class SiteEntry:
 
 
 @dataclass(frozen=True)
+class DiffusionEntry:
+    """One link between two sites, in molecules: `second` gained forth - back, `first` lost as much.
+
+    owed_*: what a continuous side still owes of that, below one ion. conductance: µm³/ms.
+    """
+
+    link: str
+    species: str
+    first: str
+    second: str
+    conductance_um3_per_ms: float
+    forth: float
+    back: float
+    owed_by_first: float
+    owed_by_second: float
+
+
+@dataclass(frozen=True)
 class Ledger:
     """The books of a run. max_imbalance: the largest |imbalance| of any site at any exchange, in molecules."""
 
@@ -56,6 +74,7 @@ class Ledger:
     max_imbalance: float
     floored: dict[str, int]
     """How often the concentration that a link hands over was raised to its floor."""
+    diffusion: tuple[DiffusionEntry, ...] = ()
 
     @classmethod
     def of(cls, exchange: Exchange, *, in_flight: bool = False) -> Ledger:
@@ -82,7 +101,7 @@ class Ledger:
             )
         worst = float(exchange.balance[:, kernels.IMBALANCE].max(initial=0.0))
         floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.hits, strict=True) if n}
-        return cls(links, tuple(sites), worst, floored)
+        return cls(links, tuple(sites), worst, floored, _between_sites(exchange))
 
     def as_dict(self) -> dict[str, Any]:
         """For summary.json: `links` and `sites` as lists of records, `max_imbalance_ions`."""
@@ -91,6 +110,7 @@ class Ledger:
             "links": [asdict(e) for e in self.links],
             "sites": [asdict(e) for e in self.sites],
             "floored": self.floored,
+            "diffusion": [asdict(e) for e in self.diffusion],
         }
 
 
@@ -106,4 +126,23 @@ def _link_entry(link: IonLink, account: list[float], memory: npt.NDArray[np.floa
         owed=account[kernels.OWED],
         in_flight=pending if in_flight and link.per_charge else 0.0,
         charge_fC=account[kernels.SENT] / link.per_charge if link.per_charge else None,
+    )
+
+
+def _between_sites(exchange: Exchange) -> tuple[DiffusionEntry, ...]:
+    if exchange.diffusion is None:
+        return ()
+    return tuple(
+        DiffusionEntry(
+            link.name,
+            link.species,
+            link.first.site,
+            link.second.site,
+            link.conductance,
+            forth=account[diffusion.FORTH],
+            back=account[diffusion.BACK],
+            owed_by_first=account[diffusion.OWED_BY_FIRST],
+            owed_by_second=account[diffusion.OWED_BY_SECOND],
+        )
+        for link, account in zip(exchange.diffusion.links, exchange.diffusion.accounts.tolist(), strict=True)
     )

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from couple.clock import Clock
 from couple.component import Component
 from couple.engine import SiteEngine
 from couple.errors import InputError
+from couple.exchange.diffusion import Diffusion
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import Holding
 from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.record import Variable
+from couple.wiring.branches import Branches
 from couple.wiring.connect import Connections, Parts, connect, holdings
+from couple.wiring.diffusion import diffusion_links, place_ties, tie_line
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, place_links, place_sites
+from couple.wiring.spines import grow_spines
 from couple.wiring.variables import recorded
 
 __all__ = ["System", "wire"]
@@ -30,7 +34,7 @@ __all__ = ["System", "wire"]
 class System:
     """All components of a run on one block of memory, and what connects them.
 
-    describe: lines for `couple check`. warnings: about accuracy.
+    kinds: site → name of its engine. describe: lines for `couple check`. warnings: about accuracy.
     """
 
     clock: Clock
@@ -40,8 +44,10 @@ class System:
     engines: tuple[SiteEngine, ...]
     memory: Memory
     connections: Connections
+    diffusion: Diffusion | None
     holdings: tuple[Holding, ...]
     variables: tuple[Variable, ...]
+    kinds: Mapping[str, str]
     describe: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -52,8 +58,8 @@ class System:
 
     def exchange(self, sampled: Sequence[int], summed: Sequence[int], max_debt: float) -> Exchange:
         """The compiled exchange, which records the given indices of the memory."""
-        made = self.connections
-        return Exchange(self.memory.block, made.ions, made.before, made.after, self.holdings, sampled, summed, max_debt)
+        made, books = self.connections, (self.holdings, sampled, summed, max_debt)
+        return Exchange(self.memory.block, made.ions, made.before, made.after, *books, self.diffusion)
 
 
 def wire(experiment: Experiment) -> System:
@@ -71,19 +77,27 @@ def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.chemistry.network()
     model = load_model(experiment)
-    places = place_sites(experiment, model)
+    grown = grow_spines(experiment, model)
+    branches = None if model is None else Branches(model)
+    places = place_sites(experiment, branches)
     links = place_links(experiment, places)
-    engines = build_engines(experiment, clock, network, places, links)
+    ties = place_ties(experiment, network, places, branches)
+    diffusing = [(place.name, tie.species.name) for tie in ties for place in (tie.first, tie.second)]
+    engines = build_engines(experiment, clock, network, places, links, diffusing)
     drive, drive_links = build_drive(experiment, clock, places)
     electrics = attach(model, experiment, engines, links)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
     made = connect(Parts(network, engines, memory, links, model, electrics), drive, drive_links)
+    watched = tuple(holdings(engines, memory))
+    between = diffusion_links(ties, engines, memory)
+    window = clock.window * clock.tick
+    diffusion = Diffusion(between, watched, window, experiment.experiment.seed) if between else None
     warnings = [
         *engines.warnings,
-        *(f"{experiment.where}: {d}" for d in doubts(experiment, network, model, places, links)),
+        *(f"{experiment.where}: {d}" for d in doubts(experiment, network, model, places, links, diffusing)),
     ]
-    lines = [*made.describe, *(_site_line(p, engines) for p in places)]
+    lines = [*made.describe, *(tie_line(tie) for tie in ties), *(_site_line(p, engines) for p in places)]
     return System(
         clock,
         network,
@@ -92,9 +106,11 @@ def _wire(experiment: Experiment) -> System:
         tuple(engines.engines),
         memory,
         made,
-        tuple(holdings(engines, memory)),
+        diffusion,
+        watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
-        (*lines, *(model.describe() if model is not None else ())),
+        {p.name: p.block.engine for p in places},
+        (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
     )
 
@@ -103,7 +119,7 @@ def _site_line(place: Place, engines: Engines) -> str:
     engine, row = engines.of[place.name]
     geometry = place.geometry
     size = " x ".join(f"{x:g}" for x in geometry.size)
-    at = f" at {place.segment}" if place.segment else ""
+    at = f" at {place.where}" if place.parts else ""
     return (
         f"site {place.name}{at}: {place.block.engine}, {geometry.shape} {size} um, volume {geometry.volume:.6g} um^3, "
         f"membrane {geometry.area:.6g} um^2, {sum(engine.sites[row].initial)} molecules"

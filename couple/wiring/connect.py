@@ -16,7 +16,7 @@ from couple.wiring.drives import DriveLink
 from couple.wiring.electrics import Electrics
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import PlacedLink
+from couple.wiring.places import PlacedLink, Shared, shared
 
 
 @dataclass
@@ -57,12 +57,13 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
     """Connect every link and drive. Raises InputError that names the key."""
     made = Connections()
     if parts.model is not None and parts.electrics is not None:
+        meeting = shared(parts.links)
         for link in parts.links:
             try:
                 if link.into == "site":
-                    _charge(link, parts, parts.electrics, made)
+                    _charge(link, parts, parts.electrics, meeting, made)
                 elif link.port == "cai":
-                    _concentration(link, parts, parts.electrics, made)
+                    _concentration(link, parts, parts.electrics, meeting, made)
                 else:
                     _conductance(link, parts, parts.electrics, parts.model, made)
             except InputError as error:
@@ -73,42 +74,62 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
     return made
 
 
-def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
-    """Calcium charge of a segment, shared by its sites in proportion to their membrane."""
+def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections) -> None:
+    """Calcium charge of all segments of a site; a segment's is shared by its sites in proportion to their membrane."""
     if link.port != "ica":
         raise InputError(f'"neuron.{link.port}" cannot enter a site; known: ica', where="from")
-    share = link.place.geometry.area / sum(k.place.geometry.area for k in link.sharing(parts.links))
     per_charge = ions_per_charge(VALENCE["ca"])
-    source = parts.memory.at(electrics.component, "charge", electrics.calcium(link.segment))
-    sources = ((source, share * per_charge),)
+    shares = [
+        part.area / sum(p.area for _, p in meeting[link.into, link.port, part.segment]) for part in link.place.parts
+    ]
+    sources = tuple(
+        (parts.memory.at(electrics.component, "charge", electrics.calcium(segment)), share * per_charge)
+        for segment, share in zip(link.place.segments, shares, strict=True)
+    )
     made.ions.append(
         _ion_link(link.name, link.place.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
     )
-    of = f", {share:.3g} of the segment" if share < 1 else ""
-    made.describe.append(f"{link.name} ({link.segment}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
+    of = f", {', '.join(f'{s:.3g}' for s in shares)} of the segment" if min(shares) < 1 and len(shares) <= 3 else ""
+    made.describe.append(f"{link.name} ({link.place.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
 
 
-def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
-    """Free ions of all sites of a segment over their volume."""
-    target = parts.memory.at(electrics.component, "cai", electrics.calcium(link.segment))
-    if any(v.target == target for v in made.after):
-        return  # the link of another site in this segment already made the mean over all of them
-    sharing = link.sharing(parts.links)
-    volume = sum(k.place.geometry.volume for k in sharing)
-    each = concentration_per_ion(volume)
-    sources = tuple((parts.count(k.place.name, k.quantity), each) for k in sharing)
-    least = least_concentration(volume)
-    name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.cai"
-    made.after.append(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
-    made.describe.append(
-        f"{name} ({link.segment}): molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)"
-    )
+def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections) -> None:
+    """The volume mean over the sites of a segment, for every segment of a site."""
+    new = 0
+    for segment in link.place.segments:
+        target = parts.memory.at(electrics.component, "cai", electrics.calcium(segment))
+        if any(v.target == target for v in made.after):
+            continue  # the link of another site in this segment already made the mean over all of them
+        there = meeting[link.into, link.port, segment]
+        inside = sum(part.volume for _, part in there)
+        # A site of which only a part lies here counts with that part of its volume, at its own concentration.
+        sources = tuple(
+            (
+                parts.count(k.place.name, k.quantity),
+                concentration_per_ion(inside) * (part.volume / k.place.geometry.volume),
+            )
+            for k, part in there
+        )
+        volume = sum(k.place.geometry.volume for k, _ in there)
+        least = least_concentration(volume)
+        name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k, _ in there)} -> neuron.cai"
+        made.after.append(
+            ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate)
+        )
+        new += 1
+    if new:
+        where = f"{name} ({link.place.where})"
+        made.describe.append(f"{where}: molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)")
 
 
 def _conductance(
     link: PlacedLink, parts: Parts, electrics: Electrics, model: ElectricalModel, made: Connections
 ) -> None:
-    """Open channels of the window, each with its unitary conductance; the sites of a segment add up."""
+    """Open channels of the window, each with its unitary conductance; the sites of a segment add up.
+
+    The channels of a site over several segments lie in each in proportion to its membrane, whether the conductance is
+    a density (which is then the same everywhere) or a total in µS (which adds up to that of all channels).
+    """
     block = link.block
     if block.conductance is None:
         raise InputError(f'"neuron.{link.port}" is a conductance: give conductance = "10 pS" of one open channel')
@@ -119,20 +140,25 @@ def _conductance(
     else:
         source = parts.count(link.place.name, link.quantity)
         to_middle = 0.5
-    if block.kind == "density":
-        weight, unit = density_per_channel(block.conductance, model.area(link.segment)), "S/cm^2"
-    else:
-        weight, unit = point_per_channel(block.conductance), "uS"
-    target = parts.memory.at(electrics.component, "g", electrics.conductance(link))
-    others = [v for v in made.after if v.target == target]
-    made.after[:] = [v for v in made.after if v.target != target]
-    sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
-    name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
-    beyond = to_middle * block.extrapolate
-    made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
+    weights = []
+    for part in link.place.parts:
+        unitary = block.conductance * (part.area / link.place.geometry.area)
+        if block.kind == "density":
+            weight, unit = density_per_channel(unitary, model.area(part.segment)), "S/cm^2"
+        else:
+            weight, unit = point_per_channel(unitary), "uS"
+        weights.append(weight)
+        target = parts.memory.at(electrics.component, "g", electrics.conductance(link, part.segment))
+        others = [v for v in made.after if v.target == target]
+        made.after[:] = [v for v in made.after if v.target != target]
+        sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
+        name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
+        beyond = to_middle * block.extrapolate
+        made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
+    each = f"{weights[0]:.6g}" if len(weights) <= 1 else f"{min(weights):.6g} to {max(weights):.6g}"
     through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
     made.describe.append(
-        f"{link.name} ({link.segment}): open channels of the window x {block.conductance:g} pS = {weight:.6g} {unit} "
+        f"{link.name} ({link.place.where}): open channels of the window x {block.conductance:g} pS = {each} {unit} "
         f"each, {through}"
     )
 

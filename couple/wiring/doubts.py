@@ -8,6 +8,7 @@ from couple.electrics import ElectricalModel
 from couple.experiment import Experiment
 from couple.initial import rounded
 from couple.network import ReactionNetwork
+from couple.wiring.branches import section_of
 from couple.wiring.places import Place, PlacedLink, matching
 
 
@@ -17,13 +18,17 @@ def doubts(
     model: ElectricalModel | None,
     places: Sequence[Place],
     links: Sequence[PlacedLink],
+    diffusing: Sequence[tuple[str, str]] = (),
 ) -> Iterator[str]:
-    """Warnings, each with the key of the site."""
+    """Warnings, each with the key of the site. diffusing: (site, species) of links between sites."""
     driven = {p.name for d in experiment.drive for p in matching(d.target.split(".", 1)[0], places, "drive")}
+    driven |= {site for site, _ in diffusing}
+    ports_of: dict[str, set[str]] = {}
+    for link in links:
+        ports_of.setdefault(link.place.name, set()).add(link.port)
+    yield from _roundings(experiment, network, places)
     for place in places:
-        for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
-            yield f'{place.key}: initial.{name} is {total:.3g} molecules in "{place.name}", placed as {round(total)}'
-        ports = {k.port for k in links if k.place is place}
+        ports = ports_of.get(place.name, set())
         if not ports and place.name not in driven:
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
         if "ica" in ports and "cai" not in ports:
@@ -32,20 +37,39 @@ def doubts(
             yield f'{place.key}: "{place.name}" sets cai, but the calcium current of the segment does not enter it'
     if model is None:
         return
-    coupled = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
+    coupled = dict.fromkeys(s for k in links if k.port in ("ica", "cai") for s in k.place.segments)
+    inside: dict[str, list[tuple[Place, float]]] = {}
+    for place in places:
+        for part in place.parts:
+            inside.setdefault(part.segment, []).append((place, part.volume))
     for segment in coupled:
-        there = [p for p in places if p.segment == segment]
-        volume, whole = sum(p.geometry.volume for p in there), model.geometry(segment).volume
+        there = inside[segment]
+        volume, whole = sum(v for _, v in there), model.geometry(segment).volume
         if volume > 1.01 * whole:
             yield (
-                f"{there[0].key}: the sites in {segment} have {volume / whole:.3g} times its volume "
-                f"({', '.join(p.name for p in there)}): give each its own geometry"
+                f"{there[0][0].key}: the sites in {segment} have {volume / whole:.3g} times its volume "
+                f"({', '.join(p.name for p, _ in there)}): give each its own geometry"
             )
-    for section in dict.fromkeys(s.rsplit("(", 1)[0] for s in coupled):
-        parts = [s for s in model.segments() if s.rsplit("(", 1)[0] == section]
+    sections: dict[str, list[str]] = {}
+    for segment in model.segments():
+        sections.setdefault(section_of(segment), []).append(segment)
+    for section in dict.fromkeys(section_of(s) for s in coupled):
+        parts = sections[section]
         alone = [s for s in parts if s not in coupled]
         if alone:
             yield (
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
                 "in the others cai stays at its start, whatever calcium enters there"
             )
+
+
+def _roundings(experiment: Experiment, network: ReactionNetwork, places: Sequence[Place]) -> Iterator[str]:
+    """Amounts that are far from whole molecules; one line for all sites of a block."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for place in places:
+        for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
+            text = f'{total:.3g} molecules in "{place.name}", placed as {round(total)}'
+            found.setdefault((place.key, name), []).append(text)
+    for (key, name), texts in found.items():
+        more = f" (and in {len(texts) - 1} more sites)" if len(texts) > 1 else ""
+        yield f"{key}: initial.{name} is {texts[0]}{more}"

@@ -72,14 +72,14 @@ def _table(block: DriveBlock, key: str, experiment: Experiment, clock: Clock, pl
         raise error.at(f"{key}.{'influx' if block.influx is not None else 'clamp'}") from None
     assert block.replay is not None
     try:
-        ions = _replay(experiment.folder, block.replay, place.segment, window, clock.windows)
+        ions = _replay(experiment.folder, block.replay, place.segments, window, clock.windows)
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"
 
 
-def _replay(folder: Path, replay: str, segment: str | None, window: float, windows: int) -> Floats:
-    """(n_windows,) ions from the calcium charge in "run.h5:neuron.ica", of the site's segment or the only one."""
+def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, windows: int) -> Floats:
+    """(n_windows,) ions from the calcium charge in "run.h5:neuron.ica", of the site's segments or the only one."""
     name, _, variable = replay.rpartition(":")
     if variable != "neuron.ica":
         raise InputError(f'"{replay}" must be "RESULTS.h5:neuron.ica"')
@@ -87,20 +87,19 @@ def _replay(folder: Path, replay: str, segment: str | None, window: float, windo
     try:
         with h5py.File(path, "r") as file:
             charge, time = file["neuron/charge"], file["time"][()]
-            segments = [str(s) for s in charge.attrs["segment"]]
+            known = [str(s) for s in charge.attrs["segment"]]
             values = charge[()]
     except (OSError, KeyError):
         raise InputError(f'"{path}" is not a result file with neuron/charge') from None
-    if segment in segments:
-        column = segments.index(segment)
-    elif segment is None and len(segments) == 1:
-        column = 0
-    else:
-        raise InputError(f'"{path}" has no charge of {segment or "one segment"}; {nearest(segment or "", segments)}')
+    missing = [s for s in segments if s not in known]
+    if missing or (not segments and len(known) != 1):
+        wanted = missing[0] if missing else "one segment"
+        raise InputError(f'"{path}" has no charge of {wanted}; {nearest(wanted, known)}')
+    columns = [known.index(s) for s in segments] or [0]
     every = round(float(time[1] - time[0]) / window) if len(time) > 1 else 0
     if every < 1 or abs(every * window - (time[1] - time[0])) > 1e-9 * window:
         raise InputError(
             f"rows of {path} are {time[1] - time[0]:g} ms apart, not a multiple of the exchange interval {window:g} ms"
         )
     # row 0 is the initial state: nothing has crossed yet
-    return replayed(values[1:, column], every, windows) * ions_per_charge(VALENCE["ca"])
+    return replayed(values[1:, columns].sum(axis=1), every, windows) * ions_per_charge(VALENCE["ca"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from couple import registry
 from couple.component import Component
@@ -12,7 +13,7 @@ from couple.errors import InputError, nearest
 from couple.exchange.calcium import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
 from couple.wiring.engines import Engines
-from couple.wiring.places import PlacedLink
+from couple.wiring.places import PlacedLink, Shared, shared
 
 _CALCIUM = (("site", "ica"), ("neuron", "cai"))
 
@@ -26,11 +27,19 @@ class Electrics:
 
     def calcium(self, segment: str) -> int:
         """Position of a segment along the ports `charge` and `cai`."""
-        return self.attachments.calcium.index(segment)
+        return self._calcium[segment]
 
-    def conductance(self, link: PlacedLink) -> int:
-        """Position of the conductance that a link sets along the port `g`."""
-        return self.attachments.conductances.index(_conductance(link))
+    @cached_property
+    def _calcium(self) -> dict[str, int]:
+        return {segment: i for i, segment in enumerate(self.attachments.calcium)}
+
+    @cached_property
+    def _conductances(self) -> dict[Conductance, int]:
+        return {conductance: i for i, conductance in enumerate(self.attachments.conductances)}
+
+    def conductance(self, link: PlacedLink, segment: str) -> int:
+        """Position of the conductance that a link sets in a segment along the port `g`."""
+        return self._conductances[_conductance(link, segment)]
 
 
 def load_model(experiment: Experiment) -> ElectricalModel | None:
@@ -51,8 +60,11 @@ def attach(
     """The stepping model with every place at which something crosses. Raises InputError that names the key."""
     if model is None:
         return None
-    calcium = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
-    conductances = list(dict.fromkeys(_conductance(k) for k in links if (k.into, k.port) not in _CALCIUM))
+    meeting = shared(links)
+    calcium = list(dict.fromkeys(s for k in links if k.port in ("ica", "cai") for s in k.place.segments))
+    conductances = list(
+        dict.fromkeys(_conductance(k, s) for k in links if (k.into, k.port) not in _CALCIUM for s in k.place.segments)
+    )
     recorded = []
     for i, name in enumerate(experiment.record.voltages):
         try:
@@ -64,32 +76,33 @@ def attach(
         tuple(calcium),
         tuple(conductances),
         tuple(voltages),
-        tuple(_initial_cai(s, engines, links) for s in calcium),
+        tuple(_initial_cai(s, engines, meeting) for s in calcium),
         experiment.experiment.seed,
     )
     return Electrics(model.attach(attachments), attachments)
 
 
-def _conductance(link: PlacedLink) -> Conductance:
+def _conductance(link: PlacedLink, segment: str) -> Conductance:
     if link.into == "site" or link.port in ("v", "ica", "cao"):
         raise InputError(
             f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai '
             "or a conductance such as neuron.SK",
             where=link.key,
         )
-    return Conductance(link.port, link.segment, link.block.kind, link.block.ion, link.block.reversal)
+    return Conductance(link.port, segment, link.block.kind, link.block.ion, link.block.reversal)
 
 
-def _initial_cai(segment: str, engines: Engines, links: Sequence[PlacedLink]) -> float:
+def _initial_cai(segment: str, engines: Engines, meeting: Shared) -> float:
     """mM at the start: what the links will hand over, at least the floor."""
-    here = [k for k in links if k.segment == segment and k.port in ("ica", "cai")]
-    chosen = [k for k in here if k.port == "cai"] or here
-    free, volume = 0, 0.0
-    for link in chosen:
+    there = meeting.get(("neuron", "cai", segment)) or meeting["site", "ica", segment]
+    free, volume, whole = 0.0, 0.0, 0.0
+    for link, part in there:
         engine, row = engines.of[link.place.name]
         names = engine.network.names
         if link.quantity not in names:
             raise InputError(f'unknown species "{link.quantity}"; {nearest(link.quantity, names)}', where=link.key)
-        free += engine.sites[row].initial[names.index(link.quantity)]
-        volume += link.place.geometry.volume
-    return max(free * concentration_per_ion(volume), least_concentration(volume))
+        count = engine.sites[row].initial[names.index(link.quantity)]
+        free += count * (part.volume / link.place.geometry.volume)
+        volume += part.volume
+        whole += link.place.geometry.volume
+    return max(free * concentration_per_ion(volume), least_concentration(whole))

@@ -35,9 +35,14 @@ def build_engines(
     network: ReactionNetwork,
     places: Sequence[Place],
     links: Sequence[PlacedLink],
+    diffusing: Sequence[tuple[str, str]] = (),
 ) -> Engines:
-    """Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
+    """diffusing: (site, species) of links between sites.
+
+    Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
     injected, clamped = _filled(experiment, network, places, links)
+    for site, species in diffusing:
+        injected.setdefault(site, []).append(species)
     groups: dict[tuple[str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
         options = place.block.options.get(place.block.engine, {})

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from couple.electrics import ElectricalModel
 from couple.errors import InputError, nearest
-from couple.experiment import Experiment, LinkBlock, SiteBlock
+from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.geometry import Geometry
+from couple.wiring.branches import Branches, fitting
+from couple.wiring.spots import spots
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a site lies in one segment (full name): membrane in µm², volume in µm³."""
+
+    segment: str
+    area: float
+    volume: float
 
 
 @dataclass(frozen=True)
 class Place:
-    """A site with its geometry; `key` is where it stands in the file. segment: full name, None without NEURON."""
+    """A site with its geometry; `key` is where it stands in the file. parts: none without NEURON."""
 
     block: SiteBlock
     key: str
     geometry: Geometry
-    segment: str | None
+    parts: tuple[Part, ...] = ()
 
     @property
     def name(self) -> str:
         return self.block.name
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(part.segment for part in self.parts)
+
+    @property
+    def where(self) -> str:
+        """Its segments in few words."""
+        names = self.segments
+        return ", ".join(names) if len(names) <= 3 else f"{names[0]} .. {names[-1]} ({len(names)} segments)"
 
 
 @dataclass(frozen=True)
@@ -46,60 +65,101 @@ class PlacedLink:
         here, there = f"{self.place.name}.{self.quantity}", f"neuron.{self.port}"
         return f"{there} -> {here}" if self.into == "site" else f"{here} -> {there}"
 
-    @property
-    def segment(self) -> str:
-        assert self.place.segment is not None  # place_links made sure
-        return self.place.segment
 
-    def sharing(self, links: Sequence[PlacedLink]) -> list[PlacedLink]:
-        """Links (this one too) of the same direction and port whose sites lie in this one's segment."""
-        mine = (self.into, self.port, self.segment)
-        return [k for k in links if (k.into, k.port, k.segment) == mine]
+Shared = dict[tuple[str, str, str], list[tuple[PlacedLink, Part]]]
+"""(into, port, segment) → the links there, each with what of its site lies in that segment."""
 
 
-def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[Place]:
-    """Geometry of every site: its own, or else that of its segment. Raises InputError that names the key."""
-    places = []
+def shared(links: Sequence[PlacedLink]) -> Shared:
+    """Which links meet in each segment."""
+    found: Shared = {}
+    for link in links:
+        for part in link.place.parts:
+            found.setdefault((link.into, link.port, part.segment), []).append((link, part))
+    return found
+
+
+def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place]:
+    """All sites with their geometry: their own, or that of their segments. Raises InputError that names the key."""
+    places: list[Place] = []
     for i, block in enumerate(experiment.site):
-        key = f"site[{i}]"
-        geometry = None
-        if block.geometry is not None:
-            try:
-                geometry = block.geometry.build()
-            except InputError as error:
-                raise error.at(f"{key}.geometry") from None
-        if block.segment is None:
-            assert geometry is not None
-            places.append(Place(block, key, geometry, None))
-            continue
-        if model is None:
-            raise InputError(
-                f'"{block.segment}" needs a [neuron] model; or give geometry.cylinder = {{ diameter, length }}',
-                where=f"{key}.segment",
-            )
-        try:
-            segment = model.resolve(block.segment)
-            places.append(Place(block, key, geometry or model.geometry(segment), segment))
-        except InputError as error:
-            raise error.at(f"{key}.segment") from None
+        places += _sites(block, f"site[{i}]", experiment, branches)
+    seen: dict[str, Place] = {}
+    for place in places:
+        first = seen.setdefault(place.name, place)
+        if first is not place:
+            raise InputError(f'another site, of {first.key}, is also named "{place.name}"', where=f"{place.key}.name")
     return places
+
+
+def _sites(block: SiteBlock, key: str, experiment: Experiment, branches: Branches | None) -> Iterator[Place]:
+    """The site of a block, or all of them."""
+    own = None
+    if block.geometry is not None:
+        try:
+            own = block.geometry.build()
+        except InputError as error:
+            raise error.at(f"{key}.geometry") from None
+    if branches is None:
+        if block.segment is not None or block.place is not None:
+            kind = "segment" if block.segment is not None else "place"
+            raise InputError(
+                "needs a [neuron] model; or give geometry.cylinder = { diameter, length }", where=f"{key}.{kind}"
+            )
+        assert own is not None
+        yield Place(block, key, own)
+    elif block.place is not None:
+        distinct = own is None
+        seed = experiment.experiment.seed
+        found = spots(block.place, branches, seed, block.name, f"{key}.place", distinct=distinct)
+        for i, spot in enumerate(found):
+            name = block.name.replace("*", spot.star) if "*" in block.name else f"{block.name}_{i}"
+            _check_name(name, f"{key}.name")
+            yield _place(block.model_copy(update={"name": name}), key, own, [spot.segment], branches)
+    elif block.segment is not None:
+        yield _place(block, key, own, list(branches.find(block.segment, f"{key}.segment")), branches)
+    else:
+        assert own is not None
+        yield Place(block, key, own)
+
+
+def _check_name(name: str, key: str) -> None:
+    if not name.isidentifier() or name in RESERVED:
+        raise InputError(f'makes the site "{name}", which is no name: letters, digits and _ only', where=key)
+
+
+def _place(block: SiteBlock, key: str, own: Geometry | None, segments: list[str], branches: Branches) -> Place:
+    """A site in some segments, in each in proportion to the segment's membrane and volume."""
+    try:
+        shapes = [branches.model.geometry(segment) for segment in segments]
+    except InputError as error:
+        raise error.at(f"{key}.{'place' if block.place is not None else 'segment'}") from None
+    geometry = own or Geometry.joined(shapes)
+    area, volume = sum(s.area for s in shapes), sum(s.volume for s in shapes)
+    parts = tuple(
+        Part(segment, geometry.area * (s.area / area), geometry.volume * (s.volume / volume))
+        for segment, s in zip(segments, shapes, strict=True)
+    )
+    return Place(block, key, geometry, parts)
 
 
 def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:
     """Sites whose name fits a pattern such as "head" or "spine_*". Raises InputError if there is none."""
-    found = [p for p in places if fnmatch.fnmatchcase(p.name, pattern)]
+    found = {*fitting(pattern, [p.name for p in places])}
     if pattern == "neuron":
         raise InputError("a drive fills or holds a species of a site, not neuron", where=key)
     if not found:
         known = ["neuron", *(p.name for p in places)]
         raise InputError(f'unknown site "{pattern}"; {nearest(pattern, known)}', where=key)
-    return found
+    return [p for p in places if p.name in found]
 
 
 def place_links(experiment: Experiment, places: Sequence[Place]) -> list[PlacedLink]:
-    """One link per site for every [[link]]. Raises InputError that names the key."""
+    """One link per site for every [[link]] with neuron. Raises InputError that names the key."""
     links = []
     for i, block in enumerate(experiment.link):
+        if block.joins_sites:
+            continue
         key = f"link[{i}]"
         source, target = block.source.split(".", 1), block.target.split(".", 1)
         into: Literal["site", "neuron"] = "site" if source[0] == "neuron" else "neuron"
@@ -107,13 +167,13 @@ def place_links(experiment: Experiment, places: Sequence[Place]) -> list[PlacedL
         if neuron != "neuron" or pattern == "neuron":
             raise InputError(
                 f'"{block.source}" to "{block.target}": a link joins "neuron" with a site, '
-                'as in from = "neuron.ica", to = "head.Ca"',
+                'as in from = "neuron.ica", to = "head.Ca", or two sites',
                 where=key,
             )
         if experiment.neuron is None:
             raise InputError("links with neuron need a [neuron] block; use [[drive]] for prescribed inputs", where=key)
         for place in matching(pattern, places, f"{key}.{'to' if into == 'site' else 'from'}"):
-            if place.segment is None:
+            if not place.parts:
                 raise InputError(f'site "{place.name}" has no segment: give it one, or drop its geometry', where=key)
             links.append(PlacedLink(key, block, into, place, port, quantity))
     _refuse_repeats(links)

@@ -1,0 +1,154 @@
+"""Spines on the branches of a loaded model: two sections each, passive like the branch, with channels and synapses."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.neuron.importing import h
+from adapters.neuron.naming import find_section
+from adapters.neuron.synapse import NMDA
+from couple.electrics import SpineSpec, SynapseSpec
+from couple.errors import InputError, nearest
+from couple.units import quantity_in
+
+_AMPA_RISE, _AMPA_DECAY, _AMPA_REVERSAL = 0.2, 2.0, 0.0
+_ENDLESS = 1e9
+"""Spikes of a train without an end."""
+
+
+class Spine:
+    """Sections `neck` and `head`, called NAME.neck and NAME.head; whoever holds it keeps them alive."""
+
+    def __init__(self, spec: SpineSpec) -> None:
+        self._name = spec.name
+        branch = find_section(spec.section)(spec.x)
+        self.neck = self._section("neck", spec.neck, spec, branch)
+        self.head = self._section("head", spec.head, spec, branch)
+        self.neck.connect(branch)
+        self.head.connect(self.neck(1))
+        _insert(self.neck, spec.neck_channels, f"{spec.key}.neck")
+        _insert(self.head, spec.head_channels, f"{spec.key}.head")
+        self.receptors: list[Any] = []
+        self.connections: list[Any] = []
+
+    def __repr__(self) -> str:
+        return self._name  # NEURON puts it in front of the sections' names
+
+    def _section(self, name: str, size: tuple[float, float], spec: SpineSpec, branch: Any) -> Any:
+        """A cylinder with the passive properties of the branch, or those that are given."""
+        section = h.Section(name=name, cell=self)
+        section.diam, section.L = size
+        section.Ra = branch.sec.Ra if spec.Ra is None else spec.Ra
+        section.cm = branch.cm if spec.cm is None else spec.cm
+        section.insert("pas")
+        section(0.5).pas.g, section(0.5).pas.e = _leak(spec, branch)
+        return section
+
+    def stimulate(self, synapse: SynapseSpec, sources: Sequence[Any]) -> None:
+        """Receptors on the head, driven by `sources`."""
+        if synapse.ampa:
+            ampa = h.Exp2Syn(self.head(0.5))
+            ampa.tau1, ampa.tau2, ampa.e = _AMPA_RISE, _AMPA_DECAY, _AMPA_REVERSAL
+            self.receptors.append(ampa)
+            for source in sources:
+                connection = h.NetCon(source, ampa)
+                connection.delay, connection.weight[0] = 0.0, synapse.ampa
+                self.connections.append(connection)
+        if synapse.nmda:
+            nmda = NMDA(self.head(0.5))
+            self.receptors.append(nmda)
+            for source in sources:
+                nmda.connect(source, delay=0.0, weight=synapse.nmda)
+
+
+def grow(specs: Sequence[SpineSpec]) -> list[Any]:
+    """Grow spines on the loaded model; returns what has to be kept. Raises InputError that names the key."""
+    trains: dict[tuple[float, ...], list[Any]] = {}
+    grown: list[Any] = []
+    for spec in specs:
+        spine = Spine(spec)
+        grown.append(spine)
+        if spec.synapse is None:
+            continue
+        if spec.synapse.rate:
+            sources = [_poisson(spec.synapse)]
+        else:  # one axon for all that fire at the same times
+            sources = trains.setdefault(spec.synapse.times, [_spike(t) for t in spec.synapse.times])
+        spine.stimulate(spec.synapse, sources)
+        grown += sources
+    return grown
+
+
+def _spike(time: float) -> Any:
+    source = h.NetStim()
+    source.start, source.number, source.noise = time, 1, 0
+    return source
+
+
+def _poisson(synapse: SynapseSpec) -> Any:
+    source = h.NetStim()
+    source.start, source.number, source.noise, source.interval = synapse.start, _ENDLESS, 1, 1 / synapse.rate
+    source.noiseFromRandom123(*synapse.stream, 0)
+    return source
+
+
+def _leak(spec: SpineSpec, branch: Any) -> tuple[float, float]:
+    """(g in S/cm², e in mV): as given, or of the branch's `pas`."""
+    if spec.leak is not None:
+        try:
+            return quantity_in(spec.leak[0], "S/cm^2"), spec.leak[1]
+        except InputError as error:
+            raise error.at(f"{spec.key}.leak.g") from None
+    if not h.ismembrane("pas", sec=branch.sec):
+        raise InputError(
+            f'{branch.sec.name()} has no "pas" that {spec.name} could take its leak from: '
+            'give leak = { g = "1e-4 S/cm^2", e = "-65 mV" }',
+            where=spec.key,
+        )
+    return float(branch.pas.g), float(branch.pas.e)
+
+
+def _insert(section: Any, channels: Mapping[str, Mapping[str, str]], key: str) -> None:
+    """Insert density mechanisms and set their variables. Raises InputError, with the nearest names."""
+    for name, variables in channels.items():
+        where = f"{key}.channels.{name}"
+        if name not in _densities():
+            raise InputError(
+                f"NEURON has no density mechanism of this name; {nearest(name, _densities())}", where=where
+            )
+        section.insert(name)
+        known = _parameters(name)
+        for variable, value in variables.items():
+            if variable not in known:
+                raise InputError(f"unknown variable; {nearest(variable, known)}", where=f"{where}.{variable}")
+            try:
+                number = quantity_in(value, known[variable])
+            except InputError as error:
+                raise error.at(f"{where}.{variable}") from None
+            for segment in section:
+                setattr(getattr(segment, name), variable, number)
+
+
+def _densities() -> list[str]:
+    """Density mechanisms that NEURON knows now; models bring their own."""
+    kinds, name, found = h.MechanismType(0), h.ref(""), []
+    for i in range(int(kinds.count())):
+        kinds.select(i)
+        kinds.selected(name)
+        found.append(name[0])
+    return [n for n in found if not n.endswith("_ion") and n not in ("morphology", "capacitance")]
+
+
+@functools.cache
+def _parameters(mechanism: str) -> dict[str, str]:
+    """Range parameters of a mechanism → their units, as pint writes them."""
+    standard, name = h.MechanismStandard(mechanism, 1), h.ref("")
+    found = {}
+    for i in range(int(standard.count())):
+        standard.name(name, i)
+        unit = re.sub(r"(?<=[A-Za-z])(?=\d)", "^", h.units(name[0]).strip())
+        found[name[0].removesuffix(f"_{mechanism}")] = "" if unit == "1" else unit
+    return found

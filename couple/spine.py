@@ -1,0 +1,125 @@
+"""The block [[spine]]: spines that grow on a model, with their sizes, channels and synapses."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from couple.block import Block
+from couple.placement import Placement
+from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
+
+DRAWS = 1000
+"""Attempts at a size between min and max before the distribution is refused."""
+
+
+class Size(Block):
+    """A length, or a distribution of lengths: mean and sd of a (log)normal, redrawn until between min and max.
+
+    With kind = "uniform": min and max alone.
+    """
+
+    mean: Annotated[Length, Field(gt=0)] | None = None
+    sd: Annotated[Length, Field(ge=0)] = 0.0
+    min: Annotated[Length, Field(gt=0)] | None = None
+    max: Annotated[Length, Field(gt=0)] | None = None
+    kind: Literal["lognormal", "normal", "uniform"] = "lognormal"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:
+        return {"mean": data} if not isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        uniform = self.kind == "uniform"
+        if uniform and (self.min is None or self.max is None or self.mean is not None or self.sd):
+            raise ValueError('kind = "uniform" takes min and max, and no mean or sd')
+        if not uniform and self.mean is None:
+            raise ValueError('give mean = "0.5 um" (with sd = "0.1 um" for a distribution)')
+        low, high = self.min or 0.0, self.max or math.inf
+        if not low <= high or (self.mean is not None and not low <= self.mean <= high):
+            raise ValueError("min, mean and max are not in order")
+        return self
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One length in µm. Raises ValueError if min and max leave (nearly) nothing of the distribution."""
+        if self.kind == "uniform":
+            assert self.min is not None and self.max is not None
+            return float(rng.uniform(self.min, self.max))
+        assert self.mean is not None
+        if self.sd == 0:
+            return self.mean
+        low, high = self.min or 0.0, self.max or math.inf
+        for _ in range(DRAWS):
+            value = float(self._once(rng, self.mean))
+            if max(low, 1e-6 * self.mean) <= value <= high:
+                return value
+        raise ValueError(f"{DRAWS} draws gave no length between min and max: widen them")
+
+    def _once(self, rng: np.random.Generator, mean: float) -> float:
+        if self.kind == "normal":
+            return rng.normal(mean, self.sd)
+        # mean and sd are those of the length itself, not of its logarithm
+        variance = math.log1p((self.sd / mean) ** 2)
+        return rng.lognormal(math.log(mean) - variance / 2, math.sqrt(variance))
+
+
+class Part(Block):
+    """A cylinder of a spine. channels: density mechanisms with their variables, { couple_cav = { gmax = "..." } }."""
+
+    diameter: Size
+    length: Size
+    channels: dict[str, dict[str, str]] = {}
+
+
+class Leak(Block):
+    """A passive conductance, for spines on a section without `pas`."""
+
+    g: str
+    e: Voltage
+
+
+class Synapse(Block):
+    """AMPA and NMDA receptors on the heads, and what drives them: spikes at `times`, or at random at a mean `rate`.
+
+    AMPA, NMDA: peak conductance of one event. times are those of all these synapses; random trains differ.
+    count: how many of the block's spines have a synapse, spread evenly over them; all if not given.
+    """
+
+    AMPA: Annotated[Conductance, Field(ge=0)] = 0.0
+    NMDA: Annotated[Conductance, Field(ge=0)] = 0.0
+    times: str | None = None
+    rate: Annotated[Rate, Field(gt=0)] | None = None
+    start: Annotated[Time, Field(ge=0)] = 0.0
+    count: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _driven(self) -> Self:
+        if not (self.AMPA or self.NMDA):
+            raise ValueError('give AMPA = "1.5 nS", NMDA = "0.03 nS", or both')
+        if (self.times is None) == (self.rate is None):
+            raise ValueError('give times = "20 40 ms" or rate = "5 /s"')
+        if self.times is not None and "start" in self.model_fields_set:
+            raise ValueError("start: only with rate")
+        return self
+
+
+class SpineBlock(Block):
+    """Spines NAME_0, NAME_1, ... of two sections each, NAME_0.neck and NAME_0.head, at the places `place`.
+
+    seed: of sizes, and of places that have no seed of their own. Ra, cm and leak are those of the branch if not given.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    place: Placement
+    head: Part
+    neck: Part
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] | None = None
+    Ra: Annotated[Resistivity, Field(gt=0)] | None = None
+    cm: Annotated[Capacitance, Field(gt=0)] | None = None
+    leak: Leak | None = None
+    synapse: Synapse | None = None

@@ -1,0 +1,108 @@
+"""Spines of [[spine]] blocks: where each grows, and how large it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from couple.electrics import ElectricalModel, SpineSpec, SynapseSpec
+from couple.errors import InputError
+from couple.experiment import Experiment
+from couple.random import generator
+from couple.spine import Part, SpineBlock, Synapse
+from couple.units import quantities
+from couple.wiring.branches import Branches, section_of
+from couple.wiring.spots import Spot, spots
+
+US_PER_PS = 1e-6
+
+
+def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[str]:
+    """Grow the spines of all blocks on the model; lines that describe them. Raises InputError that names the key."""
+    if model is None or not experiment.spine:
+        return []
+    branches = Branches(model)  # as it came: no spine grows on a spine
+    seed = experiment.experiment.seed
+    specs: list[SpineSpec] = []
+    for i, block in enumerate(experiment.spine):
+        key = f"spine[{i}]"
+        found = spots(block.place, branches, seed if block.seed is None else block.seed, block.name, f"{key}.place")
+        specs += _block(block, key, seed if block.seed is None else block.seed, found)
+    names = [spec.name for spec in specs]
+    for spec in specs:
+        if names.count(spec.name) > 1 or f"{spec.name}.head" in branches.sections:
+            raise InputError(f'another spine is also called "{spec.name}"', where=f"{spec.key}.name")
+    model.grow(specs)
+    return [_line(spec) for spec in specs]
+
+
+def _block(block: SpineBlock, key: str, seed: int, found: Sequence[Spot]) -> list[SpineSpec]:
+    leak = None if block.leak is None else (block.leak.g, block.leak.e)
+    with_synapse = _stimulated(block.synapse, len(found), key)
+    return [
+        SpineSpec(
+            f"{block.name}_{i}",
+            key,
+            section_of(spot.segment),
+            spot.x,
+            _sizes(block.head, "head", block.name, i, key, seed),
+            _sizes(block.neck, "neck", block.name, i, key, seed),
+            block.head.channels,
+            block.neck.channels,
+            block.Ra,
+            block.cm,
+            leak,
+            _synapse(block, i, key) if i in with_synapse else None,
+        )
+        for i, spot in enumerate(found)
+    ]
+
+
+def _sizes(part: Part, which: str, name: str, i: int, key: str, seed: int) -> tuple[float, float]:
+    """(diameter, length) of a part of spine i, from a stream of its own."""
+    rng = generator(seed, "spine", f"{name}_{i}", which)
+    made = []
+    for field, size in (("diameter", part.diameter), ("length", part.length)):
+        try:
+            made.append(size.draw(rng))
+        except ValueError as error:
+            raise InputError(str(error), where=f"{key}.{which}.{field}") from None
+    return made[0], made[1]
+
+
+def _stimulated(synapse: Synapse | None, n: int, key: str) -> set[int]:
+    """Which of n spines have a synapse: all, or `count` of them at even steps."""
+    if synapse is None:
+        return set()
+    count = n if synapse.count is None else synapse.count
+    if count > n:
+        raise InputError(f"{count} synapses for {n} spines", where=f"{key}.synapse.count")
+    return {int((k + 0.5) * n / count) for k in range(count)}
+
+
+def _synapse(block: SpineBlock, i: int, key: str) -> SynapseSpec:
+    synapse = block.synapse
+    assert synapse is not None
+    times: tuple[float, ...] = ()
+    if synapse.times is not None:
+        try:
+            times = quantities(synapse.times, "time")
+        except InputError as error:
+            raise error.at(f"{key}.synapse.times") from None
+        if min(times) < 0:
+            raise InputError(f'"{synapse.times}" begins before 0', where=f"{key}.synapse.times")
+    number = int.from_bytes(hashlib.blake2b(block.name.encode(), digest_size=4).digest(), "little")
+    return SynapseSpec(
+        synapse.AMPA * US_PER_PS, synapse.NMDA * US_PER_PS, times, synapse.rate or 0.0, synapse.start, (number, i)
+    )
+
+
+def _line(spec: SpineSpec) -> str:
+    (head, tall), (neck, long) = spec.head, spec.neck
+    line = (
+        f"{spec.name} on {spec.section}({spec.x:.4g}): head {head:.4g} x {tall:.4g} um, neck {neck:.4g} x {long:.4g} um"
+    )
+    if spec.synapse is not None:
+        train = f"{spec.synapse.rate * 1e3:g} /s" if spec.synapse.rate else f"{len(spec.synapse.times)} spikes"
+        line += f", AMPA {spec.synapse.ampa * 1e3:g} nS, NMDA {spec.synapse.nmda * 1e3:g} nS, {train}"
+    return line

@@ -1,0 +1,133 @@
+"""From a placement to places on the branches of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.errors import InputError
+from couple.placement import MOST, Placement
+from couple.random import generator
+from couple.wiring.branches import Branches, section_of
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place: segment, position x along its section (0 to 1), and what the * of the pattern stood for."""
+
+    segment: str
+    x: float
+    star: str = ""
+
+
+def spots(
+    placement: Placement,
+    branches: Branches,
+    seed: int,
+    name: str,
+    key: str,
+    *,
+    distinct: bool = False,
+) -> list[Spot]:
+    """The places of a block, in the order of the model's sections and along them.
+
+    seed: of the experiment; name: of the block, which keys its random numbers. distinct: no segment twice.
+    Raises InputError that names the key.
+    """
+    found = branches.find(placement.on, f"{key}.on")
+    for segment in branches.find(placement.without, f"{key}.except"):
+        found.pop(segment, None)
+    segments = _at_distance(placement, branches, list(found), key)
+    if not segments:
+        away = "" if placement.distance is None else " at distance {:g} .. {:g} um".format(*placement.distance)
+        raise InputError(f"{', '.join(placement.on)}{away}: no segment is left", where=key)
+    lengths = np.array([branches.model.geometry(s).size[1] for s in segments])
+    wanted = placement.count
+    if placement.density is not None:
+        wanted = round(placement.density * float(lengths.sum()))
+        if not 1 <= wanted <= MOST:
+            raise InputError(
+                f"{placement.density:g} /um on {lengths.sum():g} um of branch makes {wanted}; from 1 to {MOST} can be",
+                where=f"{key}.density",
+            )
+    if wanted is None:
+        return [Spot(s, _middle(s), found[s]) for s in segments]
+    rng = generator(seed if placement.seed is None else placement.seed, "place", name, "positions")
+    if distinct:
+        chosen = [(k, 0.5) for k in _whole_segments(placement, lengths, wanted, rng, key)]
+    else:
+        chosen = _points(_along(placement, wanted, rng) * lengths.sum(), lengths)
+    return [Spot(segments[k], _position(segments[k], part, branches), found[segments[k]]) for k, part in chosen]
+
+
+def _at_distance(placement: Placement, branches: Branches, segments: list[str], key: str) -> list[str]:
+    """Those within the placement's distance, from the nearest soma where there are several."""
+    if placement.distance is None:
+        return segments
+    try:
+        away = [branches.model.distances(origin) for origin in _origins(placement, branches)]
+    except InputError as error:
+        raise InputError(error.message, where=f"{key}.from") from None
+    low, high = placement.distance
+    return [s for s in segments if low <= min(d.get(s, np.inf) for d in away) <= high]
+
+
+def _origins(placement: Placement, branches: Branches) -> list[str]:
+    """Segments from which distance is counted."""
+    if placement.origin is None:
+        return branches.soma()
+    found = list(branches.find([placement.origin], ""))
+    if len({section_of(segment) for segment in found}) > 1:
+        raise InputError(f'"{placement.origin}" is several sections; name one')
+    return [found[len(found) // 2]]
+
+
+def _whole_segments(
+    placement: Placement, lengths: Floats, wanted: int, rng: np.random.Generator, key: str
+) -> list[int]:
+    """Indices of `wanted` different segments, random ones in proportion to their lengths."""
+    if wanted > len(lengths):
+        raise InputError(
+            f"{wanted} sites for {len(lengths)} segments; a site without a geometry of its own takes a whole one: "
+            "give fewer, or geometry.cylinder = { diameter, length }, or raise nseg",
+            where=key,
+        )
+    if placement.spread == "random":
+        return sorted(rng.choice(len(lengths), wanted, replace=False, p=lengths / lengths.sum()).tolist())
+    places = [k for k, _ in _points(_along(placement, wanted, rng) * lengths.sum(), lengths)]
+    if len(set(places)) < len(places):
+        raise InputError(
+            f"{wanted} even places meet in the same segment, and a site without a geometry of its own takes a whole "
+            'one: give fewer, or geometry.cylinder, or spread = "random"',
+            where=key,
+        )
+    return places
+
+
+def _along(placement: Placement, wanted: int, rng: np.random.Generator) -> Floats:
+    """(wanted,) places as parts of the whole length, in order."""
+    if placement.spread == "even":
+        return (np.arange(wanted) + 0.5) / wanted
+    return np.sort(rng.random(wanted))
+
+
+def _points(at: Floats, lengths: Floats) -> list[tuple[int, float]]:
+    """(segment, part of it from 0 to 1) of points at distances `at` along all segments in a row."""
+    ends = np.cumsum(lengths)
+    k = np.minimum(np.searchsorted(ends, at, side="right"), len(lengths) - 1)
+    part = (at - (ends[k] - lengths[k])) / lengths[k]
+    return [(int(i), float(min(max(p, 0.0), 1.0))) for i, p in zip(k, part, strict=True)]
+
+
+def _middle(segment: str) -> float:
+    return float(segment.rsplit("(", 1)[1].rstrip(")"))
+
+
+def _position(segment: str, part: float, branches: Branches) -> float:
+    """x along the section of a point at `part` of a segment."""
+    n = len(branches.sections[section_of(segment)])
+    return _middle(segment) + (part - 0.5) / n
