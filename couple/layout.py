@@ -68,7 +68,7 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
         "experiment": json.dumps(experiment.source),
         "name": experiment.experiment.name,
         "channel_path": getattr(system.electrics, "channel_path", None) or "",
-        "engines": json.dumps({s.name: s.engine for s in experiment.site}),
+        "engines": json.dumps(dict(system.kinds)),
     }
 
 
@@ -81,6 +81,12 @@ def engine_tables(system: System) -> dict[str, dict[str, Any]]:
             "reservoirs": list(engine.network.reservoirs),
             "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
             "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
+            **_distances(system, [s.name for s in engine.sites]),
         }
         for engine in system.engines
     }
+
+
+def _distances(system: System, sites: list[str]) -> dict[str, list[float]]:
+    found = [system.distances[site] for site in sites if site in system.distances]
+    return {"distance_um": found} if len(found) == len(sites) else {}

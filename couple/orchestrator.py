@@ -62,7 +62,7 @@ class Orchestrator:
         self.system.memory.block[:] = memory
         for component in self.system.components:
             component.restart(starts[component.name], seed)
-        self.exchange.clear()
+        self.exchange.clear(seed)
         self.recorder.clear()
         self.window = 0
         self.start()

@@ -13,6 +13,8 @@ from couple.units import Length, LineDensity, quantity
 
 MOST = 100_000
 """Sites or spines of one block; more is a slip of a unit."""
+SEED = 1
+"""Of places and sizes, if none is given."""
 
 
 def listed(value: Any) -> Any:
@@ -49,7 +51,7 @@ class Placement(Block):
     except:   those of them to leave out.
     distance: "50 .. 200 um", path distance of segments (their middles) from the soma, or from the segment `from`.
     spread:   "random" places are uniform along the branches, "even" ones equally far apart.
-    seed:     of the random places; that of the experiment if not given.
+    seed:     of the random places, which do not change with the seed of the experiment.
     """
 
     on: Names = Field(min_length=1)

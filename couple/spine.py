@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from couple.block import Block
-from couple.placement import Placement
+from couple.placement import SEED, Placement
 from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
 
 DRAWS = 1000
@@ -111,14 +111,15 @@ class Synapse(Block):
 class SpineBlock(Block):
     """Spines NAME_0, NAME_1, ... of two sections each, NAME_0.neck and NAME_0.head, at the places `place`.
 
-    seed: of sizes, and of places that have no seed of their own. Ra, cm and leak are those of the branch if not given.
+    seed: of sizes, and of places that have no seed of their own; not that of the experiment, so that all runs of an
+    ensemble have the same spines. Ra, cm and leak are those of the branch if not given.
     """
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     place: Placement
     head: Part
     neck: Part
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = SEED
     Ra: Annotated[Resistivity, Field(gt=0)] | None = None
     cm: Annotated[Capacitance, Field(gt=0)] | None = None
     leak: Leak | None = None

@@ -260,3 +260,24 @@ def test_the_file_says_what_is_in_it(stationary: Ensemble) -> None:
     assert stationary.experiment["experiment"]["name"] == "birth-death" and stationary.seed == 11
     assert stationary.imbalance.max() == 0 and (stationary.cpu_seconds > 0).all()
     assert stationary.micromolar("box", "A").mean() == pytest.approx(stationary["box.A"].mean() / 602.214076)
+
+
+def test_an_ensemble_with_diffusion_between_sites_is_one_of_its_seeds(tmp_path: Path) -> None:
+    """Streams and debts of links between sites start anew in each run."""
+    content = {
+        "experiment": {"name": "pair", "duration": "5 ms", "exchange": "0.5 ms"},
+        "chemistry": {"species": {"Ca": {"D": "0.2 um^2/ms", "contains": {"Ca": 1}}}, "initial": {"Ca": "1 uM"}},
+        "site": [
+            {"name": name, "engine": engine, "geometry": {"sphere": {"diameter": "0.6 um"}}}
+            for name, engine in (("a", "ssa"), ("b", "ode"))
+        ],
+        "link": [{"from": "a.Ca", "to": "b.Ca", "through": {"diameter": "0.1 um", "length": "1 um"}}],
+    }
+    with sample(Experiment.parse(content), 3, 4, tmp_path / "out", jobs=1) as ensemble:
+        for i, seed in enumerate(ensemble.seeds):
+            alone = Simulation.in_memory(with_seed(Experiment.parse(content), int(seed)))
+            alone.run()
+            with alone.results as results:
+                for name in ("a.Ca", "b.Ca"):
+                    assert ensemble[name][i].tobytes() == results[name].tobytes()
+        assert ensemble["a.Ca"][0].tobytes() != ensemble["a.Ca"][1].tobytes()

@@ -93,8 +93,8 @@ class Diffusion:
     ) -> None:
         self.links = tuple(sorted(links, key=lambda link: link.name))
         self.accounts = np.zeros((len(links), 4))
-        words = [stream(seed, "link", k.name, "diffusion") for k in self.links]
-        self.words: Words = np.array(words, dtype=np.uint64).reshape(-1, 4)
+        self.words: Words = np.zeros((len(links), 4), dtype=np.uint64)
+        self.restart(seed)
         pools: dict[int, tuple[End, DiffusionLink]] = {}
         for link in self.links:
             for end in (link.first, link.second):
@@ -117,6 +117,12 @@ class Diffusion:
             [crossing(k.conductance, k.first.volume, k.second.volume, window / 2 / self.rounds) for k in self.links]
         ).reshape(-1, 2)
         self._work = np.zeros((2, len(pools)))
+
+    def restart(self, seed: int) -> None:
+        """As it is before the first window of a run with this seed."""
+        self.accounts[...] = 0.0
+        for k, link in enumerate(self.links):
+            self.words[k] = stream(seed, "link", link.name, "diffusion")
 
     def clear(self, memory: Floats) -> None:
         """Forget the influx of the window before; first of all, then links with NEURON and drives add theirs."""

@@ -90,8 +90,10 @@ class Exchange:
         for r, holding in enumerate(self.holdings):
             self.balance[r, kernels.HELD_AT_START] = self.held(holding)
 
-    def clear(self) -> None:
-        """Empty books, as before the first window, for the amounts that sites hold now."""
+    def clear(self, seed: int) -> None:
+        """Empty books, as before the first window, for the amounts that sites hold now; random streams of a seed."""
+        if self.diffusion is not None:
+            self.diffusion.restart(seed)
         for array in (self.accounts, self.balance, self._state):
             array[...] = 0.0
         self._count_holdings()

@@ -23,7 +23,7 @@ from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import Place, place_links, place_sites
+from couple.wiring.places import Place, distances, place_links, place_sites
 from couple.wiring.spines import grow_spines
 from couple.wiring.variables import recorded
 
@@ -34,7 +34,8 @@ __all__ = ["System", "wire"]
 class System:
     """All components of a run on one block of memory, and what connects them.
 
-    kinds: site → name of its engine. describe: lines for `couple check`. warnings: about accuracy.
+    kinds: site → name of its engine. distances: site → path distance from the soma, µm, where there is one.
+    describe: lines for `couple check`. warnings: about accuracy.
     """
 
     clock: Clock
@@ -48,6 +49,7 @@ class System:
     holdings: tuple[Holding, ...]
     variables: tuple[Variable, ...]
     kinds: Mapping[str, str]
+    distances: Mapping[str, float]
     describe: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -110,6 +112,7 @@ def _wire(experiment: Experiment) -> System:
         watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
         {p.name: p.block.engine for p in places},
+        distances(places, branches),
         (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
     )

@@ -87,6 +87,14 @@ class Branches:
             )
         return [parts[len(parts) // 2] for parts in found]
 
+    def distances(self, origins: Iterable[str]) -> dict[str, float]:
+        """Segment → path distance in µm from the nearest of some segments, of all that are connected to one."""
+        away: dict[str, float] = {}
+        for origin in origins:
+            for segment, distance in self.model.distances(origin).items():
+                away[segment] = min(distance, away.get(segment, distance))
+        return away
+
 
 def fitting(pattern: str, names: Sequence[str]) -> list[str]:
     """Names of sites that fit a pattern such as "head" or "spine_*"."""

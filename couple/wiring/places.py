@@ -9,6 +9,7 @@ from typing import Literal
 from couple.errors import InputError, nearest
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.geometry import Geometry
+from couple.placement import SEED
 from couple.wiring.branches import Branches, fitting
 from couple.wiring.spots import spots
 
@@ -44,6 +45,21 @@ class Place:
         """Its segments in few words."""
         names = self.segments
         return ", ".join(names) if len(names) <= 3 else f"{names[0]} .. {names[-1]} ({len(names)} segments)"
+
+
+def distances(places: Sequence[Place], branches: Branches | None) -> dict[str, float]:
+    """Site → path distance from the soma in µm, its segments weighted by their volume; empty without a soma."""
+    if branches is None:
+        return {}
+    try:
+        away = branches.distances(branches.soma())
+    except InputError:  # no section is called soma
+        return {}
+    return {
+        place.name: sum(away[p.segment] * p.volume for p in place.parts) / sum(p.volume for p in place.parts)
+        for place in places
+        if place.parts and all(segment in away for segment in place.segments)
+    }
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place
     """All sites with their geometry: their own, or that of their segments. Raises InputError that names the key."""
     places: list[Place] = []
     for i, block in enumerate(experiment.site):
-        places += _sites(block, f"site[{i}]", experiment, branches)
+        places += _sites(block, f"site[{i}]", branches)
     seen: dict[str, Place] = {}
     for place in places:
         first = seen.setdefault(place.name, place)
@@ -92,7 +108,7 @@ def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place
     return places
 
 
-def _sites(block: SiteBlock, key: str, experiment: Experiment, branches: Branches | None) -> Iterator[Place]:
+def _sites(block: SiteBlock, key: str, branches: Branches | None) -> Iterator[Place]:
     """The site of a block, or all of them."""
     own = None
     if block.geometry is not None:
@@ -110,8 +126,7 @@ def _sites(block: SiteBlock, key: str, experiment: Experiment, branches: Branche
         yield Place(block, key, own)
     elif block.place is not None:
         distinct = own is None
-        seed = experiment.experiment.seed
-        found = spots(block.place, branches, seed, block.name, f"{key}.place", distinct=distinct)
+        found = spots(block.place, branches, SEED, block.name, f"{key}.place", distinct=distinct)
         for i, spot in enumerate(found):
             name = block.name.replace("*", spot.star) if "*" in block.name else f"{block.name}_{i}"
             _check_name(name, f"{key}.name")

@@ -22,12 +22,11 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
     if model is None or not experiment.spine:
         return []
     branches = Branches(model)  # as it came: no spine grows on a spine
-    seed = experiment.experiment.seed
     specs: list[SpineSpec] = []
     for i, block in enumerate(experiment.spine):
         key = f"spine[{i}]"
-        found = spots(block.place, branches, seed if block.seed is None else block.seed, block.name, f"{key}.place")
-        specs += _block(block, key, seed if block.seed is None else block.seed, found)
+        found = spots(block.place, branches, block.seed, block.name, f"{key}.place")
+        specs += _block(block, key, found)
     names = [spec.name for spec in specs]
     for spec in specs:
         if names.count(spec.name) > 1 or f"{spec.name}.head" in branches.sections:
@@ -36,7 +35,7 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
     return [_line(spec) for spec in specs]
 
 
-def _block(block: SpineBlock, key: str, seed: int, found: Sequence[Spot]) -> list[SpineSpec]:
+def _block(block: SpineBlock, key: str, found: Sequence[Spot]) -> list[SpineSpec]:
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
     return [
@@ -45,8 +44,8 @@ def _block(block: SpineBlock, key: str, seed: int, found: Sequence[Spot]) -> lis
             key,
             section_of(spot.segment),
             spot.x,
-            _sizes(block.head, "head", block.name, i, key, seed),
-            _sizes(block.neck, "neck", block.name, i, key, seed),
+            _sizes(block.head, "head", block.name, i, key, block.seed),
+            _sizes(block.neck, "neck", block.name, i, key, block.seed),
             block.head.channels,
             block.neck.channels,
             block.Ra,

@@ -35,7 +35,7 @@ def spots(
 ) -> list[Spot]:
     """The places of a block, in the order of the model's sections and along them.
 
-    seed: of the experiment; name: of the block, which keys its random numbers. distinct: no segment twice.
+    seed: where the placement has none; name: of the block, which keys its random numbers. distinct: no segment twice.
     Raises InputError that names the key.
     """
     found = branches.find(placement.on, f"{key}.on")
@@ -69,11 +69,11 @@ def _at_distance(placement: Placement, branches: Branches, segments: list[str], 
     if placement.distance is None:
         return segments
     try:
-        away = [branches.model.distances(origin) for origin in _origins(placement, branches)]
+        away = branches.distances(_origins(placement, branches))
     except InputError as error:
         raise InputError(error.message, where=f"{key}.from") from None
     low, high = placement.distance
-    return [s for s in segments if low <= min(d.get(s, np.inf) for d in away) <= high]
+    return [s for s in segments if low <= away.get(s, np.inf) <= high]
 
 
 def _origins(placement: Placement, branches: Branches) -> list[str]:
