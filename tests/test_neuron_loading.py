@@ -34,7 +34,7 @@ def test_segments_and_geometry(model) -> None:
     assert geometry.area == pytest.approx(math.pi / 3, rel=1e-14)
     assert geometry.volume == pytest.approx(math.pi / 12, rel=1e-14)
     assert loaded.area("soma(0.5)") == pytest.approx(100 * math.pi, rel=1e-14)
-    assert any("head: couple_cav" in line for line in loaded.describe())
+    assert any("couple_cav reads eca, writes ica in head" in line for line in loaded.describe())
 
 
 def test_a_section_of_a_cell_object_has_a_short_name(model) -> None:
@@ -76,7 +76,7 @@ def test_wrong_segment(model, name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("def built(): pass", 'no function "build"; did you mean "built"'),
+        ("def built(): pass", 'no function or class "build"; did you mean "built"'),
         ("import nothing_of_that_name", r"importing it failed: ModuleNotFoundError: .*cell.py:1"),
         ("x = 1\ndef build():\n    return 1 / 0", r"build\(\) failed: ZeroDivisionError: .*\(cell.py:3\)"),
         ("def build(:", r"SyntaxError: .*cell.py:1"),
@@ -101,8 +101,8 @@ def test_missing_or_foreign_file(model, tmp_path: Path) -> None:
     model(PASSIVE)
     with pytest.raises(InputError, match=r'no model file .*did you mean "cell\.py"'):
         load_model(spec(tmp_path / "cel.py"))
-    with pytest.raises(InputError, match="not a Python file"):
-        load_model(spec(model("", "cell.hoc")))
+    with pytest.raises(InputError, match=r'"cell\.txt" is no model: give "cell\.py:function", "cell\.hoc"'):
+        load_model(spec(model("", "cell.txt")))
 
 
 def test_a_model_may_import_its_neighbours(model) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from neuron_models import PASSIVE, attach, spec
 
-from adapters.neuron import channel_path, load_model, mechanisms
+from adapters.neuron import channel_path, compiling, load_model, mechanisms
 from adapters.neuron.importing import h
 from couple.electrics import Attachments
 from couple.errors import InputError
@@ -58,8 +58,8 @@ def refusal(extra, **changes):
     return next(iter(h.allsec()))(0.5).cai
 
 print("->", refusal("head.insert('test_cadyn')"))
-print("->", refusal("head.insert('test_cadyn')", remove_cai_writers=True))
-print("->", refusal("pump = h.test_pump(head(0.5))", remove_cai_writers=True))
+print("->", refusal("head.insert('test_cadyn')", cai_writers='remove'))
+print("->", refusal("pump = h.test_pump(head(0.5))", cai_writers='remove'))
 """
 
 
@@ -72,7 +72,7 @@ def cell(tmp_path: Path) -> Path:
 def test_a_mechanism_that_writes_cai_is_named(tmp_path: Path) -> None:
     (tmp_path / "cadyn.mod").write_text(CADYN)
     (tmp_path / "pump.mod").write_text(PUMP)
-    compiler = mechanisms._nrnivmodl()
+    compiler = compiling.nrnivmodl()
     assert compiler is not None
     done = subprocess.run([compiler], cwd=tmp_path, capture_output=True, text=True, check=False)
     library = next(tmp_path.glob("*/libnrnmech.*"), None)
@@ -82,11 +82,11 @@ def test_a_mechanism_that_writes_cai_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CHECK, str(library), str(here), str(tmp_path)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert "head: test_cadyn writes cai" in run.stdout
+    assert "test_cadyn reads ica, cai, writes cai in head" in run.stdout
     refused, held, pump = [line.removeprefix("-> ") for line in run.stdout.splitlines() if line.startswith("-> ")]
     assert refused == (
-        'neuron.model: mechanism "test_cadyn" in head writes cai, which couple owns in coupled segments: '
-        "remove it from that section, or set neuron.remove_cai_writers = true"
+        'neuron.cai_writers: mechanism "test_cadyn" in head writes cai, which couple owns in coupled segments: set '
+        'neuron.cai_writers = "remove" to take it out, or "ignore" to overrule what it writes into cai'
     )
     assert held == "0.0002"
     assert 'mechanism "test_pump" in head writes cai' in pump
@@ -118,8 +118,8 @@ def test_without_a_place_to_write_the_temporary_directory_serves(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(mechanisms.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    monkeypatch.setattr(mechanisms, "_compile", lambda script, folder, library: library)
+    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(compiling, "_compile", lambda script, inputs, folder, made: made)
     library = mechanisms.compiled_library()
     assert library is not None and library.is_relative_to(tmp_path / "temporary")
 
@@ -131,14 +131,14 @@ def test_a_failing_compiler_is_reported_and_does_without(
     script.write_text("#!/bin/sh\necho something is missing\nexit 1\n")
     script.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(mechanisms, "_nrnivmodl", lambda: str(script))
+    monkeypatch.setattr(compiling, "nrnivmodl", lambda: str(script))
     with caplog.at_level(logging.WARNING):
         assert mechanisms.compiled_library() is None
     assert "something is missing" in caplog.text
 
 
 def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mechanisms.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     assert mechanisms.compiled_library() is None
 
 

@@ -69,7 +69,7 @@ def wire(experiment: Experiment) -> System:
 
 def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
-    network = experiment.chemistry.network()
+    network = experiment.network()
     model = load_model(experiment)
     places = place_sites(experiment, model)
     links = place_links(experiment, places)
