@@ -19,7 +19,7 @@ from couple.errors import InputError, nearest
 
 WHERE = "neuron.model"
 
-_CELSIUS, _V_INIT = 6.3, -65.0
+_CELSIUS, _V_INIT, _TSTOP = 6.3, -65.0, 5.0
 """NEURON's own values of what a model leaves alone."""
 
 _KINDS = (".py", ".hoc", ".swc")
@@ -76,10 +76,11 @@ def load(spec: ModelSpec) -> Built:
     built.mechanisms = user_mechanisms.load(spec.mechanisms)
     # Only here: a model may choose these, but must not inherit them from the one before.
     h.secondorder, h.celsius = 0, _CELSIUS
-    if _knows("v_init"):
-        h.v_init = _V_INIT
+    for name, value in (("v_init", _V_INIT), ("tstop", _TSTOP)):
+        if _knows(name):
+            setattr(h, name, value)
     _set_globals(spec)
-    before = _globals()
+    before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
         _build(spec, built)
         _check_built(spec)

@@ -45,13 +45,13 @@ def find_section(name: str) -> Any:
             )
     short = {full.rsplit(".", 1)[-1] for full in sections}
     known = [*sections, *sorted(short - set(sections))]
-    near = nearest(name, known if len(known) <= 20 or difflib.get_close_matches(name, known) else bases(sections))
-    raise InputError(f'the model has no section "{name}"; {near}')
+    near = difflib.get_close_matches(name, known, cutoff=0.6)
+    raise InputError(f'the model has no section "{name}"; {nearest(name, known if near else _bases(sections))}')
 
 
-def bases(names: Iterable[str]) -> list[str]:
+def _bases(names: Iterable[str]) -> list[str]:
     """Names without objects and indices, each once: what there is, where all names would be too many."""
-    return sorted({re.sub(r"\[\d+\]$", "[...]", name.rsplit(".", 1)[-1]) for name in names})
+    return sorted({re.sub(r"\[\d+\]$", "", name.rsplit(".", 1)[-1]) for name in names})
 
 
 def find_segment(name: str) -> Any:
