@@ -49,7 +49,7 @@ cell.soma connect axon(0), 1
 cell.soma clamp = new IClamp(0.5)
 clamp.del = 1
 clamp.dur = 2
-clamp.amp = 0.3
+clamp.amp = 0.8
 sources[1] = new NetStim()
 """
 

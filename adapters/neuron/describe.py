@@ -101,7 +101,7 @@ def _globals(spec: ModelSpec, built: Built) -> list[str]:
     def source(key: str, given: bool) -> str:
         own = built.own.get(key)
         if not given:
-            return "the model's" if own is not None else "NEURON's default"
+            return "the model's" if own is not None else "the model's, or NEURON's default"
         return "the experiment's" if own is None else f"the experiment's; the model has {own:g}"
 
     lines = [
