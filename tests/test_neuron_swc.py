@@ -126,6 +126,29 @@ def test_faulty_file(write: Write, text: str, message: str) -> None:
     assert not list(h.allsec())
 
 
+def test_random_trees_keep_their_length(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every edge between points that are not of the soma is in a section; those to the soma may be wires or not."""
+    for seed in range(30):
+        rng = random.Random(seed)
+        rows = [(1, 1, 0.0, 0.0, 0.0, 5.0, -1)]
+        for i in range(2, rng.randint(4, 40)):
+            parent = rng.randint(1, i - 1) if rng.random() < 0.4 else i - 1
+            _, kind, x, y, z, _, _ = rows[parent - 1]
+            kind = (
+                rng.choice([0, 2, 3, 4, 7]) if kind == 1 else kind if rng.random() < 0.95 else rng.choice([2, 3, 4, 5])
+            )
+            at = [c + rng.uniform(-20, 20) for c in (x, y, z)]
+            rows.append((i, kind, *at, rng.uniform(0.1, 2), parent))  # type: ignore[arg-type]
+        model = load(write("\n".join(" ".join(map(str, row)) for row in rows)), {"all": {"pas": {}}})
+        edges = [(math.dist(r[2:5], rows[r[6] - 1][2:5]), r[6] == 1) for r in rows[1:]]
+        inner, all_of_them = sum(d for d, wire in edges if not wire), sum(d for d, _ in edges)
+        length = sum(s.length for s in model.sections() if s.region != "soma")
+        # NEURON keeps 3-d points in single precision
+        assert inner * (1 - 1e-6) <= length <= all_of_them * (1 + 1e-6)
+        assert all(math.isfinite(s.distance) and s.region for s in model.sections())
+    assert capsys.readouterr() == ("", "")
+
+
 def test_single_odd_diameters_are_doubted(write: Write, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         swc.read(write(CELL.replace("5 3 30 -5 0 .5 3", "5 3 30 -5 0 .004 3")))

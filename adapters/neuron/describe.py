@@ -109,6 +109,8 @@ def _globals(spec: ModelSpec, built: Built) -> list[str]:
         f"v_init {initial_voltage(spec):g} mV ({source('v_init', spec.v_init is not None)}), "
         f"dt {spec.dt:g} ms ({source('dt', True)})"
     ]
+    if "secondorder" in built.own:
+        lines[0] += f", secondorder {built.own['secondorder']:g} (the model's)"
     unused = [f"tstop = {built.own['tstop']:g} ms"] if "tstop" in built.own else []
     unused += ["its own init()"] if built.own_init else []
     if unused:

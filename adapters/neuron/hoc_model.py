@@ -46,6 +46,9 @@ def build(spec: ModelSpec) -> tuple[Any, dict[Path, str]]:
             f'{spec.model.name} has no template "{spec.function}"; {nearest(spec.function, known)}', where=WHERE
         )
     _refuse_changed(known)
+    for path, text in files.items():
+        if line := hoc_text.quits(text):
+            raise InputError(f"quit() in {path.name}:{line} would end this process: remove it", where=WHERE)
     again = bool(known.keys() & _templates.keys()) or bool({p.name for p in files} & _read)
     with contextlib.chdir(spec.model.parent), tempfile.TemporaryDirectory(prefix="couple-hoc-") as copies:
         if again:

@@ -75,6 +75,12 @@ def defines(text: str, procedure: str) -> bool:
     return re.search(rf"\bproc\s+{procedure}\s*\(", without_templates(text)) is not None
 
 
+def quits(text: str) -> int | None:
+    """Line of a quit() that is executed when the file is loaded (it ends the whole process), or None."""
+    match = re.search(r"^(?:\{[ \t]*)?quit\s*\(\s*\)", without_templates(text), re.MULTILINE)
+    return None if match is None else text.count("\n", 0, match.start()) + 1
+
+
 def named_files(path: Path) -> list[Path]:
     """Files that the text of `path` names in quotes, by paths relative to it."""
     text = path.read_text(encoding="utf-8", errors="replace")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from adapters.neuron import biophysics, swc
@@ -11,6 +14,8 @@ from adapters.neuron.naming import all_sections
 from adapters.neuron.speaking import listening
 from couple.electrics import ModelSpec
 from couple.errors import InputError
+
+log = logging.getLogger(__name__)
 
 WHERE = "neuron.model"
 
@@ -32,13 +37,17 @@ def build(spec: ModelSpec) -> None:
         )
     blocks = biophysics.read(spec.biophysics)
     points = swc.read(spec.model)
-    with listening() as said, tempfile.TemporaryDirectory(prefix="couple-swc-") as folder:
+    out = StringIO()
+    with listening() as said, redirect_stdout(out), tempfile.TemporaryDirectory(prefix="couple-swc-") as folder:
         file = Path(folder) / spec.model.name
         file.write_text(swc.renumbered(points))
         try:
             _import(file)
         except RuntimeError as error:
             raise InputError(f"{spec.model.name}: {(said.errors or [str(error)])[0]}", where=WHERE) from None
+    lost = out.getvalue().count("has been removed")
+    if lost:
+        log.warning("%s: %d branches of a single point were left out by NEURON's import", spec.model.name, lost)
     biophysics.apply(blocks, all_sections())
 
 

@@ -45,7 +45,9 @@ def doubts(
         parts = [s for s in model.segments() if s.rsplit("(", 1)[0] == section]
         alone = [s for s in parts if s not in coupled]
         if alone:
+            ignoring = experiment.neuron is not None and experiment.neuron.cai_writers == "ignore"
+            kept = " (unless a mechanism writes it)" if ignoring else ""
             yield (
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
-                "in the others cai stays at its start, whatever calcium enters there"
+                f"in the others cai stays at its start{kept}, whatever calcium enters there"
             )
