@@ -129,7 +129,9 @@ def check(file: File, overrides: Overrides = None) -> None:
     for reaction in system.network.reactions:
         made = [s.on for s in system.network.species if s.name in reaction.products]
         dimension = system.network.rate_dimension(system.network.order_reactants(reaction), made)
-        out.print(f"  {reaction}: {reaction.rate:.6g} {CANONICAL[dimension].removeprefix('1')}", markup=False)
+        warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
+        unit = CANONICAL[dimension].removeprefix("1")
+        out.print(f"  {reaction}: {reaction.rate:.6g} {unit}{warming}", markup=False)
     for warning in system.warnings:
         err.print(f"warning: {escape(warning)}")
 

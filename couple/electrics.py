@@ -9,17 +9,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from couple.component import Component
 from couple.geometry import Geometry
+
+CaiWriters = Literal["refuse", "remove", "ignore"]
+"""What is done with mechanisms of the model that write `cai` where chemistry owns it.
+
+refuse: an error that names them. remove: density mechanisms are taken out of the coupled sections, with all that they
+do, currents too. ignore: they stay and their currents count, but what they write into `cai` of a coupled segment is
+overwritten within the same step, before anything can read it.
+"""
+
+
+@dataclass(frozen=True)
+class Current:
+    """A current clamp: `amplitude` (nA) into `segment` for `duration` ms from `start` ms on."""
+
+    segment: str
+    start: float
+    duration: float
+    amplitude: float
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """Where the electrical model is and how it steps.
 
-    model: file; function: its builder; dt: ms; celsius, v_init (mV): None leaves them to the model.
+    model: file. function: its builder, class or HOC template; "" takes the file as a whole. dt: ms.
+    celsius, v_init (mV): None leaves them to the model. arguments: of the builder, by name or in order.
+    mechanisms: MOD files, or folders of them. biophysics: the block of that name, for a bare morphology.
     """
 
     model: Path
@@ -27,7 +47,28 @@ class ModelSpec:
     dt: float
     celsius: float | None
     v_init: float | None
-    remove_cai_writers: bool = False
+    cai_writers: CaiWriters = "refuse"
+    arguments: Mapping[str, Any] | Sequence[Any] = ()
+    mechanisms: tuple[Path, ...] = ()
+    biophysics: Mapping[str, Any] | None = None
+    currents: tuple[Current, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """An unbranched piece of the model, for whoever places sites.
+
+    region: "soma", "axon", "basal", "apical", another label, or "" if unknown. parent: name of the section that its
+    0 end is connected to, None for a root. length: µm. segments: their number. distance: path from the middle of the
+    soma (or of the root) to the 0 end, µm; a point at x is at distance + x·length (in the soma: at 0).
+    """
+
+    name: str
+    region: str
+    parent: str | None
+    length: float
+    segments: int
+    distance: float
 
 
 @dataclass(frozen=True)
@@ -107,6 +148,9 @@ class ElectricalModel(Protocol):
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
+
+    def sections(self) -> Sequence[Section]:
+        """All sections, in the order of their creation."""
 
     def resolve(self, segment: str) -> str:
         """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)".

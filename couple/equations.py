@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from couple.errors import InputError, nearest
 from couple.network import Reaction, ReactionNetwork, Species
@@ -31,6 +32,11 @@ def parse_equation(equation: str) -> tuple[tuple[str, ...], tuple[str, ...], boo
     if len(sides) != 2:
         raise InputError(f'"{equation}" needs one arrow, "->" or "<->"')
     return _side(sides[0], equation), _side(sides[1], equation), arrow == "<->"
+
+
+def warmed(reactions: Iterable[Reaction], factor: float) -> list[Reaction]:
+    """The reactions with their rates times a `factor` that comes from the temperature."""
+    return [replace(r, rate=r.rate * factor, warming=factor) for r in reactions]
 
 
 def read_reaction(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from pathlib import Path
@@ -18,14 +19,26 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 from couple import registry
 from couple.block import Block, explain
 from couple.chemistries import added, ready_made
-from couple.equations import read_reaction
+from couple.electrics import CaiWriters
+from couple.equations import read_reaction, warmed
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species
 from couple.placement import Names, Neck, Placement
 from couple.spine import SpineBlock
 from couple.toml import override_value, read_toml
-from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, parser, quantities
+from couple.units import (
+    Concentration,
+    Conductance,
+    Diffusion,
+    ElectricCurrent,
+    Length,
+    Temperature,
+    Time,
+    Voltage,
+    parser,
+    quantities,
+)
 
 RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions")
 """Names that no site may have."""
@@ -44,16 +57,49 @@ class Run(Block):
     seed: Integer = Field(default=1, ge=0, lt=2**63)
     max_debt: Integer = Field(default=1000, ge=0, le=10**12)
     """Ions that a site may owe to an outward current before the run stops."""
+    celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
+    """Temperature of the model and of reactions with a q10; neuron.celsius says the same."""
+
+
+class CurrentBlock(Block):
+    """A current clamp: `at` a segment, `amplitude` for `duration` from `start` on."""
+
+    at: str
+    start: Time = Field(default=0.0, ge=0)
+    duration: Time = Field(gt=0)
+    amplitude: ElectricCurrent
 
 
 class Neuron(Block):
-    """The electrical model: `model = "file.py:function"`. celsius, v_init: what the model sets, if not given."""
+    """The electrical model: "cell.py:function" (or a class), "cell.hoc", "cell.hoc:Template" or "cell.swc".
 
-    model: str = Field(pattern=r"^.+:[A-Za-z_][A-Za-z0-9_]*$")
+    arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
+    morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see `couple.electrics`.
+    """
+
+    model: str = Field(min_length=1)
     dt: Time = Field(gt=0)
     celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
     v_init: Voltage | None = Field(default=None, ge=-1000, le=1000)
+    arguments: dict[str, Any] | tuple[Any, ...] = ()
+    mechanisms: str | tuple[str, ...] = ()
+    biophysics: dict[str, Any] | None = None
+    current: tuple[CurrentBlock, ...] = ()
+    cai_writers: CaiWriters = "refuse"
     remove_cai_writers: bool = False
+    """The older way to write cai_writers = "remove"."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.remove_cai_writers and "cai_writers" in self.model_fields_set:
+            raise ValueError('give cai_writers = "remove" alone, without remove_cai_writers')
+        return self
+
+    @property
+    def file_and_function(self) -> tuple[str, str]:
+        """ "cell.hoc:Cell" as ("cell.hoc", "Cell"); the second is "" if there is none."""
+        match = re.fullmatch(r"(.+):([A-Za-z_][A-Za-z0-9_]*)", self.model)
+        return (match[1], match[2]) if match else (self.model, "")
 
 
 class SpeciesBlock(Block):
@@ -65,11 +111,30 @@ class SpeciesBlock(Block):
 
 
 class ReactionBlock(Block):
-    """A reaction, e.g. equation = "Ca + CBP <-> CaCBP" with rates in concentrations."""
+    """A reaction, e.g. equation = "Ca + CBP <-> CaCBP" with rates in concentrations.
+
+    q10, at: the rates were measured `at` a temperature, and grow by `q10` every 10 degrees.
+    """
 
     equation: str
     forward: str
     backward: str | None = None
+    q10: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    at: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.q10 is None) != (self.at is None):
+            raise ValueError('give q10 and at together, as in q10 = 3.0, at = "22 celsius"')
+        return self
+
+    def warming(self, celsius: float | None) -> float:
+        """Factor of both rates at `celsius`, q10^((T − at)/10 K). Raises InputError if it needs one and has none."""
+        if self.q10 is None or self.at is None:
+            return 1.0
+        if celsius is None:
+            raise InputError("the temperature is not known: give experiment.celsius (or neuron.celsius)", where="q10")
+        return float(self.q10 ** ((celsius - self.at) / 10.0))
 
 
 class Initial(Block):
@@ -122,13 +187,16 @@ class Chemistry(Block):
         except InputError as error:
             raise ValueError(str(error)) from None
 
-    def network(self) -> ReactionNetwork:
-        """The reaction network. Raises InputError that names the key."""
+    def network(self, celsius: float | None = None) -> ReactionNetwork:
+        """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
         species = {k: Species(k, s.D, s.on, s.contains) for k, s in self.species.items()}
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:
-                reactions += read_reaction(species, block.equation, block.forward, block.backward, self.reservoirs)
+                reactions += warmed(
+                    read_reaction(species, block.equation, block.forward, block.backward, self.reservoirs),
+                    block.warming(celsius),
+                )
             except InputError as error:
                 raise error.at(f"chemistry.reactions[{i}]") from None
         try:
@@ -344,6 +412,23 @@ class Experiment(Block):
         if self.spine and self.neuron is None:
             raise ValueError("spine: spines grow on the sections of a [neuron] model, and there is none")
         return self
+
+    @model_validator(mode="after")
+    def _one_temperature(self) -> Self:
+        here, there = self.experiment.celsius, self.neuron.celsius if self.neuron is not None else None
+        if here is not None and there is not None and here != there:
+            raise ValueError(f"experiment.celsius = {here:g} and neuron.celsius = {there:g}: give one temperature")
+        return self
+
+    @property
+    def celsius(self) -> float | None:
+        """The temperature of the experiment, degrees Celsius; None if only the model knows it."""
+        own = self.neuron.celsius if self.neuron is not None else None
+        return self.experiment.celsius if own is None else own
+
+    def network(self) -> ReactionNetwork:
+        """The reaction network at the temperature of the experiment. Raises InputError that names the key."""
+        return self.chemistry.network(self.celsius)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:

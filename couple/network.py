@@ -43,12 +43,14 @@ class Reaction:
     reactants, products: names, repeated for a stoichiometry above one; reservoirs included.
     rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
+    warming: the part of `rate` that comes from the temperature; it is in the rate already.
     """
 
     reactants: tuple[str, ...]
     products: tuple[str, ...]
     rate: float
     text: str = ""
+    warming: float = 1.0
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"

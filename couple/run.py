@@ -35,7 +35,7 @@ __all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulat
 
 log = logging.getLogger(__name__)
 
-_RUN_KEYS = {"experiment", "original", "digest", "path", "model_digest", "versions", "cpu_seconds"}
+_RUN_KEYS = {"experiment", "original", "digest", "path", "model_files", "versions", "cpu_seconds"}
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
@@ -252,7 +252,7 @@ class Simulation:
             "original": json.dumps(self.experiment.original),
             "digest": self.experiment.digest(),
             "path": str(self.experiment.path.resolve()) if self.experiment.path else "",
-            "model_digest": model_digest(self.experiment),
+            "model_files": json.dumps(getattr(self.system.electrics, "model_files", {})),
             "versions": json.dumps(versions()),
             "cpu_seconds": self._cpu,
         }
@@ -340,13 +340,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def model_digest(experiment: Experiment) -> str:
-    if experiment.neuron is None:
-        return ""
-    path = experiment.folder / experiment.neuron.model.rpartition(":")[0]
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
 def _check_versions(run: State, path: Path) -> None:
     then, now = json.loads(str(run["versions"])), versions()
     changed = [
@@ -362,12 +355,14 @@ def _check_versions(run: State, path: Path) -> None:
 
 def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
     """The experiment file and the model may not have changed since the checkpoint."""
-    if model_digest(experiment) != run["model_digest"]:
-        assert experiment.neuron is not None
-        raise InputError(
-            f"the model {experiment.neuron.model} changed since this checkpoint: restore it, or run again",
-            where=str(path),
-        )
+    for name, digest in json.loads(str(run["model_files"])).items():
+        file = Path(name)
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            what = "changed" if file.is_file() else "is gone"
+            raise InputError(
+                f"{file.name} of the model {what} since this checkpoint ({file}): restore it, or run again",
+                where=str(path),
+            )
     if experiment.path is None or not experiment.path.is_file():
         return
     then, now = flatten(json.loads(str(run["original"]))), flatten(Experiment.load(experiment.path).original)

@@ -35,6 +35,7 @@ CANONICAL: dict[str, str] = {
     "diffusion coefficient": "um^2/ms",
     "voltage": "mV",
     "conductance": "pS",
+    "current": "nA",
     "rate of first order": "1/ms",
     "rate of second order": "1/mM/ms",
     "rate of second order on the membrane": "um^2/ms",
@@ -125,6 +126,18 @@ def quantity_in(value: str, unit: str) -> float:
         raise InputError(wanted) from None
 
 
+def celsius(value: object, dimension: str = "temperature") -> float:
+    """Degrees Celsius in text such as "22 celsius" (also degC, C) or "295.15 K"; degrees have an offset, no factor."""
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    unit = match[2] if match else ""
+    if match is None or unit not in ("celsius", "degC", "°C", "C", "K", "kelvin"):
+        raise InputError(f'{value!r} is not a {dimension}; give one like "22 celsius"')
+    number = float(match[1]) - (273.15 if unit in ("K", "kelvin") else 0.0)
+    if not -273.15 < number < 100:
+        raise InputError(f'"{value}" is no temperature of living matter; give one like "22 celsius"')
+    return number
+
+
 def quantities(value: object, dimension: str) -> tuple[float, ...]:
     """Several numbers that share one unit, as in "0 2 10 ms"."""
     if not isinstance(value, str):
@@ -160,6 +173,9 @@ Length = Annotated[float, BeforeValidator(parser("length"))]
 Voltage = Annotated[float, BeforeValidator(parser("voltage"))]
 Concentration = Annotated[float, BeforeValidator(parser("concentration"))]
 Conductance = Annotated[float, BeforeValidator(parser("conductance"))]
+ElectricCurrent = Annotated[float, BeforeValidator(parser("current"))]
+Temperature = Annotated[float, BeforeValidator(parser("temperature", celsius))]
+"""Degrees Celsius."""
 Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
 LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
 Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]

@@ -1,66 +1,43 @@
-"""Mechanisms that write calcium where couple does, and the compilation of our own."""
+"""Mechanisms that write calcium where couple does: refused, removed, overruled; and the compilation of our own."""
 
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from neuron_models import PASSIVE, attach, spec
+from neuron_models import DT, PASSIVE, attach, spec
 
-from adapters.neuron import channel_path, load_model, mechanisms
+from adapters.neuron import channel_path, compiling, load_model, mechanisms
 from adapters.neuron.importing import h
-from couple.electrics import Attachments
+from couple.electrics import Attachments, CaiWriters
 from couple.errors import InputError
 
-CADYN = """
-NEURON { SUFFIX test_cadyn USEION ca READ ica, cai WRITE cai }
-ASSIGNED { ica }
-STATE { cai }
-INITIAL { cai = 1e-4 }
-BREAKPOINT { SOLVE decay METHOD cnexp }
-DERIVATIVE decay { cai' = (1e-4 - cai) / 10 - ica }
+MOD = Path(__file__).with_name("mod")
+
+MODEL = """
+from neuron import h
+from adapters.neuron import insert_cav
+
+def build(inserted=(), points=0, cav=1e-2):
+    soma, head = (h.Section(name=name) for name in ("soma", "head"))
+    head.connect(soma(1))
+    soma.L, soma.diam = 10, 10
+    head.L, head.diam, head.nseg = 3, 1, 3
+    for section in (soma, head):
+        section.insert("hh")
+    insert_cav(head, cav)
+    for name in inserted:
+        head.insert(name)
+    clamp = h.IClamp(soma(0.5))
+    clamp.delay, clamp.dur, clamp.amp = 1, 2, 0.5
+    return soma, head, clamp, [h.test_writer(head(0.5)) for _ in range(points)]
 """
 
-PUMP = """
-NEURON { POINT_PROCESS test_pump USEION ca READ cai WRITE cai }
-STATE { cai }
-BREAKPOINT { SOLVE decay METHOD cnexp }
-DERIVATIVE decay { cai' = -cai }
-"""
-
-CHECK = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from neuron_models import PASSIVE, attach, spec
-from adapters.neuron import load_model
-from adapters.neuron.importing import h
-from couple.electrics import Attachments
-from couple.errors import InputError
-
-assert h.nrn_load_dll(sys.argv[1]) == 1.0
-folder = Path(sys.argv[3])
-
-def refusal(extra, **changes):
-    (folder / "cell.py").write_text(PASSIVE.replace("return head", extra + "; return head, locals()"))
-    loaded = load_model(spec(folder / "cell.py", **changes))
-    print(*loaded.describe())
-    try:
-        cell = loaded.attach(Attachments(("head(0.5)",), (), ("head(0.5)",), (2e-4,)))
-    except InputError as error:
-        return str(error)
-    for _ in range(10):
-        cell.advance(4)
-    return next(iter(h.allsec()))(0.5).cai
-
-print("->", refusal("head.insert('test_cadyn')"))
-print("->", refusal("head.insert('test_cadyn')", remove_cai_writers=True))
-print("->", refusal("pump = h.test_pump(head(0.5))", remove_cai_writers=True))
-"""
+HEAD = ("head(0.166667)", "head(0.5)", "head(0.833333)")
 
 
 @pytest.fixture
@@ -69,27 +46,102 @@ def cell(tmp_path: Path) -> Path:
     return tmp_path / "cell.py"
 
 
-def test_a_mechanism_that_writes_cai_is_named(tmp_path: Path) -> None:
-    (tmp_path / "cadyn.mod").write_text(CADYN)
-    (tmp_path / "pump.mod").write_text(PUMP)
-    compiler = mechanisms._nrnivmodl()
-    assert compiler is not None
-    done = subprocess.run([compiler], cwd=tmp_path, capture_output=True, text=True, check=False)
-    library = next(tmp_path.glob("*/libnrnmech.*"), None)
-    assert library is not None, done.stdout + done.stderr
-    here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": str(here.parent)}
-    command = [sys.executable, "-c", CHECK, str(library), str(here), str(tmp_path)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "head: test_cadyn writes cai" in run.stdout
-    refused, held, pump = [line.removeprefix("-> ") for line in run.stdout.splitlines() if line.startswith("-> ")]
-    assert refused == (
-        'neuron.model: mechanism "test_cadyn" in head writes cai, which couple owns in coupled segments: '
-        "remove it from that section, or set neuron.remove_cai_writers = true"
+def writing(folder: Path, policy: CaiWriters, *inserted: str, segments: Sequence[str] = HEAD, **more: float) -> Any:
+    """The model with these mechanisms in its head, and its stepping component, coupled at `segments`."""
+    (folder / "cell.py").write_text(MODEL)
+    arguments = {"inserted": list(inserted), **more}
+    model = load_model(spec(folder / "cell.py", cai_writers=policy, arguments=arguments, mechanisms=(MOD,)))
+    at = tuple(2e-4 for _ in segments)
+    return model, model.attach(Attachments(tuple(segments), (), ("soma(0.5)", *HEAD), at))
+
+
+def course(cell: Any, exchanges: int = 60) -> np.ndarray:
+    """Voltages and charges while the chemistry changes cai at every exchange."""
+    rows = []
+    for i in range(exchanges):
+        cell.write("cai", 2e-4 * (1 + 0.3 * np.sin(i + np.arange(len(cell.read("cai"))))))
+        cell.advance(4)
+        rows.append(np.concatenate([cell.read("v"), cell.read("charge")]))
+    return np.array(rows)
+
+
+def head() -> Any:
+    return next(s for s in h.allsec() if s.name() == "head")
+
+
+def test_a_writer_is_refused_by_name_with_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        writing(tmp_path, "refuse", "test_pool")
+    assert str(caught.value) == (
+        'neuron.cai_writers: mechanism "test_pool" in head writes cai, which couple owns in coupled segments: set '
+        'neuron.cai_writers = "remove" to take it out, or "ignore" to overrule what it writes into cai'
     )
-    assert held == "0.0002"
-    assert 'mechanism "test_pump" in head writes cai' in pump
+    with pytest.raises(InputError, match=r'"test_pump" in head .* with the ica that it carries'):
+        writing(tmp_path, "refuse", "test_pump")
+    for policy in ("refuse", "remove"):
+        with pytest.raises(InputError, match=r'"test_writer" in head .*"ignore": point processes cannot be taken out'):
+            writing(tmp_path, policy, points=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("policy", ["remove", "ignore"])
+def test_without_what_it_writes_a_writer_changes_nothing(tmp_path: Path, policy: CaiWriters, capfd: Any) -> None:
+    """Removed or overruled, a mechanism that only writes cai leaves the run as it is without it, to the bit."""
+    _, plain = writing(tmp_path, "refuse")
+    expected = course(plain)
+    assert expected[:, 0].max() > -20, "no spike: nothing is tested"
+    model, cell = writing(tmp_path, policy, "test_pool")
+    assert ("test_pool" in {m.name() for m in head()(0.5)}) == (policy == "ignore")
+    assert np.array_equal(course(cell), expected)
+    assert any("test_pool" in line for line in model.describe() if "taken out" in line or "is ignored" in line)
+    assert capfd.readouterr().err == ""
+
+
+def test_with_what_it_writes_it_would_change_the_run(tmp_path: Path) -> None:
+    """The control: the same writer where nothing overrules it."""
+    _, plain = writing(tmp_path, "refuse", segments=())
+    expected = course(plain)
+    _, cell = writing(tmp_path, "refuse", "test_pool", segments=())
+    assert not np.array_equal(course(cell), expected)
+
+
+def test_an_overruled_writer_is_seen_by_nobody(tmp_path: Path) -> None:
+    """Readers see the chemistry's cai and its eca at every step, in the current and in the state; others as before."""
+    _, cell = writing(tmp_path, "ignore", "test_probe", "test_pool", points=1, segments=HEAD[:2])
+    nernst = 1e3 * 8.3144626181 * (273.15 + 34.0) / (2 * 96485.3321) * np.log(2.0 / 3e-4)
+    for _ in range(5):
+        cell.write("cai", 3e-4)
+        cell.advance(1)
+        for x in (1 / 6, 0.5):
+            probe = head()(x).test_probe
+            assert probe.seen == probe.solved == head()(x).cai == 3e-4
+            assert probe.e == pytest.approx(nernst, rel=1e-6)
+        assert head()(5 / 6).test_probe.solved > 0.4  # uncoupled: the pool's own
+
+
+def test_what_an_overruled_pump_carries_still_counts(tmp_path: Path) -> None:
+    """Its ica is that of the chemistry's cai, and leaves the site."""
+    _, cell = writing(tmp_path, "ignore", "test_pump", cav=0)
+    for cai in (2e-4, 7e-4):
+        cell.write("cai", cai)
+        cell.advance(4)
+        outward = 0.01 * cai / (cai + 1e-3) * head()(0.5).area() * 1e-2 * 4 * DT  # nA ms = pC
+        assert cell.read("charge") == pytest.approx(np.full(3, -1e3 * outward), rel=1e-12)
+
+
+def test_a_state_holds_what_is_held(tmp_path: Path) -> None:
+    _, cell = writing(tmp_path, "ignore", "test_pool")
+    course(cell, 20)
+    state, ports = cell.save(), cell.memory.copy()
+    expected = course(cell, 20)
+    cell.restore(state)
+    cell.memory[:] = ports
+    assert np.array_equal(course(cell, 20), expected)
+
+
+def test_without_a_compiler_a_writer_cannot_be_overruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.neuron.writers.channel_path", lambda: "KSChan")
+    with pytest.raises(InputError, match=r'"test_pool" in head .*"ignore" needs a C\+\+ compiler'):
+        writing(tmp_path, "ignore", "test_pool")
 
 
 def test_rxd_calcium_is_refused(cell: Path) -> None:
@@ -118,8 +170,8 @@ def test_without_a_place_to_write_the_temporary_directory_serves(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(mechanisms.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    monkeypatch.setattr(mechanisms, "_compile", lambda script, folder, library: library)
+    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(compiling, "_compile", lambda script, inputs, folder, made: made)
     library = mechanisms.compiled_library()
     assert library is not None and library.is_relative_to(tmp_path / "temporary")
 
@@ -131,14 +183,14 @@ def test_a_failing_compiler_is_reported_and_does_without(
     script.write_text("#!/bin/sh\necho something is missing\nexit 1\n")
     script.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(mechanisms, "_nrnivmodl", lambda: str(script))
+    monkeypatch.setattr(compiling, "nrnivmodl", lambda: str(script))
     with caplog.at_level(logging.WARNING):
         assert mechanisms.compiled_library() is None
     assert "something is missing" in caplog.text
 
 
 def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mechanisms.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     assert mechanisms.compiled_library() is None
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from adapters.neuron.importing import h
-from adapters.neuron.loading import WHERE
-from couple.errors import InputError
 
 _WRITTEN = 3
 """Concentration style of NEURON's ion_style when some mechanism writes the concentration."""
@@ -27,29 +24,6 @@ def own_calcium(section: Any) -> None:
     h.ion_style("ca_ion", _WRITTEN, 2, 1, 1, 0, sec=section)
     for segment in section:
         segment.cai = h.cai0_ca_ion
-
-
-def refuse_writers(sections: Iterable[Any], *, remove: bool) -> None:
-    """Raise InputError if anything in these sections writes `cai`; with `remove`, take density mechanisms out."""
-    for section in sections:
-        for name in density_names(section):
-            if not writes_cai(name, point=False):
-                continue
-            if not remove:
-                raise _refusal(name, section, "remove it from that section, or set neuron.remove_cai_writers = true")
-            section.uninsert(name)
-        for name in point_names(section):
-            if writes_cai(name, point=True):
-                raise _refusal(name, section, "remove it: point processes cannot be taken out by couple")
-        if _in_rxd(section):
-            raise _refusal("rxd", section, "leave that section out of the rxd region of calcium")
-
-
-def _refusal(name: str, section: Any, advice: str) -> InputError:
-    return InputError(
-        f'mechanism "{name}" in {section.name()} writes cai, which couple owns in coupled segments: {advice}',
-        where=WHERE,
-    )
 
 
 def density_names(section: Any) -> list[str]:
@@ -91,7 +65,7 @@ def _style_alone(name: str, point: bool) -> int:
     return style
 
 
-def _in_rxd(section: Any) -> bool:
+def in_rxd(section: Any) -> bool:
     """Whether NEURON's reaction-diffusion module integrates calcium there; it is no mechanism and has to be asked."""
     rxd = sys.modules.get("neuron.rxd.species")
     if rxd is None:

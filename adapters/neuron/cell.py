@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from adapters.neuron import synapse
-from adapters.neuron.calcium import own_calcium, refuse_writers
+from adapters.neuron.calcium import own_calcium
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.conductance import place
 from adapters.neuron.gating import Gating
@@ -19,6 +19,7 @@ from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
 from adapters.neuron.pointers import pointers
 from adapters.neuron.state import ModelState
+from adapters.neuron.writers import Holds
 from couple.component import Component, Floats, Port, State, digest_of
 from couple.electrics import Attachments, ModelSpec
 from couple.errors import CoupleError, InputError, RunError
@@ -44,7 +45,7 @@ class NeuronCell(Component):
         if len(cai) != len(calcium):
             raise InputError(f"{len(cai)} initial concentrations are given for {len(calcium)} calcium segments")
         sections = {segment.sec.name(): segment.sec for segment in calcium}.values()
-        refuse_writers(sections, remove=spec.remove_cai_writers)
+        self.holds = Holds(calcium, spec.cai_writers)
         for section in sections:
             own_calcium(section)
 
@@ -56,10 +57,12 @@ class NeuronCell(Component):
         self._gating = Gating(synapse.gated) if synapse.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
         accumulators = self._charge.references
-        self._inputs = pointers(
-            [s._ref_cai for s in calcium] + [process._ref_gmax for process in self._processes],
-            [1.0] * len(calcium) + [scale for _, scale in pairs],
-            zeroed=accumulators,
+        self._inputs = self.holds.together_with(
+            pointers(
+                [s._ref_cai for s in calcium] + [process._ref_gmax for process in self._processes],
+                [1.0] * len(calcium) + [scale for _, scale in pairs],
+                zeroed=accumulators,
+            )
         )
         to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
         self._outputs = pointers(accumulators + [s._ref_v for s in voltages], to_charge + [1.0] * len(voltages))
@@ -81,6 +84,7 @@ class NeuronCell(Component):
         self.read("cai")[:] = cai
         self._initialise = partial(self._initialised, calcium, cai)
         self._initialise(attachments.seed)
+        self.model_files = built.files
         built.on_release.append(self.close)
 
     @property
@@ -99,6 +103,7 @@ class NeuronCell(Component):
         pc.set_maxstep(_MAX_STEP)
         for segment, value in zip(calcium, cai, strict=True):
             segment.cai = value
+        self.holds.initialise(cai)
         try:
             h.finitialize(initial_voltage(self._spec))
         except RuntimeError as error:
@@ -169,6 +174,7 @@ class NeuronCell(Component):
     def close(self) -> None:
         """Take our mechanisms out of the model; the component cannot be used afterwards."""
         self._charge.close()
+        self.holds.close()
         self._processes.clear()
         self._gating = self._state = None
         self._scatter = _released

@@ -39,6 +39,8 @@ class Inventory:
         for name in ("celsius", "dt"):
             self._add(h, name, 1)
         self.generators = list(h.List("Random"))
+        # A saved state names mechanisms by these numbers, which depend on what else the process has loaded before.
+        self._names += [f"{name} {_type_number(name)}" for name in self._mechanisms]
 
     @property
     def fingerprint(self) -> str:
@@ -91,6 +93,17 @@ def artificial_cells() -> Iterator[Any]:
             kinds.select(i)
             kinds.selected(name)
             yield from h.List(name[0])
+
+
+def _type_number(mechanism: str) -> int:
+    for kind in (0, 1):
+        kinds, name = h.MechanismType(kind), h.ref("")
+        for i in range(int(kinds.count())):
+            kinds.select(i)
+            kinds.selected(name)
+            if name[0] == mechanism:
+                return int(kinds.internal_type())
+    return -1
 
 
 def _ions() -> list[str]:

@@ -1,4 +1,4 @@
-"""Run the user's model file; take the model of a previous run out of NEURON first.
+"""Build the user's model in NEURON; take the model of a previous run out of NEURON first.
 
 NEURON is one per process, and so is a loaded model: `load` releases the one before it, and refuses sections that it
 did not create, because it could neither name nor save them reliably.
@@ -7,36 +7,38 @@ did not create, because it could neither name nor save them reliably.
 from __future__ import annotations
 
 import gc
-import importlib.util
-import inspect
-import itertools
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from adapters.neuron import synapse
+from adapters.neuron import hoc_model, hoc_text, morphology, python_model, sources, synapse, user_mechanisms
 from adapters.neuron.importing import cvode, h, pc
-from adapters.neuron.naming import all_sections
+from adapters.neuron.naming import all_sections, find_membrane
 from couple.electrics import ModelSpec
 from couple.errors import InputError, nearest
 
 WHERE = "neuron.model"
 
-_CELSIUS, _V_INIT = 6.3, -65.0
+_CELSIUS, _V_INIT, _TSTOP = 6.3, -65.0, 5.0
 """NEURON's own values of what a model leaves alone."""
 
-_count = itertools.count(1)
+_KINDS = (".py", ".hoc", ".swc")
 
 
 class Built:
-    """What a model file made: keeps the builder's result, and with it the cell, alive until `release`."""
+    """What a model file made: keeps the builder's result, and with it the cell, alive until `release`.
 
-    def __init__(self, module: str, result: Any) -> None:
-        self.module, self.result = module, result
+    mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
+    gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
+    files: SHA-256 of every file that the model consists of, by path.
+    """
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.mechanisms: dict[str, Path] = {}
+        self.own: dict[str, float] = {}
+        self.own_init = False
+        self.files: dict[str, str] = {}
         self.on_release: list[Callable[[], None]] = []
 
     def release(self) -> None:
@@ -46,9 +48,6 @@ class Built:
         self.on_release.clear()
         self.result = None
         synapse.gated.clear()
-        module = sys.modules.pop(self.module, None)
-        if module is not None:
-            vars(module).clear()
         gc.collect()
         for section in all_sections():
             h.delete_section(sec=section)
@@ -72,22 +71,66 @@ def load(spec: ModelSpec) -> Built:
             "sections inside the model's function",
             where=WHERE,
         )
+    _check_file(spec)
+    built = Built()
+    built.mechanisms = user_mechanisms.load(spec.mechanisms)
     # Only here: a model may choose these, but must not inherit them from the one before.
     h.secondorder, h.celsius = 0, _CELSIUS
-    if _knows_v_init():
-        h.v_init = _V_INIT
+    for name, value in (("v_init", _V_INIT), ("tstop", _TSTOP)):
+        if _knows(name):
+            setattr(h, name, value)
     _set_globals(spec)
-    with _importable(spec.model.parent):
-        module = _import_file(spec.model)
-        try:
-            function = _function(module, spec)
-            _current = Built(module.__name__, _guarded(function, spec.model, f"{spec.function}()"))
-        except InputError:
-            Built(module.__name__, None).release()
-            raise
-    if not all_sections():
+    before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
+    try:
+        _build(spec, built)
+        _check_built(spec)
+        _clamp(spec, built)
+    except InputError:
+        built.release()
+        raise
+    built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
+    _set_globals(spec)
+    _current = built
+    return built
+
+
+def _check_file(spec: ModelSpec) -> None:
+    file = spec.model
+    if not file.is_file():
+        there = [p.name for p in file.parent.iterdir() if p.suffix in _KINDS] if file.parent.is_dir() else []
+        raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=WHERE)
+    if file.suffix not in _KINDS:
         raise InputError(
-            f"{spec.function}() of {spec.model.name} left no section behind; return the cell, or its sections, from "
+            f'"{file.name}" is no model: give "cell.py:function", "cell.hoc", "cell.hoc:Template" or "cell.swc"',
+            where=WHERE,
+        )
+    if spec.biophysics is not None and file.suffix != ".swc":
+        raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
+
+
+def _build(spec: ModelSpec, built: Built) -> None:
+    """Make the sections, and note the files that they came from."""
+    files = [spec.model, *built.mechanisms.values()]
+    if spec.model.suffix == ".py":
+        built.result, module = python_model.build(spec)
+        built.on_release.append(lambda: python_model.forget(module, spec.model.parent))
+        files += python_model.neighbours(spec.model.parent)
+    elif spec.model.suffix == ".hoc":
+        texts = hoc_model.reachable(spec.model)
+        built.on_release.append(lambda: hoc_model.release(texts))
+        built.result, _ = hoc_model.build(spec)
+        built.own_init = any(hoc_text.defines(text, "init") for text in texts.values())
+        files += texts
+    else:
+        morphology.build(spec)
+    built.files = sources.digests(sources.with_named(files))
+
+
+def _check_built(spec: ModelSpec) -> None:
+    if not all_sections():
+        what = f"{spec.function}() of {spec.model.name}" if spec.model.suffix == ".py" else spec.model.name
+        raise InputError(
+            f"{what} left no section behind; return the cell, or its sections, from "
             "the function (NEURON deletes a section that nothing refers to)",
             where=WHERE,
         )
@@ -96,84 +139,39 @@ def load(spec: ModelSpec) -> Built:
             f"{spec.model.name} switches on CVODE; the coupling needs the fixed step: remove cvode_active(1)",
             where=WHERE,
         )
-    _set_globals(spec)
-    return _current
+
+
+def _clamp(spec: ModelSpec, built: Built) -> None:
+    """The current clamps of the experiment."""
+    clamps = []
+    for i, current in enumerate(spec.currents):
+        try:
+            clamp = h.IClamp(find_membrane(current.segment))
+        except InputError as error:
+            raise error.at(f"neuron.current[{i}].at") from None
+        clamp.delay, clamp.dur, clamp.amp = current.start, current.duration, current.amplitude
+        clamps.append(clamp)
+    built.on_release.append(clamps.clear)
 
 
 def initial_voltage(spec: ModelSpec) -> float:
     """mV at t = 0: as given, or else what the model set."""
     if spec.v_init is not None:
         return spec.v_init
-    return float(h.v_init) if _knows_v_init() else _V_INIT
+    return float(h.v_init) if _knows("v_init") else _V_INIT
 
 
-def _knows_v_init() -> bool:
-    """Whether h.v_init exists: NEURON's standard run library defines it, if the model has loaded that."""
-    return hasattr(h, "v_init")
+def _knows(name: str) -> bool:
+    """Whether a global of NEURON's standard run library exists: it does if the model has loaded that."""
+    return hasattr(h, name)
+
+
+def _globals() -> dict[str, float]:
+    """Globals by which a model says how it wants to be run."""
+    return {n: float(getattr(h, n)) for n in ("celsius", "dt", "v_init", "tstop", "secondorder") if _knows(n)}
 
 
 def _set_globals(spec: ModelSpec) -> None:
     h.dt = spec.dt
     if spec.celsius is not None:
         h.celsius = spec.celsius
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let the model file import its neighbours."""
-    entry = str(folder.resolve())
-    sys.path.insert(0, entry)
-    try:
-        yield
-    finally:
-        if entry in sys.path:
-            sys.path.remove(entry)
-
-
-def _import_file(file: Path) -> ModuleType:
-    """Import a file under a name of its own, so that no two models meet."""
-    if not file.is_file():
-        there = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
-        raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=WHERE)
-    if file.suffix != ".py":
-        raise InputError(
-            f'"{file.name}" is not a Python file; write a cell.py whose function loads it, as with '
-            f'h.load_file("{file.name}")',
-            where=WHERE,
-        )
-    spec = importlib.util.spec_from_file_location(f"_couple_model_{next(_count)}", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    try:
-        _guarded(lambda: spec.loader.exec_module(module), file, "importing it")  # type: ignore[union-attr]
-    except InputError:
-        Built(module.__name__, None).release()
-        raise
-    return module
-
-
-def _function(module: ModuleType, spec: ModelSpec) -> Callable[[], Any]:
-    function = getattr(module, spec.function, None)
-    if callable(function):
-        return function  # type: ignore[no-any-return]
-    own = [
-        name
-        for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
-    ]
-    raise InputError(f'{spec.model.name} has no function "{spec.function}"; {nearest(spec.function, own)}', where=WHERE)
-
-
-def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
-    """Run the user's code; any exception of it becomes one line with the place in the user's file."""
-    try:
-        return call()
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        here = file.resolve()
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
-        line = lines[-1] if lines else getattr(error, "lineno", None)
-        place = f"{file.name}:{line}" if line else file.name
-        raise InputError(f"{doing} failed: {type(error).__name__}: {error} ({place})", where=WHERE) from error

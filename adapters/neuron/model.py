@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.neuron.calcium import calcium_use, density_names, point_names
+import numpy as np
+import numpy.typing as npt
+
 from adapters.neuron.cell import NeuronCell
+from adapters.neuron.describe import describe, ion_sources
 from adapters.neuron.importing import h
-from adapters.neuron.loading import Built, initial_voltage, load
-from adapters.neuron.mechanisms import ChannelPath, channel_path
+from adapters.neuron.loading import Built, load
+from adapters.neuron.mechanisms import channel_path
 from adapters.neuron.naming import all_sections, find_membrane, find_segment, forget, remember, segment_name
+from adapters.neuron.places import inventory, points
 from adapters.neuron.spines import grow
-from couple.electrics import Attachments, ModelSpec, SpineSpec
+from couple.electrics import Attachments, ModelSpec, Section, SpineSpec
 from couple.errors import InputError
 from couple.geometry import Geometry
 
@@ -33,7 +37,8 @@ class NeuronModel:
         remember()
         self._cell: NeuronCell | None = None
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
-        self._description = _describe(self.channel_path, spec)
+        self._description = describe(self.channel_path, spec, self._built)
+        self._coupled: list[str] = []
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
@@ -66,7 +71,7 @@ class NeuronModel:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
         self._built.on_release.append(grow(spines).clear)
         remember()
-        self._description = _describe(self.channel_path, self.spec)
+        self._description = describe(self.channel_path, self.spec, self._built)
 
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from `origin` to every segment connected to it, middle to middle."""
@@ -75,31 +80,24 @@ class NeuronModel:
         return {name: distance for name, distance in away.items() if distance < _UNCONNECTED}
 
     def describe(self) -> Sequence[str]:
-        """Lines for `couple check`."""
-        return self._description
+        """Lines for `couple check`; once attached, also where the calcium of each coupled segment comes from."""
+        return [*self._description, *self._coupled]
+
+    def sections(self) -> Sequence[Section]:
+        """All sections with region, length and path distance."""
+        return inventory()
+
+    def points(self, section: str) -> npt.NDArray[np.float64]:
+        """(n, 4) x, y, z and diameter along a section, µm; (0, 4) if it was given as length and diameter."""
+        return points(section)
 
     def attach(self, attachments: Attachments) -> NeuronCell:
         """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
         if self._cell is not None:
             self._cell.close()
         self._cell = NeuronCell(self._built, self.spec, attachments)
+        self._coupled = [*self._cell.holds.notes, *ion_sources(attachments.calcium)]
         return self._cell
-
-
-def _describe(path: ChannelPath, spec: ModelSpec) -> list[str]:
-    sections = all_sections()
-    lines = [
-        f"{len(sections)} sections, {sum(section.nseg for section in sections)} segments; "
-        f"coupling mechanisms: {path}" + (" (no compiler: slower)" if path == "KSChan" else "")
-    ]
-    lines.append(f"celsius {h.celsius:g}, v_init {initial_voltage(spec):g} mV, dt {spec.dt:g} ms")
-    for section in sections:
-        uses = [(name, calcium_use(name, point=False)) for name in density_names(section)]
-        uses += [(name, calcium_use(name, point=True)) for name in point_names(section)]
-        known = [f"{name} {use}" for name, use in uses if use]
-        if known:
-            lines.append(f"{section.name()}: {', '.join(known)}")
-    return lines
 
 
 def load_model(spec: ModelSpec) -> NeuronModel:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from adapters.neuron.importing import h
@@ -44,16 +46,31 @@ def find_section(name: str) -> Any:
     """The section called `name`, or the only one whose name ends in ".name" (a section of a cell object)."""
     if name in _known:
         return _known[name]
-    sections = {section.name(): section for section in all_sections()}
+    everything = all_sections()
+    sections = {section.name(): section for section in everything}
     if name in sections:
+        if sum(section.name() == name for section in everything) > 1:
+            raise InputError(f'several sections of the model are called "{name}"; give each a name of its own')
         return sections[name]
-    found = [full for full in sections if full.endswith("." + name)]
-    if len(found) == 1:
-        return sections[found[0]]
-    if found:
-        raise InputError(f'"{name}" is the name of several sections: {", ".join(found)}; write one of these')
+    # "dend[3]" for "Cell[0].dend[3]"; and without an index where there is one alone: "soma" for "soma[0]"
+    for form in (rf"(.*\.)?{re.escape(name)}", rf"(.*\.)?{re.escape(name)}\[\d+\]"):
+        found = [full for full in sections if re.fullmatch(form, full)]
+        if len(found) == 1:
+            return sections[found[0]]
+        if found:
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            raise InputError(
+                f'"{name}" is the name of several sections: {", ".join(found[:5])}{more}; write one of these'
+            )
     short = {full.rsplit(".", 1)[-1] for full in sections}
-    raise InputError(f'the model has no section "{name}"; {nearest(name, [*sections, *sorted(short - set(sections))])}')
+    known = [*sections, *sorted(short - set(sections))]
+    near = difflib.get_close_matches(name, known, cutoff=0.6)
+    raise InputError(f'the model has no section "{name}"; {nearest(name, known if near else _bases(sections))}')
+
+
+def _bases(names: Iterable[str]) -> list[str]:
+    """Names without objects and indices, each once: what there is, where all names would be too many."""
+    return sorted({re.sub(r"\[\d+\]$", "", name.rsplit(".", 1)[-1]) for name in names})
 
 
 def find_segment(name: str) -> Any:

@@ -9,6 +9,7 @@ A kill loses the batches that were running and nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -26,7 +27,7 @@ from couple.ensemble.sampler import Run
 from couple.errors import InputError
 from couple.experiment import Experiment
 from couple.folder import claim_folder, lock_folder
-from couple.run import model_digest, versions
+from couple.run import versions
 from couple.toml import flatten
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Specification:
             "seed": self.seed,
             "runs": self.runs,
             "fresh": self.fresh,
-            "model_digest": model_digest(self.experiment),
+            "model_digest": _model_digest(self.experiment),
             "versions": versions(),
         }
 
@@ -173,3 +174,11 @@ def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
     """Of the experiment's own seed no run of the ensemble depends."""
     run = {k: v for k, v in content["experiment"].items() if k != "seed"}
     return {**content, "experiment": run}
+
+
+def _model_digest(experiment: Experiment) -> str:
+    """Of the file that holds the electrical model; what it loads is compared at t = 0 (`Sampler.start`)."""
+    if experiment.neuron is None:
+        return ""
+    path = experiment.folder / experiment.neuron.file_and_function[0]
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

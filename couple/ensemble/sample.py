@@ -65,7 +65,7 @@ def sample(
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
     wanted = Specification(_shortened(experiment, until), chosen, runs, fresh)
     Clock.of(wanted.experiment)  # before anything is made
-    wanted.experiment.chemistry.network()
+    wanted.experiment.network()
     return make_ensemble(wanted, folder, jobs or cores(), progress)
 
 

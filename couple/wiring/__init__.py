@@ -77,7 +77,7 @@ def wire(experiment: Experiment) -> System:
 
 def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
-    network = experiment.chemistry.network()
+    network = experiment.network()
     model = load_model(experiment)
     grown = grow_spines(experiment, model)
     branches = None if model is None else Branches(model)

@@ -57,9 +57,11 @@ def doubts(
         parts = sections[section]
         alone = [s for s in parts if s not in coupled]
         if alone:
+            ignoring = experiment.neuron is not None and experiment.neuron.cai_writers == "ignore"
+            kept = " (unless a mechanism writes it)" if ignoring else ""
             yield (
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
-                "in the others cai stays at its start, whatever calcium enters there"
+                f"in the others cai stays at its start{kept}, whatever calcium enters there"
             )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from couple import registry
 from couple.component import Component
-from couple.electrics import Attachments, Conductance, ElectricalModel, ModelSpec
+from couple.electrics import Attachments, Conductance, Current, ElectricalModel, ModelSpec
 from couple.errors import InputError, nearest
 from couple.exchange.calcium import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
@@ -47,9 +47,21 @@ def load_model(experiment: Experiment) -> ElectricalModel | None:
     spec = experiment.neuron
     if spec is None:
         return None
-    file, _, function = spec.model.rpartition(":")
+    file, function = spec.file_and_function
+    mechanisms = (spec.mechanisms,) if isinstance(spec.mechanisms, str) else spec.mechanisms
     model: ElectricalModel = registry.load("couple.electrics", "neuron")(
-        ModelSpec(experiment.folder / file, function, spec.dt, spec.celsius, spec.v_init, spec.remove_cai_writers)
+        ModelSpec(
+            experiment.folder / file,
+            function,
+            spec.dt,
+            experiment.celsius,
+            spec.v_init,
+            "remove" if spec.remove_cai_writers else spec.cai_writers,
+            spec.arguments,
+            tuple(experiment.folder / m for m in mechanisms),
+            spec.biophysics,
+            tuple(Current(c.at, c.start, c.duration, c.amplitude) for c in spec.current),
+        )
     )
     return model
 

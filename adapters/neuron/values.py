@@ -1,0 +1,66 @@
+"""Values of mechanisms' parameters, with the units that NEURON knows for them."""
+
+from __future__ import annotations
+
+import re
+import tokenize
+from typing import Any
+
+from adapters.neuron.importing import h
+from adapters.neuron.speaking import listening
+from couple.errors import InputError
+from couple.units import registry
+
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+
+
+def unit_of(variable: str) -> str:
+    """NEURON's unit of a variable such as "gnabar_hh" ("S/cm2"); "" if it has none, or none that can be read."""
+    with listening() as said:
+        try:
+            unit = str(h.units(variable))
+        except RuntimeError:
+            unit = ""
+        said.forget()
+    return "" if unit in ("", "1", "degC") or not _known(_as_pint(unit)) else unit
+
+
+def in_unit_of(variable: str, value: Any, where: str) -> float:
+    """The value of a parameter in NEURON's unit. Raises InputError that names the key and the unit it needs."""
+    return in_unit(value, unit_of(variable), where)
+
+
+def in_unit(value: Any, unit: str, where: str) -> float:
+    """A number: `value` (text with a unit) in `unit`, or a plain number where there is no unit."""
+    import pint
+
+    if not unit:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{value!r}: NEURON knows no unit of it, give a plain number", where=where)
+        return float(value)
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise InputError(f'{value!r} has no unit; NEURON has it in {unit}, give text like "1 {unit}"', where=where)
+    try:
+        given = registry().Quantity(float(match[1]), _as_pint(match[2]) or "dimensionless")
+        return float(given.to(_as_pint(unit)).magnitude)
+    except pint.DimensionalityError:
+        raise InputError(f'"{value}" is not in a unit of {unit}', where=where) from None
+    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
+        raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {unit}', where=where) from None
+
+
+def _as_pint(unit: str) -> str:
+    """ "S/cm2" → "S/cm^2", "mA-ms/cm2" → "mA*ms/cm^2", "mho" → "S"."""
+    text = re.sub(r"(?<=[A-Za-z])(\d)", r"^\1", unit.strip()).replace("mho", "S")
+    text = re.sub(r"(?<=[A-Za-z0-9])[- ](?=[A-Za-z])", "*", text)
+    return "dimensionless" + text if text.startswith("/") else text
+
+
+def _known(unit: str) -> bool:
+    """Whether pint can read it; modellers have notations of their own, such as "(imp)"."""
+    try:
+        registry().parse_units(unit)
+    except Exception:  # noqa: BLE001 - pint raises whatever its tokenizer raises
+        return False
+    return True
