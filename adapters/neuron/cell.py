@@ -8,15 +8,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from adapters.neuron import synapse
+from adapters.neuron.addresses import Variable
 from adapters.neuron.calcium import own_calcium, refuse_writers
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.conductance import place
+from adapters.neuron.direct import Direct
 from adapters.neuron.gating import Gating
 from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
-from adapters.neuron.pointers import pointers
 from adapters.neuron.state import ModelState
 from couple.component import Component, Floats, Port, State
 from couple.electrics import Attachments, ModelSpec
@@ -32,7 +33,8 @@ _MAX_STEP = 10.0
 class NeuronCell(Component):
     """A loaded model between exchanges. Ports: see `couple.electrics.ElectricalModel.attach`.
 
-    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged.
+    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
+    straight to and from NEURON's memory.
     """
 
     def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
@@ -54,14 +56,15 @@ class NeuronCell(Component):
         self._processes = [process for process, _ in pairs]
         self._gating = Gating(synapse.gated) if synapse.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
-        accumulators = self._charge.references
-        self._inputs = pointers(
-            [s._ref_cai for s in calcium] + [process._ref_gmax for process in self._processes],
+        accumulators = self._charge.accumulators
+        self._inputs = Direct(
+            [Variable(s, "cai") for s in calcium] + [Variable(process, "gmax") for process in self._processes],
             [1.0] * len(calcium) + [scale for _, scale in pairs],
             zeroed=accumulators,
         )
         to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
-        self._outputs = pointers(accumulators + [s._ref_v for s in voltages], to_charge + [1.0] * len(voltages))
+        reported = accumulators + [Variable(s, "v") for s in voltages]
+        self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
@@ -102,7 +105,13 @@ class NeuronCell(Component):
         except RuntimeError as error:
             raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
         h.dt = self._dt
+        self._settle()
         self._gather(self._to)
+
+    def _settle(self) -> None:
+        """NEURON may have arranged its memory anew."""
+        self._inputs.settle()
+        self._outputs.settle()
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
@@ -141,6 +150,7 @@ class NeuronCell(Component):
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
+        self._settle()
         self.steps = int(state["steps"])
 
     def _model_state(self) -> ModelState:

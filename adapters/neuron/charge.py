@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from adapters.neuron.addresses import Variable
 from adapters.neuron.importing import cvode, h, pc
 from adapters.neuron.loading import WHERE
 from adapters.neuron.mechanisms import channel_path
@@ -23,13 +24,13 @@ class ChargeMeter:
         self._callback: Callable[[], None] | None = None
         if channel_path() == "MOD":
             self._processes = [h.couple_charge(segment) for segment in segments]
-            self.references = [process._ref_q for process in self._processes]
+            self.accumulators = [Variable(process, "q") for process in self._processes]
         elif segments:
-            self.references = self._sum_by_callback(segments)
+            self.accumulators = self._sum_by_callback(segments)
         else:
-            self.references = []
+            self.accumulators = []
 
-    def _sum_by_callback(self, segments: Sequence[Any]) -> list[Any]:
+    def _sum_by_callback(self, segments: Sequence[Any]) -> list[Variable]:
         if int(pc.nthread()) > 1:
             raise InputError("without a compiler calcium is summed in one thread: remove pc.nthread(...)", where=WHERE)
         pointers, now, total = h.PtrVector(len(segments)), h.Vector(len(segments)), h.Vector(len(segments))
@@ -44,7 +45,7 @@ class ChargeMeter:
         cvode.extra_scatter_gather(0, accumulate)
         self._callback = accumulate
         self._total = total
-        return [total._ref_x[i] for i in range(len(segments))]
+        return [Variable(total, f"x[{i}]") for i in range(len(segments))]
 
     @property
     def scale(self) -> float:
