@@ -6,13 +6,15 @@ sites known is it clear where calcium and conductances are exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from couple.component import Component
 from couple.geometry import Geometry
+
+CALCIUM = "ca"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,25 @@ class Conductance:
 
 
 @dataclass(frozen=True)
+class IonSegments:
+    """Segments where an ion, by NEURON's name of it ("ca"), is exchanged. initial: concentrations there, mM."""
+
+    ion: str
+    segments: tuple[str, ...]
+    initial: tuple[float, ...] = ()
+
+    @property
+    def concentration(self) -> str:
+        """The input port of its concentrations: "cai"."""
+        return f"{self.ion}i"
+
+    @property
+    def charge(self) -> str:
+        """The output port of its charge: "charge" for calcium, "charge_na" for another."""
+        return "charge" if self.ion == CALCIUM else f"charge_{self.ion}"
+
+
+@dataclass(frozen=True)
 class Attachments:
     """Where the model is coupled; the order is the order of the port values.
 
@@ -54,6 +75,7 @@ class Attachments:
     voltages:     segments whose voltage is handed out.
     cai:          initial concentrations at `calcium`, mM.
     seed:         of the experiment.
+    others:       the same as `calcium` and `cai` for other ions.
     """
 
     calcium: tuple[str, ...]
@@ -61,6 +83,12 @@ class Attachments:
     voltages: tuple[str, ...]
     cai: tuple[float, ...] = ()
     seed: int = 0
+    others: tuple[IonSegments, ...] = ()
+
+    @property
+    def ions(self) -> tuple[IonSegments, ...]:
+        """Calcium, then the others."""
+        return (IonSegments(CALCIUM, self.calcium, self.cai), *self.others)
 
 
 class ElectricalModel(Protocol):
@@ -81,14 +109,17 @@ class ElectricalModel(Protocol):
     def area(self, segment: str) -> float:
         """Membrane area of a segment in µm², as NEURON has it."""
 
+    def ions(self) -> Mapping[str, float]:
+        """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
+
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""
 
     def attach(self, attachments: Attachments) -> Component:
         """The stepping component, initialised at t = 0.
 
-        Inputs  `cai` (n_calcium,) mM; `g` (n_conductances,) S/cm² or µS.
-        Outputs `charge` (n_calcium,) fC of calcium current that entered over the last window (inward positive);
-                `v` (n_voltages,) mV.
-        Raises InputError if a mechanism in a coupled segment writes `cai` and may not be removed.
+        Inputs  `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
+        Outputs `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
+                the like of other ions; `v` (n_voltages,) mV.
+        Raises InputError if a mechanism in a coupled segment writes such a concentration and may not be removed.
         """

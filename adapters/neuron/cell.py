@@ -9,7 +9,7 @@ import numpy as np
 
 from adapters.neuron import synapse
 from adapters.neuron.addresses import Variable
-from adapters.neuron.calcium import own_calcium, refuse_writers
+from adapters.neuron.calcium import default_concentration, own, refuse_writers
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.conductance import place
 from adapters.neuron.direct import Direct
@@ -20,11 +20,11 @@ from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
 from adapters.neuron.state import ModelState
 from couple.component import Component, Floats, Port, State
-from couple.electrics import Attachments, ModelSpec
+from couple.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
 from couple.errors import CoupleError, InputError, RunError
 
 FC_PER_DENSITY = -10.0
-"""From ∫ica dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
+"""From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
 
 _MAX_STEP = 10.0
 """ms; psolve wants one, and without spikes between ranks its value is of no consequence."""
@@ -38,31 +38,28 @@ class NeuronCell(Component):
     """
 
     def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
-        calcium = _membranes(attachments.calcium)
+        ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
         places = _membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [find_segment(name) for name in attachments.voltages]
-        cai = attachments.cai or tuple(float(h.cai0_ca_ion) for _ in calcium)
-        if len(cai) != len(calcium):
-            raise InputError(f"{len(cai)} initial concentrations are given for {len(calcium)} calcium segments")
-        sections = {segment.sec.name(): segment.sec for segment in calcium}.values()
-        refuse_writers(sections, remove=spec.remove_cai_writers)
-        for section in sections:
-            own_calcium(section)
+        for ion, segments in ions:
+            _own(ion, segments, remove=spec.remove_cai_writers and ion.ion == CALCIUM)
+        inside = [(f"{ion.ion}i", segment) for ion, segments in ions for segment in segments]
+        currents = [(ion.ion, segment) for ion, segments in ions for segment in segments]
 
         self._spec, self._attachments = spec, attachments
         self._dt, self.steps = spec.dt, 0
-        self._charge = ChargeMeter(calcium)
+        self._charge = ChargeMeter(currents)
         pairs = [place(c, segment) for c, segment in zip(attachments.conductances, places, strict=True)]
         self._processes = [process for process, _ in pairs]
         self._gating = Gating(synapse.gated) if synapse.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
         accumulators = self._charge.accumulators
         self._inputs = Direct(
-            [Variable(s, "cai") for s in calcium] + [Variable(process, "gmax") for process in self._processes],
-            [1.0] * len(calcium) + [scale for _, scale in pairs],
+            [Variable(s, name) for name, s in inside] + [Variable(process, "gmax") for process in self._processes],
+            [1.0] * len(inside) + [scale for _, scale in pairs],
             zeroed=accumulators,
         )
-        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
+        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for _, segment in currents]
         reported = accumulators + [Variable(s, "v") for s in voltages]
         self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
@@ -72,16 +69,17 @@ class NeuronCell(Component):
         super().__init__(
             "neuron",
             inputs={
-                "cai": Port("mM", (len(calcium),), "intensive"),
+                **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
                 "g": Port("S/cm^2 or uS", (len(pairs),), "intensive"),
             },
             outputs={
-                "charge": Port("fC", (len(calcium),), "extensive"),
+                **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
                 "v": Port("mV", (len(voltages),), "intensive"),
             },
         )
-        self.read("cai")[:] = cai
-        self._initialise(calcium, cai)
+        for ion, segments in ions:
+            self.read(ion.concentration)[:] = ion.initial or [default_concentration(ion.ion)] * len(segments)
+        self._initialise(inside, self.memory[: len(inside)].tolist())
         built.on_release.append(self.close)
 
     @property
@@ -94,12 +92,12 @@ class NeuronCell(Component):
         super().attach(memory)
         self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
 
-    def _initialise(self, calcium: Sequence[Any], cai: Sequence[float]) -> None:
-        """Set all at t = 0, with our calcium already in place when mechanisms compute their initial states."""
+    def _initialise(self, inside: Sequence[tuple[str, Any]], concentrations: Sequence[float]) -> None:
+        """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         h.Random().Random123_globalindex(self._attachments.seed % 2**32)
         pc.set_maxstep(_MAX_STEP)
-        for segment, value in zip(calcium, cai, strict=True):
-            segment.cai = value
+        for (name, segment), value in zip(inside, concentrations, strict=True):
+            setattr(segment, name, value)
         try:
             h.finitialize(initial_voltage(self._spec))
         except RuntimeError as error:
@@ -134,9 +132,8 @@ class NeuronCell(Component):
             self._raise_not_finite()
 
     def _raise_not_finite(self) -> NoReturn:
-        names = [f"charge of {s}" for s in self._attachments.calcium] + [
-            f"v of {s}" for s in self._attachments.voltages
-        ]
+        names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
+        names += [f"v of {s}" for s in self._attachments.voltages]
         bad = [name for name, value in zip(names, self._to, strict=True) if not np.isfinite(value)]
         raise RunError(
             f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
@@ -164,6 +161,17 @@ class NeuronCell(Component):
         self._processes.clear()
         self._gating = self._state = None
         self._scatter = _released
+
+
+def _own(ion: IonSegments, segments: Sequence[Any], *, remove: bool) -> None:
+    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it."""
+    if ion.initial and len(ion.initial) != len(segments):
+        of = "calcium" if ion.ion == CALCIUM else ion.ion
+        raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(segments)} {of} segments")
+    sections = {segment.sec.name(): segment.sec for segment in segments}.values()
+    refuse_writers(sections, ion=ion.ion, remove=remove)
+    for section in sections:
+        own(ion.ion, section)
 
 
 def _released(_: Floats) -> NoReturn:

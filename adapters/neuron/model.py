@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adapters.neuron.calcium import calcium_use, density_names, point_names
+from adapters.neuron.calcium import calcium_use, density_names, point_names, valences
 from adapters.neuron.cell import NeuronCell
 from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, initial_voltage, load
@@ -55,6 +55,10 @@ class NeuronModel:
     def area(self, segment: str) -> float:
         """Membrane area of a segment, µm²."""
         return float(find_membrane(segment).area())
+
+    def ions(self) -> Mapping[str, float]:
+        """Charge number of every ion that NEURON knows, by name."""
+        return valences()
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from couple.component import Component
 from couple.electrics import ElectricalModel
 from couple.errors import InputError, nearest
-from couple.exchange.calcium import VALENCE, concentration_per_ion, ions_per_charge, least_concentration
+from couple.exchange.calcium import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.conductance import density_per_channel, point_per_channel
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 from couple.network import ReactionNetwork
@@ -59,12 +59,13 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
     if parts.model is not None and parts.electrics is not None:
         for link in parts.links:
             try:
-                if link.into == "site":
-                    _charge(link, parts, parts.electrics, made)
-                elif link.port == "cai":
-                    _concentration(link, parts, parts.electrics, made)
-                else:
+                ion = link.ion(parts.electrics.valence)
+                if ion is None:
                     _conductance(link, parts, parts.electrics, parts.model, made)
+                elif link.into == "site":
+                    _charge(link, ion, parts, parts.electrics, made)
+                else:
+                    _concentration(link, ion, parts, parts.electrics, made)
             except InputError as error:
                 raise error.at(link.key) from None
     if drive is not None:
@@ -73,13 +74,11 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
     return made
 
 
-def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
-    """Calcium charge of a segment, shared by its sites in proportion to their membrane."""
-    if link.port != "ica":
-        raise InputError(f'"neuron.{link.port}" cannot enter a site; known: ica', where="from")
+def _charge(link: PlacedLink, ion: str, parts: Parts, electrics: Electrics, made: Connections) -> None:
+    """Charge of an ion of a segment, shared by its sites in proportion to their membrane."""
     share = link.place.geometry.area / sum(k.place.geometry.area for k in link.sharing(parts.links))
-    per_charge = ions_per_charge(VALENCE["ca"])
-    source = parts.memory.at(electrics.component, "charge", electrics.calcium(link.segment))
+    per_charge = ions_per_charge(electrics.valence[ion])
+    source = parts.memory.at(electrics.component, *electrics.charge(ion, link.segment))
     sources = ((source, share * per_charge),)
     made.ions.append(
         _ion_link(link.name, link.place.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
@@ -88,9 +87,9 @@ def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connecti
     made.describe.append(f"{link.name} ({link.segment}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
 
 
-def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, made: Connections) -> None:
+def _concentration(link: PlacedLink, ion: str, parts: Parts, electrics: Electrics, made: Connections) -> None:
     """Free ions of all sites of a segment over their volume."""
-    target = parts.memory.at(electrics.component, "cai", electrics.calcium(link.segment))
+    target = parts.memory.at(electrics.component, *electrics.concentration(ion, link.segment))
     if any(v.target == target for v in made.after):
         return  # the link of another site in this segment already made the mean over all of them
     sharing = link.sharing(parts.links)
@@ -98,7 +97,7 @@ def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, made: C
     each = concentration_per_ion(volume)
     sources = tuple((parts.count(k.place.name, k.quantity), each) for k in sharing)
     least = least_concentration(volume)
-    name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.cai"
+    name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k in sharing)} -> neuron.{link.port}"
     made.after.append(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
     made.describe.append(
         f"{name} ({link.segment}): molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from couple.electrics import ElectricalModel
 from couple.experiment import Experiment
@@ -19,6 +19,7 @@ def doubts(
     links: Sequence[PlacedLink],
 ) -> Iterator[str]:
     """Warnings, each with the key of the site."""
+    ions = () if model is None else model.ions()
     driven = {p.name for d in experiment.drive for p in matching(d.target.split(".", 1)[0], places, "drive")}
     for place in places:
         for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
@@ -26,13 +27,14 @@ def doubts(
         ports = {k.port for k in links if k.place is place}
         if not ports and place.name not in driven:
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
-        if "ica" in ports and "cai" not in ports:
-            yield f'{place.key}: ions enter "{place.name}" but its calcium is not handed back: cai stays at its start'
-        if "cai" in ports and "ica" not in ports:
-            yield f'{place.key}: "{place.name}" sets cai, but the calcium current of the segment does not enter it'
+        for ion in ions:
+            if f"i{ion}" in ports and f"{ion}i" not in ports:
+                yield f'{place.key}: {ion} enters "{place.name}" but is not handed back: {ion}i stays at its start'
+            if f"{ion}i" in ports and f"i{ion}" not in ports:
+                yield f'{place.key}: "{place.name}" sets {ion}i, but the {ion} current of the segment does not enter it'
     if model is None:
         return
-    coupled = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
+    coupled = list(dict.fromkeys(k.segment for k in links if k.ion(ions) is not None))
     for segment in coupled:
         there = [p for p in places if p.segment == segment]
         volume, whole = sum(p.geometry.volume for p in there), model.geometry(segment).volume
@@ -47,5 +49,10 @@ def doubts(
         if alone:
             yield (
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
-                "in the others cai stays at its start, whatever calcium enters there"
+                f"in the others {_concentrations(section, links, ions)} stays at its start, whatever ions enter there"
             )
+
+
+def _concentrations(section: str, links: Sequence[PlacedLink], ions: Collection[str]) -> str:
+    here = (k.ion(ions) for k in links if k.segment.rsplit("(", 1)[0] == section)
+    return ", ".join(dict.fromkeys(f"{ion}i" for ion in here if ion is not None))

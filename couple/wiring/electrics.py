@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from couple import registry
 from couple.component import Component
-from couple.electrics import Attachments, Conductance, ElectricalModel, ModelSpec
+from couple.electrics import CALCIUM, Attachments, Conductance, ElectricalModel, IonSegments, ModelSpec
 from couple.errors import InputError, nearest
 from couple.exchange.calcium import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
 from couple.wiring.engines import Engines
 from couple.wiring.places import PlacedLink
 
-_CALCIUM = (("site", "ica"), ("neuron", "cai"))
-
 
 @dataclass(frozen=True)
 class Electrics:
-    """The stepping model and the names along its ports."""
+    """The stepping model and the names along its ports. valence: of the ions that it knows."""
 
     component: Component
     attachments: Attachments
+    valence: Mapping[str, float]
 
-    def calcium(self, segment: str) -> int:
-        """Position of a segment along the ports `charge` and `cai`."""
-        return self.attachments.calcium.index(segment)
+    def charge(self, ion: str, segment: str) -> tuple[str, int]:
+        """Port and position of the charge of an ion at a segment."""
+        at = self._ion(ion)
+        return at.charge, at.segments.index(segment)
+
+    def concentration(self, ion: str, segment: str) -> tuple[str, int]:
+        """Port and position of the concentration of an ion in a segment."""
+        at = self._ion(ion)
+        return at.concentration, at.segments.index(segment)
+
+    def _ion(self, ion: str) -> IonSegments:
+        return next(i for i in self.attachments.ions if i.ion == ion)
 
     def conductance(self, link: PlacedLink) -> int:
         """Position of the conductance that a link sets along the port `g`."""
@@ -51,39 +59,65 @@ def attach(
     """The stepping model with every place at which something crosses. Raises InputError that names the key."""
     if model is None:
         return None
-    calcium = list(dict.fromkeys(k.segment for k in links if k.port in ("ica", "cai")))
-    conductances = list(dict.fromkeys(_conductance(k) for k in links if (k.into, k.port) not in _CALCIUM))
+    valence = model.ions()
+    crossing: dict[str, list[PlacedLink]] = {CALCIUM: []}
+    conductances: dict[Conductance, None] = {}
+    for link in links:
+        ion = link.ion(valence)
+        if ion is None:
+            conductances[_conductance(link, valence)] = None
+        else:
+            crossing.setdefault(ion, []).append(_without_conductance(link, ion))
+    ions = [_initial(ion, there, engines) for ion, there in crossing.items()]
     recorded = []
     for i, name in enumerate(experiment.record.voltages):
         try:
             recorded.append(model.resolve(name))
         except InputError as error:
             raise error.at(f"record.voltages[{i}]") from None
-    voltages = list(dict.fromkeys([*recorded, *calcium, *(c.segment for c in conductances)]))
+    reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
+    voltages = list(dict.fromkeys([*recorded, *reached]))
+    calcium, *others = ions
     attachments = Attachments(
-        tuple(calcium),
+        calcium.segments,
         tuple(conductances),
         tuple(voltages),
-        tuple(_initial_cai(s, engines, links) for s in calcium),
+        calcium.initial,
         experiment.experiment.seed,
+        tuple(others),
     )
-    return Electrics(model.attach(attachments), attachments)
+    return Electrics(model.attach(attachments), attachments, valence)
 
 
-def _conductance(link: PlacedLink) -> Conductance:
-    if link.into == "site" or link.port in ("v", "ica", "cao"):
+def _conductance(link: PlacedLink, ions: Collection[str] = ()) -> Conductance:
+    """Raises InputError for what is no conductance: a current into NEURON, an outside concentration, the voltage."""
+    if link.into == "site" or link.port in ("v", *(f"i{ion}" for ion in ions), *(f"{ion}o" for ion in ions)):
         raise InputError(
-            f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai '
-            "or a conductance such as neuron.SK",
+            f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai (or of another ion: '
+            f"{', '.join(sorted(ions))}) or a conductance such as neuron.SK",
             where=link.key,
         )
     return Conductance(link.port, link.segment, link.block.kind, link.block.ion, link.block.reversal)
 
 
-def _initial_cai(segment: str, engines: Engines, links: Sequence[PlacedLink]) -> float:
-    """mM at the start: what the links will hand over, at least the floor."""
-    here = [k for k in links if k.segment == segment and k.port in ("ica", "cai")]
-    chosen = [k for k in here if k.port == "cai"] or here
+def _without_conductance(link: PlacedLink, ion: str) -> PlacedLink:
+    if link.block.conductance is not None:
+        raise InputError(
+            f'conductance: "neuron.{link.port}" is the concentration of {ion}; give the conductance another name',
+            where=link.key,
+        )
+    return link
+
+
+def _initial(ion: str, links: Sequence[PlacedLink], engines: Engines) -> IonSegments:
+    segments = tuple(dict.fromkeys(k.segment for k in links))
+    return IonSegments(ion, segments, tuple(_initial_concentration(s, engines, links) for s in segments))
+
+
+def _initial_concentration(segment: str, engines: Engines, links: Sequence[PlacedLink]) -> float:
+    """mM at the start: what the links of an ion will hand over, at least the floor."""
+    here = [k for k in links if k.segment == segment]
+    chosen = [k for k in here if k.into == "neuron"] or here
     free, volume = 0, 0.0
     for link in chosen:
         engine, row = engines.of[link.place.name]

@@ -99,7 +99,7 @@ def bare_neuron(
     what sums the calcium charge and makes eca follow cai, to show what that costs.
     """
     from adapters.neuron import loading
-    from adapters.neuron.calcium import own_calcium
+    from adapters.neuron.calcium import own
     from adapters.neuron.importing import h, pc
     from adapters.neuron.mechanisms import channel_path
 
@@ -119,7 +119,7 @@ def bare_neuron(
     places = [h.couple_k(segment(s)) for s in segments]
     if meter:
         for section in {segment(s).sec.name(): segment(s).sec for s in segments}.values():
-            own_calcium(section)
+            own("ca", section)
         places += [h.couple_charge(segment(s)) for s in segments]
     g = g * np.array([segment(s).area() * 1e-2 for s in segments])
     if len(segments) < 15:
