@@ -91,12 +91,21 @@ def recorded(experiment: Experiment, windows: int) -> tuple[np.ndarray, np.ndarr
 
 
 def bare_neuron(
-    file: Path, segments: list[str], voltages: list[str], g: np.ndarray, dt: float, ticks: int, *, meter: bool = True
+    file: Path,
+    segments: list[str],
+    voltages: list[str],
+    g: np.ndarray,
+    dt: float,
+    ticks: int,
+    *,
+    meter: bool = True,
+    site: Callable[[int], None] | None = None,
 ) -> Loop:
     """The cell with a potassium conductance at `segments`, set before every chunk; voltages kept in rows.
 
     It has the mechanisms that the coupled cell has, so that what NEURON does is the same; `meter=False` leaves out
-    what sums the calcium charge and makes eca follow cai, to show what that costs.
+    what sums the calcium charge and makes eca follow cai, to show what that costs. site: the other part, which then
+    takes turns with NEURON window by window.
     """
     from adapters.neuron import loading
     from adapters.neuron.calcium import own
@@ -150,6 +159,19 @@ def bare_neuron(
                 row[k] = ref[0]
         return keep, places
 
+    def turns() -> object:
+        assert site is not None
+        for i in range(windows):
+            values = g[i]
+            for k, ref in enumerate(refs):
+                ref[0] = values[k]
+            solve(((i + 1) * ticks + 0.5) * dt)
+            row = rows[i]
+            for k, ref in enumerate(seen):
+                row[k] = ref[0]
+            site(i)
+        return keep, places
+
     def many() -> object:
         for i in range(windows):
             view[:] = g[i]
@@ -159,7 +181,9 @@ def bare_neuron(
             rows[i] = out_view
         return keep, places
 
-    return few if len(segments) < 15 else many
+    if len(segments) >= 15:
+        return many
+    return few if site is None else turns
 
 
 # -- bare engines -----------------------------------------------------------------------------------------------------
@@ -179,6 +203,20 @@ def bare_site(engine: SiteEngine, influx: np.ndarray, ticks: int) -> Loop:
             rows[0][i], rows[1][i] = counts, means
 
     return loop
+
+
+def bare_window(engine: SiteEngine, influx: np.ndarray, ticks: int) -> Callable[[int], None]:
+    """One window of `bare_site`."""
+    call = kernel_call(engine, ticks)
+    into, counts, means = engine.read("influx"), engine.read("counts"), engine.read("means")
+    rows = np.zeros((len(influx), *counts.shape)), np.zeros((len(influx), *means.shape))
+
+    def window(i: int) -> None:
+        into[...] = influx[i]
+        call()
+        rows[0][i], rows[1][i] = counts, means
+
+    return window
 
 
 def kernel_call(engine: Any, ticks: int) -> Loop:
@@ -224,7 +262,15 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
         (engine,) = wire(experiment).engines
         return bare_site(engine, influx, clock.window)
 
-    return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}, repeats)
+    def turns() -> Loop:
+        (engine,) = wire(experiment).engines
+        window = bare_window(engine, influx, clock.window)
+        return bare_neuron(file, segments, voltages, g, clock.tick, clock.window, site=window)
+
+    tasks = {"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}
+    if len(segments) < 15:
+        tasks["turns"] = turns
+    return interleaved(tasks, repeats)
 
 
 def spine(engine: str, exchange: str, duration: str) -> Experiment:
@@ -298,6 +344,12 @@ def main() -> None:
         report(f"NEURON chunked, {engine}, {exchange}", us * statistics.median(t["neuron"]), "us/window")
         limit = 10.0 if (engine, exchange) == ("ode", "0.1 ms") else None
         report(f"site alone, {engine}, {exchange}", us * statistics.median(t["site"]), "us/window", limit)
+        apart = median_of(lambda t, n, s: t / (n + s), t["turns"], *parts)
+        report(f"bare parts taking turns / parts each alone, {engine}, {exchange}", apart, "ratio")
+        together = median_of(lambda c, t: c / t, t["closed"], t["turns"])
+        report(f"closed loop / bare parts taking turns, {engine}, {exchange}", together, "ratio", target)
+        cold = us * median_of(lambda t, s: t - s, t["turns"], t["site"])
+        report(f"NEURON chunked, caches as the site leaves them, {engine}, {exchange}", cold, "us/window")
         over = us * median_of(lambda c, n, s: c - n - s, t["closed"], *parts)
         report(f"loop over its parts, {engine}, {exchange}", over, "us/window")
     exchange_alone("1 site", spine("noop", "0.1 ms", "200 ms"), 2000, 5.0)
