@@ -25,7 +25,7 @@ from couple.component import Floats
 
 log = logging.getLogger(__name__)
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64] | npt.NDArray[np.uint32]
 
 FINITE, NOT_FINITE, MOVED = 0, 1, 2
 
@@ -110,7 +110,9 @@ class Direct:
             memory, at = addresses.window(places, np.dtype(np.float64))
         except ValueError:
             return False
-        self._use(memory, layout, np.array([*layout.at, layout.changes, *at], dtype=np.int64))
+        # Short indices where they reach, to touch less memory.
+        indices = np.array([*layout.at, layout.changes, *at], dtype=np.int64)
+        self._use(memory, layout, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
         if not self._proved():
             self._load = self._store = _never
         return self.direct
