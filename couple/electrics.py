@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from couple.component import Component
 from couple.geometry import Geometry
 
+CALCIUM = "ca"
 CaiWriters = Literal["refuse", "remove", "ignore"]
 """What is done with mechanisms of the model that write `cai` where chemistry owns it.
 
@@ -87,6 +88,25 @@ class Conductance:
 
 
 @dataclass(frozen=True)
+class IonSegments:
+    """Segments where an ion, by NEURON's name of it ("ca"), is exchanged. initial: concentrations there, mM."""
+
+    ion: str
+    segments: tuple[str, ...]
+    initial: tuple[float, ...] = ()
+
+    @property
+    def concentration(self) -> str:
+        """The input port of its concentrations: "cai"."""
+        return f"{self.ion}i"
+
+    @property
+    def charge(self) -> str:
+        """The output port of its charge: "charge" for calcium, "charge_na" for another."""
+        return "charge" if self.ion == CALCIUM else f"charge_{self.ion}"
+
+
+@dataclass(frozen=True)
 class Attachments:
     """Where the model is coupled; the order is the order of the port values.
 
@@ -95,6 +115,7 @@ class Attachments:
     voltages:     segments whose voltage is handed out.
     cai:          initial concentrations at `calcium`, mM.
     seed:         of the experiment.
+    others:       the same as `calcium` and `cai` for other ions.
     """
 
     calcium: tuple[str, ...]
@@ -102,6 +123,12 @@ class Attachments:
     voltages: tuple[str, ...]
     cai: tuple[float, ...] = ()
     seed: int = 0
+    others: tuple[IonSegments, ...] = ()
+
+    @property
+    def ions(self) -> tuple[IonSegments, ...]:
+        """Calcium, then the others."""
+        return (IonSegments(CALCIUM, self.calcium, self.cai), *self.others)
 
 
 @dataclass(frozen=True)
@@ -170,14 +197,17 @@ class ElectricalModel(Protocol):
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""
 
+    def ions(self) -> Mapping[str, float]:
+        """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
+
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""
 
     def attach(self, attachments: Attachments) -> Component:
         """The stepping component, initialised at t = 0.
 
-        Inputs  `cai` (n_calcium,) mM; `g` (n_conductances,) S/cm² or µS.
-        Outputs `charge` (n_calcium,) fC of calcium current that entered over the last window (inward positive);
-                `v` (n_voltages,) mV.
-        Raises InputError if a mechanism in a coupled segment writes `cai` and may not be removed.
+        Inputs  `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
+        Outputs `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
+                the like of other ions; `v` (n_voltages,) mV.
+        Raises InputError if a mechanism in a coupled segment writes such a concentration and may not be removed.
         """

@@ -14,7 +14,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from couple import registry
 from couple.block import Block, explain
@@ -366,15 +366,25 @@ class DriveBlock(Block):
         return self
 
 
+QUANTITIES = ("v", "charge", "cai", "g", "counts", "means", "influx")
+
+
+def _quantity(name: str) -> str:
+    if name not in QUANTITIES and not (name.endswith("i") and name[:-1].isidentifier()):
+        raise ValueError(f'"{name}" is not recorded; {nearest(name, QUANTITIES)}')
+    return name
+
+
 class Record(Block):
     """What is recorded and how often.
 
-    variables: of the model v, charge, cai, g; of the sites counts, means, influx; all of them by default.
+    variables: of the model v, charge, cai (of another ion nai, ...), g; of the sites counts, means, influx; all of
+    them by default.
     species: names for counts, or "all". voltages: segments besides the coupled ones.
     """
 
     every: Time | None = Field(default=None, gt=0)
-    variables: tuple[Literal["v", "charge", "cai", "g", "counts", "means", "influx"], ...] | None = None
+    variables: tuple[Annotated[str, AfterValidator(_quantity)], ...] | None = None
     species: tuple[str, ...] | Literal["all"] | None = None
     voltages: tuple[str, ...] = ()
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from adapters.neuron import load_model
 from adapters.neuron.importing import h
-from couple.electrics import Attachments, Conductance, ModelSpec
+from couple.electrics import Attachments, Conductance, IonSegments, ModelSpec
+from couple.errors import InputError
 
 DT = 0.025
 SPINE = Path(__file__).parents[1] / "examples" / "spine" / "cell.py"
@@ -53,6 +54,26 @@ def build():
         segment.pas.g, segment.pas.e = 1e-3, -60
     return head
 """
+
+# Sodium, potassium, calcium, and a divalent ion that nobody else knows.
+IONS = (
+    CALCIUM.replace("return cell", "add_zz(head); return cell")
+    + """
+leak = []
+
+def add_zz(section):
+    h.ion_register("zz", 2)
+    if not hasattr(h, "zz_leak"):
+        leak.append(h.KSChan())
+        leak[0].name("zz_leak")
+        leak[0].ion("zz")
+        leak[0].iv_type(0)
+        leak[0].gmax(1e-4)
+    section.insert("zz_leak")
+    for segment in section:
+        segment.zzo = 3
+"""
+)
 
 # Everything at once that a checkpoint could forget.
 RICH = """
@@ -193,6 +214,56 @@ def run_charge(model: Path) -> Any:
         cell.write("cai", 1e-4 * (1 + i % 5))
     recorded = -np.array(recording)[1:].reshape(200, 4).sum(axis=1) * DT * head(0.5).area() * 10
     return np.array(charges), recorded, cell.channel_path
+
+
+def run_ions(model: Path) -> Any:
+    """Four ions over 100 windows: charge (100, 5), the same recorded, concentration and eX (100, 5, 2), a rollback."""
+    others = (
+        IonSegments("k", ("head(0.5)",), (100.0,)),
+        IonSegments("na", ("head(0.5)",), (12.0,)),
+        IonSegments("zz", ("head(0.5)", "head(0.9)"), (0.1, 0.2)),
+    )
+    cell = attach(model, others=others)
+    head = next(section for section in h.allsec() if section.name() == "head")
+    places = [
+        (ion.ion, head(float(s[5:-1]))) for ion in (IonSegments("ca", ("head(0.5)",)), *others) for s in ion.segments
+    ]
+    recordings = [h.Vector().record(getattr(segment, f"_ref_i{ion}")) for ion, segment in places]
+    h.finitialize(-65)
+
+    def windows(first: int) -> Any:
+        charges, inside = [], []
+        for i in range(first, first + 50):
+            cell.write("cai", 1e-4 * (1 + i % 5))
+            cell.write("ki", 100 + i % 7)
+            cell.write("nai", 10 + i % 3)
+            cell.write("zzi", [0.1 + 0.01 * (i % 4), 0.2])
+            cell.advance(4)
+            charges.append(np.concatenate([cell.read(p) for p in ("charge", "charge_k", "charge_na", "charge_zz")]))
+            inside.append([[getattr(s, f"{ion}i"), getattr(s, f"e{ion}")] for ion, s in places])
+        return np.array(charges), np.array(inside)
+
+    first, start = windows(0), cell.save()
+    second = windows(50)
+    currents = np.array(recordings)[:, 1:].reshape(len(places), 100, 4).sum(axis=2).T
+    cell.restore(start)
+    again = all(np.array_equal(a, b) for a, b in zip(windows(50), second, strict=True))
+    recorded = -currents * DT * head(0.5).area() * 10
+    charges, inside = (np.concatenate([a, b]) for a, b in zip(first, second, strict=True))
+    return charges, recorded, inside, again, cell.channel_path
+
+
+def run_writer(model: Path, library: Path) -> list[str]:
+    """What attaching ki, then nai, in a model with mechanisms of `library` says."""
+    assert h.nrn_load_dll(str(library)) == 1.0
+    said = []
+    for ion in ("k", "na"):
+        try:
+            attach(model, others=(IonSegments(ion, ("head(0.5)",)),))
+            said.append("attached")
+        except InputError as error:
+            said.append(str(error))
+    return said
 
 
 def run_spine(model: Path) -> Any:

@@ -69,7 +69,7 @@ def test_without_a_temperature_a_q10_is_an_error() -> None:
     [
         (3.0, None, "q10 and at together"),
         (None, "22 celsius", "q10 and at together"),
-        (0.0, "22 celsius", r"reactions\[0\]\.q10: .*greater than 0"),
+        (0.0, "22 celsius", r"reactions\[0\]\.q10: .*more than 0"),
         (float("inf"), "22 celsius", r"reactions\[0\]\.q10"),
         (3.0, "22", "22 celsius"),
         (3.0, "22 mV", "22 celsius"),

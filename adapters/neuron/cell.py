@@ -9,23 +9,24 @@ from typing import Any, NoReturn
 import numpy as np
 
 from adapters.neuron import synapse
-from adapters.neuron.calcium import own_calcium
+from adapters.neuron.addresses import Variable
+from adapters.neuron.calcium import default_concentration, own
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.conductance import place
+from adapters.neuron.direct import Direct
 from adapters.neuron.gating import Gating
 from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
-from adapters.neuron.pointers import pointers
 from adapters.neuron.state import ModelState
-from adapters.neuron.writers import Holds
+from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
-from couple.electrics import Attachments, ModelSpec
+from couple.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
 from couple.errors import CoupleError, InputError, RunError
 
 FC_PER_DENSITY = -10.0
-"""From ∫ica dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
+"""From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
 
 _MAX_STEP = 10.0
 """ms; psolve wants one, and without spikes between ranks its value is of no consequence."""
@@ -34,38 +35,38 @@ _MAX_STEP = 10.0
 class NeuronCell(Component):
     """A loaded model between exchanges. Ports: see `couple.electrics.ElectricalModel.attach`.
 
-    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged.
+    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
+    straight to and from NEURON's memory.
     """
 
     def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
-        calcium = _membranes(attachments.calcium)
+        ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
         places = _membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [find_segment(name) for name in attachments.voltages]
-        cai = attachments.cai or tuple(float(h.cai0_ca_ion) for _ in calcium)
-        if len(cai) != len(calcium):
-            raise InputError(f"{len(cai)} initial concentrations are given for {len(calcium)} calcium segments")
-        sections = {segment.sec.name(): segment.sec for segment in calcium}.values()
-        self.holds = Holds(calcium, spec.cai_writers)
-        for section in sections:
-            own_calcium(section)
+        self.holds = Holds(ions[0][1], spec.cai_writers)
+        for ion, segments in ions:
+            _own(ion, segments)
+        inside = [(f"{ion.ion}i", segment) for ion, segments in ions for segment in segments]
+        currents = [(ion.ion, segment) for ion, segments in ions for segment in segments]
 
         self._spec, self._attachments = spec, attachments
         self._dt, self.steps = spec.dt, 0
-        self._charge = ChargeMeter(calcium)
+        self._charge = ChargeMeter(currents)
         pairs = [place(c, segment) for c, segment in zip(attachments.conductances, places, strict=True)]
         self._processes = [process for process, _ in pairs]
         self._gating = Gating(synapse.gated) if synapse.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
-        accumulators = self._charge.references
+        accumulators = self._charge.accumulators
         self._inputs = self.holds.together_with(
-            pointers(
-                [s._ref_cai for s in calcium] + [process._ref_gmax for process in self._processes],
-                [1.0] * len(calcium) + [scale for _, scale in pairs],
+            Direct(
+                [Variable(s, name) for name, s in inside] + [Variable(process, "gmax") for process in self._processes],
+                [1.0] * len(inside) + [scale for _, scale in pairs],
                 zeroed=accumulators,
             )
         )
-        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for segment in calcium]
-        self._outputs = pointers(accumulators + [s._ref_v for s in voltages], to_charge + [1.0] * len(voltages))
+        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for _, segment in currents]
+        reported = accumulators + [Variable(s, "v") for s in voltages]
+        self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
@@ -73,16 +74,17 @@ class NeuronCell(Component):
         super().__init__(
             "neuron",
             inputs={
-                "cai": Port("mM", (len(calcium),), "intensive"),
+                **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
                 "g": Port("S/cm^2 or uS", (len(pairs),), "intensive"),
             },
             outputs={
-                "charge": Port("fC", (len(calcium),), "extensive"),
+                **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
                 "v": Port("mV", (len(voltages),), "intensive"),
             },
         )
-        self.read("cai")[:] = cai
-        self._initialise = partial(self._initialised, calcium, cai)
+        for ion, segments in ions:
+            self.read(ion.concentration)[:] = ion.initial or [default_concentration(ion.ion)] * len(segments)
+        self._initialise = partial(self._initialised, inside, self.memory[: len(inside)].tolist())
         self._initialise(attachments.seed)
         self.model_files = built.files
         built.on_release.append(self.close)
@@ -97,19 +99,25 @@ class NeuronCell(Component):
         super().attach(memory)
         self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
 
-    def _initialised(self, calcium: Sequence[Any], cai: Sequence[float], seed: int) -> None:
-        """Set all at t = 0, with our calcium already in place when mechanisms compute their initial states."""
+    def _initialised(self, inside: Sequence[tuple[str, Any]], concentrations: Sequence[float], seed: int) -> None:
+        """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         h.Random().Random123_globalindex(seed % 2**32)
         pc.set_maxstep(_MAX_STEP)
-        for segment, value in zip(calcium, cai, strict=True):
-            segment.cai = value
-        self.holds.initialise(cai)
+        for (name, segment), value in zip(inside, concentrations, strict=True):
+            setattr(segment, name, value)
+        self.holds.initialise(concentrations)
         try:
             h.finitialize(initial_voltage(self._spec))
         except RuntimeError as error:
             raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
         h.dt = self._dt
+        self._settle()
         self._gather(self._to)
+
+    def _settle(self) -> None:
+        """NEURON may have arranged its memory anew."""
+        self._inputs.settle()
+        self._outputs.settle()
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
@@ -132,9 +140,8 @@ class NeuronCell(Component):
             self._raise_not_finite()
 
     def _raise_not_finite(self) -> NoReturn:
-        names = [f"charge of {s}" for s in self._attachments.calcium] + [
-            f"v of {s}" for s in self._attachments.voltages
-        ]
+        names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
+        names += [f"v of {s}" for s in self._attachments.voltages]
         bad = [name for name, value in zip(names, self._to, strict=True) if not np.isfinite(value)]
         raise RunError(
             f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
@@ -148,6 +155,7 @@ class NeuronCell(Component):
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
+        self._settle()
         self.steps = int(state["steps"])
 
     def restart(self, start: State, seed: int) -> None:
@@ -178,6 +186,17 @@ class NeuronCell(Component):
         self._processes.clear()
         self._gating = self._state = None
         self._scatter = _released
+
+
+def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
+    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (for calcium, see Holds)."""
+    if ion.initial and len(ion.initial) != len(segments):
+        of = "calcium" if ion.ion == CALCIUM else ion.ion
+        raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(segments)} {of} segments")
+    if ion.ion != CALCIUM:
+        refuse_writers(ion.ion, segments)
+    for section in {segment.sec.name(): segment.sec for segment in segments}.values():
+        own(ion.ion, section)
 
 
 def _released(_: Floats) -> NoReturn:

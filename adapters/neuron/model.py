@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from adapters.neuron.calcium import valences
 from adapters.neuron.cell import NeuronCell
 from adapters.neuron.describe import describe, ion_sources
 from adapters.neuron.importing import h
@@ -79,6 +80,10 @@ class NeuronModel:
         away = {segment_name(s): float(h.distance(start, s)) for section in all_sections() for s in section}
         return {name: distance for name, distance in away.items() if distance < _UNCONNECTED}
 
+    def ions(self) -> Mapping[str, float]:
+        """Charge number of every ion that NEURON knows, by name."""
+        return valences()
+
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`; once attached, also where the calcium of each coupled segment comes from."""
         return [*self._description, *self._coupled]
@@ -96,7 +101,8 @@ class NeuronModel:
         if self._cell is not None:
             self._cell.close()
         self._cell = NeuronCell(self._built, self.spec, attachments)
-        self._coupled = [*self._cell.holds.notes, *ion_sources(attachments.calcium)]
+        sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
+        self._coupled = [*self._cell.holds.notes, *sources]
         return self._cell
 
 

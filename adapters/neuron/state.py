@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters.neuron.importing import NEURON_FOLDER, NEURON_VERSION, h
+from adapters.neuron.addresses import library
+from adapters.neuron.importing import NEURON_VERSION, h
 from adapters.neuron.inventory import Inventory
 from adapters.neuron.mechanisms import channel_path
 from adapters.neuron.pointers import pointers
@@ -146,16 +145,9 @@ def _forget_event_targets() -> None:
     It keeps a table of all point processes from the first file that it reads in a process; with another model since,
     the table points to objects that are gone, and reading ends in a failed assertion or a segmentation fault.
     """
-    forget = getattr(_symbols(), "_ZN9SelfEvent14savestate_freeEv", None)
+    forget = getattr(library(), "_ZN9SelfEvent14savestate_freeEv", None)
     if forget is not None:
         forget()
-
-
-@functools.cache
-def _symbols() -> ctypes.CDLL:
-    """NEURON's library as it is loaded; all symbols of the process if it does not lie where the wheel has it."""
-    library = next((p for p in NEURON_FOLDER.rglob("libnrniv.*") if p.suffix in (".so", ".dylib")), None)
-    return ctypes.CDLL(str(library) if library is not None else None)
 
 
 def _as_bytes(value: object) -> bytes:

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.neuron.calcium import density_names, in_rxd, point_names, writes_cai
+from adapters.neuron.addresses import Variable
+from adapters.neuron.calcium import density_names, in_rxd, point_names, writes
+from adapters.neuron.direct import Direct
 from adapters.neuron.importing import h
 from adapters.neuron.ions import ion_uses
 from adapters.neuron.mechanisms import channel_path
-from adapters.neuron.pointers import Few, Many, pointers
 from adapters.neuron.speaking import listening
 from couple.component import Floats
-from couple.electrics import CaiWriters
+from couple.electrics import CALCIUM, CaiWriters
 from couple.errors import InputError
 
 WHERE = "neuron.cai_writers"
@@ -33,13 +34,12 @@ class Holds:
         self.notes: list[str] = []
         self._processes: dict[int, Any] = {}
         for section in {s.sec.name(): s.sec for s in segments}.values():
-            if in_rxd(section):
-                raise _refusal("rxd", section, "leave that section out of the rxd region of calcium")
+            _refuse_rxd(section, CALCIUM)
             self._settle(section, policy, [(i, s) for i, s in enumerate(segments) if s.sec == section])
 
     def _settle(self, section: Any, policy: CaiWriters, here: Sequence[tuple[int, Any]]) -> None:
-        density = [n for n in density_names(section) if writes_cai(n, point=False)]
-        points = [n for n in point_names(section) if writes_cai(n, point=True)]
+        density = [n for n in density_names(section) if writes(n, CALCIUM, point=False)]
+        points = [n for n in point_names(section) if writes(n, CALCIUM, point=True)]
         if not density and not points:
             return
         if policy == "ignore":
@@ -67,7 +67,7 @@ class Holds:
         for i, process in self._processes.items():
             process.held = values[i]
 
-    def together_with(self, inputs: Few | Many) -> Few | Many | Both:
+    def together_with(self, inputs: Direct) -> Direct | Both:
         """`inputs` whose first values are the `cai` of the segments, so that what is written is held as well."""
         return Both(inputs, self._processes) if self._processes else inputs
 
@@ -79,10 +79,15 @@ class Holds:
 class Both:
     """Writes values, and some of them a second time; see `Holds.together_with`."""
 
-    def __init__(self, inputs: Few | Many, processes: dict[int, Any]) -> None:
+    def __init__(self, inputs: Direct, processes: dict[int, Any]) -> None:
         self._inputs, self._columns = inputs, list(processes)
-        self._held = pointers([process._ref_held for process in processes.values()])
+        self._held = Direct([Variable(process, "held") for process in processes.values()])
         self.size = inputs.size
+
+    def settle(self) -> None:
+        """See Direct."""
+        self._inputs.settle()
+        self._held.settle()
 
     def scatter(self, values: Floats) -> None:
         """As in `couple_hold`: the value itself now, and what every later step sets it to."""
@@ -99,8 +104,24 @@ def _and_current(name: str, point: bool) -> str:
     return " and carried ica" if any(u.ion == "ca" and u.carries for u in ion_uses(name, point)) else ""
 
 
-def _refusal(name: str, section: Any, advice: str) -> InputError:
+def refuse_writers(ion: str, segments: Sequence[Any]) -> None:
+    """Raise InputError if anything writes the concentration of an ion other than calcium in these sections."""
+    for section in {s.sec.name(): s.sec for s in segments}.values():
+        _refuse_rxd(section, ion)
+        for point, names in ((False, density_names(section)), (True, point_names(section))):
+            for name in names:
+                if writes(name, ion, point=point):
+                    raise _refusal(name, section, "remove it from that section", ion)
+
+
+def _refuse_rxd(section: Any, ion: str) -> None:
+    if in_rxd(section, ion):
+        of = "calcium" if ion == CALCIUM else ion
+        raise _refusal("rxd", section, f"leave that section out of the rxd region of {of}", ion)
+
+
+def _refusal(name: str, section: Any, advice: str, ion: str = CALCIUM) -> InputError:
     return InputError(
-        f'mechanism "{name}" in {section.name()} writes cai, which couple owns in coupled segments: {advice}',
-        where=WHERE,
+        f'mechanism "{name}" in {section.name()} writes {ion}i, which couple owns in coupled segments: {advice}',
+        where=WHERE if ion == CALCIUM else "neuron.model",
     )

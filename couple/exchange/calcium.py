@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from couple.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
 
-VALENCE = {"ca": 2, "na": 1, "k": 1}
-"""Charge numbers of the ions that NEURON models carry."""
+VALENCE = {"ca": 2, "na": 1, "k": 1, "cl": -1}
+"""Charge numbers of common ions, where there is no model to ask."""
 
 
-def ions_per_charge(valence: int) -> float:
-    """Ions that 1 fC of inward current carries: 1/(z e); 3120.75 for calcium (facts: SI 2019)."""
+def ions_per_charge(valence: float) -> float:
+    """Ions that 1 fC of inward current carries: 1/(z e); 3120.75 for calcium, less than 0 for anions (SI 2019)."""
     return ELEMENTARY_CHARGES_PER_FC / valence
 
 

@@ -58,16 +58,12 @@ class Exchange:
         values, floats = _value_tables(after)
         self._state = np.zeros(2 * len(after) + len(summed))
         self._hand_over = partial(kernels.hand_over, memory, values, floats, self._state)
-        width = max((len(h.contents) for h in holdings), default=0)
-        contents = np.zeros((len(holdings), width))
-        for r, holding in enumerate(holdings):
-            contents[r, : len(holding.contents)] = holding.contents
         self._count_holdings()
-        audited = kernels.pack([len(holdings), width], [h.first for h in holdings], [h.whole for h in holdings])
+        audited, contents = _audit_tables(holdings)
         record = kernels.pack([len(sampled), len(summed)], sampled, summed)
         at = 3 + values.size
         tables = kernels.pack([at, at + audited.size, floats.size], values, audited, record)
-        all_floats = np.concatenate([floats, contents.ravel()])
+        all_floats = np.concatenate([floats, contents])
         self._collect = partial(kernels.collect, memory, tables, all_floats, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, self._state[2 * len(after) :])
         self._compile()
@@ -78,7 +74,7 @@ class Exchange:
         kernels.deliver(self.memory, no([0, 0, 0], [0], [0]), none, books, books, 0.0)
         if self.diffusion is not None:
             Diffusion((), (), 1.0).move(self.memory, books)
-        empty = no([6, 8, 0], [0, 0, 0], [0, 0], [0, 0])
+        empty = no([7, 11, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0])
         kernels.collect(self.memory, empty, none, none, books, TOLERANCE, np.zeros((0, 0)), -1)
 
     @property
@@ -214,8 +210,24 @@ def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[I
 def _value_tables(links: Sequence[ValueLink]) -> tuple[Ints, Floats]:
     """As `kernels.hand_over` takes them."""
     start, source, weight = _rows([v.sources for v in links])
-    ints = kernels.pack([len(links), len(source)], [v.target for v in links], start, source)
+    extrapolates = any(v.beyond for v in links)
+    ints = kernels.pack([len(links), len(source), extrapolates], [v.target for v in links], start, source)
     return ints, np.concatenate([weight, [v.least for v in links], [v.beyond for v in links]])
+
+
+def _audit_tables(holdings: Sequence[Holding]) -> tuple[Ints, Floats]:
+    """As `kernels.audit` takes them: sites of one chemistry share a row of contents."""
+    kinds = {contents: k for k, contents in enumerate(dict.fromkeys(h.contents for h in holdings))}
+    start, column, content = _rows([tuple((s, float(n)) for s, n in enumerate(c) if n) for c in kinds])
+    ints = kernels.pack(
+        [len(holdings), len(kinds), len(column)],
+        [h.first for h in holdings],
+        [h.whole for h in holdings],
+        [kinds[h.contents] for h in holdings],
+        start,
+        column,
+    )
+    return ints, content
 
 
 def _rows(sources: Sequence[Sources]) -> tuple[list[int], list[int], Floats]:

@@ -75,20 +75,22 @@ def deliver(memory: Floats, ints: Ints, floats: Floats, accounts: Floats, balanc
 def hand_over(memory: Floats, ints: Ints, floats: Floats, state: Floats) -> None:
     """Set each target to a weighted sum of sources, at least `least`.
 
-    ints:   n, n_sources | target (n) | start (n+1) | source (n_sources)
+    ints:   n, n_sources, whether any row goes beyond | target (n) | start (n+1) | source (n_sources)
     floats: weight (n_sources) | least (n) | beyond (n)
-    state:  previous value (n) | how often a target was raised to its least (n)
+    state:  previous value, if any row goes beyond (n) | how often a target was raised to its least (n)
     A row hands over x_n + beyond (x_n - x_(n-1)).
     """
-    n, sources = np.int64(ints[0]), ints[1]
-    target, start, source = ints[2 : 2 + n], ints[2 + n : 3 + 2 * n], ints[3 + 2 * n : 3 + 2 * n + sources]
+    n, sources, extrapolates = np.int64(ints[0]), ints[1], ints[2]
+    target, start, source = ints[3 : 3 + n], ints[3 + n : 4 + 2 * n], ints[4 + 2 * n : 4 + 2 * n + sources]
     weight, least, beyond = floats[:sources], floats[sources : sources + n], floats[sources + n : sources + 2 * n]
     for k in range(n):
         value = 0.0
         for j in range(start[k], start[k + 1]):
             value += weight[j] * memory[source[j]]
-        ahead = value + beyond[k] * (value - state[k])
-        state[k] = value
+        ahead = value
+        if extrapolates:
+            ahead += beyond[k] * (value - state[k])
+            state[k] = value
         if ahead < least[k]:
             ahead = least[k]
             state[n + k] += 1.0
@@ -99,22 +101,23 @@ def hand_over(memory: Floats, ints: Ints, floats: Floats, state: Floats) -> None
 def audit(memory: Floats, ints: Ints, contents: Floats, balance: Floats, tolerance: float) -> int:
     """Check that every site holds what it held at the start plus what it took up; returns a bad row or -1.
 
-    ints:     n, width | first, whole (n each)
-    contents: (n × width) of the row's substance in each state; first: index of the site's counts.
+    ints:     n, n_kinds, n_entries | first, whole, kind (n each) | start (n_kinds + 1) | column (n_entries)
+    contents: (n_entries) of the substance in one molecule of a state. first: index of the site's counts; rows of a kind
+              add up the same states, column[j] and contents[j] for j in [start[kind], start[kind + 1]).
     The imbalance of whole-number sites must be 0, that of others at most tolerance × max(moved, held at start).
     """
-    n, width = np.int64(ints[0]), np.int64(ints[1])
+    n, kinds, entries = np.int64(ints[0]), np.int64(ints[1]), np.int64(ints[2])
+    start, column = ints[3 + 3 * n : 4 + 3 * n + kinds], ints[4 + 3 * n + kinds : 4 + 3 * n + kinds + entries]
     bad = -1
     for r in range(n):
-        first = ints[2 + r]
+        first, kind = ints[3 + r], ints[3 + 2 * n + r]
         held = 0.0
-        for s in range(width):
-            if contents[r * width + s] != 0.0:
-                held += contents[r * width + s] * memory[first + s]
+        for j in range(start[kind], start[kind + 1]):
+            held += contents[j] * memory[first + column[j]]
         off = held - balance[r, HELD_AT_START] - balance[r, TAKEN_UP]
         if abs(off) > balance[r, IMBALANCE] or off != off:
             balance[r, IMBALANCE] = abs(off)
-        allowed = 0.0 if ints[2 + n + r] else tolerance * max(balance[r, MOVED], balance[r, HELD_AT_START])
+        allowed = 0.0 if ints[3 + n + r] else tolerance * max(balance[r, MOVED], balance[r, HELD_AT_START])
         if not abs(off) <= allowed:
             bad = r
     return bad

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from couple.component import Component
 from couple.electrics import ElectricalModel
 from couple.errors import InputError, nearest
-from couple.exchange.calcium import VALENCE, concentration_per_ion, ions_per_charge, least_concentration
+from couple.exchange.calcium import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.conductance import density_per_channel, point_per_channel
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 from couple.network import ReactionNetwork
@@ -60,12 +60,13 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
         meeting = shared(parts.links)
         for link in parts.links:
             try:
-                if link.into == "site":
-                    _charge(link, parts, parts.electrics, meeting, made)
-                elif link.port == "cai":
-                    _concentration(link, parts, parts.electrics, meeting, made)
-                else:
+                ion = link.ion(parts.electrics.valence)
+                if ion is None:
                     _conductance(link, parts, parts.electrics, parts.model, made)
+                elif link.into == "site":
+                    _charge(link, ion, parts, parts.electrics, meeting, made)
+                else:
+                    _concentration(link, ion, parts, parts.electrics, meeting, made)
             except InputError as error:
                 raise error.at(link.key) from None
     if drive is not None:
@@ -74,16 +75,14 @@ def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) 
     return made
 
 
-def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections) -> None:
-    """Calcium charge of all segments of a site; a segment's is shared by its sites in proportion to their membrane."""
-    if link.port != "ica":
-        raise InputError(f'"neuron.{link.port}" cannot enter a site; known: ica', where="from")
-    per_charge = ions_per_charge(VALENCE["ca"])
+def _charge(link: PlacedLink, ion: str, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections) -> None:
+    """Charge of an ion in all segments of a site; its sites share that of a segment in proportion to their membrane."""
+    per_charge = ions_per_charge(electrics.valence[ion])
     shares = [
         part.area / sum(p.area for _, p in meeting[link.into, link.port, part.segment]) for part in link.place.parts
     ]
     sources = tuple(
-        (parts.memory.at(electrics.component, "charge", electrics.calcium(segment)), share * per_charge)
+        (parts.memory.at(electrics.component, *electrics.charge(ion, segment)), share * per_charge)
         for segment, share in zip(link.place.segments, shares, strict=True)
     )
     made.ions.append(
@@ -93,11 +92,13 @@ def _charge(link: PlacedLink, parts: Parts, electrics: Electrics, meeting: Share
     made.describe.append(f"{link.name} ({link.place.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
 
 
-def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections) -> None:
+def _concentration(
+    link: PlacedLink, ion: str, parts: Parts, electrics: Electrics, meeting: Shared, made: Connections
+) -> None:
     """The volume mean over the sites of a segment, for every segment of a site."""
     new = 0
     for segment in link.place.segments:
-        target = parts.memory.at(electrics.component, "cai", electrics.calcium(segment))
+        target = parts.memory.at(electrics.component, *electrics.concentration(ion, segment))
         if any(v.target == target for v in made.after):
             continue  # the link of another site in this segment already made the mean over all of them
         there = meeting[link.into, link.port, segment]
@@ -112,7 +113,7 @@ def _concentration(link: PlacedLink, parts: Parts, electrics: Electrics, meeting
         )
         volume = sum(k.place.geometry.volume for k, _ in there)
         least = least_concentration(volume)
-        name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k, _ in there)} -> neuron.cai"
+        name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
         made.after.append(
             ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from couple.electrics import ElectricalModel
 from couple.experiment import Experiment
@@ -21,6 +21,7 @@ def doubts(
     diffusing: Sequence[tuple[str, str]] = (),
 ) -> Iterator[str]:
     """Warnings, each with the key of the site. diffusing: (site, species) of links between sites."""
+    ions = () if model is None else model.ions()
     driven = {p.name for d in experiment.drive for p in matching(d.target.split(".", 1)[0], places, "drive")}
     driven |= {site for site, _ in diffusing}
     ports_of: dict[str, set[str]] = {}
@@ -31,13 +32,14 @@ def doubts(
         ports = ports_of.get(place.name, set())
         if not ports and place.name not in driven:
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
-        if "ica" in ports and "cai" not in ports:
-            yield f'{place.key}: ions enter "{place.name}" but its calcium is not handed back: cai stays at its start'
-        if "cai" in ports and "ica" not in ports:
-            yield f'{place.key}: "{place.name}" sets cai, but the calcium current of the segment does not enter it'
+        for ion in ions:
+            if f"i{ion}" in ports and f"{ion}i" not in ports:
+                yield f'{place.key}: {ion} enters "{place.name}" but is not handed back: {ion}i stays at its start'
+            if f"{ion}i" in ports and f"i{ion}" not in ports:
+                yield f'{place.key}: "{place.name}" sets {ion}i, but the {ion} current of the segment does not enter it'
     if model is None:
         return
-    coupled = dict.fromkeys(s for k in links if k.port in ("ica", "cai") for s in k.place.segments)
+    coupled = dict.fromkeys(s for k in links if k.ion(ions) is not None for s in k.place.segments)
     inside: dict[str, list[tuple[Place, float]]] = {}
     for place in places:
         for part in place.parts:
@@ -61,8 +63,14 @@ def doubts(
             kept = " (unless a mechanism writes it)" if ignoring else ""
             yield (
                 f"neuron: {section} is coupled in {len(parts) - len(alone)} of {len(parts)} segments; "
-                f"in the others cai stays at its start{kept}, whatever calcium enters there"
+                f"in the others {_concentrations(section, links, ions)} stays at its start{kept}, "
+                "whatever ions enter there"
             )
+
+
+def _concentrations(section: str, links: Sequence[PlacedLink], ions: Collection[str]) -> str:
+    here = (k.ion(ions) for k in links if section in {section_of(s) for s in k.place.segments})
+    return ", ".join(dict.fromkeys(f"{ion}i" for ion in here if ion is not None))
 
 
 def _roundings(experiment: Experiment, network: ReactionNetwork, places: Sequence[Place]) -> Iterator[str]:

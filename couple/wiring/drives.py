@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from couple.clock import Clock
 from couple.drive import Drive, clamp_per_window, influx_per_window, replayed
+from couple.electrics import IonSegments
 from couple.errors import InputError, nearest
 from couple.exchange.calcium import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
@@ -79,27 +80,29 @@ def _table(block: DriveBlock, key: str, experiment: Experiment, clock: Clock, pl
 
 
 def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, windows: int) -> Floats:
-    """(n_windows,) ions from the calcium charge in "run.h5:neuron.ica", of the site's segments or the only one."""
+    """(n_windows,) ions from the charge in "run.h5:neuron.ica", of the site's segments or the only one."""
     name, _, variable = replay.rpartition(":")
-    if variable != "neuron.ica":
-        raise InputError(f'"{replay}" must be "RESULTS.h5:neuron.ica"')
-    path = folder / name
+    ion = variable.removeprefix("neuron.i")
+    if variable == ion or ion not in VALENCE:
+        known = ", ".join(f"neuron.i{k}" for k in VALENCE)
+        raise InputError(f'"{replay}" must be "RESULTS.h5:neuron.ica", or another current of {known}')
+    path, dataset = folder / name, f"neuron/{IonSegments(ion, ()).charge}"
     try:
         with h5py.File(path, "r") as file:
-            charge, time = file["neuron/charge"], file["time"][()]
-            known = [str(s) for s in charge.attrs["segment"]]
+            charge, time = file[dataset], file["time"][()]
+            there = [str(s) for s in charge.attrs["segment"]]
             values = charge[()]
     except (OSError, KeyError):
-        raise InputError(f'"{path}" is not a result file with neuron/charge') from None
-    missing = [s for s in segments if s not in known]
-    if missing or (not segments and len(known) != 1):
+        raise InputError(f'"{path}" is not a result file with {dataset}') from None
+    missing = [s for s in segments if s not in there]
+    if missing or (not segments and len(there) != 1):
         wanted = missing[0] if missing else "one segment"
-        raise InputError(f'"{path}" has no charge of {wanted}; {nearest(wanted, known)}')
-    columns = [known.index(s) for s in segments] or [0]
+        raise InputError(f'"{path}" has no charge of {wanted}; {nearest(wanted, there)}')
+    columns = [there.index(s) for s in segments] or [0]
     every = round(float(time[1] - time[0]) / window) if len(time) > 1 else 0
     if every < 1 or abs(every * window - (time[1] - time[0])) > 1e-9 * window:
         raise InputError(
             f"rows of {path} are {time[1] - time[0]:g} ms apart, not a multiple of the exchange interval {window:g} ms"
         )
     # row 0 is the initial state: nothing has crossed yet
-    return replayed(values[1:, columns].sum(axis=1), every, windows) * ions_per_charge(VALENCE["ca"])
+    return replayed(values[1:, columns].sum(axis=1), every, windows) * ions_per_charge(VALENCE[ion])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +66,7 @@ def distances(places: Sequence[Place], branches: Branches | None) -> dict[str, f
 class PlacedLink:
     """A link of one site with the electrical model.
 
-    into: "site" or "neuron". port: of the model ("ica", "cai", a conductance's name). quantity: of the site.
+    into: "site" or "neuron". port: of the model ("ica", "nai", a conductance's name). quantity: of the site.
     """
 
     key: str
@@ -80,6 +80,11 @@ class PlacedLink:
     def name(self) -> str:
         here, there = f"{self.place.name}.{self.quantity}", f"neuron.{self.port}"
         return f"{there} -> {here}" if self.into == "site" else f"{here} -> {there}"
+
+    def ion(self, known: Iterable[str]) -> str | None:
+        """The ion whose current (iX, into a site) or concentration (Xi, into NEURON) this is, if it is one."""
+        ion = self.port[1:] if self.into == "site" else self.port[:-1]
+        return ion if ion in known and self.port == (f"i{ion}" if self.into == "site" else f"{ion}i") else None
 
 
 Shared = dict[tuple[str, str, str], list[tuple[PlacedLink, Part]]]
@@ -199,8 +204,9 @@ def _refuse_repeats(links: Sequence[PlacedLink]) -> None:
     """What crosses twice would count twice."""
     seen: dict[tuple[str, ...], PlacedLink] = {}
     for link in links:
-        # A site takes a segment's charge once, and sets its cai once, whatever the species.
-        once = (link.into, link.place.name, link.port) + (() if link.port in ("ica", "cai") else (link.quantity,))
+        # A site takes an ion's charge once, and sets its concentration once, whatever the species.
+        is_ion = link.into == "site" or link.block.conductance is None
+        once = (link.into, link.place.name, link.port) + (() if is_ion else (link.quantity,))
         first = seen.setdefault(once, link)
         if first is not link:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
-from couple.experiment import Record
+from couple.experiment import QUANTITIES, Record
 from couple.record import Variable
 from couple.wiring.electrics import Electrics
 from couple.wiring.engines import Engines
@@ -28,7 +28,17 @@ def recorded(
         variables += _of_engine(engine, record, linked, memory)
     if record.variables is None:
         return variables
-    return [v for v in variables if v.path.split("/")[1].split("_")[0] in record.variables]
+    kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
+    for i, name in enumerate(record.variables):
+        # What is known of any experiment stays silent where there is none of it; an ion has to be there.
+        if name not in (*kinds.values(), *QUANTITIES):
+            raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
+    return [v for v in variables if kinds[v.path] in record.variables]
+
+
+def _kind(name: str) -> str:
+    """As record.variables has it: "charge" of all ions, "g" of both kinds."""
+    return name.split("_")[0] if name.startswith(("charge_", "g_")) else name
 
 
 def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
@@ -36,9 +46,13 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
     segment = ("segment",)
     variables = [
         Variable("neuron/v", "mV", segment, (attached.voltages,), memory.all_of(component, "v")),
-        Variable("neuron/charge", "fC", segment, (attached.calcium,), memory.all_of(component, "charge"), "sum", TOTAL),
-        Variable("neuron/cai", "mM", segment, (attached.calcium,), memory.all_of(component, "cai")),
     ]
+    for ion in attached.ions:
+        charge, concentration = (memory.all_of(component, port) for port in (ion.charge, ion.concentration))
+        variables += [
+            Variable(f"neuron/{ion.charge}", "fC", segment, (ion.segments,), charge, "sum", TOTAL),
+            Variable(f"neuron/{ion.concentration}", "mM", segment, (ion.segments,), concentration),
+        ]
     for unit, kind in (("S/cm^2", "density"), ("uS", "point")):
         chosen = [i for i, c in enumerate(attached.conductances) if c.kind == kind]
         if chosen:

@@ -9,9 +9,12 @@ of the closed loop replayed, and the engine's kernel with its influx replayed. R
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,15 +91,24 @@ def recorded(experiment: Experiment, windows: int) -> tuple[np.ndarray, np.ndarr
 
 
 def bare_neuron(
-    file: Path, segments: list[str], voltages: list[str], g: np.ndarray, dt: float, ticks: int, *, meter: bool = True
+    file: Path,
+    segments: list[str],
+    voltages: list[str],
+    g: np.ndarray,
+    dt: float,
+    ticks: int,
+    *,
+    meter: bool = True,
+    site: Callable[[int], None] | None = None,
 ) -> Loop:
     """The cell with a potassium conductance at `segments`, set before every chunk; voltages kept in rows.
 
     It has the mechanisms that the coupled cell has, so that what NEURON does is the same; `meter=False` leaves out
-    what sums the calcium charge and makes eca follow cai, to show what that costs.
+    what sums the calcium charge and makes eca follow cai, to show what that costs. site: the other part, which then
+    takes turns with NEURON window by window.
     """
     from adapters.neuron import loading
-    from adapters.neuron.calcium import own_calcium
+    from adapters.neuron.calcium import own
     from adapters.neuron.importing import h, pc
     from adapters.neuron.mechanisms import channel_path
 
@@ -116,7 +128,7 @@ def bare_neuron(
     places = [h.couple_k(segment(s)) for s in segments]
     if meter:
         for section in {segment(s).sec.name(): segment(s).sec for s in segments}.values():
-            own_calcium(section)
+            own("ca", section)
         places += [h.couple_charge(segment(s)) for s in segments]
     g = g * np.array([segment(s).area() * 1e-2 for s in segments])
     if len(segments) < 15:
@@ -147,6 +159,19 @@ def bare_neuron(
                 row[k] = ref[0]
         return keep, places
 
+    def turns() -> object:
+        assert site is not None
+        for i in range(windows):
+            values = g[i]
+            for k, ref in enumerate(refs):
+                ref[0] = values[k]
+            solve(((i + 1) * ticks + 0.5) * dt)
+            row = rows[i]
+            for k, ref in enumerate(seen):
+                row[k] = ref[0]
+            site(i)
+        return keep, places
+
     def many() -> object:
         for i in range(windows):
             view[:] = g[i]
@@ -156,7 +181,9 @@ def bare_neuron(
             rows[i] = out_view
         return keep, places
 
-    return few if len(segments) < 15 else many
+    if len(segments) >= 15:
+        return many
+    return few if site is None else turns
 
 
 # -- bare engines -----------------------------------------------------------------------------------------------------
@@ -176,6 +203,20 @@ def bare_site(engine: SiteEngine, influx: np.ndarray, ticks: int) -> Loop:
             rows[0][i], rows[1][i] = counts, means
 
     return loop
+
+
+def bare_window(engine: SiteEngine, influx: np.ndarray, ticks: int) -> Callable[[int], None]:
+    """One window of `bare_site`."""
+    call = kernel_call(engine, ticks)
+    into, counts, means = engine.read("influx"), engine.read("counts"), engine.read("means")
+    rows = np.zeros((len(influx), *counts.shape)), np.zeros((len(influx), *means.shape))
+
+    def window(i: int) -> None:
+        into[...] = influx[i]
+        call()
+        rows[0][i], rows[1][i] = counts, means
+
+    return window
 
 
 def kernel_call(engine: Any, ticks: int) -> Loop:
@@ -221,7 +262,15 @@ def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> d
         (engine,) = wire(experiment).engines
         return bare_site(engine, influx, clock.window)
 
-    return interleaved({"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}, repeats)
+    def turns() -> Loop:
+        (engine,) = wire(experiment).engines
+        window = bare_window(engine, influx, clock.window)
+        return bare_neuron(file, segments, voltages, g, clock.tick, clock.window, site=window)
+
+    tasks = {"closed": closed, "neuron": neuron, "site": site, "one go": one_go, "plain": plain}
+    if len(segments) < 15:
+        tasks["turns"] = turns
+    return interleaved(tasks, repeats)
 
 
 def spine(engine: str, exchange: str, duration: str) -> Experiment:
@@ -229,12 +278,23 @@ def spine(engine: str, exchange: str, duration: str) -> Experiment:
     return Experiment.load(SPINE, [*sets, f"record.every={exchange}"])
 
 
-def cable(sites: int, engine: str) -> tuple[Experiment, Path]:
-    """Sites on every segment of a cable, linked both ways."""
+REACTIONS = [
+    {"equation": "Ca + B <-> CaB", "forward": "1e8 /M/s", "backward": "100 /s"},
+    {"equation": "Ca + SK_C <-> SK", "forward": "1e8 /M/s", "backward": "50 /s"},
+]
+
+
+def cable(sites: int, engine: str, *, reacting: bool = False, **times: str) -> tuple[Experiment, Path]:
+    """Sites on every segment of a cable, linked both ways; V, Ca and SK are recorded."""
     file = HERE / "models" / "cable.py"
     names = [f"cable({(i + 0.5) / sites:g})" for i in range(sites)]
-    content = {
-        "experiment": {"name": "cable", "duration": "100 ms", "exchange": "0.1 ms", "max_debt": 10**9},
+    content: dict[str, Any] = {
+        "experiment": {
+            "name": "cable",
+            "duration": times.get("duration", "100 ms"),
+            "exchange": "0.1 ms",
+            "max_debt": 10**9,
+        },
         "neuron": {"model": "models/cable.py:build", "dt": "0.025 ms"},
         "chemistry": {
             "species": {"Ca": {"contains": {"Ca": 1}}, "SK": {"on": "membrane"}},
@@ -247,8 +307,19 @@ def cable(sites: int, engine: str) -> tuple[Experiment, Path]:
             {"from": "*.Ca", "to": "neuron.cai"},
             {"from": "*.SK_open", "to": "neuron.SK", "conductance": "10 pS"},
         ],
-        "record": {"every": "0.1 ms", "variables": ["v", "counts", "means"], "species": ["Ca"]},
+        "record": {"every": times.get("every", "0.1 ms"), "variables": ["v", "counts", "means"], "species": ["Ca"]},
     }
+    if reacting:
+        chemistry: dict[str, Any] = content["chemistry"]
+        chemistry["species"] = {
+            "Ca": {"contains": {"Ca": 1}},
+            "B": {},
+            "CaB": {"contains": {"Ca": 1}},
+            "SK_C": {"on": "membrane"},
+            "SK": {"on": "membrane", "contains": {"Ca": 1}},
+        }
+        chemistry["reactions"] = REACTIONS
+        chemistry["initial"] |= {"B": {"total": "50 uM", "at": "steady"}, "SK_C": {"count": 10, "at": "steady"}}
     return Experiment.parse(content, path=HERE / "cable.toml"), file
 
 
@@ -273,6 +344,12 @@ def main() -> None:
         report(f"NEURON chunked, {engine}, {exchange}", us * statistics.median(t["neuron"]), "us/window")
         limit = 10.0 if (engine, exchange) == ("ode", "0.1 ms") else None
         report(f"site alone, {engine}, {exchange}", us * statistics.median(t["site"]), "us/window", limit)
+        apart = median_of(lambda t, n, s: t / (n + s), t["turns"], *parts)
+        report(f"bare parts taking turns / parts each alone, {engine}, {exchange}", apart, "ratio")
+        together = median_of(lambda c, t: c / t, t["closed"], t["turns"])
+        report(f"closed loop / bare parts taking turns, {engine}, {exchange}", together, "ratio", target)
+        cold = us * median_of(lambda t, s: t - s, t["turns"], t["site"])
+        report(f"NEURON chunked, caches as the site leaves them, {engine}, {exchange}", cold, "us/window")
         over = us * median_of(lambda c, n, s: c - n - s, t["closed"], *parts)
         report(f"loop over its parts, {engine}, {exchange}", over, "us/window")
     exchange_alone("1 site", spine("noop", "0.1 ms", "200 ms"), 2000, 5.0)
@@ -282,6 +359,97 @@ def main() -> None:
     report("NEURON chunked, 1000 segments", 1e6 / 300 * statistics.median(t["neuron"]), "us/window")
     meter = 1e6 / 300 * median_of(lambda n, p: n - p, t["neuron"], t["plain"])
     report("of that, charge summed and eca following cai", meter, "us/window")
+    many_sites()
+    memory("1 site", spine("ode", "0.1 ms", "12 s"), still=False)
+    memory("1000 sites, NEURON standing still", cable(1000, "noop", duration="12 s", every="10 ms")[0], still=True)
+    subprocess.run([sys.executable, __file__, "no compiler"], env={**os.environ, "COUPLE_NO_COMPILER": "1"}, check=True)
+
+
+def many_sites() -> None:
+    """1000 sites in the running loop, the exchange as NEURON and `ode` leave the caches to it."""
+    experiment, _ = cable(1000, "ode", reacting=True)
+    path = simulation(experiment).system.electrics.channel_path  # type: ignore[union-attr]
+    exchange, share, solve, engine = in_the_loop(experiment, 300)
+    compiled = path == "MOD"
+    report(f"exchange in the loop, 1000 sites, ode, {path}", exchange, "us/window", 45.0 if compiled else None)
+    report(f"the same over NEURON's own, {path}", share, "ratio", 0.1 if compiled else None)
+    report(f"NEURON's own, 1000 segments, {path}", solve, "us/window")
+    report(f"site engine, 1000 sites, ode, {path}", engine, "us/window")
+    if compiled:
+        flush(experiment)
+
+
+def in_the_loop(experiment: Experiment, windows: int) -> tuple[float, float, float, float]:
+    """Medians over windows: µs of all but NEURON's and the engine's work, over NEURON's, and µs of these two."""
+    made = simulation(experiment)
+    cell, (engine,) = made.system.electrics, made.system.engines
+    spent = {"solve": 0.0, "engine": 0.0}
+
+    def timed(name: str, call: Callable[[Any], object]) -> Callable[[Any], None]:
+        def run(argument: Any) -> None:
+            start = time.perf_counter()
+            call(argument)
+            spent[name] = time.perf_counter() - start
+
+        return run
+
+    cell._solve = timed("solve", cell._solve)  # type: ignore[union-attr]
+    engine.advance = timed("engine", engine.advance)  # type: ignore[method-assign]
+    rows = []
+    for _ in range(windows):
+        start = time.perf_counter()
+        made.orchestrator.step()
+        whole = time.perf_counter() - start
+        rows.append((whole - spent["solve"] - spent["engine"], spent["solve"], spent["engine"]))
+    exchange, solve, engine_ = 1e6 * np.array(rows).T
+    whole, share, own, other = (float(np.median(x)) for x in (exchange, exchange / solve, solve, engine_))
+    return whole, share, own, other
+
+
+def flush(experiment: Experiment) -> None:
+    """What is written outside of the loop's windows: full segments while it runs, one HDF5 file at its end."""
+    made = simulation(experiment)
+    rows = 300
+    for _ in range(rows):
+        made.step()
+    start = time.process_time()
+    made.recorder.close_segment()
+    closed = time.process_time() - start
+    start = time.process_time()
+    made.finish("partial")
+    report("flush of a segment, 1000 sites", 1e6 * closed / rows, "us/row")
+    report("result file at the end, 1000 sites", 1e6 * (time.process_time() - start) / rows, "us/row")
+
+
+def memory(what: str, experiment: Experiment, *, still: bool) -> None:
+    """Growth of the process over 1e5 exchanges; flat is less than the smallest Python object (16 bytes) in each."""
+    made = simulation(experiment)
+    if still:
+        stand_still(made)
+    step = made.orchestrator.step
+    for _ in range(5000):
+        step()
+    before = resident()
+    for _ in range(100_000):
+        step()
+    report(f"memory grown in 1e5 exchanges, {what}", (resident() - before) / 1e3, "kB", 1600.0)
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def stand_still(made: Simulation) -> None:
+    """Take NEURON's stepping out."""
+    cell: Any = made.system.electrics
+    now = [0.0]
+
+    def pretend(target: float) -> None:
+        now[0] = target
+
+    cell._solve, cell._time = pretend, now
 
 
 def exchange_alone(what: str, experiment: Experiment, windows: int, target: float) -> None:
@@ -289,13 +457,7 @@ def exchange_alone(what: str, experiment: Experiment, windows: int, target: floa
 
     def closed() -> Loop:
         made = simulation(experiment)
-        cell: Any = made.system.electrics
-        now = [0.0]
-
-        def stand_still(target: float) -> None:
-            now[0] = target
-
-        cell._solve, cell._time = stand_still, now
+        stand_still(made)
         return steps(made, windows)
 
     def engine() -> Loop:
@@ -309,4 +471,7 @@ def exchange_alone(what: str, experiment: Experiment, windows: int, target: floa
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["no compiler"]:
+        many_sites()
+    else:
+        main()
