@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from couple.electrics import ElectricalModel, SpineSpec, SynapseSpec
@@ -28,9 +29,9 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
         key = f"spine[{i}]"
         found = spots(block.place, branches, seed if block.seed is None else block.seed, block.name, f"{key}.place")
         specs += _block(block, key, seed if block.seed is None else block.seed, found)
-    names = [spec.name for spec in specs]
+    named = Counter(spec.name for spec in specs)
     for spec in specs:
-        if names.count(spec.name) > 1 or f"{spec.name}.head" in branches.sections:
+        if named[spec.name] > 1 or f"{spec.name}.head" in branches.sections:
             raise InputError(f'another spine is also called "{spec.name}"', where=f"{spec.key}.name")
     model.grow(specs)
     return [_line(spec) for spec in specs]
