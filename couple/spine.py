@@ -73,7 +73,7 @@ class Part(Block):
 
     diameter: Size
     length: Size
-    channels: dict[str, dict[str, str]] = {}
+    channels: dict[str, dict[str, str | float]] = {}
 
 
 class Leak(Block):

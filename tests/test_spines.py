@@ -208,6 +208,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"neck": {**NECK, "channels": {"hh": {"gnabar": "1 mV"}}}},
         ["spine[0].neck.channels.hh.gnabar", "1 mV", "S/cm^2"],
     ),
+    "bare number of a variable": (
+        {"head": {**HEAD, "channels": {"hh": {"gnabar": 0.1}}}},
+        ["spine[0].head.channels.hh.gnabar", "0.1", "S/cm^2"],
+    ),
     "no leak": ({"place": {"on": "bare", "count": 1}}, ["spine[0]", "bare", "pas", "leak"]),
     "leak": ({"leak": {"g": "1 mV", "e": "-65 mV"}}, ["spine[0].leak.g", "1 mV", "S/cm^2"]),
     "silent synapse": ({"synapse": {"AMPA": "1 nS"}}, ["spine[0].synapse", "times", "rate"]),
