@@ -100,6 +100,8 @@ class SpineSpec:
     cm: float | None = None
     leak: tuple[str, float] | None = None
     synapse: SynapseSpec | None = None
+    away: float | None = None
+    """Path distance in µm, where the block asked for one."""
 
 
 class ElectricalModel(Protocol):

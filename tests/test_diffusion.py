@@ -241,6 +241,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"from": "a.Ca", "to": "b.Ca", "through": {"conductance": "1 um^2/ms"}},
         ["link[0].through.conductance", "um^2/ms"],
     ),
+    "absurd": (
+        {"from": "a.Ca", "to": "b.Ca", "through": {"conductance": "1e-300 um^3/ms"}},
+        ["link[0].through", "1e-300", "1e-12"],
+    ),
+    "absurd neck": (
+        {"from": "a.Ca", "to": "b.Ca", "through": {"diameter": "1e-200 um", "length": "1 um"}},
+        ["link[0].through.diameter", "1e-200", "0.0001"],
+    ),
     "no model": ({"from": "a.Ca", "to": "b.Ca", "through": "neck"}, ["link[0].through", "neuron"]),
     "through to neuron": ({"from": "a.Ca", "to": "neuron.cai", "through": NECK}, ["link[0]", "through"]),
     "channels": ({"from": "a.Ca", "to": "b.Ca", "conductance": "1 pS"}, ["link[0]", "conductance"]),

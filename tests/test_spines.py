@@ -196,6 +196,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"head": {**HEAD, "diameter": {"mean": "1 um", "sd": "9 mm", "min": "1 um", "max": "1.0000001 um"}}},
         ["spine[0].head.diameter", "widen"],
     ),
+    "absurd size": (
+        {"head": {**HEAD, "diameter": {"mean": "1e-300 um", "sd": "1 um"}}},
+        ["spine[0].head.diameter", "1e-300"],
+    ),
+    "absurd rate": ({"synapse": {"AMPA": "1 nS", "rate": "1e300 /s"}}, ["spine[0].synapse.rate", "1e300"]),
     "channel": (
         {"head": {**HEAD, "channels": {"couple_cva": {}}}},
         ["spine[0].head.channels.couple_cva", "couple_cav"],

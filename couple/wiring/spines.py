@@ -54,6 +54,7 @@ def _block(block: SpineBlock, key: str, seed: int, found: Sequence[Spot]) -> lis
             block.cm,
             leak,
             _synapse(block, i, key) if i in with_synapse else None,
+            spot.away,
         )
         for i, spot in enumerate(found)
     ]
@@ -100,9 +101,9 @@ def _synapse(block: SpineBlock, i: int, key: str) -> SynapseSpec:
 
 def _line(spec: SpineSpec) -> str:
     (head, tall), (neck, long) = spec.head, spec.neck
-    line = (
-        f"{spec.name} on {spec.section}({spec.x:.4g}): head {head:.4g} x {tall:.4g} um, neck {neck:.4g} x {long:.4g} um"
-    )
+    away = "" if spec.away is None else f" at {spec.away:.4g} um"
+    where = f"{spec.section}({spec.x:.4g}){away}"
+    line = f"{spec.name} on {where}: head {head:.4g} x {tall:.4g} um, neck {neck:.4g} x {long:.4g} um"
     if spec.synapse is not None:
         train = f"{spec.synapse.rate * 1e3:g} /s" if spec.synapse.rate else f"{len(spec.synapse.times)} spikes"
         line += f", AMPA {spec.synapse.ampa * 1e3:g} nS, NMDA {spec.synapse.nmda * 1e3:g} nS, {train}"
