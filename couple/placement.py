@@ -101,7 +101,7 @@ class Neck(Block):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = self.model_fields_set - {"ends"}
+        given = {k for k in ("diameter", "length", "section", "conductance") if getattr(self, k) is not None}
         if given not in ({"diameter", "length"}, {"section"}, {"conductance"}):
             raise ValueError(
                 'give diameter and length, or the name of a section (through = "neck"), or conductance = "0.01 um^3/ms"'
