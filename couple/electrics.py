@@ -152,7 +152,7 @@ class SpineSpec:
     """A spine to grow: sections NAME.neck and NAME.head.
 
     key: where it stands in the file. section, x: of the branch. head, neck: (diameter, length), µm.
-    head_channels, neck_channels: density mechanism → variable → value as text with its unit.
+    head_channels, neck_channels: density mechanism → variable → value with its unit, or a number.
     Ra (ohm cm), cm (uF/cm²), leak (conductance as text, reversal in mV): those of the branch if None.
     """
 
@@ -162,12 +162,14 @@ class SpineSpec:
     x: float
     head: tuple[float, float]
     neck: tuple[float, float]
-    head_channels: Mapping[str, Mapping[str, str]]
-    neck_channels: Mapping[str, Mapping[str, str]]
+    head_channels: Mapping[str, Mapping[str, str | float]]
+    neck_channels: Mapping[str, Mapping[str, str | float]]
     Ra: float | None = None
     cm: float | None = None
     leak: tuple[str, float] | None = None
     synapse: SynapseSpec | None = None
+    away: float | None = None
+    """Path distance in µm, where the block asked for one."""
 
 
 class ElectricalModel(Protocol):

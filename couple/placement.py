@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from couple.block import Block
 from couple.errors import InputError
+from couple.geometry import LONGEST
 from couple.units import Length, LineDensity, quantity
 
 MOST = 100_000
@@ -39,6 +40,9 @@ def interval(value: object) -> tuple[float, float]:
         raise ValueError(f'"{value}" is empty; {example}')
     return low, high
 
+
+Extent = Annotated[Length, Field(ge=1e-4, le=LONGEST)]
+"""From the size of an atom to that of a cell."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Interval = Annotated[tuple[float, float], BeforeValidator(interval)]
@@ -86,8 +90,8 @@ class Neck(Block):
     neck (Hall 1975, J Gen Physiol 66:531; Rayleigh): L_eff = L + ends · π/8 · diameter.
     """
 
-    diameter: Annotated[Length, Field(gt=0)] | None = None
-    length: Annotated[Length, Field(ge=0)] | None = None
+    diameter: Extent | None = None
+    length: Annotated[Length, Field(ge=0, le=LONGEST)] | None = None
     section: str | None = None
     conductance: str | None = None
     ends: Annotated[int, Field(strict=True, ge=0, le=2)] = 2
@@ -99,7 +103,7 @@ class Neck(Block):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = self.model_fields_set - {"ends"}
+        given = {k for k in ("diameter", "length", "section", "conductance") if getattr(self, k) is not None}
         if given not in ({"diameter", "length"}, {"section"}, {"conductance"}):
             raise ValueError(
                 'give diameter and length, or the name of a section (through = "neck"), or conductance = "0.01 um^3/ms"'

@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from couple.block import Block
-from couple.placement import SEED, Placement
+from couple.geometry import LONGEST
+from couple.placement import SEED, Extent, Placement
 from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
 
 DRAWS = 1000
@@ -22,10 +23,10 @@ class Size(Block):
     With kind = "uniform": min and max alone.
     """
 
-    mean: Annotated[Length, Field(gt=0)] | None = None
-    sd: Annotated[Length, Field(ge=0)] = 0.0
-    min: Annotated[Length, Field(gt=0)] | None = None
-    max: Annotated[Length, Field(gt=0)] | None = None
+    mean: Extent | None = None
+    sd: Annotated[Length, Field(ge=0, le=LONGEST)] = 0.0
+    min: Extent | None = None
+    max: Extent | None = None
     kind: Literal["lognormal", "normal", "uniform"] = "lognormal"
 
     @model_validator(mode="before")
@@ -73,7 +74,7 @@ class Part(Block):
 
     diameter: Size
     length: Size
-    channels: dict[str, dict[str, str]] = {}
+    channels: dict[str, dict[str, str | float]] = {}
 
 
 class Leak(Block):
@@ -86,14 +87,14 @@ class Leak(Block):
 class Synapse(Block):
     """AMPA and NMDA receptors on the heads, and what drives them: spikes at `times`, or at random at a mean `rate`.
 
-    AMPA, NMDA: peak conductance of one event. times are those of all these synapses; random trains differ.
+    AMPA, NMDA: peak conductance of one event. times are those of all these synapses; random trains differ between them.
     count: how many of the block's spines have a synapse, spread evenly over them; all if not given.
     """
 
     AMPA: Annotated[Conductance, Field(ge=0)] = 0.0
     NMDA: Annotated[Conductance, Field(ge=0)] = 0.0
     times: str | None = None
-    rate: Annotated[Rate, Field(gt=0)] | None = None
+    rate: Annotated[Rate, Field(gt=0, le=10)] | None = None
     start: Annotated[Time, Field(ge=0)] = 0.0
     count: Annotated[int, Field(strict=True, ge=1)] | None = None
 

@@ -107,16 +107,16 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
-def quantity_in(value: str, unit: str) -> float:
-    """The number in `value`, as text with a unit, in the unit `unit` ("" where a plain number is meant).
+def quantity_in(value: str | float, unit: str) -> float:
+    """The number in `value`, as text with a unit, in the unit `unit`; "" where a plain number is meant.
 
     Raises InputError.
     """
     import pint
 
     wanted = f'"{value}" is not a number in units of {unit}' if unit else f'"{value}" is not a plain number'
-    match = _QUANTITY.fullmatch(value)
-    if match is None:
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None or (unit and not isinstance(value, str)):
         raise InputError(wanted)
     texts = [f"dimensionless{u}" if u.startswith("/") else u or "dimensionless" for u in (match[2], unit)]
     try:

@@ -207,6 +207,23 @@ def test_a_run_with_links_resumes_to_the_bit(tmp_path: Path) -> None:
     assert straight.orchestrator.ledger().max_imbalance < 1e-9 * 600
 
 
+@pytest.mark.parametrize("engine", ["ssa", "ode"])
+def test_a_held_concentration_spreads_and_stays_in_the_books(engine: str, tmp_path: Path) -> None:
+    """20 ms are six time constants of the open site: it comes to 10 µM, 602 ions, within noise."""
+    sites = [site("held", engine, 0.1), site("free", engine, 0.1)]
+    source = content(sites, [link("held", "free", {"conductance": "0.03 um^3/ms"})], 0.1, 200)
+    source["drive"] = [{"to": "held.Ca", "clamp": "10 uM"}]
+    simulation = Simulation.new(Experiment.parse(source), tmp_path / "out")
+    simulation.run()
+    counts = now(simulation)
+    assert counts["held"] == pytest.approx(602.2, abs=0.6)
+    assert abs(counts["free"] - 602.2 * (1 - np.exp(-6))) < 5 * np.sqrt(602)
+    ledger = simulation.orchestrator.ledger()
+    assert ledger.max_imbalance <= (0 if engine == "ssa" else 1e-6)
+    (entry,) = ledger.diffusion
+    assert entry.forth - entry.back == pytest.approx(counts["free"], abs=1e-6)
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing between": ({"from": "a.Ca", "to": "b.Ca"}, ["link[0]", "through", "diameter"]),
     "a membrane protein": ({"from": "a.P", "to": "b.P", "through": NECK}, ["link[0].from", "membrane"]),
@@ -223,6 +240,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unit": (
         {"from": "a.Ca", "to": "b.Ca", "through": {"conductance": "1 um^2/ms"}},
         ["link[0].through.conductance", "um^2/ms"],
+    ),
+    "absurd": (
+        {"from": "a.Ca", "to": "b.Ca", "through": {"conductance": "1e-300 um^3/ms"}},
+        ["link[0].through", "1e-300", "1e-12"],
+    ),
+    "absurd neck": (
+        {"from": "a.Ca", "to": "b.Ca", "through": {"diameter": "1e-200 um", "length": "1 um"}},
+        ["link[0].through.diameter", "1e-200", "0.0001"],
     ),
     "no model": ({"from": "a.Ca", "to": "b.Ca", "through": "neck"}, ["link[0].through", "neuron"]),
     "through to neuron": ({"from": "a.Ca", "to": "neuron.cai", "through": NECK}, ["link[0]", "through"]),

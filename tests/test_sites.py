@@ -78,7 +78,7 @@ def names(folder: Path, **placement: Any) -> dict[str, str]:
 
 def segments(system: System) -> dict[str, str]:
     lines = [line.split(": ")[0] for line in system.describe if line.startswith("site ")]
-    return dict(line.removeprefix("site ").split(" at ") for line in lines)
+    return dict(line.removeprefix("site ").split(", ")[0].split(" at ") for line in lines)
 
 
 # -- what crosses ----------------------------------------------------------------------------------------------------
@@ -201,6 +201,11 @@ def test_every_segment_of_a_pattern(tmp_path: Path) -> None:
 def test_by_path_distance(tmp_path: Path) -> None:
     """From the middle of the soma: 6 µm to its end, 60 of trunk, then 15, 45, 75 of left and 20 ... of right."""
     assert set(names(tmp_path, on="*", distance="80 .. 120 um").values()) == {LEFT[0], LEFT[1], "right(0.166667)"}
+
+
+def test_distances_are_shown(tmp_path: Path) -> None:
+    source = content([{"name": "s", "place": {"on": "left", "distance": "80 .. 90 um"}}], [])
+    assert any(f"site s_0 at {LEFT[0]}, 81 um away: ode" in x for x in wire(experiment(tmp_path, source)).describe)
 
 
 def test_distance_from_a_named_origin(tmp_path: Path) -> None:

@@ -194,6 +194,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"head": {**HEAD, "diameter": {"mean": "1 um", "sd": "9 mm", "min": "1 um", "max": "1.0000001 um"}}},
         ["spine[0].head.diameter", "widen"],
     ),
+    "absurd size": (
+        {"head": {**HEAD, "diameter": {"mean": "1e-300 um", "sd": "1 um"}}},
+        ["spine[0].head.diameter", "1e-300"],
+    ),
+    "absurd rate": ({"synapse": {"AMPA": "1 nS", "rate": "1e300 /s"}}, ["spine[0].synapse.rate", "1e300"]),
     "channel": (
         {"head": {**HEAD, "channels": {"couple_cva": {}}}},
         ["spine[0].head.channels.couple_cva", "couple_cav"],
@@ -205,6 +210,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unit of a variable": (
         {"neck": {**NECK, "channels": {"hh": {"gnabar": "1 mV"}}}},
         ["spine[0].neck.channels.hh.gnabar", "1 mV", "S/cm^2"],
+    ),
+    "bare number of a variable": (
+        {"head": {**HEAD, "channels": {"hh": {"gnabar": 0.1}}}},
+        ["spine[0].head.channels.hh.gnabar", "0.1", "S/cm^2"],
     ),
     "no leak": ({"place": {"on": "bare", "count": 1}}, ["spine[0]", "bare", "pas", "leak"]),
     "leak": ({"leak": {"g": "1 mV", "e": "-65 mV"}}, ["spine[0].leak.g", "1 mV", "S/cm^2"]),

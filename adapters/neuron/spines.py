@@ -111,7 +111,7 @@ def _leak(spec: SpineSpec, branch: Any) -> tuple[float, float]:
     return float(branch.pas.g), float(branch.pas.e)
 
 
-def _insert(section: Any, channels: Mapping[str, Mapping[str, str]], key: str) -> None:
+def _insert(section: Any, channels: Mapping[str, Mapping[str, str | float]], key: str) -> None:
     """Insert density mechanisms and set their variables. Raises InputError, with the nearest names."""
     for name, variables in channels.items():
         where = f"{key}.channels.{name}"

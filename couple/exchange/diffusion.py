@@ -155,7 +155,7 @@ def _rounds(links: Sequence[DiffusionLink], window: float) -> int:
         for end in (link.first, link.second):
             leaving.setdefault(end.influx, []).append(link.conductance / end.volume)
     fastest = max((sum(rates) for rates in leaving.values() if len(rates) > 1), default=0.0)
-    return min(max(1, math.ceil(fastest * window / SHORT - 1e-9)), MOST)
+    return max(1, math.ceil(min(fastest * window / SHORT, MOST) - 1e-9))
 
 
 @njit(cache=True)

@@ -123,6 +123,8 @@ def _site_line(place: Place, engines: Engines) -> str:
     geometry = place.geometry
     size = " x ".join(f"{x:g}" for x in geometry.size)
     at = f" at {place.where}" if place.parts else ""
+    if place.away is not None:
+        at += f", {place.away:.4g} um away"
     return (
         f"site {place.name}{at}: {place.block.engine}, {geometry.shape} {size} um, volume {geometry.volume:.6g} um^3, "
         f"membrane {geometry.area:.6g} um^2, {sum(engine.sites[row].initial)} molecules"

@@ -26,7 +26,14 @@ class Connections:
     ions: list[IonLink] = field(default_factory=list)
     before: list[ValueLink] = field(default_factory=list)
     after: list[ValueLink] = field(default_factory=list)
+    row: dict[int, int] = field(default_factory=dict)
+    """Target → position in `after`."""
     describe: list[str] = field(default_factory=list)
+
+    def set(self, link: ValueLink) -> None:
+        """Hand over to the electrical model; a link with the same target goes."""
+        at = self.row.setdefault(link.target, len(self.after))
+        self.after[at : at + 1] = [link]
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _concentration(
     new = 0
     for segment in link.place.segments:
         target = parts.memory.at(electrics.component, *electrics.concentration(ion, segment))
-        if any(v.target == target for v in made.after):
+        if target in made.row:
             continue  # the link of another site in this segment already made the mean over all of them
         there = meeting[link.into, link.port, segment]
         inside = sum(part.volume for _, part in there)
@@ -114,9 +121,7 @@ def _concentration(
         volume = sum(k.place.geometry.volume for k, _ in there)
         least = least_concentration(volume)
         name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
-        made.after.append(
-            ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate)
-        )
+        made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
         new += 1
     if new:
         where = f"{name} ({link.place.where})"
@@ -150,12 +155,11 @@ def _conductance(
             weight, unit = point_per_channel(unitary), "uS"
         weights.append(weight)
         target = parts.memory.at(electrics.component, "g", electrics.conductance(link, part.segment))
-        others = [v for v in made.after if v.target == target]
-        made.after[:] = [v for v in made.after if v.target != target]
+        others = [made.after[made.row[target]]] if target in made.row else []
         sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
         name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
         beyond = to_middle * block.extrapolate
-        made.after.append(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
+        made.set(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
     each = f"{weights[0]:.6g}" if len(weights) <= 1 else f"{min(weights):.6g} to {max(weights):.6g}"
     through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
     made.describe.append(

@@ -16,6 +16,9 @@ from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, matching
 
+LEAST, MOST = 1e-12, 1e9
+"""µm³/ms; anything that diffuses does so within these."""
+
 
 @dataclass(frozen=True)
 class Tie:
@@ -104,9 +107,7 @@ def _conductance(neck: Neck, species: Species, star: str, branches: Branches | N
             value = quantity(neck.conductance, "diffusive conductance")
         except InputError as error:
             raise error.at("conductance") from None
-        if not 0 < value < 1e9:
-            raise InputError(f'"{neck.conductance}" must be above 0', where="conductance")
-        return value, "given"
+        return _within(value), "given"
     if neck.section is not None:
         if branches is None:
             raise InputError("needs a [neuron] model; or give diameter and length", where="section")
@@ -118,7 +119,14 @@ def _conductance(neck: Neck, species: Species, star: str, branches: Branches | N
         cylinders, words = [(neck.diameter, neck.length)], f"{neck.diameter:g} x {neck.length:g} um"
     open_ends = [cylinders[0][0], cylinders[-1][0]][: neck.ends]
     resistance = neck_resistance([(d, length) for d, length in cylinders], open_ends)
-    return species.D / resistance, f"{words}, {neck.ends} open end{'s' if neck.ends != 1 else ''}"
+    return _within(species.D / resistance), f"{words}, {neck.ends} open end{'s' if neck.ends != 1 else ''}"
+
+
+def _within(conductance: float) -> float:
+    """Refuses what is a slip of a unit."""
+    if not LEAST <= conductance <= MOST:
+        raise InputError(f"{conductance:.3g} um^3/ms; from {LEAST:g} to {MOST:g} um^3/ms can be")
+    return conductance
 
 
 def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> list[DiffusionLink]:

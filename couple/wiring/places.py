@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from couple.errors import InputError, nearest
@@ -31,6 +31,8 @@ class Place:
     key: str
     geometry: Geometry
     parts: tuple[Part, ...] = ()
+    away: float | None = None
+    """Path distance of its segment in µm, where the block asked for one."""
 
     @property
     def name(self) -> str:
@@ -135,7 +137,8 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None) -> Iterator[Pl
         for i, spot in enumerate(found):
             name = block.name.replace("*", spot.star) if "*" in block.name else f"{block.name}_{i}"
             _check_name(name, f"{key}.name")
-            yield _place(block.model_copy(update={"name": name}), key, own, [spot.segment], branches)
+            made = _place(block.model_copy(update={"name": name}), key, own, [spot.segment], branches)
+            yield replace(made, away=spot.away)
     elif block.segment is not None:
         yield _place(block, key, own, list(branches.find(block.segment, f"{key}.segment")), branches)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from couple.electrics import ElectricalModel, SpineSpec, SynapseSpec
@@ -27,9 +28,9 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
         key = f"spine[{i}]"
         found = spots(block.place, branches, block.seed, block.name, f"{key}.place")
         specs += _block(block, key, found)
-    names = [spec.name for spec in specs]
+    named = Counter(spec.name for spec in specs)
     for spec in specs:
-        if names.count(spec.name) > 1 or f"{spec.name}.head" in branches.sections:
+        if named[spec.name] > 1 or f"{spec.name}.head" in branches.sections:
             raise InputError(f'another spine is also called "{spec.name}"', where=f"{spec.key}.name")
     model.grow(specs)
     return [_line(spec) for spec in specs]
@@ -52,6 +53,7 @@ def _block(block: SpineBlock, key: str, found: Sequence[Spot]) -> list[SpineSpec
             block.cm,
             leak,
             _synapse(block, i, key) if i in with_synapse else None,
+            spot.away,
         )
         for i, spot in enumerate(found)
     ]
@@ -98,9 +100,9 @@ def _synapse(block: SpineBlock, i: int, key: str) -> SynapseSpec:
 
 def _line(spec: SpineSpec) -> str:
     (head, tall), (neck, long) = spec.head, spec.neck
-    line = (
-        f"{spec.name} on {spec.section}({spec.x:.4g}): head {head:.4g} x {tall:.4g} um, neck {neck:.4g} x {long:.4g} um"
-    )
+    away = "" if spec.away is None else f" at {spec.away:.4g} um"
+    where = f"{spec.section}({spec.x:.4g}){away}"
+    line = f"{spec.name} on {where}: head {head:.4g} x {tall:.4g} um, neck {neck:.4g} x {long:.4g} um"
     if spec.synapse is not None:
         train = f"{spec.synapse.rate * 1e3:g} /s" if spec.synapse.rate else f"{len(spec.synapse.times)} spikes"
         line += f", AMPA {spec.synapse.ampa * 1e3:g} nS, NMDA {spec.synapse.nmda * 1e3:g} nS, {train}"

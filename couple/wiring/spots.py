@@ -17,11 +17,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spot:
-    """A place: segment, position x along its section (0 to 1), and what the * of the pattern stood for."""
+    """A place: segment, position x along its section (0 to 1), and what the * of the pattern stood for.
+
+    away: path distance of the segment in µm, where the block asked for one.
+    """
 
     segment: str
     x: float
     star: str = ""
+    away: float | None = None
 
 
 def spots(
@@ -41,10 +45,11 @@ def spots(
     found = branches.find(placement.on, f"{key}.on")
     for segment in branches.find(placement.without, f"{key}.except"):
         found.pop(segment, None)
-    segments = _at_distance(placement, branches, list(found), key)
+    away = _at_distance(placement, branches, list(found), key)
+    segments = list(away)
     if not segments:
-        away = "" if placement.distance is None else " at distance {:g} .. {:g} um".format(*placement.distance)
-        raise InputError(f"{', '.join(placement.on)}{away}: no segment is left", where=key)
+        wide = "" if placement.distance is None else " at distance {:g} .. {:g} um".format(*placement.distance)
+        raise InputError(f"{', '.join(placement.on)}{wide}: no segment is left", where=key)
     lengths = np.array([branches.model.geometry(s).size[1] for s in segments])
     wanted = placement.count
     if placement.density is not None:
@@ -55,25 +60,25 @@ def spots(
                 where=f"{key}.density",
             )
     if wanted is None:
-        return [Spot(s, _middle(s), found[s]) for s in segments]
+        return [Spot(s, _middle(s), found[s], away[s]) for s in segments]
     rng = generator(seed if placement.seed is None else placement.seed, "place", name, "positions")
     if distinct:
         chosen = [(k, 0.5) for k in _whole_segments(placement, lengths, wanted, rng, key)]
     else:
         chosen = _points(_along(placement, wanted, rng) * lengths.sum(), lengths)
-    return [Spot(segments[k], _position(segments[k], part, branches), found[segments[k]]) for k, part in chosen]
+    return [Spot(s, _position(s, part, branches), found[s], away[s]) for k, part in chosen for s in (segments[k],)]
 
 
-def _at_distance(placement: Placement, branches: Branches, segments: list[str], key: str) -> list[str]:
-    """Those within the placement's distance, from the nearest soma where there are several."""
+def _at_distance(placement: Placement, branches: Branches, segments: list[str], key: str) -> dict[str, float | None]:
+    """Those within the placement's distance, and what it is, from the nearest soma where there are several."""
     if placement.distance is None:
-        return segments
+        return dict.fromkeys(segments)
     try:
         away = branches.distances(_origins(placement, branches))
     except InputError as error:
         raise InputError(error.message, where=f"{key}.from") from None
     low, high = placement.distance
-    return [s for s in segments if low <= away.get(s, np.inf) <= high]
+    return {s: away[s] for s in segments if s in away and low <= away[s] <= high}
 
 
 def _origins(placement: Placement, branches: Branches) -> list[str]:
