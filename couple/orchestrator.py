@@ -84,10 +84,7 @@ class Orchestrator:
             seconds[component.name] += t - before
         self.window += 1
         due = self.window % self.system.clock.record == 0
-        # As `collect` does, without its frame: after a long window every line of Python is cold.
-        bad = self.exchange.close_window(recorder.rows, recorder.next_row if due else -1)
-        if bad >= 0:
-            self.exchange.refuse(bad)
+        self.exchange.collect(recorder.rows, recorder.next_row if due else -1)
         if due:
             recorder.written()
         seconds[EXCHANGE] += perf_counter() - t

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -67,7 +67,8 @@ class NeuronCell(Component):
         to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for _, segment in currents]
         reported = accumulators + [Variable(s, "v") for s in voltages]
         self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
-        self._solve = pc.psolve
+        self._scatter: Callable[[Floats], None] = self._inputs.scatter
+        self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         super().__init__(
@@ -111,7 +112,7 @@ class NeuronCell(Component):
             raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
         h.dt = self._dt
         self._settle()
-        self._outputs.gather(self._to)
+        self._gather(self._to)
 
     def _settle(self) -> None:
         """NEURON may have arranged its memory anew."""
@@ -121,8 +122,7 @@ class NeuronCell(Component):
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
         # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
-        if self._inputs.store(self._from):
-            self._inputs.scatter(self._from)
+        self._scatter(self._from)
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
         self.steps += ticks
@@ -136,7 +136,7 @@ class NeuronCell(Component):
             raise RunError(
                 f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
             )
-        if self._outputs.load(self._to) and not self._outputs.gather(self._to):
+        if not self._gather(self._to):
             self._raise_not_finite()
 
     def _raise_not_finite(self) -> NoReturn:
@@ -185,7 +185,7 @@ class NeuronCell(Component):
         self.holds.close()
         self._processes.clear()
         self._gating = self._state = None
-        self._inputs.store = _released
+        self._scatter = _released
 
 
 def _own(ion: IonSegments, segments: Sequence[Any]) -> None:

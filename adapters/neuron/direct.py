@@ -63,11 +63,7 @@ def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats,
 
 
 class Direct:
-    """Variables in a fixed order, as in `pointers`. Nothing is direct before `settle`.
-
-    load, store: the kernels of `gather` and `scatter`; they return FINITE (0) if that was all. Where caches are cold,
-    the Python around a kernel costs as much again, so who exchanges in every window calls them first.
-    """
+    """Variables in a fixed order, as in `pointers`. Nothing is direct before `settle`."""
 
     def __init__(self, variables: Sequence[Variable], scale: npt.ArrayLike = 1.0, zeroed: Sequence[Variable] = ()):
         references, others = [v.reference for v in variables], [v.reference for v in zeroed]
@@ -76,29 +72,29 @@ class Direct:
         self._scale = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (self.size,)))
         self._handles: Few | Many = pointers(references, self._scale, others)
         self._every = pointers([*references, *others])
-        self.load: Any = _never
-        self.store: Any = _never
+        self._load: Any = _never
+        self._store: Any = _never
 
     def gather(self, out: Floats) -> bool:
         """Read all variables, times their factors, into `out` (size,); whether all are finite."""
-        state = self.load(out)
+        state = self._load(out)
         return state == FINITE if state != MOVED else self._follow().gather(out)
 
     def scatter(self, values: Floats) -> None:
         """Write `values` (size,), times their factors, and zeros into the zeroed ones."""
-        if self.store(values) == MOVED:
+        if self._store(values) == MOVED:
             self._follow().scatter(values)
 
     @property
     def direct(self) -> bool:
         """Whether addresses are in use."""
-        return self.load is not _never
+        return self._load is not _never
 
     def settle(self) -> None:
         """Ask for all addresses and prove them, after NEURON was initialised or restored."""
         if not self._variables or (self.direct and self._proved()):
             return
-        self.load = self.store = _never
+        self._load = self._store = _never
         layout = addresses.layout()
         if layout is not None and not layout.settled:
             return
@@ -118,13 +114,13 @@ class Direct:
         indices = np.array([*layout.at, layout.changes, *at], dtype=np.int64)
         self._use(memory, layout, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
         if not self._proved():
-            self.load = self.store = _never
+            self._load = self._store = _never
         return self.direct
 
     def _use(self, memory: Floats, layout: addresses.Layout, at: Ints) -> None:
         self._raw = memory, layout.flags, at, np.ones(len(self._variables))
-        self.load = partial(load, memory, layout.flags, at, self._scale)
-        self.store = partial(store, memory, layout.flags, at, self._scale)
+        self._load = partial(load, memory, layout.flags, at, self._scale)
+        self._store = partial(store, memory, layout.flags, at, self._scale)
 
     def _proved(self) -> bool:
         """Write by NEURON's references and read by address, then the other way; leaves all values as they were."""
@@ -146,7 +142,7 @@ class Direct:
         """NEURON's own references: they follow what has moved. Addresses come back when no change waits."""
         layout = addresses.layout()
         if self.direct and layout is not None and layout.settled:
-            self.load = self.store = _never
+            self._load = self._store = _never
             self.settle()
         return self._handles
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.neuron.addresses import Variable
 from adapters.neuron.calcium import density_names, in_rxd, point_names, writes
-from adapters.neuron.direct import MOVED, Direct
+from adapters.neuron.direct import Direct
 from adapters.neuron.importing import h
 from adapters.neuron.ions import ion_uses
 from adapters.neuron.mechanisms import channel_path
@@ -83,7 +83,6 @@ class Both:
         self._inputs, self._columns = inputs, list(processes)
         self._held = Direct([Variable(process, "held") for process in processes.values()])
         self.size = inputs.size
-        self.store: Any = lambda _: MOVED  # there is more to do than one kernel does
 
     def settle(self) -> None:
         """See Direct."""

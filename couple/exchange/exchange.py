@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ class Exchange:
         at = 3 + values.size
         tables = kernels.pack([at, at + audited.size, floats.size], values, audited, record)
         all_floats = np.concatenate([floats, contents])
-        self.close_window = partial(kernels.collect, memory, tables, all_floats, self._state, self.balance, TOLERANCE)
+        self._collect = partial(kernels.collect, memory, tables, all_floats, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, self._state[2 * len(after) :])
         self._compile()
 
@@ -125,13 +125,9 @@ class Exchange:
 
         Raises RunError, naming site and links, if a conserved substance does not balance.
         """
-        bad = self.close_window(rows, row)
+        bad = self._collect(rows, row)
         if bad >= 0:
-            self.refuse(bad)
-
-    def refuse(self, row: int) -> NoReturn:
-        """Raise RunError for a row of the ledger that does not balance, as `close_window` returns it (-1: none)."""
-        raise RunError(self._imbalance(row))
+            raise RunError(self._imbalance(bad))
 
     def note(self, rows: Floats, row: int) -> None:
         """Only record: the state before the first window."""
