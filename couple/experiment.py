@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from couple import registry
-from couple.block import Block, explain
+from couple.block import Block, explain, plain
 from couple.equations import read_reaction
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
@@ -298,6 +298,20 @@ class Experiment(Block):
         return cls.parse(read_toml(path), path=path, overrides=overrides)
 
     @classmethod
+    def build(cls, *, folder: str | Path | None = None, **tables: Any) -> Self:
+        """An experiment from Python: the tables of the TOML format by keyword, as dicts or as models of this module.
+
+        `Experiment.build(experiment=Run(name="mine", ...), chemistry={...}, site=[{...}])`
+        folder: where relative paths in it start; the working folder if not given.
+        Raises InputError that names the key.
+        """
+        return cls.parse(tables, path=None if folder is None else Path(folder) / "experiment")
+
+    def changed(self, *overrides: str) -> Self:
+        """The same with other values, as in changed("site.head.engine=ode"). Raises InputError that names the key."""
+        return self.parse(self._source, path=self._path, overrides=overrides, original=self._original)
+
+    @classmethod
     def parse(
         cls,
         source: Mapping[str, Any],
@@ -311,7 +325,7 @@ class Experiment(Block):
         path: of the file, for relative paths and messages. original: its content, where `source` has overrides in it.
         """
         where = str(path) if path is not None else "experiment"
-        content: dict[str, Any] = json.loads(json.dumps(source, default=str))
+        content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
         chemistry = content.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]

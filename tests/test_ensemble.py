@@ -13,13 +13,21 @@ import pytest
 from ensembles import BIRTH, DEATH, assert_same, birth_death, datasets, noisy
 from scipy.stats import norm
 
-from couple.ensemble import Ensemble, autocorrelation, correlation, resume_sampling, run_seed, sample, statistics
+from couple.ensemble import (
+    Ensemble,
+    autocorrelation,
+    correlation,
+    making,
+    resume_sampling,
+    run_seed,
+    sample,
+    statistics,
+)
 from couple.errors import InputError, RunError
 from couple.experiment import Experiment
 from couple.run import Interrupted, Simulation
 
 HERE = Path(__file__).parent
-making = sys.modules["couple.ensemble.sample"]
 
 
 def with_seed(experiment: Experiment, seed: int) -> Experiment:

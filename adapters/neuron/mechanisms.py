@@ -44,8 +44,8 @@ def channel_path() -> ChannelPath:
 
 def compiled_library() -> Path | None:
     """The shared library of our MOD files, compiled on first use into the user's cache; None without a compiler."""
-    nrnivmodl = _nrnivmodl()
-    if nrnivmodl is None or not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    script = nrnivmodl()
+    if script is None or not any(map(shutil.which, ("c++", "g++", "clang++"))):
         log.info("no C++ compiler (or no nrnivmodl) found; using channels that need none (KSChan)")
         return None
     for root in _cache_roots():
@@ -58,16 +58,22 @@ def compiled_library() -> Path | None:
         except OSError:
             continue
         with workplace as folder:
-            return _compile(nrnivmodl, Path(folder), library)
+            return _compile(script, Path(folder), library)
     return None
 
 
-def _compile(nrnivmodl: str, folder: Path, library: Path) -> Path | None:
+def cached_library() -> Path | None:
+    """The library if it has been compiled already."""
+    found = (root / _key() / "libcouple.so" for root in _cache_roots())
+    return next((library for library in found if library.exists()), None)
+
+
+def _compile(script: str, folder: Path, library: Path) -> Path | None:
     """Build in `folder`, then move into place in one step: two processes may do so at once."""
     for file in MOD_FILES.glob("*.mod"):
         shutil.copy(file, folder)
     done = subprocess.run(
-        [nrnivmodl], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     built = next(iter(folder.glob("*/libnrnmech.*")), None)
     if done.returncode != 0 or built is None:
@@ -81,7 +87,7 @@ def _compile(nrnivmodl: str, folder: Path, library: Path) -> Path | None:
     return library
 
 
-def _nrnivmodl() -> str | None:
+def nrnivmodl() -> str | None:
     """NEURON's compiler script: beside this Python if NEURON came as a wheel, else on the PATH."""
     beside = Path(sys.executable).parent / "nrnivmodl"
     return str(beside) if beside.exists() else shutil.which("nrnivmodl")

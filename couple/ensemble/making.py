@@ -220,13 +220,8 @@ class Making:
 
 def _with_seed(wanted: Specification, run: int) -> Experiment:
     """The experiment of one run."""
-    return _changed(wanted.experiment, seed=run_seed(wanted.seed, run))
+    return wanted.experiment.changed(f"experiment.seed={run_seed(wanted.seed, run)}")
 
 
 def _shortened(experiment: Experiment, until: float | None) -> Experiment:
-    return experiment if until is None else _changed(experiment, duration=f"{until!r} ms")
-
-
-def _changed(experiment: Experiment, **run: object) -> Experiment:
-    content = {**experiment.source, "experiment": {**experiment.source["experiment"], **run}}
-    return Experiment.parse(content, path=experiment.path, original=experiment.original)
+    return experiment if until is None else experiment.changed(f"experiment.duration={until!r} ms")
