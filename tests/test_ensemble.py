@@ -120,6 +120,8 @@ def test_runs_are_added_and_taken_from_what_is_there(tmp_path: Path) -> None:
     sample(experiment, 12, 3, tmp_path / "out", jobs=1).close()
     assert_same(tmp_path / "straight" / "ensemble.h5", tmp_path / "out" / "ensemble.h5")
     assert not (tmp_path / "out" / "parts").exists()
+    with pytest.raises(InputError, match="ensemble of 12 runs: ask for as many or more"):
+        sample(experiment, 5, 3, tmp_path / "out")
     with pytest.raises(InputError, match=r"another experiment .*seed: 3 -> 4"):
         sample(experiment, 12, 4, tmp_path / "out")
     with pytest.raises(InputError, match=r"experiment.duration"):
