@@ -23,7 +23,8 @@ from couple.ensemble import (
     sample,
     statistics,
 )
-from couple.errors import InputError, RunError
+from couple.ensemble.sampler import Sampler
+from couple.errors import CannotRestart, InputError, RunError
 from couple.experiment import Experiment
 from couple.run import Interrupted, Simulation
 
@@ -60,7 +61,7 @@ def test_a_run_is_that_of_its_seed(engine: str, tmp_path: Path) -> None:
 def test_a_closed_loop_is_the_run_of_a_process_of_its_own(tmp_path: Path) -> None:
     """Random inputs of the model too; in the worker each run but one comes after another."""
     experiment = noisy(tmp_path)
-    sample(experiment, 5, 3, tmp_path / "out", jobs=1).close()
+    sample(experiment, 5, 3, tmp_path / "out", jobs=2).close()
     (tmp_path / "noisy.toml").write_text(_toml(experiment.source))
     there = datasets(tmp_path / "out" / "ensemble.h5")
     run = ["run", str(tmp_path / "noisy.toml"), "--quiet", "--no-figure", "--out", str(tmp_path / "one")]
@@ -90,12 +91,33 @@ def _value(value: object) -> str:
     return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list) else json.dumps(value)
 
 
+def test_what_cannot_be_set_back_is_found(tmp_path: Path) -> None:
+    """A model built again in one process has other random streams, which its digest shows: hence it is set back."""
+    first, again = (Sampler(noisy(tmp_path)) for _ in range(2))
+    assert first.start != again.start
+    with pytest.raises(CannotRestart, match=r"h\.Random"):
+        Sampler(noisy(tmp_path, "global r; r = h.Random()"))
+    with pytest.raises(CannotRestart, match="twice in the same state"):
+        Sampler(noisy(tmp_path, COUNTING))
+
+
+COUNTING = """import itertools
+    global count, handler
+    count = itertools.count()
+    handler = h.FInitializeHandler(lambda: setattr(synapse, "tau", 1 + next(count)))"""
+"""A model that starts differently each time."""
+
+
+@pytest.mark.acceptance
 def test_a_model_that_cannot_be_set_back_gets_processes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with sample(noisy(tmp_path, "global r; r = h.Random()"), 1, 3, tmp_path / "out", jobs=1) as ensemble:
+    with sample(noisy(tmp_path, COUNTING), 3, 3, tmp_path / "out", jobs=2) as ensemble:
         assert ensemble.status == "complete"
-    assert "h.Random" in caplog.text and "process of its own" in caplog.text
+    assert "same state" in caplog.text and "process of its own" in caplog.text
+    sample(noisy(tmp_path, COUNTING), 3, 3, tmp_path / "fresh", jobs=1, fresh=True).close()
+    assert_same(tmp_path / "out" / "ensemble.h5", tmp_path / "fresh" / "ensemble.h5")
 
 
+@pytest.mark.acceptance
 def test_a_model_that_differs_from_process_to_process_is_refused(tmp_path: Path) -> None:
     experiment = noisy(tmp_path, "import os; head.L = 0.5 + os.getpid() * 1e-9")
     with pytest.raises(RunError, match="differently in each process"):
