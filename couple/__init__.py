@@ -1,1 +1,48 @@
-"""`couple` advances a NEURON model in closed loop with the biochemistry of its spines and dendrites."""
+"""`couple` advances a NEURON model in closed loop with the biochemistry of its spines and dendrites.
+
+from couple import Experiment, Simulation, Results, Ensemble, sample
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from couple.ensemble import Ensemble, sample
+    from couple.errors import CoupleError, InputError, RunError
+    from couple.experiment import Experiment
+    from couple.results import Results
+    from couple.run import Simulation
+
+__all__ = [
+    "CoupleError",
+    "Ensemble",
+    "Experiment",
+    "InputError",
+    "Results",
+    "RunError",
+    "Simulation",
+    "sample",
+]
+
+_HOMES = {
+    "CoupleError": "couple.errors",
+    "Ensemble": "couple.ensemble",
+    "Experiment": "couple.experiment",
+    "InputError": "couple.errors",
+    "Results": "couple.results",
+    "RunError": "couple.errors",
+    "Simulation": "couple.run",
+    "sample": "couple.ensemble",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names of the package come from their modules on first use, so that `import couple` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'couple' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

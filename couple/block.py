@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from couple.errors import InputError, brief, nearest
 
@@ -14,6 +14,17 @@ class Block(BaseModel):
     """Base of every table of an input file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    _given: dict[str, Any] = {}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keep what was given: quantities with their units, for files and for building larger tables."""
+        made = handler(data)
+        if isinstance(data, Mapping):
+            made._given = dict(data)
+        return made
 
     @model_validator(mode="before")
     @classmethod
@@ -24,6 +35,13 @@ class Block(BaseModel):
                 if key not in known:
                     raise ValueError(f'unknown key "{key}"; {nearest(key, known)}')
         return data
+
+
+def plain(value: Any) -> Any:
+    """For JSON: a table as it was given, numbers of NumPy as those of Python, anything else as text."""
+    if isinstance(value, Block):
+        return value._given
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def explain(error: ValidationError, content: Any) -> InputError:

@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from couple import registry
+from couple.commands.doctor import doctor
 from couple.commands.plot import plot
 from couple.commands.sample import resume_ensemble, sample
 from couple.errors import CoupleError
@@ -150,6 +151,7 @@ def show(
 
 app.command()(sample)
 app.command()(plot)
+app.command()(doctor)
 
 
 def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:

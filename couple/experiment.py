@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from couple import registry
-from couple.block import Block, explain
+from couple.block import Block, explain, plain
 from couple.chemistries import added, ready_made
 from couple.electrics import CaiWriters
 from couple.equations import read_reaction, warmed
@@ -450,6 +450,20 @@ class Experiment(Block):
         return cls.parse(read_toml(path), path=path, overrides=overrides)
 
     @classmethod
+    def build(cls, *, folder: str | Path | None = None, **tables: Any) -> Self:
+        """An experiment from Python: the tables of the TOML format by keyword, as dicts or as models of this module.
+
+        `Experiment.build(experiment=Run(name="mine", ...), chemistry={...}, site=[{...}])`
+        folder: where relative paths in it start; the working folder if not given.
+        Raises InputError that names the key.
+        """
+        return cls.parse(tables, path=None if folder is None else Path(folder) / "experiment")
+
+    def changed(self, *overrides: str) -> Self:
+        """The same with other values, as in changed("site.head.engine=ode"). Raises InputError that names the key."""
+        return self.parse(self._source, path=self._path, overrides=overrides, original=self._original)
+
+    @classmethod
     def parse(
         cls,
         source: Mapping[str, Any],
@@ -463,7 +477,7 @@ class Experiment(Block):
         path: of the file, for relative paths and messages. original: its content, where `source` has overrides in it.
         """
         where = str(path) if path is not None else "experiment"
-        content: dict[str, Any] = json.loads(json.dumps(source, default=str))
+        content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
         chemistry = content.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 
 import h5py
 import numpy as np
@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from couple.errors import InputError, nearest
 from couple.units import IONS_PER_MM_UM3
+
+if TYPE_CHECKING:
+    import xarray
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,6 +76,15 @@ class Recording:
     def status(self) -> str:
         """complete, partial, interrupted or failed."""
         return str(self.file.attrs["status"])
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All records as an xarray Dataset, in memory: named dimensions and labels, `units` and `long_name`.
+
+        Raises MissingDependencyError without xarray.
+        """
+        from couple.labelled import dataset
+
+        return dataset(self)
 
     def engines(self) -> dict[str, str]:
         """Site → engine."""

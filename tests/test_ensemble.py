@@ -13,13 +13,22 @@ import pytest
 from ensembles import BIRTH, DEATH, assert_same, birth_death, datasets, noisy
 from scipy.stats import norm
 
-from couple.ensemble import Ensemble, autocorrelation, correlation, resume_sampling, run_seed, sample, statistics
-from couple.errors import InputError, RunError
+from couple.ensemble import (
+    Ensemble,
+    autocorrelation,
+    correlation,
+    making,
+    resume_sampling,
+    run_seed,
+    sample,
+    statistics,
+)
+from couple.ensemble.sampler import Sampler
+from couple.errors import CannotRestart, InputError, RunError
 from couple.experiment import Experiment
 from couple.run import Interrupted, Simulation
 
 HERE = Path(__file__).parent
-making = sys.modules["couple.ensemble.sample"]
 
 
 def with_seed(experiment: Experiment, seed: int) -> Experiment:
@@ -52,7 +61,7 @@ def test_a_run_is_that_of_its_seed(engine: str, tmp_path: Path) -> None:
 def test_a_closed_loop_is_the_run_of_a_process_of_its_own(tmp_path: Path) -> None:
     """Random inputs of the model too; in the worker each run but one comes after another."""
     experiment = noisy(tmp_path)
-    sample(experiment, 5, 3, tmp_path / "out", jobs=1).close()
+    sample(experiment, 5, 3, tmp_path / "out", jobs=2).close()
     (tmp_path / "noisy.toml").write_text(_toml(experiment.source))
     there = datasets(tmp_path / "out" / "ensemble.h5")
     run = ["run", str(tmp_path / "noisy.toml"), "--quiet", "--no-figure", "--out", str(tmp_path / "one")]
@@ -82,16 +91,42 @@ def _value(value: object) -> str:
     return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list) else json.dumps(value)
 
 
+def test_what_cannot_be_set_back_is_found(tmp_path: Path) -> None:
+    """A model built again in one process has other random streams, which its digest shows: hence it is set back."""
+    first, again = (Sampler(noisy(tmp_path)) for _ in range(2))
+    assert first.start != again.start
+    with pytest.raises(CannotRestart, match=r"h\.Random"):
+        Sampler(noisy(tmp_path, "global r; r = h.Random()"))
+    with pytest.raises(CannotRestart, match="twice in the same state"):
+        Sampler(noisy(tmp_path, COUNTING))
+
+
+COUNTING = """import itertools
+    global count, handler
+    count = itertools.count()
+    handler = h.FInitializeHandler(lambda: setattr(synapse, "tau", 1 + next(count)))"""
+"""A model that starts differently each time."""
+
+
+@pytest.mark.acceptance
 def test_a_model_that_cannot_be_set_back_gets_processes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with sample(noisy(tmp_path, "global r; r = h.Random()"), 1, 3, tmp_path / "out", jobs=1) as ensemble:
+    with sample(noisy(tmp_path, COUNTING), 3, 3, tmp_path / "out", jobs=2) as ensemble:
         assert ensemble.status == "complete"
-    assert "h.Random" in caplog.text and "process of its own" in caplog.text
+    assert "same state" in caplog.text and "process of its own" in caplog.text
+    sample(noisy(tmp_path, COUNTING), 3, 3, tmp_path / "fresh", jobs=1, fresh=True).close()
+    assert_same(tmp_path / "out" / "ensemble.h5", tmp_path / "fresh" / "ensemble.h5")
 
 
+@pytest.mark.acceptance
 def test_a_model_that_differs_from_process_to_process_is_refused(tmp_path: Path) -> None:
     experiment = noisy(tmp_path, "import os; head.L = 0.5 + os.getpid() * 1e-9")
     with pytest.raises(RunError, match="differently in each process"):
         sample(experiment, 40, 3, tmp_path / "out", jobs=2)
+
+
+def test_a_process_that_dies_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"process that made run 0 died \(code 3\).*same command goes on"):
+        sample(noisy(tmp_path, "import os; os._exit(3)"), 2, 3, tmp_path / "out", jobs=1)
 
 
 def test_jobs_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +147,8 @@ def test_runs_are_added_and_taken_from_what_is_there(tmp_path: Path) -> None:
     sample(experiment, 12, 3, tmp_path / "out", jobs=1).close()
     assert_same(tmp_path / "straight" / "ensemble.h5", tmp_path / "out" / "ensemble.h5")
     assert not (tmp_path / "out" / "parts").exists()
+    with pytest.raises(InputError, match="ensemble of 12 runs: ask for as many or more"):
+        sample(experiment, 5, 3, tmp_path / "out")
     with pytest.raises(InputError, match=r"another experiment .*seed: 3 -> 4"):
         sample(experiment, 12, 4, tmp_path / "out")
     with pytest.raises(InputError, match=r"experiment.duration"):

@@ -1,5 +1,6 @@
 """Where the disk, the folder or another run is in the way: one line, and nothing lost that was on the disk."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -74,11 +75,18 @@ def test_a_full_disk_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
     assert_equal_results(straight / "results.h5", out / "results.h5")
 
 
-def test_a_full_disk_while_sampling(file: Path, tmp_path: Path) -> None:
+def test_a_full_disk_while_sampling(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ("sample", file, "--runs", 3, "--quiet", "--out", out, "--jobs", 1)
     assert "cannot be written" in one_line(process(*arguments, limit=20_000), 1)
     assert couple(*map(str, arguments)) == 0
+    capsys.readouterr()
+    assert couple("sample", str(file), "--runs", "4", "--json", "--out", str(out), "--jobs", "1") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"] == 4 and found["status"] == "complete" and found["rows"] == 20001
+    assert couple("resume", str(out), "--until", "1 ms") == 2
+    assert couple("resume", str(out)) == 0
+    assert "4 of 2000 ms" in capsys.readouterr().out
 
 
 def test_a_folder_that_cannot_be_written(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

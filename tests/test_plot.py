@@ -90,7 +90,7 @@ def test_coinciding_traces_are_both_seen() -> None:
 def test_bands_of_an_ensemble(tmp_path: Path) -> None:
     with sample(birth_death("10 ms"), 20, 3, tmp_path / "out", jobs=1) as ensemble, styled():
         (ax,) = draw_traces(ensemble).axes
-        found, spread = ensemble.statistics("box.A"), ensemble["box.A"].std(axis=0, ddof=1)
+        found, spread = ensemble.statistics("box.a"), ensemble["box.a"].std(axis=0, ddof=1)
         assert np.allclose(ax.lines[0].get_ydata(), found.mean)
         for band, low, high in zip(
             ax.collections, (found.mean - spread, found.low), (found.mean + spread, found.high), strict=True

@@ -63,6 +63,13 @@ def library(files: Sequence[Path], stem: str) -> Path:
     raise NoCompilerError("no place to keep compiled mechanisms: neither the cache nor a temporary folder is writable")
 
 
+def cached(files: Sequence[Path], stem: str) -> Path | None:
+    """The library of these MOD files if it has been compiled already."""
+    inputs = with_headers(files)
+    found = (root / key(inputs) / f"lib{stem}.so" for root in cache_roots())
+    return next((made for made in found if made.exists()), None)
+
+
 def _compile(script: str, inputs: Sequence[Path], folder: Path, made: Path) -> Path:
     """Build in `folder`, then move into place in one step."""
     for file in inputs:

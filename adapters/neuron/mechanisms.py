@@ -54,3 +54,8 @@ def compiled_library() -> Path | None:
             error.output,
         )
     return None
+
+
+def cached_library() -> Path | None:
+    """The library if it has been compiled already."""
+    return compiling.cached(sorted(MOD_FILES.glob("*.mod")), "couple")

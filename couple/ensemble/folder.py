@@ -161,6 +161,11 @@ def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None
     if changed:
         shown = "; ".join(f"{k}: {before.get(k, 'absent')} -> {after.get(k, 'absent')}" for k in changed[:5])
         raise InputError(f"holds an ensemble of another experiment ({shown}): give another --out", where=str(folder))
+    if then["runs"] > now["runs"]:
+        raise InputError(
+            f"holds an ensemble of {then['runs']} runs: ask for as many or more, or give another --out",
+            where=str(folder),
+        )
     if then["model_digest"] != now["model_digest"]:
         raise InputError("holds an ensemble of this model before it was changed: give another --out", where=str(folder))
     decisive = ("couple", "neuron", "numba")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -64,9 +65,10 @@ class Worker:
         self.given: tuple[int, ...] = (first,)
 
     def give(self, runs: tuple[int, ...]) -> None:
-        """A batch to make."""
+        """A batch to make. If the process has died, `listen` says so."""
         self.given = runs
-        self.line.send(runs)
+        with suppress(OSError):
+            self.line.send(runs)
 
     def end(self, *, now: bool = False) -> None:
         """Let it go, or stop it at once."""

@@ -138,7 +138,7 @@ class Making:
     def _here(self) -> None:
         """Batches in this process, until what is left is worth starting others."""
         sampler = Sampler(_with_seed(self.wanted, 0))
-        self._layout = sampler.layout
+        self._know(sampler.layout)
         text = sampler.layout.to_json()
         while self._missing and self._stop.signal is None:
             if self._jobs > 1 and self._seconds * len(self._missing) > WORTH_A_PROCESS:
@@ -191,10 +191,7 @@ class Making:
 
     def _met(self, ready: Ready) -> None:
         """A worker's system stands: all have to be the same."""
-        if self._layout is None:
-            self._layout = Layout.from_json(ready.layout)
-            for warning in self._layout.warnings:
-                log.warning("%s", warning)
+        self._know(Layout.from_json(ready.layout))
         if self._start and ready.start and ready.start != self._start:
             raise RunError(
                 "the model starts differently in each process: give its random numbers a fixed seed, so that runs "
@@ -203,6 +200,13 @@ class Making:
         self._start = self._start or ready.start
 
     # -- both ------------------------------------------------------------------------------------------------------
+
+    def _know(self, layout: Layout) -> None:
+        """What is recorded; warnings of the wiring are shown once."""
+        if self._layout is None:
+            for warning in layout.warnings:
+                log.warning("%s", warning)
+        self._layout = self._layout or layout
 
     def _next_batch(self) -> tuple[int, ...]:
         assert self._layout is not None
@@ -220,13 +224,8 @@ class Making:
 
 def _with_seed(wanted: Specification, run: int) -> Experiment:
     """The experiment of one run."""
-    return _changed(wanted.experiment, seed=run_seed(wanted.seed, run))
+    return wanted.experiment.changed(f"experiment.seed={run_seed(wanted.seed, run)}")
 
 
 def _shortened(experiment: Experiment, until: float | None) -> Experiment:
-    return experiment if until is None else _changed(experiment, duration=f"{until!r} ms")
-
-
-def _changed(experiment: Experiment, **run: object) -> Experiment:
-    content = {**experiment.source, "experiment": {**experiment.source["experiment"], **run}}
-    return Experiment.parse(content, path=experiment.path, original=experiment.original)
+    return experiment if until is None else experiment.changed(f"experiment.duration={until!r} ms")
