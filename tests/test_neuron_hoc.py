@@ -109,6 +109,16 @@ def test_a_whole_file_and_the_files_it_loads_and_again(write: Write) -> None:
     assert max(runs[0]) > -50 and runs[0] == runs[1] == runs[2]
 
 
+def test_a_relative_path_and_a_folder_below(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "below").mkdir()
+    write(TEMPLATE.format(name="HocI"), "below/hoc_i_template.hoc")
+    write(MAIN.format(name="HocI", file="below/hoc_i_template.hoc"), "hoc_i.hoc")
+    monkeypatch.chdir(tmp_path.parent)
+    for _ in range(2):
+        assert len(hoc(Path(tmp_path.name) / "hoc_i.hoc").sections()) == 5
+    assert Path.cwd() == tmp_path.parent
+
+
 def test_files_of_the_model_are_known(write: Write, tmp_path: Path) -> None:
     sub = write(TEMPLATE.format(name="HocC"), "hoc_c_template.hoc")
     path = write(MAIN.format(name="HocC", file="hoc_c_template.hoc"), "hoc_c.hoc")

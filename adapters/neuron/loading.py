@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def load(spec: ModelSpec) -> Built:
             where=WHERE,
         )
     _check_file(spec)
+    spec = replace(spec, model=spec.model.resolve())
     built = Built()
     built.mechanisms = user_mechanisms.load(spec.mechanisms)
     # Only here: a model may choose these, but must not inherit them from the one before.
