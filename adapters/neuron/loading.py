@@ -42,19 +42,26 @@ class Built:
         self.files: dict[str, str] = {}
         self.on_release: list[Callable[[], None]] = []
 
-    def release(self) -> None:
-        """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards."""
+    def release(self, *, delete: bool = True) -> None:
+        """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards.
+
+        delete: whether sections can be deleted.
+        """
         for action in self.on_release:
             action()
         self.on_release.clear()
         self.result = None
         synapse.gated.clear()
         gc.collect()
-        for section in all_sections():
+        for section in all_sections() if delete else ():
             h.delete_section(sec=section)
+        _undeletable.update(section.name() for section in all_sections())
         pc.gid_clear()
         cvode.active(False)
 
+
+_undeletable: set[str] = set()
+"""Sections that stay for ever: an error inside a HOC template leaves them to a template that is never finished."""
 
 _current: Built | None = None
 
@@ -66,6 +73,11 @@ def load(spec: ModelSpec) -> Built:
         _current.release()
         _current = None
     strangers = [section.name() for section in all_sections()]
+    if strangers and _undeletable.issuperset(strangers):
+        raise InputError(
+            "an error inside a HOC template has left NEURON with sections that cannot be deleted: start a new process",
+            where=WHERE,
+        )
     if strangers:
         raise InputError(
             f"NEURON already holds sections that this model did not create ({', '.join(strangers[:5])}); create all "
@@ -87,8 +99,8 @@ def load(spec: ModelSpec) -> Built:
         _build(spec, built)
         _check_built(spec)
         _clamp(spec, built)
-    except InputError:
-        built.release()
+    except InputError as error:
+        built.release(delete=not isinstance(error, hoc_model.UnfinishedTemplateError))
         raise
     built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)
