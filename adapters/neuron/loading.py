@@ -55,29 +55,28 @@ class Built:
         gc.collect()
         for section in all_sections() if delete else ():
             h.delete_section(sec=section)
-        _undeletable.update(section.name() for section in all_sections())
         pc.gid_clear()
         cvode.active(False)
 
 
-_undeletable: set[str] = set()
-"""Sections that stay for ever: an error inside a HOC template leaves them to a template that is never finished."""
+_spoilt = False
+"""Whether NEURON holds sections of a template that it never finished reading: to touch them may end the process."""
 
 _current: Built | None = None
 
 
 def load(spec: ModelSpec) -> Built:
     """Build the model of `spec` in NEURON. Raises InputError, in one line, for whatever is wrong with the file."""
-    global _current
+    global _current, _spoilt
     if _current is not None:
         _current.release()
         _current = None
-    strangers = [section.name() for section in all_sections()]
-    if strangers and _undeletable.issuperset(strangers):
+    if _spoilt:
         raise InputError(
             "an error inside a HOC template has left NEURON with sections that cannot be deleted: start a new process",
             where=WHERE,
         )
+    strangers = [section.name() for section in all_sections()]
     if strangers:
         raise InputError(
             f"NEURON already holds sections that this model did not create ({', '.join(strangers[:5])}); create all "
@@ -100,7 +99,8 @@ def load(spec: ModelSpec) -> Built:
         _check_built(spec)
         _clamp(spec, built)
     except InputError as error:
-        built.release(delete=not isinstance(error, hoc_model.UnfinishedTemplateError))
+        _spoilt = isinstance(error, hoc_model.UnfinishedTemplateError)
+        built.release(delete=not _spoilt)
         raise
     built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)
