@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +112,16 @@ def test_a_whole_file_and_the_files_it_loads_and_again(write: Write) -> None:
     assert max(runs[0]) > -50 and runs[0] == runs[1] == runs[2]
 
 
+def test_a_relative_path_and_a_folder_below(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "below").mkdir()
+    write(TEMPLATE.format(name="HocI"), "below/hoc_i_template.hoc")
+    write(MAIN.format(name="HocI", file="below/hoc_i_template.hoc"), "hoc_i.hoc")
+    monkeypatch.chdir(tmp_path.parent)
+    for _ in range(2):
+        assert len(hoc(Path(tmp_path.name) / "hoc_i.hoc").sections()) == 5
+    assert Path.cwd() == tmp_path.parent
+
+
 def test_files_of_the_model_are_known(write: Write, tmp_path: Path) -> None:
     sub = write(TEMPLATE.format(name="HocC"), "hoc_c_template.hoc")
     path = write(MAIN.format(name="HocC", file="hoc_c_template.hoc"), "hoc_c.hoc")
@@ -171,3 +184,38 @@ def test_path_distance_and_regions(write: Write) -> None:
     assert by_name["dend[1]"].distance == pytest.approx(5) and by_name["dend[1]"].region == "basal"
     assert by_name["dend[1]"].parent == "HocH[0].soma"
     assert model.points("soma").shape == (0, 4) and math.isfinite(np.sum(model.points("dend[0]")))
+
+
+BROKEN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from neuron_models import spec
+from adapters.neuron import load_model
+from couple.errors import InputError
+
+for _ in range(2):
+    try:
+        load_model(spec(Path(sys.argv[1]), function=""))
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_an_error_inside_a_template_is_told_even_afterwards(write: Write) -> None:
+    """NEURON cannot delete the sections of a template that it has not finished reading: in a process of its own."""
+    path = write(TEMPLATE.format(name="HocJ").replace("insert pas", "insert = pas"))
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, str(path), str(here)],
+        env={**os.environ, "PYTHONPATH": str(here.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "neuron.model: cell.hoc failed: syntax error (cell.hoc:11)",
+        "neuron.model: an error inside a HOC template has left NEURON with sections that cannot be deleted: "
+        "start a new process",
+    ]
+    assert done.stderr == ""

@@ -184,6 +184,20 @@ def test_without_a_function_the_file_is_looked_through(model) -> None:
         load_model(spec(model(KINDS), function=""))
 
 
+def test_a_builder_runs_in_its_own_folder(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A HOC file or a table beside the model is found, from wherever couple is started, and belongs to the model."""
+    model("begintemplate Beside\npublic a\ncreate a\nendtemplate Beside\n", "template_of_loading.hoc")
+    source = "from neuron import h\ndef build():\n    h.load_file('template_of_loading.hoc')\n    return h.Beside()\n"
+    model(source)
+    monkeypatch.chdir(tmp_path.parent)
+    for _ in range(2):
+        loaded = load_model(spec(Path(tmp_path.name) / "cell.py"))
+        assert [s.name for s in loaded.sections()] == ["Beside[0].a"]
+        files = loaded.attach(Attachments((), (), ())).model_files
+        assert {Path(f).name for f in files} == {"cell.py", "template_of_loading.hoc"}
+    assert Path.cwd() == tmp_path.parent
+
+
 def test_two_sections_of_one_name_cannot_be_named(model) -> None:
     source = PASSIVE.replace("return head", 'return head, h.Section(name="head")')
     with pytest.raises(InputError, match='several sections of the model are called "head"'):

@@ -211,6 +211,13 @@ def test_regions_override_all_and_units_are_converted(write: Write) -> None:
     assert "couple_cav reads eca, writes ica in dend[0..2]" in "\n".join(model.describe())
 
 
+def test_mechanisms_from_mod_files_have_their_own_units(write: Write) -> None:
+    block = {"all": PAS, "apical": {"test_pump": {"gmax": "20 uA/cm^2"}}}
+    load(write(CELL), block, mechanisms=(Path(__file__).with_name("mod"),))
+    apical = next(s for s in h.allsec() if s.name() == "apic[0]")
+    assert apical(0.5).test_pump.gmax == pytest.approx(0.02, rel=1e-12)
+
+
 def test_segments_by_the_length_constant(write: Write) -> None:
     load(write(CELL), {"all": PAS, "d_lambda": 0.03})
     apical = next(s for s in h.allsec() if s.name() == "apic[0]")

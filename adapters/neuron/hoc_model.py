@@ -8,6 +8,7 @@ that are known are blank and load_file is xopen; line numbers and names stay.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ from couple.electrics import ModelSpec
 from couple.errors import InputError, nearest
 
 WHERE = "neuron.model"
+
+
+class UnfinishedTemplateError(InputError):
+    """An error inside a template: NEURON keeps its sections, and crashes if they are deleted."""
+
 
 _templates: dict[str, str] = {}
 """Templates that NEURON has from models: name → definition."""
@@ -51,11 +57,14 @@ def build(spec: ModelSpec) -> tuple[Any, dict[Path, str]]:
             raise InputError(f"quit() in {path.name}:{line} would end this process: remove it", where=WHERE)
     again = bool(known.keys() & _templates.keys()) or bool({p.name for p in files} & _read)
     with contextlib.chdir(spec.model.parent), tempfile.TemporaryDirectory(prefix="couple-hoc-") as copies:
-        if again:
-            copy = _Copies(files, Path(copies)).of(spec.model.resolve())
-            _guarded(lambda: h.xopen(str(copy)), spec.model.name)
-        else:
-            _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name)
+        try:
+            if again:
+                copy = _Copies(files, Path(copies)).of(spec.model.resolve())
+                _guarded(lambda: h.xopen(str(copy)), spec.model.name)
+            else:
+                _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name)
+        except InputError as error:
+            raise _unfinished(error, files) from None
         _templates.update(known)
         _read.update(p.name for p in files)
         cell = _instance(spec) if spec.function else None
@@ -127,6 +136,17 @@ def _guarded(call: Callable[[], Any], doing: str) -> Any:
         message = (missing or said.errors or [failure])[0]
         raise InputError(f"{doing} failed: {advised(message)}", where=WHERE)
     return result
+
+
+def _unfinished(error: InputError, files: dict[Path, str]) -> InputError:
+    """The error as it is, or as UnfinishedTemplateError if its place may be inside a template."""
+    match = re.search(r"\((\S+):(\d+)\)", error.message)
+    places = [(text, int(match[2])) for path, text in files.items() if match and path.name == match[1]]
+    if any(hoc_text.inside_template(text, line) for text, line in places) or (
+        not places and any("begintemplate" in text for text in files.values())
+    ):
+        return UnfinishedTemplateError(error.message, where=error.where)
+    return error
 
 
 def _refuse_changed(known: dict[str, str]) -> None:

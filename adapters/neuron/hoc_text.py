@@ -35,6 +35,13 @@ def templates(text: str) -> dict[str, str]:
     return {m[1]: m[0] for m in _TEMPLATE.finditer(without_comments(text))}
 
 
+def inside_template(text: str, line: int) -> bool:
+    """Whether a line (from 1) lies in a template, or in one that never ends."""
+    before = "\n".join(without_comments(text).splitlines()[:line])
+    begun = [m.start() for m in re.finditer(r"\bbegintemplate\b", before)]
+    return bool(begun) and "endtemplate" not in before[begun[-1] :].rpartition("\n")[0]
+
+
 def without_templates(text: str) -> str:
     """The text outside of templates, without comments; lines stay where they are."""
     return _TEMPLATE.sub(lambda m: spaces(m[0]), without_comments(text))

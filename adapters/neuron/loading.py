@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,29 +42,40 @@ class Built:
         self.files: dict[str, str] = {}
         self.on_release: list[Callable[[], None]] = []
 
-    def release(self) -> None:
-        """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards."""
+    def release(self, *, delete: bool = True) -> None:
+        """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards.
+
+        delete: whether sections can be deleted.
+        """
         for action in self.on_release:
             action()
         self.on_release.clear()
         self.result = None
         synapse.gated.clear()
         gc.collect()
-        for section in all_sections():
+        for section in all_sections() if delete else ():
             h.delete_section(sec=section)
         pc.gid_clear()
         cvode.active(False)
 
+
+_spoilt = False
+"""Whether NEURON holds sections of a template that it never finished reading: to touch them may end the process."""
 
 _current: Built | None = None
 
 
 def load(spec: ModelSpec) -> Built:
     """Build the model of `spec` in NEURON. Raises InputError, in one line, for whatever is wrong with the file."""
-    global _current
+    global _current, _spoilt
     if _current is not None:
         _current.release()
         _current = None
+    if _spoilt:
+        raise InputError(
+            "an error inside a HOC template has left NEURON with sections that cannot be deleted: start a new process",
+            where=WHERE,
+        )
     strangers = [section.name() for section in all_sections()]
     if strangers:
         raise InputError(
@@ -72,6 +84,7 @@ def load(spec: ModelSpec) -> Built:
             where=WHERE,
         )
     _check_file(spec)
+    spec = replace(spec, model=spec.model.resolve())
     built = Built()
     built.mechanisms = user_mechanisms.load(spec.mechanisms)
     # Only here: a model may choose these, but must not inherit them from the one before.
@@ -85,8 +98,9 @@ def load(spec: ModelSpec) -> Built:
         _build(spec, built)
         _check_built(spec)
         _clamp(spec, built)
-    except InputError:
-        built.release()
+    except InputError as error:
+        _spoilt = isinstance(error, hoc_model.UnfinishedTemplateError)
+        built.release(delete=not _spoilt)
         raise
     built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)

@@ -29,7 +29,7 @@ def build(spec: ModelSpec) -> None:
         raise InputError(f'a morphology holds no "{spec.function}": write model = "{spec.model.name}"', where=WHERE)
     if spec.arguments:
         raise InputError("a morphology takes no arguments", where="neuron.arguments")
-    if spec.biophysics is None:
+    if not spec.biophysics:
         raise InputError(
             "a morphology has no membrane: give it one, as in all = "
             '{ Ra = "150 ohm cm", cm = "1 uF/cm^2", pas = { g = "5e-5 S/cm^2", e = "-65 mV" } }',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import itertools
@@ -23,11 +24,11 @@ _count = itertools.count(1)
 
 
 def build(spec: ModelSpec) -> tuple[Any, ModuleType]:
-    """Import the file, call the builder, and return its result and the module; modules of its folder come along.
+    """Import the file, call the builder in the file's folder, and return its result and the module.
 
     Raises InputError, in one line with the place in the file, for whatever goes wrong in it.
     """
-    with _importable(spec.model.parent):
+    with _importable(spec.model.parent), contextlib.chdir(spec.model.parent):
         module = _import_file(spec.model)
         try:
             function = _function(module, spec)
