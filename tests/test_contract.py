@@ -8,6 +8,7 @@ from contract import EngineContract, EngineUnderTest
 from couple import registry
 
 ENGINES = {
+    "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
     "ssa": EngineUnderTest("ssa"),
