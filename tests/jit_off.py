@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contract import NETWORK, SITES, EngineUnderTest, run
 
-OPTIONS = {"gridded": {"spacing": "400 nm"}}
+OPTIONS = {"gridded": {"spacing": "250 nm"}}
 
 
 def outputs(engine: str) -> str:

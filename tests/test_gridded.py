@@ -54,6 +54,12 @@ def chi_square(seen: np.ndarray, probability: np.ndarray) -> tuple[float, float]
 # -- geometry -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("spacing", [0.05, 0.2, 0.3, 0.36, 0.42, 0.5, 1.0])
+@pytest.mark.parametrize("geometry", [HEAD, Geometry.sphere(0.5)], ids=["cylinder", "sphere"])
+def test_every_spacing_has_voxels(geometry: Geometry, spacing: float) -> None:
+    assert len(grid_of(geometry, spacing).areas) >= 1
+
+
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_volume_and_membrane_are_the_analytic_ones(name: str) -> None:
     geometry, spacing = GEOMETRIES[name]

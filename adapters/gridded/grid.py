@@ -54,7 +54,7 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
     """Voxels of about `spacing` µm. Along straight edges they fit a whole number of times; one voxel across is allowed,
     so that a thin box or cylinder is a chain.
 
-    Raises InputError for a spacing that leaves no voxel or too many.
+    Raises InputError for a spacing that gives too many voxels.
     """
     size = _extent(geometry)
     straight = (True, True, True) if geometry.shape == "box" else (False, False, geometry.shape == "cylinder")
@@ -66,18 +66,15 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
             f"a spacing of {spacing * 1e3:g} nm gives {math.prod(counts):.3g} voxels; at most {MAX_VOXELS:.3g} are "
             "possible: take a larger one"
         )
+    if geometry.shape != "box" and counts[0] == 2 and spacing > geometry.size[0] / math.sqrt(2):
+        counts = [n if s else 1 for n, s in zip(counts, straight, strict=True)]  # no centre of four would be inside
     edges = tuple(x / n if s or n == 1 else spacing for x, n, s in zip(size, counts, straight, strict=True))
-    x, y, _ = centres = np.meshgrid(
+    centres = np.meshgrid(
         *((np.arange(n) - (n - 1) / 2) * h for n, h in zip(counts, edges, strict=True)), indexing="ij"
     )
     radius = geometry.size[0] / 2 + _EDGE * spacing
-    if geometry.shape == "box":
-        inside = np.ones(counts, dtype=np.bool_)
-    else:
-        axes = (x, y) if geometry.shape == "cylinder" else centres
-        inside = np.sqrt(sum(c * c for c in axes)) <= radius
-    if not inside.any():
-        raise InputError(f"a spacing of {spacing * 1e3:g} nm leaves no voxel; take a smaller one")
+    round_axes = [c for c, s in zip(centres, straight, strict=True) if not s]
+    inside = np.sqrt(sum((c * c for c in round_axes), np.zeros(counts))) <= radius
     closed = geometry.shape == "cylinder" and not geometry.caps
     return grid_of_mask(
         inside, (edges[0], edges[1], edges[2]), geometry.volume, geometry.area, (True, True, not closed)
