@@ -66,8 +66,8 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
             f"a spacing of {spacing * 1e3:g} nm gives {math.prod(counts):.3g} voxels; at most {MAX_VOXELS:.3g} are "
             "possible: take a larger one"
         )
-    if geometry.shape != "box" and counts[0] == 2 and spacing > geometry.size[0] / math.sqrt(2):
-        counts = [n if s else 1 for n, s in zip(counts, straight, strict=True)]  # no centre of four would be inside
+    if counts[0] == 2 and not straight[0] and spacing > geometry.size[0] / math.sqrt(3 - sum(straight)):
+        counts = [n if s else 1 for n, s in zip(counts, straight, strict=True)]  # two across, and no centre inside
     edges = tuple(x / n if s or n == 1 else spacing for x, n, s in zip(size, counts, straight, strict=True))
     centres = np.meshgrid(
         *((np.arange(n) - (n - 1) / 2) * h for n, h in zip(counts, edges, strict=True)), indexing="ij"
