@@ -9,6 +9,7 @@ from couple import registry
 
 ENGINES = {
     "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
+    "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
     "ssa": EngineUnderTest("ssa"),
