@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contract import NETWORK, SITES, EngineUnderTest, run
 
-OPTIONS = {"gridded": {"spacing": "250 nm"}}
+OPTIONS = {"cme": {"leak": 0.01}, "gridded": {"spacing": "250 nm"}}
 
 
 def outputs(engine: str) -> str:
@@ -20,7 +20,7 @@ def outputs(engine: str) -> str:
 
 
 @functools.cache
-def outputs_without_jit(engines: tuple[str, ...] = ("gridded", "langevin", "ode", "ssa")) -> dict[str, str]:
+def outputs_without_jit(engines: tuple[str, ...] = ("cme", "gridded", "langevin", "ode", "ssa")) -> dict[str, str]:
     """The same of each engine, by plain Python."""
     # numpy warns of the overflow that random words are made of
     code = "import sys; from jit_off import outputs; print(*map(outputs, sys.argv[1:]))"
