@@ -193,7 +193,7 @@ def test_a_space_that_does_not_fit_is_refused_with_its_size() -> None:
         MasterEquation(EngineSetup("x", network, (spine_site(network),), 0.1))
     with pytest.raises(InputError, match="does not fit"):
         MasterEquation.check(EngineSetup("x", network, (spine_site(network),), 0.1))
-    with pytest.raises(InputError, match="more than 128 states carry probability"):
+    with pytest.raises(InputError, match="more than 100 states carry probability"):
         solve(birth_death(1.0, birth=1000.0), ONE, (35,), [5.0], states=100)
     e = engine(birth_death(1.0, birth=1000.0), (35,), 5.0, options=Options(states=100))
     with pytest.raises(RunError, match='site "s" of "x": more than'):

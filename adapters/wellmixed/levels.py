@@ -89,6 +89,16 @@ def put(s: Levels, i: int, weight: float) -> None:
 
 
 @njit(cache=True, _nrt=False)
+def clear(s: Levels) -> None:
+    """All weights 0."""
+    s.value[:] = 0.0
+    s.level[:] = -1
+    s.length[:] = 0
+    s.sums[:] = 0.0
+    s.head[1] = 0
+
+
+@njit(cache=True, _nrt=False)
 def resum(s: Levels) -> None:
     """Sums anew from the weights, without what rounding has left."""
     s.sums[LEVELS] = 0.0
