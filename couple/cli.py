@@ -193,7 +193,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in registry.names("couple.commands"):
-        app.add_typer(registry.load("couple.commands", name), name=name)
+        command = registry.load("couple.commands", name)  # a group of commands, or one
+        app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
     try:
         app(arguments)
     except CoupleError as error:

@@ -205,6 +205,32 @@ class Chemistry(Block):
             raise error.at("chemistry") from None
 
 
+def _with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a chemistry file with what stands beside it.
+
+    Keys replace those of a TOML file. Other formats are read by an entry point of the group "couple.readers", by the
+    file's suffix; their tables are joined.
+    """
+    beside = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
+    suffix = file.suffix.removeprefix(".").lower()
+    if suffix not in registry.names("couple.readers"):
+        return {**read_toml(file), **beside}
+    read = registry.load("couple.readers", suffix)(file, chemistry.get("units"))
+    for key, value in beside.items():
+        if isinstance(value, Mapping) and isinstance(read.get(key), Mapping):
+            inner = {k: {**v, **value[k]} if _tables(v, value.get(k)) else v for k, v in read[key].items()}
+            read[key] = {**inner, **{k: v for k, v in value.items() if k not in inner or not _tables(inner[k], v)}}
+        elif isinstance(value, list) and isinstance(read.get(key), list):
+            read[key] = [*read[key], *value]
+        else:
+            read[key] = value
+    return dict(read)
+
+
+def _tables(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
 class Cylinder(Block):
     """A cylinder; its end caps reflect and carry no membrane proteins unless `caps`."""
 
@@ -481,7 +507,7 @@ class Experiment(Block):
         chemistry = content.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
-            content["chemistry"] = {**read_toml(file), **{k: v for k, v in chemistry.items() if k != "file"}}
+            content["chemistry"] = _with_file(file, chemistry)
         unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
         for override in overrides:
             override_value(content, override)

@@ -10,15 +10,17 @@ from pathlib import Path
 
 from contract import NETWORK, SITES, EngineUnderTest, run
 
+OPTIONS = {"cme": {"leak": 0.01}, "gridded": {"spacing": "250 nm"}}
+
 
 def outputs(engine: str) -> str:
     """Outputs of two windows of the contract's chemistry, as hexadecimal bytes."""
-    made = EngineUnderTest(engine).make(NETWORK, SITES[:2], injected=("Ca",), clamped=("B",))
+    made = EngineUnderTest(engine, OPTIONS.get(engine, {})).make(NETWORK, SITES[:2], injected=("Ca",), clamped=("B",))
     return run(made, 2, 3.0).tobytes().hex()
 
 
 @functools.cache
-def outputs_without_jit(engines: tuple[str, ...] = ("ode", "ssa")) -> dict[str, str]:
+def outputs_without_jit(engines: tuple[str, ...] = ("cme", "gridded", "langevin", "ode", "ssa")) -> dict[str, str]:
     """The same of each engine, by plain Python."""
     # numpy warns of the overflow that random words are made of
     code = "import sys; from jit_off import outputs; print(*map(outputs, sys.argv[1:]))"

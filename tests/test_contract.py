@@ -8,6 +8,9 @@ from contract import EngineContract, EngineUnderTest
 from couple import registry
 
 ENGINES = {
+    "cme": EngineUnderTest("cme", stochastic=False),
+    "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
+    "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
     "ssa": EngineUnderTest("ssa"),

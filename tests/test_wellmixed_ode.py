@@ -301,3 +301,42 @@ def test_without_jit_the_bits_are_the_same() -> None:
 
 def test_states_of_sk_hold_their_calcium() -> None:
     assert sk().contents("Ca").tolist() == [1, *SK_STATES.values()]
+
+
+TIGHT = Options(rtol=1e-11, atol=1e-10)
+
+
+def exact_ends(k: float, a: float, b: float, t: float) -> dict[str, float]:
+    """C of A + B -> C, D of 2 A -> D and B of A <-> B, each after `t` ms from `a` (and `b`) molecules."""
+    e = math.exp(-(a - b) * k * t)
+    return {
+        "pair": a * b * (1 - e) / (a - b * e),
+        "dimer": a * a * k * t / (1 + 2 * a * k * t),
+        "isomer": a * 0.6 * -math.expm1(-0.5 * t),
+    }
+
+
+@pytest.mark.parametrize("t", [0.3, 4.0])
+def test_closed_forms_to_eight_digits(t: float) -> None:
+    k, a, b = 2e-3, 500.0, 300.0
+    rate = f"{k * IONS_PER_MM_UM3!r} /mM/ms"
+    abc = [Species(s) for s in "ABC"]
+    cases = {
+        "pair": (build(abc, [("A + B -> C", rate)]), (500, 300, 0), 2),
+        "dimer": (build([Species("A"), Species("D")], [("2 A -> D", rate)]), (500, 0), 1),
+        "isomer": (isomers(), (500, 0), 1),
+    }
+    exact = exact_ends(k, a, b, t)
+    for name, (network, start, column) in cases.items():
+        e = engine(network, Site("s", ONE, start), tick=t, options=TIGHT)
+        e.advance(1)
+        assert e.read("counts")[0, column] == pytest.approx(exact[name], rel=1e-8), name
+    assert exact_ends(1.001 * k, a, b, t)["pair"] != pytest.approx(exact["pair"], rel=1e-8)
+
+
+@pytest.mark.parametrize("t", [0.5, 20.0])
+def test_sk_kinetics_to_eight_digits(t: float) -> None:
+    e = engine(sk(), Site("s", ONE, (0, 20, 0, 0, 0, 0, 0)), tick=t, clamped=("Ca",), options=TIGHT)
+    e.write("clamp", 1e-3 * IONS_PER_MM_UM3)
+    e.advance(1)
+    np.testing.assert_allclose(e.read("counts")[0, 1:7], 20 * expm(sk_generator(1.0) * t)[:, 0], rtol=1e-8)

@@ -67,7 +67,8 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
     pairs = _shared_first(network, one)
     size = Counter(shared for shared, _ in pairs)
     columns = sorted(size, key=lambda column: (-size[column], column))
-    order = sorted(range(len(pairs)), key=lambda r: (columns.index(pairs[r][0]), r))
+    rank = {column: k for k, column in enumerate(columns)}
+    order = sorted(range(len(pairs)), key=lambda r: (rank[pairs[r][0]], r))
     starts = [0]
     for column in columns:
         starts.append(starts[-1] + size[column])
@@ -105,10 +106,14 @@ def _shared_first(network: ReactionNetwork, one: int) -> list[tuple[int, int]]:
 
 def _effects(events: list[Event], members: list[tuple[int, int]], columns: list[int]) -> list[list[int]]:
     """Tables CHANGE_START .. TOUCHED: counts that each event changes, weights that follow, groups to recompute."""
-    group_of = [columns.index(shared) for shared, _ in members]
-    weights = [[m for column, _ in event for m, (_, b) in enumerate(members) if b == column] for event in events]
+    rank = {column: k for k, column in enumerate(columns)}
+    group_of = [rank[shared] for shared, _ in members]
+    seconds: dict[int, list[int]] = {}
+    for m, (_, b) in enumerate(members):
+        seconds.setdefault(b, []).append(m)
+    weights = [[m for column, _ in event for m in seconds.get(column, ())] for event in events]
     touched = [
-        sorted({columns.index(c) for c, _ in event if c in columns} | {group_of[m] for m in weight})
+        sorted({rank[c] for c, _ in event if c in rank} | {group_of[m] for m in weight})
         for event, weight in zip(events, weights, strict=True)
     ]
     change_start, change = ragged(events)
@@ -126,4 +131,4 @@ def _sightings(events: list[Event], observed: npt.NDArray[np.int64]) -> list[lis
 
 
 def _nonzero(row: npt.NDArray[np.int64]) -> Event:
-    return [(i, int(v)) for i, v in enumerate(row) if v]
+    return [(int(i), int(row[i])) for i in np.flatnonzero(row)]

@@ -6,15 +6,23 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.wellmixed import ssa_kernel as kernel
+from adapters.wellmixed import ssa_many
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.grouping import group
+from adapters.wellmixed.levels import empty_levels
 from couple.engine import EngineSetup
 from couple.errors import RunError
 from couple.random import stream
 
+MANY = 512
+"""Groups of reactions (one per species that others react with) above which composition and rejection is the faster way
+to choose one (tests/bench/wellmixed.py)."""
+
 
 class Gillespie(WellMixed):
-    """Gillespie's direct method.
+    """Gillespie's direct method, with the dependencies of reactions worked out beforehand.
+
+    In networks with many species the reaction is chosen by composition and rejection, at a cost that does not grow.
 
     Influx enters as whole molecules at the times (i + 1/2) / n of the window. A clamped species is held at the input
     `clamp` (any real number, to 1/2^24 of a molecule). `means` are exact time averages.
@@ -33,13 +41,16 @@ class Gillespie(WellMixed):
         self._work = np.empty(
             kernel.work_size(len(self.network.states), len(setup.injected), len(plan.order), plan.n_groups)
         )
+        self._levels = None
+        if plan.n_groups > MANY:
+            self._levels = empty_levels(plan.n_groups, float(self._rates[self._rates > 0].min(initial=np.inf)))
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
         self.events = np.zeros(len(setup.sites), dtype=np.int64)
 
     def advance(self, ticks: int) -> None:
         """Raises RunError if a propensity is no number, or an input is not what an integer engine can take."""
         ports = self._views
-        code = kernel.advance(
+        arguments = (
             self._tables,
             ports["counts"],
             ports["influx"],
@@ -51,6 +62,7 @@ class Gillespie(WellMixed):
             self._work,
             ticks * self.setup.tick,
         )
+        code = kernel.advance(*arguments) if self._levels is None else ssa_many.advance(*arguments, self._levels)
         if code:
             raise RunError(self._message(code % 8, code // 8))
 

@@ -24,7 +24,7 @@ OK, BAD_PROPENSITY, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(5)
 
 
 @njit(cache=True, inline="always")
-def _partners(n: Floats, column: int, self_pair: int) -> float:
+def partners(n: Floats, column: int, self_pair: int) -> float:
     """Partners of one molecule of the shared reactant; a clamped count below 1 leaves none of its own kind."""
     partners = n[column] - self_pair
     return 0.0 if partners < 0.0 < n[column] else partners
@@ -41,7 +41,7 @@ def _rebuild(
     for k in range(len(column)):
         w = 0.0
         for m in range(start[k], start[k + 1]):
-            weight[m] = rates[m] * _partners(n, second[m], self_pair[m])
+            weight[m] = rates[m] * partners(n, second[m], self_pair[m])
             w += weight[m]
         group[k] = w
         total[k] = n[column[k]] * w
@@ -49,7 +49,7 @@ def _rebuild(
 
 
 @njit(cache=True, inline="always")
-def _next_entry(influx: Floats, entered: Floats, span: float) -> tuple[int, float]:
+def next_entry(influx: Floats, entered: Floats, span: float) -> tuple[int, float]:
     """Species and time of the next molecule to enter: (i + 1/2) / n of the window; (-1, span) if none is left."""
     which, when = -1, span
     for j in range(len(influx)):
@@ -87,7 +87,7 @@ def _window(
     n_groups, n_members, n_blocks = len(column), len(second), len(block)
 
     entered[:] = 0.0
-    entering, entry_time = _next_entry(influx, entered, span)
+    entering, entry_time = next_entry(influx, entered, span)
     _rebuild(tables, rates, n, weight, group, total, block)
     t, events, fresh, per_span = 0.0, 0, 0, 1.0 / span
     while True:
@@ -111,7 +111,7 @@ def _window(
                 return events
             event = n_members + entering
             entered[entering] += 1.0
-            entering, entry_time = _next_entry(influx, entered, span)
+            entering, entry_time = next_entry(influx, entered, span)
         else:
             target = uniform(words) * everything
             b = 0
@@ -154,7 +154,7 @@ def _window(
 
 
 @njit(cache=True)
-def _prepare(tables: Ints, n: Floats, influx: Floats, clamp: Floats) -> int:
+def prepare(tables: Ints, n: Floats, influx: Floats, clamp: Floats) -> int:
     """Set clamped counts and take out what leaves; returns a code."""
     clamped, book, injected = table(tables, g.CLAMPED), table(tables, g.CLAMP_BOOK), table(tables, g.INJECTED)
     for k in range(len(clamped)):
@@ -201,7 +201,7 @@ def advance(
     for site in range(len(counts)):
         n[:n_states] = counts[site]
         n[n_states] = 1.0
-        code: int = _prepare(tables, n, influx[site], clamp[site])
+        code: int = prepare(tables, n, influx[site], clamp[site])
         if code != OK:
             return code + 8 * site
         for o in range(means.shape[1]):

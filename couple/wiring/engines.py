@@ -69,7 +69,7 @@ def build_engines(
             injected=tuple(dict.fromkeys(s for p in members for s in injected.get(p.name, ()))),
             clamped=held,
             seed=experiment.experiment.seed,
-            options=_options(factory, json.loads(text), f"{key}.{kind}"),
+            options=read_options(factory, json.loads(text), f"{key}.{kind}"),
         )
         try:
             built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
@@ -82,7 +82,8 @@ def build_engines(
     return built
 
 
-def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
+def read_options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
+    """Options of an engine from their table. Raises InputError that names the key."""
     try:
         return factory.Options.model_validate(options)
     except ValidationError as error:

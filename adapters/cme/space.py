@@ -1,0 +1,222 @@
+"""The states that carry probability: they grow where it flows and are dropped where it is gone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.cme import kernel
+from adapters.cme.kernel import Ints32
+from couple.component import Floats
+from couple.errors import InputError
+from couple.network import ReactionNetwork
+
+JUMPS = 60.0
+"""Largest expected number of jumps in a step of uniformisation."""
+
+
+class Space:
+    """A finite part of the states of a network and the probability of each.
+
+    columns: of the species that make up a state (those that are not held). states: (n, len(columns)). p: (n,).
+    leak:    bound on the probability lost so far, by truncation and by dropping rare states.
+    """
+
+    def __init__(self, network: ReactionNetwork, initial: npt.ArrayLike, most: int) -> None:
+        self.network, self.most, self.n = network, most, 1
+        self.columns = [i for i, name in enumerate(network.names) if name not in network.clamped]
+        place = {c: k for k, c in enumerate(self.columns)}
+        self._change = np.ascontiguousarray(network.change[:, self.columns].astype(np.int32))
+        self._moves = self._change.any(axis=1).astype(np.int64)
+        self._reactants = np.array(
+            [[place.get(int(c), -1) for c in pair] for pair in network.reactant_columns], dtype=np.int64
+        ).reshape(-1, 2)
+        self._row = np.zeros(len(self.columns), dtype=np.int32)
+        self._later, self._held = np.zeros(0), np.zeros(0)
+        self.leak = 0.0
+        self.start(initial)
+
+    def start(self, counts: npt.ArrayLike) -> None:
+        """All probability in one state: `counts` (n_species,)."""
+        self.load(np.asarray(counts, dtype=np.int64)[self.columns][None, :], np.ones(1))
+
+    def load(self, states: npt.NDArray[np.generic], p: Floats) -> None:
+        """These states with these probabilities and no others."""
+        self.n, capacity = len(p), max(64, 2 * len(p))
+        self._states = np.zeros((capacity, len(self.columns)), dtype=np.int32)
+        self._states[: self.n] = states
+        self._p = np.zeros(capacity)
+        self._p[: self.n] = p
+        self._room(capacity)
+        kernel.index(self._states, self._table, self.n)
+        self._describe(0)
+
+    @property
+    def states(self) -> Ints32:
+        return self._states[: self.n]
+
+    @property
+    def p(self) -> Floats:
+        return self._p[: self.n]
+
+    def rates(self, rates: Floats, held: dict[int, float]) -> Floats:
+        """(n_reactions,) rates per ms with the counts of held species (column → count) multiplied in."""
+        out = rates.copy()
+        for r, (a, b) in enumerate(self.network.reactant_columns.tolist()):
+            if a in held:
+                out[r] *= held[a]
+            if b in held:
+                out[r] *= max(held[b] - 1.0, 0.0) if a == b else held[b]
+        return out
+
+    def flow(self, rates: Floats, span: float, allowed: float) -> tuple[Floats, float]:
+        """Let probability flow for `span` ms; returns (n,) ∫ p dt and what was lost, at most `allowed`.
+
+        Raises InputError if more than `most` states carry probability.
+        """
+        held, lost, left = np.zeros(self.n), 0.0, span
+        while left > 0.0:
+            layers, room = 1, allowed
+            while True:
+                fastest = kernel.out_rates(self._comb, self._target, rates, self._out, self.n)
+                if not math.isfinite(fastest):
+                    raise InputError("a propensity is not a finite number")
+                parts = max(1, math.ceil(fastest * left / JUMPS))
+                step, room = left / parts, allowed * (left / parts) / span
+                if fastest == 0.0:
+                    self._later[: self.n], self._held[: self.n] = self.p, self.p * step
+                    break
+                kernel.flow(
+                    self._comb,
+                    self._target,
+                    rates,
+                    self._out,
+                    self._p,
+                    self._later,
+                    self._held,
+                    self._v,
+                    self._w,
+                    self.n,
+                    step,
+                    fastest,
+                )
+                spilt = kernel.spills(self._comb, self._target, rates, self._held, self._spill, self.n)
+                if spilt <= room:
+                    lost += spilt
+                    break
+                self._grow(rates, room, layers)
+                layers = min(2 * layers, 16)
+            held = np.concatenate([held, np.zeros(self.n - len(held))]) + self._held[: self.n]
+            self._p, self._later = self._later, self._p
+            left = 0.0 if parts == 1 else left - step
+        self.leak += lost
+        return held, lost
+
+    def enter(self, column: int, by: int, more: float = 0.0) -> None:
+        """`by` molecules of a species enter, and one more with probability `more`."""
+        self._moved(lambda new: kernel.shift(
+            self._states, self._table, self._p, new, self._row, self.n, self.columns.index(column), by, more
+        ))  # fmt: skip
+
+    def leave(self, column: int, part: float) -> None:
+        """Each molecule of a species leaves with probability `part`."""
+        self._moved(lambda new: kernel.thin(
+            self._states, self._table, self._p, new, self._row, self.n, self.columns.index(column), part
+        ))  # fmt: skip
+
+    def prune(self, allowed: float) -> None:
+        """Drop the rarest states as far as they hold at most `allowed` together, and scale the rest to 1."""
+        order = np.argsort(self.p, kind="stable")
+        gone = int(np.searchsorted(np.cumsum(self.p[order]), allowed, side="right"))
+        if gone:
+            self.leak += float(self.p[order[:gone]].sum())
+            kept = np.sort(order[gone:])
+            self.load(self.states[kept], self.p[kept])
+        self.normalise()
+
+    def normalise(self) -> None:
+        """Scale the probabilities to a sum of 1."""
+        self._p[: self.n] /= self.p.sum()
+
+    def mean(self, weights: Floats | None = None) -> Floats:
+        """(len(columns),) Σ weights × counts over states, by default with p: the expected counts."""
+        w = self.p if weights is None else weights
+        return np.asarray(np.einsum("i,ij->j", w, self.states[: len(w)].astype(float)))
+
+    def events(self, held: Floats, rates: Floats) -> Floats:
+        """(n_reactions,) expected events of each reaction, from ∫ p dt."""
+        return np.asarray(rates * np.einsum("i,ij->j", held, self._comb[: len(held)]))
+
+    # -- growth -----------------------------------------------------------------------------------------------
+
+    def _room(self, capacity: int) -> None:
+        """Arrays for `capacity` states, and a hash table twice that size."""
+        r = len(self._moves)
+        self._comb, self._target = np.zeros((capacity, r)), np.full((capacity, r), kernel.UNKNOWN, dtype=np.int32)
+        self._table = np.full(1 << (2 * capacity - 1).bit_length(), -1, dtype=np.int32)
+        self._out, self._v, self._w, self._spill = (np.zeros(capacity) for _ in range(4))
+        self._later, self._held = np.zeros(capacity), np.zeros(capacity)
+
+    def _describe(self, first: int) -> None:
+        """Combinations and targets of the states from `first` on, and of those that lead there."""
+        kernel.describe(self._states, self._comb, self._target, self._reactants, self._moves, first, self.n)
+        kernel.connect(self._states, self._table, self._comb, self._target, self._change, self._row, self.n)
+
+    def _enlarge(self) -> None:
+        """Twice the room. Raises InputError if that is more than allowed."""
+        capacity = 2 * len(self._p)
+        if capacity > 2 * self.most:
+            seen = self.states.max(axis=0).tolist()
+            counts = {self.network.names[c]: n for c, n in zip(self.columns, seen, strict=True)}
+            raise InputError(
+                f"more than {self.most:,} states carry probability (cme.states); the network has "
+                f"{np.linalg.matrix_rank(self._change)} independent counts, now up to {counts}: use ssa, langevin or "
+                "fewer molecules"
+            )
+        states, p = self._states, self._p
+        self._states, self._p = np.zeros((capacity, states.shape[1]), dtype=np.int32), np.zeros(capacity)
+        self._states[: len(states)], self._p[: len(p)] = states, p
+        self._room(capacity)
+        kernel.index(self._states, self._table, self.n)
+        self._describe(0)
+
+    def _grow(self, rates: Floats, room: float, layers: int) -> None:
+        """Add the unknown neighbours of states that spill, and some layers of neighbours around these."""
+        frontier = self._spill[: self.n] > 0
+        marked = frontier & (self._spill[: self.n] > 0.1 * room / frontier.sum())
+        first, start = 0, self.n
+        for _ in range(layers):
+            total = -1
+            while total < 0:
+                flags = np.zeros(len(self._p), dtype=np.bool_)
+                flags[: len(marked)] = marked
+                before = self.n
+                total = kernel.grow(
+                    self._states, self._table, self._comb, self._target, self._change, rates, self._row, flags, before,
+                    first, len(marked),
+                )  # fmt: skip
+                if total < 0:
+                    kernel.index(self._states, self._table, self.n)
+                    self._enlarge()
+            first, self.n = self.n, total
+            kernel.describe(self._states, self._comb, self._target, self._reactants, self._moves, first, self.n)
+            marked = np.concatenate([np.zeros(first, dtype=np.bool_), np.ones(self.n - first, dtype=np.bool_)])
+            if self.n == first:
+                break
+        self._describe(start)
+
+    def _moved(self, move: Callable[[Floats], int]) -> None:
+        """Replace the probabilities by what `move` makes of them; states may be added."""
+        while True:
+            new = np.zeros(len(self._p))
+            total = move(new)
+            if total >= 0:
+                break
+            kernel.index(self._states, self._table, self.n)
+            self._enlarge()
+        first, self.n = self.n, total
+        self._p = new
+        self._describe(first)

@@ -1,0 +1,206 @@
+"""The engine `gridded`: whole molecules in voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from adapters.gridded import kernel
+from adapters.gridded.grid import Grid, grid_of
+from adapters.gridded.tables import Molecules, Tables, build_molecules, build_tables
+from adapters.wellmixed.levels import restore_levels, saved_levels
+from couple.component import Floats, State
+from couple.engine import Counts, EngineSetup, Options, Site, SiteEngine
+from couple.errors import InputError, RunError
+from couple.network import ReactionNetwork
+from couple.random import generator, stream
+from couple.units import IONS_PER_MM_UM3, Length
+
+RETURN = 0.2527
+"""Watson's integral over 6: a pair on a cubic grid that misses meets again this many times h²/D later."""
+SLOW = 0.05
+"""Loss of a rate constant to the grid above which a warning is due."""
+
+
+class GriddedOptions(Options):
+    """spacing: edge of a voxel, a length such as "50 nm"."""
+
+    spacing: Length = Field(gt=0, le=1e4)
+
+
+class Gridded(SiteEngine):
+    """Exact simulation of the reaction-diffusion master equation.
+
+    Molecules of a voxel meet as in a mixed volume and hop to its neighbours at D / h². Voxels share the analytic volume
+    evenly, those with outer faces share the analytic membrane area; membrane species and their reactions live there,
+    and move along the membrane if they have a D. Influx enters there, uniformly by area, at the times (i + 1/2) / n of
+    the window. A clamped species is spread evenly, in parts of a molecule.
+
+    grids:  one per site in place of those of `spacing`, for masks of your own (`grid_of_mask`).
+    events: (n_sites, 2) reactions and hops so far.
+    """
+
+    integer = True
+    Options: ClassVar[type[Options]] = GriddedOptions
+
+    def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
+        super().__init__(setup)
+        self.grids = list(grids) if grids is not None else [_grid(site, _spacing(setup)) for site in self.sites]
+        self.tables: list[Tables] = []
+        self.molecules: list[Molecules] = []
+        for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
+            try:
+                tables = build_tables(self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected)
+                words = stream(setup.seed, "gridded", site.name, "events")
+                molecules = build_molecules(self.network, tables, len(setup.injected), words)
+                self.tables.append(tables)
+                self.molecules.append(molecules)
+                self._place(k, np.array(site.initial), generator(setup.seed, "gridded", site.name, "placement"))
+            except InputError as error:
+                raise InputError(f'site "{site.name}": {error.message}') from None
+
+    @property
+    def events(self) -> Counts:
+        return np.array([m.events[:2] for m in self.molecules])
+
+    def advance(self, ticks: int) -> None:
+        """See Component. Raises RunError if more leaves than there is, or a propensity is no finite number."""
+        ports, span = self._views, ticks * self.setup.tick
+        influx, clamp, counts, means = ports["influx"], ports["clamp"], ports["counts"], ports["means"]
+        for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
+            code = kernel.run(tables, molecules, influx[k], clamp[k], counts[k], means[k], span)
+            if code != kernel.OK:
+                raise RunError(self._message(code, k))
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """See SiteEngine; volume species go to all voxels alike, membrane species by area."""
+        whole = self.checked_counts(counts)
+        for k, row in enumerate(whole):
+            self._place(k, row, rng)
+        self.read("counts")[:, : len(self.network.species)] = whole
+        self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+
+    def voxel_counts(self, site: int = 0) -> Floats:
+        """(n_voxels, n_species) molecules in each voxel; `grids[site].centres` says where they are."""
+        return self.molecules[site].counts[:, : len(self.network.species)].copy()
+
+    def write_voxel_counts(self, site: int, counts: npt.ArrayLike) -> None:
+        """Put (n_voxels, n_species) molecules into voxels. Raises InputError for what cannot be, or has no membrane."""
+        m, n = self.molecules[site], len(self.network.species)
+        array = np.asarray(counts, dtype=float)
+        if array.shape != (len(m.counts), n) or (array < 0).any() or (array != np.rint(array)).any():
+            raise InputError(f'"{self.name}" takes whole, non-negative counts of shape {(len(m.counts), n)}')
+        surface = np.array([s.on == "membrane" for s in self.network.species])
+        if array[np.ix_(self.grids[site].areas == 0, surface)].any():
+            raise InputError("a membrane species is in a voxel without membrane")
+        m.counts[:, :n] = array
+        totals = array.sum(axis=0)
+        for c in self.clamped_columns:
+            m.counts[:, c] = totals[c] / len(m.counts)
+        kernel.refresh(self.tables[site], m)
+        self.read("counts")[site, :n] = totals
+        self.read("means")[site] = self.network.observable_weights @ self.read("counts")[site]
+
+    def save(self) -> State:
+        state: State = {}
+        n = len(self.network.species)
+        for k, m in enumerate(self.molecules):
+            levels = {f"site{k}.{key}": array for key, array in saved_levels(m.levels).items()}
+            state |= {**levels, f"site{k}.counts": m.counts[:, :n].copy(), f"site{k}.weight": m.weight.copy()}
+            state |= {f"site{k}.words": m.words.copy(), f"site{k}.events": m.events.copy()}
+        return {**state, "counts": self.read("counts").copy(), "means": self.read("means").copy()}
+
+    def restore(self, state: State) -> None:
+        """See Component. Raises InputError if the state is of other sites, another network or another spacing."""
+        n = len(self.network.species)
+        for k, m in enumerate(self.molecules):
+            saved = {key: np.asarray(state.get(f"site{k}.{key}")) for key in _SAVED}
+            if saved["counts"].shape != m.counts[:, :n].shape:
+                raise InputError(
+                    f'the saved state does not fit site "{self.sites[k].name}" of "{self.name}": '
+                    f"{saved['counts'].shape} voxels and species, not {m.counts[:, :n].shape}"
+                )
+            m.counts[:, :n] = saved["counts"]
+            m.words[:], m.events[:] = saved["words"], saved["events"]
+            m.weight[...] = saved["weight"]
+            restore_levels(m.levels, saved)
+        for key in ("counts", "means"):
+            self.read(key)[...] = np.asarray(state[key])
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """See SiteEngine: reactions that are so fast that voxels of this size slow them down."""
+        spacing = _spacing(setup)
+        warnings = []
+        for site in setup.sites:
+            grid = _grid(site, spacing)
+            if min(grid.shape) > 1:
+                warnings += [f'site "{site.name}": {text}' for text in _slowed(setup.network, max(grid.edges))]
+        return warnings
+
+    # -- one site ---------------------------------------------------------------------------------------------
+
+    def _place(self, k: int, counts: Counts, rng: np.random.Generator) -> None:
+        """Put `counts` (n_species,) molecules at random in place of what is there."""
+        grid, n = self.grids[k], len(counts)
+        rows = np.empty((len(grid.areas), n))
+        for c, species in enumerate(self.network.species):
+            area = float(grid.areas.sum())
+            if species.on == "membrane" and area <= 0 and counts[c]:
+                raise InputError(f'"{species.name}" lives on a membrane that the site does not have')
+            share = (
+                grid.areas / area
+                if species.on == "membrane" and area > 0
+                else np.full(len(grid.areas), 1 / len(grid.areas))
+            )
+            rows[:, c] = counts[c] / len(grid.areas) if c in self.clamped_columns else rng.multinomial(counts[c], share)
+        self.molecules[k].counts[:, :n] = rows
+        kernel.refresh(self.tables[k], self.molecules[k])
+
+    def _message(self, code: int, k: int) -> str:
+        where = f'site "{self.sites[k].name}" of "{self.name}"'
+        influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
+        if code == kernel.BAD_PROPENSITY:
+            return f"{where}: a propensity is not a finite number; check the rates and the size of the site"
+        if code == kernel.BAD_CLAMP:
+            clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
+            return f"{where}: the clamp {clamp} is not a finite count of at least 0"
+        if code == kernel.TOO_FEW:
+            return f"{where}: more molecules leave ({influx}) than there are"
+        return f"{where}: the influx {influx} is not in whole molecules"
+
+
+_SAVED = ("order", "length", "value", "sums", "head", "counts", "weight", "words", "events")
+
+
+def _spacing(setup: EngineSetup) -> float:
+    if not isinstance(setup.options, GriddedOptions):
+        raise InputError(f'"{setup.name}": the gridded engine needs the size of its voxels: gridded.spacing = "50 nm"')
+    return setup.options.spacing
+
+
+def _grid(site: Site, spacing: float) -> Grid:
+    try:
+        return grid_of(site.geometry, spacing)
+    except InputError as error:
+        raise InputError(f'site "{site.name}": {error.message}') from None
+
+
+def _slowed(network: ReactionNetwork, h: float) -> list[str]:
+    """In three dimensions a rate constant k between voxels of edge h acts like k / (1 + 0.2527 k / (D h))."""
+    found = []
+    for reaction in network.reactions:
+        pair = network.order_reactants(reaction)
+        if len(pair) == 2 and all(s.on == "volume" for s in pair):
+            k, D = reaction.rate / IONS_PER_MM_UM3, sum(s.D for s in pair)
+            loss = RETURN * k / (D * h) if D > 0 else 0.0
+            if loss > SLOW:
+                found.append(
+                    f'"{reaction}" is {loss / (1 + loss):.0%} slower than its rate with voxels of {h * 1e3:g} nm: '
+                    f"molecules must find the same voxel; take {RETURN * k / (D * SLOW) * 1e3:.2g} nm or more"
+                )
+    return found

@@ -1,0 +1,171 @@
+"""What the kernel reads (`Tables`) and what it changes (`Molecules`) for one site.
+
+Propensities are grouped by a shared reactant as in the engine `ssa` (adapters.wellmixed.grouping), voxel by voxel: that
+of a voxel is Σ n_head × weight over groups, plus n × D × reach over what moves. The entry of one molecule of each
+species is an event of its own; a hop is such an entry here and its opposite there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from adapters.gridded.grid import Grid
+from adapters.wellmixed import grouping as g
+from adapters.wellmixed.grouping import group
+from adapters.wellmixed.levels import Levels, empty_levels
+from adapters.wellmixed.packing import Ints, table
+from couple.component import Floats
+from couple.errors import InputError
+from couple.network import ReactionNetwork
+
+
+class Tables(NamedTuple):
+    """Constants of one site. Columns of counts: species, reservoirs (unused), the constant 1."""
+
+    n_species: int
+    n_members: int
+    start: Ints  # (n_voxels + 1,) where the ways out of a voxel begin
+    to: Ints
+    way: Floats  # rate of each way for D = 1
+    reach: Floats  # (n_voxels,) their sum
+    even: bool  # whether the ways out of a voxel are alike
+    along_start: Ints  # the same on the membrane
+    along_to: Ints
+    along_way: Floats
+    along: Floats
+    D: Floats  # (n_columns,) of species in the volume, else 0
+    D_along: Floats  # (n_columns,) of species on the membrane, else 0
+    movers: Ints  # columns with D > 0, the fastest first
+    movers_along: Ints
+    kind: Ints  # (n_voxels,) row in `rates`: voxels with the same area of membrane
+    rates: Floats  # (n_kinds, n_members)
+    group_start: Ints
+    group_column: Ints
+    second: Ints
+    own: Floats  # (n_members,) what a molecule finds of its own kind less than there are
+    change_start: Ints
+    change_column: Ints
+    change_by: Ints
+    weight_start: Ints  # of an event: members whose partners it changes, their groups, by how much
+    weight_member: Ints
+    weight_group: Ints
+    weight_by: Ints
+    touched_start: Ints  # of an event: groups whose propensity changes
+    touched: Ints
+    seen_start: Ints
+    seen: Ints
+    seen_by: Ints
+    watched_start: Ints
+    watched: Ints
+    injected: Ints  # columns of injected species
+    clamped: Ints
+    clamp_book: Ints
+    door: Ints  # voxels where ions enter
+    door_area: Floats  # cumulative
+
+
+class Molecules(NamedTuple):
+    """The changing state of one site."""
+
+    counts: Floats  # (n_voxels, n_columns)
+    weight: Floats  # (n_voxels, n_groups)
+    levels: Levels  # propensities of voxels
+    words: npt.NDArray[np.uint64]
+    events: Ints  # reactions, hops, and events since the last refresh
+    entered: Floats  # (n_injected,) scratch
+
+
+def build_tables(
+    network: ReactionNetwork, grid: Grid, area: float, clamped: tuple[str, ...], injected: tuple[str, ...]
+) -> Tables:
+    """Tables of a network (with its clamped species marked) on a grid. Raises InputError for what has no place."""
+    plan = group(network, clamped, network.names)
+    packed = {k: table(plan.tables, k) for k in range(20)}
+    n_members, n_columns = len(plan.order), len(network.states) + 1
+    kinds, kind = np.unique(grid.areas, return_inverse=True)
+    rates = np.array([_rates(network, grid, area, a)[plan.order] for a in kinds])
+    n_voxels = len(grid.areas)
+    own = packed[g.SELF_PAIR].astype(float)
+    held = np.isin(packed[g.SECOND], packed[g.CLAMPED])
+    own[held] /= n_voxels  # a held species is spread evenly, in parts of a molecule
+    D, D_along = np.zeros(n_columns), np.zeros(n_columns)
+    for i, s in enumerate(network.species):
+        if s.name not in clamped:
+            (D if s.on == "volume" else D_along)[i] = s.D
+    starts, members = packed[g.WEIGHT_START].tolist(), packed[g.WEIGHT_MEMBER].tolist()
+    changes = [dict(_changes(packed, event)) for event in range(len(starts) - 1)]
+    weight_by = [
+        changes[e][int(packed[g.SECOND][j])] for e, k in enumerate(starts[:-1]) for j in members[k : starts[e + 1]]
+    ]
+    doors = np.flatnonzero(grid.areas > 0)
+    ways, along = grid.hops, grid.surface
+    return Tables(
+        len(network.species), n_members,
+        ways.indptr.astype(np.int64), ways.indices.astype(np.int64), ways.data, _row_sums(ways),
+        bool(len(ways.data) == 0 or np.ptp(ways.data) == 0),
+        along.indptr.astype(np.int64), along.indices.astype(np.int64), along.data, _row_sums(along),
+        D, D_along, _movers(D), _movers(D_along),
+        kind.astype(np.int64), rates,
+        packed[g.GROUP_START], packed[g.GROUP_COLUMN], packed[g.SECOND], own,
+        packed[g.CHANGE_START], packed[g.CHANGE_COLUMN], packed[g.CHANGE_BY],
+        packed[g.WEIGHT_START], packed[g.WEIGHT_MEMBER], packed[g.WEIGHT_GROUP], np.array(weight_by, dtype=np.int64),
+        packed[g.TOUCHED_START], packed[g.TOUCHED],
+        packed[g.SEEN_START], packed[g.SEEN], packed[g.SEEN_BY], packed[g.WATCHED_START], packed[g.WATCHED],
+        np.array([network.index(s) for s in injected], dtype=np.int64), packed[g.CLAMPED], packed[g.CLAMP_BOOK],
+        doors if len(doors) else np.arange(n_voxels),
+        np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
+    )  # fmt: skip
+
+
+def _changes(packed: dict[int, Ints], event: int) -> Iterator[tuple[int, int]]:
+    """(column, what it adds) of an event."""
+    here = slice(packed[g.CHANGE_START][event], packed[g.CHANGE_START][event + 1])
+    yield from zip(packed[g.CHANGE_COLUMN][here].tolist(), packed[g.CHANGE_BY][here].tolist(), strict=True)
+
+
+def _row_sums(matrix: csr_array) -> Floats:
+    return np.asarray(matrix.sum(axis=1), dtype=float).ravel()
+
+
+def _movers(D: Floats) -> Ints:
+    return np.array(sorted(np.flatnonzero(D > 0), key=lambda i: (-D[i], i)), dtype=np.int64)
+
+
+def _rates(network: ReactionNetwork, grid: Grid, area: float, here: float) -> Floats:
+    """(n_reactions,) rates per ms in counts in a voxel with `here` µm² of membrane.
+
+    A reaction that puts molecules on the membrane from the volume happens at the membrane, as fast as in a mixed site.
+    """
+    rates = network.count_rates(grid.volume, here)
+    whole = grid.volume * len(grid.areas)
+    for r, reaction in enumerate(network.reactions):
+        left = [s.on for s in network.order_reactants(reaction)]
+        right = [s.on for s in network.species if s.name in reaction.products]
+        if "membrane" in left or "membrane" not in right:
+            if left.count("membrane") == 2 and here == 0:
+                rates[r] = 0.0
+        elif area <= 0:
+            raise InputError(f'"{reaction}" puts molecules on a membrane that the site does not have')
+        elif network.rate_dimension(network.order_reactants(reaction), right) != "rate of zeroth order on the membrane":
+            rates[r] *= here * whole / (area * grid.volume)
+    return rates
+
+
+def build_molecules(network: ReactionNetwork, t: Tables, n_injected: int, words: npt.NDArray[np.uint64]) -> Molecules:
+    """An empty site."""
+    n = len(t.kind)
+    counts = np.zeros((n, len(network.states) + 1))
+    counts[:, -1] = 1.0
+    least = [*t.rates[t.rates > 0], *(d * r for d in t.D[t.D > 0] for r in {t.reach.min(), t.reach.max()} if r > 0)]
+    smallest = min(least, default=1.0)
+    if not math.isfinite(smallest):
+        raise InputError("a rate is not a finite number")
+    weight = np.zeros((n, len(t.group_column)))
+    events = np.zeros(3, dtype=np.int64)
+    return Molecules(counts, weight, empty_levels(n, smallest), words, events, np.zeros(n_injected))

@@ -1,0 +1,128 @@
+"""Engine `langevin`: the chemical Langevin equation of well-mixed sites, in real numbers of molecules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from adapters.wellmixed import langevin_kernel as kernel
+from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.fluxes import fluxes
+from couple import engine
+from couple.engine import EngineSetup
+from couple.errors import RunError
+from couple.random import stream
+
+_log = logging.getLogger(__name__)
+
+FEW = 100
+"""Molecules below which a normal increment is a poor stand-in for a Poisson one."""
+OFTEN, LOOK = 0.01, 1000
+"""Share of half steps with noise scaled back that is worth a warning, and how many are looked at first."""
+
+
+class Options(engine.Options):
+    """accuracy: inner step as a part of the time in which counts relax (the error goes as its square)."""
+
+    accuracy: float = Field(0.2, gt=0, le=0.5, strict=True)
+
+
+class Langevin(WellMixed):
+    """The chemical Langevin equation, dn = Σ change × (a dt + sqrt(a) dW), by the weak trapezoidal method.
+
+    Reactions that undo each other share one noise, of the sum of their variances. Influx enters at a constant rate. A
+    clamped species is held at the input `clamp`. The inner step follows the rates: `accuracy` over the largest row sum
+    of the Jacobian. No species falls below zero: there the noise that draws on it is scaled back, and a warning says
+    when this happens often. `means` are averages over inner steps.
+
+    extents: (n_sites, n_fluxes) net events of each flux so far; counts follow from them. limited: (n_sites, 2) half
+    steps in which noise was scaled back, and all half steps.
+    """
+
+    integer = False
+    Options: ClassVar[type[engine.Options]] = Options
+
+    def __init__(self, setup: EngineSetup) -> None:
+        super().__init__(setup)
+        options = setup.options if isinstance(setup.options, Options) else Options()
+        self._accuracy = options.accuracy
+        plan = fluxes(self.network, setup.clamped, setup.injected)
+        self._tables, self.change = plan.tables, plan.change
+        self._rates = np.ascontiguousarray(self.rates[:, plan.order])
+        n_sites = len(setup.sites)
+        self._work = np.zeros(kernel.work_size(len(self.network.states), len(plan.order), len(plan.change)))
+        self.words = np.array([stream(setup.seed, "langevin", site.name, "noise") for site in setup.sites])
+        self.extents = np.zeros((n_sites, len(plan.change)))
+        self.limited = np.zeros((n_sites, 2), dtype=np.int64)
+        self._warned = False
+
+    def advance(self, ticks: int) -> None:
+        """Raises RunError if a count stops being a number, or the inputs ask for what is not there."""
+        ports = self._views
+        code = kernel.advance(
+            self._tables,
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            self._rates,
+            self.words,
+            self.extents,
+            self.limited,
+            self._work,
+            ticks * self.setup.tick,
+            self._accuracy,
+        )
+        if code:
+            raise RunError(self._message(code % 8, code // 8))
+        if not self._warned:
+            self._look()
+
+    def _private(self) -> dict[str, npt.NDArray[np.generic]]:
+        return {"words": self.words, "extents": self.extents, "limited": self.limited}
+
+    def _look(self) -> None:
+        """Warn, once, if noise is scaled back often: some count is too low for this engine."""
+        for site, (cut, steps) in zip(self.sites, self.limited, strict=True):
+            if steps >= LOOK and cut > OFTEN * steps:
+                self._warned = True
+                row = self.read("counts")[self.sites.index(site)]
+                low = [s for s, n in zip(self.network.names, row, strict=False) if n < FEW]
+                _log.warning(
+                    'site "%s": counts are too low for the Langevin equation: in %.0f %% of steps noise had to be '
+                    "scaled back to keep them above zero (now below %d: %s); compare with ssa",
+                    site.name, 100 * cut / steps, FEW, ", ".join(low[:6]) + (", ..." if len(low) > 6 else ""),
+                )  # fmt: skip
+                return
+
+    def _message(self, code: int, site: int) -> str:
+        if code == kernel.COLLAPSED:
+            row = self.read("counts")[site]
+            bad = [f'"{s}" ({n:g})' for s, n in zip(self.network.states, row, strict=True) if not np.isfinite(n)]
+            what = ", ".join(bad) or "the network"
+            return f"{self._where(site)}: {what} cannot be integrated: the rates ask for too small an inner step"
+        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """See SiteEngine: species that start with too few molecules."""
+        reacting = {name for reaction in setup.network.reactions for name in (*reaction.reactants, *reaction.products)}
+        warnings = []
+        for site in setup.sites:
+            low = [
+                f"{s} ({n})"
+                for s, n in zip(setup.network.names, site.initial, strict=True)
+                if n < FEW and s in reacting and s not in setup.clamped
+            ]
+            if low:
+                shown = ", ".join(low[:4]) + (f" and {len(low) - 4} more" if len(low) > 4 else "")
+                warnings.append(
+                    f'site "{site.name}": {shown} start below {FEW} molecules; the Langevin equation takes counts to '
+                    "be large: compare with ssa"
+                )
+        return warnings

@@ -1,0 +1,233 @@
+"""Kernel of the chemical Langevin equation: all sites over one window in one call.
+
+Gillespie, J Chem Phys 113:297 (2000): the extent ξ of each flux grows by a dt + sqrt(a) dW; counts are start +
+change × ξ, so that what a reaction moves is never lost. Steps are those of the weak trapezoidal method (Anderson &
+Mattingly, Commun Math Sci 9:301, 2011, θ = 1/2), of weak order 2: half a step with the propensities a(y) to y*, then
+half a step with [2 a(y*) - a(y)]⁺.
+
+At the boundary: where the noise of a half step would take a species below zero, that part of it that draws on this
+species is scaled back to what is there after the drift (a flux limiter in the manner of Zalesak, J Comput Phys 31:335,
+1979). Extents are scaled, so conservation holds; the mean of such a species is then a little too high.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from adapters.wellmixed import fluxes as x
+from adapters.wellmixed.packing import Ints, table
+from couple.component import Floats
+from couple.gaussian import normal
+from couple.random import Words
+
+MARGIN = 1.0 - 1e-12
+"""Part of a count that noise may take: the rest is room for rounding."""
+SMALLEST = 1e-9
+"""Smallest inner step as a part of the window; below it the run stops."""
+
+OK, COLLAPSED, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(5)
+
+
+@njit(cache=True)
+def propensities(tables: Ints, rates: Floats, y: Floats, a: Floats) -> None:
+    """a (n_members,) per ms at the places `y`."""
+    first, second, own = table(tables, x.FIRST), table(tables, x.SECOND), table(tables, x.SELF_PAIR)
+    for m in range(len(rates)):
+        a[m] = max(rates[m] * y[first[m]] * max(y[second[m]] - own[m], 0.0), 0.0)
+
+
+@njit(cache=True)
+def fastest(tables: Ints, rates: Floats, y: Floats, row: Floats) -> float:
+    """A bound on the fastest rate at which counts relax, per ms: the largest row sum of the Jacobian's moduli."""
+    start, first, second = table(tables, x.FLUX_START), table(tables, x.FIRST), table(tables, x.SECOND)
+    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+    guarded, clamped = table(tables, x.GUARDED), table(tables, x.CLAMPED)
+    one = len(y) - 1
+    row[:] = 0.0
+    for k in range(len(start) - 1):
+        slope = 0.0
+        for m in range(start[k], start[k + 1]):
+            if first[m] != one and not _held(clamped, first[m]):
+                slope += rates[m] * y[second[m]]
+            if second[m] != one and not _held(clamped, second[m]):
+                slope += rates[m] * y[first[m]]
+        for i in range(change_start[k], change_start[k + 1]):
+            row[change[i]] += abs(by[i]) * slope
+    largest = 0.0
+    for s in guarded:
+        if not row[s] <= largest:
+            largest = row[s]
+    return largest
+
+
+@njit(cache=True, inline="always")
+def _held(clamped: Ints, column: int) -> bool:
+    found = False
+    for c in clamped:
+        if c == column:
+            found = True
+    return found
+
+
+@njit(cache=True)
+def _kick(
+    tables: Ints, a: Floats, source: Floats, y: Floats, extent: Floats, noise: Floats, drift: Floats, room: Floats,
+    taken: Floats, words: Words, h: float,
+) -> int:  # fmt: skip
+    """Half a step of `h` ms from `y` in place with propensities `a`; returns whether noise was scaled back."""
+    start, backward = table(tables, x.FLUX_START), table(tables, x.BACKWARD)
+    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+    guarded = table(tables, x.GUARDED)
+    n_fluxes = len(start) - 1
+    for s in guarded:
+        room[s] = y[s] + source[s] * h
+        taken[s] = 0.0
+    for k in range(n_fluxes):
+        net, both = 0.0, 0.0
+        for m in range(start[k], start[k + 1]):
+            both += a[m]
+            net += -a[m] if backward[m] else a[m]
+        drift[k] = net * h
+        noise[k] = math.sqrt(both * h) * normal(words) if both > 0.0 else 0.0
+        for i in range(change_start[k], change_start[k + 1]):
+            room[change[i]] += by[i] * drift[k]
+            taken[change[i]] -= min(by[i] * noise[k], 0.0)
+    short, empty = 0, False
+    for s in guarded:
+        if taken[s] > MARGIN * room[s]:
+            short = 1
+        if room[s] < 0.0:
+            empty = True
+    if empty:
+        _limit_all(tables, source, y, noise, drift, room, taken, h)
+    elif short:
+        _limit(tables, noise, room, taken)
+    for k in range(n_fluxes):
+        move = drift[k] + noise[k]
+        extent[k] += move
+        for i in range(change_start[k], change_start[k + 1]):
+            y[change[i]] += by[i] * move
+    for s in range(len(source)):
+        y[s] += source[s] * h
+    return short
+
+
+@njit(cache=True)
+def _limit(tables: Ints, noise: Floats, room: Floats, taken: Floats) -> None:
+    """Scale the noise back to the room that there is; `room` becomes the part of `taken` that may be had."""
+    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+    guarded = table(tables, x.GUARDED)
+    for s in guarded:
+        room[s] = max(min(1.0, MARGIN * room[s] / taken[s]), 0.0) if taken[s] > 0.0 else 1.0
+    for k in range(len(noise)):
+        part = 1.0
+        for i in range(change_start[k], change_start[k + 1]):
+            if by[i] * noise[k] < 0.0 and room[change[i]] < part and _held(guarded, change[i]):
+                part = room[change[i]]
+        noise[k] *= part
+
+
+@njit(cache=True)
+def _limit_all(
+    tables: Ints, source: Floats, y: Floats, noise: Floats, drift: Floats, room: Floats, taken: Floats, h: float
+) -> None:
+    """The same for drift and noise together, where the drift alone would take more than there is."""
+    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+    for s in table(tables, x.GUARDED):
+        room[s] = y[s] + source[s] * h
+        taken[s] = 0.0
+    for k in range(len(noise)):
+        noise[k] += drift[k]
+        drift[k] = 0.0
+        for i in range(change_start[k], change_start[k + 1]):
+            taken[change[i]] -= min(by[i] * noise[k], 0.0)
+    _limit(tables, noise, room, taken)
+
+
+@njit(cache=True, inline="always")
+def _watch(tables: Ints, y: Floats, means: Floats, part: float) -> None:
+    """Adds to `means` the observables at `y` for a part of the window."""
+    start, watched = table(tables, x.WATCHED_START), table(tables, x.WATCHED)
+    for o in range(len(means)):
+        for i in range(start[o], start[o + 1]):
+            means[o] += y[watched[i]] * part
+
+
+@njit(cache=True)
+def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float) -> int:
+    """Set clamped counts, take out what leaves and spread what enters; returns a code."""
+    clamped, book, injected = table(tables, x.CLAMPED), table(tables, x.CLAMP_BOOK), table(tables, x.INJECTED)
+    for k in range(len(book)):
+        if not 0.0 <= clamp[k] < math.inf:
+            return BAD_CLAMP
+        y[book[k]] -= clamp[k] - y[clamped[k]]
+        y[clamped[k]] = clamp[k]
+    source[:] = 0.0
+    for j in range(len(injected)):
+        if not -math.inf < influx[j] < math.inf:
+            return BAD_INFLUX
+        if influx[j] > 0.0:
+            source[injected[j]] += influx[j] / span
+        else:
+            y[injected[j]] += influx[j]
+            if y[injected[j]] < -1e-9 * max(1.0, -influx[j]) and not _held(book, injected[j]):
+                return TOO_FEW
+    return OK
+
+
+@njit(cache=True)
+def advance(
+    tables: Ints, counts: Floats, influx: Floats, clamp: Floats, means: Floats, rates: Floats, words: Words,
+    extents: Floats, limited: Ints, work: Floats, span: float, accuracy: float,
+) -> int:  # fmt: skip
+    """All sites over one window of `span` ms.
+
+    rates: (n_sites, n_members). extents: (n_sites, n_fluxes) are counted on. limited: (n_sites, 2) half steps in which
+    noise was scaled back, and all. accuracy: inner step × fastest rate. Returns code + 8 × site.
+    """
+    n_states, n_members, n_fluxes = counts.shape[1], rates.shape[1], extents.shape[1]
+    n = n_states + 1
+    y, room, taken, source = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n - 1]
+    at = 4 * n
+    a, b = work[at : at + n_members], work[at + n_members : at + 2 * n_members]
+    at += 2 * n_members
+    noise, drift = work[at : at + n_fluxes], work[at + n_fluxes :]
+    for site in range(len(counts)):
+        y[:n_states] = counts[site]
+        y[n_states] = 1.0
+        code: int = _prepare(tables, source, y, influx[site], clamp[site], span)
+        if code != OK:
+            return code + 8 * site
+        means[site, :] = 0.0
+        left = span
+        while left > 0.0:
+            rate = fastest(tables, rates[site], y, room)
+            parts = max(1.0, math.ceil(left * rate / accuracy * (1.0 - 1e-9))) if rate > 0.0 else 1.0
+            h = left / parts
+            if not h > SMALLEST * span:
+                counts[site] = y[:n_states]
+                return COLLAPSED + 8 * site
+            propensities(tables, rates[site], y, a)
+            _watch(tables, y, means[site], 0.25 * h / span)
+            limited[site, 0] += _kick(
+                tables, a, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
+            )
+            propensities(tables, rates[site], y, b)
+            for m in range(n_members):
+                b[m] = max(2.0 * b[m] - a[m], 0.0)
+            _watch(tables, y, means[site], 0.5 * h / span)
+            limited[site, 0] += _kick(
+                tables, b, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
+            )
+            _watch(tables, y, means[site], 0.25 * h / span)
+            limited[site, 1] += 2
+            left = 0.0 if parts <= 1.0 else left - h
+        counts[site] = y[:n_states]
+    return OK
+
+
+def work_size(n_states: int, n_members: int, n_fluxes: int) -> int:
+    """Length of the scratch array of `advance`."""
+    return 4 * (n_states + 1) + 2 * n_members + 2 * n_fluxes
