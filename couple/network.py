@@ -43,12 +43,14 @@ class Reaction:
     reactants, products: names, repeated for a stoichiometry above one; reservoirs included.
     rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
+    per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
     """
 
     reactants: tuple[str, ...]
     products: tuple[str, ...]
     rate: float
     text: str = ""
+    per: Literal["time", "step", "encounter"] = "time"
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
@@ -233,9 +235,15 @@ class ReactionNetwork:
         """(n_reactions,) rates per ms in counts, for a site of `volume` µm³ and membrane `area` µm².
 
         The propensity of a reaction is rate × n_A × n_B, n_A (n_A - 1) for two of a kind.
+        Raises InputError for a rate per step or per encounter.
         """
         rates = np.empty(len(self.reactions))
         for r, reaction in enumerate(self.reactions):
+            if reaction.per != "time":
+                raise InputError(
+                    f'"{reaction}" has a rate per {reaction.per}: only lattice.mode = "paper" counts in steps; '
+                    "give a rate in physical units"
+                )
             reactants = self.order_reactants(reaction)
             made = [s.on for s in self.species if s.name in reaction.products]
             dimension = self.rate_dimension(reactants, made)
