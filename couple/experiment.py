@@ -20,6 +20,7 @@ from couple.equations import read_reaction
 from couple.errors import InputError, nearest
 from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species
+from couple.steps import Unit, time_unit
 from couple.toml import override_value, read_toml
 from couple.units import Concentration, Conductance, Diffusion, Length, Time, Voltage, parser, quantities
 
@@ -183,7 +184,7 @@ class SiteBlock(Block):
     def _placed(self) -> Self:
         if self.name in RESERVED:
             raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
-        if self.segment is None and self.geometry is None:
+        if self.segment is None and self.geometry is None and not self.options.get(self.engine):
             raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
         return self
 
@@ -279,6 +280,7 @@ class Experiment(Block):
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
+    _time_unit: Unit = "ms"
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -324,6 +326,10 @@ class Experiment(Block):
         except ValidationError as error:
             raise explain(error, content).inside(where) from None
         made._source, made._original, made._path = content, unchanged, path
+        try:
+            made._time_unit = time_unit(content)
+        except InputError as error:
+            raise error.inside(where) from None
         return made
 
     @property
@@ -340,6 +346,11 @@ class Experiment(Block):
     def path(self) -> Path | None:
         """The file it was read from."""
         return self._path
+
+    @property
+    def time_unit(self) -> Unit:
+        """What the clock counts: ms, or steps of a lattice."""
+        return self._time_unit
 
     @property
     def where(self) -> str:

@@ -50,7 +50,7 @@ def figure(results: Results, path: Path) -> Path:
             ax.margins(x=0)
             if len(ax.get_legend_handles_labels()[1]) > 0:
                 ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), handlelength=1.2)
-        axes[-1, 0].set_xlabel("time (ms)")
+        axes[-1, 0].set_xlabel(f"time ({results.time_unit})")
         status = "" if results.status == "complete" else f"  [{results.status}]"
         engines = ", ".join(dict.fromkeys(results.engines().values()))
         drawing.suptitle(f"{results.name} ({engines}){status}", x=0.01, ha="left", fontsize=10, fontweight="bold")

@@ -36,6 +36,7 @@ class Variable:
     dims:    names of the axes after time; labels: names along each; their lengths are the shape of a row.
     indices: places in the common memory, in C order.
     kind:    "sample" (what is there at that time) or "sum" (the total since the row before); meaning: in words.
+    stored:  type of the numbers in the file.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Variable:
     indices: tuple[int, ...]
     kind: Literal["sample", "sum"] = "sample"
     meaning: str = "value at the time of the row"
+    stored: str = "float64"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,6 +123,7 @@ class Recorder:
             with h5py.File(beside, "w") as file:
                 self._write(file, times)
                 file.attrs.update(attributes)
+                file["time"].attrs["unit"] = attributes.get("time_unit", "ms")
                 for name, content in tables.items():
                     file.require_group(name).attrs.update(content)
             beside.replace(path)
@@ -139,7 +142,7 @@ class Recorder:
             data = file.create_dataset(
                 v.path,
                 shape=(len(times), *v.shape),
-                dtype=float,
+                dtype=v.stored,
                 chunks=chunk,
                 compression="gzip" if chunk else None,
                 compression_opts=4 if chunk else None,
@@ -147,7 +150,8 @@ class Recorder:
             )
             data.attrs.update({"unit": v.unit, "dims": ["time", *v.dims], "meaning": v.meaning})
             for dim, names in zip(v.dims, v.labels, strict=True):
-                data.attrs[dim] = list(names)
+                if dim != "cell":  # a million numbers do not fit an attribute, and say nothing
+                    data.attrs[dim] = list(names)
             columns.append((data, begin[v.kind], begin[v.kind] + n, v.shape))
             begin[v.kind] += n
         start = 0

@@ -51,8 +51,13 @@ class Results:
 
     @property
     def time(self) -> Floats:
-        """(n_rows,) ms."""
+        """(n_rows,) ms, or steps of a lattice: see `time_unit`."""
         return np.asarray(self.file["time"])
+
+    @property
+    def time_unit(self) -> str:
+        """What `time` counts: ms or step."""
+        return str(self.file["time"].attrs["unit"])
 
     @property
     def name(self) -> str:
@@ -166,7 +171,7 @@ def show_lines(results: Results) -> list[tuple[str, str]]:
     """All that `couple show` prints."""
     time = results.time
     lines = [("experiment", results.name), ("status", results.status)]
-    lines.append(("simulated", f"{time[-1]:g} ms in {len(time)} rows" if len(time) else "nothing"))
+    lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks()) + ledger_lines(results.ledger())
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 

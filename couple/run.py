@@ -88,7 +88,7 @@ class Simulation:
         _check_versions(states["run"], path)
         experiment = Experiment.parse(content, path=source, original=json.loads(str(states["run"]["original"])))
         if until is not None and until > experiment.experiment.duration:
-            content["experiment"]["duration"] = f"{until!r} ms"
+            content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
             experiment = Experiment.parse(content, path=source, original=experiment.original)
         _check_unchanged(experiment, states["run"], path)
         simulation = cls(experiment, path.parent, wire(experiment))
@@ -214,6 +214,7 @@ class Simulation:
             "name": self.experiment.experiment.name,
             "status": summary["status"],
             "seed": self.experiment.experiment.seed,
+            "time_unit": self.experiment.time_unit,
             "channel_path": summary["channel_path"] or "",
             "engines": json.dumps(summary["engines"]),
             "format": FORMAT,
@@ -230,6 +231,7 @@ class Simulation:
                 "reservoirs": list(engine.network.reservoirs),
                 "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
                 "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
+                **engine.attributes(),
             }
         self.recorder.write_results(self.folder / RESULTS, times, attributes, tables)
 

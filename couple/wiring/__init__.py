@@ -14,6 +14,7 @@ from couple.exchange.link import Holding
 from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.record import Variable
+from couple.steps import check_rates
 from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
@@ -70,6 +71,7 @@ def wire(experiment: Experiment) -> System:
 def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.chemistry.network()
+    check_rates(network, experiment.time_unit)
     model = load_model(experiment)
     places = place_sites(experiment, model)
     links = place_links(experiment, places)
@@ -103,6 +105,8 @@ def _site_line(place: Place, engines: Engines) -> str:
     engine, row = engines.of[place.name]
     geometry = place.geometry
     size = " x ".join(f"{x:g}" for x in geometry.size)
+    if geometry.shape == "cells":
+        return f"site {place.name}: {place.block.engine}, {size} cells, {sum(engine.sites[row].initial)} molecules"
     at = f" at {place.segment}" if place.segment else ""
     return (
         f"site {place.name}{at}: {place.block.engine}, {geometry.shape} {size} um, volume {geometry.volume:.6g} um^3, "

@@ -24,7 +24,7 @@ def doubts(
         for name, total in rounded(network, experiment.chemistry.initial, place.geometry):
             yield f'{place.key}: initial.{name} is {total:.3g} molecules in "{place.name}", placed as {round(total)}'
         ports = {k.port for k in links if k.place is place}
-        if not ports and place.name not in driven:
+        if not ports and place.name not in driven and experiment.time_unit == "ms":
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
         if "ica" in ports and "cai" not in ports:
             yield f'{place.key}: ions enter "{place.name}" but its calcium is not handed back: cai stays at its start'

@@ -64,20 +64,28 @@ def build_engines(
             injected=tuple(dict.fromkeys(s for p in members for s in injected.get(p.name, ()))),
             clamped=held,
             seed=experiment.experiment.seed,
-            options=_options(factory, json.loads(text), f"{key}.{kind}"),
+            options=engine_options(factory, json.loads(text), f"{key}.{kind}"),
+            folder=experiment.folder,
         )
         try:
             built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
             engine = factory(setup)
         except InputError as error:
             raise error.at(key) from None
+        if engine.clock != experiment.time_unit:
+            raise InputError(
+                f"counts time in {engine.clock}, the experiment in {experiment.time_unit}: write exchange = "
+                f'"1 {engine.clock}" or take another engine',
+                where=f"{key}.engine",
+            )
         built.engines.append(engine)
         for row, place in enumerate(members):
             built.of[place.name] = (engine, row)
     return built
 
 
-def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
+def engine_options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
+    """The options of an engine, checked. Raises InputError that names the key."""
     try:
         return factory.Options.model_validate(options)
     except ValidationError as error:

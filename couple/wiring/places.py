@@ -5,9 +5,15 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
+from couple import registry
+from couple.block import explain
 from couple.electrics import ElectricalModel
+from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
 from couple.experiment import Experiment, LinkBlock, SiteBlock
 from couple.geometry import Geometry
@@ -69,8 +75,7 @@ def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[P
             except InputError as error:
                 raise error.at(f"{key}.geometry") from None
         if block.segment is None:
-            assert geometry is not None
-            places.append(Place(block, key, geometry, None))
+            places.append(Place(block, key, geometry or _of_engine(block, key, experiment.folder), None))
             continue
         if model is None:
             raise InputError(
@@ -83,6 +88,24 @@ def place_sites(experiment: Experiment, model: ElectricalModel | None) -> list[P
         except InputError as error:
             raise error.at(f"{key}.segment") from None
     return places
+
+
+def _of_engine(block: SiteBlock, key: str, folder: Path) -> Geometry:
+    """The geometry that the options of the site's engine describe. Raises InputError if they do not."""
+    try:
+        engine: type[SiteEngine] = registry.load("couple.engines", block.engine)
+    except InputError as error:
+        raise error.at(f"{key}.engine") from None
+    where = f"{key}.{block.engine}"
+    try:
+        found = engine.geometry_of(engine.Options.model_validate(block.options[block.engine]), folder)
+    except ValidationError as error:
+        raise explain(error, block.options[block.engine]).at(where) from None
+    except InputError as error:
+        raise error.at(where) from None
+    if found is None:
+        raise InputError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both', where=key)
+    return found
 
 
 def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:

@@ -9,6 +9,7 @@ from adapters.lattice.domain import EMPTY, OUTSIDE, PERIODIC
 from adapters.lattice.neighbours import count_pairs
 from adapters.lattice.paper.choose import NONE, any_of, free_neighbour, free_site, open_neighbour
 from adapters.lattice.paper.tables import DONE, TRIES, Particles, Rules
+from couple.component import Floats
 from couple.random import below, exponential, uniform
 
 _R17, _R19, _R23, _R32, _R41, _R45 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45))
@@ -321,14 +322,23 @@ def advance(t: Rules, m: Particles, steps: Integer) -> None:
         m.clock[0] += 1
 
 
-@inlined
+@compiled
+def advance_and_sum(t: Rules, m: Particles, steps: Integer, sums: Floats) -> None:
+    """`steps` steps; the numbers of each species after each of them are added to `sums` (n_species,)."""
+    for _ in range(steps):
+        advance(t, m, 1)
+        for s in range(sums.size):
+            sums[s] += m.population[s + 1]
+
+
+@compiled
 def moments(t: Rules, m: Particles, near: Int64, far: Int64) -> None:
     """Neighbour moments as they are now, into (n_pairs,) each."""
     n = m.length[0]
     count_pairs(m.lattice, t.layout, m.sites, n, t.beside, t.n_near[0], m.table, near, far)
 
 
-@inlined
+@compiled
 def copy_cells(lattice: Uint8, layout: Int64, out: Uint8) -> None:
     """Codes of all cells without the halo, into (n_cells of the box,); 255 where the mask has no cell."""
     nx, ny, nz, fx, fy, fz = layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]

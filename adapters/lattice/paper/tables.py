@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.lattice.compiled import Int32, Int64, Uint8, Uint64
 from adapters.lattice.domain import Domain
-from adapters.lattice.neighbours import layout_of, moment_offsets, pairs_of
+from adapters.lattice.neighbours import layout_of, moment_offsets
 from couple.component import Floats
 from couple.errors import InputError
 from couple.network import Reaction, ReactionNetwork
@@ -154,8 +154,3 @@ def build_particles(network: ReactionNetwork, domain: Domain, words: Uint64, *, 
         planes=np.zeros(scratch[0], dtype=np.int32),
         table=np.zeros((len(moment_offsets(domain)[0]), codes, codes), dtype=np.int64),
     )
-
-
-def column_names(network: ReactionNetwork) -> tuple[str, ...]:
-    """Names of the columns of neighbour moments: "A B" for a pair."""
-    return tuple(f"{a} {b}" for a, b in pairs_of(network.names))
