@@ -82,7 +82,7 @@ class SiteEngine(Component):
 
     def __init__(self, setup: EngineSetup, more: Mapping[str, Port] | None = None) -> None:
         """more: output ports besides those of every engine."""
-        network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+        network = self.network_of(setup)
         self.setup, self.network, self.sites = setup, network, setup.sites
         n = len(setup.sites)
         for site in setup.sites:
@@ -110,6 +110,11 @@ class SiteEngine(Component):
         self.read("clamp")[...] = counts[:, self.clamped_columns]
         self.rates: Floats = np.array([self.count_rates(s.geometry) for s in setup.sites])
         self.rates = self.rates.reshape(n, len(network.reactions))
+
+    @classmethod
+    def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
+        """The chemistry with the reservoirs that this engine adds to it."""
+        return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
 
     def count_rates(self, geometry: Geometry) -> Floats:
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""

@@ -60,7 +60,8 @@ class ReactionNetwork:
     """Species, irreversible reactions, reservoirs and observables.
 
     Reservoirs stand for the outside: their activity is 1, and what enters or leaves them is counted. Columns of
-    all count arrays are `states` = species names, then reservoir names. `clamped`: see `with_clamped`.
+    all count arrays are `states` = species names, then reservoir names. `clamped`, `absorbed`: see
+    `with_clamped`, `with_absorbed`.
 
     Raises InputError if a name is unknown, an order is unsupported or a reaction does not balance.
     """
@@ -72,12 +73,14 @@ class ReactionNetwork:
         reservoirs: Iterable[str] = (),
         observables: Mapping[str, Sequence[str]] | None = None,
         clamped: Iterable[str] = (),
+        absorbed: Iterable[str] = (),
     ) -> None:
         self.species = tuple(species)
         self.reactions = tuple(reactions)
-        self.clamped = tuple(clamped)
+        self.clamped, self.absorbed = tuple(clamped), tuple(absorbed)
         self._given_reservoirs = tuple(reservoirs)
-        self.reservoirs = self._given_reservoirs + tuple(f"{name}_clamp" for name in self.clamped)
+        hands = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
+        self.reservoirs = self._given_reservoirs + hands
         self.observables = {k: tuple(v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
@@ -86,8 +89,8 @@ class ReactionNetwork:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
         self.reservoir_contents = self._balance()
-        for name in self.clamped:
-            self.reservoir_contents[f"{name}_clamp"] = dict(self.species[self.names.index(name)].contains)
+        for name, hand in zip((*self.clamped, *self.absorbed), hands, strict=True):
+            self.reservoir_contents[hand] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
         for name in self.states:
@@ -263,6 +266,12 @@ class ReactionNetwork:
         Their changes by reactions go to a reservoir `NAME_clamp`, and so does what enters or leaves to hold them.
         """
         return ReactionNetwork(self.species, self.reactions, self._given_reservoirs, self.observables, clamped)
+
+    def with_absorbed(self, absorbed: Iterable[str]) -> ReactionNetwork:
+        """The network with a reservoir `NAME_absorbed` for each species that can leave through absorbing walls."""
+        return ReactionNetwork(
+            self.species, self.reactions, self._given_reservoirs, self.observables, self.clamped, absorbed
+        )
 
     # -- initial state ----------------------------------------------------------------------------------------
 

@@ -54,12 +54,29 @@ class Domain:
     @property
     def n_cells(self) -> int:
         """Cells inside."""
-        return int(np.count_nonzero(self.lattice == EMPTY))
+        return self.lattice.size - int(np.count_nonzero(self.lattice))
 
     @property
     def halo(self) -> tuple[int, int, int]:
         """Width of the halo along each axis: 0 along one that is not in use."""
         return tuple((f - s) // 2 for f, s in zip(self.full, self.shape, strict=True))  # type: ignore[return-value]
+
+    @property
+    def directions(self) -> npt.NDArray[np.int64]:
+        """(2 dimension, 3) unit steps of the directions."""
+        return np.array([s * np.eye(3, dtype=np.int64)[k] for k in range(3 - self.dimension, 3) for s in (-1, 1)])
+
+    def core(self, direction: int | None = None) -> tuple[slice, slice, slice]:
+        """Slices of an array with the halo that leave the cells without it, or their neighbours in a direction."""
+        step = self.directions[direction] if direction is not None else (0, 0, 0)
+        cut = zip(self.halo, self.shape, step, strict=True)
+        return tuple(slice(h + int(d), h + s + int(d)) for h, s, d in cut)  # type: ignore[return-value]
+
+    def neighbours(self, cells: npt.NDArray[np.int64], direction: int) -> npt.NDArray[np.int64]:
+        """The cell in a direction from each of `cells`, through periodic faces too; -1 where there is none."""
+        there = cells + self.offsets[direction]
+        there = np.where(self.lattice[there] == PERIODIC, there + self.shift[direction], there)
+        return np.where(self.lattice[there] == EMPTY, there, -1)
 
     def inner(self, flat: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Values of the cells without the halo, as an array of the lattice's own dimension (a view)."""

@@ -12,6 +12,9 @@ from couple.engine import EngineSetup, SiteEngine
 from couple.errors import InputError
 from couple.geometry import Geometry
 
+FEW_CELLS = 1 << 26
+"""The membrane of a larger lattice is only looked at if something lives on it."""
+
 
 class Lattice(SiteEngine):
     """Molecules on a lattice. Building one gives the class of the mode, as pathlib.Path gives that of the platform.
@@ -30,12 +33,15 @@ class Lattice(SiteEngine):
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
         """See SiteEngine: the lattice that `shape` describes."""
         assert isinstance(options, LatticeOptions)
-        if options.shape is None:
-            return None
         if options.mode == "paper":
-            return Geometry.cells(options.shape)
-        h = spacing_of(options)
-        return Geometry.cells(options.shape, math.prod(options.shape) * h**3)
+            return Geometry.cells(options.shape or ())
+        if options.shape is None and options.mask is None and not options.shapes:
+            return None
+        from adapters.lattice.places import mask_for
+
+        mask = mask_for(options, None, folder)
+        area = mask.face_area if math.prod(mask.domain.shape) < FEW_CELLS else 0.0
+        return Geometry.cells(mask.domain.shape[3 - mask.domain.dimension :], mask.volume, area)
 
     @classmethod
     def check(cls, setup: EngineSetup) -> list[str]:
