@@ -116,9 +116,10 @@ def check(file: File, overrides: Overrides = None) -> None:
     experiment = Experiment.load(file, overrides or ())
     system = wire(experiment)
     clock = system.clock
+    unit = experiment.time_unit
     out.print(
-        f"{experiment.experiment.name}: {clock.time(clock.windows):g} ms in {clock.windows} exchanges of "
-        f"{clock.time(1):g} ms ({clock.window} ticks of {clock.tick:g} ms), {experiment.experiment.scheme}"
+        f"{experiment.experiment.name}: {clock.time(clock.windows):g} {unit} in {clock.windows} exchanges of "
+        f"{clock.time(1):g} {unit} ({clock.window} ticks of {clock.tick:g} {unit}), {experiment.experiment.scheme}"
     )
     for line in system.describe:
         out.print(f"  {escape(line)}")
@@ -131,8 +132,8 @@ def check(file: File, overrides: Overrides = None) -> None:
         made = [s.on for s in system.network.species if s.name in reaction.products]
         dimension = system.network.rate_dimension(system.network.order_reactants(reaction), made)
         warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
-        unit = CANONICAL[dimension].removeprefix("1")
-        out.print(f"  {reaction}: {reaction.rate:.6g} {unit}{warming}", markup=False)
+        rate_unit = CANONICAL[dimension].removeprefix("1") if reaction.per == "time" else f"per {reaction.per}"
+        out.print(f"  {reaction}: {reaction.rate:.6g} {rate_unit}{warming}", markup=False)
     for warning in system.warnings:
         err.print(f"warning: {escape(warning)}")
 

@@ -32,12 +32,15 @@ class Port:
     kind:   "extensive" (a count, a charge: summed over places and over time, conserved) or
             "intensive" (a concentration, a voltage: averaged).
     columns: names of the second axis, where there is one.
+    axis, stored: name of that axis and type of the numbers where the port is recorded.
     """
 
     unit: str
     shape: tuple[int, ...]
     kind: Literal["extensive", "intensive"]
     columns: tuple[str, ...] = ()
+    axis: str = "column"
+    stored: str = "float64"
 
 
 class Component(ABC):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from couple.component import Component, Floats, Port, State
 from couple.errors import InputError
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork
+from couple.steps import Unit
 
 Counts = npt.NDArray[np.int64]
 
@@ -42,6 +44,7 @@ class EngineSetup:
     tick:     ms per tick of the clock.
     injected: species that receive ions from links and drives: the columns of the input `influx`.
     clamped:  species whose count is held at the input `clamp`.
+    folder:   of the experiment file; paths in options are relative to it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class EngineSetup:
     clamped: tuple[str, ...] = ()
     seed: int = 0
     options: Options = field(default_factory=Options)
+    folder: Path = Path()
 
 
 class SiteEngine(Component):
@@ -63,6 +67,7 @@ class SiteEngine(Component):
              into its reservoir `NAME_clamp`.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
+             Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
 
     A site's results may not depend on which other sites share its component.
     """
@@ -70,10 +75,14 @@ class SiteEngine(Component):
     integer: ClassVar[bool] = True
     """Whether molecules are whole numbers: the exchange then hands over whole ions and carries the fraction."""
 
+    clock: ClassVar[Unit] = "ms"
+    """What its time counts: ms, or steps of a lattice without units."""
+
     Options: ClassVar[type[Options]] = Options
 
-    def __init__(self, setup: EngineSetup) -> None:
-        network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+    def __init__(self, setup: EngineSetup, more: Mapping[str, Port] | None = None) -> None:
+        """more: output ports besides those of every engine."""
+        network = self.network_of(setup)
         self.setup, self.network, self.sites = setup, network, setup.sites
         n = len(setup.sites)
         for site in setup.sites:
@@ -90,6 +99,7 @@ class SiteEngine(Component):
             outputs={
                 "counts": Port("count", (n, len(network.states)), "extensive", network.states),
                 "means": Port("count", (n, len(network.observables)), "intensive", tuple(network.observables)),
+                **(more or {}),
             },
         )
         counts = self.read("counts")
@@ -98,8 +108,17 @@ class SiteEngine(Component):
         self.injected_columns = np.array([network.index(s) for s in setup.injected], dtype=np.int64)
         self.clamped_columns = np.array([network.index(s) for s in setup.clamped], dtype=np.int64)
         self.read("clamp")[...] = counts[:, self.clamped_columns]
-        self.rates: Floats = np.array([network.count_rates(s.geometry.volume, s.geometry.area) for s in setup.sites])
+        self.rates: Floats = np.array([self.count_rates(s.geometry) for s in setup.sites])
         self.rates = self.rates.reshape(n, len(network.reactions))
+
+    @classmethod
+    def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
+        """The chemistry with the reservoirs that this engine adds to it."""
+        return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+
+    def count_rates(self, geometry: Geometry) -> Floats:
+        """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
+        return self.network.count_rates(geometry.volume, geometry.area)
 
     def read_counts(self) -> Counts:
         """(n_sites, n_species) whole molecules now: how a site is handed to another accuracy."""
@@ -129,6 +148,15 @@ class SiteEngine(Component):
         if not np.array_equal(whole, array) or (whole < 0).any():
             raise InputError(f'"{self.name}" takes whole, non-negative counts')
         return whole
+
+    def attributes(self) -> dict[str, Any]:
+        """What results say of this engine besides volumes, areas and names: attributes of its group."""
+        return {}
+
+    @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """The geometry of a site that has none but its options, None if they say nothing about it."""
+        return None
 
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from couple.errors import InputError, nearest
 from couple.network import Reaction, ReactionNetwork, Species
+from couple.steps import lattice_rate
 from couple.units import quantity
 
 _TERM = re.compile(r"\s*(?:(\d+)\s*\*?\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*")
@@ -68,11 +69,11 @@ def read_reaction(
         reactants = [species[n] for n in a if n in species]
         dimension = ReactionNetwork.rate_dimension(reactants, [species[n].on for n in b if n in species])
         try:
-            value = quantity(rate, dimension)
+            value, per = lattice_rate(rate, len(reactants)) or (quantity(rate, dimension), "time")
         except InputError as error:
             raise error.at(key) from None
         if value < 0:
             raise InputError(f'"{rate}" is negative', where=key)
         text = f"{' + '.join(a) or '0'} -> {' + '.join(b) or '0'}"
-        reactions.append(Reaction(a, b, value, text))
+        reactions.append(Reaction(a, b, value, text, per=per))
     return reactions

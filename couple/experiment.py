@@ -26,6 +26,7 @@ from couple.geometry import Geometry
 from couple.network import Reaction, ReactionNetwork, Species
 from couple.placement import Names, Neck, Placement
 from couple.spine import SpineBlock
+from couple.steps import Unit, time_unit
 from couple.toml import override_value, read_toml
 from couple.units import (
     Concentration,
@@ -308,7 +309,8 @@ class SiteBlock(Block):
             raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
         if self.segment is not None and self.place is not None:
             raise ValueError("give segment for one site, or place for many, not both")
-        if self.segment is None and self.place is None and self.geometry is None:
+        placed = self.segment is not None or self.place is not None or self.geometry is not None
+        if not placed and not self.options.get(self.engine):
             raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
         if "*" in self.name and (self.place is None or len(self.place.on) != 1 or self.place.on[0].count("*") != 1):
             raise ValueError(f'"{self.name}" takes what a * stands for: give place.on = "..." with one *')
@@ -438,6 +440,7 @@ class Experiment(Block):
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
+    _time_unit: Unit = "ms"
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -516,6 +519,10 @@ class Experiment(Block):
         except ValidationError as error:
             raise explain(error, content).inside(where) from None
         made._source, made._original, made._path = content, unchanged, path
+        try:
+            made._time_unit = time_unit(content)
+        except InputError as error:
+            raise error.inside(where) from None
         return made
 
     @property
@@ -532,6 +539,11 @@ class Experiment(Block):
     def path(self) -> Path | None:
         """The file it was read from."""
         return self._path
+
+    @property
+    def time_unit(self) -> Unit:
+        """What the clock counts: ms, or steps of a lattice."""
+        return self._time_unit
 
     @property
     def where(self) -> str:

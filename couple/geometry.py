@@ -12,14 +12,15 @@ from couple.errors import InputError
 LONGEST = 1e5
 """µm; no part of a cell is longer."""
 
-ShapeName = Literal["cylinder", "sphere", "box"]
+ShapeName = Literal["cylinder", "sphere", "box", "cells"]
 
 
 @dataclass(frozen=True)
 class Geometry:
     """Volume and membrane of a site.
 
-    shape:    "cylinder" (size = (diameter, length)), "sphere" (diameter,) or "box" (x, y, z), µm.
+    shape:    "cylinder" (size = (diameter, length)), "sphere" (diameter,) or "box" (x, y, z), µm; "cells" for a
+              lattice that the options of its engine describe (size: cells along each axis).
     volume:   µm³.
     area:     membrane area in µm², analytic, never a face count; of a cylinder the lateral area only, as in
               NEURON: its end caps reflect and carry no proteins unless `caps`.
@@ -58,6 +59,11 @@ class Geometry:
         """A box; all six faces are membrane."""
         _positive(x=x, y=y, z=z)
         return cls("box", (x, y, z), x * y * z, 2 * (x * y + y * z + z * x))
+
+    @classmethod
+    def cells(cls, shape: Sequence[int], volume: float = 0.0, area: float = 0.0) -> Geometry:
+        """A lattice of `shape` cells; volume 0 if it has no lengths."""
+        return cls("cells", tuple(float(n) for n in shape), volume, area)
 
 
 def _positive(**lengths: float) -> None:

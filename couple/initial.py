@@ -27,7 +27,7 @@ def initial_counts(network: ReactionNetwork, initial: Mapping[str, Initial], geo
         if start.at is None:
             total = _total(known[name], start, geometry)
             counts[name] = round(total)
-            if known[name].on == "volume":
+            if known[name].on == "volume" and geometry.volume > 0:
                 held[name] = total / (IONS_PER_MM_UM3 * geometry.volume)
     placed: dict[str, str] = {n: n for n, i in initial.items() if i.at is None}
     for name, start in initial.items():
@@ -60,6 +60,11 @@ def rounded(
 def _total(species: Species, start: Initial, geometry: Geometry) -> float:
     if start.count is not None:
         return float(start.count)
+    if geometry.volume == 0:
+        raise InputError(
+            "a lattice without lengths has no concentrations; give { count = 100 }",
+            where=f"chemistry.initial.{species.name}",
+        )
     dimension = "concentration" if species.on == "volume" else "surface density"
     try:
         value = quantity(start.total, dimension)

@@ -26,7 +26,9 @@ def dataset(recording: Recording) -> xarray.Dataset:
         raise MissingDependencyError(
             "to_xarray() needs xarray, which is not installed: uv pip install xarray"
         ) from None
-    coordinates: dict[str, Any] = {"time": ("time", recording.time, {"units": "ms", "long_name": "simulated time"})}
+    coordinates: dict[str, Any] = {
+        "time": ("time", recording.time, {"units": recording.time_unit, "long_name": "simulated time"})
+    }
     for name, meaning in (("run", "number of the run"), ("seed", "experiment.seed of the run")):
         if name in recording.file:
             coordinates[name] = ("run", recording.file[name][()], {"long_name": meaning})

@@ -67,6 +67,7 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
     return {
         "experiment": json.dumps(experiment.source),
         "name": experiment.experiment.name,
+        "time_unit": experiment.time_unit,
         "channel_path": getattr(system.electrics, "channel_path", None) or "",
         "engines": json.dumps(dict(system.kinds)),
     }
@@ -82,6 +83,7 @@ def engine_tables(system: System) -> dict[str, dict[str, Any]]:
             "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
             "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
             **_distances(system, [s.name for s in engine.sites]),
+            **engine.attributes(),
         }
         for engine in system.engines
     }

@@ -44,6 +44,7 @@ class Reaction:
     rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
     warming: the part of `rate` that comes from the temperature; it is in the rate already.
+    per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
     """
 
     reactants: tuple[str, ...]
@@ -51,6 +52,7 @@ class Reaction:
     rate: float
     text: str = ""
     warming: float = 1.0
+    per: Literal["time", "step", "encounter"] = "time"
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
@@ -73,7 +75,8 @@ class ReactionNetwork:
     observables: sums of counts, as ["A", "B"], or with weights as {"A": 1, "B": 2}.
 
     Reservoirs stand for the outside: their activity is 1, and what enters or leaves them is counted. Columns of
-    all count arrays are `states` = species names, then reservoir names. `clamped`: see `with_clamped`.
+    all count arrays are `states` = species names, then reservoir names. `clamped`, `absorbed`: see
+    `with_clamped`, `with_absorbed`.
 
     Raises InputError if a name is unknown, an order is unsupported or a reaction does not balance.
     """
@@ -85,12 +88,14 @@ class ReactionNetwork:
         reservoirs: Iterable[str] = (),
         observables: Mapping[str, Sequence[str] | Mapping[str, float]] | None = None,
         clamped: Iterable[str] = (),
+        absorbed: Iterable[str] = (),
     ) -> None:
         self.species = tuple(species)
         self.reactions = tuple(reactions)
-        self.clamped = tuple(clamped)
+        self.clamped, self.absorbed = tuple(clamped), tuple(absorbed)
         self._given_reservoirs = tuple(reservoirs)
-        self.reservoirs = self._given_reservoirs + tuple(f"{name}_clamp" for name in self.clamped)
+        hands = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
+        self.reservoirs = self._given_reservoirs + hands
         self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
@@ -99,8 +104,8 @@ class ReactionNetwork:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
         self.reservoir_contents = self._balance()
-        for name in self.clamped:
-            self.reservoir_contents[f"{name}_clamp"] = dict(self.species[self.names.index(name)].contains)
+        for name, hand in zip((*self.clamped, *self.absorbed), hands, strict=True):
+            self.reservoir_contents[hand] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
         for name in self.states:
@@ -248,9 +253,15 @@ class ReactionNetwork:
         """(n_reactions,) rates per ms in counts, for a site of `volume` µm³ and membrane `area` µm².
 
         The propensity of a reaction is rate × n_A × n_B, n_A (n_A - 1) for two of a kind.
+        Raises InputError for a rate per step or per encounter.
         """
         rates = np.empty(len(self.reactions))
         for r, reaction in enumerate(self.reactions):
+            if reaction.per != "time":
+                raise InputError(
+                    f'"{reaction}" has a rate per {reaction.per}: only lattice.mode = "paper" counts in steps; '
+                    "give a rate in physical units"
+                )
             reactants = self.order_reactants(reaction)
             made = [s.on for s in self.species if s.name in reaction.products]
             dimension = self.rate_dimension(reactants, made)
@@ -270,6 +281,12 @@ class ReactionNetwork:
         Their changes by reactions go to a reservoir `NAME_clamp`, and so does what enters or leaves to hold them.
         """
         return ReactionNetwork(self.species, self.reactions, self._given_reservoirs, self.observables, clamped)
+
+    def with_absorbed(self, absorbed: Iterable[str]) -> ReactionNetwork:
+        """The network with a reservoir `NAME_absorbed` for each species that can leave through absorbing walls."""
+        return ReactionNetwork(
+            self.species, self.reactions, self._given_reservoirs, self.observables, self.clamped, absorbed
+        )
 
     # -- initial state ----------------------------------------------------------------------------------------
 

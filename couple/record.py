@@ -39,6 +39,7 @@ class Variable:
     dims:    names of the axes after time; labels: names along each; their lengths are the shape of a row.
     indices: places in the common memory, in C order.
     kind:    "sample" (what is there at that time) or "sum" (the total since the row before); meaning: in words.
+    stored:  type of the numbers in the file.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Variable:
     indices: tuple[int, ...]
     kind: Literal["sample", "sum"] = "sample"
     meaning: str = "value at the time of the row"
+    stored: str = "float64"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,7 +100,7 @@ def create(file: h5py.File, v: Variable, leading: Mapping[str, int]) -> h5py.Dat
     data = file.create_dataset(
         v.path,
         shape=(*leading.values(), *v.shape),
-        dtype=float,
+        dtype=v.stored,
         chunks=chunk,
         compression="gzip" if chunk else None,
         compression_opts=4 if chunk else None,
@@ -106,7 +108,8 @@ def create(file: h5py.File, v: Variable, leading: Mapping[str, int]) -> h5py.Dat
     )
     data.attrs.update({"unit": v.unit, "dims": [*leading, *v.dims], "meaning": v.meaning})
     for dim, names in zip(v.dims, v.labels, strict=True):
-        data.attrs[dim] = list(names)
+        if dim != "cell":  # a million numbers do not fit an attribute, and say nothing
+            data.attrs[dim] = list(names)
     return data
 
 
@@ -189,14 +192,14 @@ class Recorder:
 
     def fill(self, file: h5py.File, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
         """The content of a result file, as `write_results` has it."""
-        self._write(file, times)
+        self._write(file, times, attributes.get("time_unit", "ms"))
         file.attrs.update(attributes)
         for name, content in tables.items():
             file.require_group(name).attrs.update(content)
 
-    def _write(self, file: h5py.File, times: Floats) -> None:
+    def _write(self, file: h5py.File, times: Floats, unit: str) -> None:
         time = file.create_dataset("time", data=times)
-        time.attrs.update({"unit": "ms", "dims": ["time"]})
+        time.attrs.update({"unit": unit, "dims": ["time"]})
         places = columns(self.variables)
         datasets = [create(file, v, {"time": len(times)}) for v in self.variables]
         start = 0

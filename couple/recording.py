@@ -64,8 +64,13 @@ class Recording:
 
     @property
     def time(self) -> Floats:
-        """(n_rows,) ms."""
+        """(n_rows,) ms, or steps of a lattice: see `time_unit`."""
         return np.asarray(self.file["time"])
+
+    @property
+    def time_unit(self) -> str:
+        """What `time` counts: ms or step."""
+        return str(self.file["time"].attrs["unit"])
 
     @property
     def name(self) -> str:

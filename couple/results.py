@@ -49,7 +49,7 @@ def show_lines(results: Results) -> list[tuple[str, str]]:
     """All that `couple show` prints."""
     time = results.time
     lines = [("experiment", results.name), ("status", results.status)]
-    lines.append(("simulated", f"{time[-1]:g} ms in {len(time)} rows" if len(time) else "nothing"))
+    lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks()) + ledger_lines(results.ledger())
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 

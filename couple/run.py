@@ -117,7 +117,7 @@ class Simulation:
         _check_versions(states["run"], path)
         experiment = Experiment.parse(content, path=source, original=json.loads(str(states["run"]["original"])))
         if until is not None and until > experiment.experiment.duration:
-            content["experiment"]["duration"] = f"{until!r} ms"
+            content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
             experiment = Experiment.parse(content, path=source, original=experiment.original)
         _check_unchanged(experiment, states["run"], path)
         simulation = cls(experiment, path.parent, wire(experiment), lock)

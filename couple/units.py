@@ -65,6 +65,8 @@ def factor(unit: str, dimension: str) -> float:
 
     Raises InputError if `unit` is unknown or of another dimension.
     """
+    if dimension == "time" and unit in ("step", "steps"):
+        return 1.0  # of a lattice without units; see couple.steps
     import pint
 
     target = CANONICAL[dimension]

@@ -7,8 +7,9 @@ average before it parts. Both are exact for the simple cubic walk:
     in the volume   k1 = 6 (D_A + D_B) h    again = G - 1         (G: visits to the start, Watson 1939)
     on a flat face  k1 = D h                again = (2 G - 1) / 6 (reflection: the image starts one cell off)
 
-so that again = F/(1 - F) with F = 0.3405 and 0.2531. A pair that reacts with probability P per encounter does
-so at kon = k1 P / (1 + again P); with x = kon/k1,
+so that again = F/(1 - F) with F = 0.3405 and 0.2531. (With proteins that diffuse along the face by D_M the pair parts
+sooner: `again_face` has the integral for D + D_M along it and D across.) A pair that reacts with probability P per
+encounter does so at kon = k1 P / (1 + again P); with x = kon/k1,
 
     P = x / (1 - again x),    escape after a dissociation = 1 / (1 + again P) = 1 - again x.
 
@@ -25,14 +26,25 @@ A release that is *not* the reverse of an association, but whose products can bi
 PMCA + Ca_out -> PMCA + Ca), has no such pair: mass action knows no recapture by the very pump, which would change
 the bound fraction and the flux together, and no single rate mends both. What is released is
 therefore put elsewhere, uniformly over the membrane (or the volume), at the macroscopic rate.
+
+In two dimensions and in one, on the membrane too, a walk comes back for ever: `again` is infinite and there is no
+steady macroscopic rate of association (the theory's depends on the logarithm, or the root, of time). A given rate is
+therefore that of well-stirred partners, P = kon/k1 with k1 = 4 (D_A + D_B) h in two dimensions, 2 (D_A + D_B) h in one
+(a layer, a row of cells one cell thick), 4 (D_A + D_B) between proteins on a face; dissociation is not sped up. The
+equilibrium is exact, the kinetics those of well-stirred partners at short times only. A staircase has more faces than
+the smooth surface has area: numbers on it follow the analytic area, paths over it are longer by up to a third.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import quad
+from scipy.special import ive
 
 from couple.component import Floats
 from couple.errors import InputError
@@ -45,13 +57,48 @@ AGAIN_VOLUME = WATSON - 1.0
 AGAIN_FACE = (2.0 * WATSON - 1.0) / 6.0
 
 
+@functools.cache
+def again_face(along: float) -> float:
+    """Later encounters at a flat face where the pair parts `along` times as fast along the face as across it.
+
+    The mean time at the start, in hops across: twice the walk's free time there, but for the image one cell off.
+    """
+    if along == 1.0:
+        return AGAIN_FACE
+
+    def there(log_t: float) -> float:
+        t = math.exp(log_t)
+        return float(t * ive(0, 2 * along * t) ** 2 * (ive(0, 2 * t) + ive(1, 2 * t)))
+
+    return float(quad(there, -30.0, 40.0, limit=400, epsabs=1e-12, epsrel=1e-10)[0])
+
+
+@dataclass(frozen=True)
+class Place:
+    """What calibration has to know of a lattice.
+
+    spacing: µm. volume: µm³, of the cells. area: µm², of the faces. open_share: q, see the module; edge_share: the same
+    for the edges of faces. free_share: of the cells, those without an immobile molecule. What moves is found in these
+    only, so 1 / free_share as often in front of a membrane protein, where no immobile molecule is put.
+    """
+
+    spacing: float
+    volume: float
+    area: float = 0.0
+    dimension: int = 3
+    open_share: float = 1.0
+    edge_share: float = 1.0
+    free_share: float = 1.0
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Rates on the lattice, per reaction.
 
     probability: (n_reactions,) chance that an encounter reacts, 0 for orders 0 and 1.
     first:       (n_reactions,) events per ms and molecule (order 1), events per ms (order 0), 0 for order 2.
-    paired:      (n_reactions,) whether it undoes an association in the volume, into a direction that must be open.
+    paired:      (n_reactions,) whether it undoes an association of two that were side by side in the volume or on the
+                 membrane, into a direction that must be open.
     apart:       (n_reactions,) whether released molecules are put elsewhere (see the module).
     crowded:     reactions with a summed probability above 1/2: the last digits of accuracy go there.
     """
@@ -68,27 +115,23 @@ def pair_key(partners: Sequence[Species]) -> tuple[str, ...]:
     return tuple(sorted(s.name for s in partners))
 
 
-def encounter_rate(partners: Sequence[Species]) -> tuple[float, float]:
-    """(k1 / h, again) of a pair: µm²/ms, and the mean number of later encounters."""
-    if any(s.on == "membrane" for s in partners):
-        return sum(s.D for s in partners if s.on == "volume"), AGAIN_FACE
-    return 6.0 * sum(s.D for s in partners), AGAIN_VOLUME
+def encounter_rate(partners: Sequence[Species], dimension: int = 3) -> tuple[float, float]:
+    """(k1 / h, again) of a pair: µm²/ms, and the mean number of later encounters. On the membrane k1 itself."""
+    places = [s.on for s in partners]
+    fast = sum(s.D for s in partners)
+    if places == ["membrane", "membrane"]:
+        return 2.0 * (dimension - 1) * fast, 0.0
+    if "membrane" in places:
+        across = sum(s.D for s in partners if s.on == "volume")
+        return across, again_face(fast / across) if dimension == 3 and across > 0 else 0.0
+    return 2.0 * dimension * fast, AGAIN_VOLUME if dimension == 3 else 0.0
 
 
-def calibrate(
-    network: ReactionNetwork,
-    rates: Floats,
-    volume: float,
-    spacing: float,
-    open_share: float = 1.0,
-    free_share: float = 1.0,
-) -> Calibration:
+def calibrate(network: ReactionNetwork, rates: Floats, place: Place) -> Calibration:
     """Calibrate all reactions for one site.
 
-    rates: (n_reactions,) from `network.count_rates`, with the analytic volume and area. volume: µm³, of the cells:
-    times a count rate it gives the rate constant that makes *counts* follow the analytic volume. open_share: q above.
-    free_share: of the cells, those without an immobile molecule. What moves is found in these only, so 1 / free_share
-    as often in front of a membrane protein, where no immobile molecule is put.
+    rates: (n_reactions,) from `network.count_rates`, with the analytic volume and area: times those of the cells and
+    faces they are the rate constants that make *counts* follow the analytic ones.
 
     Raises InputError if a rate needs a probability above 1, or if no partner can move.
     """
@@ -97,9 +140,7 @@ def calibrate(
     second = [len(p) == 2 for p in partners]
     x = np.zeros(len(reactions))
     for r in np.flatnonzero(second).tolist():
-        at_membrane = any(s.on == "membrane" for s in partners[r])
-        density = free_share if at_membrane else 1.0
-        x[r] = _share(reactions[r], partners[r], rates[r] * volume * density, spacing, open_share)
+        x[r] = _share(reactions[r], partners[r], rates[r], place)
     reverse = _reverses(reactions)
 
     total: dict[tuple[str, ...], float] = {}
@@ -114,9 +155,9 @@ def calibrate(
     for r, reaction in enumerate(reactions):
         if second[r]:
             key = pair_key(partners[r])
-            _, again = encounter_rate(partners[r])
+            _, again = encounter_rate(partners[r], place.dimension)
             if total[key] * (1.0 + again) > 1.0:
-                raise InputError(_too_fast(reaction, spacing, spacing * total[key] * (1.0 + again)))
+                raise InputError(_too_fast(reaction, partners[r], place.spacing, total[key] * (1.0 + again)))
             probability[r] = x[r] / (1.0 - again * total[key])
             if total[key] / (1.0 - again * total[key]) > 0.5:
                 crowded[key] = (str(reaction), total[key] / (1.0 - again * total[key]))
@@ -124,25 +165,31 @@ def calibrate(
         first[r] = rates[r]
         if reverse[r] >= 0 and second[reverse[r]]:
             pair = partners[reverse[r]]
-            first[r] /= 1.0 - encounter_rate(pair)[1] * total[pair_key(pair)]
-            paired[r] = all(s.on == "volume" for s in pair)
+            first[r] /= 1.0 - encounter_rate(pair, place.dimension)[1] * total[pair_key(pair)]
+            paired[r] = pair[0].on == pair[1].on
             if paired[r]:
-                first[r] /= open_share
+                first[r] /= place.open_share if pair[0].on == "volume" else place.edge_share
         else:
             apart[r] = _can_bind(network, reaction, total)
     return Calibration(probability, first, tuple(paired), tuple(apart), tuple(crowded.values()))
 
 
-def _share(reaction: Reaction, pair: Sequence[Species], rate: float, spacing: float, open_share: float) -> float:
+def _share(reaction: Reaction, pair: Sequence[Species], rate: float, place: Place) -> float:
     """kon / k1 of one association; kon of a like pair counts both orders (propensity = rate n (n - 1))."""
     if rate == 0.0:
         return 0.0
-    per_length, _ = encounter_rate(pair)
-    if all(s.on == "volume" for s in pair):
-        per_length *= open_share
-    if per_length == 0.0:
-        raise InputError(f'"{reaction}": neither partner moves, they never meet on a lattice; give one a D above 0')
-    return rate * (2.0 if pair[0] is pair[1] else 1.0) / (per_length * spacing)
+    k1, _ = encounter_rate(pair, place.dimension)
+    if k1 == 0.0:
+        raise InputError(
+            f'"{reaction}": neither partner moves, they never meet on a lattice; give one a D above 0'
+            if pair[0].on == pair[1].on
+            else f'"{reaction}": on a lattice the partner in the volume comes to the membrane; give it a D above 0'
+        )
+    rate *= 2.0 if pair[0] is pair[1] else 1.0
+    if pair[0].on == pair[1].on == "membrane":
+        return rate * place.area / (k1 * place.edge_share)
+    share = rate * place.volume / (k1 * place.spacing)
+    return share / place.open_share if pair[0].on == pair[1].on else share * place.free_share
 
 
 def _reverses(reactions: Sequence[Reaction]) -> list[int]:
@@ -156,8 +203,13 @@ def _can_bind(network: ReactionNetwork, reaction: Reaction, pairs: dict[tuple[st
     return any(pairs.get(tuple(sorted((a, b))), 0.0) > 0.0 for i, a in enumerate(made) for b in made[:i])
 
 
-def _too_fast(reaction: Reaction, spacing: float, needed: float) -> str:
+def _too_fast(reaction: Reaction, pair: Sequence[Species], spacing: float, needed: float) -> str:
+    if pair[0].on == pair[1].on == "membrane":
+        return (
+            f'"{reaction}" is too fast for its partners: on the membrane they meet at most at '
+            f"{100 / needed:.3g} % of that rate, whatever the spacing; a larger D or a lower rate is possible"
+        )
     return (
         f'"{reaction}" is too fast for a spacing of {spacing * 1e3:g} nm: its partners do not meet often enough. '
-        f"Encounters grow with the spacing; the smallest one that works is {np.ceil(needed * 1e5) / 1e2:g} nm"
+        f"Encounters grow with the spacing; the smallest one that works is {np.ceil(spacing * needed * 1e5) / 1e2:g} nm"
     )

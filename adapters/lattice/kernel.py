@@ -1,4 +1,4 @@
-"""The kernels that advance one site: hops and encounters, events of order 0 and 1, what enters and what is held.
+"""The kernels that advance one site: events of order 0 and 1, what enters and what is held, and time itself.
 
 Time goes in inner steps. In each, in this order: the hand of the clamp, ions that enter, events of order 0 and 1
 (in continuous time within the step), then the sweep of every mobile list that is due. All of the schedule
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.lattice.mask import EMPTY, WALL
+from adapters.lattice.compiled import Integer, compiled
+from adapters.lattice.domain import OUTSIDE
+from adapters.lattice.meetings import FULL, OK, book, change_protein, release, scatter, settle
 from adapters.lattice.moves import (
     NO_ROOM,
     any_of,
-    entry_at,
+    cell_in,
     free_at_membrane,
     free_beside,
     free_cell,
@@ -21,167 +23,38 @@ from adapters.lattice.moves import (
     put,
     take,
     turn,
-    turn_cell,
 )
-from adapters.lattice.tables import FIXED, JUMP_BITS, MEMBRANE, TEST_BITS, Integer, Molecules, Tables, compiled
+from adapters.lattice.sweeps import sort, sweep, sweep_surface
+from adapters.lattice.tables import MEMBRANE, PACE_BITS, SORT_EVERY, Molecules, Tables
 from couple.component import Floats
 from couple.random import below, exponential, uniform
 
-OK, FULL, FEW, NOT_FINITE = 0, 1, 2, 3
-"""What `run` returns: all well; no free place left; more ions to remove than there are; an input is not a number."""
+FEW, NOT_FINITE = 2, 3
+"""What `run` returns besides OK and FULL: more ions to remove than there are; an input is not a number."""
 
-_R17, _R19, _R23, _R32, _R41, _R45 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45))
-_TEST_MASK = np.uint64((1 << TEST_BITS) - 1)
-_JUMP_SHIFT = np.uint64(32 + JUMP_BITS)
-_SIX, _EMPTY, _WALL = np.uint64(6), np.uint64(EMPTY), np.uint64(WALL)
 _LARGEST = 1e15
-
-
-@compiled
-def sweep(t: Tables, m: Molecules, at: Integer) -> Integer:
-    """One visit to each molecule of a mobile list, the last entry first; returns OK or FULL.
-
-    Downwards, because what takes the place of a removed entry has then had its visit, and what an event appends
-    waits for the next sweep. Three things make a hop cheap: the random stream (xoshiro256++, see couple.random) stays
-    in registers, for words in memory would put a store and a load into every hop's chain of dependence; indices
-    are unsigned, which spares the test for negative ones; and nothing is called inside of the loop over hops.
-    """
-    s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
-    lattice, lists, hop = m.lattice, m.lists, t.hop
-    codes, limit = np.uint64(t.D.size + 1), t.limit
-    base, jump = np.uint64(t.start[at]), t.jump[at]
-    i = m.length[at] - 1
-    while i >= 0:
-        reaction, there = np.int64(-1), np.uint64(0)
-        slot = np.int64(-1)
-        while i >= 0:
-            total = s0 + s3
-            word = ((total << _R23) | (total >> _R41)) + s0
-            shifted = s1 << _R17
-            s2 ^= s0
-            s3 ^= s1
-            s1 ^= s2
-            s0 ^= s3
-            s2 ^= shifted
-            s3 = (s3 << _R45) | (s3 >> _R19)
-
-            direction = ((word >> _R32) * jump) >> _JUMP_SHIFT
-            if direction < _SIX:
-                entry = base + np.uint64(i)
-                here = np.uint64(lists[entry])
-                there = here + hop[direction]
-                met = np.uint64(lattice[there])
-                if met == _EMPTY:
-                    lattice[there] = lattice[here]
-                    lattice[here] = EMPTY
-                    lists[entry] = there
-                else:
-                    slot = np.int64(-1)
-                    if met == _WALL:
-                        face = _SIX * np.uint64(t.wall_row[there]) + direction
-                        met = np.uint64(m.face[face])
-                        slot = np.int64(face)
-                    pair = np.uint64(lattice[here]) * codes + met
-                    if np.int64(word & _TEST_MASK) < limit[pair]:
-                        channel = t.pair_of[pair]
-                        while np.int64(word & _TEST_MASK) >= t.pair_limit[channel]:
-                            channel += 1
-                        reaction = t.pair_reaction[channel]
-                        break
-            i -= 1
-        if reaction >= 0:
-            m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
-            if meet(t, m, at, i, np.int64(there), slot, reaction) != OK:
-                return FULL
-            s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
-            i = min(i, m.length[at]) - 1
-    m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
-    return OK
-
-
-@compiled
-def book(t: Tables, m: Molecules, reaction: Integer) -> None:
-    """Count what an event moves through reservoirs, the hands of clamps included."""
-    for k in range(m.reservoir.size):
-        m.reservoir[k] += t.booked[reaction, k]
-
-
-@compiled
-def meet(t: Tables, m: Molecules, at: Integer, i: Integer, cell: Integer, slot: Integer, reaction: Integer) -> Integer:
-    """Entry `i` of mobile list `at` reacts with the molecule in `cell`, or, if `slot` >= 0, with that on a face."""
-    book(t, m, reaction)
-    one, two, protein = t.made[reaction, 0], t.made[reaction, 1], t.made[reaction, 2]
-    here = np.int64(m.lists[t.start[at] + i])
-    if slot >= 0:
-        take(t, m, at, i)
-        change_protein(t, m, slot, protein)
-        return release(t, m, here, one, two)
-    mover = np.int64(m.lattice[here]) - 1
-    if two >= 0:
-        # First product for first reactant, unless that would carry an immobile molecule to another cell.
-        partner = np.int64(m.lattice[cell]) - 1
-        stays, goes = (two, one) if mover == t.lead[reaction] else (one, two)
-        if t.kind[partner] == FIXED and t.kind[goes] == FIXED:
-            stays, goes = goes, stays
-        turn_cell(t, m, here, goes)
-        turn_cell(t, m, cell, stays)
-        return OK
-    take(t, m, at, i)
-    if one >= 0:
-        turn_cell(t, m, cell, one)
-    else:
-        partner = np.int64(m.lattice[cell]) - 1
-        take(t, m, t.list_of[partner], entry_at(t, m, cell))
-    return OK
-
-
-@compiled
-def change_protein(t: Tables, m: Molecules, slot: Integer, protein: Integer) -> None:
-    """Make the molecule on a face one of species `protein`, or remove it (-1)."""
-    old = np.int64(m.face[slot]) - 1
-    if old == protein:
-        return
-    at, i = t.list_of[old], np.int64(m.face_entry[slot])
-    if protein >= 0:
-        turn(t, m, at, i, protein)
-    else:
-        take(t, m, at, i)
-
-
-@compiled
-def release(t: Tables, m: Molecules, cell: Integer, one: Integer, two: Integer) -> Integer:
-    """Put up to two molecules into `cell` or, where it is taken, near it."""
-    for species in (one, two):
-        if species >= 0:
-            place = cell if m.lattice[cell] == EMPTY else free_beside(t, m, cell)
-            if place == NO_ROOM:
-                return FULL
-            put(t, m, species, place)
-    return OK
-
-
-@compiled
-def scatter(t: Tables, m: Molecules, one: Integer, two: Integer, at_membrane: bool) -> Integer:
-    """Put up to two molecules anywhere, in the volume or at the membrane."""
-    for species in (one, two):
-        if species >= 0:
-            place = free_at_membrane(t, m) if at_membrane else free_cell(t, m)
-            if place == NO_ROOM:
-                return FULL
-            put(t, m, species, place)
-    return OK
+_DUE = 1 << PACE_BITS
 
 
 @compiled
 def alone(t: Tables, m: Molecules, at: Integer, i: Integer, reaction: Integer) -> Integer:
     """A reaction of first order of entry `i` of list `at`."""
     place = np.int64(m.lists[t.start[at] + i])
-    if t.paired[reaction] and m.lattice[place + t.offsets[below(m.words, 6)]] == WALL:
-        return OK
+    one, two, protein, other = t.made[reaction, 0], t.made[reaction, 1], t.made[reaction, 2], t.made[reaction, 3]
+    if t.paired[reaction]:
+        if t.surface[at]:
+            if t.beside[4 * place + below(m.words, t.offsets.size - 2)] < 0:
+                return OK
+        elif m.lattice[cell_in(t, m, place, below(m.words, t.offsets.size))] >= OUTSIDE:
+            return OK
     book(t, m, reaction)
-    one, two, protein = t.made[reaction, 0], t.made[reaction, 1], t.made[reaction, 2]
     if t.surface[at]:
+        # As below: each of two partners is the one that walks in proportion to its D.
+        if other >= 0 and uniform(m.words) * (t.D[protein] + t.D[other]) <= t.D[protein]:
+            protein, other = other, protein
         change_protein(t, m, place, protein)
+        if settle(t, m, place, other) != OK:
+            return FULL
         if t.apart[reaction]:
             return scatter(t, m, one, two, True)
         return release(t, m, np.int64(t.slot_cell[place]), one, two)
@@ -349,6 +222,18 @@ def observe(t: Tables, m: Molecules) -> None:
 
 
 @compiled
+def hop(t: Tables, m: Molecules, at: Integer) -> Integer:
+    """A sweep of a mobile list; now and then the list of a large lattice is sorted before."""
+    if t.surface[at]:
+        return sweep_surface(t, m, at)
+    if m.spare.size > 0:
+        if m.unsorted[at] % SORT_EVERY == 0:
+            sort(t, m, at)
+        m.unsorted[at] += 1
+    return sweep(t, m, at)
+
+
+@compiled
 def run(
     t: Tables, m: Molecules, k: Integer, steps: Integer, influx: Floats, clamp: Floats, counts: Floats, means: Floats
 ) -> Integer:
@@ -356,7 +241,7 @@ def run(
     status = begin(t, m, steps, influx[k], clamp[k])
     if status != OK:
         return status
-    step, n_mobile, n_seen = t.step[0], t.period.size, m.value.size
+    step, n_mobile, n_seen = t.step[0], t.pace.size, m.value.size
     for o in range(n_seen):
         means[k, o] = 0.0
     for now in range(steps):
@@ -372,11 +257,11 @@ def run(
         else:
             status = max(status, events(t, m, step))
         for at in range(n_mobile):
-            m.countdown[at] -= 1
-            if m.countdown[at] == 0:
-                m.countdown[at] = t.period[at]
+            m.phase[at] += t.pace[at]
+            if m.phase[at] >= _DUE:
+                m.phase[at] -= _DUE
                 if m.length[at] > 0:
-                    status = max(status, sweep(t, m, at))
+                    status = max(status, hop(t, m, at))
         if status != OK:
             return status
         if n_seen > 0 and m.revision[2] != m.revision[0]:

@@ -1,7 +1,6 @@
 """Geometry on the lattice: which cells are inside, and which of their faces are membrane.
 
-A cell is inside if its centre is. The flat array has a halo of one cell, so that a hop needs no test of
-bounds: whatever lies outside is WALL.
+A cell of a shape is inside if its centre is.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.lattice.domain import EMPTY, MAX_CELLS, WALL, Boundary, Domain, build_domain
+from adapters.lattice.membrane import Chosen, Membrane, build_membrane
 from couple.component import Floats
 from couple.errors import InputError
 from couple.geometry import Geometry
 
-EMPTY = 0
-WALL = 255
-MAX_CELLS = 1 << 30
+__all__ = ["EMPTY", "WALL", "Mask", "Placed", "build_mask", "cells_mask", "mask_of"]
 
-_DIRECTIONS = np.array([[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]], dtype=np.int64)
 _EDGE = 1e-9  # of a spacing: a centre on the surface is inside, whatever the rounding
+_DENSE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -53,45 +53,95 @@ class Placed:
 
     @property
     def membrane_directions(self) -> tuple[int, ...]:
-        """Directions (see Mask.offsets) in which its faces to the outside are membrane."""
+        """Directions (see Domain.offsets) in which its faces to the outside are membrane."""
         bare_ends = self.geometry.shape == "cylinder" and not self.geometry.caps
         return (0, 1, 2, 3) if bare_ends else (0, 1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Inside and membrane of a geometry on a lattice; arrays are read-only and shared.
+    """A lattice with lengths and a membrane; arrays are read-only and shared.
 
-    spacing:   edge of a cell, µm.
-    shape:     cells along x, y, z, the halo of one cell included; flat index = (ix ny + iy) nz + iz.
-    origin:    (3,) centre of cell (0, 0, 0), µm.
-    lattice:   (n_all,) uint8, EMPTY inside and WALL outside.
-    cells:     (n_sites,) int32, flat indices of the cells inside.
-    offsets:   (6,) int64, flat step in the directions -x, +x, -y, +y, -z, +z.
-    wall_row:  (n_all,) int32, row of a wall cell in the table of membrane faces; 0 where it has none.
-    slots:     (n_faces,) int32, membrane faces: 6 × row of the wall cell + direction from the inside.
-    slot_cell: (6 n_rows,) int32, the cell inside of a face, by slot; -1 where there is no face.
+    spacing: edge of a cell, µm. origin: (3,) centre of the first cell of the halo, µm.
     """
 
+    domain: Domain
     spacing: float
-    shape: tuple[int, int, int]
     origin: Floats
-    lattice: npt.NDArray[np.uint8]
-    cells: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
-    wall_row: npt.NDArray[np.int32]
-    slots: npt.NDArray[np.int32]
-    slot_cell: npt.NDArray[np.int32]
+    chosen: Chosen | None = None
+
+    @cached_property
+    def membrane(self) -> Membrane:
+        """The faces of its walls (of those that `chosen` names); made when first asked for."""
+        return build_membrane(self.domain, self.chosen)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Cells along x, y, z, the halo included."""
+        return self.domain.full
+
+    @property
+    def lattice(self) -> npt.NDArray[np.uint8]:
+        """(n_all,) codes, see Domain."""
+        return self.domain.lattice
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """See Domain."""
+        return self.domain.offsets
+
+    @property
+    def slots(self) -> npt.NDArray[np.int32]:
+        """See Membrane."""
+        return self.membrane.slots
+
+    @property
+    def slot_cell(self) -> npt.NDArray[np.int32]:
+        """See Membrane."""
+        return self.membrane.slot_cell
+
+    @cached_property
+    def cells(self) -> npt.NDArray[np.int32]:
+        """(n_sites,) flat indices of the cells inside."""
+        return np.flatnonzero(self.lattice == EMPTY).astype(np.int32)
+
+    @cached_property
+    def n_cells(self) -> int:
+        """Cells inside."""
+        return self.domain.n_cells
 
     @property
     def volume(self) -> float:
         """Volume of all cells inside, µm³: near the analytic one, never equal to it."""
-        return len(self.cells) * self.spacing**3
+        return self.n_cells * self.spacing**3
 
     @property
+    def face_area(self) -> float:
+        """Area of all membrane faces, µm²: above the analytic one where a surface is a staircase."""
+        return len(self.slots) * self.spacing**2
+
+    @cached_property
     def open_share(self) -> float:
-        """Share of the directions from cells inside that lead inside: 1 but for the walls."""
-        return float(np.mean([self.lattice[self.cells + step] == EMPTY for step in self.offsets]))
+        """Share of the directions from cells inside that lead on: 1 but for the walls."""
+        codes = self.lattice.reshape(self.shape)
+        here = self.domain.core()
+        inside, total = codes[here] == EMPTY, 0
+        for d in range(len(self.offsets)):
+            total += int(np.count_nonzero(inside & (codes[self.domain.core(d)] != WALL)))
+        return total / (len(self.offsets) * self.n_cells)
+
+    def draw(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+        """`n` different cells at random, in random order."""
+        if self.lattice.size <= _DENSE or n > self.n_cells // 4:
+            return rng.choice(self.cells, n, replace=False)
+        found = np.empty(0, dtype=np.int64)
+        while len(found) < n:  # most of the box is inside, and most of that free
+            axes = [h + rng.integers(0, s, n) for h, s in zip(self.domain.halo, self.domain.shape, strict=True)]
+            more = np.ravel_multi_index(axes, self.shape)
+            both = np.concatenate([found, more[self.lattice[more] == EMPTY]])
+            _, first = np.unique(both, return_index=True)
+            found = both[np.sort(first)][:n]
+        return found.astype(np.int32)
 
     def positions(self, cells: npt.ArrayLike) -> Floats:
         """(n, 3) centres of cells, µm."""
@@ -101,7 +151,8 @@ class Mask:
     def face_positions(self, slots: npt.ArrayLike) -> Floats:
         """(n, 3) centres of membrane faces, µm."""
         slot = np.asarray(slots, dtype=np.int64)
-        return self.positions(self.slot_cell[slot]) + 0.5 * self.spacing * _DIRECTIONS[slot % 6]
+        steps = self.domain.directions[slot % len(self.offsets)]
+        return self.positions(self.slot_cell[slot]) + 0.5 * self.spacing * steps
 
 
 @functools.lru_cache(maxsize=64)
@@ -121,42 +172,38 @@ def build_mask(parts: Sequence[Placed], spacing: float) -> Mask:
     low = np.min([np.subtract(p.centre, np.divide(p.extent, 2)) for p in parts], axis=0)
     high = np.max([np.add(p.centre, np.divide(p.extent, 2)) for p in parts], axis=0)
     inner = np.maximum(np.ceil((high - low) / spacing - _EDGE), 1).astype(np.int64)
-    nx, ny, nz = (int(n) + 2 for n in inner)
-    if nx * ny * nz > MAX_CELLS:
+    size = math.prod(int(n) + 2 for n in inner)
+    if size > MAX_CELLS:
         raise InputError(
-            f"a spacing of {spacing * 1e3:g} nm gives {nx * ny * nz:.3g} cells for {_names(parts)}; "
+            f"a spacing of {spacing * 1e3:g} nm gives {size:.3g} cells for {_names(parts)}; "
             f"at most {MAX_CELLS:.3g} are possible: take a larger one"
         )
-    origin = (low + high) / 2 - spacing * (inner + 1) / 2
-    x, y, z = np.ix_(*(origin[k] + spacing * np.arange(n) for k, n in enumerate((nx, ny, nz))))
-    held = [p.inside(x, y, z, _EDGE * spacing).ravel() for p in parts]
+    first = (low + high) / 2 - spacing * (inner - 1) / 2
+    x, y, z = np.ix_(*(first[k] + spacing * np.arange(n) for k, n in enumerate(inner.tolist())))
+    held = [p.inside(x, y, z, _EDGE * spacing) for p in parts]
     inside = functools.reduce(np.logical_or, held)
-    # The halo lies half a cell outside of the bounding box at least: never inside.
-    lattice = np.where(inside, EMPTY, WALL).astype(np.uint8)
-    cells = np.flatnonzero(inside).astype(np.int32)
-    if not len(cells):
+    if not inside.any():
         raise InputError(f"a spacing of {spacing * 1e3:g} nm leaves no lattice site in {_names(parts)}")
-    offsets = _DIRECTIONS @ np.array([ny * nz, nz, 1])
-    faces_cell, faces_direction = [], []
-    for d in range(6):
-        membrane = functools.reduce(
-            np.logical_or,
-            [h[cells] for h, p in zip(held, parts, strict=True) if d in p.membrane_directions],
-            np.zeros(len(cells), dtype=np.bool_),
-        )
-        chosen = cells[membrane & (lattice[cells + offsets[d]] == WALL)]
-        faces_cell.append(chosen)
-        faces_direction.append(np.full(len(chosen), d))
-    cell, direction = np.concatenate(faces_cell), np.concatenate(faces_direction)
-    walls, row = np.unique(cell + offsets[direction], return_inverse=True)
-    wall_row = np.zeros(lattice.size, dtype=np.int32)
-    wall_row[walls] = np.arange(1, len(walls) + 1)
-    slots = (6 * (row + 1) + direction).astype(np.int32)
-    slot_cell = np.full(6 * (len(walls) + 1), -1, dtype=np.int32)
-    slot_cell[slots] = cell
-    for array in (lattice, cells, offsets, wall_row, slots, slot_cell):
-        array.flags.writeable = False
-    return Mask(spacing, (nx, ny, nz), origin, lattice, cells, offsets, wall_row, slots, slot_cell)
+    domain = build_domain(inner.tolist(), [("reflecting", "reflecting")] * 3, inside)
+    says = [(h, p.membrane_directions) for h, p in zip(held, parts, strict=True)]
+
+    def chosen(direction: int) -> npt.NDArray[np.bool_]:
+        which = [h for h, directions in says if direction in directions]
+        return functools.reduce(np.logical_or, which, np.zeros(inside.shape, dtype=np.bool_))
+
+    return Mask(domain, spacing, first - spacing * np.array(domain.halo), chosen)
+
+
+def cells_mask(
+    shape: Sequence[int],
+    faces: Sequence[tuple[Boundary, Boundary]],
+    spacing: float,
+    inside: npt.NDArray[np.bool_] | None = None,
+) -> Mask:
+    """A lattice given by its cells; all of its walls are membrane. The first cell has a corner at the origin."""
+    domain = build_domain(shape, faces, inside)
+    origin = spacing * (0.5 - np.array(domain.halo, dtype=np.float64))
+    return Mask(domain, spacing, origin)
 
 
 def _names(parts: Sequence[Placed]) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.lattice.mask import EMPTY, WALL
-from adapters.lattice.tables import FIXED, MEMBRANE, MOBILE, Int32, Int64, Integer, Molecules, Tables, Uint8, compiled
+from adapters.lattice.compiled import Int32, Int64, Integer, Uint8, compiled
+from adapters.lattice.domain import EMPTY, OUTSIDE, PERIODIC
+from adapters.lattice.tables import FIXED, MEMBRANE, MOBILE, Molecules, Tables
 from couple.random import Words, below
 
 TRIES = 64
+MANY_TRIES = 512
 NO_ROOM = -1
 
 
@@ -69,12 +71,14 @@ def turn(t: Tables, m: Molecules, at: Integer, i: Integer, species: Integer) -> 
         put(t, m, species, take(t, m, at, i))
         return
     place = m.lists[t.start[at] + i]
-    # A list of several species is one of mobile ones, so the place is a cell.
-    if t.kind[species] == MOBILE:
+    m.revision[0] += 1
+    m.population[species] += 1
+    if t.surface[at]:
+        m.population[np.int64(m.face[place]) - 1] -= 1
+        m.face[place] = species + 1
+    else:
         m.population[np.int64(m.lattice[place]) - 1] -= 1
-        m.population[species] += 1
         m.lattice[place] = species + 1
-        m.revision[0] += 1
 
 
 @compiled
@@ -109,7 +113,10 @@ def any_of(t: Tables, m: Molecules, species: Integer) -> Integer:
     """Entry of a random molecule of `species` (there must be one) in its list."""
     at = t.list_of[species]
     i: Integer = below(m.words, m.length[at])
-    if t.kind[species] == MOBILE:
+    if t.surface[at]:
+        while m.face[m.lists[t.start[at] + i]] != species + 1:
+            i = below(m.words, m.length[at])
+    elif t.kind[species] == MOBILE:
         while m.lattice[m.lists[t.start[at] + i]] != species + 1:
             i = below(m.words, m.length[at])
     return i
@@ -140,8 +147,27 @@ def free_among(places: Int32, taken: Uint8, words: Words) -> Integer:
 
 @compiled
 def free_cell(t: Tables, m: Molecules) -> Integer:
-    """A free cell, uniformly, or NO_ROOM."""
-    return free_among(t.cells, m.lattice, m.words)
+    """A free cell, uniformly, or NO_ROOM. Cells are drawn from the box around the mask."""
+    layout, lattice = t.layout, m.lattice
+    for _ in range(MANY_TRIES):
+        at: Integer = 0
+        for k in range(3):
+            halo = (layout[3 + k] - layout[k]) // 2
+            at = at * layout[3 + k] + halo + (below(m.words, layout[k]) if layout[k] > 1 else 0)
+        if lattice[at] == EMPTY:
+            return at
+    # Nearly full: count what is free, then take one of it.
+    n_free = 0
+    for k in range(lattice.size):
+        n_free += lattice[k] == EMPTY
+    if n_free > 0:
+        chosen = below(m.words, n_free)
+        for k in range(lattice.size):
+            if lattice[k] == EMPTY:
+                if chosen == 0:
+                    return k
+                chosen -= 1
+    return NO_ROOM
 
 
 @compiled
@@ -151,26 +177,59 @@ def free_slot(t: Tables, m: Molecules) -> Integer:
 
 
 @compiled
+def cell_in(t: Tables, m: Molecules, cell: Integer, direction: Integer) -> Integer:
+    """The place that a hop leads to: a cell, or one in the halo where there is none."""
+    there: Integer = cell + t.offsets[direction]
+    if m.lattice[there] == PERIODIC:
+        there += np.int64(t.shift[direction])
+    return there
+
+
+@compiled
 def free_beside(t: Tables, m: Molecules, cell: Integer) -> Integer:
     """One of the free neighbours of `cell`; where it has none, of a cell that a walk from there reaches.
 
     Never gives up while there is room: a release that was dropped would lower its rate by the occupancy.
     """
+    sides = t.offsets.size
     for _ in range(TRIES):
         n_free = 0
-        for d in range(6):
-            n_free += m.lattice[cell + t.offsets[d]] == EMPTY
+        for d in range(sides):
+            n_free += m.lattice[cell_in(t, m, cell, d)] == EMPTY
         if n_free > 0:
             chosen = below(m.words, n_free)
-            for d in range(6):
-                if m.lattice[cell + t.offsets[d]] == EMPTY:
+            for d in range(sides):
+                there = cell_in(t, m, cell, d)
+                if m.lattice[there] == EMPTY:
                     if chosen == 0:
-                        return np.int64(cell + t.offsets[d])
+                        return there
                     chosen -= 1
-        onward = cell + t.offsets[below(m.words, 6)]
-        if m.lattice[onward] != WALL:
+        onward = cell_in(t, m, cell, below(m.words, sides))
+        if m.lattice[onward] < OUTSIDE:
             cell = onward
     return free_cell(t, m)
+
+
+@compiled
+def free_face_beside(t: Tables, m: Molecules, slot: Integer) -> Integer:
+    """One of the free faces beside a face, or beside one that a walk over the membrane reaches."""
+    for _ in range(TRIES):
+        n_free = 0
+        for k in range(4):
+            there = t.beside[4 * slot + k]
+            n_free += there >= 0 and m.face[there] == EMPTY
+        if n_free > 0:
+            chosen = below(m.words, n_free)
+            for k in range(4):
+                there = t.beside[4 * slot + k]
+                if there >= 0 and m.face[there] == EMPTY:
+                    if chosen == 0:
+                        return np.int64(there)
+                    chosen -= 1
+        onward = t.beside[4 * slot + below(m.words, 4)]
+        if onward >= 0:
+            slot = np.int64(onward)
+    return free_slot(t, m)
 
 
 @compiled

@@ -1,68 +1,61 @@
 """What the kernels read (`Tables`) and what they change (`Molecules`) for one site.
 
 Molecules are kept in lists: one for all mobile species of the same D (they hop in one sweep and turn into each
-other in place), one for each immobile species, one for each membrane species. The lattice holds the species of
-each cell, the face table that of each membrane face; lists and lattice always say the same.
+other in place), in the volume and on the membrane, one for each species that does not move. The lattice holds the
+species of each cell, the face table that of each membrane face; lists and lattice always say the same.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from adapters.lattice.calibrate import Calibration
+from adapters.lattice.compiled import Int32, Int64, Uint8, Uint64
+from adapters.lattice.domain import OUTSIDE
 from adapters.lattice.mask import Mask
+from adapters.lattice.neighbours import layout_of
 from couple.component import Floats
 from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork
-
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
-Uint8 = npt.NDArray[np.uint8]
-Uint64 = npt.NDArray[np.uint64]
-Integer = int | np.int64
-"""A number in a kernel: an int when compiled, one of NumPy's when run as Python."""
+from couple.network import Place, Reaction, ReactionNetwork, Species
 
 MOBILE, FIXED, MEMBRANE = 0, 1, 2
 TEST_BITS = 44
 """A random word is read twice: its upper 32 bits give the direction, its lower 44 test a reaction. The overlap
 ties the two only within 2^-20 of a direction's interval."""
-JUMP_BITS = 24
-MAX_SPECIES = 254
+PACE_BITS = 32
+MAX_SPECIES = OUTSIDE - 1
 
-
-def compiled[F: Callable[..., object]](function: F) -> F:
-    """Compile a kernel, cached.
-
-    Kernels here make no array, so numba need not count references to those that are passed around; with dozens of
-    them in a tuple the counting would cost more than the work (0.3 µs per call).
-    """
-    return cast(F, njit(cache=True, _nrt=False)(function))
+LARGE = 1 << 21
+"""Bytes of a lattice above which its molecules are sorted by place, in blocks of 2^BLOCK_BITS cells."""
+BLOCK_BITS = 19
+SORT_EVERY = 32
+"""Sweeps between two sorts: the molecules then stray by a few planes."""
 
 
 class Tables(NamedTuple):
     """Constants of one site. A code is a species index + 1, in the lattice and in the face table."""
 
-    offsets: Int64  # (6,) flat step of each direction
-    hop: Uint64  # (6,) the same modulo 2^64, for unsigned arithmetic
-    cells: Int32  # (n_sites,) cells inside
-    slots: Int32  # (n_faces,) membrane faces
+    offsets: Int64  # (n_directions,) flat step of each direction
+    hop: Uint64  # (n_directions,) the same modulo 2^64, for unsigned arithmetic
+    shift: Uint64  # (n_directions,) from a PERIODIC cell to the one that it stands for, likewise
+    layout: Int64  # (9,) see adapters.lattice.neighbours
+    room: Int64  # (1,) cells inside
+    slots: Int32  # (n_faces,) membrane faces; like the three below empty if nothing lives on them or enters there
     slot_cell: Int32  # cell inside, by slot
     wall_row: Int32  # (n_all,) row of a wall cell in the face table
+    beside: Int32  # faces over the four edges of a slot, see Membrane; empty if nothing moves or parts there
     kind: Int64  # (n_species,) MOBILE, FIXED or MEMBRANE
     D: Floats  # (n_species,)
     list_of: Int64  # (n_species,)
     start: Int64  # (n_lists,) where a list begins in Molecules.lists
     surface: Uint8  # (n_lists,) whether a list holds slots (a membrane species) rather than cells
     list_rate: Floats  # (n_lists,) largest rate of first order of its species, per ms
-    period: Int64  # (n_mobile,) steps between two sweeps of a mobile list
-    jump: Uint64  # (n_mobile,) 6 / (chance that a visit hops), × 2^24
+    pace: Int64  # (n_mobile,) sweeps per step of a mobile list, × 2^32; those in the volume come first
     leaving: Floats  # (n_species,) summed rate of first order, per ms
     first_of: Int64  # (n_species + 1,) range of a species in the two below
     first_reaction: Int64
@@ -74,13 +67,14 @@ class Tables(NamedTuple):
     pair_limit: Int64  # cumulative within a pair
     pair_reaction: Int64
     lead: Int64  # (n_reactions,) first reactant, -1 where there is none
-    made: Int64  # (n_reactions, 3) volume product, another one, membrane product; -1 where there is none
+    made: Int64  # (n_reactions, 4) two products in the volume, two on the membrane; -1 where there is none
     paired: Uint8  # (n_reactions,) whether it needs an open direction (see calibrate)
     apart: Uint8  # (n_reactions,) whether released molecules go elsewhere
     booked: Int64  # (n_reactions, n_reservoirs) what one event adds to the reservoirs
     injected: Int64  # (n_injected,)
     clamped: Int64  # (n_clamped,)
     clamp_column: Int64  # (n_species,) reservoir that stands for the hand that holds it, -1 where none
+    absorbed: Int64  # (n_species,) reservoir that takes what leaves through an absorbing face, -1 where none
     weights: Floats  # (n_observables, n_species)
     step: Floats  # (1,) ms
 
@@ -89,16 +83,19 @@ class Molecules(NamedTuple):
     """State of one site and the kernels' scratch."""
 
     lattice: Uint8  # (n_all,) species code, EMPTY or WALL
-    entry: Int32  # (n_all,) number of an immobile molecule in its list, by cell
-    face: Uint8  # (6 n_rows,) species code on a membrane face, by slot
-    face_entry: Int32  # (6 n_rows,) its number in its list
+    entry: Int32  # (n_all,) number of an immobile molecule in its list, by cell; empty if all move
+    face: Uint8  # species code on a membrane face, by slot
+    face_entry: Int32  # its number in its list, by slot
     lists: Int32  # cells, or slots of membrane species
     length: Int64  # (n_lists,)
     population: Int64  # (n_species,)
     reservoir: Int64  # (n_reservoirs,)
     words: Uint64  # (4,) random stream
     wait: Floats  # (1,) what is left of the exponential variate before the next event of order 0 or 1
-    countdown: Int64  # (n_mobile,) steps to the next sweep
+    phase: Int64  # (n_mobile,) how near the next sweep is, × 2^32
+    unsorted: Int64  # (n_mobile,) sweeps since the list was sorted
+    spare: Int32  # room to sort a list, empty for a small lattice
+    block: Int64  # (2, n_blocks) the order of blocks and where each begins
     total: Floats  # (1,) summed rate of such events, per ms
     revision: Int64  # (3,) of the populations; those that `total` and `value` were made from
     value: Floats  # (n_observables,) now
@@ -106,34 +103,35 @@ class Molecules(NamedTuple):
     due: Int64  # (n_injected,) step of the next one
 
 
-def mobile_speeds(network: ReactionNetwork) -> list[float]:
-    """Distinct D above 0, the fastest first: one list of molecules each. Raises InputError for a mobile protein."""
-    for s in network.species:
-        if s.on == "membrane" and s.D > 0:
-            raise InputError(
-                f'"{s.name}" is on the membrane with D = {s.D:g} um^2/ms: membrane species do not move here, set D = 0'
-            )
-    return sorted({s.D for s in network.species if s.D > 0}, reverse=True)
+def mobile_speeds(network: ReactionNetwork, place: Place) -> list[float]:
+    """Distinct D above 0 in the volume or on the membrane, the fastest first: one list of molecules each."""
+    return sorted({s.D for s in network.species if s.D > 0 and s.on == place}, reverse=True)
 
 
 def check_reactions(network: ReactionNetwork) -> None:
     """Raise InputError for a species or a reaction that a lattice cannot do."""
-    mobile_speeds(network)
+    if len(network.species) > MAX_SPECIES:
+        raise InputError(f"{len(network.species)} species; a lattice takes {MAX_SPECIES}")
     for reaction in network.reactions:
         products_of(network, reaction)
 
 
-def step_of(network: ReactionNetwork, spacing: float, tick: float) -> float:
+def step_of(network: ReactionNetwork, dimension: int, spacing: float, tick: float) -> float:
     """The inner step, ms: the tick divided by the smallest integer for which the fastest species hops once at most.
 
     A part of the tick rather than of the window: how ticks are grouped into windows then leaves no trace.
     """
-    fastest = max([s.D for s in network.species if s.on == "volume"], default=0.0)
-    return tick / max(1, math.ceil(6.0 * fastest * tick / spacing**2 - 1e-9))
+    fastest = max([s.D * ways(s, dimension) for s in network.species], default=0.0)
+    return tick / max(1, math.ceil(fastest * tick / spacing**2 - 1e-9))
 
 
-def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int, int]:
-    """Columns of a reaction's volume product, other volume product and membrane product, -1 where there is none.
+def ways(species: Species, dimension: int) -> int:
+    """Directions in which a molecule can hop: 2 along each axis, or over the four edges of a face."""
+    return 4 if species.on == "membrane" else 2 * dimension
+
+
+def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int, int, int]:
+    """Columns of a reaction's two volume products and two membrane products, -1 where there is none.
 
     Raises InputError for what a lattice cannot do, in words.
     """
@@ -142,16 +140,18 @@ def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int,
     volume = [network.index(s.name) for s in made if s.on == "volume"]
     membrane = [network.index(s.name) for s in made if s.on == "membrane"]
     surface = [s for s in reactants if s.on == "membrane"]
-    if len(surface) == 2:
-        raise InputError(f'"{reaction}": membrane proteins do not meet on a lattice; use another engine')
-    if len(volume) > 2 or len(membrane) > 1:
+    if len(surface) == 2 and not any(s.D > 0 for s in surface):
         raise InputError(
-            f'"{reaction}": a lattice event makes at most two volume molecules and one membrane molecule; '
-            "write it in steps"
+            f'"{reaction}": membrane proteins do not meet on a lattice unless one diffuses; give one a D above 0'
+        )
+    if len(volume) > 2 or len(membrane) > 2 or (len(membrane) > 1 and not surface):
+        raise InputError(
+            f'"{reaction}": a lattice event makes at most two volume molecules and two membrane molecules, one where '
+            "none was before; write it in steps"
         )
     if reactants and not surface and membrane:
         raise InputError(f'"{reaction}" makes a membrane protein away from the membrane; name a membrane reactant')
-    return (*(volume + [-1, -1])[:2], *(membrane + [-1])[:1])  # type: ignore[return-value]
+    return (*(volume + [-1, -1])[:2], *(membrane + [-1, -1])[:2])  # type: ignore[return-value]
 
 
 def build_tables(
@@ -164,53 +164,39 @@ def build_tables(
 ) -> Tables:
     """All constants of a site."""
     n = len(network.species)
-    if n > MAX_SPECIES:
-        raise InputError(f"{n} species; a lattice takes {MAX_SPECIES}")
-    step = step_of(network, mask.spacing, tick)
-    speeds = mobile_speeds(network)
+    step = step_of(network, mask.domain.dimension, mask.spacing, tick)
     kind = np.array([MEMBRANE if s.on == "membrane" else MOBILE if s.D > 0 else FIXED for s in network.species])
-    list_of = np.zeros(n, dtype=np.int64)
-    capacity = [len(mask.cells)] * len(speeds)
-    for k in (*np.flatnonzero(kind == FIXED), *np.flatnonzero(kind == MEMBRANE)):
-        list_of[k] = len(capacity)
-        capacity.append(len(mask.cells) if kind[k] == FIXED else len(mask.slots))
-    for k in np.flatnonzero(kind == MOBILE):
-        list_of[k] = speeds.index(network.species[k].D)
-    hops = [6.0 * D * step / mask.spacing**2 for D in speeds]  # per step
-    period = [max(1, math.floor(1.0 / h + 1e-9)) for h in hops]
-    jump = [round(6.0 / min(1.0, h * p) * 2**JUMP_BITS) for h, p in zip(hops, period, strict=True)]
-
+    lists = _lists(network, mask, step)
     orders = [len(network.order_reactants(r)) for r in network.reactions]
     reactants = network.reactant_columns
     active = calibration.first > 0.0
     by_species = [[r for r, o in enumerate(orders) if o == 1 and active[r] and reactants[r, 0] == k] for k in range(n)]
     leaving = np.array([calibration.first[rs].sum() for rs in by_species])
-    surface = np.zeros(len(capacity), dtype=np.uint8)
-    surface[list_of[kind == MEMBRANE]] = 1
-    list_rate = np.zeros(len(capacity))
-    np.maximum.at(list_rate, list_of, leaving)
+    list_rate = np.zeros(len(lists["start"]))
+    np.maximum.at(list_rate, lists["list_of"], leaving)
     zero = [r for r, o in enumerate(orders) if o == 0 and active[r]]
-    made = np.array([products_of(network, r) for r in network.reactions], dtype=np.int64).reshape(-1, 3)
-    clamp_column = np.full(n, -1, dtype=np.int64)
+    made = np.array([products_of(network, r) for r in network.reactions], dtype=np.int64).reshape(-1, 4)
     held = np.asarray(clamped, dtype=np.int64)
-    clamp_column[held] = len(network.reservoirs) - len(held) + np.arange(len(held))
     first_of = np.cumsum([0, *(len(rs) for rs in by_species)], dtype=np.int64)
     flat = np.array([r for rs in by_species for r in rs], dtype=np.int64)
+    bare = not any(s.on == "membrane" for s in network.species) and not np.size(injected)
+    none = np.empty(0, dtype=np.int32)
+    none.flags.writeable = False  # as the others are: kernels are compiled for one type
+    walks = any(s.on == "membrane" and s.D > 0 for s in network.species) or (made[:, 3] >= 0).any()
     return Tables(
         offsets=mask.offsets,
         hop=mask.offsets.astype(np.uint64),
-        cells=mask.cells,
-        slots=mask.slots,
-        slot_cell=mask.slot_cell,
-        wall_row=mask.wall_row,
+        shift=mask.domain.shift.astype(np.uint64),
+        layout=layout_of(mask.domain),
+        room=np.array([mask.n_cells], dtype=np.int64),
+        slots=none if bare else mask.slots,
+        slot_cell=none if bare else mask.slot_cell,
+        wall_row=none if bare else mask.membrane.wall_row,
+        beside=mask.membrane.beside if walks else none,
         kind=kind.astype(np.int64),
         D=np.array([s.D for s in network.species]),
-        list_of=list_of,
-        start=np.array([0, *np.cumsum(capacity)[:-1]], dtype=np.int64)[: len(capacity)],
-        surface=surface,
+        **lists,
         list_rate=list_rate,
-        period=np.array(period, dtype=np.int64),
-        jump=np.array(jump, dtype=np.uint64),
         leaving=leaving,
         first_of=first_of,
         first_reaction=flat,
@@ -225,13 +211,46 @@ def build_tables(
         booked=np.ascontiguousarray(network.change[:, n:]),
         injected=np.array(injected, dtype=np.int64),
         clamped=held.copy(),
-        clamp_column=clamp_column,
+        clamp_column=_reservoir_of(network, "clamp"),
+        absorbed=_reservoir_of(network, "absorbed"),
         weights=np.ascontiguousarray(network.observable_weights[:, :n]),
         step=np.array([step]),
     )
 
 
-def _pairs(network: ReactionNetwork, calibration: Calibration) -> dict[str, Int64]:
+def _reservoir_of(network: ReactionNetwork, what: str) -> Int64:
+    """(n_species,) number of the reservoir NAME_what, -1 where there is none."""
+    names = [f"{s.name}_{what}" for s in network.species]
+    found = [network.reservoirs.index(name) if name in network.reservoirs else -1 for name in names]
+    return np.array(found, dtype=np.int64)
+
+
+def _lists(network: ReactionNetwork, mask: Mask, step: float) -> dict[str, Any]:
+    """Which list each species is in, where lists begin, and how often those of mobile species are swept."""
+    keys: list[tuple[object, ...]] = [("volume", D) for D in mobile_speeds(network, "volume")]
+    keys += [("membrane", D) for D in mobile_speeds(network, "membrane")]
+    mobile = len(keys)
+    keys += [(s.on, s.name) for place in ("volume", "membrane") for s in network.species if s.on == place and s.D == 0]
+    of = [keys.index((s.on, s.D if s.D > 0 else s.name)) for s in network.species]
+    capacity = [len(mask.slots) if key[0] == "membrane" else mask.n_cells for key in keys]
+    scale = 2**PACE_BITS * step / mask.spacing**2
+    pace = [
+        max(
+            round(s.D * ways(s, mask.domain.dimension) * scale)
+            for s, at in zip(network.species, of, strict=True)
+            if at == k
+        )
+        for k in range(mobile)
+    ]
+    return {
+        "list_of": np.array(of, dtype=np.int64),
+        "start": np.array([0, *np.cumsum(capacity)[:-1]], dtype=np.int64)[: len(capacity)],
+        "surface": np.array([key[0] == "membrane" for key in keys], dtype=np.uint8),
+        "pace": np.minimum(np.array(pace, dtype=np.int64), 2**PACE_BITS),
+    }
+
+
+def _pairs(network: ReactionNetwork, calibration: Calibration) -> dict[str, Any]:
     """The tables of encounters, by codes in both orders."""
     codes = len(network.species) + 1
     limit = np.zeros((codes, codes), dtype=np.int64)
@@ -259,19 +278,25 @@ def _pairs(network: ReactionNetwork, calibration: Calibration) -> dict[str, Int6
 
 def build_molecules(network: ReactionNetwork, tables: Tables, mask: Mask, words: Uint64) -> Molecules:
     """An empty site. Memory of the lists is touched only as far as they fill."""
-    capacity = int(np.where(tables.surface == 1, len(mask.slots), len(mask.cells)).sum())
+    capacity = np.where(tables.surface == 1, len(tables.slots), mask.n_cells)
+    large = mask.lattice.size > LARGE
+    blocks = (mask.lattice.size >> BLOCK_BITS) + 1 if large else 0
+    mobile = len(tables.pace)
     return Molecules(
         lattice=mask.lattice.copy(),
-        entry=np.zeros(mask.lattice.size, dtype=np.int32),
-        face=np.zeros(len(mask.slot_cell), dtype=np.uint8),
-        face_entry=np.zeros(len(mask.slot_cell), dtype=np.int32),
-        lists=np.empty(capacity, dtype=np.int32),
+        entry=np.zeros(mask.lattice.size if (tables.kind == FIXED).any() else 0, dtype=np.int32),
+        face=np.zeros(len(tables.slot_cell), dtype=np.uint8),
+        face_entry=np.zeros(len(tables.slot_cell), dtype=np.int32),
+        lists=np.empty(int(capacity.sum()), dtype=np.int32),
         length=np.zeros(len(tables.start), dtype=np.int64),
         population=np.zeros(len(network.species), dtype=np.int64),
         reservoir=np.zeros(len(network.reservoirs), dtype=np.int64),
         words=words,
         wait=np.zeros(1),
-        countdown=tables.period.copy(),
+        phase=np.zeros(mobile, dtype=np.int64),
+        unsorted=np.zeros(mobile, dtype=np.int64),
+        spare=np.empty(mask.n_cells if large else 0, dtype=np.int32),
+        block=np.zeros((2, blocks), dtype=np.int64),
         total=np.zeros(1),
         revision=np.array([0, -1, -1], dtype=np.int64),
         value=np.zeros(len(network.observables)),

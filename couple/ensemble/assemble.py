@@ -56,7 +56,7 @@ def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Layou
         file.require_group(name).attrs.update(content)
     file.create_group("versions").attrs.update(versions())
     axes = {
-        "time": (np.array(layout.times), "ms", "time", "simulated time of a row"),
+        "time": (np.array(layout.times), layout.attributes["time_unit"], "time", "simulated time of a row"),
         "run": (np.array(runs, dtype=np.int64), "1", "run", "number of the run in the ensemble"),
         "seed": (np.array([run_seed(wanted.seed, r) for r in runs], dtype=np.int64), "1", "run", "experiment.seed"),
         "imbalance": (np.zeros(len(runs)), "count", "run", "largest imbalance of the ledger"),

@@ -58,7 +58,7 @@ def _draw_sites(recording: Recording) -> Figure:
     every = -(-len(sites) // 40)
     ax.set_yticks(np.arange(len(sites))[::every] + 0.5, sites[::every], fontsize=5.5)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("time (ms)")
+    ax.set_xlabel(f"time ({recording.time_unit})")
     drawing.colorbar(shown, ax=ax, pad=0.02, aspect=30, label=f"free {species} (µM)").outline.set_linewidth(0.4)
     runs = recording.file["run"].shape[0] if "run" in recording.file else 0
     head(drawing, recording.name, f"mean of {runs} runs" if runs else note_of(recording))

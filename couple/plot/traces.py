@@ -40,7 +40,7 @@ def draw_traces(recording: Recording) -> Figure:
     drawing, axes = panels(len(found), sharex=True)
     for panel, ax in zip(found, axes, strict=True):
         _draw_panel(recording, panel, ax, scale)
-    axes[-1].set_xlabel("time (ms)")
+    axes[-1].set_xlabel(f"time ({recording.time_unit})")
     if scale is not None:
         _colour_bar(drawing, axes, scale)
     drawing.align_ylabels(axes)

@@ -15,6 +15,7 @@ from couple.exchange.link import Holding
 from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.record import Variable
+from couple.steps import check_rates
 from couple.wiring.branches import Branches
 from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.diffusion import diffusion_links, place_ties, tie_line
@@ -78,6 +79,7 @@ def wire(experiment: Experiment) -> System:
 def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.network()
+    check_rates(network, experiment.time_unit)
     model = load_model(experiment)
     grown = grow_spines(experiment, model)
     branches = None if model is None else Branches(model)
@@ -122,6 +124,8 @@ def _site_line(place: Place, engines: Engines) -> str:
     engine, row = engines.of[place.name]
     geometry = place.geometry
     size = " x ".join(f"{x:g}" for x in geometry.size)
+    if geometry.shape == "cells":
+        return f"site {place.name}: {place.block.engine}, {size} cells, {sum(engine.sites[row].initial)} molecules"
     at = f" at {place.where}" if place.parts else ""
     if place.away is not None:
         at += f", {place.away:.4g} um away"

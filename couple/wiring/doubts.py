@@ -30,7 +30,7 @@ def doubts(
     yield from _roundings(experiment, network, places)
     for place in places:
         ports = ports_of.get(place.name, set())
-        if not ports and place.name not in driven:
+        if not ports and place.name not in driven and experiment.time_unit == "ms":
             yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
         for ion in ions:
             if f"i{ion}" in ports and f"{ion}i" not in ports:

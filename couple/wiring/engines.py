@@ -70,12 +70,19 @@ def build_engines(
             clamped=held,
             seed=experiment.experiment.seed,
             options=read_options(factory, json.loads(text), f"{key}.{kind}"),
+            folder=experiment.folder,
         )
         try:
             built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
             engine = factory(setup)
         except InputError as error:
             raise error.at(key) from None
+        if engine.clock != experiment.time_unit:
+            raise InputError(
+                f"counts time in {engine.clock}, the experiment in {experiment.time_unit}: write exchange = "
+                f'"1 {engine.clock}" or take another engine',
+                where=f"{key}.engine",
+            )
         built.engines.append(engine)
         for row, place in enumerate(members):
             built.of[place.name] = (engine, row)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
+from couple import registry
+from couple.block import explain
+from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.geometry import Geometry
@@ -106,7 +112,7 @@ def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place
     """All sites with their geometry: their own, or that of their segments. Raises InputError that names the key."""
     places: list[Place] = []
     for i, block in enumerate(experiment.site):
-        places += _sites(block, f"site[{i}]", branches)
+        places += _sites(block, f"site[{i}]", branches, experiment.folder)
     seen: dict[str, Place] = {}
     for place in places:
         first = seen.setdefault(place.name, place)
@@ -115,7 +121,7 @@ def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place
     return places
 
 
-def _sites(block: SiteBlock, key: str, branches: Branches | None) -> Iterator[Place]:
+def _sites(block: SiteBlock, key: str, branches: Branches | None, folder: Path) -> Iterator[Place]:
     """The site of a block, or all of them."""
     own = None
     if block.geometry is not None:
@@ -129,8 +135,7 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None) -> Iterator[Pl
             raise InputError(
                 "needs a [neuron] model; or give geometry.cylinder = { diameter, length }", where=f"{key}.{kind}"
             )
-        assert own is not None
-        yield Place(block, key, own)
+        yield Place(block, key, own or _of_engine(block, key, folder))
     elif block.place is not None:
         distinct = own is None
         found = spots(block.place, branches, SEED, block.name, f"{key}.place", distinct=distinct)
@@ -142,8 +147,7 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None) -> Iterator[Pl
     elif block.segment is not None:
         yield _place(block, key, own, list(branches.find(block.segment, f"{key}.segment")), branches)
     else:
-        assert own is not None
-        yield Place(block, key, own)
+        yield Place(block, key, own or _of_engine(block, key, folder))
 
 
 def _check_name(name: str, key: str) -> None:
@@ -164,6 +168,24 @@ def _place(block: SiteBlock, key: str, own: Geometry | None, segments: list[str]
         for segment, s in zip(segments, shapes, strict=True)
     )
     return Place(block, key, geometry, parts)
+
+
+def _of_engine(block: SiteBlock, key: str, folder: Path) -> Geometry:
+    """The geometry that the options of the site's engine describe. Raises InputError if they do not."""
+    try:
+        engine: type[SiteEngine] = registry.load("couple.engines", block.engine)
+    except InputError as error:
+        raise error.at(f"{key}.engine") from None
+    where = f"{key}.{block.engine}"
+    try:
+        found = engine.geometry_of(engine.Options.model_validate(block.options[block.engine]), folder)
+    except ValidationError as error:
+        raise explain(error, block.options[block.engine]).at(where) from None
+    except InputError as error:
+        raise error.at(where) from None
+    if found is None:
+        raise InputError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both', where=key)
+    return found
 
 
 def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:

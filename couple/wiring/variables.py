@@ -20,20 +20,22 @@ def recorded(
 ) -> list[Variable]:
     """Voltages, charges, concentrations, conductances, counts, observables and influx.
 
-    Of the counts by default those that links read or fill, and reservoirs. Raises InputError that names the key.
+    Of the counts by default those that links read or fill, and reservoirs, or else all; what an engine lays open by
+    an option of its own is always recorded. Raises InputError that names the key.
     """
     variables = [] if electrics is None else _of_model(electrics, memory)
     linked = {k.quantity for k in links}
     for engine in engines.engines:
         variables += _of_engine(engine, record, linked, memory)
-    if record.variables is None:
-        return variables
-    kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
-    for i, name in enumerate(record.variables):
-        # What is known of any experiment stays silent where there is none of it; an ion has to be there.
-        if name not in (*kinds.values(), *QUANTITIES):
-            raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
-    return [v for v in variables if kinds[v.path] in record.variables]
+    if record.variables is not None:
+        kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
+        for i, name in enumerate(record.variables):
+            # What is known of any experiment stays silent where there is none of it; an ion has to be there.
+            if name not in (*kinds.values(), *QUANTITIES):
+                raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
+        variables = [v for v in variables if kinds[v.path] in record.variables]
+    others = [(e, port) for e in engines.engines for port in e.outputs if port not in ("counts", "means")]
+    return variables + [_other(engine, port, memory) for engine, port in others]
 
 
 def _kind(name: str) -> str:
@@ -81,6 +83,14 @@ def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Mem
     return variables
 
 
+def _other(engine: SiteEngine, name: str, memory: Memory) -> Variable:
+    """Any other output of an engine, as it is."""
+    port, sites = engine.outputs[name], tuple(s.name for s in engine.sites)
+    labels = (sites, port.columns) if port.columns else (sites,)
+    dims = ("site", port.axis)[: len(labels)]
+    return Variable(f"{engine.name}/{name}", port.unit, dims, labels, memory.all_of(engine, name), stored=port.stored)
+
+
 def _columns(engine: SiteEngine, record: Record, linked: set[str]) -> list[int]:
     states = engine.network.states
     if record.species == "all":
@@ -91,4 +101,4 @@ def _columns(engine: SiteEngine, record: Record, linked: set[str]) -> list[int]:
                 raise InputError(f'unknown species "{name}"; {nearest(name, states)}', where=f"record.species[{i}]")
         return [states.index(name) for name in record.species]
     wanted = linked | {*engine.setup.injected, *engine.setup.clamped, *engine.network.reservoirs}
-    return [i for i, s in enumerate(states) if s in wanted]
+    return [i for i, s in enumerate(states) if s in wanted] or list(range(len(states)))

@@ -1,0 +1,156 @@
+"""What the kernels of the paper's lattice read (`Rules`) and what they change (`Particles`)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.lattice.compiled import Int32, Int64, Uint8, Uint64
+from adapters.lattice.domain import Domain
+from adapters.lattice.neighbours import layout_of, moment_offsets
+from couple.component import Floats
+from couple.errors import InputError
+from couple.network import Reaction, ReactionNetwork
+
+DONE = 64
+"""Added to the code of a particle that has had its turn in this sweep."""
+
+MAX_SPECIES = DONE - 2
+TRIES = 20
+"""Molecules tried for a reaction with two products, before it is given up."""
+
+
+class Rules(NamedTuple):
+    """Constants. A code is a species index + 1, in the lattice and everywhere here; 0 is none."""
+
+    offsets: Int64  # (n_directions,) flat step of each direction
+    shift: Int64  # (n_directions,) see Domain
+    layout: Int64  # (9,) see adapters.lattice.neighbours
+    row_first: Int64  # (1,) whether choices go row by row
+    rate: Floats  # (n_uni,) per step and molecule, of order 0 and 1
+    counted: Int64  # (n_uni,) code whose number sets the speed
+    consumed: Int64  # (n_uni,) code that is consumed, 0 in order 0
+    made: Int64  # (n_uni, 2) codes
+    number: Int64  # (n_uni,) of the reaction in the network
+    channels: Int64  # (n_codes² + 1,) first entry in the three below of a pair, n_codes × mover + target
+    chance: Floats
+    products: Int64  # (n_channels, 2) codes: at the target's site, at the mover's old one
+    channel: Int64  # (n_channels,) number of the reaction in the network
+    booked: Int64  # (n_reactions, n_reservoirs)
+    beside: Int64  # see neighbours.moment_offsets
+    n_near: Int64  # (1,)
+
+
+class Particles(NamedTuple):
+    """State and scratch."""
+
+    lattice: Uint8  # (n_all,)
+    sites: Int32  # (n_cells,) occupied cells first, see `length`
+    entry: Int32  # (n_all,) where a particle stands in `sites`; not kept up during a sweep
+    length: Int64  # (1,) particles
+    population: Int64  # (n_codes,) by code; [0] is not used
+    reservoir: Int64
+    words: Uint64  # (4,)
+    clock: Int64  # (1,) steps done
+    pending: Int64  # (1,) the next event of order 0 or 1, -1 if there is none
+    due: Floats  # (1,) when
+    events: Int64  # (n_reactions,) how often each has happened
+    bucket: Int32  # (n_rows, width) row first: particles of each row that have yet to move
+    filled: Int32  # (n_rows,)
+    rows: Int32  # (n_planes, height) rows of a plane that hold some
+    active: Int32  # (n_planes,)
+    planes: Int32  # (n_planes,)
+    table: Int64  # (n_offsets, n_codes, n_codes), see neighbours.count_pairs
+
+
+def check_network(network: ReactionNetwork) -> None:
+    """Raise InputError for what the paper's lattice does not know."""
+    if len(network.species) > MAX_SPECIES:
+        raise InputError(f"{len(network.species)} species; the paper's lattice takes {MAX_SPECIES}")
+    for s in network.species:
+        if s.on == "membrane":
+            raise InputError(f'"{s.name}" is on the membrane: lattice.mode = "paper" knows none')
+        if s.D > 0:
+            raise InputError(f'"{s.name}" has a D: lattice.mode = "paper" hops once a step, leave D out')
+    for reaction in network.reactions:
+        _check(network, reaction)
+
+
+def _check(network: ReactionNetwork, reaction: Reaction) -> None:
+    order = len(network.order_reactants(reaction))
+    made = [n for n in reaction.products if n in network.names]
+    wanted = "encounter" if order == 2 else "step"
+    if reaction.per != wanted:
+        raise InputError(
+            f'"{reaction}" is of order {order}: lattice.mode = "paper" takes a rate like "0.1 per {wanted}"'
+        )
+    if len(made) > 2 or (order == 0 and len(made) != 1):
+        raise InputError(
+            f'"{reaction}" makes {len(made)} molecules; lattice.mode = "paper" makes '
+            + ("one from none" if order == 0 else "two at most")
+        )
+
+
+def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) -> Rules:
+    """Raises InputError for a network that the paper's lattice does not know."""
+    check_network(network)
+    code = {name: k + 1 for k, name in enumerate(network.names)}
+    uni, pairs = [], dict[tuple[int, int], list[int]]()
+    for r, reaction in enumerate(network.reactions):
+        reactants = [code[s.name] for s in network.order_reactants(reaction)]
+        if len(reactants) < 2:
+            uni.append(r)
+        else:
+            for pair in {(reactants[0], reactants[1]), (reactants[1], reactants[0])}:
+                pairs.setdefault(pair, []).append(r)
+    made = [([code[n] for n in r.products if n in code] + [0, 0])[:2] for r in network.reactions]
+    lead = [network.order_reactants(r) for r in network.reactions]
+    codes = len(code) + 1
+    grouped = [pairs.get((a, b), []) for a in range(codes) for b in range(codes)]
+    flat = [r for rs in grouped for r in rs]
+    rates = np.array([r.rate for r in network.reactions], dtype=np.float64)
+    beside, n_near = moment_offsets(domain)
+    return Rules(
+        offsets=domain.offsets,
+        shift=domain.shift,
+        layout=layout_of(domain),
+        row_first=np.array([row_first], dtype=np.int64),
+        rate=rates[uni],
+        counted=np.array([code[lead[r][0].name] if lead[r] else made[r][0] for r in uni], dtype=np.int64),
+        consumed=np.array([code[lead[r][0].name] if lead[r] else 0 for r in uni], dtype=np.int64),
+        made=np.array([made[r] for r in uni], dtype=np.int64).reshape(-1, 2),
+        number=np.array(uni, dtype=np.int64),
+        channels=np.cumsum([0, *(len(rs) for rs in grouped)], dtype=np.int64),
+        chance=rates[flat],
+        products=np.array([made[r] for r in flat], dtype=np.int64).reshape(-1, 2),
+        channel=np.array(flat, dtype=np.int64),
+        booked=np.ascontiguousarray(network.change[:, len(network.names) :]),
+        beside=beside,
+        n_near=np.array([n_near], dtype=np.int64),
+    )
+
+
+def build_particles(network: ReactionNetwork, domain: Domain, words: Uint64, *, row_first: bool) -> Particles:
+    """An empty lattice at step 0."""
+    codes, (depth, height, width) = len(network.names) + 1, domain.full
+    scratch = (depth, height, width) if row_first else (0, 0, 0)
+    return Particles(
+        lattice=domain.lattice.copy(),
+        sites=np.empty(domain.n_cells, dtype=np.int32),
+        entry=np.zeros(domain.lattice.size, dtype=np.int32),
+        length=np.zeros(1, dtype=np.int64),
+        population=np.zeros(codes, dtype=np.int64),
+        reservoir=np.zeros(len(network.reservoirs), dtype=np.int64),
+        words=words,
+        clock=np.zeros(1, dtype=np.int64),
+        pending=np.full(1, -1, dtype=np.int64),
+        due=np.zeros(1),
+        events=np.zeros(len(network.reactions), dtype=np.int64),
+        bucket=np.zeros((scratch[0] * scratch[1], scratch[2]), dtype=np.int32),
+        filled=np.zeros(scratch[0] * scratch[1], dtype=np.int32),
+        rows=np.zeros(scratch[:2], dtype=np.int32),
+        active=np.zeros(scratch[0], dtype=np.int32),
+        planes=np.zeros(scratch[0], dtype=np.int32),
+        table=np.zeros((len(moment_offsets(domain)[0]), codes, codes), dtype=np.int64),
+    )
