@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -42,6 +43,7 @@ class EngineSetup:
     tick:     ms per tick of the clock.
     injected: species that receive ions from links and drives: the columns of the input `influx`.
     clamped:  species whose count is held at the input `clamp`.
+    folder:   of the experiment file; paths in options are relative to it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class EngineSetup:
     clamped: tuple[str, ...] = ()
     seed: int = 0
     options: Options = field(default_factory=Options)
+    folder: Path = Path()
 
 
 class SiteEngine(Component):

@@ -10,6 +10,7 @@ from couple import registry
 ENGINES = {
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
+    "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False),
     "ssa": EngineUnderTest("ssa"),
 }
 

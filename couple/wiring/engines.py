@@ -65,6 +65,7 @@ def build_engines(
             clamped=held,
             seed=experiment.experiment.seed,
             options=_options(factory, json.loads(text), f"{key}.{kind}"),
+            folder=experiment.folder,
         )
         try:
             built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
