@@ -393,9 +393,9 @@ def integral(stages: Floats, start: Floats, h: float, out: Floats) -> None:
     """
     q = np.empty(STAGES)
     for o in range(len(out)):
-        total = h * start[o]
+        total = h * start[o]  # the stages add what is above the start
         for i in range(STAGES):
-            v = start[o] + stages[i, o]
+            v = stages[i, o]
             for j in range(i):
                 v += A[i, j] * stages[j, o]
             q[i] = h * GAMMA * v
