@@ -102,7 +102,8 @@ class Fields(SiteEngine):
                 self.enter(k, name, load, amount / span)
             elif amount < 0.0:
                 column = n.index(name)
-                self.unknowns(k, name)[...] *= (counts[column] + amount) / counts[column]
+                array, at = self._at(k, name)
+                array[at] *= (counts[column] + amount) / counts[column]
         for position, column in enumerate(f.resting):
             if column >= f.n_species:
                 y.rest[:, position] = 0.0
@@ -134,19 +135,41 @@ class Fields(SiteEngine):
         """Mesh, matrices and nodes of a site."""
         return self.steppers[site].d
 
-    def unknowns(self, site: int, species: str) -> Floats:
-        """Densities of a species at its nodes, a live view: (N,) per µm³, or (G,) per µm² on the membrane.
+    def field(self, site: int, species: str) -> Floats:
+        """Densities of a species at its nodes, copied: (N,) per µm³, or (G,) per µm² on the membrane.
 
-        Raises InputError if it is clamped or unknown. After a change call `refresh`.
+        Raises InputError if it is unknown or clamped (and so has none).
         """
-        f, t, y, column = self._fields, self.steppers[site].layout, self.densities[site], self.network.index(species)
+        array, at = self._at(site, species)
+        return array[at].copy()
+
+    def write_field(self, site: int, species: str, values: npt.ArrayLike) -> None:
+        """Set the densities of a species; its count follows. Shapes and errors as for `field`."""
+        array, at = self._at(site, species)
+        array[at] = values
+        counts, s, column = self.read("counts"), self.steppers[site], self.network.index(species)
+        counts[site, column] = s.totals(self.densities[site])[np.flatnonzero(s.columns == column)[0]]
+        self.read("means")[site] = self.network.observable_weights @ counts[site]
+
+    def places(self, site: int, species: str) -> Floats:
+        """(n, gdim) positions of the nodes of `field`, µm."""
+        d = self.discretisation(site)
+        on_wall = self.network.species[self.network.index(species)].on == "membrane"
+        return d.places[d.nodes] if on_wall else d.places
+
+    def _at(self, site: int, species: str) -> tuple[Floats, tuple[slice, int] | npt.NDArray[np.int64]]:
+        """The array with the densities of a species and where in it they are."""
+        f, y, column = self._fields, self.densities[site], self.network.index(species)
+        t = self.steppers[site].layout
+        if column in f.moving:
+            return y.x, t.base + f.moving.index(column)
+        if column in f.sliding:
+            return y.x, t.base[t.nodes] + t.moving + f.sliding.index(column)
         if column in f.resting:
-            return y.rest[:, f.resting.index(column)]
+            return y.rest, (slice(None), f.resting.index(column))
         if column in f.fixed:
-            return y.fixed[:, f.fixed.index(column)]
-        if t.sliding == 0 and column in f.moving:
-            return y.x[f.moving.index(column) :: t.moving]
-        raise InputError(f'"{self.name}" has no field of "{species}" to look at: it is held, or diffuses on the membrane')
+            return y.fixed, (slice(None), f.fixed.index(column))
+        raise InputError(f'"{species}" of "{self.name}" is clamped: it has no field')
 
     def enter(self, site: int, species: str, load: Floats, rate: float) -> None:
         """Add `rate` molecules per ms, evenly through the membrane, to a load."""
@@ -158,15 +181,14 @@ class Fields(SiteEngine):
 
     def _spread(self, k: int) -> None:
         """Lay the counts of a site out evenly; reservoirs stay."""
-        s, y, f = self.steppers[k], self.densities[k], self._fields
+        s, f = self.steppers[k], self._fields
         density = self.read("counts")[k] / s.volumes.sum()
         wall = self.read("counts")[k] / (s.areas.sum() or 1.0)
-        for a, column in enumerate(f.moving):
-            y.x[s.layout.base + a] = density[column]
-        for a, column in enumerate(f.sliding):
-            y.x[s.layout.base[s.d.nodes] + len(f.moving) + a] = wall[column]
-        y.rest[...] = density[list(f.resting)]
-        y.fixed[...] = wall[list(f.fixed)]
+        for columns, of in ((f.moving + f.resting, density), (f.sliding + f.fixed, wall)):
+            for column in columns:
+                if column < f.n_species:
+                    array, at = self._at(k, self.network.names[column])
+                    array[at] = of[column]
 
     # -- state ------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
-from couple.wiring.engines import Engines, build_engines
+from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, place_links, place_sites
 from couple.wiring.variables import recorded
@@ -70,6 +70,7 @@ def wire(experiment: Experiment) -> System:
 def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.chemistry.network()
+    load_engines(experiment)  # before NEURON
     model = load_model(experiment)
     places = place_sites(experiment, model)
     links = place_links(experiment, places)
