@@ -34,7 +34,7 @@ class Discretisation:
 
     mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. wall_mass, wall_stiffness: (G, G) over the membrane, with
     tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.
-    off: volume of the mesh over that of the geometry, less 1.
+    off: volume of the mesh over that of the geometry, less 1. scale: the inverse, what measures were multiplied with.
     """
 
     domain: Domain
@@ -46,6 +46,7 @@ class Discretisation:
     nodes: npt.NDArray[np.int64]
     places: Floats
     off: float
+    scale: float
 
     @functools.cached_property
     def volumes(self) -> Floats:
@@ -56,6 +57,14 @@ class Discretisation:
     def areas(self) -> Floats:
         """(G,) membrane that each node stands for."""
         return np.asarray(self.wall_mass.sum(axis=0)).ravel()
+
+    def cell_measures(self) -> Floats:
+        """(n_cells,) volume that each cell stands for."""
+        space = dolfinx.fem.functionspace(self.domain.mesh, ("DG", 0))
+        x = ufl.SpatialCoordinate(self.domain.mesh)
+        form = ufl.TestFunction(space) * self.domain.weight(x) * ufl.dx(domain=self.domain.mesh)
+        found = dolfinx.fem.assemble_vector(compiled(form)).array
+        return np.asarray(found[space.dofmap.list[:, 0]] * self.scale)
 
     @functools.cached_property
     def function(self) -> Callable[[Floats], Any]:
@@ -99,7 +108,7 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
     places = space.tabulate_dof_coordinates()[:, : mesh.geometry.dim].copy()
     return Discretisation(
         domain, space, mass, stiffness, wall_mass, wall_stiffness, nodes.astype(np.int64), places,
-        volume / geometry.volume - 1,
+        volume / geometry.volume - 1, scale,
     )  # fmt: skip
 
 
