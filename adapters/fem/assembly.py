@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,24 @@ from adapters.fem import kernel
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.fields import Fields, reach
 from adapters.fem.kernel import Elimination, Layout, Sparse, State
-from adapters.wellmixed.ode_kernel import STAGES
+from adapters.wellmixed.ode_kernel import GAMMA, STAGES
 from adapters.wellmixed.packing import Ints
 from couple.component import Floats
 
 Bools = npt.NDArray[np.bool_]
+
+
+class Entries(NamedTuple):
+    """One coupling of two fields: rows, columns and what `Pattern` says of its other names; None is nothing."""
+
+    row: Ints
+    column: Ints
+    still: Floats | None = None
+    mass: Floats | None = None
+    weight: Floats | None = None
+    wall: Floats | None = None
+    at: Ints | None = None
+    wall_at: Ints | None = None
 
 
 def layout_of(d: Discretisation, f: Fields) -> Layout:
@@ -80,7 +94,7 @@ class Pattern:
         """The entries for a step of `h` ms."""
         kernel.fill(
             self.still, self.mass, self.weight, self.at, self.wall, self.wall_at,
-            e.slope.reshape(-1), e.wall_slope.reshape(-1), 1.0 / (h * kernel.GAMMA), out,
+            e.slope.reshape(-1), e.wall_slope.reshape(-1), 1.0 / (h * GAMMA), out,
         )  # fmt: skip
 
 
@@ -93,24 +107,25 @@ def pattern_of(t: Layout) -> Pattern:
         *_inside_entries(t, t.stiffness, np.eye(t.moving, dtype=bool), mass=False),
         *_wall_entries(t, wall_seen),
     ]
-    row, column = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+    row = np.concatenate([p.row for p in parts])
+    column = np.concatenate([p.column for p in parts])
     order, inverse = np.unique(row * n_rows + column, return_inverse=True)
-    values = [np.zeros(len(order)) for _ in range(4)]  # still, mass, weight, wall
-    places = [np.zeros(len(order), dtype=np.int64) for _ in range(2)]
+    values = {key: np.zeros(len(order)) for key in ("still", "mass", "weight", "wall")}
+    places = {key: np.zeros(len(order), dtype=np.int64) for key in ("at", "wall_at")}
     end = 0
     for part in parts:
-        here = inverse[end : end + len(part[0])]
-        end += len(part[0])
-        for k, value in enumerate(part[2:6]):
-            if value is not None:
-                values[k][here] += value
-        for k, value in enumerate(part[6:8]):
-            if value is not None:
-                places[k][here] = value
+        here = inverse[end : end + len(part.row)]
+        end += len(part.row)
+        for key in values:
+            if getattr(part, key) is not None:
+                values[key][here] += getattr(part, key)
+        for key in places:
+            if getattr(part, key) is not None:
+                places[key][here] = getattr(part, key)
     start = np.searchsorted(order, np.arange(n_rows + 1) * n_rows).astype(np.int32)
-    still, mass, weight, wall = values
     return Pattern(
-        start, (order % n_rows).astype(np.int32), still, mass, weight, places[0], wall, places[1], _is_constant(t)
+        start, (order % n_rows).astype(np.int32), values["still"], values["mass"], values["weight"], places["at"],
+        values["wall"], places["wall_at"], _is_constant(t),
     )  # fmt: skip
 
 
@@ -157,42 +172,33 @@ def _through(d: Bools, kept: npt.NDArray[np.intp], gone: npt.NDArray[np.intp]) -
     return np.asarray(d[np.ix_(kept, kept)] | (d[np.ix_(kept, gone)] @ inner @ d[np.ix_(gone, kept)]))
 
 
-def _inside_entries(t: Layout, a: Sparse, seen: Bools, *, mass: bool) -> list[tuple[npt.NDArray[np.int64] | None, ...]]:
-    """(row, column, still, mass, weight, wall, at, wall_at) of every coupling that `seen` names."""
+def _inside_entries(t: Layout, a: Sparse, seen: Bools, *, mass: bool) -> list[Entries]:
+    """Every coupling in the volume that `seen` names, through the mass or the stiffness matrix `a`."""
     i = np.repeat(np.arange(len(t.base)), np.diff(a.start))
     parts = []
-    for p, q in zip(*np.nonzero(seen), strict=True):
-        at = (a.column * t.moving + p) * t.moving + q
-        own = p == q
-        parts.append(
-            (
-                t.base[i] + p,
-                t.base[a.column] + q,
-                None if mass or not own else t.spread[p] * a.value,
-                a.value if mass and own else None,
-                a.value if mass else None,
-                None,
-                at if mass else None,
-                None,
-            )
-        )
+    for p, q in np.argwhere(seen).tolist():
+        row, column = t.base[i] + p, t.base[a.column] + q
+        if mass:
+            at = (a.column * t.moving + p) * t.moving + q
+            parts.append(Entries(row, column, mass=a.value if p == q else None, weight=a.value, at=at))
+        elif p == q:
+            parts.append(Entries(row, column, still=t.spread[p] * a.value))
     return parts
 
 
-def _wall_entries(t: Layout, seen: Bools) -> list[tuple[npt.NDArray[np.int64] | None, ...]]:
+def _wall_entries(t: Layout, seen: Bools) -> list[Entries]:
     """As _inside_entries, for what reacts on the membrane and what diffuses in it."""
     w, parts = t.moving + t.sliding, []
     for a, is_mass in ((t.wall_mass, True), (t.wall_stiffness, False)):
         k = np.repeat(np.arange(len(t.nodes)), np.diff(a.start))
-        row, column = t.base[t.nodes[k]], t.base[t.nodes[a.column]]
-        for p in range(w):
-            for q in range(w):
-                own = p == q and p >= t.moving
-                if is_mass and (seen[p, q] or own):
-                    at = (a.column * w + p) * w + q
-                    parts.append((row + p, column + q, None, a.value if own else None, None, a.value, None, at))
-                elif not is_mass and own:
-                    parts.append((row + p, column + q, t.slide[p - t.moving] * a.value, None, None, None, None, None))
+        for p, q in np.ndindex(w, w):
+            row, column = t.base[t.nodes[k]] + p, t.base[t.nodes[a.column]] + q
+            own = p == q and p >= t.moving
+            if is_mass and (seen[p, q] or own):
+                at = (a.column * w + p) * w + q
+                parts.append(Entries(row, column, mass=a.value if own else None, wall=a.value, wall_at=at))
+            elif not is_mass and own:
+                parts.append(Entries(row, column, still=t.slide[p - t.moving] * a.value))
     return parts
 
 

@@ -1,8 +1,8 @@
 """Mass and stiffness of a mesh as sparse matrices, scaled to the geometry of the site.
 
-What the engines need of finite elements is in four matrices, made once: a reaction at a node is a number, its weak form
-the mass matrix times the numbers at all nodes. This is the product approximation, f(u_h) replaced by its interpolant: of
-the order of the elements, conservative to rounding, and its Jacobian is exact.
+What the engines need of finite elements is in four matrices, made once: a reaction at a node is a number, its weak
+form the mass matrix times the numbers at all nodes. This is the product approximation, f(u_h) replaced by its
+interpolant: of the order of the elements, conservative to rounding, and its Jacobian is exact.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from couple.geometry import Geometry
 class Discretisation:
     """Lagrange elements on a domain.
 
-    The volume and area of a mesh are not quite those of the geometry (a polygon in a circle; a mesh from a file). Volume
-    measures are multiplied with V / V_mesh and membrane measures with A / A_mesh: counts, concentrations and what
-    crosses the membrane are then right, and what is left of the mismatch is of the order of the boundary's
-    approximation.
+    The volume and area of a mesh are not quite those of the geometry (a polygon in a circle; a mesh from a file).
+    Volume measures are multiplied with V / V_mesh and membrane measures with A / A_mesh: counts, concentrations and
+    what crosses the membrane are then right, and what is left of the mismatch is of the order of the boundary's
+    approximation (2 for straight facets).
 
     mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. wall_mass, wall_stiffness: (G, G) over the membrane, with
     tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.

@@ -143,7 +143,7 @@ def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.in
     if geometry.shape != "cylinder" or geometry.caps:
         return facets
     middle = dolfinx.mesh.compute_midpoints(mesh, mesh.topology.dim - 1, facets)
-    return facets[abs(middle[:, axis]) < geometry.size[1] / 2 * (1 - 1e-9)]
+    return np.asarray(facets[abs(middle[:, axis]) < geometry.size[1] / 2 * (1 - 1e-9)])
 
 
 def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
@@ -161,9 +161,16 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     return domain
 
 
+def nodes_of(mesh: Any) -> npt.NDArray[np.int32]:
+    """(n_cells, n) rows of `mesh.geometry.x` of each cell (DOLFINx 0.10 has a method, 0.11 a list)."""
+    maps = mesh.geometry.dofmaps
+    return np.asarray(maps(0) if callable(maps) else maps[0])
+
+
 def check_mesh(mesh: Any, where: str) -> None:
     """Raises InputError for cells that are inverted or flat, and for a mesh in several pieces."""
-    corners = mesh.geometry.x[mesh.geometry.dofmap[:, : mesh.topology.dim + 1]]
+    nodes = nodes_of(mesh)
+    corners = mesh.geometry.x[nodes[:, : mesh.topology.dim + 1]]
     edges = corners[:, 1:] - corners[:, :1]
     signed = np.linalg.det(edges[:, :, : mesh.topology.dim])
     flat = abs(signed) <= 1e-9 * np.median(abs(signed))
@@ -179,7 +186,6 @@ def check_mesh(mesh: Any, where: str) -> None:
         raise InputError(
             f"{inverted} of {len(signed)} cells are inverted (one near {_point(at)} um): mesh it again", where=where
         )
-    nodes = mesh.geometry.dofmap
     first = np.repeat(nodes[:, 0], nodes.shape[1])
     graph = coo_array((np.ones(first.size), (first, nodes.ravel())), shape=(len(mesh.geometry.x),) * 2)
     used = np.zeros(len(mesh.geometry.x), dtype=bool)
@@ -187,7 +193,7 @@ def check_mesh(mesh: Any, where: str) -> None:
     pieces = len(np.unique(connected_components(graph, directed=False)[1][used]))
     if pieces > 1:
         raise InputError(
-            f"the mesh is in {pieces} pieces that nothing can cross between: join them, or make them sites of their own",
+            f"the mesh is in {pieces} pieces that nothing can cross between: join them, or make each a site",
             where=where,
         )
 
@@ -199,7 +205,9 @@ def check_size(volume: float, geometry: Geometry, where: str) -> None:
         return
     units = {1e3: "nm", 1e-3: "mm", 1e-6: "m", 1e4: "angstrom", 1e-4: "cm"}
     unit = next((u for f, u in units.items() if 1 / FAR_OFF <= factor / f <= FAR_OFF), None)
-    hint = f'it looks like {unit}: give mesh_unit = "{unit}"' if unit else "give mesh_unit, or the geometry of this mesh"
+    hint = (
+        f'it looks like {unit}: give mesh_unit = "{unit}"' if unit else "give mesh_unit, or the geometry of this mesh"
+    )
     raise InputError(
         f"the mesh holds {volume:.4g} um^3, the site {geometry.volume:.4g} um^3: {factor:.3g} times its size; {hint}",
         where=where,

@@ -84,8 +84,9 @@ def fields_of(network: ReactionNetwork, injected: Sequence[str] = ()) -> Fields:
         moving + [k if k < n else -2 for k in resting] + sliding + fixed,
         [*held, *wall_held, -1],
     )
-    parts = (tuple(part) for part in (moving, resting, sliding, fixed, held, wall_held))
-    return Fields(*parts, n, D, inside, wall)
+    return Fields(
+        tuple(moving), tuple(resting), tuple(sliding), tuple(fixed), tuple(held), tuple(wall_held), n, D, inside, wall
+    )
 
 
 def _on_wall(network: ReactionNetwork, reaction: Reaction) -> bool:

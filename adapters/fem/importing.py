@@ -46,8 +46,9 @@ import dolfinx  # noqa: E402
 import dolfinx.fem  # noqa: E402
 import dolfinx.mesh  # noqa: E402
 import ufl  # noqa: E402
-from mpi4py import MPI  # noqa: E402
-from petsc4py import PETSc  # noqa: E402
+
+MPI: Any = importlib.import_module("mpi4py.MPI")
+PETSc: Any = importlib.import_module("petsc4py.PETSc")
 
 __all__ = ["MPI", "PETSc", "basix", "compiled", "dolfinx", "ufl"]
 

@@ -101,7 +101,7 @@ def derivatives(rules: Rules, z: Floats, n: int, out: Floats) -> None:
 
 @njit(cache=True)
 def factorise(a: Floats) -> None:
-    """LU of a small dense matrix in place, without pivots: 1/(hγ) dominates or the columns do, as reactions conserve."""
+    """LU of a small dense matrix in place, without pivots: 1 / (hγ) dominates, or columns do, as reactions conserve."""
     n = len(a)
     for k in range(n):
         a[k, k] = 1.0 / a[k, k]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.fem.importing import MPI, dolfinx
+from adapters.fem.importing import dolfinx
 from couple.errors import InputError, MissingDependencyError
 
 MEMBRANE = "membrane"
@@ -85,4 +85,4 @@ def _membrane(gmsh: Any, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> n
     chosen = np.array([tuple(sorted(t)) in wanted for t in original.tolist()], dtype=bool)
     if not chosen.any():
         raise InputError('its physical surface "membrane" is no part of the outer surface', where=str(file))
-    return facets[chosen]
+    return np.asarray(facets[chosen])

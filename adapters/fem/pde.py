@@ -31,7 +31,7 @@ class Options(MeshOptions):
 
 
 class Fields(SiteEngine):
-    """Mass action and diffusion, ∂c/∂t = D Δc + reactions, with reactions of membrane species as fluxes through the wall.
+    """Mass action and diffusion, ∂c/∂t = D Δc + reactions; those with membrane species are fluxes through the wall.
 
     Elements of degree 1 or 2 in space (orders 2 and 3 in L2), an L-stable Rosenbrock method of order 4 in time with the
     exact Jacobian and adaptive steps. Species that do not diffuse are eliminated at the nodes; the rest is solved
@@ -89,7 +89,7 @@ class Fields(SiteEngine):
 
     def _prepare(self, k: int, span: float) -> Constants:
         """Book clamps, take out what leaves, zero the reservoirs of the fields, and spread what enters."""
-        s, f, n = self.steppers[k], self._fields, self.network
+        f, n = self._fields, self.network
         counts, influx, y = self.read("counts")[k], self.read("influx")[k], self.densities[k]
         for name, target in zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True):
             counts[n.index(f"{name}_clamp")] -= target - counts[n.index(name)]
@@ -237,9 +237,8 @@ class Fields(SiteEngine):
             if not np.isfinite(amount):
                 raise RunError(f"{self._where(k)}: the influx {influx} is not finite")
             held = counts[self.network.index(name)]
-            if name not in clamp and -amount > held:
-                if -amount > held + self._tolerance.atol or held <= 0.0:
-                    raise RunError(f"{self._where(k)}: more molecules leave ({influx}) than there are")
+            if name not in clamp and amount < 0 and (-amount > held + self._tolerance.atol or held <= 0.0):
+                raise RunError(f"{self._where(k)}: more molecules leave ({influx}) than there are")
         if not all(np.isfinite(v) and v >= 0 for v in clamp.values()):
             raise RunError(f"{self._where(k)}: the clamp {clamp} is not a finite count of at least 0")
 

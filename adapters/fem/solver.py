@@ -8,7 +8,6 @@ import numpy.typing as npt
 from adapters.fem.importing import MPI, PETSc
 from couple.component import Floats
 
-
 SUPERNODES = 500
 """Unknowns above which MUMPS, which works on dense blocks, beats PETSc's own factors (30-fold at 7,000)."""
 

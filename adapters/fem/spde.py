@@ -50,8 +50,8 @@ class Options(MeshOptions):
 class Diffusion:
     """Implicit midpoint steps of one diffusion coefficient on one mesh, with its noise.
 
-    (M + D dt/2 K) c' = (M - D dt/2 K) c + noise, M lumped: for linear fields the stationary variance of every mode is that
-    of the discrete operator, for any step (Donev et al., CAMCoS 5:149, 2010).
+    (M + D dt/2 K) c' = (M - D dt/2 K) c + noise, M lumped: the stationary variance of every mode is that of the
+    discrete operator, for any step (Donev et al., CAMCoS 5:149, 2010).
     """
 
     def __init__(self, d: Discretisation, cells: noise.Cells, D: float, step: float) -> None:
@@ -75,7 +75,7 @@ class Diffusion:
 
 
 class FluctuatingFields(SiteEngine):
-    """Fields with the fluctuations of molecules: conservative Gaussian noise in the diffusive fluxes, reactions as events.
+    """Fields with the fluctuations of molecules: conservative noise in the diffusive fluxes, reactions as events.
 
     Linear elements with lumped mass; diffusion by implicit midpoint steps with a random flux in every cell (`noise`),
     reactions molecule by molecule at the nodes (`reacting`), split as half, whole, half. What does not diffuse is whole
@@ -83,8 +83,7 @@ class FluctuatingFields(SiteEngine):
     are real and may be negative where there are few: their share is `negative`, and large ones are logged.
     After Kim, Nonaka, Bell, Garcia & Donev, J Chem Phys 146:124110 (2017), on elements instead of volumes.
 
-    Streams are keyed by the seed, "spde", the site and the purpose. negative: (n_sites, n_species) share of values below
-    zero since the start.
+    Streams are keyed by the seed, "spde", the site and the purpose.
     """
 
     integer = True
@@ -212,7 +211,7 @@ class FluctuatingFields(SiteEngine):
                 load[a, d.nodes] = amount * d.areas / d.areas.sum()
             else:
                 load[a] = amount * d.volumes / d.volumes.sum()
-        return load
+        return np.asarray(load)
 
     # -- fields and state -------------------------------------------------------------------------------------
 
@@ -228,7 +227,7 @@ class FluctuatingFields(SiteEngine):
         f, column = self._fields, self.network.index(species)
         for columns, arrays in ((f.moving, self._moving), (f.resting, self._resting), (f.fixed, self._fixed)):
             if column in columns:
-                return arrays[site][columns.index(column)]
+                return np.asarray(arrays[site][columns.index(column)])
         raise InputError(f'"{species}" of "{self.name}" is clamped: it has no field')
 
     def _place(self, k: int, rng: np.random.Generator) -> None:
@@ -314,7 +313,9 @@ def _checked(setup: EngineSetup, fields: Fields) -> Fields:
     """The fields, or InputError for what this engine does not do."""
     o = setup.options
     if isinstance(o, Options) and (o.degree != 1 or o.cells == "hexahedron"):
-        raise InputError("spde needs simplices of degree 1: leave degree out and take tetrahedra, triangles or intervals")
+        raise InputError(
+            "spde needs simplices of degree 1: leave degree out and take tetrahedra, triangles or intervals"
+        )
     if fields.sliding:
         names = ", ".join(setup.network.states[c] for c in fields.sliding)
         raise InputError(f"spde keeps membrane species in place, {names} diffuse: use pde or lattice, or give D = 0")

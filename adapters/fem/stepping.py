@@ -101,9 +101,7 @@ class Stepper:
             kernel.after(t, i, u, e)
         return True
 
-    def window(
-        self, y: State, c: Constants, span: float, h: float, tolerance: Tolerance, integrals: Floats
-    ) -> float:
+    def window(self, y: State, c: Constants, span: float, h: float, tolerance: Tolerance, integrals: Floats) -> float:
         """Advance `y` in place by `span` ms, trying `h` first; integrals (n_fields,) = ∫ totals dt.
 
         Returns the step to try next. Raises Collapse.
