@@ -70,7 +70,7 @@ def steady_error(cell: CellName, degree: int, cells: int, wrong: float = 1.0) ->
     wave = ufl.cos(1.3 * x[0] * x[0] + 0.2) * ufl.cos(1.1 * x[1] + 0.4)
     a, b, weight = 2 + wave, 1.5 - 0.5 * wave, domain.weight(x)
     dx = ufl.dx(domain=domain.mesh, metadata=accurate)
-    membrane = ufl.ds(1, domain=domain.mesh, subdomain_data=domain.facet_tags, metadata=accurate)
+    membrane = domain.along_wall(metadata=accurate)
     # the weak form of the exact solution: in the half plane the divergence carries the weight too
     inside = ufl.inner(ufl.grad(a), ufl.grad(v)) * weight * dx + (3.0 * wrong * a * b + a) * v * weight * dx
     inside += a * v * weight * membrane

@@ -86,22 +86,24 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
     mesh = domain.mesh
     space = dolfinx.fem.functionspace(mesh, ("Lagrange", degree))
     u, v, x = ufl.TrialFunction(space), ufl.TestFunction(space), ufl.SpatialCoordinate(mesh)
-    dx, ds = ufl.dx(domain=mesh), ufl.ds(1, domain=mesh, subdomain_data=domain.facet_tags)
+    dx, along = ufl.dx(domain=mesh), domain.along_wall
     volume, area = domain.sizes()
     if geometry.area > 0 and not area > 0:
         raise InputError("the mesh has no membrane, the geometry has: name a physical surface `membrane`")
     scale, wall_scale = geometry.volume / volume, geometry.area / area if area > 0 else 0.0
     mass = _matrix(u * v * domain.weight(x) * dx) * scale
     stiffness = _matrix(ufl.inner(ufl.grad(u), ufl.grad(v)) * domain.weight(x) * dx) * scale
-    wall = _matrix(u * v * domain.wall(x) * ds) * wall_scale
+    wall = _matrix(u * v * domain.wall(x) * along) * wall_scale
     nodes = np.flatnonzero(abs(wall).sum(axis=1) > 0)
     wall_mass = _on_wall(wall, nodes)
-    if mesh.topology.dim > 1:
-        normal = ufl.FacetNormal(mesh)
-        along = [ufl.grad(f) - ufl.dot(ufl.grad(f), normal) * normal for f in (u, v)]
-        wall_stiffness = _on_wall(_matrix(ufl.inner(*along) * domain.wall(x) * ds) * wall_scale, nodes)
-    else:
+    if domain.membrane is not None and mesh.topology.dim == 1:
         wall_stiffness = 0.0 * wall_mass  # a shell is the same all around
+    else:
+        slopes = [ufl.grad(f) for f in (u, v)]
+        if domain.membrane is not None:
+            normal = ufl.FacetNormal(mesh)
+            slopes = [g - ufl.dot(g, normal) * normal for g in slopes]
+        wall_stiffness = _on_wall(_matrix(ufl.inner(*slopes) * domain.wall(x) * along) * wall_scale, nodes)
     if lumped:
         mass = csr_array(diags_array(np.asarray(mass.sum(axis=0)).ravel()))
         wall_mass = csr_array(diags_array(np.asarray(wall_mass.sum(axis=0)).ravel()))

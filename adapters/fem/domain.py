@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,33 +39,36 @@ class Domain:
     """A mesh and what one unit of it stands for.
 
     mesh:     DOLFINx mesh on this process alone, µm.
-    weight:   of coordinates (UFL) → volume per unit of mesh: 1, 2πr of a half plane, the wall of a shell.
-    membrane: (n,) facets that are membrane.
-    wall:     of coordinates (UFL) → membrane area per unit of facet.
+    weight:   of coordinates (UFL) → volume per unit of mesh: 1, 2πr of a half plane, the section of a branch.
+    membrane: (n,) facets that are membrane; None for a line, whose membrane is along all of it.
+    wall:     of coordinates (UFL) → membrane area per unit of facet, or of line.
     """
 
     mesh: Any
-    membrane: npt.NDArray[np.int32]
+    membrane: npt.NDArray[np.int32] | None
     weight: Callable[[Any], Any] = everywhere
     wall: Callable[[Any], Any] = everywhere
 
-    @property
-    def facet_tags(self) -> Any:
-        """Mesh tags with 1 on the membrane."""
+    @functools.cached_property
+    def along_wall(self) -> Any:
+        """UFL measure of the membrane."""
+        if self.membrane is None:
+            return ufl.dx(domain=self.mesh)
         facets = np.sort(self.membrane)
-        return dolfinx.mesh.meshtags(self.mesh, self.mesh.topology.dim - 1, facets, np.ones(len(facets), np.int32))
+        tags = dolfinx.mesh.meshtags(self.mesh, self.mesh.topology.dim - 1, facets, np.ones(len(facets), np.int32))
+        return ufl.ds(1, domain=self.mesh, subdomain_data=tags)
 
     def sizes(self) -> tuple[float, float]:
         """Volume (µm³) and membrane area (µm²) of the mesh itself, before they are scaled to the geometry's."""
         x = ufl.SpatialCoordinate(self.mesh)
         one = dolfinx.fem.Constant(self.mesh, 1.0)
         volume = compiled(one * self.weight(x) * ufl.dx(domain=self.mesh))
-        wall = compiled(one * self.wall(x) * ufl.ds(1, domain=self.mesh, subdomain_data=self.facet_tags))
+        wall = compiled(one * self.wall(x) * self.along_wall)
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
 
 
 def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName) -> Any:
-    """A DOLFINx mesh of straight cells on this process alone."""
+    """A DOLFINx mesh of straight cells on this process alone; lines may branch."""
     element = basix.ufl.element("Lagrange", cell, 1, shape=(points.shape[1],), dtype=np.float64)
     return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -45,7 +45,8 @@ class Fields(SiteEngine):
     integer = False
     Options: ClassVar[type[engine.Options]] = Options
 
-    def __init__(self, setup: EngineSetup) -> None:
+    def __init__(self, setup: EngineSetup, meshes: Mapping[str, Discretisation] | None = None) -> None:
+        """meshes: site name → elements of its own, instead of those that the options describe."""
         super().__init__(setup)
         o = setup.options if isinstance(setup.options, Options) else Options()
         self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
@@ -53,7 +54,7 @@ class Fields(SiteEngine):
         made: dict[int, Stepper] = {}
         self.steppers: list[Stepper] = []
         for site in self.sites:
-            d = discretisation_of(setup, site)
+            d = (meshes or {}).get(site.name) or discretisation_of(setup, site)
             self.steppers.append(made.setdefault(id(d), Stepper(d, fields)))
         self._fields = fields
         self.densities = [s.new_state() for s in self.steppers]
