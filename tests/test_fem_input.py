@@ -17,7 +17,7 @@ from networks import HEAD, build, isomers, spine, spine_site
 
 from adapters.fem import shapes
 from adapters.fem.domain import build_domain, check_mesh, make_mesh
-from adapters.fem.importing import MPI, dolfinx
+from adapters.fem.importing import MPI, dolfinx, foreign_mpi
 from adapters.fem.pde import Fields, Options
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError, RunError
@@ -222,9 +222,14 @@ def test_forms_are_compiled_once_and_need_a_compiler_only_then(tmp_path: Path) -
     assert "\n" not in message
 
 
-def test_neuron_first_is_refused_with_what_to_do() -> None:
-    message = process("import neuron\n" + MAKE)
-    assert message.endswith("put `import adapters.fem.pde` in front of `import neuron`"), message
+def test_neuron_first_is_refused_where_it_brought_another_mpi(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.write_text("7f00 r-xp 0 /usr/lib/libc.so.6\n7f01 r-xp 0 /usr/lib/libmpi.so.40\n")
+    assert foreign_mpi({"neuron"}, maps) == "/usr/lib/libmpi.so.40"
+    assert foreign_mpi({"neuron", "mpi4py.MPI"}, maps) is None
+    assert foreign_mpi(set(), maps) is None
+    maps.write_text("7f00 r-xp 0 /usr/lib/libc.so.6\n")
+    assert foreign_mpi({"neuron"}, maps) is None
 
 
 def test_without_dolfinx_the_command_that_installs_it_is_named() -> None:

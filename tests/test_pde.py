@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jit_off import outputs, outputs_without_jit
 from networks import HEAD, build, spine, spine_site
 
 from adapters.fem.discretisation import discretise
@@ -265,3 +266,9 @@ def test_geometries_and_cells_agree() -> None:
     assert abs(ends[1] - exact).max() < 0.02 * exact[0]
     assert abs(ends[2] - exact).max() < 0.05 * exact[0]
     assert abs(ends[3] - exact).max() < 0.1 * exact[0]
+
+
+@pytest.mark.acceptance
+def test_without_jit_the_bits_are_the_same() -> None:
+    for name, plain in outputs_without_jit(("pde", "spde")).items():
+        assert plain == outputs(name)

@@ -103,9 +103,7 @@ def mesh_dendrite(branches: Sequence[Branch], cells: int = 2, degree: int = 1) -
     """
     roots = [b.name for b in branches if b.parent < 0]
     if len(roots) != 1:
-        raise InputError(
-            f"the branches are in {len(roots)} pieces ({', '.join(roots)}): give those of one tree, or a site to each piece"
-        )
+        raise InputError(f"the branches are in {len(roots)} pieces ({', '.join(roots)}): give those of one tree")
     positions = [_positions(branches, k, cells) for k in range(len(branches))]
     nodes: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(branches)
     points: list[Floats] = []

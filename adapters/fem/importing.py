@@ -1,8 +1,8 @@
 """The one place where DOLFINx is imported.
 
 The pip wheel brings its own PETSc and has to be told before `dolfinx` is asked for; any other DOLFINx needs nothing.
-MPI must come before NEURON (adapters/neuron/importing.py): NEURON opens whatever libmpi the system has, mpi4py is then
-bound to that one, and PETSc of the wheel finds the wrong library. The wiring therefore loads engines first.
+MPI should come before NEURON (adapters/neuron/importing.py): NEURON opens whatever libmpi the system has, mpi4py is
+then bound to that one, and PETSc of the wheel finds the wrong library. The wiring therefore loads engines first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from pathlib import Path
 from typing import Any
 
 from couple.errors import InputError, MissingDependencyError
@@ -21,12 +22,22 @@ from couple.errors import InputError, MissingDependencyError
 INSTALL = "uv pip install dolfinx-solver-real mpi4py mpich"
 
 
+def foreign_mpi(modules: Container[str], maps: Path = Path("/proc/self/maps")) -> str | None:
+    """The MPI library that NEURON, imported first, has bound this process to, or None.
+
+    modules: those imported so far. maps: what is mapped into the process, a line each.
+    """
+    if "neuron" not in modules or "mpi4py.MPI" in modules or not maps.exists():
+        return None
+    names = (line.split()[-1] for line in maps.read_text().splitlines() if "libmpi" in line)
+    return next((n for n in names if Path(n).name.startswith("libmpi.so")), None)
+
+
 def _import() -> None:
-    if "neuron" in sys.modules and "mpi4py.MPI" not in sys.modules:
-        raise InputError(
-            "NEURON was imported before MPI, and DOLFINx would find the wrong MPI library: "
-            "put `import adapters.fem.pde` in front of `import neuron`"
-        )
+    late = "put `import adapters.fem.pde` in front of `import neuron`"
+    found = foreign_mpi(sys.modules)
+    if found is not None:
+        raise InputError(f"NEURON was imported before DOLFINx and uses {found}, DOLFINx needs its own MPI: {late}")
     try:
         if importlib.util.find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
@@ -34,8 +45,9 @@ def _import() -> None:
         importlib.import_module("petsc4py.PETSc")
         importlib.import_module("dolfinx")
     except ImportError as error:
+        hint = f"{INSTALL}; if it is installed, {late}" if "neuron" in sys.modules else INSTALL
         raise MissingDependencyError(
-            f"finite elements need DOLFINx with PETSc, which cannot be loaded ({str(error).splitlines()[0]}): {INSTALL}"
+            f"finite elements need DOLFINx with PETSc, which cannot be loaded ({str(error).splitlines()[0]}): {hint}"
         ) from error
 
 
