@@ -13,6 +13,8 @@ ENGINES = {
     "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
+    "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False),
+    "spde": EngineUnderTest("spde", {"resolution": "150 nm"}),
     "ssa": EngineUnderTest("ssa"),
 }
 

@@ -1,7 +1,8 @@
 """The one place where NEURON is imported.
 
 Three things have to happen in order, or they fail silently: no graphics (or NEURON prints a warning about
-DISPLAY), MPI before NEURON where ranks are used, and the ions registered before the first section asks for them.
+DISPLAY), MPI before NEURON where ranks or DOLFINx are used (so couple.wiring loads the engines first), and the ions
+registered before the first section asks for them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from couple.wiring.diffusion import diffusion_links, place_ties, tie_line
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
-from couple.wiring.engines import Engines, build_engines
+from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, distances, place_links, place_sites
 from couple.wiring.spines import grow_spines
@@ -80,6 +80,7 @@ def _wire(experiment: Experiment) -> System:
     clock = Clock.of(experiment)
     network = experiment.network()
     check_rates(network, experiment.time_unit)
+    load_engines(experiment)  # before NEURON
     model = load_model(experiment)
     grown = grow_spines(experiment, model)
     branches = None if model is None else Branches(model)

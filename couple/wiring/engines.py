@@ -54,10 +54,7 @@ def build_engines(
         while any(name == e.name for e in built.engines):
             name += "_"
         key = members[0].key
-        try:
-            factory: type[SiteEngine] = registry.load("couple.engines", kind)
-        except InputError as error:
-            raise error.at(f"{key}.engine") from None
+        factory = _factory(kind, key)
         setup = EngineSetup(
             name=name,
             network=network,
@@ -87,6 +84,23 @@ def build_engines(
         for row, place in enumerate(members):
             built.of[place.name] = (engine, row)
     return built
+
+
+def load_engines(experiment: Experiment) -> None:
+    """Import every engine that the sites name. Raises InputError that names the key.
+
+    Before NEURON: an engine that brings MPI has to come first (adapters/neuron/importing.py).
+    """
+    for i, block in enumerate(experiment.site):
+        _factory(block.engine, f"site[{i}]")
+
+
+def _factory(kind: str, key: str) -> type[SiteEngine]:
+    try:
+        factory: type[SiteEngine] = registry.load("couple.engines", kind)
+    except InputError as error:
+        raise error.at(f"{key}.engine") from None
+    return factory
 
 
 def read_options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:

@@ -1,0 +1,1 @@
+"""Chemistry as fields on finite elements: `pde` (deterministic) and `spde` (with thermal and reaction noise)."""

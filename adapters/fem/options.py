@@ -1,0 +1,83 @@
+"""Options that the engines on finite elements share: which mesh."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from adapters.fem.discretisation import Discretisation, discretise
+from adapters.fem.domain import CellName, build_domain, read_domain
+from couple import engine
+from couple.engine import EngineSetup, Site
+from couple.errors import InputError
+from couple.geometry import Geometry
+from couple.units import Length, factor
+
+_PER_RADIUS: dict[str, float] = {"interval": 16, "triangle": 8, "tetrahedron": 4, "hexahedron": 5}
+"""Cells per smallest half axis where no resolution is given."""
+
+
+class MeshOptions(engine.Options):
+    """Where the fields live.
+
+    cells:      "interval" (shells of a round site), "triangle" (a half plane through its axis), "tetrahedron" or
+                "hexahedron" (voxels). Default: the least that is exact for the geometry, tetrahedra for boxes.
+    resolution: largest edge of a built-in mesh. Default: 16, 8, 4 or 5 cells per radius for the four.
+    mesh:       a gmsh file of tetrahedra instead; mesh_unit: of its coordinates.
+    degree:     of the elements.
+    """
+
+    cells: CellName | None = None
+    resolution: Length | None = Field(None, gt=0)
+    mesh: str | None = None
+    mesh_unit: str = "um"
+    degree: Literal[1, 2] = 1
+
+    @model_validator(mode="after")
+    def _one_mesh(self) -> MeshOptions:
+        if self.mesh is not None and (self.cells or self.resolution):
+            raise ValueError("give mesh, or cells and resolution, not both")
+        try:
+            factor(self.mesh_unit, "length")
+        except InputError as error:
+            raise ValueError(f"mesh_unit: {error.message}") from None
+        return self
+
+
+def simplest(geometry: Geometry) -> CellName:
+    """The least cells that a field needs which nothing but the geometry shapes."""
+    if geometry.shape == "box":
+        return "tetrahedron"
+    return "triangle" if geometry.caps else "interval"
+
+
+def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -> Discretisation:
+    """The elements of a site, shared by all that are equal. Raises InputError that names the site or the file."""
+    o = setup.options if isinstance(setup.options, MeshOptions) else MeshOptions()
+    try:
+        if o.mesh is not None:
+            return _from_file(setup.folder / o.mesh, site.geometry, factor(o.mesh_unit, "length"), o.degree, lumped)
+        cell = o.cells or simplest(site.geometry)
+        resolution = o.resolution or _smallest(site.geometry) / _PER_RADIUS[cell]
+        return _built_in(site.geometry, cell, resolution, o.degree, lumped)
+    except InputError as error:
+        if error.where:
+            raise
+        raise InputError(f'site "{site.name}": {error.message}') from None
+
+
+def _smallest(geometry: Geometry) -> float:
+    return (geometry.size[0] if geometry.shape != "box" else min(geometry.size)) / 2
+
+
+@functools.lru_cache(maxsize=64)
+def _built_in(geometry: Geometry, cell: CellName, resolution: float, degree: int, lumped: bool) -> Discretisation:
+    return discretise(build_domain(geometry, cell, resolution), geometry, degree, lumped=lumped)
+
+
+@functools.lru_cache(maxsize=16)
+def _from_file(file: Path, geometry: Geometry, unit: float, degree: int, lumped: bool) -> Discretisation:
+    return discretise(read_domain(file, geometry, unit), geometry, degree, lumped=lumped)

@@ -1,0 +1,261 @@
+"""Engine `pde`: reaction and diffusion as fields on finite elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from adapters.fem.discretisation import Discretisation
+from adapters.fem.domain import OFF
+from adapters.fem.fields import fields_of
+from adapters.fem.kernel import State as Densities
+from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
+from couple import engine
+from couple.component import Floats, State
+from couple.engine import EngineSetup, SiteEngine
+from couple.errors import InputError, RunError
+
+
+class Options(MeshOptions):
+    """Besides the mesh: rtol, atol (molecules), error allowed in an inner step, per species over the whole site; steps:
+    that many equal inner steps per window instead."""
+
+    rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
+    atol: float = Field(1e-4, gt=0, lt=1, strict=True)
+    steps: int = Field(0, ge=0, le=10**6, strict=True)
+
+
+class Fields(SiteEngine):
+    """Mass action and diffusion, ∂c/∂t = D Δc + reactions; those with membrane species are fluxes through the wall.
+
+    Elements of degree 1 or 2 in space (orders 2 and 3 in L2), an L-stable Rosenbrock method of order 4 in time with the
+    exact Jacobian and adaptive steps. Species that do not diffuse are eliminated at the nodes; the rest is solved
+    directly. Influx enters evenly through the membrane (through the volume where there is none) at a constant rate;
+    what leaves is taken in proportion to what is there. A clamped species has one concentration everywhere. Densities
+    may fall below zero by the error of discretisation, a count that falls 100 `atol` and 0.001 molecules below stops.
+
+    Sites are solved one by one on this process; a site's bits depend on nothing but the site.
+    """
+
+    integer = False
+    Options: ClassVar[type[engine.Options]] = Options
+
+    def __init__(self, setup: EngineSetup, meshes: Mapping[str, Discretisation] | None = None) -> None:
+        """meshes: site name → elements of its own, instead of those that the options describe."""
+        super().__init__(setup)
+        o = setup.options if isinstance(setup.options, Options) else Options()
+        self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
+        fields = fields_of(self.network, setup.injected)
+        made: dict[int, Stepper] = {}
+        self.steppers: list[Stepper] = []
+        for site in self.sites:
+            d = (meshes or {}).get(site.name) or discretisation_of(setup, site)
+            self.steppers.append(made.setdefault(id(d), Stepper(d, fields)))
+        self._fields = fields
+        self.densities = [s.new_state() for s in self.steppers]
+        self.inner = np.zeros(len(self.sites))
+        for k in range(len(self.sites)):
+            self._spread(k)
+
+    def advance(self, ticks: int) -> None:
+        """Raises RunError if a field stops being a number, or the inputs ask for what is not there; then the state is
+        that before the call for the site it names."""
+        for k in range(len(self.sites)):
+            self._advance(k, ticks * self.setup.tick)
+
+    def _advance(self, k: int, span: float) -> None:
+        s, counts, y = self.steppers[k], self.read("counts")[k], self.densities[k]
+        self._check_inputs(k)
+        before = counts.copy(), Densities(*(a.copy() for a in y))
+        try:
+            constants = self._prepare(k, span)
+            start = s.totals(y)
+            integrals = np.empty(len(s.columns))
+            self.inner[k] = s.window(y, constants, span, float(self.inner[k]), self._tolerance, integrals)
+            self._finish(k, start, integrals / span)
+        except Collapse as error:
+            self._undo(k, *before)
+            raise RunError(
+                f'{self._where(k)}: "{self.network.states[error.column]}" cannot be integrated: the inner step fell to '
+                f"{error.step:.3g} ms; check the rates and the volume of the site"
+            ) from None
+        except RunError:
+            self._undo(k, *before)
+            raise
+
+    def _prepare(self, k: int, span: float) -> Constants:
+        """Book clamps, take out what leaves, zero the reservoirs of the fields, and spread what enters."""
+        f, n = self._fields, self.network
+        counts, influx, y = self.read("counts")[k], self.read("influx")[k], self.densities[k]
+        for name, target in zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True):
+            counts[n.index(f"{name}_clamp")] -= target - counts[n.index(name)]
+            counts[n.index(name)] = target
+        load = np.zeros(len(y.x))
+        for name, amount in zip(self.setup.injected, influx.tolist(), strict=True):
+            if name in self.setup.clamped:
+                counts[n.index(f"{name}_clamp")] += amount
+            elif amount > 0.0:
+                self.enter(k, name, load, amount / span)
+            elif amount < 0.0:
+                column = n.index(name)
+                array, at = self._at(k, name)
+                array[at] *= (counts[column] + amount) / counts[column]
+        for position, column in enumerate(f.resting):
+            if column >= f.n_species:
+                y.rest[:, position] = 0.0
+        for position, column in enumerate(f.fixed):
+            if column >= f.n_species:
+                y.fixed[:, position] = 0.0
+        volume, area = self.sites[k].geometry.volume, self.sites[k].geometry.area
+        return Constants(load, counts[list(f.held)] / volume, counts[list(f.wall_held)] / (area or 1.0))
+
+    def _finish(self, k: int, start: Floats, mean: Floats) -> None:
+        s, counts, means = self.steppers[k], self.read("counts")[k], self.read("means")[k]
+        n = self._fields.n_species
+        totals, species = s.totals(self.densities[k]), s.columns < n
+        counts[s.columns[species]] = totals[species]
+        np.add.at(counts, s.columns[~species], totals[~species])
+        worst = int(np.argmin(counts[:n])) if n else 0
+        if n and counts[worst] < -max(1e-3, 100 * self._tolerance.atol):
+            raise RunError(
+                f'{self._where(k)}: "{self.network.states[worst]}" is negative ({counts[worst]:g}): ask for more with '
+                "rtol, atol or steps"
+            )
+        over = counts.copy()
+        over[s.columns[species]] = mean[species]
+        means[...] = self.network.observable_weights @ over
+
+    # -- fields -----------------------------------------------------------------------------------------------
+
+    def discretisation(self, site: int = 0) -> Discretisation:
+        """Mesh, matrices and nodes of a site."""
+        return self.steppers[site].d
+
+    def field(self, site: int, species: str) -> Floats:
+        """Densities of a species at its nodes, copied: (N,) per µm³, or (G,) per µm² on the membrane.
+
+        Raises InputError if it is unknown or clamped (and so has none).
+        """
+        array, at = self._at(site, species)
+        return array[at].copy()
+
+    def write_field(self, site: int, species: str, values: npt.ArrayLike) -> None:
+        """Set the densities of a species; its count follows. Shapes and errors as for `field`."""
+        array, at = self._at(site, species)
+        array[at] = values
+        counts, s, column = self.read("counts"), self.steppers[site], self.network.index(species)
+        counts[site, column] = s.totals(self.densities[site])[np.flatnonzero(s.columns == column)[0]]
+        self.read("means")[site] = self.network.observable_weights @ counts[site]
+
+    def places(self, site: int, species: str) -> Floats:
+        """(n, gdim) positions of the nodes of `field`, µm."""
+        d = self.discretisation(site)
+        on_wall = self.network.species[self.network.index(species)].on == "membrane"
+        return d.places[d.nodes] if on_wall else d.places
+
+    def _at(self, site: int, species: str) -> tuple[Floats, tuple[slice, int] | npt.NDArray[np.int64]]:
+        """The array with the densities of a species and where in it they are."""
+        f, y, column = self._fields, self.densities[site], self.network.index(species)
+        t = self.steppers[site].layout
+        if column in f.moving:
+            return y.x, t.base + f.moving.index(column)
+        if column in f.sliding:
+            return y.x, t.base[t.nodes] + t.moving + f.sliding.index(column)
+        if column in f.resting:
+            return y.rest, (slice(None), f.resting.index(column))
+        if column in f.fixed:
+            return y.fixed, (slice(None), f.fixed.index(column))
+        raise InputError(f'"{species}" of "{self.name}" is clamped: it has no field')
+
+    def enter(self, site: int, species: str, load: Floats, rate: float) -> None:
+        """Add `rate` molecules per ms, evenly through the membrane, to a load."""
+        s, position = self.steppers[site], self._fields.moving.index(self.network.index(species))
+        if len(s.areas):
+            load[s.layout.base[s.d.nodes] + position] += rate * s.areas / s.areas.sum()
+        else:
+            load[s.layout.base + position] += rate * s.volumes / s.volumes.sum()
+
+    def _spread(self, k: int) -> None:
+        """Lay the counts of a site out evenly; reservoirs stay."""
+        s, f = self.steppers[k], self._fields
+        density = self.read("counts")[k] / s.volumes.sum()
+        wall = self.read("counts")[k] / (s.areas.sum() or 1.0)
+        for columns, of in ((f.moving + f.resting, density), (f.sliding + f.fixed, wall)):
+            for column in columns:
+                if column < f.n_species:
+                    array, at = self._at(k, self.network.names[column])
+                    array[at] = of[column]
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """See SiteEngine; fields become even, `rng` is not used."""
+        self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
+        self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+        for k in range(len(self.sites)):
+            self._spread(k)
+
+    def save(self) -> State:
+        state: State = {key: self.read(key).copy() for key in self.outputs}
+        state["inner"] = self.inner.copy()
+        for k, y in enumerate(self.densities):
+            state |= {f"site{k}.{name}": array.copy() for name, array in y._asdict().items()}
+        return state
+
+    def restore(self, state: State) -> None:
+        """Raises InputError if the state is of another mesh, network or set of sites."""
+        targets: dict[str, npt.NDArray[np.generic]] = {key: self.read(key) for key in self.outputs}
+        targets["inner"] = self.inner
+        for k, y in enumerate(self.densities):
+            targets |= {f"site{k}.{name}": array for name, array in y._asdict().items()}
+        for key, array in targets.items():
+            saved = np.asarray(state.get(key))
+            if saved.shape != array.shape:
+                raise InputError(
+                    f'the saved state does not fit "{self.name}": "{key}" has shape {saved.shape}, not {array.shape}; '
+                    "resume with the mesh, resolution and degree of the run"
+                )
+        for key, array in targets.items():
+            array[...] = np.asarray(state[key])
+
+    def _undo(self, k: int, counts: Floats, y: Densities) -> None:
+        self.read("counts")[k] = counts
+        for array, old in zip(self.densities[k], y, strict=True):
+            array[...] = old
+
+    # -- checks -----------------------------------------------------------------------------------------------
+
+    def _check_inputs(self, k: int) -> None:
+        counts = self.read("counts")[k]
+        influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
+        clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
+        for name, amount in influx.items():
+            if not np.isfinite(amount):
+                raise RunError(f"{self._where(k)}: the influx {influx} is not finite")
+            held = counts[self.network.index(name)]
+            if name not in clamp and amount < 0 and (-amount > held + self._tolerance.atol or held <= 0.0):
+                raise RunError(f"{self._where(k)}: more molecules leave ({influx}) than there are")
+        if not all(np.isfinite(v) and v >= 0 for v in clamp.values()):
+            raise RunError(f"{self._where(k)}: the clamp {clamp} is not a finite count of at least 0")
+
+    def _where(self, site: int) -> str:
+        return f'site "{self.sites[site].name}" of "{self.name}"'
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """See SiteEngine: a mesh from a file whose volume is not the site's."""
+        warnings = []
+        fields_of(setup.network.with_clamped(setup.clamped), setup.injected)
+        for site in setup.sites:
+            off = discretisation_of(setup, site).off
+            if abs(off) > OFF and getattr(setup.options, "mesh", None) is not None:
+                warnings.append(
+                    f'site "{site.name}": the volume of the mesh is {off:+.0%} off that of the site '
+                    f"({site.geometry.volume:.4g} um^3); concentrations are those of the site"
+                )
+        return warnings

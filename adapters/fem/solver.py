@@ -1,0 +1,65 @@
+"""Direct solution of the sparse system by PETSc's LU."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.fem.importing import MPI, PETSc
+from couple.component import Floats
+
+SUPERNODES = 500
+"""Unknowns above which MUMPS, which works on dense blocks, beats PETSc's own factors (30-fold at 7,000)."""
+
+
+class Direct:
+    """LU with the pattern analysed once; factors are kept until new values come.
+
+    values: (nnz,) entries in compressed rows; write them, then call `factorise`.
+    """
+
+    def __init__(self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32]) -> None:
+        n = len(start) - 1
+        self.values = np.zeros(len(column))
+        self._start, self._column = start.astype(PETSc.IntType), column.astype(PETSc.IntType)
+        self._matrix = PETSc.Mat().createAIJWithArrays(
+            (n, n), (self._start, self._column, self.values), comm=MPI.COMM_SELF
+        )
+        self._factors = PETSc.PC().create(MPI.COMM_SELF)
+        self._factors.setOperators(self._matrix)
+        self._factors.setType("lu")
+        if n > SUPERNODES and _has_mumps(self._matrix):
+            self._factors.setFactorSolverType("mumps")
+        else:
+            self._factors.setFactorSolverType("petsc")
+            self._factors.setFactorOrdering("nd")
+        self._right, self._left = self._matrix.createVecs()
+
+    def factorise(self) -> bool:
+        """Factor the values as they are; False if a pivot vanished or is no number."""
+        self._matrix.assemble()
+        self._matrix.stateIncrease()
+        try:
+            self._factors.setUp()
+        except PETSc.Error:
+            return False
+        return bool(np.isfinite(self.values).all())
+
+    def solve(self, x: Floats) -> None:
+        """x (n,) = A⁻¹ x in place."""
+        self._right.array_w[:] = x
+        self._factors.apply(self._right, self._left)
+        x[:] = self._left.array_r
+
+
+def _has_mumps(matrix: PETSc.Mat) -> bool:
+    """Whether this PETSc was built with MUMPS."""
+    probe = PETSc.PC().create(MPI.COMM_SELF)
+    probe.setOperators(matrix)
+    probe.setType("lu")
+    try:
+        probe.setFactorSolverType("mumps")
+        probe.setFactorSetUpSolverType()
+    except PETSc.Error:
+        return False
+    return True

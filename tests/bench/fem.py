@@ -1,0 +1,138 @@
+"""Cost of a time step of `pde` against bare DOLFINx and PETSc doing the same: assemble, factor, solve.
+
+    uv run --group bench python tests/bench/fem.py
+
+The peer is the UFL form of the same equations with its Jacobian by automatic differentiation, compiled once, assembled
+into matrices and vectors that are reused, solved by the same PETSc factorisation. A step of `pde` has six stages: the
+peer assembles and factors its Jacobian once, and assembles its residual and solves six times.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from figures import interleaved, median_of, report
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from networks import build, spine, spine_site
+
+from adapters.fem.importing import MPI, PETSc, basix, dolfinx, ufl
+from adapters.fem.pde import Fields, Options
+from adapters.fem.solver import SUPERNODES
+from adapters.fem.stepping import Constants
+from adapters.wellmixed.ode_kernel import GAMMA, STAGES
+from couple.engine import EngineSetup, Site
+from couple.geometry import Geometry
+from couple.network import ReactionNetwork, Species
+
+importlib.import_module("dolfinx.fem.petsc")  # after dolfinx_solver
+
+BOX = Geometry.box(0.5, 0.5, 0.5)
+H = 0.01
+ROUNDS = 7
+
+
+def network(*, reacting: bool) -> ReactionNetwork:
+    species = [
+        Species(name, D, contains=c) for name, D, c in (("A", 0.2, {"X": 1}), ("B", 0.1, {}), ("C", 0.05, {"X": 1}))
+    ]
+    return build(species, [("A + B <-> C", "1e8 /M/s", "100 /s")] if reacting else [])
+
+
+def engine(chemistry: ReactionNetwork, resolution: str, degree: int) -> Fields:
+    options = Options.model_validate({"cells": "tetrahedron", "resolution": resolution, "degree": degree})
+    return Fields(EngineSetup("x", chemistry, (Site("s", BOX, (600, 500, 400)),), 0.1, options=options))
+
+
+def ours(e: Fields) -> Callable[[], object]:
+    """One step, state as it is."""
+    s, y = e.steppers[0], e.densities[0]
+    constants = Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
+    s.step(y, constants, H)
+    return lambda: s.step(y, constants, H)
+
+
+def bare(e: Fields, *, reacting: bool) -> Callable[[], object]:
+    """The same in DOLFINx and PETSc."""
+    mesh, degree = e.discretisation().domain.mesh, e.discretisation().space.element.basix_element.degree
+    element = basix.ufl.element("Lagrange", mesh.basix_cell(), degree, shape=(3,))
+    space = dolfinx.fem.functionspace(mesh, element)
+    u, v = dolfinx.fem.Function(space), ufl.TestFunction(space)
+    u.x.array[:] = e.densities[0].x
+    a, b, c = ufl.split(u)
+    shift = dolfinx.fem.Constant(mesh, 1 / (H * GAMMA))
+    flow = sum(D * ufl.inner(ufl.grad(u[k]), ufl.grad(v[k])) for k, D in enumerate((0.2, 0.1, 0.05)))
+    k_on, k_off = (float(r) for r in e._fields.inside.rate) if reacting else (0.0, 0.0)
+    speed = k_on * a * b - k_off * c
+    residual = flow * ufl.dx + (speed * (v[0] + v[1] - v[2]) * ufl.dx if reacting else 0)
+    trial = ufl.TrialFunction(space)
+    slope = ufl.derivative(residual, u, trial) + shift * ufl.inner(trial, v) * ufl.dx
+    F, J = dolfinx.fem.form(residual), dolfinx.fem.form(slope)
+    matrix = dolfinx.fem.petsc.create_matrix(J)
+    right, left = PETSc.Vec().createSeq(len(u.x.array)), PETSc.Vec().createSeq(len(u.x.array))
+    solver = PETSc.PC().create(MPI.COMM_SELF)
+    solver.setOperators(matrix)
+    solver.setType("lu")
+    solver.setFactorSolverType("mumps" if len(u.x.array) > SUPERNODES else "petsc")
+
+    def assemble() -> None:
+        matrix.zeroEntries()
+        dolfinx.fem.petsc.assemble_matrix(matrix, J)
+        matrix.assemble()
+        solver.setUp()
+
+    def step() -> None:
+        if reacting:
+            assemble()
+        for _ in range(STAGES):
+            with right.localForm() as local:
+                local.set(0.0)
+            dolfinx.fem.petsc.assemble_vector(right, F)
+            solver.apply(right, left)
+
+    assemble()
+    return step
+
+
+def compare(name: str, reacting: bool, resolution: str, degree: int, repeats: int) -> None:
+    e = engine(network(reacting=reacting), resolution, degree)
+    tasks = {"ours": ours(e), "bare": bare(e, reacting=reacting)}
+
+    def several(task: Callable[[], object]) -> Callable[[], Callable[[], object]]:
+        return lambda: lambda: [task() for _ in range(repeats)]
+
+    seconds = interleaved({key: several(task) for key, task in tasks.items()}, ROUNDS)
+    unknowns = len(e.densities[0].x)
+    report(f"pde step / bare DOLFINx + PETSc, {name}, {unknowns} unknowns",
+           median_of(lambda a, b: a / b, seconds["ours"], seconds["bare"]), "", 1.15)  # fmt: skip
+    report(f"pde step, {name}", median_of(lambda a: 1e3 * a / repeats, seconds["ours"]), "ms CPU")
+
+
+def windows(name: str, options: dict[str, Any], repeats: int) -> None:
+    """A window of 0.1 ms of the chemistry of a spine under influx."""
+    chemistry = spine()
+    setup = EngineSetup("x", chemistry, (spine_site(chemistry),), 0.1, ("Ca",), options=Options.model_validate(options))
+    e = Fields(setup)
+    e.write("influx", 5.0)
+
+    def advance() -> None:
+        for _ in range(repeats):
+            e.advance(1)
+
+    advance()
+    seconds = interleaved({"pde": lambda: advance}, 3)
+    report(f"window of 0.1 ms, spine, {name}", median_of(lambda a: 1e3 * a / repeats, seconds["pde"]), "ms CPU")
+
+
+if __name__ == "__main__":
+    compare("A + B <-> C, degree 1", True, "0.06 um", 1, 3)
+    compare("A + B <-> C, degree 2", True, "0.1 um", 2, 2)
+    compare("diffusion only, factors kept, degree 1", False, "0.06 um", 1, 10)
+    windows("shells (default)", {}, 30)
+    windows("half plane", {"cells": "triangle"}, 5)
+    windows("tetrahedra, 100 nm", {"cells": "tetrahedron", "resolution": "100 nm"}, 2)
