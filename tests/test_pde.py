@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from jit_off import outputs, outputs_without_jit
@@ -13,6 +15,7 @@ from networks import HEAD, build, spine, spine_site
 from adapters.fem.discretisation import discretise
 from adapters.fem.domain import CellName, build_domain
 from adapters.fem.importing import dolfinx, ufl
+from adapters.fem.output import write_xdmf
 from adapters.fem.pde import Fields, Options
 from adapters.fem.stepping import Constants, Stepper, Tolerance
 from adapters.wellmixed.ode import MassAction
@@ -272,3 +275,13 @@ def test_geometries_and_cells_agree() -> None:
 def test_without_jit_the_bits_are_the_same() -> None:
     for name, plain in outputs_without_jit(("pde", "spde")).items():
         assert plain == outputs(name)
+
+
+def test_fields_for_paraview(tmp_path: Path) -> None:
+    network = spine(calbindin=False)
+    e = engine(network, spine_site(network), cells="tetrahedron", resolution=0.125)
+    write_xdmf(tmp_path / "head.xdmf", e, species=["Ca", "CBP"])
+    with h5py.File(tmp_path / "head.h5") as file:
+        (values,) = file["Function/Ca"].values()
+        assert values[:, 0].max() == pytest.approx(6 / HEAD.volume)
+        assert len(file["Function"]) == 2

@@ -15,11 +15,13 @@ from scipy.linalg import eigh
 from adapters.fem import noise
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.spde import Diffusion, FluctuatingFields, Options
+from adapters.wellmixed.ode import MassAction
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork, Species
 from couple.random import stream
+from couple.units import IONS_PER_MM_UM3
 
 BOX = Geometry.box(0.4, 0.5, 0.6)
 D = 0.2
@@ -117,6 +119,28 @@ def test_birth_and_death_are_poisson() -> None:
     assert abs(counts.mean() - birth) < z_bound(2) * math.sqrt(birth / n)
     # variance of a sample variance of Poisson numbers: (m + 2 m²) / n
     assert abs(counts.var(ddof=1) - birth) < z_bound(2) * math.sqrt((birth + 2 * birth**2) / n)
+
+
+@pytest.mark.parametrize("molecules", [800, 8_000], ids=["ten per node", "a hundred per node"])
+def test_means_of_a_reaction(molecules: int) -> None:
+    """A + B <-> C in every node's own numbers, whose mean is that of mass action but for one molecule in many."""
+    rate = 40.0 / molecules
+    on = f"{rate * IONS_PER_MM_UM3 * BOX.volume!r} /mM/ms"
+    species = [Species("A", D, contains={"X": 1}), Species("B"), Species("C", contains={"X": 1})]
+    network = build(species, [("A + B <-> C", on, "10 /ms")])
+
+    def counts(cls: Any, n: int, **options: Any) -> np.ndarray:
+        sites = tuple(Site(f"s{i}", BOX, (molecules, molecules, 0)) for i in range(n))
+        e = cls(EngineSetup("x", network, sites, 0.1, options=cls.Options.model_validate(options), seed=7))
+        e.advance(5)
+        return np.asarray(e.read("counts")[:, 2].copy())
+
+    n = 40
+    found = counts(FluctuatingFields, n, resolution="0.2 um")
+    exact = float(counts(MassAction, 1)[0])
+    bound = z_bound(2) * found.std(ddof=1) / math.sqrt(n)
+    assert abs(found.mean() - exact) < bound
+    assert bound < 0.02 * exact, "2 % off would pass"
 
 
 def test_spine_conserves_and_rests() -> None:

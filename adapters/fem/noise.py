@@ -48,8 +48,8 @@ def kick(cells: Cells, n: Floats, volumes: Floats, strength: float, words: Words
     """out (N,) += Σ over cells of sqrt(strength c measure) slope · ξ, ξ standard normal vectors; it sums to zero.
 
     n: (N,) molecules at the nodes. strength: 2 D dt. c is the mean of the cell's nodes times Π min(1, n), so that where
-    there is less than a molecule the noise does not drive it far below zero (Kim et al., J Chem Phys 146:124110, 2017,
-    eq. 26, for finite volumes).
+    there is less than a molecule the noise does not drive it far below zero (after Kim et al., J Chem Phys 146:124110,
+    2017, who do so on finite volumes).
     """
     corners, dimension = cells.nodes.shape[1], cells.slope.shape[2]
     for e in range(len(cells.nodes)):

@@ -64,9 +64,7 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
         resolution = o.resolution or _smallest(site.geometry) / _PER_RADIUS[cell]
         return _built_in(site.geometry, cell, resolution, o.degree, lumped)
     except InputError as error:
-        if error.where:
-            raise
-        raise InputError(f'site "{site.name}": {error.message}') from None
+        raise InputError(f'site "{site.name}": {error}') from None
 
 
 def _smallest(geometry: Geometry) -> float:

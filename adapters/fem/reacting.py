@@ -25,13 +25,14 @@ class Books(NamedTuple):
 
 @njit(cache=True)
 def react(
-    rules: Rules, size: Floats, measure: float, n: Floats, span: float, books: Books, species: int, words: Words,
-    propensity: Floats,
+    rules: Rules, size: Floats, measure: float, n: Floats, trust: Floats, span: float, books: Books,
+    species: int, words: Words, propensity: Floats,
 ) -> int:  # fmt: skip
     """One node over `span` ms; returns the number of events.
 
     n: values at the node: molecules, then held densities times `size`, then 1. size: what turns a value into a density
     (volume or membrane area of the node; 1 for the constant). measure: volume or area in which the reactions happen.
+    trust: (n,) factors of the values in propensities: where noise left holes below zero, what is above it is too much.
     An event for which the whole site has too few molecules does not happen: values at a node may be fractions, or below
     zero by noise, totals may not.
     """
@@ -40,8 +41,8 @@ def react(
         everything = 0.0
         for r in range(len(rules.rate)):
             a, b = rules.first[r], rules.second[r]
-            va = max(n[a], 0.0)
-            vb = max(n[b] - 1.0 if a == b and size[a] != 0.0 else n[b], 0.0)
+            va = max(n[a], 0.0) * trust[a]
+            vb = max(n[b] - 1.0 if a == b and size[a] != 0.0 else n[b], 0.0) * trust[b]
             p = rules.rate[r] * measure
             if size[a] != 0.0:
                 p *= va / size[a]
@@ -77,13 +78,15 @@ def react(
 
 @njit(cache=True)
 def react_inside(
-    rules: Rules, volumes: Floats, moving: Floats, resting: Floats, held: Floats, span: float, books: Books,
-    species: int, words: Words,
+    rules: Rules, volumes: Floats, share: Floats, moving: Floats, resting: Floats, held: Floats, span: float,
+    books: Books, species: int, words: Words,
 ) -> int:  # fmt: skip
-    """All nodes of the volume. moving (m, N), resting (r, N): molecules; held: densities. Returns 0, -1 if broken."""
+    """All nodes of the volume. moving (m, N), resting (r, N): molecules; held: densities; share: (m,) of what is moving
+    that is trusted. Returns 0, -1 if broken."""
     m, r = len(moving), len(resting)
     n, size = np.empty(m + r + len(held) + 1), np.zeros(m + r + len(held) + 1)
-    propensity = np.empty(len(rules.rate))
+    propensity, trust = np.empty(len(rules.rate)), np.ones(len(n))
+    trust[:m] = share
     for j in range(len(volumes)):
         for a in range(m):
             n[a] = moving[a, j]
@@ -93,7 +96,7 @@ def react_inside(
         for a in range(len(held)):
             n[m + r + a], size[m + r + a] = held[a] * volumes[j], volumes[j]
         n[-1] = 1.0
-        if react(rules, size, volumes[j], n, span, books, species, words, propensity) < 0:
+        if react(rules, size, volumes[j], n, trust, span, books, species, words, propensity) < 0:
             return -1
         for a in range(m):
             moving[a, j] = n[a]
@@ -104,13 +107,15 @@ def react_inside(
 
 @njit(cache=True)
 def react_wall(
-    rules: Rules, nodes: Ints, volumes: Floats, areas: Floats, moving: Floats, resting: Floats, fixed: Floats,
-    held: Floats, wall_held: Floats, span: float, books: Books, species: int, words: Words,
+    rules: Rules, nodes: Ints, volumes: Floats, areas: Floats, share: Floats, moving: Floats, resting: Floats,
+    fixed: Floats, held: Floats, wall_held: Floats, span: float, books: Books, species: int, words: Words,
 ) -> int:  # fmt: skip
     """All nodes of the membrane; as react_inside, with fixed (f, G) molecules on it."""
     m, r, f = len(moving), len(resting), len(fixed)
     width = m + r + f + len(held) + len(wall_held) + 1
     n, size, propensity = np.empty(width), np.zeros(width), np.empty(len(rules.rate))
+    trust = np.ones(width)
+    trust[:m] = share
     for k in range(len(nodes)):
         j = nodes[k]
         for a in range(m):
@@ -128,7 +133,7 @@ def react_wall(
         for a in range(len(wall_held)):
             n[at + a], size[at + a] = wall_held[a] * areas[k], areas[k]
         n[-1] = 1.0
-        if react(rules, size, areas[k], n, span, books, species, words, propensity) < 0:
+        if react(rules, size, areas[k], n, trust, span, books, species, words, propensity) < 0:
             return -1
         for a in range(m):
             moving[a, j] = n[a]

@@ -80,7 +80,9 @@ class FluctuatingFields(SiteEngine):
     Linear elements with lumped mass; diffusion by implicit midpoint steps with a random flux in every cell (`noise`),
     reactions molecule by molecule at the nodes (`reacting`), split as half, whole, half. What does not diffuse is whole
     molecules at nodes, so counts of a site are whole at the end of every window; values of diffusing species at a node
-    are real and may be negative where there are few: their share is `negative`, and large ones are logged.
+    are real and may be negative where there are few: their share is `negative`, and large ones are logged. Propensities
+    take what is positive, scaled down to what there is in the whole site, so that holes do not speed up reactions; at
+    half a molecule per node a site still binds 15 % too much (`check` warns below 5).
     After Kim, Nonaka, Bell, Garcia & Donev, J Chem Phys 146:124110 (2017), on elements instead of volumes.
 
     Streams are keyed by the seed, "spde", the site and the purpose.
@@ -171,14 +173,16 @@ class FluctuatingFields(SiteEngine):
         counts, f, d, n = self.read("counts")[k], self._fields, self._d[k], len(self.network.species)
         words, moving, resting = self._words["reactions"][k], self._moving[k], self._resting[k]
         code = 0
+        above = np.maximum(moving, 0.0).sum(axis=1)
+        trust = np.divide(moving.sum(axis=1), above, out=np.zeros(len(above)), where=above > 0.0).clip(0.0, 1.0)
         if len(f.inside.rate):
             books = Books(counts, self._inside, means)
-            code = react_inside(f.inside, d.volumes, moving, resting, held, span, books, n, words)
+            code = react_inside(f.inside, d.volumes, trust, moving, resting, held, span, books, n, words)
         if len(f.wall.rate) and not code:
             books = Books(counts, self._wall, means)
             code = react_wall(
-                f.wall, d.nodes, d.volumes, d.areas, moving, resting, self._fixed[k], held, wall_held, span, books, n,
-                words,
+                f.wall, d.nodes, d.volumes, d.areas, trust, moving, resting, self._fixed[k], held, wall_held, span,
+                books, n, words,
             )  # fmt: skip
         if code:
             raise RunError(f"{self._where(k)}: a propensity is not a finite number; check the rates and the amounts")
