@@ -177,6 +177,29 @@ def test_rare_states_are_dropped() -> None:
     assert distance(marginal(e, 0), poisson.pmf(np.arange(600), 200 * -math.expm1(-60))) < 1e-8
 
 
+def test_counts_are_those_of_the_distribution() -> None:
+    """Counts follow from expected events; over many windows they stay within what was lost of Σ p n."""
+    network = build(
+        [Species("A", contains={"X": 1}), Species("B"), Species("C", contains={"X": 1})],
+        [
+            ("A + B <-> C", f"{0.05 * IONS_PER_MM_UM3!r} /mM/ms", "2 /ms"),
+            ("C -> B + out", "1 /ms"),
+            ("B + out -> B + A", "1 /ms"),
+        ],
+        ["out"],
+    )
+    e = engine(network, (8, 12, 3), injected=("A",), options=Options(leak=1e-9))
+    held = float((e.read("counts") @ network.contents("X"))[0])
+    for k in range(400):
+        e.write("influx", 1.3 * (k % 7 == 0) - 0.4 * (k % 11 == 0))
+        held += 1.3 * (k % 7 == 0) - 0.4 * (k % 11 == 0)
+        e.advance(1)
+        assert abs((e.read("counts") @ network.contents("X"))[0] - held) < 1e-11 * held
+    states, p = e.distribution()
+    np.testing.assert_allclose(p @ states, e.read("counts")[0, :3], atol=e.leak[0] * states.max())
+    assert e.leak[0] < 400 * 2e-9
+
+
 def test_sizes() -> None:
     assert size_of(dimerisation(1.0), (41, 0)).reachable == 21
     assert math.isinf(size_of(birth_death(1.0), (35,)).reachable)

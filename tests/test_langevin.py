@@ -134,7 +134,20 @@ def test_what_reactions_keep_is_kept_and_nothing_is_negative() -> None:
     moved = e.extents[0] @ e.change
     moved[network.index("Ca")] += sent
     np.testing.assert_allclose(e.read("counts")[0] - start, moved, atol=1e-8)
-    assert 0 < e.limited[0, 0] < e.limited[0, 1]
+    assert 0 < e.limited[0, 0] <= e.limited[0, 1]
+
+
+def test_means_of_a_linear_network_are_exact_at_low_counts_too() -> None:
+    """Two molecules on average, noise scaled back all the time: it has mean 0 still."""
+    mean, covariance = linear_noise(open_chain(2.0), (0, 0), 3.0)
+    e = replicas(open_chain(2.0), 20_000, (0, 0), 3.0)
+    e.advance(1)
+    found = e.read("counts")[:, :2]
+    assert e.limited[:, 0].sum() > 0.1 * e.limited[:, 1].sum()
+    assert (
+        abs(found.mean(axis=0) - mean) < z_bound(2) * np.sqrt(np.diag(covariance) / len(found)) + 0.003 * mean
+    ).all()
+    assert (found.var(axis=0) < np.diag(covariance)).all(), "variances at low counts are said to be too small"
 
 
 def test_nothing_is_negative_where_everything_is_scarce() -> None:

@@ -33,7 +33,8 @@ class MasterEquation(SiteEngine):
     """The chemical master equation by finite state projection; `counts` and `means` are expected values.
 
     States are added where more than `leak` per window would be lost, and rare ones dropped. What was lost so far bounds
-    the error of all probabilities (`leak`). Influx of n molecules: whole ones enter at the times (i + 1/2) / n of the
+    the error of all probabilities (`leak`). Counts follow from expected events, so that conservation holds to rounding.
+    Influx of n molecules: whole ones enter at the times (i + 1/2) / n of the
     window, at no more than 64 times; a fraction f enters as one molecule with probability f. What leaves is taken from
     all molecules alike, each with the same probability, so that the mean is exact. A clamped species is held at the
     input `clamp`.
@@ -112,23 +113,22 @@ class MasterEquation(SiteEngine):
         entering = self._leave(k)
         rates = space.rates(self.rates[k], level)
         events, over = np.zeros(len(rates)), np.zeros(len(space.columns))
-        now, lost = 0.0, 0.0
+        now = 0.0
         for when, column, by, more in [*_entries(entering, span), (span, -1, 0, 0.0)]:
             if when > now:
-                held, gone = space.flow(rates, when - now, self._allowed * (when - now) / span)
+                held, _ = space.flow(rates, when - now, self._allowed * (when - now) / span)
                 events += space.events(held, rates)
                 over += space.mean(held)
-                now, lost = when, lost + gone
+                now = when
             if column >= 0:
                 space.enter(column, by, more)
-        self._tidy(k)
-        n_species = len(self.network.species)
-        weights = self.network.observable_weights[:, :n_species]
+                counts[column] += by + more
+        weights = self.network.observable_weights[:, : len(self.network.species)]
         means[:] = weights[:, space.columns] @ (over / span)
         for column, count in level.items():
             means += weights[:, column] * count
-        counts[n_species:] += events @ self.network.change[:, n_species:]
-        counts[space.columns] = space.mean()
+        counts += events @ self.network.change
+        self._tidy(k)
 
     def _hold(self, k: int) -> dict[int, float]:
         """Set the counts of held species and book what that takes; column → count."""
@@ -156,6 +156,7 @@ class MasterEquation(SiteEngine):
                 if -amount > counts[column] * (1 + 1e-9):
                     raise InputError(f"more molecules leave ({name}: {amount:g}) than there are")
                 self.spaces[k].leave(column, min(-amount / counts[column], 1.0))
+                counts[column] += amount
         return entering
 
     def _tidy(self, k: int) -> None:
@@ -163,7 +164,7 @@ class MasterEquation(SiteEngine):
         space, age = self.spaces[k], self._age[k]
         age[0] += 1
         if age[0] >= PRUNE_EVERY or space.n > PRUNE_GROWTH * age[1]:
-            space.prune(self._allowed)
+            space.prune(self._allowed, self.read("counts")[k, space.columns])
             age[:] = (0, max(space.n, 64))
         else:
             space.normalise()

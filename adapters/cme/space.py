@@ -127,8 +127,11 @@ class Space:
             self._states, self._table, self._p, new, self._row, self.n, self.columns.index(column), part
         ))  # fmt: skip
 
-    def prune(self, allowed: float) -> None:
-        """Drop the rarest states as far as they hold at most `allowed` together, and scale the rest to 1."""
+    def prune(self, allowed: float, mean: Floats) -> None:
+        """Drop the rarest states, at most `allowed` of probability together; scale the rest to 1 and tilt it to `mean`.
+
+        mean: (len(columns),) expected counts, from which those of p differ by what was lost.
+        """
         order = np.argsort(self.p, kind="stable")
         gone = int(np.searchsorted(np.cumsum(self.p[order]), allowed, side="right"))
         if gone:
@@ -136,6 +139,12 @@ class Space:
             kept = np.sort(order[gone:])
             self.load(self.states[kept], self.p[kept])
         self.normalise()
+        away = self.states - self.mean()
+        spread = np.einsum("i,ij,ik->jk", self.p, away, away)
+        tilt = np.linalg.lstsq(spread, mean - self.mean(), rcond=1e-10)[0]
+        part = 1.0 + np.einsum("ij,j->i", away, tilt)
+        if part.min() > 0.5:  # a correction of the size of what was lost
+            self._p[: self.n] *= part
 
     def normalise(self) -> None:
         """Scale the probabilities to a sum of 1."""

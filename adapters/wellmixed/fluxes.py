@@ -26,7 +26,8 @@ from couple.network import ReactionNetwork
     CLAMPED,
     CLAMP_BOOK,
     INJECTED,  # column that influx goes to
-) = range(14)
+    N_SPECIES,  # one number
+) = range(15)
 
 
 @dataclass(frozen=True)
@@ -68,5 +69,6 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
         [network.index(name) for name in clamped],
         [network.index(f"{name}_clamp") for name in clamped],
         [network.index(f"{name}_clamp" if name in clamped else name) for name in injected],
+        [len(network.species)],
     ]
     return Fluxes(pack(tables), order, np.array(list(found), dtype=np.int64).reshape(len(found), one))

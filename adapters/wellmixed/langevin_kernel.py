@@ -5,9 +5,11 @@ change × ξ, so that what a reaction moves is never lost. Steps are those of th
 Mattingly, Commun Math Sci 9:301, 2011, θ = 1/2), of weak order 2: half a step with the propensities a(y) to y*, then
 half a step with [2 a(y*) - a(y)]⁺.
 
-At the boundary: where the noise of a half step would take a species below zero, that part of it that draws on this
-species is scaled back to what is there after the drift (a flux limiter in the manner of Zalesak, J Comput Phys 31:335,
-1979). Extents are scaled, so conservation holds; the mean of such a species is then a little too high.
+Near zero: a species is safe if all noise that draws on it in a half step could be 8 standard deviations without taking
+what is there after the drift. The noise of a flux between safe species is normal. Of other fluxes it is ±sqrt(3) with
+probability 1/6 each, else 0 (the same moments up to the fifth), and scaled back by as much as is needed for all of it
+together to leave nothing negative. The factor depends on the state alone, so noise has mean 0 everywhere: means of
+linear networks stay exact, variances at low counts come out too small.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from adapters.wellmixed import fluxes as x
 from adapters.wellmixed.packing import Ints, table
 from couple.component import Floats
 from couple.gaussian import normal
-from couple.random import Words
+from couple.random import Words, uniform
 
 MARGIN = 1.0 - 1e-12
-"""Part of a count that noise may take: the rest is room for rounding."""
+"""Part of a count that may be taken: the rest is room for rounding."""
+FAR, ROOT, SAFE = 8.0, math.sqrt(3.0), 2.0
 SMALLEST = 1e-9
 """Smallest inner step as a part of the window; below it the run stops."""
 
@@ -63,6 +66,12 @@ def fastest(tables: Ints, rates: Floats, y: Floats, row: Floats) -> float:
 
 
 @njit(cache=True, inline="always")
+def _guarded(tables: Ints, column: int) -> bool:
+    """Whether a column is that of a species (reservoirs may go below zero; what is held never changes)."""
+    return bool(column < table(tables, x.N_SPECIES)[0])
+
+
+@njit(cache=True, inline="always")
 def _held(clamped: Ints, column: int) -> bool:
     found = False
     for c in clamped:
@@ -73,15 +82,23 @@ def _held(clamped: Ints, column: int) -> bool:
 
 @njit(cache=True)
 def _kick(
-    tables: Ints, a: Floats, source: Floats, y: Floats, extent: Floats, noise: Floats, drift: Floats, room: Floats,
-    taken: Floats, words: Words, h: float,
-) -> int:  # fmt: skip
+    tables: Ints,
+    a: Floats,
+    source: Floats,
+    y: Floats,
+    extent: Floats,
+    noise: Floats,
+    drift: Floats,
+    room: Floats,
+    taken: Floats,
+    words: Words,
+    h: float,
+) -> int:
     """Half a step of `h` ms from `y` in place with propensities `a`; returns whether noise was scaled back."""
     start, backward = table(tables, x.FLUX_START), table(tables, x.BACKWARD)
     change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
-    guarded = table(tables, x.GUARDED)
     n_fluxes = len(start) - 1
-    for s in guarded:
+    for s in range(len(source)):
         room[s] = y[s] + source[s] * h
         taken[s] = 0.0
     for k in range(n_fluxes):
@@ -89,21 +106,14 @@ def _kick(
         for m in range(start[k], start[k + 1]):
             both += a[m]
             net += -a[m] if backward[m] else a[m]
-        drift[k] = net * h
-        noise[k] = math.sqrt(both * h) * normal(words) if both > 0.0 else 0.0
+        drift[k], noise[k] = net * h, math.sqrt(both * h)
         for i in range(change_start[k], change_start[k + 1]):
             room[change[i]] += by[i] * drift[k]
-            taken[change[i]] -= min(by[i] * noise[k], 0.0)
-    short, empty = 0, False
-    for s in guarded:
-        if taken[s] > MARGIN * room[s]:
-            short = 1
-        if room[s] < 0.0:
-            empty = True
-    if empty:
-        _limit_all(tables, source, y, noise, drift, room, taken, h)
-    elif short:
-        _limit(tables, noise, room, taken)
+            taken[change[i]] += abs(by[i]) * noise[k]
+    if _overdrawn(tables, room):
+        _limit_drift(tables, source, y, drift, room, taken, h)
+        noise[:] = 0.0
+    short: int = _draw(tables, noise, room, taken, words)
     for k in range(n_fluxes):
         move = drift[k] + noise[k]
         extent[k] += move
@@ -115,35 +125,58 @@ def _kick(
 
 
 @njit(cache=True)
-def _limit(tables: Ints, noise: Floats, room: Floats, taken: Floats) -> None:
-    """Scale the noise back to the room that there is; `room` becomes the part of `taken` that may be had."""
-    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
-    guarded = table(tables, x.GUARDED)
-    for s in guarded:
-        room[s] = max(min(1.0, MARGIN * room[s] / taken[s]), 0.0) if taken[s] > 0.0 else 1.0
+def _draw(tables: Ints, noise: Floats, room: Floats, taken: Floats, words: Words) -> int:
+    """From standard deviations to noise, in place; returns whether any was scaled back. See the module's text."""
+    change_start, change = table(tables, x.CHANGE_START), table(tables, x.CHANGE)
+    for s in table(tables, x.GUARDED):
+        if FAR * taken[s] > MARGIN * room[s]:
+            taken[s] = min(1.0, MARGIN * room[s] / (ROOT * taken[s]))
+        else:
+            taken[s] = SAFE
+    short = 0
     for k in range(len(noise)):
-        part = 1.0
+        part = SAFE
         for i in range(change_start[k], change_start[k + 1]):
-            if by[i] * noise[k] < 0.0 and room[change[i]] < part and _held(guarded, change[i]):
-                part = room[change[i]]
-        noise[k] *= part
+            if _guarded(tables, change[i]):
+                part = min(part, taken[change[i]])
+        if noise[k] == 0.0:
+            continue
+        if part == SAFE:
+            noise[k] *= min(max(normal(words), -FAR), FAR)
+        else:
+            u = uniform(words)
+            noise[k] *= part * (ROOT if u <= 1.0 / 6.0 else -ROOT if u > 5.0 / 6.0 else 0.0)
+            short |= int(part < 1.0)
+    return short
 
 
 @njit(cache=True)
-def _limit_all(
-    tables: Ints, source: Floats, y: Floats, noise: Floats, drift: Floats, room: Floats, taken: Floats, h: float
-) -> None:
-    """The same for drift and noise together, where the drift alone would take more than there is."""
-    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+def _overdrawn(tables: Ints, room: Floats) -> bool:
+    """Whether the drift alone takes more of a species than there is."""
+    found = False
     for s in table(tables, x.GUARDED):
-        room[s] = y[s] + source[s] * h
+        if room[s] < 0.0:
+            found = True
+    return found
+
+
+@njit(cache=True)
+def _limit_drift(tables: Ints, source: Floats, y: Floats, drift: Floats, room: Floats, taken: Floats, h: float) -> None:
+    """Scale back what is drawn from overdrawn species (counts of one or less whose partners just multiplied)."""
+    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
+    for s in range(len(source)):
+        room[s] = max(y[s] + source[s] * h, 0.0)
         taken[s] = 0.0
-    for k in range(len(noise)):
-        noise[k] += drift[k]
-        drift[k] = 0.0
+    for k in range(len(drift)):
         for i in range(change_start[k], change_start[k + 1]):
-            taken[change[i]] -= min(by[i] * noise[k], 0.0)
-    _limit(tables, noise, room, taken)
+            taken[change[i]] -= min(by[i] * drift[k], 0.0)
+    for k in range(len(drift)):
+        part = 1.0
+        for i in range(change_start[k], change_start[k + 1]):
+            s = change[i]
+            if by[i] * drift[k] < 0.0 and taken[s] > MARGIN * room[s] and _guarded(tables, s):
+                part = min(part, MARGIN * room[s] / taken[s])
+        drift[k] *= part
 
 
 @njit(cache=True, inline="always")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from couple.regimes.compare import Comparison, compare
+if TYPE_CHECKING:
+    from couple.regimes.compare import Comparison
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 _out = Console(highlight=False, soft_wrap=True)
@@ -34,6 +35,7 @@ def regimes(
 ) -> None:
     """Run one chemistry through every engine that can express it: moments, agreement, CPU time, and a map."""
     from couple.experiment import Experiment
+    from couple.regimes.compare import compare
 
     experiment = Experiment.load(file, overrides or ())
     chosen = engines.replace(",", " ").split() if engines else None

@@ -45,8 +45,8 @@ def draw(comparison: Comparison, path: Path) -> Path:
             ax.add_patch(box)
             text = _text(comparison, engine, rows.get(engine))
             top = high - 0.12
-            ax.text(left + 0.15, top, f"{engine}", va="top", weight="bold")
-            ax.text(right - 0.15, top, title, va="top", ha="right", color="0.35")
+            ax.text(left + 0.15, top, engine, va="top", weight="bold", zorder=6)
+            ax.text(right - 0.15, top, title, va="top", ha="right", color="0.35", zorder=6)
             ax.text(left + 0.15, top - 0.33, text, va="top", linespacing=1.35, zorder=6)
         x, y = _where(comparison)
         ax.plot(x, y, marker="*", ms=17, color="#D55E00", mec="white", mew=1.2, zorder=5)
