@@ -72,7 +72,8 @@ def again_face(along: float) -> float:
 
     last = 12.0
     after = 4.0 / ((4 * math.pi) ** 1.5 * along * math.exp(last / 2))  # where the walk is a Gaussian
-    return float(quad(there, -30.0, last, limit=400, epsabs=1e-10, epsrel=1e-8)[0]) + after
+    near = float(quad(there, -30.0, last, limit=400, epsabs=1e-10, epsrel=1e-8)[0])
+    return float(near + after)
 
 
 @dataclass(frozen=True)
