@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from test_lattice_paper import brute
 
+from adapters.lattice.image import configuration, draw
 from adapters.lattice.paper.engine import PaperLattice
 from couple.component import State
 from couple.errors import CoupleError, InputError
@@ -142,3 +143,16 @@ def test_bad_input(change: dict[str, Any], where: str, what: str) -> None:
     with pytest.raises(CoupleError) as caught:
         wire(Experiment.parse(made))
     assert where in str(caught.value) and what in str(caught.value), str(caught.value)
+
+
+def test_a_picture_of_a_configuration(tmp_path: Path) -> None:
+    experiment = Experiment.load(EXAMPLES / "lotka_volterra.toml", ["experiment.duration=2 steps"])
+    Simulation.new(experiment, tmp_path / "out").run()
+    file = tmp_path / "out" / "results.h5"
+    codes, names = configuration(file, "field", 2)
+    assert codes.shape == (40, 40) and names == ["", "H", "P"]
+    assert draw(codes, names, tmp_path / "field.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(InputError, match="no snapshots"):
+        configuration(file, "elsewhere", 0)
+    with pytest.raises(InputError, match="row 3 of 3"):
+        configuration(file, "field", 3)

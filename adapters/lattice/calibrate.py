@@ -70,7 +70,10 @@ def again_face(along: float) -> float:
         t = math.exp(log_t)
         return float(t * ive(0, 2 * along * t) ** 2 * (ive(0, 2 * t) + ive(1, 2 * t)))
 
-    return float(quad(there, -30.0, 40.0, limit=400, epsabs=1e-12, epsrel=1e-10)[0])
+    last = 12.0
+    after = 4.0 / ((4 * math.pi) ** 1.5 * along * math.exp(last / 2))  # where the walk is a Gaussian
+    near = float(quad(there, -30.0, last, limit=400, epsabs=1e-10, epsrel=1e-8)[0])
+    return float(near + after)
 
 
 @dataclass(frozen=True)

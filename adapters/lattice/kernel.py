@@ -25,7 +25,7 @@ from adapters.lattice.moves import (
     turn,
 )
 from adapters.lattice.sweeps import sort, sweep, sweep_surface
-from adapters.lattice.tables import MEMBRANE, PACE_BITS, SORT_EVERY, Molecules, Tables
+from adapters.lattice.tables import MEMBRANE, PACE_BITS, SORT_EVERY, SORT_SPARSE, Molecules, Tables
 from couple.component import Floats
 from couple.random import below, exponential, uniform
 
@@ -227,7 +227,7 @@ def hop(t: Tables, m: Molecules, at: Integer) -> Integer:
     if t.surface[at]:
         return sweep_surface(t, m, at)
     if m.spare.size > 0:
-        if m.unsorted[at] % SORT_EVERY == 0:
+        if m.unsorted[at] % (SORT_EVERY if m.length[at] > 8 * m.block.size else SORT_SPARSE) == 0:
             sort(t, m, at)
         m.unsorted[at] += 1
     return sweep(t, m, at)

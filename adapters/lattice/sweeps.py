@@ -127,22 +127,22 @@ def sweep_surface(t: Tables, m: Molecules, at: Integer) -> Integer:
 def sort(t: Tables, m: Molecules, at: Integer) -> None:
     """Sort a list by blocks of neighbouring cells, so that a sweep finds what it needs in the cache.
 
-    The blocks come in random order: which of two neighbours hops first then says nothing about where they are.
+    Upwards or downwards at random: which of two neighbours hops first then says nothing about where they are, and the
+    sweeps leave all configurations equally likely.
     """
-    base, n, (order, first) = t.start[at], m.length[at], (m.block[0], m.block[1])
-    blocks = order.size
+    base, n, first = t.start[at], m.length[at], m.block
+    blocks = first.size
     for b in range(blocks):
-        order[b] = b
         first[b] = 0
-    for b in range(blocks - 1, 0, -1):
-        other = below(m.words, b + 1)
-        order[b], order[other] = order[other], order[b]
     for k in range(n):
         m.spare[k] = m.lists[base + k]
         first[m.spare[k] >> BLOCK_BITS] += 1
-    start = 0
-    for b in range(blocks):
-        start, first[order[b]] = start + first[order[b]], start
+    upwards, start = below(m.words, 2), 0
+    for k in range(blocks):
+        b = k if upwards else blocks - 1 - k
+        count = first[b]
+        first[b] = start
+        start += count
     for k in range(n):
         site = m.spare[k]
         b = site >> BLOCK_BITS

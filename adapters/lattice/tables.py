@@ -32,9 +32,9 @@ MAX_SPECIES = OUTSIDE - 1
 
 LARGE = 1 << 21
 """Bytes of a lattice above which its molecules are sorted by place, in blocks of 2^BLOCK_BITS cells."""
-BLOCK_BITS = 19
-SORT_EVERY = 32
-"""Sweeps between two sorts: the molecules then stray by a few planes."""
+BLOCK_BITS = 9
+SORT_EVERY, SORT_SPARSE = 2, 32
+"""Sweeps between two sorts where there are several molecules to a block, and where there are not."""
 
 
 class Tables(NamedTuple):
@@ -95,7 +95,7 @@ class Molecules(NamedTuple):
     phase: Int64  # (n_mobile,) how near the next sweep is, × 2^32
     unsorted: Int64  # (n_mobile,) sweeps since the list was sorted
     spare: Int32  # room to sort a list, empty for a small lattice
-    block: Int64  # (2, n_blocks) the order of blocks and where each begins
+    block: Int64  # (n_blocks,) where each block of cells begins
     total: Floats  # (1,) summed rate of such events, per ms
     revision: Int64  # (3,) of the populations; those that `total` and `value` were made from
     value: Floats  # (n_observables,) now
@@ -296,7 +296,7 @@ def build_molecules(network: ReactionNetwork, tables: Tables, mask: Mask, words:
         phase=np.zeros(mobile, dtype=np.int64),
         unsorted=np.zeros(mobile, dtype=np.int64),
         spare=np.empty(mask.n_cells if large else 0, dtype=np.int32),
-        block=np.zeros((2, blocks), dtype=np.int64),
+        block=np.zeros(blocks, dtype=np.int64),
         total=np.zeros(1),
         revision=np.array([0, -1, -1], dtype=np.int64),
         value=np.zeros(len(network.observables)),

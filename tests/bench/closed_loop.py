@@ -225,8 +225,8 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
     if engine.__class__.__name__ == "NoOp":
         return lambda: np.add(counts[:, 0], influx[:, 0], counts[:, 0])
     window = ticks * engine.setup.tick
-    if engine.__class__.__name__ == "Lattice":
-        t, m, n = engine.tables[0], engine.molecules[0], ticks * engine._steps_per_tick
+    if engine.__class__.__name__ == "PhysicalLattice":
+        t, m, n = engine.tables[0], engine.molecules[0], ticks * engine._steps_per_tick[0]
         return lambda: lattice_kernel(t, m, 0, n, influx, clamp, counts, means)
     if engine.__class__.__name__ == "Gillespie":
         args = (engine._tables, *ports, engine._rates, engine.words, engine.events, engine._work, window)
