@@ -7,7 +7,9 @@ did not create, because it could neither name nor save them reliably.
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from adapters.neuron import hoc_model, hoc_text, morphology, python_model, sources, synapse, user_mechanisms
 from adapters.neuron.importing import cvode, h, pc
 from adapters.neuron.naming import all_sections, find_membrane
+from adapters.neuron.speaking import listening
 from couple.electrics import ModelSpec
 from couple.errors import InputError, nearest
 
@@ -97,6 +100,7 @@ def load(spec: ModelSpec) -> Built:
     try:
         _build(spec, built)
         _check_built(spec)
+        _check_membrane(spec)
         _clamp(spec, built)
     except InputError as error:
         _spoilt = isinstance(error, hoc_model.UnfinishedTemplateError)
@@ -138,6 +142,18 @@ def _build(spec: ModelSpec, built: Built) -> None:
     else:
         morphology.build(spec)
     built.files = sources.digests(sources.with_named(files))
+
+
+def _check_membrane(spec: ModelSpec) -> None:
+    """NEURON finds a diameter of 0 when it first needs an area, and says so over several lines."""
+    with listening() as said, suppress(RuntimeError):
+        for section in all_sections():
+            for segment in section:
+                segment.area()
+    if said.errors:
+        flat = re.match(r"(\S+) diameter diam = 0", said.errors[0])
+        what = f"{flat[1]} has no diameter: give every section diam and L" if flat else said.errors[0]
+        raise InputError(f"{spec.model.name}: {what}", where=WHERE)
 
 
 def _check_built(spec: ModelSpec) -> None:

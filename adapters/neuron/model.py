@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from adapters.neuron.calcium import valences
 from adapters.neuron.cell import NeuronCell
+from adapters.neuron.concentration import valences
 from adapters.neuron.describe import describe, ion_sources
 from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, load

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from couple import registry
 from couple.block import explain
 from couple.clock import Clock
 from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import InputError, nearest
+from couple.errors import InputError, MissingDependencyError, nearest
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
@@ -48,6 +49,7 @@ def build_engines(
         options = place.block.options.get(place.block.engine, {})
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held), []).append(place)
+    _check_other_options(experiment)
     built = Engines()
     for (kind, text, held), members in groups.items():
         name = members[0].name if len(members) == 1 else kind
@@ -80,6 +82,15 @@ def build_engines(
         for row, place in enumerate(members):
             built.of[place.name] = (engine, row)
     return built
+
+
+def _check_other_options(experiment: Experiment) -> None:
+    """Options of engines that a site may be switched to are held against them too, where the engine is installed."""
+    for i, block in enumerate(experiment.site):
+        for kind, options in block.options.items():
+            if kind != block.engine:
+                with suppress(MissingDependencyError):
+                    _options(registry.load("couple.engines", kind), options, f"site[{i}].{kind}")
 
 
 def _options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:
