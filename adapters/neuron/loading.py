@@ -18,6 +18,7 @@ from adapters.neuron import hoc_model, hoc_text, morphology, python_model, sourc
 from adapters.neuron.importing import cvode, h, pc
 from adapters.neuron.naming import all_sections, find_membrane
 from adapters.neuron.speaking import listening
+from adapters.neuron.streams import Numbering
 from couple.electrics import ModelSpec
 from couple.errors import InputError, nearest
 
@@ -34,7 +35,7 @@ class Built:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
     gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
-    files: SHA-256 of every file that the model consists of, by path.
+    streams: numbers of its random streams. files: SHA-256 of every file that the model consists of, by path.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Built:
         self.own: dict[str, float] = {}
         self.own_init = False
         self.files: dict[str, str] = {}
+        self.streams = Numbering()
         self.on_release: list[Callable[[], None]] = []
 
     def release(self, *, delete: bool = True) -> None:
@@ -98,7 +100,8 @@ def load(spec: ModelSpec) -> Built:
     _set_globals(spec)
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
-        _build(spec, built)
+        with built.streams:
+            _build(spec, built)
         _check_built(spec)
         _check_membrane(spec)
         _clamp(spec, built)

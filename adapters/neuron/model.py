@@ -70,7 +70,9 @@ class NeuronModel:
 
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
-        self._built.on_release.append(grow(spines).clear)
+        with self._built.streams:
+            grown = grow(spines)
+        self._built.on_release.append(grown.clear)
         remember()
         self._description = describe(self.channel_path, self.spec, self._built)
 
