@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from couple.errors import InputError, brief, nearest
+from couple.units import canonical_unit
 
 
 class Block(BaseModel):
@@ -62,6 +63,19 @@ def explain(error: ValidationError, content: Any) -> InputError:
     return InputError(_said(first) + (f" (and {others} more)" if others else ""), where=keys)
 
 
+NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+SITE_NAME = r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$"
+END = r"^[^.\s]+\.[^.\s]+$"
+
+SHAPES = {
+    NAME: "a name of letters, digits and _",
+    RUN_NAME: "a name of letters, digits, _, . and -",
+    SITE_NAME: 'a name of letters, digits and _, like "head", with at most one *, like "spine_*"',
+    END: 'two names with a dot between, like "head.Ca" or "neuron.ica"',
+}
+"""Patterns of text, in words."""
+
 WANTED = {
     "model_type": "must be a table, like {{ key = value }}",
     "dict_type": "must be a table, like {{ key = value }}",
@@ -77,7 +91,7 @@ WANTED = {
     "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
     "too_short": "needs at least {min_length} of them",
-    "string_pattern_mismatch": "must match {pattern}",
+    "string_pattern_mismatch": "must be {pattern}",
 }
 """What pydantic's types of problems mean to somebody who writes TOML."""
 
@@ -91,4 +105,8 @@ def _said(problem: Mapping[str, Any]) -> str:
         return str(problem["msg"]).removeprefix("Value error, ")
     message = str(problem["msg"])
     wanted = WANTED.get(kind, f"{message[:1].lower()}{message[1:]}".replace("{", "{{").replace("}", "}}"))
-    return f"{wanted.format(**problem.get('ctx', {}))}, not {brief(problem.get('input'))}"
+    given, limits = problem.get("input"), dict(problem.get("ctx", {}))
+    if "pattern" in limits:
+        limits["pattern"] = SHAPES.get(limits["pattern"], f"like {limits['pattern']}")
+    unit = canonical_unit(given) if kind.startswith(("greater", "less")) and isinstance(given, str) else ""
+    return f"{wanted.format(**limits)}{unit and ' ' + unit}, not {brief(given)}"

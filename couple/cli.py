@@ -141,12 +141,14 @@ def check(file: File, overrides: Overrides = None) -> None:
 @app.command()
 def show(
     results: Annotated[Path, typer.Argument(help="results.h5 of a run, or its folder.", show_default=False)],
+    everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
 ) -> None:
     """Print what a result file holds: peaks, ledger, timings."""
-    from couple.results import Results, show_lines
+    from couple.overview import show_lines
+    from couple.results import Results
 
     with whole(results), Results(results) as content:
-        lines = show_lines(content)
+        lines = show_lines(content, everything=everything)
     table(lines)
 
 
@@ -175,7 +177,7 @@ def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: 
 
 
 def _summary(summary: dict[str, Any], folder: Path) -> None:
-    from couple.results import ledger_lines, peak_lines
+    from couple.overview import ledger_lines, peak_lines
 
     lines = peak_lines(summary["peaks"]) + ledger_lines(summary["ledger"])
     lines += [(f"time in {name}", f"{seconds:.3f} s") for name, seconds in summary["seconds"].items()]

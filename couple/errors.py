@@ -49,10 +49,15 @@ def brief(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:70]}...{text[-5:]}"
 
 
+SHOWN = 20
+"""Names that are listed where none is near."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause `did you mean "x"?` for a misspelt name, or the known names if none is near."""
     names = [str(k) for k in known]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
-    return "known: " + (", ".join(sorted(names)) if names else "none")
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return "known: " + (", ".join(sorted(names)[:SHOWN]) + more if names else "none")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from couple import registry
-from couple.block import Block, explain, plain
+from couple.block import END, NAME, RUN_NAME, SITE_NAME, Block, explain, plain
 from couple.chemistries import added, ready_made
 from couple.electrics import CaiWriters
 from couple.equations import read_reaction, warmed
@@ -45,13 +45,13 @@ RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions
 """Names that no site may have."""
 
 Integer = Annotated[int, Field(strict=True)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Run(Block):
     """What is run, for how long, and how often the parts exchange."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=RUN_NAME)
     duration: Time = Field(gt=0)
     exchange: Time = Field(gt=0)
     scheme: Literal["staggered", "parallel"] = "staggered"
@@ -87,14 +87,6 @@ class Neuron(Block):
     biophysics: dict[str, Any] | None = None
     current: tuple[CurrentBlock, ...] = ()
     cai_writers: CaiWriters = "refuse"
-    remove_cai_writers: bool = False
-    """The older way to write cai_writers = "remove"."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.remove_cai_writers and "cai_writers" in self.model_fields_set:
-            raise ValueError('give cai_writers = "remove" alone, without remove_cai_writers')
-        return self
 
     @property
     def file_and_function(self) -> tuple[str, str]:
@@ -279,7 +271,7 @@ class SiteBlock(Block):
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     """
 
-    name: str = Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$")
+    name: str = Field(pattern=SITE_NAME)
     engine: str
     segment: Names | None = Field(default=None, min_length=1)
     place: Placement | None = None
@@ -324,8 +316,8 @@ class LinkBlock(Block):
     site that fits; if both ends have one, it stands for the same on both.
     """
 
-    source: str = Field(alias="from", pattern=r"^[^.\s]+\.[^.\s]+$")
-    target: str = Field(alias="to", pattern=r"^[^.\s]+\.[^.\s]+$")
+    source: str = Field(alias="from", pattern=END)
+    target: str = Field(alias="to", pattern=END)
     conductance: Conductance | None = Field(default=None, gt=0)
     kind: Literal["density", "point"] = "density"
     ion: Literal["k", "na", "ca"] = "k"
@@ -380,7 +372,7 @@ Clamp = Annotated[
 class DriveBlock(Block):
     """A prescribed input of a site: an influx, a clamped concentration, or a recorded run."""
 
-    target: str = Field(alias="to", pattern=r"^[^.\s]+\.[^.\s]+$")
+    target: str = Field(alias="to", pattern=END)
     influx: Influx | None = None
     clamp: Clamp | None = None
     replay: str | None = None

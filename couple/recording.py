@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+KEPT_BYTES = 256 * 2**20
+"""Columns that were read and may be asked for again."""
+
 
 class Recording:
     """A file of records, open for reading; use it in a `with` statement.
@@ -32,6 +36,8 @@ class Recording:
     MADE_BY: ClassVar[str]
 
     def __init__(self, path: str | Path | BinaryIO) -> None:
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._columns: dict[tuple[str, int], Floats] = {}
         if not isinstance(path, str | Path):
             self.path, self.file = Path("memory"), h5py.File(path, "r")
             return
@@ -97,19 +103,25 @@ class Recording:
 
     def sites(self) -> dict[str, tuple[str, int]]:
         """Site → (component, row)."""
+        return self._sites
+
+    @cached_property
+    def _sites(self) -> dict[str, tuple[str, int]]:
         found = {}
         for name, group in self.file.items():
-            if isinstance(group, h5py.Group) and "counts" in group:
-                for row, site in enumerate(group["counts"].attrs["site"]):
-                    found[str(site)] = (name, row)
+            if isinstance(group, h5py.Group) and "volume_um3" in group.attrs:
+                names = next(
+                    (self._axis(f"{name}/{q}", "site") for q in ("counts", "means", "influx") if q in group), ()
+                )
+                found.update({site: (name, row) for row, site in enumerate(names)})
         return found
 
     def voltages(self) -> dict[str, Floats]:
         """Segment → (..., n_rows) mV."""
         if "neuron/v" not in self.file:
             return {}
-        data = self.file["neuron/v"]
-        return {str(s): np.asarray(data[..., i]) for i, s in enumerate(data.attrs["segment"])}
+        data = np.moveaxis(np.asarray(self.file["neuron/v"]), -1, 0)
+        return dict(zip(self._axis("neuron/v", "segment"), data, strict=True))
 
     def __getitem__(self, name: str) -> Floats:
         """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
@@ -154,8 +166,14 @@ class Recording:
     def labels(self, site: str, quantity: str, axis: str) -> list[str]:
         """Names along an axis of a site's dataset; empty if there is none."""
         component, _ = self._place(site)
-        path = f"{component}/{quantity}"
-        return [str(x) for x in self.file[path].attrs[axis]] if path in self.file else []
+        return list(self._axis(f"{component}/{quantity}", axis))
+
+    def _axis(self, path: str, axis: str) -> tuple[str, ...]:
+        """The same by the dataset's path, read once: with many sites HDF5 takes longer over names than over numbers."""
+        if (path, axis) not in self._names:
+            names = self.file[path].attrs[axis] if path in self.file else ()
+            self._names[path, axis] = tuple(str(x) for x in names)
+        return self._names[path, axis]
 
     def free(self, site: str) -> list[str]:
         """Recorded species that links and drives fill or hold."""
@@ -173,4 +191,13 @@ class Recording:
         labels = self.labels(site, quantity, axis)
         if name not in labels:
             raise InputError(f'"{name}" of {site} was not recorded; {nearest(name, labels)}', where=str(self.path))
-        return np.asarray(self.file[f"{component}/{quantity}"][..., row, labels.index(name)])
+        return self._of_all_sites(f"{component}/{quantity}", labels.index(name))[..., row].copy()
+
+    def _of_all_sites(self, path: str, column: int) -> Floats:
+        """(..., n_rows, n_sites), kept: a chunk of the file holds all sites, and whoever asks for one asks for more."""
+        if (path, column) not in self._columns:
+            values = np.asarray(self.file[path][..., column])
+            if sum(v.nbytes for v in self._columns.values()) + values.nbytes > KEPT_BYTES:
+                self._columns.clear()
+            self._columns[path, column] = values
+        return self._columns[path, column]

@@ -29,9 +29,10 @@ def load(group: str, name: str) -> Any:
         return _registered[group, name]
     found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=group)}
     if name not in found:
-        kind, known = group.rsplit(".", 1)[-1].removesuffix("s"), names(group)
+        kind, near = group.rsplit(".", 1)[-1].removesuffix("s"), nearest(name, names(group))
+        everything = "" if near.startswith("known") else f" (all: {', '.join(names(group))})"
         raise InputError(
-            f'unknown {kind} "{name}"; {nearest(name, known)} (all: {", ".join(known) or "none"}). '
+            f'unknown {kind} "{name}"; {near}{everything}. '
             f'Others come with a package that registers one in "{group}": uv pip install PACKAGE'
         )
     try:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from couple.recording import Floats, Recording
+from couple.units import IONS_PER_MM_UM3
 
 FORMAT = "couple results 1"
 """Attribute `format` of a result file."""
+
+BLOCK_VALUES = 2**20
+"""Values that are read at a time."""
 
 
 class Results(Recording):
@@ -27,56 +33,39 @@ class Results(Recording):
 
     def peaks(self) -> dict[str, dict[str, float]]:
         """Largest values: "V ..." in mV, free ions in µM, observables."""
-        found: dict[str, dict[str, float]] = {"neuron": {f"V {s} [mV]": _peak(v) for s, v in self.voltages().items()}}
-        for site in self.sites():
-            entry = {}
-            for species in self.free(site):
-                entry[f"{species} [uM]"] = _peak(self.micromolar(site, species))
-            for name in self.labels(site, "means", "observable"):
-                entry[name] = _peak(self.observable(site, name))
-            found[site] = entry
+        found: dict[str, dict[str, float]] = {"neuron": {}, **{site: {} for site in self.sites()}}
+        if "neuron/v" in self.file:
+            names = self._axis("neuron/v", "segment")
+            found["neuron"] = {f"V {s} [mV]": x for s, x in zip(names, self._largest("neuron/v").tolist(), strict=True)}
+        for component in dict.fromkeys(c for c, _ in self.sites().values()):
+            for name, values in self._peaks_of(component):
+                for site, value in zip(self._sites_of(component), values.tolist(), strict=True):
+                    found[site][name] = value
         return {k: v for k, v in found.items() if v}
 
+    def _peaks_of(self, component: str) -> Iterator[tuple[str, Floats]]:
+        """What is shown of a component, each with its (n_sites,) largest values."""
+        attributes, counts, means = self.file[component].attrs, f"{component}/counts", f"{component}/means"
+        if counts in self.file:
+            names, largest = self._axis(counts, "species"), self._largest(counts)
+            per_count = 1e3 / (IONS_PER_MM_UM3 * np.asarray(attributes["volume_um3"]))
+            membrane = set(map(str, attributes["membrane"]))
+            for species in map(str, attributes["free"]):
+                if species in names:
+                    on = species in membrane
+                    values = largest[:, names.index(species)]
+                    yield (species, values) if on else (f"{species} [uM]", values * per_count)
+        if means in self.file:
+            yield from zip(self._axis(means, "observable"), self._largest(means).T, strict=True)
 
-def _peak(values: Floats) -> float:
-    return float(values.max()) if values.size else float("nan")
+    def _sites_of(self, component: str) -> list[str]:
+        return [site for site, (c, _) in self.sites().items() if c == component]
 
-
-# Pairs (what, value) for a person.
-
-
-def show_lines(results: Results) -> list[tuple[str, str]]:
-    """All that `couple show` prints."""
-    time = results.time
-    lines = [("experiment", results.name), ("status", results.status)]
-    lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
-    lines += peak_lines(results.peaks()) + ledger_lines(results.ledger())
-    return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
-
-
-def peak_lines(peaks: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
-    """One line per largest value."""
-    return [
-        (f"peak {name}" if owner == "neuron" else f"peak {owner} {name}", f"{value:.4g}")
-        for owner, entries in peaks.items()
-        for name, value in entries.items()
-    ]
-
-
-def ledger_lines(ledger: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The books: a line per link and per site, and the largest imbalance."""
-    lines = [
-        (
-            e["link"],
-            f"{e['sent']:.3f} sent = {e['received']:.3f} received + {e['carried']:.3f} carried - {e['owed']:.3f} owed",
-        )
-        for e in ledger["links"]
-    ]
-    for e in ledger.get("diffusion", ()):
-        lines.append((e["link"], f"{e['forth']:.6g} {e['species']} forth, {e['back']:.6g} back"))
-    for e in ledger["sites"]:
-        start, parts = e["held_at_start"], " + ".join(f"{e[k]:.6g} {k}" for k in ("free", "bound", "extruded"))
-        lines.append(
-            (f"{e['substance']} in {e['site']}", f"{start:.0f} at start + {e['received']:.6g} received = {parts}")
-        )
-    return [*lines, ("largest imbalance", f"{ledger['max_imbalance_ions']:g} ions")]
+    def _largest(self, path: str) -> Floats:
+        """Largest value over all rows, of the shape of a row; NaN if there is none. Reads few rows at a time."""
+        data = self.file[path]
+        largest = np.full(data.shape[1:], np.nan)
+        rows = max(1, BLOCK_VALUES // max(largest.size, 1))
+        for start in range(0, len(data), rows):
+            largest = np.fmax(largest, np.max(data[start : start + rows], axis=0))
+        return largest

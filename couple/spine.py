@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from couple.block import Block
+from couple.block import NAME, Block
 from couple.geometry import LONGEST
 from couple.placement import SEED, Extent, Placement
 from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
@@ -116,7 +116,7 @@ class SpineBlock(Block):
     ensemble have the same spines. Ra, cm and leak are those of the branch if not given.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: str = Field(pattern=NAME)
     place: Placement
     head: Part
     neck: Part

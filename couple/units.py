@@ -109,23 +109,16 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
-def quantity_in(value: str | float, unit: str) -> float:
-    """The number in `value`, as text with a unit, in the unit `unit`; "" where a plain number is meant.
-
-    Raises InputError.
-    """
-    import pint
-
-    wanted = f'"{value}" is not a number in units of {unit}' if unit else f'"{value}" is not a plain number'
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None or (unit and not isinstance(value, str)):
-        raise InputError(wanted)
-    texts = [f"dimensionless{u}" if u.startswith("/") else u or "dimensionless" for u in (match[2], unit)]
-    try:
-        given, target = (registry().parse_units(text) for text in texts)
-        return float(registry().Quantity(float(match[1]), given).to(target).magnitude)
-    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
-        raise InputError(wanted) from None
+def canonical_unit(value: str) -> str:
+    """The unit in which a limit on a quantity such as "3 m" is counted: "um"; "" if the text is none."""
+    match = _QUANTITY.fullmatch(value)
+    for dimension, unit in CANONICAL.items() if match else ():
+        try:
+            factor(match[2] if match else "", dimension)
+        except InputError:
+            continue
+        return _example(unit)
+    return ""
 
 
 def celsius(value: object, dimension: str = "temperature") -> float:

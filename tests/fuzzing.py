@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -21,81 +20,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from fuzzed import EXPERIMENT, Base, bases
+
 LIMIT = 60.0
 """Seconds after which a case counts as hanging."""
 
-DRIVEN = """
-[experiment]
-name = "driven"
-duration = "20 ms"
-exchange = "0.5 ms"
-[chemistry]
-species.Ca = { D = "220 um^2/s", contains = { Ca = 1 } }
-species.B = { D = "10 um^2/s" }
-species.CaB = { D = "10 um^2/s", contains = { Ca = 1 } }
-species.P = { on = "membrane" }
-species.CaP = { on = "membrane", contains = { Ca = 1 } }
-reservoirs = ["Ca_out"]
-observables.bound = ["CaB", "CaP"]
-reactions = [
-  { equation = "Ca + B <-> CaB", forward = "1e8 /M/s", backward = "100 /s" },
-  { equation = "Ca + P <-> CaP", forward = "1e8 /M/s", backward = "100 /s" },
-  { equation = "CaP -> P + Ca_out", forward = "10 /s" },
-]
-initial.Ca = "0.1 uM"
-initial.B = { total = "20 uM", at = "steady" }
-initial.P = { total = "100 /um^2", at = "steady" }
-[[site]]
-name = "first"
-engine = "ssa"
-geometry.cylinder = { diameter = "0.5 um", length = "0.5 um" }
-[[site]]
-name = "second"
-engine = "ode"
-geometry.sphere = { diameter = "0.4 um" }
-ode.rtol = 1e-5
-[[drive]]
-to = "first.Ca"
-influx = { times = "0 2 5 ms", rate = "0 490 0 /ms" }
-[[drive]]
-to = "second.Ca"
-clamp = { times = "0 5 ms", values = "0.1 1 uM" }
-[record]
-every = "1 ms"
-species = ["Ca", "CaB"]
-variables = ["counts", "means"]
-[checkpoint]
-every = "10 ms"
-"""
-
-
-class Base(NamedTuple):
-    """An experiment to break. folder: copied beside it. until: how far a case that still works is run."""
-
-    name: str
-    text: str
-    folder: Path | None
-    until: str
-
 
 class Case(NamedTuple):
-    """A broken experiment: what was done to which key."""
+    """A broken experiment: what was done to which key, or to which of the base's other files (`file`)."""
 
     base: Base
     what: str
     text: str | bytes
-
-
-def bases() -> list[Base]:
-    """The shipped experiments, on engines that start at once, and one without NEURON."""
-    found = [Base("driven", DRIVEN, None, "2 ms")]
-    for path in sorted(ROOT.glob("examples/*/*.toml")):
-        text = path.read_text()
-        if "[neuron]" in text:
-            text = re.sub(r'^(\s*engine = )"[a-z]+"', r'\1"ode"', text, flags=re.M)
-            found.append(Base(path.stem, text, path.parent, "0.4 ms"))
-    return found
+    file: str = EXPERIMENT
 
 
 # --- how experiments break ---
@@ -120,7 +57,10 @@ ODD: list[Any] = [
     ],
     *["1e30 ms", "1e12 uM", "1e-30 uM", "-1 uM", "1 parsec", "1 uM/", "ms 1", "1,5 ms", "½ ms", "é", "a\nb", "a\x00b"],
     *["head", "head(0.5", "head(7)", "head(nan)", "../../..", "/", "/dev/null", "nowhere.toml", "nowhere.py:build"],
-    *["cell.py", "cell.py:", ":build", "a" * 5000],
+    *["cell.py", "cell.py:", ":build", "cell.hoc", "cell.hoc:Cell", "cell.hoc:Nothing", "cell.swc", "mod", "a" * 5000],
+    *["*", "*.*", "[", "dend*", "apic*", "soma(0.5)", "spine_*.head", "spine_0.neck", "neuron.ina", "neuron.nai"],
+    *["5 .. 2 um", "0 .. 1e9 um", "50 .. 200", "1 ..", "1e9 /um", "1e-9 um", "0.01 um^3/ms", "1e9 um^3/ms", "1e9 nA"],
+    *["-300 celsius", "22 celsius", "0 K", "1e-4 S/cm^2", "-1 S/cm^2", "pas", "hh", "remove", "ignore", "even"],
     *[0, 1, -1, 2, 10**30, -(10**30), 1e308, 1e-308, float("nan"), float("inf"), True, False],
     *[[], {}, [[]], [1, "a"], {"x": 1}, ["Ca", "Ca"]],
 ]
@@ -245,8 +185,33 @@ def _raw(text: str, rng: random.Random) -> tuple[str, bytes]:
     return "one line repeated", "\n".join(lines).encode()
 
 
+def _number(text: str, rng: random.Random) -> tuple[str, bytes]:
+    """One number of a text replaced."""
+    found = list(re.finditer(r"-?\d+\.?\d*(e-?\d+)?", text))
+    if not found:
+        return _raw(text, rng)
+    old, new = rng.choice(found), rng.choice(["0", "-1", "1e9", "1e-9", "1e400", "nan", "x", "", "7", "100000"])
+    return f"{old[0]!r} = {new!r}", (text[: old.start()] + new + text[old.end() :]).encode()
+
+
+def _word_changed(text: str, rng: random.Random) -> tuple[str, bytes]:
+    """One word of a text misspelt."""
+    old = rng.choice(list(re.finditer(r"[A-Za-z_]\w*", text)) or list(re.finditer(r".", text)))
+    new = _misspelt(old[0], rng)
+    return f"{old[0]!r} = {new!r}", (text[: old.start()] + new + text[old.end() :]).encode()
+
+
+def _damaged(base: Base, rng: random.Random) -> Case:
+    """One of the files beside the experiment, damaged."""
+    file = rng.choice(sorted(base.files))
+    what, data = rng.choice([_raw, _number, _word_changed])(base.files[file], rng)
+    return Case(base, f"{file}: {what}", data, file)
+
+
 def broken(base: Base, rng: random.Random) -> Case:
-    """One random change of a working experiment."""
+    """One random change of a working experiment, or of a file that belongs to it."""
+    if base.files and rng.random() < 0.25:
+        return _damaged(base, rng)
     if rng.random() < 0.12:
         what, data = _raw(base.text, rng)
         return Case(base, what, data)
@@ -278,6 +243,9 @@ def _toml(value: Any) -> str:
 # --- running a case ---
 
 
+OURS = ("OUT", "stdout", "stderr", "cache")
+
+
 class Done(NamedTuple):
     """code: exit code, None if it was stopped at the limit. stray: files that appeared outside OUT."""
 
@@ -297,27 +265,28 @@ def execute(case: Case, command: list[str]) -> Done:
     """Run one command line of `couple` on a case, in a fork, in a folder of its own."""
     with tempfile.TemporaryDirectory() as parent:
         folder, output = Path(parent) / "work", Path(parent) / "OUT"
-        if case.base.folder is None:
-            folder.mkdir()
-        else:
-            shutil.copytree(case.base.folder, folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
-        file = folder / "case.toml"
-        file.write_bytes(case.text if isinstance(case.text, bytes) else case.text.encode())
+        folder.mkdir()
+        for name, text in {**case.base.files, EXPERIMENT: case.base.text, case.file: case.text}.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         before, start = _files(Path(parent)), time.monotonic()
-        arguments = [a.replace("FILE", "case.toml").replace("OUT", str(output)) for a in command]
-        code = _forked(arguments, folder, Path(parent) / "stdout", Path(parent) / "stderr")
+        arguments = [a.replace("FILE", EXPERIMENT).replace("OUT", str(output)) for a in command]
+        # MOD files that are broken compile into a cache that ends with the case
+        cache = {"XDG_CACHE_HOME": str(Path(parent) / "cache")} if case.file.endswith(".mod") else {}
+        code = _forked(arguments, folder, Path(parent) / "stdout", Path(parent) / "stderr", cache)
         seconds = time.monotonic() - start
         after = _files(Path(parent))
-        stray = [p for p in after if after[p] != before.get(p) and p.split("/")[0] not in ("OUT", "stdout", "stderr")]
+        stray = [p for p in after if after[p] != before.get(p) and p.split("/")[0] not in OURS]
         stray += [p for p in before if p not in after]
         out, err = ((Path(parent) / n).read_text(errors="replace") for n in ("stdout", "stderr"))
         return Done(code, out, err, stray, seconds)
 
 
-def _forked(arguments: list[str], folder: Path, out: Path, err: Path) -> int | None:
+def _forked(arguments: list[str], folder: Path, out: Path, err: Path, environment: dict[str, str]) -> int | None:
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
+        os.environ.update(environment)
         _become(arguments, folder, out, err)
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
@@ -383,13 +352,22 @@ def verdict(done: Done, case: Case) -> str | None:
     return None
 
 
+def _commands(number: int, case: Case) -> Iterator[list[str]]:
+    """`check`, and what is done with a case that passes: mostly `run`, sometimes `sample`."""
+    yield ["check", "FILE"]
+    until = ["--out", "OUT", "--until", case.base.until]
+    if number // len(bases()) % 4 == 3 and not case.file.endswith(".mod"):
+        yield ["sample", "FILE", "--runs", "2", "--seed", "5", *until]
+    else:
+        yield ["run", "FILE", *until, "--no-figure"]
+
+
 def campaign(cases: int, seed: int) -> Iterator[dict[str, Any]]:
     """Break every base in turn; `check` each case, and run those that pass."""
     found = bases()
     for number in range(cases):
-        rng = random.Random(f"{seed}.{number}")
-        case = broken(found[number % len(found)], rng)
-        for command in (["check", "FILE"], ["run", "FILE", "--out", "OUT", "--until", case.base.until, "--no-figure"]):
+        case = broken(found[number % len(found)], random.Random(f"{seed}.{number}"))
+        for command in _commands(number, case):
             done = execute(case, command)
             wrong = verdict(done, case)
             yield {
@@ -406,16 +384,24 @@ def campaign(cases: int, seed: int) -> Iterator[dict[str, Any]]:
                 break
 
 
-def main() -> None:
-    import adapters.neuron.importing
-    import adapters.wellmixed.ode
-    import adapters.wellmixed.ssa  # noqa: F401
+def prepare() -> None:
+    """Have all modules, mechanisms and kernels in this process, so that forks start at once."""
     import couple.cli
-    import couple.results
-    import couple.run  # noqa: F401
+    import couple.ensemble.making
+    import couple.results  # noqa: F401
+    from adapters.neuron.mechanisms import channel_path
+    from couple.experiment import Experiment
+    from couple.run import Simulation
 
-    cases, seed = int(sys.argv[1]), int(sys.argv[2])
-    for line in campaign(cases, seed):
+    channel_path()
+    for base in bases():
+        if not base.files:
+            Simulation.in_memory(Experiment.parse(tomllib.loads(base.text))).step()
+
+
+def main() -> None:
+    prepare()
+    for line in campaign(int(sys.argv[1]), int(sys.argv[2])):
         print(json.dumps(line), flush=True)
 
 

@@ -187,6 +187,11 @@ def run_through(model: Path) -> Any:
     return np.concatenate([first, middle, loop(cell, range(150, 300))]), state, ports, cell.channel_path
 
 
+def run_rows(model: Path) -> Any:
+    """200 windows."""
+    return loop(attach(model), range(200))
+
+
 def _change_parameter() -> None:
     soma = next(section for section in h.allsec() if section.name().endswith("soma"))
     soma(0.5).hh.gkbar = 0.03

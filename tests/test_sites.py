@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from couple.errors import InputError
-from couple.exchange.calcium import concentration_per_ion
+from couple.exchange.ions import concentration_per_ion
 from couple.experiment import Experiment
 from couple.placement import interval
 from couple.run import Simulation

@@ -18,7 +18,7 @@ from typing import Any
 
 from adapters.neuron.importing import h
 from adapters.neuron.regions import REGIONS, region_of
-from adapters.neuron.values import in_unit, in_unit_of
+from adapters.neuron.values import density_mechanisms, in_unit, parameters
 from couple.errors import InputError, nearest
 from couple.units import quantity
 
@@ -87,10 +87,10 @@ def apply(biophysics: Biophysics, sections: Sequence[Any]) -> None:
 
 
 def _insert(membrane: Membrane, section: Any) -> None:
-    for mechanism, parameters in membrane.mechanisms.items():
+    for mechanism, values in membrane.mechanisms.items():
         section.insert(mechanism)
         for segment in section:
-            for name, value in parameters.items():
+            for name, value in values.items():
                 setattr(getattr(segment, mechanism), name, value)
     for name, value in membrane.reversal.items():
         if not h.ismembrane(f"{name[1:]}_ion", sec=section):
@@ -157,7 +157,7 @@ def _membrane(region: str, table: Mapping[str, Any], where: str) -> Membrane:
         elif key in reversals:
             reversal[key] = in_unit(value, "mV", f"{where}.{key}")
         elif key in offered:
-            mechanisms[key] = _parameters(key, _table(value, f"{where}.{key}"), f"{where}.{key}")
+            mechanisms[key] = parameters(key, _table(value, f"{where}.{key}"), f"{where}.{key}")
         else:
             raise InputError(
                 f'unknown mechanism "{key}"; {nearest(key, [*_CABLE, *offered, *reversals])} Mechanisms from MOD files '
@@ -165,36 +165,6 @@ def _membrane(region: str, table: Mapping[str, Any], where: str) -> Membrane:
                 where=where,
             )
     return Membrane(region, cable, reversal, mechanisms)
-
-
-def _parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str, float]:
-    known = parameters_of(mechanism)
-    values = {}
-    for key, value in table.items():
-        if key not in known:
-            raise InputError(f'"{mechanism}" has no parameter "{key}"; {nearest(key, known)}', where=where)
-        values[key] = in_unit_of(f"{key}_{mechanism}", value, f"{where}.{key}")
-    return values
-
-
-def density_mechanisms() -> list[str]:
-    """Names of all density mechanisms that NEURON has now, ions among them."""
-    kinds, name, found = h.MechanismType(0), h.ref(""), []
-    for i in range(int(kinds.count())):
-        kinds.select(i)
-        kinds.selected(name)
-        found.append(name[0])
-    return [n for n in found if n not in ("morphology", "capacitance", "extracellular", "fastpas")]
-
-
-def parameters_of(mechanism: str) -> list[str]:
-    """Range parameters of a density mechanism, without its suffix."""
-    standard, name = h.MechanismStandard(mechanism, 1), h.ref("")
-    found = []
-    for i in range(int(standard.count())):
-        standard.name(name, i)
-        found.append(name[0].removesuffix(f"_{mechanism}"))
-    return found
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from adapters.neuron import synapse
 from adapters.neuron.addresses import Variable
-from adapters.neuron.calcium import default_concentration, own
 from adapters.neuron.charge import ChargeMeter
+from adapters.neuron.concentration import default_concentration, own
 from adapters.neuron.conductance import place
 from adapters.neuron.direct import Direct
 from adapters.neuron.gating import Gating
@@ -19,6 +19,7 @@ from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment
+from adapters.neuron.speaking import listening
 from adapters.neuron.state import ModelState
 from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
@@ -106,10 +107,12 @@ class NeuronCell(Component):
         for (name, segment), value in zip(inside, concentrations, strict=True):
             setattr(segment, name, value)
         self.holds.initialise(concentrations)
-        try:
-            h.finitialize(initial_voltage(self._spec))
-        except RuntimeError as error:
-            raise InputError(f"NEURON could not initialise the model: {error}", where=WHERE) from error
+        with listening() as said:
+            try:
+                h.finitialize(initial_voltage(self._spec))
+            except RuntimeError as error:
+                message = (said.errors or [str(error)])[0]
+                raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
         h.dt = self._dt
         self._settle()
         self._gather(self._to)

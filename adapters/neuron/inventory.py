@@ -14,7 +14,7 @@ from typing import Any
 from adapters.neuron.importing import h
 from adapters.neuron.naming import all_sections
 
-_EVERY, _GLOBAL = 0, -1
+EVERY, _GLOBAL = 0, -1
 
 
 class Inventory:
@@ -34,7 +34,7 @@ class Inventory:
         for connection in h.List("NetCon"):
             self._connection(connection)
         for mechanism in self._mechanisms:
-            for name, size in _variables(mechanism, _GLOBAL):
+            for name, size in variables(mechanism, _GLOBAL):
                 self._add(h, name, size)
         for name in ("celsius", "dt"):
             self._add(h, name, 1)
@@ -60,7 +60,7 @@ class Inventory:
     def _instance(self, owner: Any, mechanism: str, suffix: str) -> None:
         """All range variables of one instance; `suffix` ends the names of a density mechanism's variables."""
         self._mechanisms[mechanism] = None
-        for name, size in _variables(mechanism, _EVERY):
+        for name, size in variables(mechanism, EVERY):
             if not self._add(owner, name, size):
                 holder = getattr(owner, mechanism, None) if suffix else owner
                 value = getattr(holder, name.removesuffix(suffix), None)
@@ -117,7 +117,7 @@ def _ions() -> list[str]:
 
 
 @functools.cache
-def _variables(mechanism: str, kind: int) -> list[tuple[str, int]]:
+def variables(mechanism: str, kind: int) -> list[tuple[str, int]]:
     """Names and array sizes of a mechanism's variables: range ones (0) or global ones (−1)."""
     standard, name = h.MechanismStandard(mechanism, kind), h.ref("")
     return [(name[0], size) for i in range(int(standard.count())) for size in [int(standard.name(name, i))]]

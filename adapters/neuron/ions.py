@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.neuron.calcium import calcium_use, density_names, point_names
+from adapters.neuron.concentration import calcium_use, density_names, point_names
 from adapters.neuron.user_mechanisms import loaded, without_comments
 
 _USE = re.compile(r"\bUSEION\s+(\w+)((?:\s+(?:READ|WRITE)\s+\w+(?:\s*,\s*\w+)*)+)")

@@ -7,7 +7,9 @@ did not create, because it could neither name nor save them reliably.
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 from adapters.neuron import hoc_model, hoc_text, morphology, python_model, sources, synapse, user_mechanisms
 from adapters.neuron.importing import cvode, h, pc
 from adapters.neuron.naming import all_sections, find_membrane
+from adapters.neuron.speaking import listening
+from adapters.neuron.streams import Numbering
 from couple.electrics import ModelSpec
 from couple.errors import InputError, nearest
 
@@ -31,7 +35,7 @@ class Built:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
     gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
-    files: SHA-256 of every file that the model consists of, by path.
+    streams: numbers of its random streams. files: SHA-256 of every file that the model consists of, by path.
     """
 
     def __init__(self) -> None:
@@ -40,6 +44,7 @@ class Built:
         self.own: dict[str, float] = {}
         self.own_init = False
         self.files: dict[str, str] = {}
+        self.streams = Numbering()
         self.on_release: list[Callable[[], None]] = []
 
     def release(self, *, delete: bool = True) -> None:
@@ -95,8 +100,10 @@ def load(spec: ModelSpec) -> Built:
     _set_globals(spec)
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
-        _build(spec, built)
+        with built.streams:
+            _build(spec, built)
         _check_built(spec)
+        _check_membrane(spec)
         _clamp(spec, built)
     except InputError as error:
         _spoilt = isinstance(error, hoc_model.UnfinishedTemplateError)
@@ -138,6 +145,18 @@ def _build(spec: ModelSpec, built: Built) -> None:
     else:
         morphology.build(spec)
     built.files = sources.digests(sources.with_named(files))
+
+
+def _check_membrane(spec: ModelSpec) -> None:
+    """NEURON finds a diameter of 0 when it first needs an area, and says so over several lines."""
+    with listening() as said, suppress(RuntimeError):
+        for section in all_sections():
+            for segment in section:
+                segment.area()
+    if said.errors:
+        flat = re.match(r"(\S+) diameter diam = 0", said.errors[0])
+        what = f"{flat[1]} has no diameter: give every section diam and L" if flat else said.errors[0]
+        raise InputError(f"{spec.model.name}: {what}", where=WHERE)
 
 
 def _check_built(spec: ModelSpec) -> None:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from adapters.neuron.calcium import valences
 from adapters.neuron.cell import NeuronCell
+from adapters.neuron.concentration import valences
 from adapters.neuron.describe import describe, ion_sources
 from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, load
@@ -70,7 +70,9 @@ class NeuronModel:
 
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
-        self._built.on_release.append(grow(spines).clear)
+        with self._built.streams:
+            grown = grow(spines)
+        self._built.on_release.append(grown.clear)
         remember()
         self._description = describe(self.channel_path, self.spec, self._built)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.neuron.importing import h
 from adapters.neuron.naming import find_section
 from adapters.neuron.synapse import NMDA
+from adapters.neuron.values import density_mechanisms, in_unit, parameters
 from couple.electrics import SpineSpec, SynapseSpec
 from couple.errors import InputError, nearest
-from couple.units import quantity_in
 
 _AMPA_RISE, _AMPA_DECAY, _AMPA_REVERSAL = 0.2, 2.0, 0.0
 _ENDLESS = 1e9
@@ -98,10 +96,7 @@ def _poisson(synapse: SynapseSpec) -> Any:
 def _leak(spec: SpineSpec, branch: Any) -> tuple[float, float]:
     """(g in S/cm², e in mV): as given, or of the branch's `pas`."""
     if spec.leak is not None:
-        try:
-            return quantity_in(spec.leak[0], "S/cm^2"), spec.leak[1]
-        except InputError as error:
-            raise error.at(f"{spec.key}.leak.g") from None
+        return in_unit(spec.leak[0], "S/cm2", f"{spec.key}.leak.g"), spec.leak[1]
     if not h.ismembrane("pas", sec=branch.sec):
         raise InputError(
             f'{branch.sec.name()} has no "pas" that {spec.name} could take its leak from: '
@@ -113,42 +108,12 @@ def _leak(spec: SpineSpec, branch: Any) -> tuple[float, float]:
 
 def _insert(section: Any, channels: Mapping[str, Mapping[str, str | float]], key: str) -> None:
     """Insert density mechanisms and set their variables. Raises InputError, with the nearest names."""
+    offered = [name for name in density_mechanisms() if not name.endswith("_ion")]
     for name, variables in channels.items():
         where = f"{key}.channels.{name}"
-        if name not in _densities():
-            raise InputError(
-                f"NEURON has no density mechanism of this name; {nearest(name, _densities())}", where=where
-            )
+        if name not in offered:
+            raise InputError(f"NEURON has no density mechanism of this name; {nearest(name, offered)}", where=where)
         section.insert(name)
-        known = _parameters(name)
-        for variable, value in variables.items():
-            if variable not in known:
-                raise InputError(f"unknown variable; {nearest(variable, known)}", where=f"{where}.{variable}")
-            try:
-                number = quantity_in(value, known[variable])
-            except InputError as error:
-                raise error.at(f"{where}.{variable}") from None
+        for variable, number in parameters(name, variables, where).items():
             for segment in section:
                 setattr(getattr(segment, name), variable, number)
-
-
-def _densities() -> list[str]:
-    """Density mechanisms that NEURON knows now; models bring their own."""
-    kinds, name, found = h.MechanismType(0), h.ref(""), []
-    for i in range(int(kinds.count())):
-        kinds.select(i)
-        kinds.selected(name)
-        found.append(name[0])
-    return [n for n in found if not n.endswith("_ion") and n not in ("morphology", "capacitance")]
-
-
-@functools.cache
-def _parameters(mechanism: str) -> dict[str, str]:
-    """Range parameters of a mechanism → their units, as pint writes them."""
-    standard, name = h.MechanismStandard(mechanism, 1), h.ref("")
-    found = {}
-    for i in range(int(standard.count())):
-        standard.name(name, i)
-        unit = re.sub(r"(?<=[A-Za-z])(?=\d)", "^", h.units(name[0]).strip())
-        found[name[0].removesuffix(f"_{mechanism}")] = "" if unit == "1" else unit
-    return found

@@ -1,14 +1,16 @@
-"""Values of mechanisms' parameters, with the units that NEURON knows for them."""
+"""Density mechanisms and values of their parameters, with the units that NEURON knows for them."""
 
 from __future__ import annotations
 
+import math
 import re
 import tokenize
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.neuron.importing import h
 from adapters.neuron.speaking import listening
-from couple.errors import InputError
+from couple.errors import InputError, brief, nearest
 from couple.units import registry
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -25,9 +27,35 @@ def unit_of(variable: str) -> str:
     return "" if unit in ("", "1", "degC") or not _known(_as_pint(unit)) else unit
 
 
-def in_unit_of(variable: str, value: Any, where: str) -> float:
-    """The value of a parameter in NEURON's unit. Raises InputError that names the key and the unit it needs."""
-    return in_unit(value, unit_of(variable), where)
+def density_mechanisms() -> list[str]:
+    """Names of all density mechanisms that NEURON has now, ions among them."""
+    kinds, name, found = h.MechanismType(0), h.ref(""), []
+    for i in range(int(kinds.count())):
+        kinds.select(i)
+        kinds.selected(name)
+        found.append(name[0])
+    return [n for n in found if n not in ("morphology", "capacitance", "extracellular", "fastpas")]
+
+
+def parameters_of(mechanism: str) -> list[str]:
+    """Range parameters of a density mechanism, without its suffix."""
+    standard, name = h.MechanismStandard(mechanism, 1), h.ref("")
+    found = []
+    for i in range(int(standard.count())):
+        standard.name(name, i)
+        found.append(name[0].removesuffix(f"_{mechanism}"))
+    return found
+
+
+def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Parameter → value in NEURON's unit. Raises InputError that names the key and the unit it needs."""
+    known = parameters_of(mechanism)
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f'"{mechanism}" has no parameter "{key}"; {nearest(key, known)}', where=where)
+        values[key] = in_unit(value, unit_of(f"{key}_{mechanism}"), f"{where}.{key}")
+    return values
 
 
 def in_unit(value: Any, unit: str, where: str) -> float:
@@ -36,18 +64,24 @@ def in_unit(value: Any, unit: str, where: str) -> float:
 
     if not unit:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f"{value!r}: NEURON knows no unit of it, give a plain number", where=where)
-        return float(value)
+            raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number", where=where)
+        return _finite(float(value), value, where)
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise InputError(f'{value!r} has no unit; NEURON has it in {unit}, give text like "1 {unit}"', where=where)
+        raise InputError(f'{brief(value)} has no unit; NEURON has it in {unit}, give text like "1 {unit}"', where=where)
     try:
         given = registry().Quantity(float(match[1]), _as_pint(match[2]) or "dimensionless")
-        return float(given.to(_as_pint(unit)).magnitude)
+        return _finite(float(given.to(_as_pint(unit)).magnitude), value, where)
     except pint.DimensionalityError:
         raise InputError(f'"{value}" is not in a unit of {unit}', where=where) from None
     except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
         raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {unit}', where=where) from None
+
+
+def _finite(number: float, value: Any, where: str) -> float:
+    if not math.isfinite(number):
+        raise InputError(f"{brief(value)} is not a finite number", where=where)
+    return number
 
 
 def _as_pint(unit: str) -> str:

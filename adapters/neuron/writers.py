@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.neuron.addresses import Variable
-from adapters.neuron.calcium import density_names, in_rxd, point_names, writes
+from adapters.neuron.concentration import density_names, in_rxd, point_names, writes
 from adapters.neuron.direct import Direct
 from adapters.neuron.importing import h
 from adapters.neuron.ions import ion_uses

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from couple.component import Component
 from couple.electrics import ElectricalModel
 from couple.errors import InputError, nearest
-from couple.exchange.calcium import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.conductance import density_per_channel, point_per_channel
+from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 from couple.network import ReactionNetwork
 from couple.wiring.drives import DriveLink

@@ -46,6 +46,8 @@ def place_ties(
         if not block.joins_sites:
             continue
         key = f"link[{i}]"
+        for end, name in (("from", block.source), ("to", block.target)):
+            matching(name.split(".", 1)[0], places, f"{key}.{end}")
         species = _species(block, network, key)
         for first, second, star in _pairs(block, places, key):
             if block.through is None:

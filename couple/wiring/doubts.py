@@ -28,15 +28,14 @@ def doubts(
     for link in links:
         ports_of.setdefault(link.place.name, set()).add(link.port)
     yield from _roundings(experiment, network, places)
+    found: dict[tuple[str, str], list[str]] = {}
     for place in places:
-        ports = ports_of.get(place.name, set())
-        if not ports and place.name not in driven and experiment.time_unit == "ms":
-            yield f'{place.key}: site "{place.name}" has neither links nor drives: nothing enters or is handed over'
-        for ion in ions:
-            if f"i{ion}" in ports and f"{ion}i" not in ports:
-                yield f'{place.key}: {ion} enters "{place.name}" but is not handed back: {ion}i stays at its start'
-            if f"{ion}i" in ports and f"i{ion}" not in ports:
-                yield f'{place.key}: "{place.name}" sets {ion}i, but the {ion} current of the segment does not enter it'
+        driven_or_alone = place.name in driven or experiment.time_unit == "step"
+        for text in _one_sided(ports_of.get(place.name, set()), driven_or_alone, ions):
+            found.setdefault((place.key, text), []).append(place.name)
+    for (key, text), names in found.items():
+        more = f" (and {len(names) - 1} more sites)" if len(names) > 1 else ""
+        yield f'{key}: site "{names[0]}"{more} {text}'
     if model is None:
         return
     coupled = dict.fromkeys(s for k in links if k.ion(ions) is not None for s in k.place.segments)
@@ -66,6 +65,17 @@ def doubts(
                 f"in the others {_concentrations(section, links, ions)} stays at its start{kept}, "
                 "whatever ions enter there"
             )
+
+
+def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> Iterator[str]:
+    """What is odd about a site with these links: "ica" into it, "cai" out of it."""
+    if not ports and not driven:
+        yield "has neither links nor drives: nothing enters or is handed over"
+    for ion in ions:
+        if f"i{ion}" in ports and f"{ion}i" not in ports:
+            yield f"takes up {ion} that is not handed back: {ion}i stays at its start"
+        if f"{ion}i" in ports and f"i{ion}" not in ports:
+            yield f"sets {ion}i, but the {ion} current of the segment does not enter it"
 
 
 def _concentrations(section: str, links: Sequence[PlacedLink], ions: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from couple.clock import Clock
 from couple.drive import Drive, clamp_per_window, influx_per_window, replayed
 from couple.electrics import IonSegments
 from couple.errors import InputError, nearest
-from couple.exchange.calcium import VALENCE, ions_per_charge
+from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
 from couple.units import IONS_PER_MM_UM3
 from couple.wiring.places import Place, matching

@@ -10,7 +10,7 @@ from couple import registry
 from couple.component import Component
 from couple.electrics import CALCIUM, Attachments, Conductance, Current, ElectricalModel, IonSegments, ModelSpec
 from couple.errors import InputError, nearest
-from couple.exchange.calcium import concentration_per_ion, least_concentration
+from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
 from couple.wiring.engines import Engines
 from couple.wiring.places import PlacedLink, Shared, shared
@@ -61,7 +61,7 @@ def load_model(experiment: Experiment) -> ElectricalModel | None:
             spec.dt,
             experiment.celsius,
             spec.v_init,
-            "remove" if spec.remove_cai_writers else spec.cai_writers,
+            spec.cai_writers,
             spec.arguments,
             tuple(experiment.folder / m for m in mechanisms),
             spec.biophysics,

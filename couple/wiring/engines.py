@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from couple import registry
 from couple.block import explain
 from couple.clock import Clock
 from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import InputError, nearest
+from couple.errors import InputError, MissingDependencyError, nearest
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
@@ -87,12 +88,17 @@ def build_engines(
 
 
 def load_engines(experiment: Experiment) -> None:
-    """Import every engine that the sites name. Raises InputError that names the key.
+    """Import every engine that the sites name, and hold all options against their engines.
 
-    Before NEURON: an engine that brings MPI has to come first (adapters/neuron/importing.py).
+    Before NEURON: an engine that brings MPI has to come first (adapters/neuron/importing.py). Raises InputError that
+    names the key.
     """
     for i, block in enumerate(experiment.site):
         _factory(block.engine, f"site[{i}]")
+        for kind, options in block.options.items():  # of engines that it may be switched to, too
+            if kind != block.engine:
+                with suppress(MissingDependencyError):
+                    read_options(registry.load("couple.engines", kind), options, f"site[{i}].{kind}")
 
 
 def _factory(kind: str, key: str) -> type[SiteEngine]:

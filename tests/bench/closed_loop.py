@@ -108,7 +108,7 @@ def bare_neuron(
     takes turns with NEURON window by window.
     """
     from adapters.neuron import loading
-    from adapters.neuron.calcium import own
+    from adapters.neuron.concentration import own
     from adapters.neuron.importing import h, pc
     from adapters.neuron.mechanisms import channel_path
 

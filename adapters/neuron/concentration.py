@@ -1,4 +1,4 @@
-"""Who writes calcium, or another ion: in coupled segments couple does, and nobody else.
+"""Who writes the concentration of an ion: in coupled segments couple does, and nobody else.
 
 `cai` of a coupled segment stays at what was last written to it, and `eca` follows it by Nernst at every step: that is
 what NEURON does by itself with the ion style below, as long as no mechanism writes `cai`. The style holds for a whole

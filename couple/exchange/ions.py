@@ -1,4 +1,4 @@
-"""Charge to ions and ions to concentration."""
+"""Charge to ions, and ions to concentration, of any ion."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def concentration_per_ion(volume: float) -> float:
 def least_concentration(volume: float) -> float:
     """The floor of what is handed to NEURON, mM: half an ion in `volume` µm³.
 
-    An empty site would send the calcium reversal potential to 1e6 mV and the voltage with it.
+    An empty site would send the reversal potential to 1e6 mV and the voltage with it.
     """
     return 0.5 * concentration_per_ion(volume)
