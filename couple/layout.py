@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.experiment import Experiment
+from couple.network import ReactionNetwork
 from couple.record import Variable
 from couple.wiring import System
 
@@ -80,11 +81,18 @@ def engine_tables(system: System) -> dict[str, dict[str, Any]]:
             "area_um2": [s.geometry.area for s in engine.sites],
             "reservoirs": list(engine.network.reservoirs),
             "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
+            "observed_on": [_home(engine.network, members) for members in engine.network.observables.values()],
             "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
             **_distances(system, [s.name for s in engine.sites]),
         }
         for engine in system.engines
     }
+
+
+def _home(network: ReactionNetwork, members: Iterable[str]) -> str:
+    """Where the species of an observable live: "membrane", "volume", or "both"."""
+    homes = {s.on for s in network.species if s.name in set(members)}
+    return homes.pop() if len(homes) == 1 else "both"
 
 
 def _distances(system: System, sites: list[str]) -> dict[str, list[float]]:

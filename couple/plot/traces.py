@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FLATTENS = 5.0
+"""Ratio of sizes from which on sites are compared by size, not by number of molecules."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -137,14 +140,33 @@ def _free(recording: Recording) -> list[Panel]:
 
 
 def _observables(recording: Recording) -> list[Panel]:
-    at = positions(recording)
-    found: dict[str, list[Curve]] = {}
+    """A panel for each; where sites differ much in size, by their size."""
+    sites_of: dict[str, list[str]] = {}
     for site in recording.sites():
         for name in recording.labels(site, "means", "observable"):
-            found.setdefault(name, []).append(
-                Curve(_label(recording, site), recording.observable(site, name), at[site])
-            )
-    return [Panel(f"{_words(name)}\n(molecules)", tuple(curves)) for name, curves in found.items()]
+            sites_of.setdefault(name, []).append(site)
+    return [_observable(recording, name, sites) for name, sites in sites_of.items()]
+
+
+def _observable(recording: Recording, name: str, sites: list[str]) -> Panel:
+    homes = {recording.observed_on(site, name) for site in sites}
+    home = homes.pop() if len(homes) == 1 else ""
+    if home == "membrane" and _differ(recording, sites, "area_um2"):
+        values, unit = recording.per_membrane, "1/µm²"
+    elif home == "volume" and _differ(recording, sites, "volume_um3"):
+        values, unit = recording.per_volume, "µM"
+    else:
+        values, unit = recording.observable, "molecules"
+    at = positions(recording)
+    curves = tuple(Curve(_label(recording, site), values(site, name), at[site]) for site in sites)
+    return Panel(f"{_words(name)}\n({unit})", curves)
+
+
+def _differ(recording: Recording, sites: list[str], size: str) -> bool:
+    """Whether the largest site would flatten the others' curves."""
+    places = recording.sites()
+    sizes = [float(recording.file[component].attrs[size][row]) for component, row in map(places.__getitem__, sites)]
+    return max(sizes) > FLATTENS * min(sizes)
 
 
 def _books(recording: Recording) -> list[Panel]:
