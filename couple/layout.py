@@ -35,7 +35,7 @@ class Layout:
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
             attributes_of(system, experiment),
-            engine_tables(system),
+            component_tables(system),
             tuple(system.warnings),
         )
 
@@ -73,9 +73,11 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def engine_tables(system: System) -> dict[str, dict[str, Any]]:
-    """Component → what its datasets need to be read: sizes of its sites, kinds of its species."""
-    return {
+def component_tables(system: System) -> dict[str, dict[str, Any]]:
+    """Component → what its datasets need to be read: sizes of its sites, kinds of its species, distances."""
+    voltages = [f"neuron.{segment}" for v in system.variables if v.path == "neuron/v" for segment in v.labels[0]]
+    model = {"neuron": _distances(system, voltages)} if voltages else {}
+    return model | {
         engine.name: {
             "volume_um3": [s.geometry.volume for s in engine.sites],
             "area_um2": [s.geometry.area for s in engine.sites],
@@ -95,6 +97,6 @@ def _home(network: ReactionNetwork, members: Iterable[str]) -> str:
     return homes.pop() if len(homes) == 1 else "both"
 
 
-def _distances(system: System, sites: list[str]) -> dict[str, list[float]]:
-    found = [system.distances[site] for site in sites if site in system.distances]
-    return {"distance_um": found} if len(found) == len(sites) else {}
+def _distances(system: System, names: list[str]) -> dict[str, list[float]]:
+    found = [system.distances[name] for name in names if name in system.distances]
+    return {"distance_um": found} if len(found) == len(names) else {}

@@ -72,11 +72,21 @@ def positions(recording: Recording) -> dict[str, float]:
 
 
 def scale_of(recording: Recording) -> Scale:
-    """Colours of sites."""
-    found = positions(recording)
-    measured = any("distance_um" in recording.file[c].attrs for c, _ in recording.sites().values())
-    values = list(found.values())
-    return Scale("path distance (µm)" if measured else "site", min(values), max(values))
+    """Colours of sites, and of voltages where their distances are known too."""
+    values = [*positions(recording).values(), *_voltage_positions(recording)]
+    return Scale("path distance (µm)" if _measured(recording) else "site", min(values), max(values))
+
+
+def _measured(recording: Recording) -> bool:
+    """Whether colours of sites are path distances."""
+    return any("distance_um" in recording.file[component].attrs for component, _ in recording.sites().values())
+
+
+def _voltage_positions(recording: Recording) -> list[float]:
+    """Path distances of recorded voltages in µm; empty if they or those of the sites are not known."""
+    if "neuron/v" not in recording.file or not _measured(recording):
+        return []
+    return [float(d) for d in recording.file["neuron"].attrs.get("distance_um", ())]
 
 
 def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | None) -> None:
@@ -114,12 +124,9 @@ def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
 
 def _voltages(recording: Recording) -> list[Panel]:
     voltages = recording.voltages()
-    if len(voltages) > FEW:
-        numbers = np.linspace(*_ends(recording), len(voltages))
-        curves = [Curve(s, v, p) for (s, v), p in zip(voltages.items(), numbers.tolist(), strict=True)]
-    else:
-        curves = [Curve(s, v) for s, v in voltages.items()]
-    return [Panel("V (mV)", tuple(curves), from_zero=False)]
+    at = _voltage_positions(recording) or np.linspace(*_ends(recording), len(voltages)).tolist()
+    curves = tuple(Curve(s, v, p) for (s, v), p in zip(voltages.items(), at, strict=True))
+    return [Panel("V (mV)", curves, from_zero=False)]
 
 
 def _ends(recording: Recording) -> tuple[float, float]:
