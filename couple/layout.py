@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.experiment import Experiment
+from couple.network import ReactionNetwork
 from couple.record import Variable
 from couple.wiring import System
 
@@ -34,7 +35,7 @@ class Layout:
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
             attributes_of(system, experiment),
-            engine_tables(system),
+            component_tables(system),
             tuple(system.warnings),
         )
 
@@ -73,14 +74,17 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def engine_tables(system: System) -> dict[str, dict[str, Any]]:
-    """Component → what its datasets need to be read: sizes of its sites, kinds of its species."""
-    return {
+def component_tables(system: System) -> dict[str, dict[str, Any]]:
+    """Component → what its datasets need to be read: sizes of its sites, kinds of its species, distances."""
+    voltages = [f"neuron.{segment}" for v in system.variables if v.path == "neuron/v" for segment in v.labels[0]]
+    model = {"neuron": _distances(system, voltages)} if voltages else {}
+    return model | {
         engine.name: {
             "volume_um3": [s.geometry.volume for s in engine.sites],
             "area_um2": [s.geometry.area for s in engine.sites],
             "reservoirs": list(engine.network.reservoirs),
             "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
+            "observed_on": [_home(engine.network, members) for members in engine.network.observables.values()],
             "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
             **_distances(system, [s.name for s in engine.sites]),
             **engine.attributes(),
@@ -89,6 +93,12 @@ def engine_tables(system: System) -> dict[str, dict[str, Any]]:
     }
 
 
-def _distances(system: System, sites: list[str]) -> dict[str, list[float]]:
-    found = [system.distances[site] for site in sites if site in system.distances]
-    return {"distance_um": found} if len(found) == len(sites) else {}
+def _home(network: ReactionNetwork, members: Iterable[str]) -> str:
+    """Where the species of an observable live: "membrane", "volume", or "both"."""
+    homes = {s.on for s in network.species if s.name in set(members)}
+    return homes.pop() if len(homes) == 1 else "both"
+
+
+def _distances(system: System, names: list[str]) -> dict[str, list[float]]:
+    found = [system.distances[name] for name in names if name in system.distances]
+    return {"distance_um": found} if len(found) == len(names) else {}

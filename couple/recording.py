@@ -145,6 +145,29 @@ class Recording:
         """(..., n_rows) mean over the last window."""
         return self._column(site, "means", "observable", name)
 
+    def observed_on(self, site: str, name: str) -> str:
+        """Where the species of an observable live: "membrane", "volume" or "both"; "" in files that do not say."""
+        component, _ = self._place(site)
+        homes = dict(
+            zip(
+                self.labels(site, "means", "observable"),
+                self.file[component].attrs.get("observed_on", ()),
+                strict=False,
+            )
+        )
+        return str(homes.get(name, ""))
+
+    def per_membrane(self, site: str, name: str) -> Floats:
+        """(..., n_rows) molecules per µm² of the site's membrane: mean of an observable over the last window."""
+        component, row = self._place(site)
+        return self.observable(site, name) / float(self.file[component].attrs["area_um2"][row])
+
+    def per_volume(self, site: str, name: str) -> Floats:
+        """(..., n_rows) µM: mean of an observable over the last window, by the site's volume."""
+        component, row = self._place(site)
+        volume = float(self.file[component].attrs["volume_um3"][row])
+        return self.observable(site, name) / (IONS_PER_MM_UM3 * volume) * 1e3
+
     def entered(self, site: str, species: str) -> Floats:
         """(..., n_rows) molecules that entered since the start."""
         return np.asarray(np.cumsum(self._column(site, "influx", "species", species), axis=-1))

@@ -22,7 +22,7 @@ from couple.component import Floats, Port, State
 from couple.errors import InputError, RunError
 from couple.experiment import Experiment
 from couple.folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
-from couple.layout import attributes_of, engine_tables
+from couple.layout import attributes_of, component_tables
 from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.record import Recorder, replacing
@@ -307,7 +307,7 @@ class Simulation:
             "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
             "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
             "versions": summary["versions"],
-            **engine_tables(self.system),
+            **component_tables(self.system),
         }
         self.recorder.fill(file, times, attributes, tables)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FLATTENS = 5.0
+"""Ratio of sizes from which on sites are compared by size, not by number of molecules."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -69,11 +72,21 @@ def positions(recording: Recording) -> dict[str, float]:
 
 
 def scale_of(recording: Recording) -> Scale:
-    """Colours of sites."""
-    found = positions(recording)
-    measured = any("distance_um" in recording.file[c].attrs for c, _ in recording.sites().values())
-    values = list(found.values())
-    return Scale("path distance (µm)" if measured else "site", min(values), max(values))
+    """Colours of sites, and of voltages where their distances are known too."""
+    values = [*positions(recording).values(), *_voltage_positions(recording)]
+    return Scale("path distance (µm)" if _measured(recording) else "site", min(values), max(values))
+
+
+def _measured(recording: Recording) -> bool:
+    """Whether colours of sites are path distances."""
+    return any("distance_um" in recording.file[component].attrs for component, _ in recording.sites().values())
+
+
+def _voltage_positions(recording: Recording) -> list[float]:
+    """Path distances of recorded voltages in µm; empty if they or those of the sites are not known."""
+    if "neuron/v" not in recording.file or not _measured(recording):
+        return []
+    return [float(d) for d in recording.file["neuron"].attrs.get("distance_um", ())]
 
 
 def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | None) -> None:
@@ -111,12 +124,9 @@ def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
 
 def _voltages(recording: Recording) -> list[Panel]:
     voltages = recording.voltages()
-    if len(voltages) > FEW:
-        numbers = np.linspace(*_ends(recording), len(voltages))
-        curves = [Curve(s, v, p) for (s, v), p in zip(voltages.items(), numbers.tolist(), strict=True)]
-    else:
-        curves = [Curve(s, v) for s, v in voltages.items()]
-    return [Panel("V (mV)", tuple(curves), from_zero=False)]
+    at = _voltage_positions(recording) or np.linspace(*_ends(recording), len(voltages)).tolist()
+    curves = tuple(Curve(s, v, p) for (s, v), p in zip(voltages.items(), at, strict=True))
+    return [Panel("V (mV)", curves, from_zero=False)]
 
 
 def _ends(recording: Recording) -> tuple[float, float]:
@@ -137,14 +147,33 @@ def _free(recording: Recording) -> list[Panel]:
 
 
 def _observables(recording: Recording) -> list[Panel]:
-    at = positions(recording)
-    found: dict[str, list[Curve]] = {}
+    """A panel for each; where sites differ much in size, by their size."""
+    sites_of: dict[str, list[str]] = {}
     for site in recording.sites():
         for name in recording.labels(site, "means", "observable"):
-            found.setdefault(name, []).append(
-                Curve(_label(recording, site), recording.observable(site, name), at[site])
-            )
-    return [Panel(f"{_words(name)}\n(molecules)", tuple(curves)) for name, curves in found.items()]
+            sites_of.setdefault(name, []).append(site)
+    return [_observable(recording, name, sites) for name, sites in sites_of.items()]
+
+
+def _observable(recording: Recording, name: str, sites: list[str]) -> Panel:
+    homes = {recording.observed_on(site, name) for site in sites}
+    home = homes.pop() if len(homes) == 1 else ""
+    if home == "membrane" and _differ(recording, sites, "area_um2"):
+        values, unit = recording.per_membrane, "1/µm²"
+    elif home == "volume" and _differ(recording, sites, "volume_um3"):
+        values, unit = recording.per_volume, "µM"
+    else:
+        values, unit = recording.observable, "molecules"
+    at = positions(recording)
+    curves = tuple(Curve(_label(recording, site), values(site, name), at[site]) for site in sites)
+    return Panel(f"{_words(name)}\n({unit})", curves)
+
+
+def _differ(recording: Recording, sites: list[str], size: str) -> bool:
+    """Whether the largest site would flatten the others' curves."""
+    places = recording.sites()
+    sizes = [float(recording.file[component].attrs[size][row]) for component, row in map(places.__getitem__, sites)]
+    return max(sizes) > FLATTENS * min(sizes)
 
 
 def _books(recording: Recording) -> list[Panel]:

@@ -35,7 +35,8 @@ __all__ = ["System", "wire"]
 class System:
     """All components of a run on one block of memory, and what connects them.
 
-    kinds: site → name of its engine. distances: site → path distance from the soma, µm, where there is one.
+    kinds: site → name of its engine. distances: site, or neuron.SEGMENT of
+    a recorded voltage → path distance from the soma, µm, where there is one.
     describe: lines for `couple check`. warnings: about accuracy.
     """
 
@@ -115,7 +116,7 @@ def _wire(experiment: Experiment) -> System:
         watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
         {p.name: p.block.engine for p in places},
-        distances(places, branches),
+        distances(places, branches, () if electrics is None else electrics.attachments.voltages),
         (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
     )

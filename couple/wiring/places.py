@@ -55,15 +55,19 @@ class Place:
         return ", ".join(names) if len(names) <= 3 else f"{names[0]} .. {names[-1]} ({len(names)} segments)"
 
 
-def distances(places: Sequence[Place], branches: Branches | None) -> dict[str, float]:
-    """Site → path distance from the soma in µm, its segments weighted by their volume; empty without a soma."""
+def distances(places: Sequence[Place], branches: Branches | None, segments: Sequence[str]) -> dict[str, float]:
+    """Path distance from the soma in µm of sites, their segments weighted by volume, and of "neuron.SEGMENT".
+
+    Empty without a soma.
+    """
     if branches is None:
         return {}
     try:
         away = branches.distances(branches.soma())
     except InputError:  # no section is called soma
         return {}
-    return {
+    of_segments = {f"neuron.{segment}": away[segment] for segment in segments if segment in away}
+    return of_segments | {
         place.name: sum(away[p.segment] * p.volume for p in place.parts) / sum(p.volume for p in place.parts)
         for place in places
         if place.parts and all(segment in away for segment in place.segments)
