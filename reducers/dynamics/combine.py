@@ -28,6 +28,12 @@ class Sum(Law):
     def tables(self) -> Sequence[Coefficients]:
         return tuple(table for law in self.laws for table in law.tables)
 
+    def parts(self) -> Sequence[Law]:
+        return self.laws
+
+    def first_touched(self, theta: Floats) -> int:
+        return min(law.first_touched(theta) for law in self.laws)
+
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         return sum(
             (law.rates(theta, drive[:, i]) for law, i in zip(self.laws, self._inputs, strict=True)),
@@ -89,7 +95,13 @@ class Driven(Law):
 
     @property
     def tables(self) -> Sequence[Coefficients]:
-        return tuple(t for law in (self.base, *self.per_input.values()) for t in law.tables)
+        return tuple(t for law in self.parts() for t in law.tables)
+
+    def parts(self) -> Sequence[Law]:
+        return (self.base, *self.per_input.values())
+
+    def first_touched(self, theta: Floats) -> int:
+        return min(law.first_touched(theta) for law in self.parts())
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         out = self.base.rates(theta)
@@ -109,5 +121,5 @@ class Driven(Law):
             law.pull(theta, drive[:, j, None] * weights)
 
     def reserve(self, theta: Floats) -> None:
-        for law in (self.base, *self.per_input.values()):
+        for law in self.parts():
             law.reserve(theta)

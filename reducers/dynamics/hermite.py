@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from couple.component import State
 from couple.errors import InputError, RunError
 from reducers.dynamics.law import AUTONOMOUS, Coefficients, Floats, Law
 
@@ -236,14 +237,24 @@ class Hermite(Law):
             for row, key in enumerate(self.vertices):
                 self._table[_slot(key, self.keys, self._table)] = row
 
-    def store(self, vertices: Ints, values: Floats) -> None:
-        """Take up saved coefficients: (n, d) places and (n, 2^d * n_parameters) values."""
-        self._room(len(vertices))
+    def first_touched(self, theta: Floats) -> int:
+        if not len(theta):
+            return 0
+        rows = self.rows(theta)
+        hit = (self.coefficients.touched[rows] & (rows >= 0)).any(axis=1)
+        return int(np.argmax(hit)) if hit.any() else len(theta)
+
+    def save_places(self, prefix: str = "") -> State:
+        return {f"{prefix}vertices": self.vertices.copy()}
+
+    def restore_places(self, state: State, prefix: str = "") -> None:
+        vertices = np.asarray(state[f"{prefix}vertices"], dtype=np.int64)
+        self._room(max(len(vertices), 1))
+        self._table[:] = -1
         self.keys[: len(vertices)] = vertices
         for row, key in enumerate(vertices):
             self._table[_slot(key, self.keys, self._table)] = row
         self.coefficients.grow(len(vertices))
-        self.coefficients.values[:] = values
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         cells, x = self.cells(theta)

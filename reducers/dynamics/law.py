@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from couple.component import State
+
 Floats = npt.NDArray[np.float64]
 
 AUTONOMOUS: Floats = np.zeros((1, 0))
@@ -91,6 +93,26 @@ class Law(ABC):
         n = theta.shape[1]
         unit = np.eye(n)
         return np.stack([self.vjp(theta, np.tile(unit[k], (len(theta), 1)), drive) for k in range(n)], axis=1)
+
+    def first_touched(self, theta: Floats) -> int:
+        """First state of a path (T, n) at which F depends on a touched coefficient; T if none does."""
+        return 0 if any(table.touched.any() for table in self.tables) else len(theta)
+
+    def parts(self) -> Sequence[Law]:
+        """The laws this one is made of."""
+        return ()
+
+    def save_places(self, prefix: str = "") -> State:
+        """Where coefficients belong, for laws whose number of coefficients grows."""
+        state: State = {}
+        for k, law in enumerate(self.parts()):
+            state.update(law.save_places(f"{prefix}part{k}_"))
+        return state
+
+    def restore_places(self, state: State, prefix: str = "") -> None:
+        """Make the coefficients that `save_places` described."""
+        for k, law in enumerate(self.parts()):
+            law.restore_places(state, f"{prefix}part{k}_")
 
     def clear(self) -> None:
         """Set all gradients to zero."""

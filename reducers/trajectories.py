@@ -1,0 +1,179 @@
+"""Trajectories to learn from: many runs of a fine model, from an ensemble file or from arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from couple.errors import InputError, nearest
+from couple.random import generator
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Snapshots = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Runs sampled at common times.
+
+    time: (T,). species: names. counts: (R, T, S). moments: name → (R, T), whatever else was recorded.
+    snapshots: (R, T, n_sites) 0 for an empty site, else species index + 1, of a lattice of `shape`; or None.
+    seeds: (R,). conditions: (R,) which initial condition a run belongs to.
+    Raises InputError for arrays that do not fit together, hold a NaN, or hold no run.
+    """
+
+    time: Floats
+    species: tuple[str, ...]
+    counts: Floats
+    moments: Mapping[str, Floats] = field(default_factory=dict)
+    snapshots: Snapshots | None = None
+    shape: tuple[int, ...] = ()
+    seeds: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    conditions: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        runs, times = self.counts.shape[:2]
+        if runs == 0 or times < 2:
+            raise InputError(f"holds {runs} runs of {times} times; learning needs one run and two times at least")
+        if self.counts.shape != (runs, len(self.time), len(self.species)):
+            raise InputError(
+                f"counts {self.counts.shape} do not fit {len(self.time)} times and {len(self.species)} species"
+            )
+        for name in ("seeds", "conditions"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, given if len(given) else np.zeros(runs, dtype=np.int64))
+        for name, values in {"counts": self.counts.sum(axis=2), **self.moments}.items():
+            if values.shape != (runs, times) or not np.isfinite(values).all():
+                raise InputError(f"{name} has a value that is not a number, or another shape than {(runs, times)}")
+        if self.snapshots is not None:
+            self._check_snapshots(self.snapshots, (runs, times, int(np.prod(self.shape))))
+
+    def _check_snapshots(self, snapshots: Snapshots, shape: tuple[int, ...]) -> None:
+        if snapshots.shape != shape:
+            raise InputError(f"snapshots {snapshots.shape} do not fit a lattice of {self.shape}: expected {shape}")
+        if snapshots.size and int(snapshots.max()) > len(self.species):
+            raise InputError(f"snapshots hold a state {snapshots.max()}; there are {len(self.species)} species")
+
+    @property
+    def runs(self) -> int:
+        return len(self.counts)
+
+    @property
+    def dt(self) -> float:
+        """Distance of the times. Raises InputError if they are not evenly spaced."""
+        steps = np.diff(self.time)
+        if not np.allclose(steps, steps[0], rtol=1e-9) or steps[0] <= 0:
+            raise InputError("the times of the runs are not evenly spaced")
+        return float((self.time[-1] - self.time[0]) / len(steps))
+
+    def count(self, species: str) -> Floats:
+        """(R, T) molecules of a species."""
+        if species not in self.species:
+            raise InputError(f'no species "{species}"; {nearest(species, self.species)}')
+        return np.asarray(self.counts[:, :, self.species.index(species)])
+
+    def select(self, runs: Ints) -> Trajectories:
+        """Some of the runs."""
+        return replace(
+            self,
+            counts=self.counts[runs],
+            moments={name: values[runs] for name, values in self.moments.items()},
+            snapshots=None if self.snapshots is None else self.snapshots[runs],
+            seeds=self.seeds[runs],
+            conditions=self.conditions[runs],
+        )
+
+    def split(self, held_out: int, seed: int) -> tuple[Trajectories, Trajectories]:
+        """Runs to learn from and runs held out, chosen at random. Raises InputError if none would be left."""
+        if not 0 < held_out < self.runs:
+            raise InputError(f"{held_out} of {self.runs} runs cannot be held out: give 1 to {self.runs - 1}")
+        order = generator(seed, "reducers", "trajectories", "split").permutation(self.runs)
+        return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
+
+    def digest(self) -> str:
+        """SHA-256 of what is learned from."""
+        content = hashlib.sha256(repr((self.species, self.shape)).encode())
+        for values in (self.time, self.counts, self.snapshots, self.conditions):
+            if values is not None:
+                content.update(np.ascontiguousarray(values).tobytes())
+        return content.hexdigest()
+
+    @classmethod
+    def of_snapshots(
+        cls,
+        time: Floats,
+        species: Sequence[str],
+        snapshots: Snapshots,
+        shape: Sequence[int],
+        conditions: Ints | None = None,
+    ) -> Trajectories:
+        """Runs given as configurations (R, T, n_sites) or (R, T, *shape); counts follow."""
+        flat = snapshots.reshape(*snapshots.shape[:2], -1)
+        counts = np.stack([(flat == s).sum(axis=2) for s in range(1, len(species) + 1)], axis=2).astype(float)
+        none = np.zeros(0, dtype=np.int64)
+        return cls(
+            np.asarray(time, dtype=float),
+            tuple(species),
+            counts,
+            snapshots=flat,
+            shape=tuple(shape),
+            conditions=none if conditions is None else conditions,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Trajectories:
+        """Read an ensemble file (HDF5): counts[run, time, species], time, optional snapshots, moments and seed.
+
+        Raises InputError that names the file for anything that is missing or damaged.
+        """
+        try:
+            with h5py.File(path) as file:
+                return _read(cls, file)
+        except FileNotFoundError:
+            raise InputError("no such ensemble file", where=str(path)) from None
+        except (OSError, KeyError) as error:
+            raise InputError(f"is not an ensemble file: {error}", where=str(path)) from None
+        except InputError as error:
+            raise error.inside(str(path)) from None
+
+    def write(self, path: Path) -> None:
+        """Write the ensemble file that `load` reads."""
+        with h5py.File(path, "w") as file:
+            file["time"], file["counts"] = self.time, self.counts
+            file["counts"].attrs["species"] = list(self.species)
+            file["seed"], file["condition"] = self.seeds, self.conditions
+            for name, values in self.moments.items():
+                file[f"moments/{name}"] = values
+            if self.snapshots is not None:
+                file.create_dataset("snapshots", data=self.snapshots, compression="lzf")
+                file["snapshots"].attrs["shape"] = self.shape
+
+
+def _read(cls: type[Trajectories], file: h5py.File) -> Trajectories:
+    counts = np.asarray(file["counts"], dtype=float)
+    names = file["counts"].attrs["species"] if "species" in file["counts"].attrs else file["species"][()]
+    species = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in names)
+    snapshots: Snapshots | None = None
+    shape: tuple[int, ...] = ()
+    if "snapshots" in file:
+        data = file["snapshots"]
+        shape = tuple(int(n) for n in data.attrs.get("shape", data.shape[2:]))
+        snapshots = np.asarray(data, dtype=np.uint8).reshape(*data.shape[:2], -1)
+    none = np.zeros(0, dtype=np.int64)
+    return cls(
+        np.asarray(file["time"], dtype=float),
+        species,
+        counts,
+        {name: np.asarray(values, dtype=float) for name, values in file.get("moments", {}).items()},
+        snapshots,
+        shape,
+        np.asarray(file["seed"]) if "seed" in file else none,
+        np.asarray(file["condition"]) if "condition" in file else none,
+    )
