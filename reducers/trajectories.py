@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -128,20 +129,45 @@ class Trajectories:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Trajectories:
-        """Read an ensemble file (HDF5): counts[run, time, species], time, optional snapshots, moments and seed.
+    def load(cls, path: Path, site: str | None = None) -> Trajectories:
+        """Read an ensemble file (HDF5): of `couple sample`, or counts[run, time, species], time, optional snapshots,
+        moments and seed. site: whose runs, if the experiment has several.
 
         Raises InputError that names the file for anything that is missing or damaged.
         """
         try:
             with h5py.File(path) as file:
-                return _read(cls, file)
+                return _read_engine(cls, file, site) if "counts" not in file else _read(cls, file)
         except FileNotFoundError:
             raise InputError("no such ensemble file", where=str(path)) from None
         except (OSError, KeyError) as error:
             raise InputError(f"is not an ensemble file: {error}", where=str(path)) from None
         except InputError as error:
             raise error.inside(str(path)) from None
+
+    @classmethod
+    def join(cls, ensembles: Sequence[Trajectories]) -> Trajectories:
+        """Several ensembles as one, each an initial condition of its own. Raises InputError if they differ."""
+        first = ensembles[0]
+        for other in ensembles[1:]:
+            if (
+                other.species != first.species
+                or other.shape != first.shape
+                or not np.array_equal(other.time, first.time)
+            ):
+                raise InputError(
+                    "ensembles of several initial conditions must have the same times, species and lattice"
+                )
+        numbers = np.concatenate([np.full(e.runs, k, dtype=np.int64) for k, e in enumerate(ensembles)])
+        snapshots = [e.snapshots for e in ensembles if e.snapshots is not None]
+        return replace(
+            first,
+            counts=np.concatenate([e.counts for e in ensembles]),
+            moments={k: np.concatenate([e.moments[k] for e in ensembles]) for k in first.moments},
+            snapshots=np.concatenate(snapshots) if len(snapshots) == len(ensembles) else None,
+            seeds=np.concatenate([e.seeds for e in ensembles]),
+            conditions=numbers,
+        )
 
     def write(self, path: Path) -> None:
         """Write the ensemble file that `load` reads."""
@@ -177,3 +203,30 @@ def _read(cls: type[Trajectories], file: h5py.File) -> Trajectories:
         np.asarray(file["seed"]) if "seed" in file else none,
         np.asarray(file["condition"]) if "condition" in file else none,
     )
+
+
+def _read_engine(cls: type[Trajectories], file: h5py.File, site: str | None) -> Trajectories:
+    """One site of an ensemble that `couple sample` made: ENGINE/counts[run, time, site, species], ENGINE/snapshot."""
+    engines = [g for g in file.values() if isinstance(g, h5py.Group) and "counts" in g]
+    sites = [(g, str(name)) for g in engines for name in g["counts"].attrs["site"]]
+    names = [name for _, name in sites]
+    if (site is None and len(sites) != 1) or (site is not None and site not in names):
+        raise InputError(f"holds the sites {', '.join(names) or 'none'}; name one of them", where="site")
+    group, chosen = sites[0 if site is None else names.index(site)]
+    counts = group["counts"]
+    at = [str(n) for n in counts.attrs["site"]].index(chosen)
+    experiment = json.loads(str(file.attrs["experiment"]))
+    known = list(experiment["chemistry"]["species"])
+    columns = [k for k, name in enumerate(counts.attrs["species"]) if str(name) in known]
+    species = tuple(str(counts.attrs["species"][k]) for k in columns)
+    block = next(b for b in experiment["site"] if b["name"] == chosen)
+    snapshots: Snapshots | None = None
+    shape: tuple[int, ...] = ()
+    if "snapshot" in group:
+        shape = tuple(int(n) for n in block["lattice"]["shape"])
+        snapshots = np.asarray(group["snapshot"][:, :, at, : int(np.prod(shape))], dtype=np.uint8)
+        if list(species) != known:
+            raise InputError(f"snapshots need the counts of all species recorded: {', '.join(known)}")
+    values = np.asarray(counts[:, :, at, :], dtype=float)[:, :, columns]
+    time = np.asarray(file["time"], dtype=float)
+    return cls(time, species, values, {}, snapshots, shape, np.asarray(file["seed"]))

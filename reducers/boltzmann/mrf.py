@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,9 +40,10 @@ class MarkovRandomField(Enumerated):
 
     def __init__(self, levels: Sequence[int], terms: Mapping[str, Sequence[Mapping[int, int]]]) -> None:
         self.levels = np.asarray(levels, dtype=np.int64)
-        size = int(np.prod(self.levels.astype(float)))
+        size = math.prod(int(n) for n in levels)
         if size * max(len(terms), 1) > LARGEST:
-            raise InputError(f"{len(levels)} units have {size:.3g} states: too many to list (at most {LARGEST:.0e})")
+            digits = len(str(size)) - 1
+            raise InputError(f"{len(levels)} units have 1e{digits} states: too many to list (at most {LARGEST:.0e})")
         self.states = np.stack(np.unravel_index(np.arange(size), tuple(levels)), axis=1).astype(np.int64)
         features = np.zeros((size, len(terms)))
         for k, (name, members) in enumerate(terms.items()):
