@@ -245,7 +245,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in registry.names("couple.commands"):
-        app.add_typer(registry.load("couple.commands", name), name=name)
+        command = registry.load("couple.commands", name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     try:
         app(arguments)
     except CoupleError as error:

@@ -20,8 +20,11 @@ from reducers.trajectories import Trajectories
 class Family(Protocol):
     """A model whose moments are known exactly."""
 
-    parameters: tuple[str, ...]
-    sign: int
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    @property
+    def sign(self) -> int: ...
 
     def moments(self, theta: Floats) -> Floats: ...
 

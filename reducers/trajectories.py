@@ -91,6 +91,16 @@ class Trajectories:
             conditions=self.conditions[runs],
         )
 
+    def thinned(self, rows: Ints) -> Trajectories:
+        """Some of the times."""
+        return replace(
+            self,
+            time=self.time[rows],
+            counts=self.counts[:, rows],
+            moments={name: values[:, rows] for name, values in self.moments.items()},
+            snapshots=None if self.snapshots is None else self.snapshots[:, rows],
+        )
+
     def split(self, held_out: int, seed: int) -> tuple[Trajectories, Trajectories]:
         """Runs to learn from and runs held out, chosen at random. Raises InputError if none would be left."""
         if not 0 < held_out < self.runs:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from couple.errors import InputError
+from couple.errors import InputError, nearest
 from reducers.boltzmann.family import Floats
 from reducers.boltzmann.mrf import Ints, MarkovRandomField
 
@@ -98,9 +98,10 @@ class DeepBoltzmann:
                 raise InputError(f"layers {level} and {level + 1} and the offsets between them must have one dimension")
             if not link.offsets or len(set(link.offsets)) < len(link.offsets):
                 raise InputError(f"the link of layers {level} and {level + 1} needs offsets, each once")
-            for a, b in link.pairs:
-                if a not in lower.species or b not in upper.species:
-                    raise InputError(f"no species {a} in layer {level} or {b} in layer {level + 1}")
+            for side, there in ((0, lower.species), (1, upper.species)):
+                for name in (pair[side] for pair in link.pairs):
+                    if name not in there:
+                        raise InputError(f'no species "{name}" in layer {level + side}; {nearest(name, there)}')
             reached = np.sort(link.up(lower, upper), axis=1)
             if ((reached[:, 1:] == reached[:, :-1]) & (reached[:, 1:] < upper.size)).any():
                 raise InputError(f"layers {level} and {level + 1} are too small: an offset wraps onto another")

@@ -13,8 +13,11 @@ from reducers.boltzmann.family import Floats
 class Curved(Protocol):
     """A family with moments and covariances."""
 
-    parameters: tuple[str, ...]
-    sign: int
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    @property
+    def sign(self) -> int: ...
 
     def moments(self, theta: Floats) -> Floats: ...
 
