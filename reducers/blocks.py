@@ -134,6 +134,25 @@ class FitBlock(Block):
     centre: float = Field(default=0.0, ge=0, le=1)
 
 
+class FollowBlock(Block):
+    """The recipe that follows moments; see `reducers.follow.Following`. start, reference: θ by name, 0 otherwise."""
+
+    start: dict[str, float] = {}
+    reference: dict[str, float] = {}
+    chains: Integer = Field(default=96, ge=8)
+    sweeps: Integer = Field(default=20, ge=1)
+    draws: Integer = Field(default=4, ge=1)
+    between: Integer = Field(default=3, ge=1)
+    settle: Integer = Field(default=40, ge=0)
+    gain: float = Field(default=0.4, gt=0, le=1)
+    relax: float = Field(default=0.03, ge=0, lt=1)
+    ridge: Positive = 0.02
+    damp: Positive = 0.05
+    largest: Positive = 0.1
+    smooth: Positive = 3.0
+    law_ridge: Positive = 1e-4
+
+
 class Report(Block):
     """How the free-running model is sampled for the report."""
 
@@ -152,6 +171,8 @@ class TrainingFile(Block):
     model: Model
     law: LawBlock
     fit: FitBlock = FitBlock()
+    follow: FollowBlock | None = None
+    """Follow the moments of the data instead of the adjoint's descent."""
     report: Report = Report()
 
     @classmethod

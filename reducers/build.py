@@ -24,6 +24,7 @@ from reducers.dynamics.law import Floats, Law
 from reducers.dynamics.polynomial import Polynomial
 from reducers.dynamics.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
 from reducers.fit import Recipe
+from reducers.follow import Follow, Following
 from reducers.moments import count_bonds
 from reducers.optimise import OPTIMISERS, Optimiser, Schedule
 from reducers.trajectories import Trajectories
@@ -86,10 +87,7 @@ def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: boo
     """(n_conditions, n) θ at the start, given or from the moments of the data."""
     conditions = np.unique(data.conditions)
     if block.start is not None:
-        for name in block.start:
-            if name not in model.parameters:
-                raise InputError(f'unknown parameter "{name}"; {nearest(name, model.parameters)}', where="model.start")
-        return np.tile([block.start.get(name, 0.0) for name in model.parameters], (len(conditions), 1))
+        return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     if isinstance(model, DeepBoltzmann):
         densities = per_condition(data.counts[:, :1], data)[:, 0] / model.visible.size
         return np.stack([model.independent(d.tolist()) for d in densities])
@@ -153,6 +151,27 @@ def _function(equation: str | None, hop: str | None, model: AnyModel, species: S
     if isinstance(model, WellMixed):
         return EnumeratedFunction(model, model.drift(network, 0))
     return ChainFunction(model, rules_of(network.reactions[0], network))
+
+
+def build_follow(file: TrainingFile, model: AnyModel, data: Trajectories, law: Law) -> Follow:
+    """The recipe of [follow]. Raises InputError for another model than a Boltzmann machine."""
+    block = file.follow
+    assert block is not None
+    if not isinstance(model, DeepBoltzmann):
+        raise InputError("moments are followed by Boltzmann machines", where="follow")
+    values = block.model_dump()
+    start, reference = (by_name(values.pop(key), model.parameters, f"follow.{key}") for key in ("start", "reference"))
+    solver = build_solver(file.fit, data.dt)
+    settings, periodic = Following(**values), file.data.periodic
+    return Follow(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)
+
+
+def by_name(values: dict[str, float], parameters: Sequence[str], where: str) -> Floats:
+    """(n,) parameters given by name, 0 otherwise. Raises InputError for a name that is none."""
+    for name in values:
+        if name not in parameters:
+            raise InputError(f'unknown parameter "{name}"; {nearest(name, parameters)}', where=where)
+    return np.array([values.get(name, 0.0) for name in parameters])
 
 
 def build_solver(block: FitBlock, dt: float) -> Solver:

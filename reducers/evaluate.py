@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from couple.random import generator
 from reducers.boltzmann.dbm import DeepBoltzmann
 from reducers.boltzmann.gibbs import Chains, Conditionals
 from reducers.build import AnyModel, exact_moments
@@ -21,9 +20,7 @@ def sampled_chains(
 ) -> Chains:
     """Chains of every θ (T, n) after `sweeps` from random configurations, chain c of time k at k * chains + c."""
     made = Chains(machine, len(theta) * chains, seed, purpose)
-    rng = generator(seed, "reducers", purpose, "start")
-    for level, layer in enumerate(machine.layers):
-        made.set(level, rng.integers(0, len(layer.species) + 1, (layer.size, len(made))))
+    made.randomise(seed, purpose)
     made.sweep(Conditionals(machine, theta), np.repeat(np.arange(len(theta)), chains), sweeps)
     return made
 

@@ -74,6 +74,16 @@ class Fit:
         self.history: list[float] = []
         self._before: list[tuple[Ints, Floats]] = []
 
+    @property
+    def steps(self) -> int:
+        """In all."""
+        return self.recipe.steps
+
+    @property
+    def ready(self) -> bool:
+        """Whether the law is worth keeping: always, it gets better step by step."""
+        return True
+
     def window(self, step: int) -> tuple[int, int]:
         """First and last recorded index that are compared at an optimisation step."""
         points = self.comparison.points

@@ -17,6 +17,7 @@ from reducers.blocks import TrainingFile
 from reducers.boltzmann.dbm import DeepBoltzmann
 from reducers.build import (
     build_comparison,
+    build_follow,
     build_law,
     build_model,
     build_optimiser,
@@ -27,6 +28,7 @@ from reducers.build import (
 from reducers.dynamics.law import Floats
 from reducers.evaluate import held_out_errors, reference_moments
 from reducers.fit import Fit
+from reducers.follow import Follow
 from reducers.model import ReducedModel
 from reducers.source import load_data
 from reducers.trajectories import Trajectories
@@ -50,11 +52,13 @@ class Training:
         except InputError as error:
             raise error.inside(str(source)) from None
 
-    def _fit(self) -> Fit:
+    def _fit(self) -> Fit | Follow:
         file, data = self.file, self.data
         self.model = build_model(file.model, data.species, data.shape)
         theta0 = build_start(file.model, self.model, data, file.data.periodic)
         law = build_law(file.law, self.model, theta0[0], data.species)
+        if file.follow is not None:
+            return build_follow(file, self.model, data, law)
         comparison = build_comparison(file, self.model, data)
         solver, optimiser = build_solver(file.fit, data.dt), build_optimiser(file.fit, self.model.parameters)
         return Fit(law, comparison, solver, theta0, optimiser, build_recipe(file.fit, file.train.seed))
@@ -103,7 +107,7 @@ class Training:
         did not is written and RunError raised; Ctrl-C leaves a checkpoint.
         """
         start, cpu = perf_counter(), process_time()
-        steps = self.file.fit.steps
+        steps = self.fit.steps
         try:
             while self.fit.done < steps:
                 gap = self.fit.step()
@@ -145,7 +149,8 @@ class Training:
         """Write a checkpoint and the model as it is."""
         head = {"content": json.dumps(self.content), "source": str(self.source), "data": self.data.digest()}
         checkpoint.write(self.folder / CHECKPOINT, {"training": dict(head), **self.fit.save()})
-        self.reduced().write(self.folder / MODEL)
+        if self.fit.ready:
+            self.reduced().write(self.folder / MODEL)
 
     @cached_property
     def _reference(self) -> dict[str, Floats]:

@@ -117,7 +117,7 @@ def test_mean_field_is_exact_without_weights_and_a_fixed_point_with_them() -> No
 def test_machines_that_cannot_be_are_refused() -> None:
     with pytest.raises(InputError, match="wraps onto another"):
         DeepBoltzmann([Layer((1,), ("A",))] * 2, [Link(((0,), (1,)), (("A", "A"),))])
-    with pytest.raises(InputError, match="no species .Q. in layer 1"):
+    with pytest.raises(InputError, match=r"no species .Q. in layer 1"):
         DeepBoltzmann([Layer((4,), ("A",))] * 2, [Link(((0,),), (("A", "Q"),))])
     with pytest.raises(InputError, match="one dimension"):
         DeepBoltzmann([Layer((4,), ("A",)), Layer((2, 2), ("A",))], [Link(((0,),), (("A", "A"),))])

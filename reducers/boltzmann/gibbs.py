@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from couple.errors import InputError
-from couple.random import stream
+from couple.random import generator, stream
 from reducers.boltzmann.dbm import DeepBoltzmann
 from reducers.boltzmann.family import Floats
 from reducers.boltzmann.mrf import Ints
@@ -169,6 +169,12 @@ class Chains:
                 f"layer {layer} has {self.machine.layers[layer].size} units in {len(self)} chains, not {states.shape}"
             )
         self.layers[layer][:-1] = self.machine.codes[states]
+
+    def randomise(self, seed: int, purpose: str) -> None:
+        """Every unit in a state drawn uniformly."""
+        rng = generator(seed, "gibbs", "start", purpose)
+        for level, layer in enumerate(self.machine.layers):
+            self.set(level, rng.integers(0, len(layer.species) + 1, (layer.size, len(self))))
 
     def states(self, layer: int) -> npt.NDArray[np.uint8]:
         """(n_units, chains) states of a layer."""

@@ -221,9 +221,10 @@ class Hermite(Law):
         return np.asarray(rows_of_cells(self.cells(theta)[0], self.keys, self._table))
 
     def reserve(self, theta: Floats) -> None:
-        cells = np.unique(self.cells(theta)[0], axis=0)
+        cells = self.cells(theta)[0]
         if (rows_of_cells(cells, self.keys, self._table) >= 0).all():
             return
+        cells = np.unique(cells, axis=0)
         self._room(self.coefficients.rows + len(cells) * (1 << cells.shape[1]))
         self.coefficients.grow(add_vertices(cells, self.keys, self.coefficients.rows, self._table))
 
