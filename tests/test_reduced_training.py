@@ -84,6 +84,26 @@ def test_a_model_is_trained_read_back_and_drawn(place: Path, capsys: pytest.Capt
     assert "valid in [" in capsys.readouterr().out and (place / "again.png").exists()
 
 
+def test_a_followed_model_is_read_back_and_resumes_to_the_bit(place: Path) -> None:
+    text = TRAINING.replace(
+        "[report]", "[follow]\nchains = 8\nsweeps = 3\ndraws = 2\nsettle = 3\nsmooth = 1.0\n[report]"
+    )
+    (place / "follow.toml").write_text(text.replace("checkpoint = 5", "checkpoint = 4"))
+    whole = Training.new(place / "follow.toml", place / "whole")
+    whole.run()
+    model = ReducedModel.read(place / "whole" / "model.h5")
+    assert np.array_equal(model.trajectory(), whole.fit.trajectory())
+    assert np.ptp(model.trajectory(), axis=0).max() > 0
+    half = Training.new(place / "follow.toml", place / "half")
+    for _ in range(5):
+        half.fit.step()
+    half.save()
+    assert not (place / "half" / "model.h5").exists()  # there is none before the end
+    resumed = Training.resumed(place / "half")
+    resumed.run()
+    assert np.array_equal(resumed.fit.trajectory(), whole.fit.trajectory())
+
+
 def test_a_killed_training_goes_on_to_the_bit(place: Path) -> None:
     whole = Training.new(place / "train.toml", place / "whole")
     whole.run()

@@ -246,10 +246,11 @@ class Hermite(Law):
         return int(np.argmax(hit)) if hit.any() else len(theta)
 
     def save_places(self, prefix: str = "") -> State:
-        return {f"{prefix}vertices": self.vertices.copy()}
+        return {f"{prefix}vertices": self.vertices.copy(), f"{prefix}origin": self.origin.copy()}
 
     def restore_places(self, state: State, prefix: str = "") -> None:
         vertices = np.asarray(state[f"{prefix}vertices"], dtype=np.int64)
+        self.origin = np.asarray(state[f"{prefix}origin"], dtype=float).copy()
         self._room(max(len(vertices), 1))
         self._table[:] = -1
         self.keys[: len(vertices)] = vertices
