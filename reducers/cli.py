@@ -64,6 +64,8 @@ def model(
     as_json: Json = False,
 ) -> None:
     """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
+    from reducers.boltzmann.ising import Chain
+    from reducers.maps import draw_maps
     from reducers.model import ReducedModel
     from reducers.report import figure, report_lines
 
@@ -77,6 +79,8 @@ def model(
         for what, value in lines:
             out.print(f"{what:<{width}}  {value}", markup=False)
     picture = figure(found, output or place.with_suffix(".png"))
+    if isinstance(found.model, Chain) and len(found.species) == 1:
+        draw_maps(picture.with_stem(f"{picture.stem}-maps"))
     if not as_json:
         out.print(str(picture), markup=False)
 

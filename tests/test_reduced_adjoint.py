@@ -17,6 +17,7 @@ from reducers.dynamics.hermite import Hermite
 from reducers.dynamics.law import Floats, Law
 from reducers.dynamics.polynomial import Polynomial
 from reducers.dynamics.reactions import ChainFunction, hops, rules_of
+from reducers.regress import regress
 
 LINK = Link(((0,), (1,)), (("H", "H"), ("P", "P")))
 MACHINE = DeepBoltzmann(
@@ -223,3 +224,22 @@ def test_divergence_is_one_line_that_names_parameter_and_time() -> None:
         solver.solve(law, solver.path(np.array([[2.0]]), 100))
     with pytest.raises(RunError, match="diverged"):
         solver.solve(law, solver.path(np.array([[np.nan]]), 2))
+
+
+@pytest.mark.parametrize("family", ["hermite", "polynomial", "sum", "driven"])
+def test_a_law_is_regressed_from_a_path(family: str) -> None:
+    """The rates along a path are reproduced as well as the ridge allows."""
+    law, _, path = prepared(family, "euler", 1)
+    states, drive = path[:-1, 0], DRIVE[:, 0]
+    rates = law.rates(states, drive)
+    other = FAMILIES[family]()
+    if family == "sum":
+        for mine, theirs in zip(other.parts(), law.parts(), strict=True):
+            if isinstance(mine, Combination) and isinstance(theirs, Combination):
+                mine.functions = theirs.functions
+    ridge = 1e-9
+    residual = regress(other, states, rates, drive=drive, ridge=ridge)
+    # the minimum of |F - rates|² + ridge |u|² is at most its value at the true coefficients
+    bound = np.sqrt(ridge / rates.size * sum(float((t.values**2).sum()) for t in law.tables))
+    assert residual <= 1.01 * bound
+    assert np.sqrt(np.mean(rates**2)) > 10 * bound

@@ -1,5 +1,7 @@
 """The 1-D Ising chain of one or many species by transfer matrix, and its functions of reactions."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,12 @@ from couple.network import Reaction, ReactionNetwork, Species
 from reducers.adjoint import RK4, Solver
 from reducers.boltzmann.ising import Chain, decay_rates, diffusion_rates
 from reducers.boltzmann.mrf import Rule, ising_ring, ring
-from reducers.dynamics.combine import Sum
+from reducers.comparison import Exact
+from reducers.dynamics.combine import Combination, Sum
 from reducers.dynamics.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
+from reducers.fit import Fit, Recipe
+from reducers.maps import draw_maps, reaction_map, standard_rules
+from reducers.optimise import Adam, Schedule
 
 ONE = ReactionNetwork(
     [Species("A")],
@@ -130,3 +136,28 @@ def test_an_enzyme_on_a_chain_stays_finite_and_conserves_enzyme() -> None:
     assert (np.diff([chain.moments(theta)[3] for theta in path[::20, 0]]) > 0).all()
     made = chain.covariance(start[0]) @ law.rates(start)[0]
     assert made[3] == pytest.approx(0.5 * chain.probability(start[0], (3, 0)), rel=1e-9)
+
+
+def test_rates_are_recovered_from_a_path_with_known_rates() -> None:
+    chain, true = Chain("A"), np.array([0.3, 0.8, 0.5])
+    functions = [ChainFunction(chain, rules_of(r, ONE)) for r in (ONE.reactions[0], ONE.reactions[1])]
+    law = Combination([*functions, ChainFunction(chain, hops(1))])
+    solver = Solver(0.2)
+    start = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.5]])
+    law.coefficients.values[:, 0] = true
+    truth = solver.path(start, 8)
+    solver.solve(law, truth)
+    data = np.array([[chain.moments(truth[k, c]) for k in range(9)] for c in range(3)])
+    law.coefficients.values[:, 0] = 0.1, 0.1, 0.1
+    recipe = Recipe(steps=700, schedule=Schedule("cosine", 0.01))
+    found = Fit(law, Exact(chain, data), solver, start, Adam(0.15), recipe)
+    found.run()
+    assert law.coefficients.values[:, 0] == pytest.approx(true, rel=0.01)
+
+
+def test_maps_of_the_published_figure_are_drawn(tmp_path: Path) -> None:
+    assert set(standard_rules()) == {"A → 0", "A → 2 A", "2 A → 0", "2 A → A", "diffusion"}
+    axis, rates = reaction_map(standard_rules()["A → 0"], points=9)
+    h, j = np.meshgrid(axis, axis)
+    assert rates == pytest.approx(np.stack(decay_rates(h, j), axis=2), rel=1e-5, abs=1e-5)
+    assert draw_maps(tmp_path / "maps.png").stat().st_size > 10_000
