@@ -1,5 +1,10 @@
 """Block Gibbs sampling against listed states; mean field; annealed importance sampling."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -10,6 +15,7 @@ from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.boltzmann.family import Floats
 from reducers.boltzmann.gibbs import Chains, Conditionals
 from reducers.boltzmann.meanfield import mean_field
+from reducers.dynamics.hermite import Hermite
 
 OPEN = DeepBoltzmann([Layer((3,), ("A",)), Layer((2,), ("A",))], [Link(((0,), (-1,)), (("A", "A"),), periodic=False)])
 DEEP = DeepBoltzmann(
@@ -123,3 +129,28 @@ def test_machines_that_cannot_be_are_refused() -> None:
         DeepBoltzmann([Layer((4,), ("A",)), Layer((2, 2), ("A",))], [Link(((0,),), (("A", "A"),))])
     with pytest.raises(InputError, match="too many to list"):
         DeepBoltzmann([Layer((40, 40), ("H", "P"))] * 2, [Link(patch(2), (("H", "H"),))]).field()
+
+
+def outputs() -> str:
+    """A few sweeps and values of a law, as hexadecimal bytes."""
+    theta = point(DEEP)
+    chains = Chains(DEEP, 3, 1, "jit")
+    chains.sweep(Conditionals(DEEP, theta), np.zeros(3, dtype=np.int64), 4)
+    law = Hermite(("x", "y"), ("x", "y"), 0.5, [0.0, 0.0])
+    at = np.array([[0.2, -0.7], [3.1, 0.4]])
+    law.reserve(at)
+    law.coefficients.values[:] = np.linspace(-1, 1, law.coefficients.values.size).reshape(law.coefficients.values.shape)
+    law.pull(at, at)
+    moments, rates, back = chains.moments(), law.rates(at), law.vjp(at, at)
+    return b"".join(x.tobytes() for x in (moments, rates.round(12), back.round(12))).hex()
+
+
+def test_kernels_give_the_same_without_the_compiler() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "from test_reduced_gibbs import outputs; print(outputs())"],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == outputs()
