@@ -1,0 +1,207 @@
+"""From the tables of a training file to models, laws and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from couple.equations import parse_equation
+from couple.errors import InputError, nearest
+from couple.network import Reaction, ReactionNetwork, Species
+from reducers.adjoint import METHODS, Solver
+from reducers.blocks import FitBlock, LawBlock, Model, TrainingFile
+from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.boltzmann.ising import Chain
+from reducers.boltzmann.static import match_moments
+from reducers.boltzmann.triplets import TripletChain
+from reducers.boltzmann.wellmixed import WellMixed
+from reducers.comparison import Comparison, Exact, WakeSleep
+from reducers.dynamics.combine import Combination
+from reducers.dynamics.hermite import Hermite
+from reducers.dynamics.law import Floats, Law
+from reducers.dynamics.polynomial import Polynomial
+from reducers.dynamics.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
+from reducers.fit import Recipe
+from reducers.follow import Follow, Following
+from reducers.moments import count_bonds
+from reducers.optimise import OPTIMISERS, Optimiser, Schedule
+from reducers.trajectories import Trajectories
+
+AnyModel = DeepBoltzmann | Chain | TripletChain | WellMixed
+
+
+def build_model(block: Model, species: Sequence[str], shape: Sequence[int]) -> AnyModel:
+    """The energy model for data of some species on a lattice of `shape`. Raises InputError for what does not fit."""
+    if block.family == "wellmixed":
+        return WellMixed(block.order, block.largest)
+    if block.family in ("chain", "triplets"):
+        if len(shape) != 1:
+            raise InputError(f'family = "{block.family}" needs data on a line, not on a lattice of {tuple(shape)}')
+        if block.family == "triplets" and len(species) != 1:
+            raise InputError(f"triplets are of one species, not of {', '.join(species)}")
+        return Chain(species) if block.family == "chain" else TripletChain()
+    if len(block.links) != len(block.hidden):
+        raise InputError(f"{len(block.hidden)} hidden layers need as many links, not {len(block.links)}", where="links")
+    layers = [Layer(tuple(shape), tuple(species))]
+    layers += [Layer(tuple(shape) if h.shape is None else h.shape, h.species) for h in block.hidden]
+    links = [
+        Link(patch(len(shape), link.width) if link.width else link.offsets or (), link.pairs, link.periodic)
+        for link in block.links
+    ]
+    return DeepBoltzmann(layers, links)
+
+
+def exact_moments(model: AnyModel, data: Trajectories, periodic: bool) -> Floats:
+    """(R, T, n) X of every run in the units of the model: per site on chains. Raises InputError without snapshots."""
+    if isinstance(model, WellMixed):
+        if len(data.species) != 1:
+            raise InputError(f"a well-mixed model has one species, not {', '.join(data.species)}")
+        if data.counts.max() > model.counts[-1]:
+            raise InputError(f"the data reach {data.counts.max():g}: give model.largest of more than that")
+        return np.asarray(model.features[data.counts[:, :, 0].astype(np.int64)])
+    if data.snapshots is None:
+        raise InputError("couplings are learned from snapshots, and the data have none: record them")
+    size = data.snapshots.shape[2]
+    first, second, third = (np.roll(np.arange(size), -k) for k in range(3))
+    kept = size if periodic else size - 1
+    near = np.stack([first, second], axis=1)[:kept]
+    if isinstance(model, Chain):
+        columns = [(data.snapshots == s).mean(axis=2) for s in range(1, len(model.species) + 1)]
+        columns += [count_bonds(data.snapshots, near, a, b) / kept for a, b in model.pairs]
+        return np.stack(columns, axis=2)
+    there = data.snapshots == 1
+    pairs = there[:, :, first[:kept]] & there[:, :, second[:kept]]
+    last = kept if periodic else size - 2
+    triplets = pairs[:, :, :last] & there[:, :, third[:last]]
+    return np.stack([there.mean(axis=2), pairs.mean(axis=2), triplets.mean(axis=2)], axis=2)
+
+
+def per_condition(values: Floats, data: Trajectories) -> Floats:
+    """(n_conditions, T, …) means over the runs of each initial condition."""
+    return np.stack([values[data.conditions == c].mean(axis=0) for c in np.unique(data.conditions)])
+
+
+def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: bool) -> Floats:
+    """(n_conditions, n) θ at the start, given or from the moments of the data."""
+    conditions = np.unique(data.conditions)
+    if block.start is not None:
+        return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
+    if isinstance(model, DeepBoltzmann):
+        densities = per_condition(data.counts[:, :1], data)[:, 0] / model.visible.size
+        return np.stack([model.independent(d.tolist()) for d in densities])
+    moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
+    return np.stack([match_moments(model, m) for m in moments])
+
+
+def build_comparison(file: TrainingFile, model: AnyModel, data: Trajectories) -> Comparison:
+    """Exact where the moments of the model are known, wake and sleep otherwise."""
+    if isinstance(model, DeepBoltzmann):
+        fit = file.fit
+        return WakeSleep(
+            model,
+            data,
+            chains=fit.chains,
+            wake=fit.wake,
+            sleep=fit.sleep,
+            persistent=fit.persistent,
+            centre=fit.centre,
+            seed=file.train.seed,
+        )
+    return Exact(model, per_condition(exact_moments(model, data, file.data.periodic), data))
+
+
+def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence[str]) -> Law:
+    """The law with its coefficients at their initial values; `start` (n,) is put in the middle of a cell."""
+    domain = block.domain or model.parameters
+    if block.family == "reactions":
+        return _reactions(block, model, species)
+    for name in domain:
+        if name not in model.parameters:
+            raise InputError(f'unknown parameter "{name}"; {nearest(name, model.parameters)}', where="law.domain")
+    if block.family == "polynomial":
+        return Polynomial(model.parameters, domain, block.degree)
+    side = np.broadcast_to(np.asarray(block.side, dtype=float), (len(domain),))
+    at = start[[model.parameters.index(name) for name in domain]]
+    return Hermite(model.parameters, domain, side.tolist(), (at - side / 2).tolist())
+
+
+def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
+    if not block.reactions:
+        raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
+    law = Combination([_function(term.equation, term.hop, model, species) for term in block.reactions], block.shared)
+    law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
+    return law
+
+
+def _function(equation: str | None, hop: str | None, model: AnyModel, species: Sequence[str]) -> Law:
+    if not isinstance(model, Chain | WellMixed):
+        raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
+    if hop is not None:
+        if not isinstance(model, Chain) or hop not in species:
+            raise InputError(f'no species "{hop}" hops in this model; {nearest(hop, species)}', where="law.reactions")
+        return ChainFunction(model, hops(species.index(hop) + 1))
+    left, right, reversible = parse_equation(cast(str, equation))
+    unknown = [name for name in (*left, *right) if name not in species]
+    if reversible or unknown:
+        reason = f'"{unknown[0]}" is no species' if unknown else "write each direction by itself"
+        raise InputError(f'"{equation}": {reason}', where="law.reactions")
+    network = ReactionNetwork([Species(name) for name in species], [Reaction(left, right, 1.0)])
+    if isinstance(model, WellMixed):
+        return EnumeratedFunction(model, model.drift(network, 0))
+    return ChainFunction(model, rules_of(network.reactions[0], network))
+
+
+def build_follow(file: TrainingFile, model: AnyModel, data: Trajectories, law: Law) -> Follow:
+    """The recipe of [follow]. Raises InputError for another model than a Boltzmann machine."""
+    block = file.follow
+    assert block is not None
+    if not isinstance(model, DeepBoltzmann):
+        raise InputError("moments are followed by Boltzmann machines", where="follow")
+    values = block.model_dump()
+    start, reference = (by_name(values.pop(key), model.parameters, f"follow.{key}") for key in ("start", "reference"))
+    solver = build_solver(file.fit, data.dt)
+    settings, periodic = Following(**values), file.data.periodic
+    return Follow(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)
+
+
+def by_name(values: dict[str, float], parameters: Sequence[str], where: str) -> Floats:
+    """(n,) parameters given by name, 0 otherwise. Raises InputError for a name that is none."""
+    for name in values:
+        if name not in parameters:
+            raise InputError(f'unknown parameter "{name}"; {nearest(name, parameters)}', where=where)
+    return np.array([values.get(name, 0.0) for name in parameters])
+
+
+def build_solver(block: FitBlock, dt: float) -> Solver:
+    return Solver(dt, METHODS[block.method], block.substeps)
+
+
+def build_optimiser(block: FitBlock, parameters: Sequence[str]) -> Optimiser:
+    """With a learning rate for each parameter. Raises InputError for a name that stands for none."""
+    rates = np.full(len(parameters), block.rate)
+    for pattern, rate in block.rates.items():
+        chosen = [k for k, name in enumerate(parameters) if _stands_for(pattern, name)]
+        if not chosen:
+            raise InputError(f'no parameter "{pattern}"; {nearest(pattern, parameters)}', where="fit.rates")
+        rates[chosen] = rate
+    made: Optimiser = OPTIMISERS[block.optimiser](rates)
+    return made
+
+
+def _stands_for(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def build_recipe(block: FitBlock, seed: int) -> Recipe:
+    return Recipe(
+        steps=block.steps,
+        window=block.window,
+        slide=block.slide,
+        order=block.order,
+        truncate=block.truncate,
+        batch=block.batch,
+        schedule=Schedule(block.schedule, block.end),
+        seed=seed,
+    )

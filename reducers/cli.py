@@ -1,0 +1,98 @@
+"""`couple train` and `couple model`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from couple.errors import InputError
+from couple.terminal import Json, Overrides, Quiet, err, out
+
+
+def train(
+    file: Annotated[Path | None, typer.Argument(help="The training, a TOML file.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the model (default: results/NAME-train).")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="OUT", help="Go on in this folder.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier training in the folder.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
+) -> None:
+    """Learn a reduced model from runs of a fine one."""
+    from reducers.training import MODEL, Training
+
+    def tell(text: str) -> None:
+        if not (quiet or as_json):
+            err.print(text, markup=False)
+
+    if (file is None) == (resume is None):
+        raise InputError("give either a training file or --resume OUT")
+    if resume is not None:
+        training = Training.resumed(resume, tell=tell)
+        tell(f"resuming at step {training.fit.done}")
+    else:
+        assert file is not None
+        training = Training.new(file, folder, overrides or (), force=force, tell=tell)
+    with _progress(quiet or as_json) as progress:
+        summary = training.run(progress)
+    if draw:
+        from reducers.model import ReducedModel
+        from reducers.report import figure
+
+        figure(ReducedModel.read(training.folder / MODEL), training.folder / "model.png")
+    if as_json:
+        out.print_json(json.dumps(summary))
+    elif not quiet:
+        out.print(f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}", markup=False)
+        for name, error in summary["nrmse"].items():
+            out.print(f"NRMSE of {name} on {summary['on']}: {error:.4f}", markup=False)
+        out.print(f"model in {training.folder / MODEL}", markup=False)
+
+
+def model(
+    path: Annotated[Path, typer.Argument(help="model.h5 of a training, or its folder.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--out", help="Draw the report into this picture.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
+    from reducers.boltzmann.ising import Chain
+    from reducers.maps import draw_maps
+    from reducers.model import ReducedModel
+    from reducers.report import figure, report_lines
+
+    place = path / "model.h5" if path.is_dir() else path
+    found = ReducedModel.read(place)
+    lines = report_lines(found)
+    if as_json:
+        out.print_json(json.dumps(dict(lines)))
+    else:
+        width = max(len(what) for what, _ in lines)
+        for what, value in lines:
+            out.print(f"{what:<{width}}  {value}", markup=False)
+    picture = figure(found, output or place.with_suffix(".png"))
+    if isinstance(found.model, Chain) and len(found.species) == 1:
+        draw_maps(picture.with_stem(f"{picture.stem}-maps"))
+    if not as_json:
+        out.print(str(picture), markup=False)
+
+
+@contextmanager
+def _progress(hidden: bool) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar with steps, the gap between model and data, and time left."""
+    columns = (TextColumn("{task.fields[at]}"), BarColumn(), TextColumn("{task.fields[gap]}"), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
+        task = bar.add_task("train", at="", gap="", total=None)
+
+        def update(step: int, steps: int, gap: float) -> None:
+            bar.update(task, completed=step, total=steps, at=f"step {step} of {steps}", gap=f"gap {gap:.3g}")
+
+        yield update

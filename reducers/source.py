@@ -1,0 +1,47 @@
+"""Where training data come from: ensemble files, or an experiment that is sampled now."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from couple.errors import InputError, MissingDependencyError
+from couple.experiment import Experiment
+from reducers.blocks import Data
+from reducers.trajectories import Trajectories
+
+Tell = Callable[[str], None]
+
+
+def load_data(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> Trajectories:
+    """The runs that a training file names; several files or conditions are initial conditions of their own.
+
+    beside: folder of the training file, to which its paths are relative. folder: of the training; what is sampled is
+    kept in it and used again. Raises InputError for what is missing or does not fit.
+    """
+    if block.files:
+        paths = [beside / name for name in block.files]
+    else:
+        paths = [_sampled(block, k, beside, folder, seed, tell) for k in range(len(block.conditions))]
+    ensembles = [Trajectories.load(path, block.site) for path in paths]
+    joined = Trajectories.join(ensembles) if len(ensembles) > 1 else ensembles[0]
+    last = len(joined.time) - 1 if block.until is None else block.until
+    if last >= len(joined.time):
+        raise InputError(f"the runs have {len(joined.time)} times, there is no row {last}", where="data.until")
+    return joined.thinned(np.arange(0, last + 1, block.every))
+
+
+def _sampled(block: Data, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:
+    """The ensemble file of one initial condition; made if it is not there."""
+    try:
+        sample = importlib.import_module("couple.ensemble").sample
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(f"experiments cannot be sampled here ({error}): give files instead") from None
+    experiment = Experiment.load(beside / str(block.experiment), overrides=list(block.conditions[k]))
+    place = folder / "data" / f"{k:03d}"
+    tell(f"sampling {block.runs} runs of {experiment.experiment.name} ({k + 1} of {len(block.conditions)})")
+    with sample(experiment, block.runs, seed + k, place):
+        return place / "ensemble.h5"

@@ -1,0 +1,190 @@
+"""A training as a user sees it: a folder in which checkpoints, the model and a figure appear, whatever happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from couple import checkpoint
+from couple.errors import InputError, RunError
+from reducers.blocks import TrainingFile
+from reducers.boltzmann.dbm import DeepBoltzmann
+from reducers.build import (
+    build_comparison,
+    build_follow,
+    build_law,
+    build_model,
+    build_optimiser,
+    build_recipe,
+    build_solver,
+    build_start,
+)
+from reducers.dynamics.law import Floats
+from reducers.evaluate import held_out_errors, reference_moments
+from reducers.fit import Fit
+from reducers.follow import Follow
+from reducers.model import ReducedModel
+from reducers.source import load_data
+from reducers.trajectories import Trajectories
+
+CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
+
+Progress = Callable[[int, int, float], None]
+"""Called with (optimisation step, steps in all, gap between model and data)."""
+
+
+class Training:
+    """A recipe on its way. Build one with `Training.new` or `Training.resumed`; `run()` goes to the end."""
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
+        self.content, self.source, self.folder = content, source, folder
+        self.file = TrainingFile.read(content, str(source))
+        data = load_data(self.file.data, source.parent, folder, self.file.train.seed, tell)
+        self.data, self.held_out = _split(data, self.file.train.held_out, self.file.train.seed)
+        try:
+            self.fit = self._fit()
+        except InputError as error:
+            raise error.inside(str(source)) from None
+
+    def _fit(self) -> Fit | Follow:
+        file, data = self.file, self.data
+        self.model = build_model(file.model, data.species, data.shape)
+        theta0 = build_start(file.model, self.model, data, file.data.periodic)
+        law = build_law(file.law, self.model, theta0[0], data.species)
+        if file.follow is not None:
+            return build_follow(file, self.model, data, law)
+        comparison = build_comparison(file, self.model, data)
+        solver, optimiser = build_solver(file.fit, data.dt), build_optimiser(file.fit, self.model.parameters)
+        return Fit(law, comparison, solver, theta0, optimiser, build_recipe(file.fit, file.train.seed))
+
+    @classmethod
+    def new(
+        cls,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> Training:
+        """A training from its start, in a new folder (by default results/NAME-train).
+
+        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
+        """
+        file, content = TrainingFile.load(path, overrides)
+        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
+        if (place / CHECKPOINT).exists() and not force:
+            raise InputError(
+                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
+            )
+        place.mkdir(parents=True, exist_ok=True)
+        return cls(content, path.resolve(), place, tell)
+
+    @classmethod
+    def resumed(cls, folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> Training:
+        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
+        path = folder / CHECKPOINT if folder.is_dir() else folder
+        states = checkpoint.read(path)
+        if "training" not in states:
+            raise InputError("is not the checkpoint of a training", where=str(path))
+        head = states.pop("training")
+        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
+        if made.data.digest() != str(head["data"]):
+            raise InputError("the data of this training have changed: start it again", where=str(path))
+        made.fit.restore(states)
+        return made
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
+
+        A checkpoint and the model are written every `train.checkpoint` steps. If the model diverges the last one that
+        did not is written and RunError raised; Ctrl-C leaves a checkpoint.
+        """
+        start, cpu = perf_counter(), process_time()
+        steps = self.fit.steps
+        try:
+            while self.fit.done < steps:
+                gap = self.fit.step()
+                if progress is not None:
+                    progress(self.fit.done, steps, gap)
+                if self.fit.done % self.file.train.checkpoint == 0:
+                    self.save()
+        except KeyboardInterrupt:
+            self.save()
+            raise RunError(f"interrupted at step {self.fit.done}; couple train --resume {self.folder}") from None
+        except RunError as error:
+            self.fit.revert()
+            kept = self._write_what_is_good()
+            raise RunError(f"{error} (step {self.fit.done}{kept})") from None
+        self.save()
+        model = self.reduced()
+        model.held_out = held_out_errors(model)
+        model.write(self.folder / MODEL)
+        summary = {
+            "steps": self.fit.done,
+            "gap": self.fit.history[-1],
+            "nrmse": model.held_out,
+            "on": "held-out runs" if self.held_out else "training runs",
+            "cpu_seconds": process_time() - cpu,
+            "seconds": perf_counter() - start,
+        }
+        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        return summary
+
+    def _write_what_is_good(self) -> str:
+        """Write the last model that did not fail; what to say about it."""
+        try:
+            self.reduced().write(self.folder / MODEL)
+        except RunError:
+            return ""
+        return f"; the model of the step before is in {self.folder / MODEL}"
+
+    def save(self) -> None:
+        """Write a checkpoint and the model as it is."""
+        head = {"content": json.dumps(self.content), "source": str(self.source), "data": self.data.digest()}
+        checkpoint.write(self.folder / CHECKPOINT, {"training": dict(head), **self.fit.save()})
+        if self.fit.ready:
+            self.reduced().write(self.folder / MODEL)
+
+    @cached_property
+    def _reference(self) -> dict[str, Floats]:
+        every = self.file.report.every if isinstance(self.model, DeepBoltzmann) else 1
+        return reference_moments(self.model, self.held_out or self.data, self.file.data.periodic, every)
+
+    def reduced(self) -> ReducedModel:
+        """The model as it is now."""
+        path = self.fit.trajectory()
+        return ReducedModel(
+            self.content,
+            self.data.species,
+            self.data.shape,
+            self.fit.theta0,
+            self.data.dt,
+            len(self.data.time),
+            np.stack([path.min(axis=(0, 1)), path.max(axis=(0, 1))]),
+            self.data.digest(),
+            self.fit.law,
+            self.model,
+            history=np.array(self.fit.history),
+            reference=self._reference,
+        )
+
+
+def _split(data: Trajectories, held_out: int, seed: int) -> tuple[Trajectories, Trajectories | None]:
+    """`held_out` runs of each initial condition apart."""
+    if not held_out:
+        return data, None
+    learn, test = [], []
+    for c in np.unique(data.conditions):
+        a, b = data.select(np.flatnonzero(data.conditions == c)).split(held_out, seed)
+        learn.append(a)
+        test.append(b)
+    if len(learn) == 1:
+        return learn[0], test[0]
+    return Trajectories.join(learn), Trajectories.join(test)
