@@ -46,14 +46,19 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def about(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Advance a NEURON model in closed loop with the biochemistry of its spines."""
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         out.print(importlib.metadata.version("couple"))
         raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Advance a NEURON model in closed loop with the biochemistry of its spines."""
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Bad input gets one clear line that names the file and the key, exit code 2, and writes nothing."""
 
+import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -283,6 +284,13 @@ def test_a_partly_coupled_section_is_doubted(couple: Couple, tmp_path: Path) -> 
     cell = NAN_CELL.replace('    head.insert("pas")', '    head.nseg = 3\n    head.insert("pas")')
     done = couple("check", str(plain(tmp_path, cell=cell)))
     assert done.returncode == 0 and "head is coupled in 1 of 3 segments" in done.stderr
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert not stop.value.code
+    assert capsys.readouterr().out == f"{importlib.metadata.version('couple')}\n"
 
 
 def test_clashes_on_the_command_line(couple: Couple, tmp_path: Path) -> None:
