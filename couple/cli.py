@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from couple import registry
 from couple.commands.doctor import doctor
-from couple.commands.plot import plot
+from couple.commands.plot import opened, plot
 from couple.commands.sample import resume_ensemble, sample
 from couple.errors import CoupleError
 from couple.terminal import (
@@ -145,15 +145,16 @@ def check(file: File, overrides: Overrides = None) -> None:
 
 @app.command()
 def show(
-    results: Annotated[Path, typer.Argument(help="results.h5 of a run, or its folder.", show_default=False)],
+    results: Annotated[Path, typer.Argument(help="results.h5 or ensemble.h5, or their folder.", show_default=False)],
     everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
 ) -> None:
     """Print what a result file holds: peaks, ledger, timings."""
+    from couple.commands.sample import ensemble_lines
     from couple.overview import show_lines
     from couple.results import Results
 
-    with whole(results), Results(results) as content:
-        lines = show_lines(content, everything=everything)
+    with whole(results), opened(results) as content:
+        lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
 
 
@@ -199,6 +200,7 @@ def _one_line(message: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
+    logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for name in registry.names("couple.commands"):
         command = registry.load("couple.commands", name)  # a group of commands, or one

@@ -24,6 +24,15 @@ KEPT_BYTES = 256 * 2**20
 """Columns that were read and may be asked for again."""
 
 
+def unreadable(error: Exception) -> str:
+    """What is wrong with a file that HDF5 does not take, in a few words."""
+    if "truncated file" in str(error):
+        return "is damaged (it is cut short): run again, or resume the checkpoint of the run"
+    if "signature not found" in str(error):
+        return "is not an HDF5 file: give the results.h5 of a run, or the ensemble.h5 of an ensemble"
+    return f"is damaged: {error}"
+
+
 class Recording:
     """A file of records, open for reading; use it in a `with` statement.
 
@@ -51,7 +60,7 @@ class Recording:
                 f"no such file; give the {self.FILE} of a {self.MADE_BY} or its folder", where=str(path)
             ) from None
         except OSError as error:
-            raise InputError(f"is not a readable HDF5 file: {error}", where=str(path)) from None
+            raise InputError(unreadable(error), where=str(path)) from None
         if self.file.attrs.get("format", "") != self.FORMAT:
             self.file.close()
             raise InputError(f'is not a result file of couple {self.MADE_BY} ("{self.FORMAT}")', where=str(path))

@@ -48,13 +48,13 @@ class Results(Recording):
         attributes, counts, means = self.file[component].attrs, f"{component}/counts", f"{component}/means"
         if counts in self.file:
             names, largest = self._axis(counts, "species"), self._largest(counts)
-            per_count = 1e3 / (IONS_PER_MM_UM3 * np.asarray(attributes["volume_um3"]))
+            volumes = np.asarray(attributes["volume_um3"])
             membrane = set(map(str, attributes["membrane"]))
             for species in map(str, attributes["free"]):
                 if species in names:
-                    on = species in membrane
                     values = largest[:, names.index(species)]
-                    yield (species, values) if on else (f"{species} [uM]", values * per_count)
+                    concentrations = values / (IONS_PER_MM_UM3 * volumes) * 1e3
+                    yield (species, values) if species in membrane else (f"{species} [uM]", concentrations)
         if means in self.file:
             yield from zip(self._axis(means, "observable"), self._largest(means).T, strict=True)
 

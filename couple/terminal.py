@@ -92,4 +92,6 @@ def whole(results: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"is damaged: {error}", where=str(results)) from error
+        from couple.recording import unreadable
+
+        raise InputError(unreadable(error), where=str(results)) from error

@@ -27,7 +27,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise InputError(f"no such file; {nearest(path.name, known)}", where=str(path)) from None
+        raise InputError(
+            f"no such file; {nearest(path.name, known) if known else 'no TOML file is beside it'}", where=str(path)
+        ) from None
     except IsADirectoryError:
         raise InputError("is a folder; give the .toml file in it", where=str(path)) from None
     except UnicodeDecodeError as error:

@@ -159,10 +159,10 @@ def test_single_odd_diameters_are_doubted(write: Write, caplog: pytest.LogCaptur
     ("block", "where", "message"),
     [
         ({"soam": PAS}, "", 'unknown key "soam"; did you mean "soma"'),
-        ({"all": {"pas": {"g": 1e-4}}}, ".all.pas.g", "has no unit; NEURON has it in S/cm2"),
-        ({"all": {"pas": {"g": "1 mV"}}}, ".all.pas.g", '"1 mV" is not in a unit of S/cm2'),
+        ({"all": {"pas": {"g": 1e-4}}}, ".all.pas.g", r"has no unit; NEURON has it in S/cm\^2"),
+        ({"all": {"pas": {"g": "1 mV"}}}, ".all.pas.g", r'"1 mV" is not in a unit of S/cm\^2'),
         ({"all": {"pas": {"g": "1 parsnip"}}}, ".all.pas.g", 'unknown unit "parsnip"'),
-        ({"all": {"pas": {"gbar": "1 S/cm2"}}}, ".all.pas", 'no parameter "gbar"'),
+        ({"all": {"pas": {"gbar": "1 S/cm2"}}}, ".all.pas.gbar", 'no parameter "gbar"'),
         ({"all": {"pass": {}}}, ".all", 'unknown mechanism "pass"; did you mean "pas"'),
         ({"all": {"pas": 3}}, ".all.pas", "not a table"),
         ({"soma": 3}, ".soma", "not a table"),

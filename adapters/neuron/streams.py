@@ -53,7 +53,7 @@ def _streams() -> Iterator[Any]:
             kinds.select(i)
             kinds.selected(name)
             if not name[0].endswith("_ion"):
-                holders = _densities(name[0]) if kind == 0 else h.List(name[0])
+                holders = _densities(name[0]) if kind == 0 else _processes(name[0], bool(kinds.is_artificial(i)))
                 yield from _random(name[0], holders)
 
 
@@ -61,6 +61,11 @@ def _densities(mechanism: str) -> Iterator[Any]:
     for section in all_sections():
         if section.has_membrane(mechanism):
             yield from (getattr(segment, mechanism, None) for segment in section)
+
+
+def _processes(name: str, artificial: bool) -> Iterator[Any]:
+    """Those that are somewhere: NEURON has complaints about one whose section is gone."""
+    yield from (process for process in h.List(name) if artificial or process.has_loc())
 
 
 def _is_stream(holder: Any, name: str) -> bool:

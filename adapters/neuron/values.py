@@ -53,7 +53,7 @@ def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str
     values = {}
     for key, value in table.items():
         if key not in known:
-            raise InputError(f'"{mechanism}" has no parameter "{key}"; {nearest(key, known)}', where=where)
+            raise InputError(f'"{mechanism}" has no parameter "{key}"; {nearest(key, known)}', where=f"{where}.{key}")
         values[key] = in_unit(value, unit_of(f"{key}_{mechanism}"), f"{where}.{key}")
     return values
 
@@ -66,16 +66,19 @@ def in_unit(value: Any, unit: str, where: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number", where=where)
         return _finite(float(value), value, where)
+    shown = _as_pint(unit)
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise InputError(f'{brief(value)} has no unit; NEURON has it in {unit}, give text like "1 {unit}"', where=where)
+        raise InputError(
+            f'{brief(value)} has no unit; NEURON has it in {shown}, give text like "1 {shown}"', where=where
+        )
     try:
         given = registry().Quantity(float(match[1]), _as_pint(match[2]) or "dimensionless")
         return _finite(float(given.to(_as_pint(unit)).magnitude), value, where)
     except pint.DimensionalityError:
-        raise InputError(f'"{value}" is not in a unit of {unit}', where=where) from None
+        raise InputError(f'"{value}" is not in a unit of {shown}', where=where) from None
     except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
-        raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {unit}', where=where) from None
+        raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {shown}', where=where) from None
 
 
 def _finite(number: float, value: Any, where: str) -> float:

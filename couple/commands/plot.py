@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from couple.recording import Recording
 from couple.terminal import out, whole
+
+if TYPE_CHECKING:
+    from couple.ensemble.ensemble import Ensemble
+    from couple.results import Results
 
 
 def plot(
@@ -35,7 +38,7 @@ def plot(
     out.print(str(picture), markup=False)
 
 
-def opened(path: Path) -> Recording:
+def opened(path: Path) -> Results | Ensemble:
     """A result file, or an ensemble if it is one. Raises InputError if it is neither."""
     from couple.ensemble.ensemble import Ensemble
     from couple.results import Results

@@ -52,8 +52,9 @@ def sample(
 
 def resume_ensemble(folder: Path, until: str | None, quiet: bool, as_json: bool) -> bool:
     """Finish the ensemble in a folder; False if there is none."""
-    from couple.ensemble.folder import SPECIFICATION
+    from couple.ensemble.folder import ENSEMBLE, SPECIFICATION
 
+    folder = folder.parent if folder.name == ENSEMBLE else folder
     if not (folder / SPECIFICATION).is_file():
         return False
     if until is not None:
@@ -84,21 +85,26 @@ def summary(ensemble: Ensemble, seconds: float) -> dict[str, Any]:
     }
 
 
+def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
+    """What `couple show` prints of an ensemble."""
+    found = summary(ensemble, 0.0)
+    return [
+        ("experiment", found["name"]),
+        ("status", found["status"]),
+        ("runs", f"{found['runs']} of {found['simulated_ms']:g} ms in {found['rows']} rows"),
+        ("seed", str(found["seed"])),
+        ("CPU time", f"{found['cpu_seconds_per_run']:.4g} s per run"),
+        ("largest imbalance", f"{found['max_imbalance_ions']:g} ions"),
+    ]
+
+
 def _show(ensemble: Ensemble, seconds: float, quiet: bool, as_json: bool) -> None:
     with ensemble:
-        found = summary(ensemble, seconds)
+        found, lines = summary(ensemble, seconds), ensemble_lines(ensemble)
     if as_json:
         out.print_json(json.dumps(found))
     elif not quiet:
-        table(
-            [
-                ("runs", f"{found['runs']} of {found['simulated_ms']:g} ms in {found['rows']} rows"),
-                ("seed", str(found["seed"])),
-                ("CPU time", f"{found['cpu_seconds_per_run']:.4g} s per run"),
-                ("largest imbalance", f"{found['max_imbalance_ions']:g} ions"),
-                ("ensemble in", found["file"]),
-            ]
-        )
+        table([*lines[2:], ("ensemble in", found["file"])])
 
 
 @contextmanager

@@ -50,7 +50,10 @@ def spots(
     if not segments:
         wide = "" if placement.distance is None else " at distance {:g} .. {:g} um".format(*placement.distance)
         raise InputError(f"{', '.join(placement.on)}{wide}: no segment is left", where=key)
-    lengths = np.array([branches.model.geometry(s).size[1] for s in segments])
+    try:
+        lengths = np.array([branches.model.geometry(s).size[1] for s in segments])
+    except InputError as error:
+        raise error.at(key) from None
     wanted = placement.count
     if placement.density is not None:
         wanted = round(placement.density * float(lengths.sum()))
