@@ -14,7 +14,7 @@ from couple.experiment import Experiment
 from couple.plot import figure, kinds_of
 from couple.plot.curves import Curve, Scale, draw_curves, thinned
 from couple.plot.style import panels, styled
-from couple.plot.traces import draw_traces
+from couple.plot.traces import draw_traces, panels_of
 from couple.run import Simulation
 
 
@@ -76,6 +76,34 @@ def test_many_sites_get_a_scale_and_different_colours() -> None:
         assert len({tuple(line.get_color()) for line in free.lines}) == 20
         assert free.get_legend() is None
         assert any(ax.get_ylabel() == "site" for ax in drawing.axes)
+
+
+@pytest.mark.parametrize("diameter", [0.6, 5.0])
+def test_observables_of_unequal_sites_are_drawn_by_size(diameter: float) -> None:
+    content: dict[str, Any] = {
+        "experiment": {"name": "unequal", "duration": "1 ms", "exchange": "0.1 ms"},
+        "chemistry": {
+            "species": {"A": {}, "B": {}, "P": {"on": "membrane"}},
+            "observables": {"inside": ["A", "B"], "outside": ["P"], "all": ["A", "P"]},
+            "reactions": [{"equation": "A <-> B", "forward": "1 /ms", "backward": "1 /ms"}],
+            "initial": {"A": "2 uM", "P": {"total": "30 /um^2"}},
+        },
+        "site": [
+            {"name": f"s{i}", "engine": "ode", "geometry": {"sphere": {"diameter": f"{d} um"}}}
+            for i, d in enumerate((0.5, diameter))
+        ],
+    }
+    simulation = Simulation.in_memory(Experiment.parse(content))
+    simulation.run()
+    with simulation.results as results:
+        found = {p.label.split("\n")[0]: p for p in panels_of(results)}
+        for name, unit in (("inside", "(µM)"), ("outside", "(1/µm²)"), ("all", "(molecules)")):
+            panel = found[name]
+            assert panel.label.endswith(unit if diameter > 1 else "(molecules)")
+            for curve in panel.curves if diameter > 1 and name != "all" else ():
+                # counts at the start are whole: half a molecule in the smaller site
+                half = 0.5 / (602.214076e-3 * np.pi / 6 * 0.5**3 if name == "inside" else np.pi * 0.5**2)
+                assert np.abs(curve.values - (2.0 if name == "inside" else 30.0)).max() <= half * (1 + 1e-9)
 
 
 def test_coinciding_traces_are_both_seen() -> None:
