@@ -7,8 +7,8 @@ subject to Jδ = wanted, C = Cov(X, X). The moments leave freedom in the hidden 
 to stay near parameters that mix well. Every time is sampled from random configurations, so that no hysteresis enters.
 The smoothed path then gives the law by `regress`; the free-running model repeats it.
 
-The model is what `sweeps` of sampling from random configurations show. Where the machine mixes slowly that is not yet its
-equilibrium: compare reports at several numbers of sweeps, and raise `sweeps` or weaken the reference if they differ.
+The model is what `sweeps` of sampling from random configurations show. Where the machine mixes slowly that is not yet
+its equilibrium: compare reports at several numbers of sweeps, and raise `sweeps` or weaken the reference if they differ.
 """
 
 from __future__ import annotations
