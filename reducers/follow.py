@@ -8,7 +8,7 @@ to stay near parameters that mix well. Every time is sampled from random configu
 The smoothed path then gives the law by `regress`; the free-running model repeats it.
 
 The model is what `sweeps` of sampling from random configurations show. Where the machine mixes slowly that is not yet
-its equilibrium: compare reports at several numbers of sweeps, and raise `sweeps` or weaken the reference if they differ.
+its equilibrium: compare reports at several numbers of sweeps; raise `sweeps` or weaken the reference if they differ.
 """
 
 from __future__ import annotations
