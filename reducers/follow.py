@@ -6,6 +6,9 @@ do, and corrects a share of what they are off, with the least change of the dist
 subject to Jδ = wanted, C = Cov(X, X). The moments leave freedom in the hidden layers; d = relax (reference - θ) uses it
 to stay near parameters that mix well. Every time is sampled from random configurations, so that no hysteresis enters.
 The smoothed path then gives the law by `regress`; the free-running model repeats it.
+
+The model is what `sweeps` of sampling from random configurations show. Where the machine mixes slowly that is not yet
+its equilibrium: compare reports at several numbers of sweeps; raise `sweeps` or weaken the reference if they differ.
 """
 
 from __future__ import annotations

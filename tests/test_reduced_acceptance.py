@@ -49,7 +49,7 @@ def errors(training: Training, until: int | None = None) -> dict[str, float]:
     first = np.flatnonzero(training.held_out.conditions == 0)
     data = data_moments(training.held_out.select(first).thinned(rows), training.file.data.periodic)
     theta: Floats = training.fit.trajectory()[rows, 0]
-    model = model_moments(training.model, theta, periodic=training.file.data.periodic)
+    model = model_moments(training.model, theta, chains=32, sweeps=200, periodic=training.file.data.periodic)
     return {name: nrmse(model[name].mean(axis=0), data[name].mean(axis=0)) for name in data}
 
 
