@@ -10,7 +10,7 @@ import pytest
 from couple.errors import InputError
 from couple.exchange.ions import concentration_per_ion
 from couple.experiment import Experiment
-from couple.placement import interval
+from couple.experiment.placement import interval
 from couple.run import Simulation
 from couple.wiring import System, wire
 from couple.wiring.branches import stem

@@ -10,9 +10,9 @@ import pytest
 from couple.cli import main
 from couple.errors import InputError
 from couple.experiment import Experiment
+from couple.experiment.spine import Size
 from couple.results import Results
 from couple.run import Simulation
-from couple.spine import Size
 from couple.wiring import wire
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "spines" / "spines.toml"

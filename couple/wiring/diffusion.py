@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from couple.errors import InputError, nearest
 from couple.exchange.diffusion import DiffusionLink, End, neck_resistance
 from couple.experiment import Experiment, LinkBlock
+from couple.experiment.placement import Neck
 from couple.network import ReactionNetwork, Species
-from couple.placement import Neck
 from couple.units import quantity
 from couple.wiring.branches import Branches, stem
 from couple.wiring.engines import Engines

@@ -14,8 +14,8 @@ from couple.block import explain
 from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
+from couple.experiment.placement import SEED
 from couple.geometry import Geometry
-from couple.placement import SEED
 from couple.wiring.branches import Branches, fitting
 from couple.wiring.spots import spots
 

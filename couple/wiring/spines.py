@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from couple.electrics import ElectricalModel, SpineSpec, SynapseSpec
 from couple.errors import InputError
 from couple.experiment import Experiment
+from couple.experiment.spine import Part, SpineBlock, Synapse
 from couple.random import generator
-from couple.spine import Part, SpineBlock, Synapse
 from couple.units import quantities
 from couple.wiring.branches import Branches, section_of
 from couple.wiring.spots import Spot, spots

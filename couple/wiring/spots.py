@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.errors import InputError
-from couple.placement import MOST, Placement
+from couple.experiment.placement import MOST, Placement
 from couple.random import generator
 from couple.wiring.branches import Branches, section_of
 

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from couple.block import NAME, Block
+from couple.experiment.placement import SEED, Extent, Placement
 from couple.geometry import LONGEST
-from couple.placement import SEED, Extent, Placement
 from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
 
 DRAWS = 1000

@@ -1,0 +1,152 @@
+"""[chemistry]: species, reactions, observables and initial amounts, from tables and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from couple import registry
+from couple.block import Block
+from couple.chemistries import added, ready_made
+from couple.equations import read_reaction, warmed
+from couple.errors import InputError
+from couple.experiment.fields import Integer, Name
+from couple.network import Reaction, ReactionNetwork, Species
+from couple.toml import read_toml
+from couple.units import (
+    Diffusion,
+    Temperature,
+)
+
+
+class SpeciesBlock(Block):
+    """A kind of molecule."""
+
+    D: Diffusion = Field(default=0.0, ge=0)
+    on: Literal["volume", "membrane"] = "volume"
+    contains: dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
+
+
+class ReactionBlock(Block):
+    """A reaction, e.g. equation = "Ca + CBP <-> CaCBP" with rates in concentrations.
+
+    q10, at: the rates were measured `at` a temperature, and grow by `q10` every 10 degrees.
+    """
+
+    equation: str
+    forward: str
+    backward: str | None = None
+    q10: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
+    at: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.q10 is None) != (self.at is None):
+            raise ValueError('give q10 and at together, as in q10 = 3.0, at = "22 celsius"')
+        return self
+
+    def warming(self, celsius: float | None) -> float:
+        """Factor of both rates at `celsius`, q10^((T − at)/10 K). Raises InputError if it needs one and has none."""
+        if self.q10 is None or self.at is None:
+            return 1.0
+        if celsius is None:
+            raise InputError("the temperature is not known: give experiment.celsius (or neuron.celsius)", where="q10")
+        return float(self.q10 ** ((celsius - self.at) / 10.0))
+
+
+class Initial(Block):
+    """Molecules of a species at the start; with at = "steady", of all the forms that it turns into."""
+
+    total: str | None = None
+    count: Integer | None = Field(default=None, ge=0, le=10**12)
+    at: Literal["steady"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:
+        return {"total": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.total is None) == (self.count is None):
+            raise ValueError('give either total = "1 uM" (or "/um^2") or count = 20')
+        return self
+
+
+Weight = Annotated[float, Field(gt=0, le=1e6)]
+Observable = Annotated[
+    Annotated[tuple[str, ...], Tag("sum")] | Annotated[dict[Name, Weight], Tag("weights")],
+    Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "sum"),
+]
+
+
+class Chemistry(Block):
+    """Species, reactions, reservoirs, observables and the initial state of every site.
+
+    include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
+    """
+
+    file: str | None = None
+    include: dict[str, dict[str, Any]] = {}
+    species: dict[Name, SpeciesBlock] = {}
+    reservoirs: tuple[Name, ...] = ()
+    observables: dict[Name, Observable] = {}
+    reactions: tuple[ReactionBlock, ...] = ()
+    initial: dict[str, Initial] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _included(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("include"), Mapping):
+            return data
+        try:
+            return reduce(added, (ready_made(k, v) for k, v in data["include"].items()), data)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    def network(self, celsius: float | None = None) -> ReactionNetwork:
+        """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
+        species = {k: Species(k, s.D, s.on, s.contains) for k, s in self.species.items()}
+        reactions: list[Reaction] = []
+        for i, block in enumerate(self.reactions):
+            try:
+                reactions += warmed(
+                    read_reaction(species, block.equation, block.forward, block.backward, self.reservoirs),
+                    block.warming(celsius),
+                )
+            except InputError as error:
+                raise error.at(f"chemistry.reactions[{i}]") from None
+        try:
+            return ReactionNetwork(species.values(), reactions, self.reservoirs, self.observables)
+        except InputError as error:
+            raise error.at("chemistry") from None
+
+
+def with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a chemistry file with what stands beside it.
+
+    Keys replace those of a TOML file. Other formats are read by an entry point of the group "couple.readers", by the
+    file's suffix; their tables are joined.
+    """
+    beside = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
+    suffix = file.suffix.removeprefix(".").lower()
+    if suffix not in registry.names("couple.readers"):
+        return {**read_toml(file), **beside}
+    read = registry.load("couple.readers", suffix)(file, chemistry.get("units"))
+    for key, value in beside.items():
+        if isinstance(value, Mapping) and isinstance(read.get(key), Mapping):
+            inner = {k: {**v, **value[k]} if _tables(v, value.get(k)) else v for k, v in read[key].items()}
+            read[key] = {**inner, **{k: v for k, v in value.items() if k not in inner or not _tables(inner[k], v)}}
+        elif isinstance(value, list) and isinstance(read.get(key), list):
+            read[key] = [*read[key], *value]
+        else:
+            read[key] = value
+    return dict(read)
+
+
+def _tables(*values: object) -> bool:
+    return all(isinstance(value, Mapping) for value in values)

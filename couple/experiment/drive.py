@@ -1,0 +1,53 @@
+"""[[drive]]: prescribed inputs of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from couple.block import END, Block
+from couple.units import (
+    Concentration,
+)
+
+
+class Influx(Block):
+    """Molecules per time: piecewise linear through (times, rate), zero outside; a single rate holds throughout."""
+
+    times: str
+    rate: str
+
+
+class ClampCourse(Block):
+    """A concentration over time, piecewise linear, held beyond its ends."""
+
+    times: str
+    values: str
+
+
+def _kind_of_clamp(value: object) -> str:
+    return "course" if isinstance(value, Mapping | ClampCourse) else "constant"
+
+
+Clamp = Annotated[
+    Annotated[Concentration, Tag("constant")] | Annotated[ClampCourse, Tag("course")], Discriminator(_kind_of_clamp)
+]
+
+
+class DriveBlock(Block):
+    """A prescribed input of a site: an influx, a clamped concentration, or a recorded run."""
+
+    target: str = Field(alias="to", pattern=END)
+    influx: Influx | None = None
+    clamp: Clamp | None = None
+    replay: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(x is not None for x in (self.influx, self.clamp, self.replay)) != 1:
+            raise ValueError("give exactly one of influx, clamp, replay")
+        if isinstance(self.clamp, float) and self.clamp < 0:
+            raise ValueError("clamp: a concentration cannot be negative")
+        return self

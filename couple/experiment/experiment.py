@@ -1,0 +1,161 @@
+"""The whole of an experiment file, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from couple.block import Block, explain, plain
+from couple.errors import InputError
+from couple.experiment.chemistry import Chemistry, with_file
+from couple.experiment.drive import DriveBlock
+from couple.experiment.link import LinkBlock
+from couple.experiment.neuron import Neuron
+from couple.experiment.record import Record
+from couple.experiment.run import Checkpoint, Run
+from couple.experiment.site import SiteBlock
+from couple.experiment.spine import SpineBlock
+from couple.network import ReactionNetwork
+from couple.steps import Unit, time_unit
+from couple.toml import override_value, read_toml
+
+
+class Experiment(Block):
+    """A whole experiment, checked. `Experiment.load(path)` reads the TOML format; see README."""
+
+    experiment: Run
+    neuron: Neuron | None = None
+    chemistry: Chemistry
+    spine: tuple[SpineBlock, ...] = ()
+    site: tuple[SiteBlock, ...] = Field(min_length=1)
+    link: tuple[LinkBlock, ...] = ()
+    drive: tuple[DriveBlock, ...] = ()
+    record: Record = Record()
+    checkpoint: Checkpoint = Checkpoint()
+
+    _source: dict[str, Any] = {}
+    _original: dict[str, Any] = {}
+    _path: Path | None = None
+    _time_unit: Unit = "ms"
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = [s.name for s in self.site]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'two sites are named "{name}"')
+        if self.spine and self.neuron is None:
+            raise ValueError("spine: spines grow on the sections of a [neuron] model, and there is none")
+        return self
+
+    @model_validator(mode="after")
+    def _one_temperature(self) -> Self:
+        here, there = self.experiment.celsius, self.neuron.celsius if self.neuron is not None else None
+        if here is not None and there is not None and here != there:
+            raise ValueError(f"experiment.celsius = {here:g} and neuron.celsius = {there:g}: give one temperature")
+        return self
+
+    @property
+    def celsius(self) -> float | None:
+        """The temperature of the experiment, degrees Celsius; None if only the model knows it."""
+        own = self.neuron.celsius if self.neuron is not None else None
+        return self.experiment.celsius if own is None else own
+
+    def network(self) -> ReactionNetwork:
+        """The reaction network at the temperature of the experiment. Raises InputError that names the key."""
+        return self.chemistry.network(self.celsius)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:
+        """Read a TOML file; each override is "a.b=value" (a list entry by its name or index).
+
+        Raises InputError that names the file and the key.
+        """
+        path = Path(path)
+        return cls.parse(read_toml(path), path=path, overrides=overrides)
+
+    @classmethod
+    def build(cls, *, folder: str | Path | None = None, **tables: Any) -> Self:
+        """An experiment from Python: the tables of the TOML format by keyword, as dicts or as models of this module.
+
+        `Experiment.build(experiment=Run(name="mine", ...), chemistry={...}, site=[{...}])`
+        folder: where relative paths in it start; the working folder if not given.
+        Raises InputError that names the key.
+        """
+        return cls.parse(tables, path=None if folder is None else Path(folder) / "experiment")
+
+    def changed(self, *overrides: str) -> Self:
+        """The same with other values, as in changed("site.head.engine=ode"). Raises InputError that names the key."""
+        return self.parse(self._source, path=self._path, overrides=overrides, original=self._original)
+
+    @classmethod
+    def parse(
+        cls,
+        source: Mapping[str, Any],
+        *,
+        path: Path | None = None,
+        overrides: Iterable[str] = (),
+        original: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Check the content of an experiment file.
+
+        path: of the file, for relative paths and messages. original: its content, where `source` has overrides in it.
+        """
+        where = str(path) if path is not None else "experiment"
+        content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
+        chemistry = content.get("chemistry")
+        if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
+            file = (path.parent if path else Path()) / chemistry["file"]
+            content["chemistry"] = with_file(file, chemistry)
+        unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
+        for override in overrides:
+            override_value(content, override)
+        try:
+            made = cls.model_validate(content)
+        except ValidationError as error:
+            raise explain(error, content).inside(where) from None
+        made._source, made._original, made._path = content, unchanged, path
+        try:
+            made._time_unit = time_unit(content)
+        except InputError as error:
+            raise error.inside(where) from None
+        return made
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The content as given, with overrides: what results and checkpoints store."""
+        return self._source
+
+    @property
+    def original(self) -> dict[str, Any]:
+        """The content of the file (and of its chemistry file), without overrides."""
+        return self._original
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was read from."""
+        return self._path
+
+    @property
+    def time_unit(self) -> Unit:
+        """What the clock counts: ms, or steps of a lattice."""
+        return self._time_unit
+
+    @property
+    def where(self) -> str:
+        """Place for messages: the file's name."""
+        return str(self._path) if self._path is not None else "experiment"
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in the experiment start here."""
+        return self._path.parent if self._path is not None else Path()
+
+    def digest(self) -> str:
+        """SHA-256 of the content, independent of formatting; the order of species counts, it is that of all arrays."""
+        return hashlib.sha256(json.dumps(self._source).encode()).hexdigest()

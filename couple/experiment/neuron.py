@@ -1,0 +1,49 @@
+"""[neuron]: the electrical model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field
+
+from couple.block import Block
+from couple.electrics import CaiWriters
+from couple.units import (
+    ElectricCurrent,
+    Time,
+    Voltage,
+)
+
+
+class CurrentBlock(Block):
+    """A current clamp: `at` a segment, `amplitude` for `duration` from `start` on."""
+
+    at: str
+    start: Time = Field(default=0.0, ge=0)
+    duration: Time = Field(gt=0)
+    amplitude: ElectricCurrent
+
+
+class Neuron(Block):
+    """The electrical model: "cell.py:function" (or a class), "cell.hoc", "cell.hoc:Template" or "cell.swc".
+
+    arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
+    morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see `couple.electrics`.
+    """
+
+    model: str = Field(min_length=1)
+    dt: Time = Field(gt=0)
+    celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
+    v_init: Voltage | None = Field(default=None, ge=-1000, le=1000)
+    arguments: dict[str, Any] | tuple[Any, ...] = ()
+    mechanisms: str | tuple[str, ...] = ()
+    biophysics: dict[str, Any] | None = None
+    current: tuple[CurrentBlock, ...] = ()
+    cai_writers: CaiWriters = "refuse"
+
+    @property
+    def file_and_function(self) -> tuple[str, str]:
+        """ "cell.hoc:Cell" as ("cell.hoc", "Cell"); the second is "" if there is none."""
+        match = re.fullmatch(r"(.+):([A-Za-z_][A-Za-z0-9_]*)", self.model)
+        return (match[1], match[2]) if match else (self.model, "")

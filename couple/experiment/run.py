@@ -1,0 +1,34 @@
+"""[experiment] and [checkpoint]: what is run, and when its state is kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from couple.block import RUN_NAME, Block
+from couple.experiment.fields import Integer
+from couple.units import (
+    Time,
+)
+
+
+class Run(Block):
+    """What is run, for how long, and how often the parts exchange."""
+
+    name: str = Field(pattern=RUN_NAME)
+    duration: Time = Field(gt=0)
+    exchange: Time = Field(gt=0)
+    scheme: Literal["staggered", "parallel"] = "staggered"
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+    max_debt: Integer = Field(default=1000, ge=0, le=10**12)
+    """Ions that a site may owe to an outward current before the run stops."""
+    celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
+    """Temperature of the model and of reactions with a q10; neuron.celsius says the same."""
+
+
+class Checkpoint(Block):
+    """When to write a checkpoint: simulated time `every`, wall-clock time `wall`, or both."""
+
+    every: Time | None = Field(default=None, gt=0)
+    wall: Time | None = Field(default=None, gt=0)

@@ -1,0 +1,107 @@
+"""[[site]]: places with chemistry, their shape and their engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from couple import registry
+from couple.block import SITE_NAME, Block
+from couple.errors import nearest
+from couple.experiment.placement import Names, Placement
+from couple.geometry import Geometry
+from couple.units import (
+    Length,
+    parser,
+    quantities,
+)
+
+RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions")
+"""Names that no site may have."""
+
+
+class Cylinder(Block):
+    """A cylinder; its end caps reflect and carry no membrane proteins unless `caps`."""
+
+    diameter: Length = Field(gt=0)
+    length: Length = Field(gt=0)
+    caps: bool = False
+
+
+class Sphere(Block):
+    diameter: Length = Field(gt=0)
+
+
+class Box(Block):
+    size: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))]
+
+
+class GeometryBlock(Block):
+    """The shape of a site without a NEURON segment: exactly one of the keys."""
+
+    cylinder: Cylinder | None = None
+    sphere: Sphere | None = None
+    box: Box | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of cylinder, sphere, box")
+        return self
+
+    def build(self) -> Geometry:
+        """The geometry in µm."""
+        if self.cylinder is not None:
+            return Geometry.cylinder(self.cylinder.diameter, self.cylinder.length, caps=self.cylinder.caps)
+        if self.sphere is not None:
+            return Geometry.sphere(self.sphere.diameter)
+        assert self.box is not None
+        return Geometry.box(*self.box.size)
+
+
+class SiteBlock(Block):
+    """A place with chemistry and the accuracy at which it is simulated, or many of them.
+
+    segment: one site, in a segment, in several ("dend(0.1)", "dend(0.3)"), or in all of a section or pattern ("dend*").
+    place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
+    Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
+    """
+
+    name: str = Field(pattern=SITE_NAME)
+    engine: str
+    segment: Names | None = Field(default=None, min_length=1)
+    place: Placement | None = None
+    geometry: GeometryBlock | None = None
+    options: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            engines = registry.names("couple.engines")
+            options = {k: v for k, v in data.items() if k in engines}
+            rest = {k: v for k, v in data.items() if k not in engines}
+            known = [k for k in cls.model_fields if k != "options"]
+            for key in rest:
+                if key not in known:
+                    raise ValueError(f'unknown key "{key}"; {nearest(key, [*known, *engines])}')
+            for key, value in options.items():
+                if not isinstance(value, Mapping):
+                    raise ValueError(f"{key} = {value!r}: options of an engine are a table, like {key}.KEY = VALUE")
+            return {**rest, "options": options}
+        return data
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if self.name in RESERVED:
+            raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
+        if self.segment is not None and self.place is not None:
+            raise ValueError("give segment for one site, or place for many, not both")
+        placed = self.segment is not None or self.place is not None or self.geometry is not None
+        if not placed and not self.options.get(self.engine):
+            raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
+        if "*" in self.name and (self.place is None or len(self.place.on) != 1 or self.place.on[0].count("*") != 1):
+            raise ValueError(f'"{self.name}" takes what a * stands for: give place.on = "..." with one *')
+        return self
