@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,9 +18,11 @@ from adapters.gridded import Grid, Gridded, GriddedOptions, grid_of
 from adapters.gridded.grid import grid_of_mask
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError, RunError
+from couple.experiment import Experiment
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork, Species
 from couple.units import IONS_PER_MM_UM3
+from couple.wiring import wire
 
 ALPHA = 1e-5
 HEAD = Geometry.cylinder(0.5, 0.5)
@@ -251,3 +255,29 @@ def test_reactions_that_voxels_slow_down_are_named() -> None:
 
 def test_without_jit_the_bits_are_the_same() -> None:
     assert outputs_without_jit()["gridded"] == outputs("gridded")
+
+
+def test_a_mask_from_a_file(tmp_path: Path) -> None:
+    """Two chambers and a corridor: one molecule of each chamber per volume in the end, and the books of the file."""
+    inside = np.zeros((5, 3, 3), dtype=bool)
+    inside[:2], inside[3:], inside[2, 1, 1] = True, True, True
+    np.save(tmp_path / "mask.npy", inside)
+    content: dict[str, Any] = {
+        "experiment": {"name": "mask", "duration": "50 ms", "exchange": "50 ms"},
+        "chemistry": {"species": {"A": {"D": "50 um^2/s"}}, "initial": {"A": {"count": 370}}},
+        "site": [{"name": "s", "engine": "gridded", "gridded": {"spacing": "0.1 um", "mask": "mask.npy"}}],
+    }
+    experiment = Experiment.parse(content, path=tmp_path / "mask.toml")
+    engine = cast("Gridded", wire(experiment).engines[0])
+    assert engine.sites[0].geometry.volume == pytest.approx(37e-3)
+    assert len(engine.grids[0].areas) == 37
+    engine.write_voxel_counts(0, np.where(np.arange(37) < 18, 370 / 37 * 37 // 18, 0)[:, None])
+    start = engine.voxel_counts()[:18].sum()
+    engine.advance(1)
+    voxels = engine.voxel_counts()[:, 0]
+    assert voxels.sum() == start
+    share = 18 / 37
+    assert abs(voxels[:18].sum() - start * share) < 4.5 * np.sqrt(start * share * (1 - share))
+    content["site"][0]["gridded"]["mask"] = "none.npy"
+    with pytest.raises(InputError, match=r"site\[0\]\.gridded.*none\.npy.*\.npy file of a mask"):
+        wire(Experiment.parse(content, path=tmp_path / "mask.toml"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,12 +11,15 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adapters.gridded import kernel
-from adapters.gridded.grid import Grid, grid_of
+from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import Molecules, Tables, build_molecules, build_tables
 from adapters.wellmixed.levels import restore_levels, saved_levels
+from couple.block import Block
 from couple.component import Floats, State
 from couple.engine import Counts, EngineSetup, Options, Site, SiteEngine
 from couple.errors import InputError, RunError
+from couple.geometry import Geometry
+from couple.mask import read_mask
 from couple.network import ReactionNetwork
 from couple.random import generator, stream
 from couple.units import IONS_PER_MM_UM3, Length
@@ -27,9 +31,14 @@ SLOW = 0.05
 
 
 class GriddedOptions(Options):
-    """spacing: edge of a voxel, a length such as "50 nm"."""
+    """spacing: edge of a voxel, a length such as "50 nm".
+
+    mask: a .npy file with an array of one to three axes, voxels where it is not 0. With a geometry beside it, these
+    share its volume and membrane; without, they have their own, a membrane on every outer face across an axis.
+    """
 
     spacing: Length = Field(gt=0, le=1e4)
+    mask: str | None = None
 
 
 class Gridded(SiteEngine):
@@ -49,7 +58,7 @@ class Gridded(SiteEngine):
 
     def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
         super().__init__(setup)
-        self.grids = list(grids) if grids is not None else [_grid(site, _spacing(setup)) for site in self.sites]
+        self.grids = list(grids) if grids is not None else [_grid(site, setup) for site in self.sites]
         self.tables: list[Tables] = []
         self.molecules: list[Molecules] = []
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
@@ -132,12 +141,19 @@ class Gridded(SiteEngine):
             self.read(key)[...] = np.asarray(state[key])
 
     @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """See SiteEngine: the voxels of `mask`."""
+        if not isinstance(options, GriddedOptions) or options.mask is None:
+            return None
+        grid = _masked(options, folder)
+        return Geometry.cells(grid.shape, grid.volume * len(grid.areas), float(grid.areas.sum()))
+
+    @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine: reactions that are so fast that voxels of this size slow them down."""
-        spacing = _spacing(setup)
         warnings = []
         for site in setup.sites:
-            grid = _grid(site, spacing)
+            grid = _grid(site, setup)
             if min(grid.shape) > 1:
                 warnings += [f'site "{site.name}": {text}' for text in _slowed(setup.network, max(grid.edges))]
         return warnings
@@ -177,17 +193,28 @@ class Gridded(SiteEngine):
 _SAVED = ("order", "length", "value", "sums", "head", "counts", "weight", "words", "events")
 
 
-def _spacing(setup: EngineSetup) -> float:
+def _options(setup: EngineSetup) -> GriddedOptions:
     if not isinstance(setup.options, GriddedOptions):
         raise InputError(f'"{setup.name}": the gridded engine needs the size of its voxels: gridded.spacing = "50 nm"')
-    return setup.options.spacing
+    return setup.options
 
 
-def _grid(site: Site, spacing: float) -> Grid:
+def _grid(site: Site, setup: EngineSetup) -> Grid:
+    options, geometry = _options(setup), site.geometry
     try:
-        return grid_of(site.geometry, spacing)
+        if options.mask is None:
+            return grid_of(geometry, options.spacing)
+        analytic = () if geometry.shape == "cells" else (geometry.volume, geometry.area)
+        return _masked(options, setup.folder, *analytic)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error.message}') from None
+
+
+def _masked(options: GriddedOptions, folder: Path, volume: float | None = None, area: float | None = None) -> Grid:
+    inside = read_mask(folder / (options.mask or ""))
+    x, y, z = (axis < inside.ndim for axis in range(3))
+    h = options.spacing
+    return grid_of_mask(inside, (h, h, h), volume, area, (x, y, z))
 
 
 def _slowed(network: ReactionNetwork, h: float) -> list[str]:

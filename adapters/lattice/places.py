@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from adapters.lattice.engine import spacing_of
 from adapters.lattice.mask import Mask, Placed, build_mask, cells_mask, mask_of
 from adapters.lattice.options import Faces, LatticeOptions
 from couple.errors import InputError
 from couple.geometry import Geometry
+from couple.mask import read_mask
 
 
 def mask_for(options: LatticeOptions, geometry: Geometry | None, folder: Path) -> Mask:
@@ -22,7 +20,7 @@ def mask_for(options: LatticeOptions, geometry: Geometry | None, folder: Path) -
         return _of_shape(options.shape, options.faces(len(options.shape)), spacing)
     if options.mask is not None:
         path = folder / options.mask
-        inside = _read(path)
+        inside = read_mask(path)
         return cells_mask(inside.shape, options.faces(inside.ndim), spacing, inside)
     if options.shapes:
         return build_mask([Placed(s.build(), s.at) for s in options.shapes], spacing)
@@ -41,16 +39,3 @@ def mask_for(options: LatticeOptions, geometry: Geometry | None, folder: Path) -
 @functools.lru_cache(maxsize=16)
 def _of_shape(shape: tuple[int, ...], faces: tuple[Faces, ...], spacing: float) -> Mask:
     return cells_mask(shape, faces, spacing)
-
-
-def _read(path: Path) -> npt.NDArray[np.bool_]:
-    """The array in a .npy file. Raises InputError that names it."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError("no such file: give the .npy file of a mask", where=str(path)) from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"is not a .npy file: {error}", where=str(path)) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or not 1 <= array.ndim <= 3:
-        raise InputError("a mask is an array of numbers with one to three axes", where=str(path))
-    return np.asarray(array != 0)
