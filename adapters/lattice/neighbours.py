@@ -81,14 +81,16 @@ def count_pairs(
     codes = table.shape[1]
     table[:] = 0
     for k in range(n):
-        here = np.int64(sites[k])
-        own = np.int64(lattice[here])
+        # Unsigned: negative indices would have to be looked for. Offsets of this half are positive.
+        here = np.uint64(sites[k])
+        own = np.uint64(lattice[here])
         for j in range(offsets.size):
-            met = np.int64(lattice[here + offsets[j]])
+            there = here + np.uint64(offsets[j])
+            met = np.uint64(lattice[there])
             if met >= OUTSIDE:
                 # A wall of the mask has nothing behind it; in a corner of the halo only the place tells.
-                met = np.int64(seen_across(lattice, layout, here + offsets[j]))
-            table[j, own, met] += 1
+                met = np.uint64(seen_across(lattice, layout, np.int64(there)))
+            table[np.uint64(j), own, met] += 1
     near[:] = 0
     far[:] = 0
     for j in range(offsets.size):
