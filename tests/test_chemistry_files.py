@@ -333,7 +333,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         "chemistry": {"file": "no.xml"},
         "site": [],
     }
-    with pytest.raises(InputError, match=r"no\.xml: no such file"):
+    with pytest.raises(InputError, match=r"no\.xml.: no such file"):
         Experiment.parse(source, path=tmp_path / "x.toml")
 
 

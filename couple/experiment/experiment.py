@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from couple.block import Block, explain, plain
-from couple.errors import InputError
+from couple.errors import InputError, brief
 from couple.experiment.chemistry import Chemistry, with_file
 from couple.experiment.drive import DriveBlock
 from couple.experiment.link import LinkBlock
@@ -111,6 +111,8 @@ class Experiment(Block):
         chemistry = content.get("chemistry")
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
+            if not file.is_file():
+                raise InputError(f"{brief(chemistry['file'])} is no file beside it", where=f"{where}: chemistry.file")
             content["chemistry"] = with_file(file, chemistry)
         unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
         for override in overrides:
