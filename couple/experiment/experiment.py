@@ -112,7 +112,7 @@ class Experiment(Block):
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
             if not file.is_file():
-                raise InputError(f"{brief(chemistry['file'])} is no file beside it", where=f"{where}: chemistry.file")
+                raise InputError(f"{brief(chemistry['file'])}: no such file", where=f"{where}: chemistry.file")
             content["chemistry"] = with_file(file, chemistry)
         unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
         for override in overrides:
