@@ -42,9 +42,10 @@ from couple.network import ReactionNetwork
     TARGET,
     WATCHED_START,  # of an observable: its places
     WATCHED,
+    CLAMPED,  # (n_clamped,) places of what is held
     CLAMP_BOOK,  # (n_clamped,) variable that books what the hand puts in or takes out
     INJECTED,  # (n_injected,) variable that influx goes to
-) = range(27)
+) = range(28)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         [by for k, _ in slopes for _, by in fluxes[k].change],
         *_factor_tables(variables, number),
         *ragged([[place[int(column)] for column in np.flatnonzero(row)] for row in network.observable_weights]),
+        [place[network.index(name)] for name in clamped],
         [place[network.index(f"{name}_clamp")] for name in clamped],
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
     ]

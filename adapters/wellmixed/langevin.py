@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from adapters.wellmixed import codes
 from adapters.wellmixed import langevin_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.fluxes import fluxes
@@ -101,12 +102,12 @@ class Langevin(WellMixed):
                 return
 
     def _message(self, code: int, site: int) -> str:
-        if code == kernel.COLLAPSED:
+        if code == codes.COLLAPSED:
             row = self.read("counts")[site]
             bad = [f'"{s}" ({n:g})' for s, n in zip(self.network.states, row, strict=True) if not np.isfinite(n)]
             what = ", ".join(bad) or "the network"
             return f"{self._where(site)}: {what} cannot be integrated: the rates ask for too small an inner step"
-        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+        return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
 
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:

@@ -19,6 +19,8 @@ import math
 from numba import njit
 
 from adapters.wellmixed import fluxes as x
+from adapters.wellmixed.codes import COLLAPSED, OK
+from adapters.wellmixed.inputs import among, hold, spread
 from adapters.wellmixed.packing import Ints, table
 from couple.component import Floats
 from couple.gaussian import normal
@@ -29,8 +31,6 @@ MARGIN = 1.0 - 1e-12
 FAR, ROOT, SAFE = 8.0, math.sqrt(3.0), 2.0
 SMALLEST = 1e-9
 """Smallest inner step as a part of the window; below it the run stops."""
-
-OK, COLLAPSED, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(5)
 
 
 @njit(cache=True)
@@ -52,9 +52,9 @@ def fastest(tables: Ints, rates: Floats, y: Floats, row: Floats) -> float:
     for k in range(len(start) - 1):
         slope = 0.0
         for m in range(start[k], start[k + 1]):
-            if first[m] != one and not _held(clamped, first[m]):
+            if first[m] != one and not among(first[m], clamped):
                 slope += rates[m] * y[second[m]]
-            if second[m] != one and not _held(clamped, second[m]):
+            if second[m] != one and not among(second[m], clamped):
                 slope += rates[m] * y[first[m]]
         for i in range(change_start[k], change_start[k + 1]):
             row[change[i]] += abs(by[i]) * slope
@@ -69,15 +69,6 @@ def fastest(tables: Ints, rates: Floats, y: Floats, row: Floats) -> float:
 def _guarded(tables: Ints, column: int) -> bool:
     """Whether a column is that of a species (reservoirs may go below zero; what is held never changes)."""
     return bool(column < table(tables, x.N_SPECIES)[0])
-
-
-@njit(cache=True, inline="always")
-def _held(clamped: Ints, column: int) -> bool:
-    found = False
-    for c in clamped:
-        if c == column:
-            found = True
-    return found
 
 
 @njit(cache=True)
@@ -191,23 +182,9 @@ def _watch(tables: Ints, y: Floats, means: Floats, part: float) -> None:
 @njit(cache=True)
 def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float) -> int:
     """Set clamped counts, take out what leaves and spread what enters; returns a code."""
-    clamped, book, injected = table(tables, x.CLAMPED), table(tables, x.CLAMP_BOOK), table(tables, x.INJECTED)
-    for k in range(len(book)):
-        if not 0.0 <= clamp[k] < math.inf:
-            return BAD_CLAMP
-        y[book[k]] -= clamp[k] - y[clamped[k]]
-        y[clamped[k]] = clamp[k]
-    source[:] = 0.0
-    for j in range(len(injected)):
-        if not -math.inf < influx[j] < math.inf:
-            return BAD_INFLUX
-        if influx[j] > 0.0:
-            source[injected[j]] += influx[j] / span
-        else:
-            y[injected[j]] += influx[j]
-            if y[injected[j]] < -1e-9 * max(1.0, -influx[j]) and not _held(book, injected[j]):
-                return TOO_FEW
-    return OK
+    book = table(tables, x.CLAMP_BOOK)
+    code: int = hold(y, clamp, table(tables, x.CLAMPED), book)
+    return code if code != OK else spread(source, y, influx, table(tables, x.INJECTED), book, span, 1e-9, 1e-9)
 
 
 @njit(cache=True)

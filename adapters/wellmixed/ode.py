@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from adapters.wellmixed import codes
 from adapters.wellmixed import ode_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.elimination import eliminate
@@ -65,20 +66,20 @@ class MassAction(WellMixed):
             self._rtol,
             self._atol,
         )
-        if code != kernel.OK:
+        if code != codes.OK:
             raise RunError(self._message(code, site, column))
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"inner": cast("npt.NDArray[np.generic]", self.inner)}
 
     def _message(self, code: int, site: int, column: int) -> str:
-        if code in (kernel.COLLAPSED, kernel.NEGATIVE):
+        if code in (codes.COLLAPSED, codes.NEGATIVE):
             what = f'{self._where(site)}: "{self.network.states[column]}"'
             count = self.read("counts")[site, column]
-            if code == kernel.NEGATIVE:
+            if code == codes.NEGATIVE:
                 return f"{what} is negative ({count:g}): ask for more with rtol, atol or steps"
             return (
                 f"{what} (now {count:g}) cannot be integrated: the inner step fell to {self.inner[site]:.3g} ms; "
                 "check the rates and the volume of the site"
             )
-        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+        return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)

@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 
 from adapters.wellmixed import elimination as e
+from adapters.wellmixed.codes import COLLAPSED, NEGATIVE, OK
+from adapters.wellmixed.inputs import hold, spread
 from adapters.wellmixed.packing import Ints, table
 from couple.component import Floats
 
@@ -46,8 +48,6 @@ SMALLEST = 1e-10
 """Smallest inner step as a part of the window; below it the run stops."""
 BELOW = 100.0
 """A species further below zero than this many `atol` (and 0.001 molecules) stops the run."""
-
-OK, COLLAPSED, NEGATIVE, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(6)
 
 
 @njit(cache=True)
@@ -248,23 +248,9 @@ def _window(
 @njit(cache=True)
 def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float, atol: float) -> int:
     """Set clamped counts, take out what leaves and spread what enters; returns a code."""
-    n, book, injected = len(source), table(tables, e.CLAMP_BOOK), table(tables, e.INJECTED)
-    for k in range(len(book)):
-        if not 0.0 <= clamp[k] < math.inf:
-            return BAD_CLAMP
-        y[book[k]] -= clamp[k] - y[n + k]
-        y[n + k] = clamp[k]
-    source[:] = 0.0
-    for j in range(len(injected)):
-        if not -math.inf < influx[j] < math.inf:
-            return BAD_INFLUX
-        if influx[j] > 0.0:
-            source[injected[j]] += influx[j] / span
-        else:
-            y[injected[j]] += influx[j]
-            if y[injected[j]] < -atol and injected[j] not in book:
-                return TOO_FEW
-    return OK
+    book = table(tables, e.CLAMP_BOOK)
+    code: int = hold(y, clamp, table(tables, e.CLAMPED), book)
+    return code if code != OK else spread(source, y, influx, table(tables, e.INJECTED), book, span, atol, 0.0)
 
 
 @njit(cache=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed import codes, ssa_many
 from adapters.wellmixed import ssa_kernel as kernel
-from adapters.wellmixed import ssa_many
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import empty_levels
@@ -70,8 +70,8 @@ class Gillespie(WellMixed):
         return {"words": self.words, "events": self.events}
 
     def _message(self, code: int, site: int) -> str:
-        if code != kernel.BAD_PROPENSITY:
-            return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+        if code != codes.BAD_PROPENSITY:
+            return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
         n = np.append(self._work[: len(self.network.states)], 1.0)
         bad = [
             f'"{reaction}" ({rate * n[a] * n[b]:g} /ms)'

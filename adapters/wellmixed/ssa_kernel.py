@@ -11,6 +11,7 @@ import math
 from numba import njit
 
 from adapters.wellmixed import grouping as g
+from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, BAD_PROPENSITY, OK, TOO_FEW
 from adapters.wellmixed.grouping import BLOCK
 from adapters.wellmixed.packing import Ints, table
 from couple.component import Floats
@@ -19,8 +20,6 @@ from couple.random import Words, exponential, uniform
 REFRESH = 1024
 GRID = float(1 << 24)
 """Clamped counts are multiples of 1/GRID: what is booked against them then adds up without rounding."""
-
-OK, BAD_PROPENSITY, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(5)
 
 
 @njit(cache=True, inline="always")
@@ -60,6 +59,51 @@ def next_entry(influx: Floats, entered: Floats, span: float) -> tuple[int, float
     return which, when
 
 
+@njit(cache=True, inline="always")
+def member_at(weight: Floats, first: int, end: int, target: float) -> int:
+    """The member of a group into whose weight `target` falls; -1 if rounding pointed behind the last."""
+    for m in range(first, end):
+        if target <= weight[m] and weight[m] > 0.0:
+            return m
+        target -= weight[m]
+    return -1
+
+
+@njit(cache=True, inline="always")
+def effects(tables: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
+    """What `happen` needs to know of events, looked up once per window."""
+    return (
+        table(tables, g.CHANGE_START),
+        table(tables, g.CHANGE_COLUMN),
+        table(tables, g.CHANGE_BY),
+        table(tables, g.WEIGHT_START),
+        table(tables, g.WEIGHT_MEMBER),
+        table(tables, g.WEIGHT_GROUP),
+        table(tables, g.SECOND),
+        table(tables, g.SELF_PAIR),
+    )
+
+
+@njit(cache=True, inline="always")
+def happen(
+    effects: tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, Ints],
+    rates: Floats,
+    n: Floats,
+    weight: Floats,
+    group: Floats,
+    event: int,
+) -> None:
+    """Counts after an event, and the weights that depend on them."""
+    change_start, change_column, change_by, weight_start, weight_member, weight_group, second, self_pair = effects
+    for i in range(change_start[event], change_start[event + 1]):
+        n[change_column[i]] += change_by[i]
+    for i in range(weight_start[event], weight_start[event + 1]):
+        m = weight_member[i]
+        w = rates[m] * (n[second[m]] - self_pair[m])
+        group[weight_group[i]] += w - weight[m]
+        weight[m] = w
+
+
 @njit(cache=True)
 def _window(
     tables: Ints,
@@ -77,14 +121,10 @@ def _window(
 ) -> int:
     """One site over one window. Returns the number of events, -1 for a propensity that is no number."""
     start, column = table(tables, g.GROUP_START), table(tables, g.GROUP_COLUMN)
-    second, self_pair = table(tables, g.SECOND), table(tables, g.SELF_PAIR)
-    change_start, change_column = table(tables, g.CHANGE_START), table(tables, g.CHANGE_COLUMN)
-    change_by = table(tables, g.CHANGE_BY)
-    weight_start, weight_member = table(tables, g.WEIGHT_START), table(tables, g.WEIGHT_MEMBER)
-    weight_group = table(tables, g.WEIGHT_GROUP)
     touched_start, touched = table(tables, g.TOUCHED_START), table(tables, g.TOUCHED)
     seen_start, seen, seen_by = table(tables, g.SEEN_START), table(tables, g.SEEN), table(tables, g.SEEN_BY)
-    n_groups, n_members, n_blocks = len(column), len(second), len(block)
+    effect = effects(tables)
+    n_groups, n_members, n_blocks = len(column), len(weight), len(block)
 
     entered[:] = 0.0
     entering, entry_time = next_entry(influx, entered, span)
@@ -124,12 +164,7 @@ def _window(
                 k += 1
             event = -1
             if n[column[k]] > 0.0:
-                target /= n[column[k]]
-                for m in range(start[k], start[k + 1]):
-                    if target <= weight[m] and weight[m] > 0.0:
-                        event = m
-                        break
-                    target -= weight[m]
+                event = member_at(weight, start[k], start[k + 1], target / n[column[k]])
             if event < 0:
                 fresh = REFRESH  # rounding pointed behind the last reaction: rebuild and draw again
                 continue
@@ -137,13 +172,7 @@ def _window(
             events += 1
 
         fresh += 1
-        for i in range(change_start[event], change_start[event + 1]):
-            n[change_column[i]] += change_by[i]
-        for i in range(weight_start[event], weight_start[event + 1]):
-            m = weight_member[i]
-            w = rates[m] * (n[second[m]] - self_pair[m])
-            group[weight_group[i]] += w - weight[m]
-            weight[m] = w
+        happen(effect, rates, n, weight, group, event)
         for i in range(touched_start[event], touched_start[event + 1]):
             k = touched[i]
             new = n[column[k]] * group[k]
@@ -153,8 +182,22 @@ def _window(
             means[seen[i]] += seen_by[i] * ((span - t) * per_span)
 
 
+@njit(cache=True, inline="always")
+def begin(tables: Ints, n: Floats, counts: Floats, influx: Floats, clamp: Floats, means: Floats) -> int:
+    """Counts and means at the start of a window of one site; returns a code."""
+    watched_start, watched = table(tables, g.WATCHED_START), table(tables, g.WATCHED)
+    n[: len(counts)] = counts
+    n[len(counts)] = 1.0
+    code: int = _prepare(tables, n, influx, clamp)
+    for o in range(len(means)):
+        means[o] = 0.0
+        for i in range(watched_start[o], watched_start[o + 1]):
+            means[o] += n[watched[i]]
+    return code
+
+
 @njit(cache=True)
-def prepare(tables: Ints, n: Floats, influx: Floats, clamp: Floats) -> int:
+def _prepare(tables: Ints, n: Floats, influx: Floats, clamp: Floats) -> int:
     """Set clamped counts and take out what leaves; returns a code."""
     clamped, book, injected = table(tables, g.CLAMPED), table(tables, g.CLAMP_BOOK), table(tables, g.INJECTED)
     for k in range(len(clamped)):
@@ -197,17 +240,10 @@ def advance(
     b, c = a + n_injected, a + n_injected + rates.shape[1]
     n, entered, weight = work[:a], work[a:b], work[b:c]
     group, total, block = work[c : c + n_groups], work[c + n_groups : c + 2 * n_groups], work[c + 2 * n_groups :]
-    watched_start, watched = table(tables, g.WATCHED_START), table(tables, g.WATCHED)
     for site in range(len(counts)):
-        n[:n_states] = counts[site]
-        n[n_states] = 1.0
-        code: int = prepare(tables, n, influx[site], clamp[site])
+        code: int = begin(tables, n, counts[site], influx[site], clamp[site], means[site])
         if code != OK:
             return code + 8 * site
-        for o in range(means.shape[1]):
-            means[site, o] = 0.0
-            for i in range(watched_start[o], watched_start[o + 1]):
-                means[site, o] += n[watched[i]]
         done = _window(
             tables, rates[site], n, influx[site], means[site], words[site], entered, weight, group, total, block, span
         )

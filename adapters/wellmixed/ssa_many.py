@@ -11,9 +11,10 @@ import math
 from numba import njit
 
 from adapters.wellmixed import grouping as g
+from adapters.wellmixed.codes import BAD_PROPENSITY, OK
 from adapters.wellmixed.levels import LEVELS, Levels, choose, clear, put, resum
 from adapters.wellmixed.packing import Ints, table
-from adapters.wellmixed.ssa_kernel import BAD_PROPENSITY, OK, next_entry, partners, prepare
+from adapters.wellmixed.ssa_kernel import begin, effects, happen, member_at, next_entry, partners
 from couple.component import Floats
 from couple.random import Words, exponential
 
@@ -52,14 +53,10 @@ def _window(
 ) -> int:
     """One site over one window. Returns the number of events, -1 for a propensity that is no number."""
     start, column = table(tables, g.GROUP_START), table(tables, g.GROUP_COLUMN)
-    second, self_pair = table(tables, g.SECOND), table(tables, g.SELF_PAIR)
-    change_start, change_column = table(tables, g.CHANGE_START), table(tables, g.CHANGE_COLUMN)
-    change_by = table(tables, g.CHANGE_BY)
-    weight_start, weight_member = table(tables, g.WEIGHT_START), table(tables, g.WEIGHT_MEMBER)
-    weight_group = table(tables, g.WEIGHT_GROUP)
     touched_start, touched = table(tables, g.TOUCHED_START), table(tables, g.TOUCHED)
     seen_start, seen, seen_by = table(tables, g.SEEN_START), table(tables, g.SEEN), table(tables, g.SEEN_BY)
-    n_members = len(second)
+    effect = effects(tables)
+    n_members = len(weight)
 
     entered[:] = 0.0
     entering, entry_time = next_entry(influx, entered, span)
@@ -85,12 +82,7 @@ def _window(
             k, target = choose(levels, words)
             event = -1
             if k >= 0 and n[column[k]] > 0.0:
-                target /= n[column[k]]
-                for m in range(start[k], start[k + 1]):
-                    if target <= weight[m] and weight[m] > 0.0:
-                        event = m
-                        break
-                    target -= weight[m]
+                event = member_at(weight, start[k], start[k + 1], target / n[column[k]])
             if event < 0:
                 fresh = REFRESH  # rounding pointed behind the last reaction: rebuild and draw again
                 continue
@@ -98,13 +90,7 @@ def _window(
             events += 1
 
         fresh += 1
-        for i in range(change_start[event], change_start[event + 1]):
-            n[change_column[i]] += change_by[i]
-        for i in range(weight_start[event], weight_start[event + 1]):
-            m = weight_member[i]
-            w = rates[m] * (n[second[m]] - self_pair[m])
-            group[weight_group[i]] += w - weight[m]
-            weight[m] = w
+        happen(effect, rates, n, weight, group, event)
         for i in range(touched_start[event], touched_start[event + 1]):
             k = touched[i]
             put(levels, k, max(n[column[k]] * group[k], 0.0))
@@ -131,17 +117,10 @@ def advance(
     a = n_states + 1
     b, c = a + n_injected, a + n_injected + rates.shape[1]
     n, entered, weight, group = work[:a], work[a:b], work[b:c], work[c : c + len(levels.value)]
-    watched_start, watched = table(tables, g.WATCHED_START), table(tables, g.WATCHED)
     for site in range(len(counts)):
-        n[:n_states] = counts[site]
-        n[n_states] = 1.0
-        code: int = prepare(tables, n, influx[site], clamp[site])
+        code: int = begin(tables, n, counts[site], influx[site], clamp[site], means[site])
         if code != OK:
             return code + 8 * site
-        for o in range(means.shape[1]):
-            means[site, o] = 0.0
-            for i in range(watched_start[o], watched_start[o + 1]):
-                means[site, o] += n[watched[i]]
         done = _window(
             tables, rates[site], n, influx[site], means[site], words[site], entered, weight, group, levels, span
         )

@@ -1,0 +1,53 @@
+"""What enters, what leaves and what is held, at the start of a window of a continuous well-mixed engine."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, OK, TOO_FEW
+from adapters.wellmixed.packing import Ints
+from couple.component import Floats
+
+
+@njit(cache=True, inline="always")
+def hold(y: Floats, clamp: Floats, places: Ints, book: Ints) -> int:
+    """Set the species at `places` to `clamp`; the difference is booked against the reservoirs at `book`."""
+    for k in range(len(book)):
+        if not 0.0 <= clamp[k] < math.inf:
+            return BAD_CLAMP
+        y[book[k]] -= clamp[k] - y[places[k]]
+        y[places[k]] = clamp[k]
+    return OK
+
+
+@njit(cache=True, inline="always")
+def spread(
+    source: Floats, y: Floats, influx: Floats, injected: Ints, book: Ints, span: float, slack: float, relative: float
+) -> int:
+    """Molecules that enter come at a constant rate, `source` (/ms); those that leave are taken out at once.
+
+    slack: molecules below zero that are rounding, and relative: the same as a part of what leaves.
+    """
+    source[:] = 0.0
+    for j in range(len(injected)):
+        if not -math.inf < influx[j] < math.inf:
+            return BAD_INFLUX
+        if influx[j] > 0.0:
+            source[injected[j]] += influx[j] / span
+        else:
+            y[injected[j]] += influx[j]
+            if y[injected[j]] < -max(slack, -relative * influx[j]) and not among(injected[j], book):
+                return TOO_FEW
+    return OK
+
+
+@njit(cache=True, inline="always")
+def among(column: int, columns: Ints) -> bool:
+    """Whether a column is one of some."""
+    found = False
+    for c in columns:
+        if c == column:
+            found = True
+    return found
