@@ -27,8 +27,9 @@ class Train(Block):
 class Protocol(Block):
     """Stimuli that are sampled together, each at a site of its own, for `duration` with a row `every`.
 
-    exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: whether rows
-    are dense enough for the regression of slopes; all protocols serve the refinement.
+    exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
+    are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
+    or nothing. All protocols serve the refinement.
     """
 
     name: str = Field(pattern=RUN_NAME)
@@ -36,7 +37,7 @@ class Protocol(Block):
     exchange: Time = Field(gt=0)
     every: Time = Field(gt=0)
     runs: Integer = Field(default=8, ge=2)
-    regress: bool = False
+    regress: Literal["all", "classes"] | None = None
     stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
 
 
@@ -99,8 +100,8 @@ class GccdFile(Block):
             raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
         if all(s.test for s in stimuli) or not any(s.test for s in stimuli):
             raise ValueError("needs stimuli to learn from and stimuli with test = true")
-        if not any(p.regress and any(not s.test for s in p.stimuli) for p in self.protocol):
-            raise ValueError("needs a protocol with regress = true and stimuli to learn from")
+        if not any(p.regress == "all" and any(not s.test for s in p.stimuli) for p in self.protocol):
+            raise ValueError('needs a protocol with regress = "all" and stimuli to learn from')
         names = [p.name for p in self.protocol]
         if len(set(names)) < len(names):
             raise ValueError("two protocols have one name")
