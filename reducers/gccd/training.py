@@ -1,9 +1,9 @@
-"""The training of CaMKII as a user sees it: runs, interactions, lasso, refinement, tests; killed, it goes on to the bit.
+"""The training of CaMKII as a user sees it: runs, lasso, refinement, tests; killed, it goes on to the bit.
 
-    OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from
-    OUT/checkpoint.h5    law and descent as they are
-    OUT/model.h5         the block for `engine = "surrogate"`, with what `couple model` draws
-    OUT/summary.json     errors on held-out kinds of stimuli, ablation
+OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from
+OUT/checkpoint.h5    law and descent as they are
+OUT/model.h5         the block for `engine = "surrogate"`, with what `couple model` draws
+OUT/summary.json     errors on held-out kinds of stimuli, ablation
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class GccdTraining:
 
     def _start(self) -> Floats:
         """(48,) rates of the chosen terms without shrinkage; decoys cannot be run, and their share is fitted anew."""
-        support = [j for j in np.flatnonzero(self.law.rates[self.law.at] > 0) if j < N_RATES]
+        support = [int(j) for j in np.flatnonzero(self.law.rates[self.law.at] > 0) if j < N_RATES]
         return relaxed(self._normal, support)[:N_RATES]
 
     def _descent(self, graph: str) -> Descent:
@@ -146,6 +146,10 @@ class GccdTraining:
         out = np.zeros(N_RATES)
         out[np.flatnonzero(self.start > 0)] = np.exp(self.descents[graph].x)
         return out
+
+    def descents_mode(self, graph: str) -> int:
+        """The number of a graph in `kernel`."""
+        return MODES[graph]
 
     def iterations(self, graph: str) -> int:
         """Of the refinement of a graph."""
