@@ -47,6 +47,14 @@ class Pool:
         n = len(states)
         return cls(tuple(states), np.zeros((n, n)), np.zeros((n, n)), np.zeros(n), np.zeros(n))
 
+    def ordered(self, order: Sequence[int]) -> Pool:
+        """The same with its states in another order."""
+        k = list(order)
+        flows = ({name: row[k] for name, row in table.items()} for table in (self.flow_base, self.flow_slope))
+        matrices = (m[np.ix_(k, k)] for m in (self.base, self.slope))
+        drawn = (self.drawn_base[k], self.drawn_slope[k])
+        return Pool(tuple(self.states[i] for i in k), *matrices, *drawn, *flows, self.keeps, self.law)
+
     @property
     def reservoirs(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.flow_base, *self.flow_slope)))
