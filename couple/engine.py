@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from couple.component import Component, Floats, Port, State
 from couple.errors import InputError
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork
+from couple.random import generator
+from couple.rounding import Rounding
 from couple.steps import Unit
 
 Counts = npt.NDArray[np.int64]
@@ -75,6 +78,12 @@ class SiteEngine(Component):
     integer: ClassVar[bool] = True
     """Whether molecules are whole numbers: the exchange then hands over whole ions and carries the fraction."""
 
+    spatial: ClassVar[bool] = False
+    """Whether molecules have places: calcium below the membrane is then not that of the volume."""
+
+    some: ClassVar[bool] = False
+    """Whether it can advance some of its sites only: see `advance_sites`, `write_sites`."""
+
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
 
@@ -120,9 +129,28 @@ class SiteEngine(Component):
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
         return self.network.count_rates(geometry.volume, geometry.area)
 
+    @cached_property
+    def rounding(self) -> Rounding:
+        """From real to whole molecules of this chemistry."""
+        return Rounding(self.network)
+
     def read_counts(self) -> Counts:
-        """(n_sites, n_species) whole molecules now: how a site is handed to another accuracy."""
-        return np.rint(self.read("counts")[:, : len(self.network.species)]).astype(np.int64)
+        """(n_sites, n_species) whole molecules now: how a site is handed to another accuracy.
+
+        Of a continuous engine they are rounded so that all that reactions conserve stays whole, at random (the same
+        counts give the same result), see couple.rounding. A fraction of an ion is left out.
+        """
+        return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
+
+    def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
+        """(n_species,) the same of one site, rounded with random numbers of one's own if they are given."""
+        counts = self.read("counts")[row, : len(self.network.species)]
+        whole = np.rint(counts)
+        if self.integer or bool((whole == counts).all()):
+            return whole.astype(np.int64)
+        if rng is None:
+            rng = generator(self.setup.seed, "rounding", self.sites[row].name, counts.tobytes().hex())
+        return self.rounding(counts, rng)
 
     @abstractmethod
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
@@ -130,6 +158,21 @@ class SiteEngine(Component):
 
         Reservoir counts stay. Raises InputError for a wrong shape or a negative count.
         """
+
+    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
+        """Advance these sites only; all others stay as they are, to the bit. For engines with `some`."""
+        raise NotImplementedError(f"{type(self).__name__} advances all of its sites")
+
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """`write_counts` of these sites only, (len(rows), n_species). For engines with `some`."""
+        raise NotImplementedError(f"{type(self).__name__} takes up all of its sites")
+
+    def doubt(self, counts: Floats) -> Floats:
+        """(n_sites,) how far it may be trusted with (n_sites, n_species) molecules, whatever its own state is.
+
+        0 well inside of what it was made for, 1 at the edge, more outside. Species are those of `setup.network`.
+        """
+        return np.zeros(len(self.sites))
 
     def restart(self, start: State, seed: int) -> None:
         """See Component: what an engine built with that seed would hold, taken over."""
@@ -152,6 +195,19 @@ class SiteEngine(Component):
     def attributes(self) -> dict[str, Any]:
         """What results say of this engine besides volumes, areas and names: attributes of its group."""
         return {}
+
+    def log(self) -> dict[str, npt.NDArray[np.void]]:
+        """Tables that results hold beside the records, name → structured array."""
+        return {}
+
+    def spent(self) -> dict[str, float]:
+        """Seconds by what they were spent for, where one number does not say enough."""
+        return {}
+
+    @classmethod
+    def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What its options are read from: of all tables of a site, that under its own name."""
+        return dict(tables.get(name, {}))
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:

@@ -20,7 +20,23 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     lines = [("experiment", results.name), ("status", results.status)]
     lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks(), everything=everything) + ledger_lines(results.ledger(), everything=everything)
+    lines += accuracy_lines(results)
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
+
+
+def accuracy_lines(results: Results) -> list[Line]:
+    """Of sites that choose their accuracy while they run: how long they had which, and how often they switched."""
+    lines = []
+    for component in dict.fromkeys(c for c, _ in results.sites().values()):
+        group = results.file[component]
+        if "accuracy" not in group or "switches" not in group:
+            continue
+        taken, names = group["accuracy"][1:], [str(n) for n in group.attrs["accuracies"]]
+        shares = ", ".join(f"{(taken == k).mean():.1%} {n}" for k, n in enumerate(names)) if taken.size else "nothing"
+        spent = ", ".join(f"{float(v):.3f} s {k}" for k, v in results.file[f"timing/{component}"].attrs.items())
+        lines += [(f"accuracy of {component}", f"{shares}; {len(group['switches'])} switches")]
+        lines += [(f"time inside {component}", spent)]
+    return lines
 
 
 def peak_lines(peaks: Mapping[str, Mapping[str, float]], *, everything: bool = False) -> list[Line]:

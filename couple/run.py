@@ -287,10 +287,16 @@ class Simulation:
                 "us_per_exchange": 1e6 * seconds[EXCHANGE] / max(self.orchestrator.window, 1),
                 "share": seconds[EXCHANGE] / spent if spent else 0.0,
             },
+            **self._spent(),
             "warnings": self.system.warnings,
             "seed": self.experiment.experiment.seed,
             "versions": versions(),
         }
+
+    def _spent(self) -> dict[str, Any]:
+        """Seconds inside of engines that say more than one number, if there are any."""
+        found = {e.name: {k: round(v, 6) for k, v in e.spent().items()} for e in self.system.engines if e.spent()}
+        return {"seconds_inside": found} if found else {}
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -308,8 +314,13 @@ class Simulation:
             "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
             "versions": summary["versions"],
             **component_tables(self.system),
+            **{f"timing/{e.name}": e.spent() for e in self.system.engines if e.spent()},
         }
         self.recorder.fill(file, times, attributes, tables)
+        for engine in self.system.engines:
+            for name, rows in engine.log().items():
+                data = file.create_dataset(f"{engine.name}/{name}", data=rows)
+                data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
 
     def _keep_what_there_is(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)

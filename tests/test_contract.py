@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from contract import EngineContract, EngineUnderTest
 
 from couple import registry
 
+RULES = Path(__file__).parent / "rules" / "flap.py"
+
+
+def flapping(cheap: str, rule: str) -> EngineUnderTest:
+    """Two accuracies that change at every window: the hardest case."""
+    content = {"rule": f"{RULES}:{rule}", "dwell": "0 ms", "options": {"lattice": {"spacing": "20 nm"}}}
+    return EngineUnderTest("adaptive", {"engines": (cheap, "lattice"), **content})
+
+
 ENGINES = {
+    "adaptive": flapping("ssa", "whole"),
+    "adaptive, mixed": flapping("ode", "flap"),
     "cme": EngineUnderTest("cme", stochastic=False),
     "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
     "langevin": EngineUnderTest("langevin"),
@@ -21,7 +34,7 @@ ENGINES = {
 
 
 def test_every_registered_engine_is_in_the_suite() -> None:
-    assert sorted(ENGINES) == registry.names("couple.engines")
+    assert sorted({e.name for e in ENGINES.values()}) == registry.names("couple.engines")
 
 
 class TestContract(EngineContract):

@@ -42,6 +42,7 @@ class Fields(SiteEngine):
     Sites are solved one by one on this process; a site's bits depend on nothing but the site.
     """
 
+    spatial = True
     integer = False
     Options: ClassVar[type[engine.Options]] = Options
 

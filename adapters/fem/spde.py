@@ -88,6 +88,7 @@ class FluctuatingFields(SiteEngine):
     Streams are keyed by the seed, "spde", the site and the purpose.
     """
 
+    spatial = True
     integer = True
     Options: ClassVar[type[engine.Options]] = Options
 

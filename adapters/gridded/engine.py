@@ -53,6 +53,7 @@ class Gridded(SiteEngine):
     events: (n_sites, 2) reactions and hops so far.
     """
 
+    spatial = True
     integer = True
     Options: ClassVar[type[Options]] = GriddedOptions
 

@@ -22,6 +22,7 @@ class Lattice(SiteEngine):
     `lattice.mode = "physical"`: adapters.lattice.physical; "paper": adapters.lattice.paper.engine.
     """
 
+    spatial = True
     Options = LatticeOptions
 
     def __new__(cls, setup: EngineSetup) -> Self:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
 from couple.component import State
-from couple.engine import SiteEngine
+from couple.engine import Counts, SiteEngine
 from couple.errors import InputError
 
 
 class WellMixed(SiteEngine):
     """A site engine without places.
 
-    A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly.
+    A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly: attributes of the same
+    names, with a row for each site, as `_rates` has.
     """
+
+    some: ClassVar[bool] = True
+    _rates: npt.NDArray[np.float64]
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of the engine's own, live: saved and restored by copying."""
@@ -24,6 +30,33 @@ class WellMixed(SiteEngine):
         """Take up (n_sites, n_species) molecules; `rng` is not used, there are no places."""
         self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """See SiteEngine."""
+        held, weights = self.read("counts"), self.network.observable_weights
+        held[rows, : len(self.network.species)] = counts
+        self.read("means")[rows] = (held[rows, None, :] * weights).sum(axis=2)
+
+    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
+        """See SiteEngine: on copies of their rows, which cost little beside a window of chemistry."""
+        if len(rows) == len(self.sites):
+            self.advance(ticks)
+            return
+        views, sites = self._views, self.sites
+        whole: dict[str, npt.NDArray[Any]] = {"_rates": self._rates, **self._private()}
+        self._views, self.sites = {key: view[rows] for key, view in views.items()}, tuple(sites[r] for r in rows)
+        for key, array in whole.items():
+            setattr(self, key, array[rows])
+        try:
+            self.advance(ticks)
+        finally:
+            for key in self.outputs:
+                views[key][rows] = self._views[key]
+            for key, array in whole.items():
+                if key != "_rates":
+                    array[rows] = getattr(self, key)
+                setattr(self, key, array)
+            self._views, self.sites = views, sites
 
     def save(self) -> State:
         outputs = {key: self.read(key).copy() for key in self.outputs}

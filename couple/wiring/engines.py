@@ -46,7 +46,7 @@ def build_engines(
         injected.setdefault(site, []).append(species)
     groups: dict[tuple[str, str, tuple[str, ...]], list[Place]] = {}
     for place in places:
-        options = place.block.options.get(place.block.engine, {})
+        options = _factory(place.block.engine, place.key).gather(place.block.engine, place.block.options)
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held), []).append(place)
     built = Engines()
@@ -94,7 +94,11 @@ def load_engines(experiment: Experiment) -> None:
     names the key.
     """
     for i, block in enumerate(experiment.site):
-        _factory(block.engine, f"site[{i}]")
+        chosen = _factory(block.engine, f"site[{i}]")
+        try:
+            chosen.gather(block.engine, block.options)  # imports whatever that one needs
+        except InputError as error:
+            raise error.at(f"site[{i}].{block.engine}") from None
         for kind, options in block.options.items():  # of engines that it may be switched to, too
             if kind != block.engine:
                 with suppress(MissingDependencyError):

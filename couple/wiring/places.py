@@ -182,7 +182,8 @@ def _of_engine(block: SiteBlock, key: str, folder: Path) -> Geometry:
         raise error.at(f"{key}.engine") from None
     where = f"{key}.{block.engine}"
     try:
-        found = engine.geometry_of(engine.Options.model_validate(block.options[block.engine]), folder)
+        options = engine.gather(block.engine, block.options)
+        found = engine.geometry_of(engine.Options.model_validate(options), folder)
     except ValidationError as error:
         raise explain(error, block.options[block.engine]).at(where) from None
     except InputError as error:

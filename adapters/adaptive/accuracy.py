@@ -1,0 +1,174 @@
+"""One accuracy of all sites: a component with all of them, or one for each, of which only those in use advance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.component import Floats, State
+from couple.engine import Counts, EngineSetup, SiteEngine
+from couple.errors import InputError
+from couple.network import ReactionNetwork
+
+Ints = npt.NDArray[np.int64]
+
+
+class Accuracy(ABC):
+    """An engine by name, for the sites of an adaptive one.
+
+    integer, spatial: traits of the engine. columns: (n,) of its states among those of the adaptive engine.
+    """
+
+    def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
+        self.name, self.factory, self.setup = name, factory, setup
+        self.spatial, self.integer = factory.spatial, factory.integer
+        mine = factory.network_of(setup)
+        for state in mine.states:
+            if state not in network.states:
+                raise InputError(f'"{name}" counts "{state}", which its other engines do not know', where=name)
+        self.columns = np.array([network.index(s) for s in mine.states], dtype=np.int64)
+        self.observed = list(network.observables) == list(mine.observables)
+
+    @property
+    def reports(self) -> bool:
+        """Whether it says by itself how far it may be trusted."""
+        return self.factory.doubt is not SiteEngine.doubt
+
+    @abstractmethod
+    def engine(self, site: int) -> tuple[SiteEngine, int]:
+        """The component of a site and its row there."""
+
+    @abstractmethod
+    def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
+        """Advance these sites. influx, clamp: (n_sites, n) of all."""
+
+    @abstractmethod
+    def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
+        """Write counts, in its own columns, and means of these sites into rows of (n_sites, n)."""
+
+    @abstractmethod
+    def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
+        """(n_species,) whole molecules of a site, see SiteEngine.read_site."""
+
+    @abstractmethod
+    def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
+        """Take up (n_species,) molecules in a site."""
+
+    @abstractmethod
+    def doubt(self, counts: Floats) -> Floats:
+        """(n_sites,) see SiteEngine."""
+
+    @abstractmethod
+    def components(self) -> dict[str, SiteEngine]:
+        """Those that were built, by name."""
+
+    @abstractmethod
+    def build(self, names: set[str]) -> None:
+        """Have exactly the components of these names."""
+
+    def save(self) -> State:
+        """States and port values of its components."""
+        found: State = {}
+        for key, engine in self.components().items():
+            found |= {f"{self.name}.{key}.{k}": v for k, v in engine.save().items()}
+            found[f"{self.name}.{key}.memory"] = engine.memory.copy()
+        return found
+
+    def restore(self, state: State) -> None:
+        """What `save` of an equal one gave."""
+        mine = {k.split(".", 2)[1]: None for k in state if k.startswith(f"{self.name}.")}
+        self.build(set(mine))
+        for key, engine in self.components().items():
+            start = f"{self.name}.{key}."
+            saved = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            memory = np.asarray(saved.pop("memory"))
+            if memory.shape != engine.memory.shape:
+                raise InputError(f'the saved state does not fit "{self.setup.name}": its {self.name} has other ports')
+            engine.restore(saved)
+            engine.memory[:] = memory
+
+
+class Together(Accuracy):
+    """All sites in one component, which advances some of them."""
+
+    def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
+        super().__init__(name, factory, setup, network)
+        self._engine = factory(setup)
+
+    def engine(self, site: int) -> tuple[SiteEngine, int]:
+        return self._engine, site
+
+    def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
+        self._engine.write("influx", influx)
+        self._engine.write("clamp", clamp)
+        self._engine.advance_sites(ticks, rows)
+
+    def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
+        counts[rows[:, None], self.columns] = self._engine.read("counts")[rows]
+        means[rows] = self._engine.read("means")[rows]
+
+    def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
+        return self._engine.read_site(site, rng)
+
+    def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
+        self._engine.write_sites(np.array([site]), counts[None, :], rng)
+
+    def doubt(self, counts: Floats) -> Floats:
+        return self._engine.doubt(counts)
+
+    def components(self) -> dict[str, SiteEngine]:
+        return {"all": self._engine}
+
+    def build(self, names: set[str]) -> None:
+        if names != {"all"}:
+            raise InputError(f'the saved state does not fit "{self.setup.name}": {self.name} has other sites there')
+
+
+class Apart(Accuracy):
+    """A component for each site, built when it is first needed."""
+
+    def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
+        super().__init__(name, factory, setup, network)
+        self._engines: dict[int, SiteEngine] = {}
+
+    def engine(self, site: int) -> tuple[SiteEngine, int]:
+        if site not in self._engines:
+            self._engines[site] = self.factory(replace(self.setup, sites=(self.setup.sites[site],)))
+        return self._engines[site], 0
+
+    def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
+        for row in rows.tolist():
+            engine, _ = self.engine(row)
+            engine.read("influx")[0] = influx[row]
+            engine.read("clamp")[0] = clamp[row]
+            engine.advance(ticks)
+
+    def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
+        for row in rows.tolist():
+            engine, _ = self.engine(row)
+            counts[row, self.columns] = engine.read("counts")[0]
+            means[row] = engine.read("means")[0]
+
+    def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
+        engine, _ = self.engine(site)
+        if self.factory.read_counts is SiteEngine.read_counts:
+            return engine.read_site(0, rng)
+        return np.asarray(engine.read_counts()[0], dtype=np.int64)
+
+    def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
+        self.engine(site)[0].write_counts(counts[None, :], rng)
+
+    def doubt(self, counts: Floats) -> Floats:
+        return np.array([self.engine(k)[0].doubt(counts[k : k + 1])[0] for k in range(len(counts))])
+
+    def components(self) -> dict[str, SiteEngine]:
+        return {str(site): engine for site, engine in sorted(self._engines.items())}
+
+    def build(self, names: set[str]) -> None:
+        wanted = {int(name) for name in names}
+        self._engines = {site: engine for site, engine in self._engines.items() if site in wanted}
+        for site in sorted(wanted):
+            self.engine(site)

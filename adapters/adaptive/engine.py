@@ -1,0 +1,330 @@
+"""Engine `adaptive`: one site at several accuracies, switched while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.adaptive import rule
+from adapters.adaptive.accuracy import Accuracy, Apart, Together
+from adapters.adaptive.carrying import Carrying
+from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
+from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
+from couple import engine
+from couple.block import Block
+from couple.component import Port, State, digest_of
+from couple.engine import EngineSetup, SiteEngine
+from couple.errors import InputError
+from couple.geometry import Geometry
+from couple.random import next_word, stream
+from couple.units import IONS_PER_MM_UM3
+
+log = logging.getLogger(__name__)
+
+DECIDING, HANDING_OVER = "deciding", "handing over"
+
+
+class Adaptive(SiteEngine):
+    """Engines from cheap to fine; at the start of a window a rule names one for each site.
+
+    A finer one is taken at once, a cheaper one when it has been good enough for a while (`adaptive.dwell`). The site is
+    handed over in whole molecules (`read_counts`, `write_counts`); fractions of ions that are left are carried here and
+    enter the next engine that counts in real numbers, or complete an ion. Reservoirs go on. Only the active engines
+    advance, and a site's bits do not depend on its batch.
+
+    Building one gives the class of its kind: whole ions if all engines count them.
+
+    outputs besides those of every engine: `accuracy` (n_sites,): the engine of the last window, a number in `engines`.
+
+    active: (n_sites,). since: (n_sites,) ms of the last switch. carried: see Carrying. switches: so far.
+    """
+
+    Options: ClassVar[type[engine.Options]] = AdaptiveOptions
+
+    def __new__(cls, setup: EngineSetup) -> Self:
+        """Raises InputError if the options are not its own."""
+        if cls is not Adaptive:
+            return super().__new__(cls)
+        whole = all(engine_and_options(_options(setup), name)[0].integer for name in _options(setup).engines)
+        made: Any = super().__new__(WholeAdaptive if whole else MixedAdaptive)
+        return cast(Self, made)
+
+    def __init__(self, setup: EngineSetup) -> None:
+        options, n = _options(setup), len(setup.sites)
+        super().__init__(setup, {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.options, self.engines = options, options.engines
+        self.carrying = Carrying(self.network, setup, mixed=not self.integer)
+        self.accuracies = [self._accuracy(name) for name in options.engines]
+        self._rule: rule.Rule | None = None
+        self._rule_digest = ""
+        if options.rule is not None:
+            self._rule, self._rule_digest = rule.load_rule(options.rule, setup.folder)
+        self.active = np.zeros(n, dtype=np.int64)
+        self.since, self.calm_since = np.zeros(n), np.full(n, np.nan)
+        self.calm, self._wanted, self._chosen = (np.zeros(n, dtype=np.int64) for _ in range(3))
+        self.words = np.array([stream(setup.seed, "adaptive", site.name, "hand-over") for site in setup.sites])
+        self.switches: list[Switch] = []
+        self.ticks, self._due = 0, 0
+        self._seconds = dict.fromkeys([*self.engines, DECIDING, HANDING_OVER], 0.0)
+        self._prepare()
+
+    def _accuracy(self, name: str) -> Accuracy:
+        factory, options = engine_and_options(self.options, name)
+        setup = replace(self.setup, options=options, injected=self.carrying.filled)
+        try:
+            accuracy = (Together if factory.some else Apart)(name, factory, setup, self.network)
+        except InputError as error:
+            raise InputError(error.message, where=error.where or name) from None
+        if not accuracy.observed:
+            raise InputError(f'"{name}" has other observables than the chemistry', where="engines")
+        return accuracy
+
+    def _prepare(self) -> None:
+        """What the default rule needs."""
+        network, sites, setup = self.network, self.sites, self.setup
+        names = self.options.species or tuple(s for s in setup.injected if s not in setup.clamped)
+        for name in names:
+            if name not in network.names:
+                raise InputError(f'unknown species "{name}"', where="species")
+        self._play = np.array([network.index(s) for s in names], dtype=np.int64)
+        self._source = np.array([setup.injected.index(s) if s in setup.injected else -1 for s in names], dtype=np.int64)
+        shapes = [site.geometry for site in sites]
+        D = [network.species[k].D if network.species[k].on == "volume" else np.inf for k in self._play]
+        self._mixing = rule.mixing_times([g.volume for g in shapes], [g.area for g in shapes], D)
+        self._mixing = np.where(np.isfinite(self._mixing), self._mixing, 0.0)
+        self._traits = np.array([[not a.integer, not a.spatial] for a in self.accuracies], dtype=float)
+        self.running = np.full((len(sites), len(names), 2), np.nan)
+        self._doubt = np.zeros((len(sites), len(self.engines)))
+        self._why = np.zeros(self._doubt.shape, dtype=np.int64)
+        self._reported = np.zeros(self._doubt.shape)
+        self._volumes = np.array([g.volume for g in shapes])
+
+    # -- a window -------------------------------------------------------------------------------------------------
+
+    def advance(self, ticks: int) -> None:
+        """Decide, then advance what is active. Raises RunError as the engines do."""
+        begun = perf_counter()
+        if self.ticks >= self._due:
+            self._decide(ticks)
+            every = self.options.every
+            self._due = self.ticks + (1 if every is None else max(1, round(every / self.setup.tick)))
+        before = self._account(DECIDING, begun)
+        counts, means = self.read("counts"), self.read("means")
+        counts[...] = 0.0
+        whole = self._traits[self.active, 0] == 0
+        given = self.carrying.take(self.read("influx"), whole)
+        for k, accuracy in enumerate(self.accuracies):
+            rows = np.flatnonzero(self.active == k)
+            if len(rows):
+                accuracy.advance(ticks, rows, given, self.read("clamp"))
+                accuracy.outputs(rows, counts, means)
+                before = self._account(accuracy.name, before)
+        self.carrying.add(counts, means)
+        self.read("accuracy")[:] = self.active
+        self.ticks += ticks
+
+    def _account(self, part: str, begun: float) -> float:
+        now = perf_counter()
+        self._seconds[part] += now - begun
+        return now
+
+    def _decide(self, ticks: int) -> None:
+        now, span = self.ticks * self.setup.tick, ticks * self.setup.tick
+        counts = self.read("counts")
+        for k, accuracy in enumerate(self.accuracies):
+            if accuracy.reports:
+                self._reported[:, k] = accuracy.doubt(counts[:, : len(self.network.species)])
+        kept = float(np.exp(-span / self.options.memory))
+        limits = np.array([self.options.few, self.options.gradient, kept])
+        rule.judge(
+            counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, limits,
+            self.running, self._reported, self._doubt, self._why,
+        )  # fmt: skip
+        if self._rule is None:
+            rule.cheapest(self._doubt, self.active, self.options.hysteresis, self._wanted)
+        else:
+            for site in range(len(self.sites)):
+                self._wanted[site] = rule.ask(self._rule, self._situation(site, now), self.engines)
+        dwell = self.options.dwell
+        if rule.settle(self._wanted, now, dwell, self.active, self.calm_since, self.calm, self._chosen):
+            begun = perf_counter()
+            for site in np.flatnonzero(self._chosen != self.active).tolist():
+                self._switch(site, int(self._chosen[site]), now)
+            self._seconds[DECIDING] -= self._account(HANDING_OVER, begun) - begun
+
+    def _situation(self, site: int, now: float) -> rule.Situation:
+        network, setup = self.network, self.setup
+        row = self.read("counts")[site]
+        volume = [k for k, s in enumerate(network.species) if s.on == "volume"]
+        micromolar = row[volume] / (IONS_PER_MM_UM3 * self._volumes[site]) * 1e3
+        return rule.Situation(
+            site=self.sites[site].name,
+            time=now,
+            since=now - float(self.since[site]),
+            engine=self.engines[self.active[site]],
+            counts=rule.frozen(network.names, row[: len(network.species)]),
+            concentrations=rule.frozen([network.names[k] for k in volume], micromolar),
+            influx=rule.frozen(setup.injected, self.read("influx")[site]),
+            doubt=rule.frozen(self.engines, self._doubt[site]),
+        )
+
+    def _switch(self, site: int, to: int, now: float) -> None:
+        """Hand a site over, in whole molecules, and note why."""
+        old, new = self.accuracies[self.active[site]], self.accuracies[to]
+        whole = old.read(site, self._generator(site))
+        new.write(site, whole, self._generator(site))
+        self._carry_on(site, whole, new)
+        cheaper = min(to, int(self.active[site]))
+        why = rule.CHOSEN if self._rule is not None else int(self._why[site, cheaper])
+        species = [self.network.names[k] for k in self._play]
+        reason = reason_of(why, self._doubt[site, cheaper], self.engines[cheaper], to > self.active[site], species)
+        aside = float(self.carrying.carried[site].sum())
+        self.switches.append(Switch(now, self.sites[site].name, old.name, new.name, reason, aside))
+        log.info('t = %g ms: site "%s": %s -> %s: %s', now, self.sites[site].name, old.name, new.name, reason)
+        self.active[site], self.since[site] = to, now
+
+    def _carry_on(self, site: int, whole: engine.Counts, new: Accuracy) -> None:
+        component, row = new.engine(site)
+        self.carrying.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
+
+    def _generator(self, site: int) -> np.random.Generator:
+        """Of one hand-over: the words go on, so that the next one differs."""
+        seeds = [int(next_word(self.words[site])) for _ in range(4)]
+        return np.random.Generator(np.random.PCG64(seeds))
+
+    # -- counts of and for others ---------------------------------------------------------------------------------
+
+    def read_site(self, row: int, rng: np.random.Generator | None = None) -> engine.Counts:
+        """See SiteEngine: of the active engine."""
+        accuracy: Accuracy = self.accuracies[self.active[row]]
+        return accuracy.read(row, rng)
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """See SiteEngine; carried fractions go."""
+        whole = self.checked_counts(counts)
+        for site in range(len(self.sites)):
+            accuracy = self.accuracies[self.active[site]]
+            accuracy.write(site, whole[site], rng)
+            self.read("counts")[site, : whole.shape[1]] = whole[site]
+            self._carry_on(site, whole[site], accuracy)
+        weights = self.network.observable_weights
+        self.read("means")[...] = (self.read("counts")[:, None, :] * weights).sum(axis=2)
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def save(self) -> State:
+        """See Component: what was built of each engine, carried fractions, the rule's memory, all switches."""
+        own: State = {key: array.copy() for key, array in self._arrays().items()}
+        own |= {"ticks": self.ticks, "due": self._due, "seed": self.setup.seed, "rule": self._rule_digest}
+        own |= {"switches": to_json(self.switches), **{f"seconds.{k}": v for k, v in self._seconds.items()}}
+        for accuracy in self.accuracies:
+            own |= accuracy.save()
+        return own
+
+    def restore(self, state: State) -> None:
+        """See Component. Raises InputError if the rule was changed since."""
+        if str(state["rule"]) != self._rule_digest:
+            raise InputError(f"{self.options.rule} changed since this was saved: restore it, or run again")
+        for key, array in self._arrays().items():
+            array[...] = np.asarray(state[key])
+        self.ticks, self._due = int(str(state["ticks"])), int(str(state["due"]))
+        self.switches = from_json(str(state["switches"]))
+        self._seconds = {k: float(str(state[f"seconds.{k}"])) for k in self._seconds}
+        self.setup = replace(self.setup, seed=int(str(state["seed"])))
+        for accuracy in self.accuracies:
+            accuracy.setup = replace(accuracy.setup, seed=self.setup.seed)
+            accuracy.restore(state)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            "active": self.active,
+            "since": self.since,
+            "calm_since": self.calm_since,
+            "calm": self.calm,
+            "running": self.running,
+            "words": self.words,
+            **self.carrying.arrays(),
+            **{f"port.{key}": self.read(key) for key in self.outputs},
+        }
+
+    def restart(self, start: State, seed: int) -> None:
+        """See Component."""
+        fresh = type(self)(replace(self.setup, seed=seed))
+        self.accuracies, self.setup = fresh.accuracies, fresh.setup
+        self.restore(fresh.save())
+        self.memory[:] = fresh.memory
+
+    def digest(self, state: State) -> str:
+        """See Component: what it cost is not part of it."""
+        return digest_of({k: v for k, v in state.items() if not k.startswith("seconds.")})
+
+    # -- what results say -----------------------------------------------------------------------------------------
+
+    def attributes(self) -> dict[str, Any]:
+        """See SiteEngine: the engines behind the numbers of `accuracy`."""
+        return {"accuracies": list(self.engines)}
+
+    def log(self) -> dict[str, npt.NDArray[np.void]]:
+        """See SiteEngine."""
+        return {"switches": table(self.switches)}
+
+    def spent(self) -> dict[str, float]:
+        """See SiteEngine: seconds of each engine, of deciding, and of handing over."""
+        return dict(self._seconds)
+
+    # -- set-up ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """See SiteEngine: with the tables of its engines."""
+        return gathered(tables)
+
+    @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """See SiteEngine: that of the first engine whose options have one."""
+        assert isinstance(options, AdaptiveOptions)
+        for name in options.engines:
+            factory, own = engine_and_options(options, name)
+            found = factory.geometry_of(own, folder)
+            if found is not None:
+                return found
+        return None
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """See SiteEngine: what its engines warn about; the same geometry is looked at once."""
+        options, warnings = _options(setup), []
+        different = {(site.geometry, site.initial): site for site in setup.sites}
+        for name in options.engines:
+            factory, own = engine_and_options(options, name)
+            try:
+                found = factory.check(replace(setup, options=own, sites=tuple(different.values())))
+            except InputError as error:
+                raise InputError(error.message, where=error.where or name) from None
+            warnings += [f"{name}: {text}" for text in found]
+        return warnings
+
+
+class WholeAdaptive(Adaptive):
+    """All of its engines count in whole molecules."""
+
+    integer = True
+
+
+class MixedAdaptive(Adaptive):
+    """Some of its engines count in real numbers: it takes real numbers of ions, and carries what is not whole."""
+
+    integer = False
+
+
+def _options(setup: EngineSetup) -> AdaptiveOptions:
+    if not isinstance(setup.options, AdaptiveOptions):
+        raise InputError(f'"{setup.name}": say which engines: adaptive.engines = ["ode", "lattice"]')
+    return setup.options

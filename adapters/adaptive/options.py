@@ -1,0 +1,83 @@
+"""Options of the adaptive engine: the keys `adaptive.*` of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from couple import registry
+from couple.engine import Options, SiteEngine
+from couple.errors import InputError, nearest
+from couple.units import Time
+
+NAME = "adaptive"
+
+
+class AdaptiveOptions(Options):
+    """Which engines, and when to take which.
+
+    engines:    the cheapest first, the finest last; options of each stand in its own table.
+    rule:       "rules.py:choose", a function of a `Situation` that returns the name of an engine; without it:
+    few:        molecules of a species in play below which real numbers are not trusted (0: never).
+    gradient:   relative excess of ions below the membrane above which a site is not well mixed (0: never).
+    hysteresis: a cheaper engine has to be this many times better than good enough.
+    species:    in play: by default what links and drives fill.
+    memory:     time constant of running estimates, ms.
+    every:      how often it is decided, ms; by default at every exchange.
+    dwell:      how long a cheaper engine has to be good enough, without a break, before it is taken, ms. A finer one
+                is taken at once.
+    options:    tables of the engines; filled in from those of the site.
+    """
+
+    engines: tuple[str, ...] = Field(min_length=2)
+    rule: str | None = Field(default=None, pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")
+    few: float = Field(20.0, ge=0)
+    gradient: float = Field(0.25, ge=0)
+    hysteresis: float = Field(2.0, ge=1)
+    species: tuple[str, ...] | None = Field(default=None, min_length=1)
+    memory: Time = Field(1.0, gt=0)
+    every: Time | None = Field(default=None, gt=0)
+    dwell: Time = Field(10.0, ge=0)
+    options: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _known_engines(self) -> Self:
+        known = [name for name in registry.names("couple.engines") if name != NAME]
+        for name in self.engines:
+            if name not in known:
+                raise ValueError(f'engines: unknown engine "{name}"; {nearest(name, known)}')
+            if self.engines.count(name) > 1:
+                raise ValueError(f'engines: "{name}" twice')
+        for name in self.options:
+            if name not in self.engines:
+                raise ValueError(f'options: "{name}" is not one of its engines ({", ".join(self.engines)})')
+        return self
+
+
+def gathered(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The content of the options from all tables of a site; imports the engines that it names."""
+    own = dict(tables.get(NAME, {}))
+    engines = own.get("engines", ())
+    if not isinstance(engines, list | tuple):
+        return own
+    given = own.get("options", {})
+    found = {name: dict(tables[name]) for name in engines if isinstance(name, str) and name in tables}
+    for name in engines:
+        if isinstance(name, str) and name != NAME and name in registry.names("couple.engines"):
+            registry.load("couple.engines", name)
+    if isinstance(given, Mapping):
+        found |= given
+    return {**own, "options": found} if found else own
+
+
+def engine_and_options(options: AdaptiveOptions, name: str) -> tuple[type[SiteEngine], Options]:
+    """Class and options of one of the engines. Raises InputError that names the key."""
+    from couple.wiring.engines import read_options
+
+    try:
+        factory: type[SiteEngine] = registry.load("couple.engines", name)
+        return factory, read_options(factory, factory.gather(name, options.options), name)
+    except InputError as error:
+        raise InputError(error.message, where=error.where or "engines") from None
