@@ -67,10 +67,16 @@ class Domain:
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
 
 
-def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName) -> Any:
-    """A DOLFINx mesh of straight cells on this process alone; lines may branch."""
+def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName, comm: Any = None) -> Any:
+    """A DOLFINx mesh of straight cells; lines may branch.
+
+    comm: the processes that share it, all of which give the whole mesh; by default this process alone has it.
+    """
     element = basix.ufl.element("Lagrange", cell, 1, shape=(points.shape[1],), dtype=np.float64)
-    return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
+    comm = MPI.COMM_SELF if comm is None else comm
+    if comm.rank > 0:
+        points, cells = points[:0], cells[:0]
+    return dolfinx.mesh.create_mesh(comm, cells, ufl.Mesh(element), np.ascontiguousarray(points))
 
 
 def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:

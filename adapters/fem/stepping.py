@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,10 +52,12 @@ class Stepper:
     """Steps of all sites with one geometry and one set of fields; the state is handed in.
 
     columns: (n_fields,) column of the states of each field, in the order of `kernel.totals`.
+    watch: linear function of the state, of which `watched` is the integral over the last window.
     """
 
     d: Discretisation
     fields: Fields
+    watch: Callable[[State], Floats] | None = None
     layout: Layout = field(init=False)
     pattern: Pattern = field(init=False)
 
@@ -71,6 +74,7 @@ class Stepper:
         self._elimination, self._stages = elimination_of(t), stages_of(t)
         self._new, self._side = state_of(t), np.zeros(len(state_of(t).x))
         self._direct = Direct(self.pattern.start, self.pattern.column)
+        self.watched = np.zeros(0) if self.watch is None else 0.0 * self.watch(self.new_state())
         self._factored = 0.0  # the step whose factors are there, if they depend on nothing else
 
     def new_state(self) -> State:
@@ -107,6 +111,7 @@ class Stepper:
         Returns the step to try next. Raises Collapse.
         """
         integrals[:] = 0.0
+        self.watched[:] = 0.0
         left, limit, todo = span, GROW, tolerance.steps
         h = h if h > 0.0 else span
         while left > 0.0:
@@ -144,10 +149,14 @@ class Stepper:
 
     def _accept(self, y: State, step: float, integrals: Floats) -> None:
         u = self._stages
-        stages = np.array([self.totals(State(u.x[i], u.rest[i], u.fixed[i])) for i in range(STAGES)])
+        at = [State(u.x[i], u.rest[i], u.fixed[i]) for i in range(STAGES)]
         part = np.empty(len(self.columns))
-        kernel.integral(stages, self.totals(y), step, part)
+        kernel.integral(np.array([self.totals(s) for s in at]), self.totals(y), step, part)
         integrals += part
+        if self.watch is not None:
+            part = np.empty(len(self.watched))
+            kernel.integral(np.array([self.watch(s) for s in at]), self.watch(y), step, part)
+            self.watched += part
         for old, new, stage in zip(y, self._new, u, strict=True):
             old[...] = new + stage[-1]
 
