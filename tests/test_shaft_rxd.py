@@ -110,7 +110,9 @@ def test_within_one_percent_of_rxd_in_every_segment(tmp_path: Path) -> None:
     assert found.keys() == theirs.keys() and len(found) == 77
     off = np.array([found[s] / theirs[s] - 1 for s in theirs])
     values = np.array(list(theirs.values()))
-    print(f"largest difference {abs(off).max():.2%}, calcium from {values.min() * 1e3:.3g} to {values.max() * 1e3:.3g} uM")
+    print(
+        f"largest difference {abs(off).max():.2%}, calcium from {values.min() * 1e3:.3g} to {values.max() * 1e3:.3g} uM"
+    )
     assert values.max() > 2 * values.min() and values.max() > 3 * REST, "nothing varies in this test"
     assert (abs(off) < 0.01).all()
     thin = ours(tmp_path / "thin", wide=0.57)

@@ -85,7 +85,11 @@ class Stepper:
         """(n_fields,) molecules."""
         out = np.empty(len(self.columns))
         kernel.totals(self.layout, y, self.volumes, self.areas, out)
-        return out
+        return self._sum(out)
+
+    def _sum(self, values: Floats) -> Floats:
+        """Over the processes that share the mesh."""
+        return values
 
     def step(self, y: State, c: Constants, h: float) -> bool:
         """One step from `y`: leaves its end, less the last stage, in `_new`. False if it cannot be solved."""
@@ -142,6 +146,7 @@ class Stepper:
         last = State(self._stages.x[-1], self._stages.rest[-1], self._stages.fixed[-1])
         kernel.squares(self.layout, last, *self._weights, found)
         kernel.squares(self.layout, y, *self._weights, size)
+        found, size = self._sum(found), self._sum(size)
         scaled = self._size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self._size * np.sqrt(size))
         if not np.isfinite(scaled).all():
             return math.nan, int(np.argmax(~np.isfinite(scaled)))
