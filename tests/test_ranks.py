@@ -40,13 +40,14 @@ fields = fields_of(build(species, equations))
 s = SharedStepper(d, fields)
 y, base = s.new_state(), s.layout.base
 along = np.linalg.norm(d.places, axis=1)
-for name, value in (("Ca", 1e-4 + 2e-3 * np.exp(-(((along - 12.0) / 3.0) ** 2))), ("B", np.full(len(along), par["BUFFER"]))):
+bump = 1e-4 + 2e-3 * np.exp(-(((along - 12.0) / 3.0) ** 2))
+for name, value in (("Ca", bump), ("B", np.full(len(along), par["BUFFER"]))):
     y.x[base + fields.moving.index(["Ca", "B", "CaB"].index(name))] = value * IONS_PER_MM_UM3
 y.fixed[:, fields.fixed.index(3)] = 200.0
 before = s.totals(y)
-h = 0.0
+h, idle = 0.0, Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
 for _ in range(10):
-    h = s.window(y, Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0)), 0.5, h, Tolerance(1e-7, 1e-6, 0), np.empty(len(s.columns)))
+    h = s.window(y, idle, 0.5, h, Tolerance(1e-7, 1e-6, 0), np.empty(len(s.columns)))
 after, own = s.totals(y), d.space.dofmap.index_map.size_local
 width = s.layout.moving + s.layout.sliding
 rows = np.column_stack([d.places[:own], y.x.reshape(-1, width)[:own], y.fixed[:own]])

@@ -13,7 +13,7 @@ from adapters.fem.assembly import Pattern, elimination_of, layout_of, pattern_of
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.fields import Fields
 from adapters.fem.kernel import Layout, State
-from adapters.fem.solver import Direct
+from adapters.fem.solver import Direct, Linear
 from adapters.wellmixed.ode_kernel import GROW, SAFETY, SHRINK, SMALLEST, STAGES
 from couple.component import Floats
 
@@ -73,7 +73,7 @@ class Stepper:
         self._size = np.where(self.columns < f.n_species, size, 0.0)  # reservoirs follow from the rest
         self._elimination, self._stages = elimination_of(t), stages_of(t)
         self._new, self._side = state_of(t), np.zeros(len(state_of(t).x))
-        self._direct = Direct(self.pattern.start, self.pattern.column)
+        self._direct: Linear = Direct(self.pattern.start, self.pattern.column)
         self.watched = np.zeros(0) if self.watch is None else 0.0 * self.watch(self.new_state())
         self._factored = 0.0  # the step whose factors are there, if they depend on nothing else
 
