@@ -62,6 +62,7 @@ class Section:
     region: "soma", "axon", "basal", "apical", another label, or "" if unknown. parent: name of the section that its
     0 end is connected to, None for a root. length: µm. segments: their number. distance: path from the middle of the
     soma (or of the root) to the 0 end, µm; a point at x is at distance + x·length (in the soma: at 0).
+    at: where on the parent (0 to 1). end: which end of it is connected there, 0 in nearly all models.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Section:
     length: float
     segments: int
     distance: float
+    at: float = 1.0
+    end: float = 0.0
 
 
 @dataclass(frozen=True)

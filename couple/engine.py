@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.block import Block
+from couple.cable import Cable
 from couple.component import Component, Floats, Port, State
 from couple.errors import InputError
 from couple.geometry import Geometry
@@ -30,11 +31,15 @@ class Options(Block):
 
 @dataclass(frozen=True)
 class Site:
-    """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start."""
+    """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start.
+
+    cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
+    """
 
     name: str
     geometry: Geometry
     initial: tuple[int, ...]
+    cable: Cable | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,12 @@ class SiteEngine(Component):
              `means` (n_sites, n_observables): each observable averaged over the last window.
              Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
 
+    An engine along sections (see `along`) has one site, with a cable, and besides
+    inputs   `influx_along` (n_segments, n_injected) and `influx_feet` (n_feet, n_injected): as `influx`, through the
+             membrane of each segment and at the foot of each neck.
+    outputs  `counts_along` (n_segments, n_species), `means_along` (n_segments, n_observables): as those above.
+             `counts_feet` (n_feet, n_injected): the density at each foot times the volume of its segment.
+
     A site's results may not depend on which other sites share its component.
     """
 
@@ -89,8 +100,13 @@ class SiteEngine(Component):
 
     Options: ClassVar[type[Options]] = Options
 
-    def __init__(self, setup: EngineSetup, more: Mapping[str, Port] | None = None) -> None:
-        """more: output ports besides those of every engine."""
+    def __init__(
+        self,
+        setup: EngineSetup,
+        more: Mapping[str, Port] | None = None,
+        more_inputs: Mapping[str, Port] | None = None,
+    ) -> None:
+        """more, more_inputs: ports besides those of every engine."""
         network = self.network_of(setup)
         self.setup, self.network, self.sites = setup, network, setup.sites
         n = len(setup.sites)
@@ -104,6 +120,7 @@ class SiteEngine(Component):
             inputs={
                 "influx": Port("count", (n, len(setup.injected)), "extensive", setup.injected),
                 "clamp": Port("count", (n, len(setup.clamped)), "intensive", setup.clamped),
+                **(more_inputs or {}),
             },
             outputs={
                 "counts": Port("count", (n, len(network.states)), "extensive", network.states),
@@ -213,6 +230,15 @@ class SiteEngine(Component):
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
         """The geometry of a site that has none but its options, None if they say nothing about it."""
         return None
+
+    @classmethod
+    def along(cls) -> type[SiteEngine] | None:
+        """The class that resolves a site along whole sections, None if this accuracy has none."""
+        return None
+
+    def describe(self) -> Sequence[str]:
+        """Lines for `couple check` about what it made of its sites."""
+        return ()
 
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:

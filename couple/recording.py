@@ -195,6 +195,27 @@ class Recording:
         volume = float(self.file[component].attrs["volume_um3"][row])
         return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
 
+    def along(self, site: str, species: str) -> Floats:
+        """(..., n_rows, n_segments) µM of a species in every segment of a site along sections.
+
+        Raises InputError for another site, and for what was not recorded.
+        """
+        component, _ = self._place(site)
+        path, known = f"{component}/counts_along", self.labels(site, "counts_along", "species")
+        if not known:
+            raise InputError(f'"{site}" does not lie along sections', where=str(self.path))
+        if species not in known:
+            raise InputError(f'"{species}" of {site} was not recorded; {nearest(species, known)}', where=str(self.path))
+        volumes = np.asarray(self.file[component].attrs["segment_volume_um3"])
+        counts = np.asarray(self.file[path][..., known.index(species)])
+        return np.asarray(counts / (IONS_PER_MM_UM3 * volumes) * 1e3)
+
+    def cable(self, site: str) -> tuple[Floats, list[str]]:
+        """(n_segments,) distance along the tree, µm, and section of every segment; none of another site."""
+        attributes = self.file[self._place(site)[0]].attrs
+        away = np.asarray(attributes.get("segment_distance_um", ()), dtype=np.float64)
+        return away, [str(name) for name in attributes.get("segment_branch", ())]
+
     def labels(self, site: str, quantity: str, axis: str) -> list[str]:
         """Names along an axis of a site's dataset; empty if there is none."""
         component, _ = self._place(site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,38 +10,33 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_array
 
 from adapters.fem.discretisation import Discretisation, discretise
-from adapters.fem.domain import Domain, make_mesh
+from adapters.fem.domain import Domain, make_mesh, nodes_of
 from adapters.fem.importing import dolfinx
+from couple.cable import Branch, Cable, Foot, outwards
 from couple.component import Floats
 from couple.errors import InputError
 from couple.geometry import LONGEST, Geometry
 
+__all__ = ["Branch", "Dendrite", "branches_of", "mesh_dendrite"]
+
+MOST_CELLS = 1_000_000
+
+_INTEGRALS = {2: (1 / 2, 1 / 2), 3: (1 / 6, 1 / 6, 2 / 3)}
+"""Nodes of a cell → share of each in its length: the integral of its basis function."""
 _SAME = 1e-9
 """Positions along a section (0 to 1) nearer than this are one."""
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A piece of dendrite.
-
-    radii:  (nseg,) of its equally long segments, µm. length: µm.
-    parent: number of the branch that it grows from, -1 of a root, and `at`, where on that (0 to 1).
-    """
-
-    name: str
-    length: float
-    radii: tuple[float, ...]
-    parent: int = -1
-    at: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Dendrite:
     """The mesh of some branches.
 
-    nodes: of each branch, the vertices of the mesh along it in order; positions: where they are (0 to 1).
+    nodes: of each branch, the vertices of the mesh along it in order (-1 of those on other processes); positions: where
+    they are (0 to 1). segments: (n_cells,) number of the segment that a cell lies in. sizes: (n_cells, 2) volume and
+    membrane of a cell.
     """
 
     branches: tuple[Branch, ...]
@@ -48,6 +44,30 @@ class Dendrite:
     geometry: Geometry
     nodes: tuple[npt.NDArray[np.int64], ...]
     positions: tuple[Floats, ...]
+    segments: npt.NDArray[np.int64]
+    sizes: Floats
+
+    @functools.cached_property
+    def parts(self) -> tuple[Any, Any]:
+        """(n_segments, N) sparse: ∫φ over each segment, of the volume and of the membrane."""
+        d, n = self.discretisation, sum(len(b.radii) for b in self.branches)
+        dofs = np.asarray(d.space.dofmap.list)
+        rows, columns = np.repeat(self.segments, dofs.shape[1]), dofs.ravel()
+        first, second = (
+            csr_array(coo_array((np.outer(size, _INTEGRALS[dofs.shape[1]]).ravel(), (rows, columns)),
+                                shape=(n, len(d.places))))
+            for size in self.sizes.T
+        )  # fmt: skip
+        return first, second
+
+    def distances(self) -> Floats:
+        """(N,) of the nodes from the 0 end of the root along the tree, µm; degree 1."""
+        found = np.zeros(len(self.discretisation.places))
+        for k in outwards(self.branches):
+            b = self.branches[k]
+            start = 0.0 if b.parent < 0 else found[self.nodes[k][0]]
+            found[self.nodes[k]] = start + self.positions[k] * b.length
+        return found
 
     def node(self, branch: int, x: float) -> int:
         """The node of degree-1 elements that is nearest to `x` on a branch; segment centres are nodes if `cells` is
@@ -95,20 +115,37 @@ def _node_of(x: float, nseg: int) -> float:
     return x if x in (0.0, 1.0) else (min(int(x * nseg), nseg - 1) + 0.5) / nseg
 
 
-def mesh_dendrite(branches: Sequence[Branch], cells: int = 2, degree: int = 1) -> Dendrite:
+def mesh_dendrite(
+    branches: Sequence[Branch],
+    cells: int = 2,
+    degree: int = 1,
+    *,
+    resolution: float | None = None,
+    feet: Sequence[Foot] = (),
+    comm: Any = None,
+) -> Dendrite:
     """A mesh with `cells` equal cells for each segment; radii are constant in a segment, as NEURON has them.
 
     A branch begins at the axis of its parent: NEURON's convention, in which nothing of it lies inside the parent.
-    Raises InputError for branches that are not all connected.
+    resolution: takes more cells where they would be longer than this (µm). feet: places that are vertices.
+    comm: the processes that share the mesh; this one alone if not given.
+    Raises InputError for branches that are not all connected, a place outside of them, and too many cells.
     """
-    roots = [b.name for b in branches if b.parent < 0]
-    if len(roots) != 1:
-        raise InputError(f"the branches are in {len(roots)} pieces ({', '.join(roots)}): give those of one tree")
-    positions = [_positions(branches, k, cells) for k in range(len(branches))]
+    order = outwards(branches)
+    for foot in feet:
+        if not (0 <= foot.branch < len(branches) and 0 <= foot.x <= 1):
+            raise InputError(f"{foot.x:g} of branch {foot.branch} is outside of {len(branches)} branches")
+    each = [max(cells, 1 if resolution is None else math.ceil(b.spacing / resolution - _SAME)) for b in branches]
+    total = sum(n * len(b.radii) for n, b in zip(each, branches, strict=True))
+    if total > MOST_CELLS:
+        raise InputError(f"{total:.2g} cells for the dendrite, more than {MOST_CELLS:.0e} are refused: take a larger "
+                         "resolution")  # fmt: skip
+    positions = [_positions(branches, k, each[k], feet) for k in range(len(branches))]
     nodes: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(branches)
     points: list[Floats] = []
-    lines, radii = [], []
-    for k in _outwards(branches):
+    lines, radii, girths, segments = [], [], [], []
+    first_segment = np.cumsum([0, *(len(b.radii) for b in branches)])
+    for k in order:
         b, x = branches[k], positions[k]
         if b.parent < 0:
             start, first = np.zeros(3), len(points)
@@ -120,50 +157,44 @@ def mesh_dendrite(branches: Sequence[Branch], cells: int = 2, degree: int = 1) -
         points += list(start + np.outer(x[1:] * b.length, _direction(branches, k)))
         nodes[k] = np.concatenate([[first], new]).astype(np.int64)
         lines += list(zip(nodes[k][:-1], nodes[k][1:], strict=True))
-        middle = (x[1:] + x[:-1]) / 2
-        radii += [b.radii[min(int(m * len(b.radii)), len(b.radii) - 1)] for m in middle]
-    return _assemble(tuple(branches), np.array(points), np.array(lines), np.array(radii), nodes, positions, degree)
+        inside = np.minimum(((x[1:] + x[:-1]) / 2 * len(b.radii)).astype(int), len(b.radii) - 1)
+        radii += [b.radii[i] for i in inside]
+        girths += [b.around[i] for i in inside]
+        segments += [first_segment[k] + i for i in inside]
+    kinds = np.array(radii), np.array(girths), np.array(segments)
+    return _assemble(tuple(branches), np.array(points), np.array(lines), kinds, nodes, positions, degree, comm)
 
 
 def _assemble(
-    branches: tuple[Branch, ...], points: Floats, lines: npt.NDArray[np.int64], radii: Floats,
-    nodes: list[npt.NDArray[np.int64]], positions: list[Floats], degree: int,
+    branches: tuple[Branch, ...], points: Floats, lines: npt.NDArray[np.int64],
+    kinds: tuple[Floats, Floats, npt.NDArray[np.int64]], nodes: list[npt.NDArray[np.int64]], positions: list[Floats],
+    degree: int, comm: Any,
 ) -> Dendrite:  # fmt: skip
-    mesh = make_mesh(points, lines, "interval")
+    mesh = make_mesh(points, lines, "interval", comm)
     per_cell = dolfinx.fem.functionspace(mesh, ("DG", 0))
     section, girth = dolfinx.fem.Function(per_cell), dolfinx.fem.Function(per_cell)
-    r = radii[np.asarray(mesh.topology.original_cell_index)]
+    original = np.asarray(mesh.topology.original_cell_index)
     dofs = np.asarray(per_cell.dofmap.list)[:, 0]
-    section.x.array[dofs], girth.x.array[dofs] = math.pi * r**2, 2 * math.pi * r
+    section.x.array[dofs], girth.x.array[dofs] = math.pi * kinds[0][original] ** 2, kinds[1][original]
     domain = Domain(mesh, None, lambda x: section, lambda x: girth)
-    volume, area = domain.sizes()
-    # a cylinder of this volume and lateral area stands for the whole in what asks for one
-    diameter = 4 * volume / area
-    geometry = Geometry("cylinder", (diameter, area / (math.pi * diameter)), volume, area)
+    geometry = Cable(branches, ()).geometry
     d = discretise(domain, geometry, degree)
     place = {tuple(p): k for k, p in enumerate(np.round(d.places, 9).tolist())}
-    found = tuple(np.array([place[tuple(np.round(points[n], 9).tolist())] for n in row]) for row in nodes)
-    return Dendrite(branches, d, geometry, found, tuple(positions))
+    found = tuple(np.array([place.get(tuple(np.round(points[n], 9).tolist()), -1) for n in row]) for row in nodes)
+    corners = mesh.geometry.x[nodes_of(mesh)[: len(dofs)]]
+    length = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
+    sizes = np.stack([section.x.array[dofs] * length, girth.x.array[dofs] * length], axis=1)
+    return Dendrite(branches, d, geometry, found, tuple(positions), kinds[2][original], sizes)
 
 
-def _positions(branches: Sequence[Branch], k: int, cells: int) -> Floats:
-    """Vertices along a branch: the cells of its segments, and where others grow from it."""
+def _positions(branches: Sequence[Branch], k: int, cells: int, feet: Sequence[Foot]) -> Floats:
+    """Vertices along a branch: the cells of its segments, where others grow from it, and where necks open."""
     x = np.linspace(0, 1, cells * len(branches[k].radii) + 1)
-    extra = [b.at for b in branches if b.parent == k and abs(x - b.at).min() > _SAME]
-    return np.unique(np.concatenate([x, extra]))
-
-
-def _outwards(branches: Sequence[Branch]) -> list[int]:
-    """Numbers of the branches, parents first. Raises InputError for a ring."""
-    order: list[int] = []
-    left = list(range(len(branches)))
-    while left:
-        ready = [k for k in left if branches[k].parent < 0 or branches[k].parent in order]
-        if not ready:
-            raise InputError(f"the branches {', '.join(branches[k].name for k in left)} grow from each other in a ring")
-        order += ready
-        left = [k for k in left if k not in ready]
-    return order
+    extra = [b.at for b in branches if b.parent == k] + [f.x for f in feet if f.branch == k]
+    for at in sorted(extra):
+        if abs(x - at).min() > _SAME:
+            x = np.sort(np.append(x, at))
+    return x
 
 
 def _direction(branches: Sequence[Branch], k: int) -> Floats:

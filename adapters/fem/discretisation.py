@@ -34,6 +34,8 @@ class Discretisation:
 
     mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. wall_mass, wall_stiffness: (G, G) over the membrane, with
     tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.
+    Of a mesh that several processes share, N counts the nodes in the picture of this one, its own first; their rows of
+    the matrices are complete, those of the others are not.
     off: volume of the mesh over that of the geometry, less 1. scale: the inverse, what measures were multiplied with.
     """
 
@@ -94,7 +96,8 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
     mass = _matrix(u * v * domain.weight(x) * dx) * scale
     stiffness = _matrix(ufl.inner(ufl.grad(u), ufl.grad(v)) * domain.weight(x) * dx) * scale
     wall = _matrix(u * v * domain.wall(x) * along) * wall_scale
-    nodes = np.flatnonzero(abs(wall).sum(axis=1) > 0)
+    everywhere = domain.membrane is None  # of a line
+    nodes = np.arange(wall.shape[0]) if everywhere else np.flatnonzero(abs(wall).sum(axis=1) > 0)
     wall_mass = _on_wall(wall, nodes)
     if domain.membrane is not None and mesh.topology.dim == 1:
         wall_stiffness = 0.0 * wall_mass  # a shell is the same all around
@@ -115,8 +118,9 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
 
 
 def _matrix(form: Any) -> Any:
-    assembled = dolfinx.fem.assemble_matrix(compiled(form)).to_scipy()
-    made = csr_array(assembled, dtype=np.float64)
+    assembled = dolfinx.fem.assemble_matrix(compiled(form))
+    assembled.scatter_reverse()
+    made = csr_array(assembled.to_scipy(ghosted=True), dtype=np.float64)
     made.sum_duplicates()
     return made
 

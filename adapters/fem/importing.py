@@ -56,6 +56,7 @@ _import()
 import basix.ufl  # noqa: E402
 import dolfinx  # noqa: E402
 import dolfinx.fem  # noqa: E402
+import dolfinx.graph  # noqa: E402
 import dolfinx.io  # noqa: E402
 import dolfinx.mesh  # noqa: E402
 import ufl  # noqa: E402

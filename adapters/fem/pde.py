@@ -16,7 +16,7 @@ from adapters.fem.kernel import State as Densities
 from adapters.fem.options import MeshOptions, discretisation_of
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
-from couple.component import Floats, State
+from couple.component import Floats, Port, State
 from couple.engine import EngineSetup, SiteEngine
 from couple.errors import InputError, RunError
 
@@ -46,9 +46,15 @@ class Fields(SiteEngine):
     integer = False
     Options: ClassVar[type[engine.Options]] = Options
 
-    def __init__(self, setup: EngineSetup, meshes: Mapping[str, Discretisation] | None = None) -> None:
-        """meshes: site name → elements of its own, instead of those that the options describe."""
-        super().__init__(setup)
+    def __init__(
+        self,
+        setup: EngineSetup,
+        meshes: Mapping[str, Discretisation] | None = None,
+        more: Mapping[str, Port] | None = None,
+        more_inputs: Mapping[str, Port] | None = None,
+    ) -> None:
+        """meshes: site name → elements of its own, instead of those that the options describe. more: see SiteEngine."""
+        super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, Options) else Options()
         self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
         fields = fields_of(self.network, setup.injected)
@@ -63,6 +69,13 @@ class Fields(SiteEngine):
         for k in range(len(self.sites)):
             self._spread(k)
 
+    @classmethod
+    def along(cls) -> type[SiteEngine] | None:
+        """See SiteEngine."""
+        from adapters.fem.shaft import Shaft
+
+        return Shaft
+
     def advance(self, ticks: int) -> None:
         """Raises RunError if a field stops being a number, or the inputs ask for what is not there; then the state is
         that before the call for the site it names."""
@@ -75,10 +88,9 @@ class Fields(SiteEngine):
         before = counts.copy(), Densities(*(a.copy() for a in y))
         try:
             constants = self._prepare(k, span)
-            start = s.totals(y)
             integrals = np.empty(len(s.columns))
             self.inner[k] = s.window(y, constants, span, float(self.inner[k]), self._tolerance, integrals)
-            self._finish(k, start, integrals / span)
+            self._finish(k, integrals / span, span)
         except Collapse as error:
             self._undo(k, *before)
             raise RunError(
@@ -115,7 +127,7 @@ class Fields(SiteEngine):
         volume, area = self.sites[k].geometry.volume, self.sites[k].geometry.area
         return Constants(load, counts[list(f.held)] / volume, counts[list(f.wall_held)] / (area or 1.0))
 
-    def _finish(self, k: int, start: Floats, mean: Floats) -> None:
+    def _finish(self, k: int, mean: Floats, span: float) -> None:
         s, counts, means = self.steppers[k], self.read("counts")[k], self.read("means")[k]
         n = self._fields.n_species
         totals, species = s.totals(self.densities[k]), s.columns < n

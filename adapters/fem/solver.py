@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,16 @@ from couple.component import Floats
 
 SUPERNODES = 500
 """Unknowns above which MUMPS, which works on dense blocks, beats PETSc's own factors (30-fold at 7,000)."""
+
+
+class Linear(Protocol):
+    """A sparse system that is solved directly: write `values`, then `factorise`, then `solve` as often as needed."""
+
+    values: Floats
+
+    def factorise(self) -> bool: ...
+
+    def solve(self, x: Floats) -> None: ...
 
 
 class Direct:

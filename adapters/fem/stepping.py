@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ from adapters.fem.assembly import Pattern, elimination_of, layout_of, pattern_of
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.fields import Fields
 from adapters.fem.kernel import Layout, State
-from adapters.fem.solver import Direct
+from adapters.fem.solver import Direct, Linear
 from adapters.wellmixed.ode_kernel import GROW, SAFETY, SHRINK, SMALLEST, STAGES
 from couple.component import Floats
 
@@ -51,10 +52,12 @@ class Stepper:
     """Steps of all sites with one geometry and one set of fields; the state is handed in.
 
     columns: (n_fields,) column of the states of each field, in the order of `kernel.totals`.
+    watch: linear function of the state, of which `watched` is the integral over the last window.
     """
 
     d: Discretisation
     fields: Fields
+    watch: Callable[[State], Floats] | None = None
     layout: Layout = field(init=False)
     pattern: Pattern = field(init=False)
 
@@ -70,7 +73,8 @@ class Stepper:
         self._size = np.where(self.columns < f.n_species, size, 0.0)  # reservoirs follow from the rest
         self._elimination, self._stages = elimination_of(t), stages_of(t)
         self._new, self._side = state_of(t), np.zeros(len(state_of(t).x))
-        self._direct = Direct(self.pattern.start, self.pattern.column)
+        self._direct: Linear = Direct(self.pattern.start, self.pattern.column)
+        self.watched = np.zeros(0) if self.watch is None else 0.0 * self.watch(self.new_state())
         self._factored = 0.0  # the step whose factors are there, if they depend on nothing else
 
     def new_state(self) -> State:
@@ -81,7 +85,11 @@ class Stepper:
         """(n_fields,) molecules."""
         out = np.empty(len(self.columns))
         kernel.totals(self.layout, y, self.volumes, self.areas, out)
-        return out
+        return self._sum(out)
+
+    def _sum(self, values: Floats) -> Floats:
+        """Over the processes that share the mesh."""
+        return values
 
     def step(self, y: State, c: Constants, h: float) -> bool:
         """One step from `y`: leaves its end, less the last stage, in `_new`. False if it cannot be solved."""
@@ -107,6 +115,7 @@ class Stepper:
         Returns the step to try next. Raises Collapse.
         """
         integrals[:] = 0.0
+        self.watched[:] = 0.0
         left, limit, todo = span, GROW, tolerance.steps
         h = h if h > 0.0 else span
         while left > 0.0:
@@ -137,6 +146,7 @@ class Stepper:
         last = State(self._stages.x[-1], self._stages.rest[-1], self._stages.fixed[-1])
         kernel.squares(self.layout, last, *self._weights, found)
         kernel.squares(self.layout, y, *self._weights, size)
+        found, size = self._sum(found), self._sum(size)
         scaled = self._size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self._size * np.sqrt(size))
         if not np.isfinite(scaled).all():
             return math.nan, int(np.argmax(~np.isfinite(scaled)))
@@ -144,10 +154,14 @@ class Stepper:
 
     def _accept(self, y: State, step: float, integrals: Floats) -> None:
         u = self._stages
-        stages = np.array([self.totals(State(u.x[i], u.rest[i], u.fixed[i])) for i in range(STAGES)])
+        at = [State(u.x[i], u.rest[i], u.fixed[i]) for i in range(STAGES)]
         part = np.empty(len(self.columns))
-        kernel.integral(stages, self.totals(y), step, part)
+        kernel.integral(np.array([self.totals(s) for s in at]), self.totals(y), step, part)
         integrals += part
+        if self.watch is not None:
+            part = np.empty(len(self.watched))
+            kernel.integral(np.array([self.watch(s) for s in at]), self.watch(y), step, part)
+            self.watched += part
         for old, new, stage in zip(y, self._new, u, strict=True):
             old[...] = new + stage[-1]
 

@@ -45,4 +45,6 @@ def _section(section: Any, origin: Any) -> Section:
         float(section.L),
         int(section.nseg),
         distance if distance < 1e9 else math.inf,
+        1.0 if parent is None else float(parent.x),
+        0.0 if parent is None else float(section.orientation()),
     )

@@ -22,7 +22,7 @@ def plot(
         Path | None, typer.Option("--out", help="The picture; its suffix sets the format.", show_default=False)
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="traces (default), sites, ledger or timing.", show_default=False)
+        str | None, typer.Option("--kind", help="traces (default), sites, along, ledger or timing.", show_default=False)
     ] = None,
     form: Annotated[str | None, typer.Option("--format", help="png, pdf or svg.", show_default=False)] = None,
 ) -> None:

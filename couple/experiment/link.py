@@ -30,6 +30,8 @@ class LinkBlock(Block):
     extrapolate: bool = False
     """Hand over the value expected in the middle of the next window, by a line through the last two."""
     through: Neck | None = None
+    at: str | None = None
+    """Where it opens into a site along sections, "dend(0.3)"; by default where the neck section stands."""
 
     @property
     def joins_sites(self) -> bool:
@@ -40,6 +42,8 @@ class LinkBlock(Block):
     def _meant(self) -> Self:
         if self.through is not None and not self.joins_sites:
             raise ValueError('through: only between two sites, as in from = "head.Ca", to = "shaft.Ca"')
+        if self.at is not None and not self.joins_sites:
+            raise ValueError("at: only between two sites, of which one lies along sections")
         channel = self.target.startswith("neuron.") and self.target != "neuron.cai"
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:

@@ -65,6 +65,8 @@ class SiteBlock(Block):
     """A place with chemistry and the accuracy at which it is simulated, or many of them.
 
     segment: one site, in a segment, in several ("dend(0.1)", "dend(0.3)"), or in all of a section or pattern ("dend*").
+    sections: one site along whole sections that hang together, resolved in space: every segment has its own
+    concentrations, and necks open into it where they stand. Only some engines can.
     place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     """
@@ -72,6 +74,7 @@ class SiteBlock(Block):
     name: str = Field(pattern=SITE_NAME)
     engine: str
     segment: Names | None = Field(default=None, min_length=1)
+    sections: Names | None = Field(default=None, min_length=1)
     place: Placement | None = None
     geometry: GeometryBlock | None = None
     options: dict[str, dict[str, Any]] = {}
@@ -99,7 +102,9 @@ class SiteBlock(Block):
             raise ValueError(f'"{self.name}" has another meaning in results; give the site another name')
         if self.segment is not None and self.place is not None:
             raise ValueError("give segment for one site, or place for many, not both")
-        placed = self.segment is not None or self.place is not None or self.geometry is not None
+        if self.sections is not None and (self.segment or self.place or self.geometry):
+            raise ValueError("sections: they say where the site is and its shape; drop segment, place, geometry")
+        placed = any(x is not None for x in (self.segment, self.sections, self.place, self.geometry))
         if not placed and not self.options.get(self.engine):
             raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
         if "*" in self.name and (self.place is None or len(self.place.on) != 1 or self.place.on[0].count("*") != 1):

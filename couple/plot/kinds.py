@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from couple.plot.along import cables_of, draw_along
 from couple.plot.style import COLOURS, MAP, head, panels
 from couple.plot.traces import draw_traces, note_of, panels_of, positions
 from couple.recording import Floats, Recording
@@ -14,7 +15,7 @@ from couple.results import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Kind = Literal["traces", "sites", "ledger", "timing"]
+Kind = Literal["traces", "sites", "along", "ledger", "timing"]
 
 
 def kinds_of(recording: Recording) -> list[Kind]:
@@ -22,6 +23,8 @@ def kinds_of(recording: Recording) -> list[Kind]:
     found: list[Kind] = ["traces"] if panels_of(recording) else []
     if len(_sites(recording)[0]) > 1:
         found.append("sites")
+    if cables_of(recording):
+        found.append("along")
     if isinstance(recording, Results):
         found += ["ledger"] if recording.ledger()["sites"] else []
         found += ["timing"]
@@ -32,6 +35,8 @@ def draw(recording: Recording, kind: Kind) -> Figure:
     """The figure, open."""
     if kind == "sites":
         return _draw_sites(recording)
+    if kind == "along":
+        return draw_along(recording)
     if kind == "traces":
         return draw_traces(recording)
     assert isinstance(recording, Results)

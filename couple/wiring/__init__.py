@@ -18,7 +18,7 @@ from couple.record import Variable
 from couple.steps import check_rates
 from couple.wiring.branches import Branches
 from couple.wiring.connect import Connections, Parts, connect, holdings
-from couple.wiring.diffusion import diffusion_links, place_ties, tie_line
+from couple.wiring.diffusion import diffusion_links, feet_of, place_ties, tie_line
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
@@ -89,7 +89,7 @@ def _wire(experiment: Experiment) -> System:
     links = place_links(experiment, places)
     ties = place_ties(experiment, network, places, branches)
     diffusing = [(place.name, tie.species.name) for tie in ties for place in (tie.first, tie.second)]
-    engines = build_engines(experiment, clock, network, places, links, diffusing)
+    engines = build_engines(experiment, clock, network, places, links, diffusing, feet_of(ties))
     drive, drive_links = build_drive(experiment, clock, places)
     electrics = attach(model, experiment, engines, links)
     component = None if electrics is None else electrics.component
@@ -104,6 +104,7 @@ def _wire(experiment: Experiment) -> System:
         *(f"{experiment.where}: {d}" for d in doubts(experiment, network, model, places, links, diffusing)),
     ]
     lines = [*made.describe, *(tie_line(tie) for tie in ties), *(_site_line(p, engines) for p in places)]
+    lines += [line for engine in engines.engines for line in engine.describe()]
     return System(
         clock,
         network,
@@ -125,13 +126,18 @@ def _wire(experiment: Experiment) -> System:
 def _site_line(place: Place, engines: Engines) -> str:
     engine, row = engines.of[place.name]
     geometry = place.geometry
-    size = " x ".join(f"{x:g}" for x in geometry.size)
+    size, shape = " x ".join(f"{x:g}" for x in geometry.size), str(geometry.shape)
     if geometry.shape == "cells":
         return f"site {place.name}: {place.block.engine}, {size} cells, {sum(engine.sites[row].initial)} molecules"
+    if place.cable is not None:
+        shape, size = (
+            "cable",
+            f"{len(place.cable.branches)} sections, {sum(b.length for b in place.cable.branches):.6g}",
+        )
     at = f" at {place.where}" if place.parts else ""
     if place.away is not None:
         at += f", {place.away:.4g} um away"
     return (
-        f"site {place.name}{at}: {place.block.engine}, {geometry.shape} {size} um, volume {geometry.volume:.6g} um^3, "
+        f"site {place.name}{at}: {place.block.engine}, {shape} {size} um, volume {geometry.volume:.6g} um^3, "
         f"membrane {geometry.area:.6g} um^2, {sum(engine.sites[row].initial)} molecules"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from couple.component import Component
 from couple.electrics import ElectricalModel
@@ -16,7 +16,7 @@ from couple.wiring.drives import DriveLink
 from couple.wiring.electrics import Electrics
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import PlacedLink, Shared, shared
+from couple.wiring.places import Part, Place, PlacedLink, Shared, shared
 
 
 @dataclass
@@ -62,6 +62,13 @@ class Parts:
             raise InputError(f'a model stands for "{species}" in {site}: its number is not known; link an observable')
         return self.memory.at(engine, "counts", row, engine.network.index(species))
 
+    def local(self, place: Place, part: Part, species: str) -> tuple[int, float]:
+        """Where the molecules of a species are of which this share lies in one segment of a site."""
+        if place.cable is None:
+            return self.count(place.name, species), part.volume / place.geometry.volume
+        engine, _ = self.engines.of[place.name]
+        return self.memory.at(engine, "counts_along", place.segments.index(part.segment), self.column(species)), 1.0
+
 
 def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) -> Connections:
     """Connect every link and drive. Raises InputError that names the key."""
@@ -95,11 +102,26 @@ def _charge(link: PlacedLink, ion: str, parts: Parts, electrics: Electrics, meet
         (parts.memory.at(electrics.component, *electrics.charge(ion, segment)), share * per_charge)
         for segment, share in zip(link.place.segments, shares, strict=True)
     )
-    made.ions.append(
-        _ion_link(link.name, link.place.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
-    )
+    one = _ion_link(link.name, link.place.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
+    made.ions += [one] if link.place.cable is None else _along(one, link, parts)
     of = f", {', '.join(f'{s:.3g}' for s in shares)} of the segment" if min(shares) < 1 and len(shares) <= 3 else ""
     made.describe.append(f"{link.name} ({link.place.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
+
+
+def _along(link: IonLink, placed: PlacedLink, parts: Parts) -> list[IonLink]:
+    """A link of charge for each segment of a site along sections."""
+    engine, _ = parts.engines.of[link.site]
+    column = engine.setup.injected.index(placed.quantity)
+    return [
+        replace(
+            link,
+            name=f"{link.name} ({part.segment})",
+            target=parts.memory.at(engine, "influx_along", i, column),
+            free=parts.local(placed.place, part, placed.quantity)[0],
+            sources=link.sources[i : i + 1],
+        )
+        for i, part in enumerate(placed.place.parts)
+    ]
 
 
 def _concentration(
@@ -114,13 +136,8 @@ def _concentration(
         there = meeting[link.into, link.port, segment]
         inside = sum(part.volume for _, part in there)
         # A site of which only a part lies here counts with that part of its volume, at its own concentration.
-        sources = tuple(
-            (
-                parts.count(k.place.name, k.quantity),
-                concentration_per_ion(inside) * (part.volume / k.place.geometry.volume),
-            )
-            for k, part in there
-        )
+        found = [parts.local(k.place, part, k.quantity) for k, part in there]
+        sources = tuple((count, concentration_per_ion(inside) * share) for count, share in found)
         volume = sum(k.place.geometry.volume for k, _ in there)
         least = least_concentration(volume)
         name = f"{' + '.join(f'{k.place.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
@@ -143,15 +160,16 @@ def _conductance(
     if block.conductance is None:
         raise InputError(f'"neuron.{link.port}" is a conductance: give conductance = "10 pS" of one open channel')
     engine, row = parts.engines.of[link.place.name]
-    if link.quantity in parts.network.observables:
-        source = parts.memory.at(engine, "means", row, list(parts.network.observables).index(link.quantity))
-        to_middle = 1.0
-    else:
-        source = parts.count(link.place.name, link.quantity)
-        to_middle = 0.5
+    observed, cable = link.quantity in parts.network.observables, link.place.cable
+    to_middle = 1.0 if observed else 0.5
     weights = []
-    for part in link.place.parts:
-        unitary = block.conductance * (part.area / link.place.geometry.area)
+    for i, part in enumerate(link.place.parts):
+        if observed:
+            port, place = ("means", row) if cable is None else ("means_along", i)
+            source = parts.memory.at(engine, port, place, list(parts.network.observables).index(link.quantity))
+        else:
+            source, _ = parts.local(link.place, part, link.quantity)
+        unitary = block.conductance * (part.area / link.place.geometry.area if cable is None else 1.0)
         if block.kind == "density":
             weight, unit = density_per_channel(unitary, model.area(part.segment)), "S/cm^2"
         else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from couple.cable import Foot
 from couple.errors import InputError, nearest
 from couple.exchange.diffusion import DiffusionLink, End, neck_resistance
 from couple.experiment import Experiment, LinkBlock
 from couple.experiment.placement import Neck
 from couple.network import ReactionNetwork, Species
 from couple.units import quantity
-from couple.wiring.branches import Branches, stem
+from couple.wiring.branches import Branches, section_of, stem
+from couple.wiring.cables import foot_of
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
 from couple.wiring.places import Place, matching
@@ -22,7 +24,10 @@ LEAST, MOST = 1e-12, 1e9
 
 @dataclass(frozen=True)
 class Tie:
-    """A diffusion of a species between two sites. conductance: µm³/ms; through: in words."""
+    """A diffusion of a species between two sites. conductance: µm³/ms; through: in words.
+
+    feet: where it opens into each of them, if that lies along sections.
+    """
 
     key: str
     first: Place
@@ -30,6 +35,7 @@ class Tie:
     species: Species
     conductance: float
     through: str
+    feet: tuple[Foot | None, Foot | None] = (None, None)
 
     @property
     def name(self) -> str:
@@ -60,7 +66,10 @@ def place_ties(
                 conductance, words = _conductance(block.through, species, star, branches)
             except InputError as error:
                 raise error.at(f"{key}.through") from None
-            tie = Tie(key, first, second, species, conductance, words)
+            feet = _foot(first, block, star, branches, key), _foot(second, block, star, branches, key)
+            if block.at is not None and feet == (None, None):
+                raise InputError("neither site lies along sections: leave it out", where=f"{key}.at")
+            tie = Tie(key, first, second, species, conductance, words, feet)
             other = seen.setdefault((frozenset((first.name, second.name)), species.name), tie)
             if other is not tie:
                 raise InputError(f'"{tie.name}" repeats "{other.name}" of {other.key}', where=key)
@@ -102,6 +111,42 @@ def _pairs(block: LinkBlock, places: Sequence[Place], key: str) -> list[tuple[Pl
     return found
 
 
+def _foot(place: Place, block: LinkBlock, star: str, branches: Branches | None, key: str) -> Foot | None:
+    """Where a link opens into a site along sections; None for any other. Raises InputError that names the key."""
+    if place.cable is None or branches is None:
+        return None
+    neck = block.through.section if block.through is not None else None
+    if block.at is None and neck is None:
+        raise InputError(
+            f'"{place.name}" lies along sections: say where the neck opens into it, at = "{place.cable.segments[0]}"',
+            where=key,
+        )
+    if block.at is not None:
+        segment = branches.model.resolve(block.at.replace("*", star, 1))
+        section, x = section_of(segment), float(block.at.rsplit("(", 1)[1].rstrip(") "))
+    else:
+        assert neck is not None
+        stands = {s.name: s for s in branches.model.sections()}
+        own = stands[section_of(next(iter(branches.find([neck.replace("*", star, 1)], f"{key}.through"))))]
+        if own.parent is None:
+            raise InputError(f'"{own.name}" stands on no section: give at = "dend(0.5)"', where=f"{key}.through")
+        section, x = own.parent, own.at
+    try:
+        return foot_of(place.cable, section, x, place.name)
+    except InputError as error:
+        raise error.at(f"{key}.{'through' if block.at is None else 'at'}") from None
+
+
+def feet_of(ties: Sequence[Tie]) -> dict[str, tuple[Foot, ...]]:
+    """Site along sections → where necks open into it, each place once."""
+    found: dict[str, dict[Foot, None]] = {}
+    for tie in ties:
+        for place, foot in zip((tie.first, tie.second), tie.feet, strict=True):
+            if foot is not None:
+                found.setdefault(place.name, {})[foot] = None
+    return {name: tuple(feet) for name, feet in found.items()}
+
+
 def _conductance(neck: Neck, species: Species, star: str, branches: Branches | None) -> tuple[float, str]:
     """µm³/ms and what it is made of. Raises InputError that names the key under `through`."""
     if neck.conductance is not None:
@@ -137,8 +182,8 @@ def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> li
         DiffusionLink(
             tie.name,
             tie.species.name,
-            _end(tie.first, tie.species.name, engines, memory),
-            _end(tie.second, tie.species.name, engines, memory),
+            _end(tie.first, tie.feet[0], tie.species.name, engines, memory),
+            _end(tie.second, tie.feet[1], tie.species.name, engines, memory),
             tie.conductance,
             dict(tie.species.contains),
         )
@@ -146,8 +191,14 @@ def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> li
     ]
 
 
-def _end(place: Place, species: str, engines: Engines, memory: Memory) -> End:
+def _end(place: Place, foot: Foot | None, species: str, engines: Engines, memory: Memory) -> End:
     engine, row = engines.of[place.name]
+    if foot is not None:
+        cable = engine.sites[row].cable
+        assert cable is not None
+        at, column = cable.feet.index(foot), engine.setup.injected.index(species)
+        influx, count = (memory.at(engine, port, at, column) for port in ("influx_feet", "counts_feet"))
+        return End(place.name, influx, count, cable.volumes[cable.segment_of(foot)], engine.integer)
     influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
     count = memory.at(engine, "counts", row, engine.network.index(species))
     return End(place.name, influx, count, place.geometry.volume, engine.integer)
@@ -155,8 +206,18 @@ def _end(place: Place, species: str, engines: Engines, memory: Memory) -> End:
 
 def tie_line(tie: Tie) -> str:
     """For `couple check`."""
-    rate = tie.conductance * (1 / tie.first.geometry.volume + 1 / tie.second.geometry.volume)
+    sizes = [_size(place, foot) for place, foot in zip((tie.first, tie.second), tie.feet, strict=True)]
+    rate = tie.conductance * sum(1 / volume for volume, _ in sizes)
+    where = "".join(f" at {name}" for _, name in sizes if name)
     return (
-        f"{tie.name}: diffusion, {tie.conductance:.6g} um^3/ms ({tie.through}), evens out with a time constant of "
-        f"{1 / rate:.4g} ms; no charge crosses"
+        f"{tie.name}: diffusion, {tie.conductance:.6g} um^3/ms ({tie.through}){where}, evens out with a time constant "
+        f"of {1 / rate:.4g} ms; no charge crosses"
     )
+
+
+def _size(place: Place, foot: Foot | None) -> tuple[float, str]:
+    """The volume that a link opens into, µm³, and its segment, if the site lies along sections."""
+    if foot is None or place.cable is None:
+        return place.geometry.volume, ""
+    at = place.cable.segment_of(foot)
+    return place.cable.volumes[at], place.cable.segments[at]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from couple import registry
 from couple.block import explain
+from couple.cable import Foot
 from couple.clock import Clock
 from couple.engine import EngineSetup, Site, SiteEngine
 from couple.errors import InputError, MissingDependencyError, nearest
@@ -37,30 +38,37 @@ def build_engines(
     places: Sequence[Place],
     links: Sequence[PlacedLink],
     diffusing: Sequence[tuple[str, str]] = (),
+    feet: Mapping[str, tuple[Foot, ...]] | None = None,
 ) -> Engines:
-    """diffusing: (site, species) of links between sites.
+    """diffusing: (site, species) of links between sites. feet: site along sections → necks that open into it.
 
     Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
     injected, clamped = _filled(experiment, network, places, links)
     for site, species in diffusing:
         injected.setdefault(site, []).append(species)
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Place]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...], str], list[Place]] = {}
     for place in places:
         options = _factory(place.block.engine, place.key).gather(place.block.engine, place.block.options)
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
-        groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held), []).append(place)
+        alone = place.name if place.cable is not None else ""
+        groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held, alone), []).append(place)
     built = Engines()
-    for (kind, text, held), members in groups.items():
+    for (kind, text, held, _), members in groups.items():
         name = members[0].name if len(members) == 1 else kind
         while any(name == e.name for e in built.engines):
             name += "_"
         key = members[0].key
-        factory = _factory(kind, key)
+        factory = _factory(kind, key) if members[0].cable is None else _along(kind, key)
         setup = EngineSetup(
             name=name,
             network=network,
             sites=tuple(
-                Site(p.name, p.geometry, initial_counts(network, experiment.chemistry.initial, p.geometry))
+                Site(
+                    p.name,
+                    p.geometry,
+                    initial_counts(network, experiment.chemistry.initial, p.geometry),
+                    p.cable and replace(p.cable, feet=(feet or {}).get(p.name, ())),
+                )
                 for p in members
             ),
             tick=clock.tick,
@@ -111,6 +119,23 @@ def _factory(kind: str, key: str) -> type[SiteEngine]:
     except InputError as error:
         raise error.at(f"{key}.engine") from None
     return factory
+
+
+def _along(kind: str, key: str) -> type[SiteEngine]:
+    """The engine that resolves a site along sections. Raises InputError if this accuracy cannot."""
+    found = _factory(kind, key).along()
+    if found is None:
+        able = []
+        for name in registry.names("couple.engines"):
+            with suppress(MissingDependencyError):
+                able += [f'engine = "{name}"'] if registry.load("couple.engines", name).along() is not None else []
+        others = f" ({', '.join(able)})" if able else ""
+        raise InputError(
+            f'engine = "{kind}" does not resolve a site along sections: take one that does{others}, '
+            "or segment = [...] for one well-stirred site",
+            where=f"{key}.sections",
+        )
+    return found
 
 
 def read_options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:

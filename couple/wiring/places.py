@@ -11,12 +11,14 @@ from pydantic import ValidationError
 
 from couple import registry
 from couple.block import explain
+from couple.cable import Cable
 from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.experiment.placement import SEED
 from couple.geometry import Geometry
 from couple.wiring.branches import Branches, fitting
+from couple.wiring.cables import cable_of
 from couple.wiring.spots import spots
 
 
@@ -39,6 +41,8 @@ class Place:
     parts: tuple[Part, ...] = ()
     away: float | None = None
     """Path distance of its segment in µm, where the block asked for one."""
+    cable: Cable | None = None
+    """Of a site along whole sections; parts are its segments."""
 
     @property
     def name(self) -> str:
@@ -134,8 +138,8 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None, folder: Path) 
         except InputError as error:
             raise error.at(f"{key}.geometry") from None
     if branches is None:
-        if block.segment is not None or block.place is not None:
-            kind = "segment" if block.segment is not None else "place"
+        given = (k for k in ("segment", "sections", "place") if getattr(block, k) is not None)
+        if kind := next(given, ""):
             raise InputError(
                 "needs a [neuron] model; or give geometry.cylinder = { diameter, length }", where=f"{key}.{kind}"
             )
@@ -148,6 +152,10 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None, folder: Path) 
             _check_name(name, f"{key}.name")
             made = _place(block.model_copy(update={"name": name}), key, own, [spot.segment], branches)
             yield replace(made, away=spot.away)
+    elif block.sections is not None:
+        cable = cable_of(block.sections, branches, f"{key}.sections")
+        parts = tuple(map(Part, cable.segments, cable.areas, cable.volumes))
+        yield Place(block, key, cable.geometry, parts, cable=cable)
     elif block.segment is not None:
         yield _place(block, key, own, list(branches.find(block.segment, f"{key}.segment")), branches)
     else:

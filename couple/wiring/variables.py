@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from couple.engine import SiteEngine
 from couple.errors import InputError, nearest
 from couple.experiment import QUANTITIES, Record
@@ -27,6 +29,7 @@ def recorded(
     linked = {k.quantity for k in links}
     for engine in engines.engines:
         variables += _of_engine(engine, record, linked, memory)
+        variables += _along(engine, record, linked, memory)
     if record.variables is not None:
         kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
         for i, name in enumerate(record.variables):
@@ -34,13 +37,13 @@ def recorded(
             if name not in (*kinds.values(), *QUANTITIES):
                 raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
         variables = [v for v in variables if kinds[v.path] in record.variables]
-    others = [(e, port) for e in engines.engines for port in e.outputs if port not in ("counts", "means")]
+    others = [(e, port) for e in engines.engines for port in e.outputs if port.split("_")[0] not in ("counts", "means")]
     return variables + [_other(engine, port, memory) for engine, port in others]
 
 
 def _kind(name: str) -> str:
-    """As record.variables has it: "charge" of all ions, "g" of both kinds."""
-    return name.split("_")[0] if name.startswith(("charge_", "g_")) else name
+    """As record.variables has it: "charge" of all ions, "g" of both kinds, "counts" of sites and along sections."""
+    return name.split("_")[0] if name.startswith(("charge_", "g_")) else name.removesuffix("_along")
 
 
 def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
@@ -81,6 +84,28 @@ def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Mem
         labels = (sites, engine.setup.injected)
         variables.append(Variable(f"{engine.name}/influx", "count", ("site", "species"), labels, influx, "sum", TOTAL))
     return variables
+
+
+def _along(engine: SiteEngine, record: Record, linked: set[str], memory: Memory) -> list[Variable]:
+    """The same for every segment of a site along sections."""
+    (site, *_), n = engine.sites, engine.network
+    if site.cable is None:
+        return []
+    segments = range(len(site.cable.segments))
+    columns = [c for c in _columns(engine, record, linked) if c < len(n.species)]
+    made: list[tuple[str, str, tuple[str, ...], list[int], Literal["sample", "sum"], str]] = [
+        ("counts_along", "species", tuple(n.states[c] for c in columns), columns, "sample", Variable.meaning),
+        ("means_along", "observable", tuple(n.observables), [*range(len(n.observables))], "sample", AVERAGE),
+        ("influx_along", "species", engine.setup.injected, [*range(len(engine.setup.injected))], "sum", TOTAL),
+    ]
+    return [
+        Variable(
+            f"{engine.name}/{port}", "count", ("segment", axis), (site.cable.segments, labels),
+            tuple(memory.at(engine, port, i, c) for i in segments for c in chosen), kind, meaning,
+        )
+        for port, axis, labels, chosen, kind, meaning in made
+        if chosen
+    ]  # fmt: skip
 
 
 def _other(engine: SiteEngine, name: str, memory: Memory) -> Variable:

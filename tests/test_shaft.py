@@ -1,0 +1,198 @@
+"""A dendrite as one finite-element site in the loop: NEURON's segments above it, necks that open into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.fem.shaft import Shaft
+from couple.errors import InputError
+from couple.experiment import Experiment
+from couple.results import Results
+from couple.run import Simulation
+from couple.wiring import wire
+
+CELL = """
+from neuron import h
+from adapters.neuron import insert_cav
+
+def build(segments=8):
+    soma, trunk, left, right = sections = [h.Section(name=name) for name in ("soma", "trunk", "left", "right")]
+    soma.L = soma.diam = 10
+    for branch, parent, length, diameter, n in (
+        (trunk, soma(1), 8, 1.0, segments), (left, trunk(1), 6, 0.6, 6), (right, trunk(0.5), 5, 0.4, 5)
+    ):
+        branch.connect(parent)
+        branch.L, branch.diam, branch.nseg, branch.Ra = length, diameter, n, 150
+    for section in sections:
+        section.insert("pas")
+        for segment in section:
+            segment.pas.g, segment.pas.e = 3e-4, -65
+    insert_cav(left, 2e-3)
+    clamp = h.IClamp(soma(0.5))
+    clamp.delay, clamp.dur, clamp.amp = 1, 6, 0.06
+    return sections, clamp
+"""
+NECK = {"diameter": "0.15 um", "length": "0.6 um"}
+HEAD = {"diameter": "0.5 um", "length": "0.5 um"}
+SHAFT = {"name": "shaft", "sections": ["trunk", "left", "right"], "engine": "pde", "pde": {"resolution": "0.25 um"}}
+CHEMISTRY = {
+    "species": {
+        "Ca": {"D": "220 um^2/s", "contains": {"Ca": 1}},
+        "B": {"D": "20 um^2/s"},
+        "CaB": {"D": "20 um^2/s", "contains": {"Ca": 1}},
+        "P": {"on": "membrane"},
+        "CaP": {"on": "membrane", "contains": {"Ca": 1}},
+    },
+    "reservoirs": ["Ca_out"],
+    "observables": {"pumping": ["CaP"]},
+    "reactions": [
+        {"equation": "Ca + B <-> CaB", "forward": "1e8 /M/s", "backward": "100 /s"},
+        {"equation": "Ca + P <-> CaP", "forward": "1.5e8 /M/s", "backward": "15 /s"},
+        {"equation": "CaP -> P + Ca_out", "forward": "12 /s"},
+        {"equation": "P + Ca_out -> P + Ca", "forward": "6.667 /s"},
+    ],
+    "initial": {
+        "Ca": "0.1 uM",
+        "B": {"total": "40 uM", "at": "steady"},
+        "P": {"total": "500 /um^2", "at": "steady"},
+    },
+}  # fmt: skip
+
+
+def content(**more: Any) -> dict[str, Any]:
+    return {
+        "experiment": {"name": "shaft", "duration": "10 ms", "exchange": "0.1 ms", "seed": 1},
+        "neuron": {"model": "cell.py:build", "dt": "0.025 ms", "celsius": 34.0, "v_init": "-65 mV"},
+        "chemistry": CHEMISTRY,
+        "spine": [
+            {"name": "spine", "place": {"on": "left(0.3)", "count": 1}, "head": HEAD, "neck": NECK},
+            {"name": "twig", "place": {"on": "right(0.9)", "count": 1}, "head": HEAD, "neck": NECK},
+        ],
+        "site": [
+            SHAFT,
+            {"name": "a", "segment": "spine_0.head", "engine": "lattice", "lattice": {"spacing": "25 nm"}},
+            {"name": "b", "segment": "twig_0.head", "engine": "ode"},
+        ],
+        "link": [
+            {"from": "neuron.ica", "to": "*.Ca"},
+            {"from": "*.Ca", "to": "neuron.cai"},
+            {"from": "a.Ca", "to": "shaft.Ca", "through": "spine_0.neck"},
+            {"from": "b.Ca", "to": "shaft.Ca", "through": "twig_0.neck"},
+        ],
+        **more,
+    }  # fmt: skip
+
+
+def experiment(folder: Path, **more: Any) -> Experiment:
+    (folder / "cell.py").write_text(CELL)
+    return Experiment.parse(content(**more), path=folder / "shaft.toml")
+
+
+def shaft_of(simulation: Simulation) -> Shaft:
+    (found,) = (e for e in simulation.system.engines if isinstance(e, Shaft))
+    return found
+
+
+def test_the_loop_resolves_segments_and_loses_no_ion(tmp_path: Path) -> None:
+    simulation = Simulation.new(experiment(tmp_path), tmp_path / "out")
+    simulation.run()
+    shaft, ledger = shaft_of(simulation), simulation.orchestrator.ledger()
+    for entry in ledger.sites:
+        moved = max(entry.held_at_start, abs(entry.received))
+        assert abs(entry.imbalance) <= (0 if entry.site == "a" else 1e-9 * moved), entry
+    # what segments hold adds up to what the site holds, of every species
+    n = len(shaft.network.species)
+    np.testing.assert_allclose(shaft.read("counts_along").sum(axis=0), shaft.read("counts")[0, :n], rtol=1e-12)
+    with Results(tmp_path / "out") as results:
+        assert results.micromolar("shaft", "Ca").max() > 0.2
+        file = results.file
+        names = [str(s) for s in file["shaft/counts_along"].attrs["segment"]]
+        species = [str(s) for s in file["shaft/counts_along"].attrs["species"]]
+        volume = np.asarray(file["shaft"].attrs["segment_volume_um3"])
+        free = np.asarray(file["shaft/counts_along"])[:, :, species.index("Ca")]
+        influx = np.asarray(file["shaft/influx_along"])[:, :, 0].sum(axis=0)
+        segments = [str(s) for s in file["neuron/cai"].attrs["segment"]]
+        cai = np.asarray(file["neuron/cai"])
+        # NEURON's cai of every segment is the mean of its part of the field
+        for i, name in enumerate(names):
+            micromolar = free[:, i] / volume[i] / 602.214076
+            np.testing.assert_allclose(cai[:, segments.index(name)] * 1e3, micromolar, rtol=1e-9)
+        # calcium enters the branch with channels, and from there spreads over the tree
+        assert all((influx[i] > 100) == name.startswith("left") for i, name in enumerate(names))
+        at = free[-1] / volume
+        assert at[names.index("left(0.583333)")] > 1.5 * at[names.index("right(0.9)")] > 0
+        assert at[names.index("trunk(0.9375)")] > 1.2 * at[names.index("trunk(0.0625)")]
+
+
+def test_a_killed_run_resumes_to_the_bit(tmp_path: Path) -> None:
+    straight = Simulation.new(experiment(tmp_path), tmp_path / "straight")
+    straight.run(until=4.0)
+    broken = Simulation.new(experiment(tmp_path), tmp_path / "broken")
+    broken.run(until=1.7)
+    resumed = Simulation.resumed(tmp_path / "broken")
+    resumed.run(until=4.0)
+    assert resumed.system.memory.block.tobytes() == straight.system.memory.block.tobytes()
+    a, b = shaft_of(straight).densities[0], shaft_of(resumed).densities[0]
+    assert all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "an engine without space": (
+        {"site": [{**SHAFT, "engine": "ode"}], "spine": [], "link": []},
+        ["site[0].sections", '"ode" does not resolve', 'engine = "pde"'],
+    ),
+    "torn": (
+        {"site": [{**SHAFT, "sections": ["left", "right"]}], "spine": [], "link": []},
+        ["site[0].sections", "2 pieces (left, right)"],
+    ),
+    "a segment": (
+        {"site": [{**SHAFT, "sections": "left(0.5)"}], "spine": [], "link": []},
+        ["site[0].sections", "whole sections"],
+    ),
+    "unknown": (
+        {"site": [{**SHAFT, "sections": "lefd"}], "spine": [], "link": []},
+        ["site[0].sections", '"lefd"', "left"],
+    ),
+    "two ways": ({"site": [{**SHAFT, "segment": "left"}]}, ["site[0]", "sections", "drop segment"]),
+    "a mesh file": (
+        {"site": [{**SHAFT, "pde": {"mesh": "a.msh"}}], "spine": [], "link": []},
+        ["site[0]", '"shaft"', "mesh", "is a line"],
+    ),
+    "a unit off": (
+        {"site": [{**SHAFT, "pde": {"resolution": "0.001 nm"}}], "spine": [], "link": []},
+        ["site[0]", "cells", "larger"],
+    ),
+    "outside": (
+        {"site": [{**SHAFT, "sections": "trunk"}, *content()["site"][1:]]},
+        ["link[2].through", '"left" is no part of shaft', "trunk"],
+    ),
+    "nowhere": (
+        {"link": [{"from": "a.Ca", "to": "shaft.Ca", "through": NECK}]},
+        ["link[0]", "at = ", "trunk("],
+    ),
+    "at nothing": (
+        {"link": [{"from": "a.Ca", "to": "b.Ca", "through": NECK, "at": "left(0.5)"}]},
+        ["link[0].at", "leave it out"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_named(case: str, tmp_path: Path) -> None:
+    wrong, words = MISTAKES[case]
+    with pytest.raises(InputError) as error:
+        wire(experiment(tmp_path, **wrong))
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_what_it_is_made_of_is_described(tmp_path: Path) -> None:
+    lines = wire(experiment(tmp_path)).describe
+    assert any("mesh of shaft: " in line and "2 necks" in line and "0.25 um" in line for line in lines)
+    assert any(line.startswith("site shaft at trunk(0.0625) .. right(0.9)") and "cable" in line for line in lines)
+    assert any("a.Ca <-> shaft.Ca" in line and "at left(0.25)" in line for line in lines)
