@@ -83,6 +83,8 @@ class Model(Block):
     links: tuple[LinkBlock, ...] = ()
     start: dict[str, float] | None = None
     """θ at the start; otherwise from the moments of the data (Boltzmann machines: densities; all else 0)."""
+    static: Integer = Field(default=0, ge=0)
+    """Boltzmann machines: steps of a static fit to the data at the first time, of each initial condition."""
 
 
 class ReactionTerm(Block):

@@ -14,7 +14,7 @@ from reducers.adjoint import METHODS, Solver
 from reducers.blocks import FitBlock, LawBlock, Model, TrainingFile
 from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.boltzmann.ising import Chain
-from reducers.boltzmann.static import match_moments
+from reducers.boltzmann.static import match_configurations, match_moments
 from reducers.boltzmann.triplets import TripletChain
 from reducers.boltzmann.wellmixed import WellMixed
 from reducers.comparison import Comparison, Exact, WakeSleep
@@ -83,16 +83,31 @@ def per_condition(values: Floats, data: Trajectories) -> Floats:
     return np.stack([values[data.conditions == c].mean(axis=0) for c in np.unique(data.conditions)])
 
 
-def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: bool) -> Floats:
+def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: bool, seed: int = 1) -> Floats:
     """(n_conditions, n) θ at the start, given or from the moments of the data."""
     conditions = np.unique(data.conditions)
-    if block.start is not None:
-        return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     if isinstance(model, DeepBoltzmann):
         densities = per_condition(data.counts[:, :1], data)[:, 0] / model.visible.size
-        return np.stack([model.independent(d.tolist()) for d in densities])
+        start = np.stack([model.independent(d.tolist()) for d in densities])
+        if block.start is not None:
+            named = [model.parameters.index(name) for name in block.start]
+            start[:, named] = by_name(block.start, model.parameters, "model.start")[named]
+        return start if not block.static else _static(block.static, model, data, start, periodic, seed)
+    if block.start is not None:
+        return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
     return np.stack([match_moments(model, m) for m in moments])
+
+
+def _static(
+    steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int
+) -> Floats:
+    """(n_conditions, n) θ fitted to the first times of the runs of each initial condition."""
+    if data.snapshots is None:
+        raise InputError("a static fit needs snapshots, and the data have none: record them", where="model.static")
+    first = [data.snapshots[data.conditions == c, 0] for c in np.unique(data.conditions)]
+    pairs = zip(first, start, strict=True)
+    return np.stack([match_configurations(model, s, t, periodic=periodic, steps=steps, seed=seed) for s, t in pairs])
 
 
 def build_comparison(file: TrainingFile, model: AnyModel, data: Trajectories) -> Comparison:

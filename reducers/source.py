@@ -10,6 +10,7 @@ import numpy as np
 
 from couple.errors import InputError, MissingDependencyError
 from couple.experiment import Experiment
+from couple.run import Interrupted
 from reducers.blocks import Data
 from reducers.trajectories import Trajectories
 
@@ -43,5 +44,9 @@ def _sampled(block: Data, k: int, beside: Path, folder: Path, seed: int, tell: T
     experiment = Experiment.load(beside / str(block.experiment), overrides=list(block.conditions[k]))
     place = folder / "data" / f"{k:03d}"
     tell(f"sampling {block.runs} runs of {experiment.experiment.name} ({k + 1} of {len(block.conditions)})")
-    with sample(experiment, block.runs, seed + k, place):
-        return place / "ensemble.h5"
+    try:
+        with sample(experiment, block.runs, seed + k, place):
+            return place / "ensemble.h5"
+    except Interrupted as error:
+        made = str(error).partition(";")[0]
+        raise Interrupted(f"{made}; they are kept: give the same couple train again to go on") from None

@@ -13,6 +13,8 @@ import numpy as np
 
 from couple import checkpoint
 from couple.errors import InputError, RunError
+from couple.run import Interrupted
+from couple.stopping import Stop
 from reducers.blocks import TrainingFile
 from reducers.boltzmann.dbm import DeepBoltzmann
 from reducers.build import (
@@ -55,7 +57,7 @@ class Training:
     def _fit(self) -> Fit | Follow:
         file, data = self.file, self.data
         self.model = build_model(file.model, data.species, data.shape)
-        theta0 = build_start(file.model, self.model, data, file.data.periodic)
+        theta0 = build_start(file.model, self.model, data, file.data.periodic, file.train.seed)
         law = build_law(file.law, self.model, theta0[0], data.species)
         if file.follow is not None:
             return build_follow(file, self.model, data, law)
@@ -103,26 +105,40 @@ class Training:
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
 
-        A checkpoint and the model are written every `train.checkpoint` steps. If the model diverges the last one that
-        did not is written and RunError raised; Ctrl-C leaves a checkpoint.
+        A checkpoint and the model are written at the start and every `train.checkpoint` steps. If the model diverges
+        the last one that did not is written and RunError raised. Ctrl-C and SIGTERM leave a checkpoint and raise
+        Interrupted.
         """
         start, cpu = perf_counter(), process_time()
-        steps = self.fit.steps
+        stop = Stop()
         try:
-            while self.fit.done < steps:
-                gap = self.fit.step()
-                if progress is not None:
-                    progress(self.fit.done, steps, gap)
-                if self.fit.done % self.file.train.checkpoint == 0:
-                    self.save()
-        except KeyboardInterrupt:
-            self.save()
-            raise RunError(f"interrupted at step {self.fit.done}; couple train --resume {self.folder}") from None
+            with stop.listening():
+                self._learn(stop, progress)
         except RunError as error:
             self.fit.revert()
             kept = self._write_what_is_good()
             raise RunError(f"{error} (step {self.fit.done}{kept})") from None
         self.save()
+        if stop.signal is not None and self.fit.done < self.fit.steps:
+            raise Interrupted(
+                f"stopped by {stop.signal} at step {self.fit.done} of {self.fit.steps}; "
+                f"go on with: couple train --resume {self.folder}"
+            )
+        return self._finish(cpu, start)
+
+    def _learn(self, stop: Stop, progress: Progress | None) -> None:
+        """Steps until the end, or until a signal asks to stop."""
+        if not self.fit.done:
+            self.save()
+        while self.fit.done < self.fit.steps and stop.signal is None:
+            gap = self.fit.step()
+            if progress is not None:
+                progress(self.fit.done, self.fit.steps, gap)
+            if self.fit.done % self.file.train.checkpoint == 0:
+                self.save()
+
+    def _finish(self, cpu: float, start: float) -> dict[str, Any]:
+        """Compare with the held-out runs, and write model and summary."""
         model = self.reduced()
         model.held_out = held_out_errors(model)
         model.write(self.folder / MODEL)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.domain import BOUNDARIES, Boundary
+from couple.block import Block
 from couple.engine import Options
 from couple.errors import nearest
 from couple.experiment import GeometryBlock
@@ -50,6 +51,14 @@ class ShapeBlock(GeometryBlock):
         return self
 
 
+class Couplings(Block):
+    """Of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
+
+    h: Annotated[float, Field(ge=-20, le=20)]
+    J: Annotated[float, Field(ge=-20, le=20)] = 0.0
+    K: Annotated[float, Field(ge=-20, le=20)] = 0.0
+
+
 class LatticeOptions(Options):
     """What the lattice is and how it runs.
 
@@ -60,6 +69,8 @@ class LatticeOptions(Options):
     shapes:    a union of shapes, instead of a shape: { sphere = { diameter = "0.4 um" }, at = "0 0 0.4 um" }.
     boundary:  of all faces of the box, or per axis, or per face; "absorbing" lets molecules out for good. Physical
                walls are membrane. selection: how the paper mode chooses.
+    couplings: the paper mode's row of sites for one species starts as a draw of this chain, and not with a number of
+               molecules: the state that a reduced model begins with.
     moments:   record pairs of neighbours. snapshots: record the species of every cell.
     """
 
@@ -70,6 +81,7 @@ class LatticeOptions(Options):
     shapes: tuple[ShapeBlock, ...] = ()
     boundary: Boundaries = _CLOSED
     selection: Literal["uniform", "row_first"] = "uniform"
+    couplings: Couplings | None = None
     moments: bool = False
     snapshots: bool = False
 
@@ -86,8 +98,11 @@ class LatticeOptions(Options):
             raise ValueError("give one of shape, mask, shapes")
         elif self.shapes and self.boundary != _CLOSED:
             raise ValueError("boundary: a union of shapes is closed; give a mask, or shape, for other boundaries")
-        elif "selection" in self.model_fields_set:
-            raise ValueError('selection: only for lattice.mode = "paper"')
+        for key in ("selection", "couplings"):
+            if self.mode != "paper" and key in self.model_fields_set:
+                raise ValueError(f'{key}: only for lattice.mode = "paper"')
+        if self.couplings is not None and len(self.shape or ()) != 1:
+            raise ValueError("couplings are those of a row of sites, like lattice.shape = [1000]")
         return self
 
     def faces(self, dimension: int) -> tuple[Faces, ...]:

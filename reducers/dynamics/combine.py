@@ -79,6 +79,18 @@ class Combination(Law):
         pairs = zip(self.coefficients.values, self.functions, strict=True)
         return sum((f.vjp(theta, weights * c) for c, f in pairs), np.zeros_like(theta))
 
+    def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        pairs = zip(self.coefficients.values, self.functions, strict=True)
+        return sum((c[:, None] * f.jacobian(theta) for c, f in pairs), np.zeros((*theta.shape, theta.shape[1])))
+
+    def by_coefficient(self, theta: Floats) -> Floats:
+        """(batch, n, n_coefficients) ∂F/∂c, in the order of `coefficients`."""
+        rates = np.stack([f.rates(theta) for f in self.functions], axis=2)
+        if self.shared:
+            return rates
+        n = rates.shape[1]
+        return np.asarray((rates[:, :, :, None] * np.eye(n)[:, None, :]).reshape(len(rates), n, -1))
+
     def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
         for r, f in enumerate(self.functions):
             each = (weights * f.rates(theta)).sum(axis=0)

@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from adapters.lattice.domain import Domain, build_domain
 from adapters.lattice.engine import Lattice
-from adapters.lattice.options import LatticeOptions
+from adapters.lattice.options import Couplings, LatticeOptions
 from adapters.lattice.paper import kernel
 from adapters.lattice.paper.run import place_all
+from adapters.lattice.paper.start import draw_chain
 from adapters.lattice.paper.tables import Particles, build_particles, build_rules
 from adapters.lattice.recorders import recorder_ports
 from couple.component import Floats, State
 from couple.engine import EngineSetup
 from couple.errors import InputError
 from couple.geometry import Geometry
-from couple.random import Words, stream
+from couple.random import Words, generator, stream
 
 _SAVED = ("population", "reservoir", "words", "clock", "pending", "due", "events")
 
@@ -45,7 +46,10 @@ class PaperLattice(Lattice):
         for k, site in enumerate(self.sites):
             words = stream(setup.seed, "lattice", site.name, "steps")
             self.particles.append(build_particles(self.network, self.domain, words, row_first=self.row_first))
-            self._place(k, site.initial, stream(setup.seed, "lattice", site.name, "placement"))
+            if options.couplings is None:
+                self._place(k, site.initial, stream(setup.seed, "lattice", site.name, "placement"))
+            else:
+                self._draw(k, options.couplings, generator(setup.seed, "lattice", site.name, "couplings"))
         self._steps_per_tick = round(setup.tick)
         self._cells = np.zeros(int(np.prod(self.domain.shape)), dtype=np.uint8)
         self._pairs = np.zeros((2, len(self.network.names) * (len(self.network.names) + 1) // 2), dtype=np.int64)
@@ -122,6 +126,15 @@ class PaperLattice(Lattice):
         """Put particles on an empty lattice, with a random stream of its own."""
         self._check_room(k, counts)
         place_all(self.network, self.domain, self.rules, self.particles[k]._replace(words=words), counts)
+
+    def _draw(self, k: int, couplings: Couplings, rng: np.random.Generator) -> None:
+        """Put molecules on an empty row of sites as the couplings have them."""
+        if len(self.network.names) != 1 or sum(self.sites[k].initial):
+            name = self.sites[k].name
+            raise InputError(f'"{name}" draws its molecules from couplings: one species, and no initial molecules')
+        codes = draw_chain(couplings.h, couplings.J, couplings.K, rng.random(self.domain.shape[-1]))
+        for site in np.flatnonzero(self.domain.lattice == 0)[codes == 1].tolist():
+            kernel.put(self.particles[k], 1, site)
 
     def _clear(self, k: int) -> None:
         m = self.particles[k]
