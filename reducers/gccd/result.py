@@ -25,7 +25,7 @@ ROWS = 60
 """Rows of a course that are kept for figures."""
 SHOWN = 3
 """Held-out courses that are drawn."""
-SAID = ("held_out", "static", "on", "graph", "terms")
+SAID = ("held_out", "static", "on", "graph", "terms", "came_back")
 """What the file repeats of the summary."""
 
 
@@ -72,7 +72,7 @@ def report(training: GccdTraining, summary: dict[str, Any]) -> dict[str, npt.NDA
         "error": law.error,
         "deviation": law.deviation,
         "at": np.array(law.at),
-        "history": np.array(training.descents[graph].history),
+        "history": np.array([*training.first.descent.history, *training.refined[graph].descent.history]),
     }
     tested, molecules = courses_of(training.data, test=True), molecules_of(training.data, test=True)
     final = Law(training.rates(graph), training.descents_mode(graph), training.file.refine.step)

@@ -64,10 +64,15 @@ class Law(Block):
 
 
 class Refine(Block):
-    """Adjoint refinement: L-BFGS on the divergence along free-running courses. step: of the engine's own step."""
+    """Adjoint refinement: L-BFGS on the divergence along free-running courses, in steps of `step`.
 
-    iterations: Integer = Field(default=40, ge=0)
-    ablation: Integer = Field(default=15, ge=0)
+    first: iterations with the terms of the regression. Then absent terms come back if the adjoint says that they lower
+    the divergence on slow courses, which the regression does not see, and `iterations` more follow.
+    """
+
+    first: Integer = Field(default=12, ge=1)
+    iterations: Integer = Field(default=25, ge=1)
+    ablation: Integer = Field(default=12, ge=1)
     """Iterations for each other graph."""
     step: Time = Field(default=0.1, gt=0)
     memory: Integer = Field(default=12, ge=1)
