@@ -20,15 +20,21 @@ from adapters.surrogate import tables as t
 from adapters.wellmixed.packing import Ints, table
 from couple.binomial import binomial
 from couple.component import Floats
-from couple.random import Words
+from couple.random import Words, exponential, uniform
 
 OK, OFF_GRID, BAD_INFLUX, TOO_FEW, BAD_CLAMP, NEGATIVE = range(6)
 ROUNDS = 60
 """Iterations for c*; three are usual."""
 CLOSE, CLOSEST = 1e-5, 1e-14
 """Relative change of c* that ends them."""
+SHIFT = 52 - int(math.log2(t.PER_OCTAVE))
+"""Bits of a number below those that say between which points of the grid it lies."""
+MASK, PART = (1 << SHIFT) - 1, 2.0**-SHIFT
+FIRST = ((1023 + t.LOWEST) << int(math.log2(t.PER_OCTAVE))) - 1
 LOWEST = 2.0**t.LOWEST
 HIGHEST = 2.0 ** (t.LOWEST + t.OCTAVES)
+FEW = 10.0
+"""Expected moves below which molecules are followed from one move to the next."""
 GROW = 0.15
 """An error this much below the tolerance allows a step twice as long (the error goes as its square)."""
 ROUNDING = 1e-6
@@ -41,17 +47,6 @@ GUESS, MEAN, SHORT = range(3)
 LEVEL, OUTSIDE, LIMITED = range(3)
 # places in `constants`: error allowed in a step (relative), least c it is relative to, rates, drive box
 ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST = range(6)
-
-
-@njit(cache=True, inline="always")
-def _place(c: float) -> tuple[int, float]:
-    """Point of the grid below c and the weight of the next one."""
-    if c < LOWEST:
-        return 0, c / LOWEST
-    m, e = math.frexp(c)
-    x = (2.0 * m - 1.0) * t.PER_OCTAVE
-    j = int(x)
-    return 1 + (e - 1 - t.LOWEST) * t.PER_OCTAVE + j, x - j
 
 
 @njit(cache=True, inline="always")
@@ -77,21 +72,35 @@ def _balance(
     slope: float,
     scale: float,
     close: float,
+    real: Floats,
+    bits: Ints,
 ) -> tuple[float, float]:
     """c*, the mean of c over a step, and c at its end, for the first `n` states; nan if c leaves the grid.
 
     at: where the level begins in `uptakes`; stride: of its points. income: molecules that enter over the step, less
-    what blocks take at c = 0; slope: molecules that they take per uM.
+    what blocks take at c = 0; slope: molecules that they take per uM. real, bits: one number, seen as both.
     """
-    released = _dot(uptakes, at, at, 0.0, p, 0, n)
+    released = 0.0
+    for i in range(n):
+        released += p[i] * uptakes[at + i]
     income -= released
     c, end = max(guess, 0.5 * LOWEST), c0
     for _ in range(ROUNDS):
         if not c < HIGHEST:
             return math.nan, math.nan
-        k, w = _place(c)
+        real[0] = c
+        k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
+        w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
         a = at + k * stride
-        chord = (_dot(uptakes, a, a + stride, w, p, 0, n) - released) / c + slope
+        even, odd = 0.0, 0.0  # two sums at a time are twice as fast
+        for i in range(0, n - 1, 2):
+            x, y = uptakes[a + i], uptakes[a + i + 1]
+            even += p[i] * (x + w * (uptakes[a + stride + i] - x))
+            odd += p[i + 1] * (y + w * (uptakes[a + stride + i + 1] - y))
+        if n % 2 == 1:
+            x = uptakes[a + n - 1]
+            even += p[n - 1] * (x + w * (uptakes[a + stride + n - 1] - x))
+        chord = (even + odd - released) / c + slope
         z = chord / scale
         if z > 1e-5:
             far, decay = income / chord, math.expm1(-z)
@@ -107,11 +116,22 @@ def _balance(
 
 @njit(cache=True)
 def _draw(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, p: Floats, new: Floats) -> None:
-    """Each of p[s : s + n] molecules moves by the propagator [to, from]: multinomial numbers into `new`."""
+    """Each of p[s : s + n] molecules moves by the propagator [to, from]: multinomial numbers into `new`.
+
+    rows: the propagator, then hazards: minus the logarithm of the probability to stay.
+    """
+    hazard = a + n * n
+    total = 0.0
     for i in range(n):
-        new[s + i] = 0.0
+        new[s + i] = p[s + i]
+        x = rows[hazard + i]
+        total += p[s + i] * (x + w * (rows[b + n * n + i] - x))
+    if total < FEW:
+        _hop(words, rows, a, b, w, s, n, p, new)
+        return
     for j in range(n):
         left, rest = p[s + j], 1.0
+        new[s + j] -= left
         for k in range(n):
             if left <= 0.0:
                 break
@@ -125,16 +145,79 @@ def _draw(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, 
 
 
 @njit(cache=True)
-def _move(rows: Floats, a: int, b: int, w: float, s: int, n: int, keeps: bool, p: Floats, new: Floats) -> None:
-    """new = propagator p for the states from s on, with the same sum if the pool keeps its molecules."""
+def _hop(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, p: Floats, new: Floats) -> None:
+    """The same for few moves: from one molecule that moves to the next, over those that stay."""
+    wait = exponential(words)
+    for j in range(n):
+        x = rows[a + n * n + j]
+        each = x + w * (rows[b + n * n + j] - x)
+        left = p[s + j]
+        while wait < left * each:
+            left -= math.floor(wait / each) + 1.0
+            away = 1.0 - rows[a + j * n + j] - w * (rows[b + j * n + j] - rows[a + j * n + j])
+            u, to = uniform(words) * away, j
+            for i in range(n):
+                if i != j:
+                    x = rows[a + i * n + j]
+                    q = x + w * (rows[b + i * n + j] - x)
+                    if q > 0.0:
+                        to = i
+                        u -= q
+                        if u <= 0.0:
+                            break
+            new[s + j] -= 1.0
+            new[s + to] += 1.0
+            wait = exponential(words)
+        wait -= left * each
+
+
+@njit(cache=True, inline="always")
+def _product(
+    rows: Floats, a: int, b: int, w: float, s: int, n1: int, n2: int, p: Floats, new: Floats, scratch: Floats
+) -> None:
+    """new = (first ⊗ second) p for the n1 × n2 states from s on."""
+    for i in range(n1):
+        for j in range(n2):
+            scratch[i * n2 + j] = 0.0
+        for k in range(n1):
+            x = rows[a + i * n1 + k]
+            x += w * (rows[b + i * n1 + k] - x)
+            for j in range(n2):
+                scratch[i * n2 + j] += x * p[s + k * n2 + j]
     before, after, most = 0.0, 0.0, s
-    for i in range(n):
-        new[s + i] = _dot(rows, a + i * n, b + i * n, w, p, s, n)
+    for i in range(n1 * n2):
+        new[s + i] = 0.0
         before += p[s + i]
-        after += new[s + i]
-        if new[s + i] > new[most]:
-            most = s + i
+    for j in range(n2):
+        for k in range(n2):
+            x = rows[a + n1 * n1 + j * n2 + k]
+            x += w * (rows[b + n1 * n1 + j * n2 + k] - x)
+            for i in range(n1):
+                new[s + i * n2 + j] += x * scratch[i * n2 + k]
+    for i in range(s, s + n1 * n2):
+        after += new[i]
+        if new[i] > new[most]:
+            most = i
+    new[most] += before - after
+
+
+@njit(cache=True, inline="always")
+def _move(rows: Floats, a: int, b: int, w: float, s: int, n: int, keeps: bool, p: Floats, new: Floats) -> None:
+    """new = propagator p for the states from s on; where a pool keeps its molecules its last one is what is left."""
+    before, after = 0.0, 0.0
+    for i in range(n):
+        total = 0.0
+        for j in range(n):
+            x = rows[a + i * n + j]
+            total += p[s + j] * (x + w * (rows[b + i * n + j] - x))
+        new[s + i] = total
+        before += p[s + i]
+        after += total
     if keeps:
+        most = s
+        for i in range(1, n):
+            if new[s + i] > new[most]:
+                most = s + i
         new[most] += before - after
 
 
@@ -151,31 +234,42 @@ def _pools(
     p: Floats,
     new: Floats,
     gained: Floats,
+    scratch: Floats,
     words: Words,
+    real: Floats,
+    bits: Ints,
 ) -> float:
     """Move the pools of one law at the concentration c; returns what they take. gained: into reservoirs, set."""
-    start, matrix, keeps = table(tables, t.POOL_START), table(tables, t.MATRIX), table(tables, t.KEEPS)
-    multinomial, booked = table(tables, t.MULTINOMIAL), table(tables, t.BOOKED)
-    flow_start, flow = table(tables, t.FLOW_START), table(tables, t.FLOW)
+    start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
+    multinomial, booked, first = tables[t.MULTINOMIAL], tables[t.BOOKED], tables[t.FIRST]
+    flow_start, flow = tables[t.FLOW_START], tables[t.FLOW]
     width, total = len(rows) // (t.POINTS * t.LEVELS), len(p)
-    k, w = _place(c)
+    real[0] = c
+    k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
+    w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
     a, ua = (level * t.POINTS + k) * width, (level * t.POINTS + k) * total
     b, ub = a + width, ua + total
     taken = 0.0
-    for q in range(len(matrix)):
-        if (multinomial[q] != 0) != chance:
+    for q in range(keeps - matrix):
+        if (tables[multinomial + q] != 0) != chance:
             continue
-        s, n, m = start[q], start[q + 1] - start[q], matrix[q]
+        s, m = tables[start + q], tables[matrix + q]
+        n = tables[start + q + 1] - s
         if chance:
             _draw(words, rows, a + m, b + m, w, s, n, p, new)
+        elif tables[first + q] != 0:
+            n1 = tables[first + q]
+            _product(rows, a + m, b + m, w, s, n1, n // n1, p, new, scratch)
         else:
-            _move(rows, a + m, b + m, w, s, n, keeps[q] != 0, p, new)
-        for f in range(flow_start[q], flow_start[q + 1]):
-            gained[f] = _dot(rows, a + flow[f], b + flow[f], w, p, s, n)
-        if booked[q] != 0:
+            _move(rows, a + m, b + m, w, s, n, tables[keeps + q] != 0, p, new)
+        f0, f1 = tables[flow_start + q], tables[flow_start + q + 1]
+        for f in range(f0, f1):
+            at = tables[flow + f]
+            gained[f] = _dot(rows, a + at, b + at, w, p, s, n)
+        if tables[booked + q] != 0:
             for i in range(s, s + n):
                 taken += holds[i] * (new[i] - p[i])
-            for f in range(flow_start[q], flow_start[q + 1]):
+            for f in range(f0, f1):
                 taken += flow_holds[f] * gained[f]
         else:
             taken += _dot(uptakes, ua + s, ub + s, w, p, s, n)
@@ -193,24 +287,30 @@ def _watch(
     new: Floats,
     means: Floats,
     part: float,
+    real: Floats,
+    bits: Ints,
 ) -> None:
     """Add `part` times the mean of each observable over a step."""
-    start, matrix = table(tables, t.POOL_START), table(tables, t.MATRIX)
-    multinomial, watch_start = table(tables, t.MULTINOMIAL), table(tables, t.WATCH_START)
-    number, watch, weight = table(tables, t.WATCH_NUMBER), table(tables, t.WATCH), table(tables, t.WEIGHT)
+    start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
+    multinomial, watch_start = tables[t.MULTINOMIAL], tables[t.WATCH_START]
+    number, watch, weight = tables[t.WATCH_NUMBER], tables[t.WATCH], tables[t.WEIGHT]
     width = len(rows) // (t.POINTS * t.LEVELS)
-    k, w = _place(c)
+    real[0] = c
+    k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
+    w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
     a = (level * t.POINTS + k) * width
-    for q in range(len(matrix)):
-        s, n = start[q], start[q + 1] - start[q]
-        for o in range(watch_start[q], watch_start[q + 1]):
-            if multinomial[q] != 0:
-                total = 0.0
+    for q in range(keeps - matrix):
+        for o in range(tables[watch_start + q], tables[watch_start + q + 1]):
+            s = tables[start + q]
+            n = tables[start + q + 1] - s
+            if tables[multinomial + q] != 0:
+                total, at = 0.0, tables[weight + o]
                 for i in range(n):
-                    total += weights[weight[o] + i] * (p[s + i] + new[s + i])
-                means[number[o]] += part * 0.5 * total
+                    total += weights[at + i] * (p[s + i] + new[s + i])
+                means[tables[number + o]] += part * 0.5 * total
             else:
-                means[number[o]] += part * _dot(rows, a + watch[o], a + watch[o] + width, w, p, s, n)
+                at = a + tables[watch + o]
+                means[tables[number + o]] += part * _dot(rows, at, at + width, w, p, s, n)
 
 
 @njit(cache=True)
@@ -276,7 +376,9 @@ def advance(
     for q in range(len(multinomial) - 1, -1, -1):
         if multinomial[q] != 0:
             n_mean = start[q]
-    p, new, births, gained = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(len(flow_column))
+    p, new, births, scratch, gained = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(len(flow_column))
+    real = np.zeros(1)
+    bits = real.view(np.int64)
     finest = 1 << (t.LEVELS - 1)
     for site in range(len(counts)):
         row, mean, scale = counts[site], means[site], scales[site]
@@ -304,7 +406,9 @@ def advance(
                 if free < 0 or held:
                     break
                 enters, slope = income * part - sink[site, 0] * h, sink[site, 1] * h
-                middle, end = _balance(uptakes, now * t.POINTS * n, n, n, p, c, guess, enters, slope, scale, CLOSE)
+                middle, end = _balance(
+                    uptakes, now * t.POINTS * n, n, n, p, c, guess, enters, slope, scale, CLOSE, real, bits
+                )
                 if math.isnan(middle):
                     return OFF_GRID, site
                 relax = h * (constants[RATE] + constants[RATE_PER_UM] * middle) / 12.0
@@ -319,17 +423,59 @@ def advance(
             drawn = 0.0
             enters, slope = income * part - sink[site, 0] * h, sink[site, 1] * h
             if n_mean < n:
-                drawn = _pools(True, tables, holds, flow_holds, rows, uptakes, now, middle, p, new, gained, words[site])
-                if free >= 0 and not held:
+                drawn = _pools(
+                    True,
+                    tables,
+                    holds,
+                    flow_holds,
+                    rows,
+                    uptakes,
+                    now,
+                    middle,
+                    p,
+                    new,
+                    gained,
+                    scratch,
+                    words[site],
+                    real,
+                    bits,
+                )
+                if drawn != 0.0 and free >= 0 and not held:
                     middle, end = _balance(
-                        uptakes, now * t.POINTS * n, n, n_mean, p, c, middle, enters - drawn, slope, scale, CLOSE
+                        uptakes,
+                        now * t.POINTS * n,
+                        n,
+                        n_mean,
+                        p,
+                        c,
+                        middle,
+                        enters - drawn,
+                        slope,
+                        scale,
+                        CLOSE,
+                        real,
+                        bits,
                     )
             close = CLOSE
             while True:
                 if not middle < HIGHEST:
                     return OFF_GRID, site
                 taken = slope * middle + _pools(
-                    False, tables, holds, flow_holds, rows, uptakes, now, middle, p, new, gained, words[site]
+                    False,
+                    tables,
+                    holds,
+                    flow_holds,
+                    rows,
+                    uptakes,
+                    now,
+                    middle,
+                    p,
+                    new,
+                    gained,
+                    scratch,
+                    words[site],
+                    real,
+                    bits,
                 )
                 end = c + (enters - drawn - taken) / scale
                 if free < 0 or held or end >= 0.0:
@@ -350,9 +496,21 @@ def advance(
                 else:
                     return NEGATIVE, site
                 middle, end = _balance(
-                    uptakes, now * t.POINTS * n, n, n_mean, p, c, middle, enters - drawn, slope, scale, close
+                    uptakes,
+                    now * t.POINTS * n,
+                    n,
+                    n_mean,
+                    p,
+                    c,
+                    middle,
+                    enters - drawn,
+                    slope,
+                    scale,
+                    close,
+                    real,
+                    bits,
                 )
-            _watch(tables, weights, rows, now, middle, p, new, mean, part)
+            _watch(tables, weights, rows, now, middle, p, new, mean, part, real, bits)
             for i in range(n):
                 p[i] = new[i]
                 if born:

@@ -47,6 +47,21 @@ class Pool:
         n = len(states)
         return cls(tuple(states), np.zeros((n, n)), np.zeros((n, n)), np.zeros(n), np.zeros(n))
 
+    def ordered(self, order: Sequence[int]) -> Pool:
+        """The same with its states in another order."""
+        k = list(order)
+        return Pool(
+            tuple(self.states[i] for i in k),
+            self.base[np.ix_(k, k)],
+            self.slope[np.ix_(k, k)],
+            self.drawn_base[k],
+            self.drawn_slope[k],
+            {name: row[k] for name, row in self.flow_base.items()},
+            {name: row[k] for name, row in self.flow_slope.items()},
+            self.keeps,
+            self.law,
+        )
+
     @property
     def reservoirs(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.flow_base, *self.flow_slope)))

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from adapters.surrogate.factors import Factors, factors
 from adapters.surrogate.pools import ONE, Pool
 from adapters.wellmixed.packing import Ints, pack, ragged
 from couple.component import Floats
@@ -31,6 +32,7 @@ LEVELS = 6
     MATRIX,  # (n_pools,) where its propagator begins in a row
     KEEPS,  # (n_pools,)
     MULTINOMIAL,  # (n_pools,)
+    FIRST,  # (n_pools,) states of the first factor, 0 if the pool has no factors; see `factors`
     BOOKED,  # (n_pools,) whether what it takes up follows from what it holds
     FLOW_START,  # (n_pools + 1,) reservoirs of a pool: column in the counts, place in a row
     FLOW_COLUMN,
@@ -46,7 +48,7 @@ LEVELS = 6
     CLAMP_BOOK,
     STILL_COLUMN,  # species of no pool in observables: column, observable
     STILL_NUMBER,
-) = range(20)
+) = range(21)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Plan:
     """
 
     pools: tuple[Pool, ...]
+    parts: tuple[Factors | None, ...]
     tables: Ints
     holds: Floats
     flow_holds: Floats
@@ -86,7 +89,9 @@ def plan(
     clamped: Sequence[str] = (),
 ) -> Plan:
     """Index tables for pools of a network, in the order in which rows of `propagators` hold them."""
-    pools = sorted(pools, key=lambda p: p.law != "mean")
+    pairs = [(p if f is None else p.ordered(f.order), f) for p, f in ((p, factors(p)) for p in pools)]
+    pairs.sort(key=lambda pair: pair[0].law != "mean")
+    pools, parts = [p for p, _ in pairs], [f for _, f in pairs]
     substance, each = _content(network, drive)
     contents = dict(zip(network.states, network.contents(substance) / each, strict=True)) if substance else {}
     at, matrix = 0, []
@@ -94,10 +99,10 @@ def plan(
     flows: list[list[tuple[int, int]]] = []
     watches: list[list[tuple[int, int]]] = []
     watched: list[tuple[Floats, ...]] = []
-    for pool in pools:
+    for pool, part in zip(pools, parts, strict=True):
         n = len(pool.states)
         matrix.append(at)
-        at += n * n
+        at += _size(pool, part)
         flows.append([(network.index(name), at + i * n) for i, name in enumerate(pool.reservoirs)])
         at += n * len(pool.reservoirs)
         seen = _observables(pool, network)
@@ -113,6 +118,7 @@ def plan(
             matrix,
             [p.keeps for p in pools],
             [p.law == "multinomial" for p in pools],
+            [0 if f is None else len(f.first[0]) for f in parts],
             [_follows(pool, held, contents) for pool, held in zip(pools, holds, strict=True)],
             ragged(flows)[0],
             [c for row in flows for c, _ in row],
@@ -128,6 +134,7 @@ def plan(
     )
     return Plan(
         tuple(pools),
+        tuple(parts),
         tables,
         np.concatenate([np.zeros(0), *holds]),
         np.array([contents.get(name, 0.0) for pool in pools for name in pool.reservoirs]),
@@ -140,6 +147,14 @@ def plan(
             max((float(-np.diag(p.slope).min()) for p in pools), default=0.0),
         ),
     )
+
+
+def _size(pool: Pool, part: Factors | None) -> int:
+    """Numbers that the propagator of a pool takes in a row: one matrix or two, and hazards for random moves."""
+    n = len(pool.states)
+    if part is not None:
+        return len(part.first[0]) ** 2 + len(part.second[0]) ** 2
+    return n * n + (n if pool.law == "multinomial" else 0)
 
 
 def _ports(
@@ -212,20 +227,39 @@ def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
     """
     rows = np.zeros((LEVELS, POINTS, made.width))
     uptakes = np.zeros((LEVELS, POINTS, made.n_states))
-    at, state = 0, 0
-    for pool, watched in zip(made.pools, made.watched, strict=True):
-        n, flows = len(pool.states), len(pool.reservoirs)
-        width = n * n + n * (flows + len(watched))
-        big = exponential(step / 2 ** (LEVELS - 1) * _generators(pool, watched))
+    at, state, finest = 0, 0, step / 2 ** (LEVELS - 1)
+    for pool, part, watched in zip(made.pools, made.parts, made.watched, strict=True):
+        n, flows, size = len(pool.states), len(pool.reservoirs), _size(pool, part)
+        width = size + n * (flows + len(watched))
+        big = exponential(finest * _generators(pool, watched))
+        pair = [] if part is None else [exponential(finest * driven(*f)) for f in (part.first, part.second)]
         for level in range(LEVELS - 1, -1, -1):
             row = rows[level, :, at : at + width]
-            row[:, : n * n] = np.maximum(big[:, :n, :n], 0.0).reshape(POINTS, -1)
-            row[:, n * n :] = big[:, n + 1 :, :n].reshape(POINTS, -1)
-            row[:, n * n + n * flows :] /= step / 2**level  # integrals of observables to means
+            moves = pair or [big[:, :n, :n]]
+            row[:, :size] = np.concatenate([*(_positive(m) for m in moves), *_hazards(pool, big)], axis=1)
+            row[:, size:] = big[:, n + 1 :, :n].reshape(POINTS, -1)
+            row[:, size + n * flows :] /= step / 2**level  # integrals of observables to means
             uptakes[level, :, state : state + n] = big[:, n, :n]
             big = big @ big
+            pair = [m @ m for m in pair]
         at, state = at + width, state + n
     return rows, uptakes
+
+
+def _positive(matrices: Floats) -> Floats:
+    """(n, m, m) as (n, m²), without the signs of rounding."""
+    return np.maximum(matrices, 0.0).reshape(len(matrices), -1)
+
+
+def _hazards(pool: Pool, big: Floats) -> list[Floats]:
+    """(POINTS, n) minus the logarithm of the probability to stay, where molecules move at random."""
+    n = len(pool.states)
+    return [-np.log(np.maximum(big[:, range(n), range(n)], 1e-12))] if pool.law == "multinomial" else []
+
+
+def driven(base: Floats, slope: Floats) -> Floats:
+    """(POINTS, n, n) base + c slope on the grid."""
+    return np.asarray(base + grid()[:, None, None] * slope)
 
 
 def _generators(pool: Pool, watched: Sequence[Floats]) -> Floats:
@@ -235,10 +269,10 @@ def _generators(pool: Pool, watched: Sequence[Floats]) -> Floats:
     speeds += [(pool.flow_base.get(k, zero), pool.flow_slope.get(k, zero)) for k in pool.reservoirs]
     speeds += [(w, zero) for w in watched]
     big = np.zeros((POINTS, n + len(speeds), n + len(speeds)))
-    c = grid()[:, None, None]
-    big[:, :n, :n] = pool.base + c * pool.slope
+    c = grid()[:, None]
+    big[:, :n, :n] = driven(pool.base, pool.slope)
     for k, (base, slope) in enumerate(speeds):
-        big[:, n + k, :n] = base + c[:, 0] * slope
+        big[:, n + k, :n] = base + c * slope
     return big
 
 
@@ -254,4 +288,4 @@ def exponential(matrices: Floats) -> Floats:
     for k in range(int(squarings.max(initial=0))):
         more = squarings > k
         out[more] = out[more] @ out[more]
-    return out
+    return np.asarray(out)
