@@ -29,7 +29,7 @@ class Protocol(Block):
 
     exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
     are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
-    or nothing. All protocols serve the refinement.
+    or nothing. All protocols serve the refinement. set: changes of the experiment, KEY=VALUE, such as other amounts.
     """
 
     name: str = Field(pattern=RUN_NAME)
@@ -38,6 +38,7 @@ class Protocol(Block):
     every: Time = Field(gt=0)
     runs: Integer = Field(default=8, ge=2)
     regress: Literal["all", "classes"] | None = None
+    set: tuple[str, ...] = ()
     stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
 
 
@@ -78,14 +79,6 @@ class Refine(Block):
     memory: Integer = Field(default=12, ge=1)
 
 
-class Check(Block):
-    """Runs that validate more than the held-out courses: protocols on another engine or with influx of ions."""
-
-    engine: str
-    protocol: Protocol
-    options: dict[str, Any] = {}
-
-
 class GccdFile(Block):
     """All of it. experiment: the chemistry and one site; engine, geometry and initial amounts are taken from it."""
 
@@ -95,7 +88,6 @@ class GccdFile(Block):
     gccd: Model = Model()
     law: Law = Law()
     refine: Refine = Refine()
-    check: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _split(self) -> Self:
