@@ -26,10 +26,10 @@ from reducers.gccd.evaluate import STATIC, Score, molecules_of, score, static_di
 from reducers.gccd.kernel import EXACT, INDEPENDENT, N_RATES, PAIRS
 from reducers.gccd.lasso import Chosen, added, choose, relaxed
 from reducers.gccd.library import NAMES
-from reducers.gccd.molecule import Floats
+from reducers.gccd.molecule import Floats, names_in
 from reducers.gccd.regression import class_sums, equations, normals
 from reducers.gccd.returning import returning
-from reducers.gccd.sampling import Data, gather, read_data, write_data
+from reducers.gccd.sampling import Data, gather, load_network, read_data, write_data
 from reducers.gccd.settings import GccdFile
 
 CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
@@ -45,6 +45,7 @@ class GccdTraining:
         self.content, self.source, self.folder, self._tell = content, source, folder, tell
         self.file = GccdFile.read(content, str(source))
         self.site = source.parent / self.file.experiment
+        names_in(load_network(self.site).names)  # before anything is sampled
         self.data = [self._data(k) for k in range(len(self.file.protocol))]
         self.courses = courses_of(self.data, test=False)
         self.law, self.parts = self._regress()
