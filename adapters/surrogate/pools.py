@@ -50,10 +50,17 @@ class Pool:
     def ordered(self, order: Sequence[int]) -> Pool:
         """The same with its states in another order."""
         k = list(order)
-        flows = ({name: row[k] for name, row in table.items()} for table in (self.flow_base, self.flow_slope))
-        matrices = (m[np.ix_(k, k)] for m in (self.base, self.slope))
-        drawn = (self.drawn_base[k], self.drawn_slope[k])
-        return Pool(tuple(self.states[i] for i in k), *matrices, *drawn, *flows, self.keeps, self.law)
+        return Pool(
+            tuple(self.states[i] for i in k),
+            self.base[np.ix_(k, k)],
+            self.slope[np.ix_(k, k)],
+            self.drawn_base[k],
+            self.drawn_slope[k],
+            {name: row[k] for name, row in self.flow_base.items()},
+            {name: row[k] for name, row in self.flow_slope.items()},
+            self.keeps,
+            self.law,
+        )
 
     @property
     def reservoirs(self) -> tuple[str, ...]:

@@ -89,9 +89,9 @@ def plan(
     clamped: Sequence[str] = (),
 ) -> Plan:
     """Index tables for pools of a network, in the order in which rows of `propagators` hold them."""
-    parts = [factors(p) for p in pools]
-    pairs = [(p if f is None else p.ordered(f.order), f) for p, f in zip(pools, parts, strict=True)]
-    pools, parts = zip(*sorted(pairs, key=lambda pair: pair[0].law != "mean"), strict=True) if pairs else ((), ())
+    pairs = [(p if f is None else p.ordered(f.order), f) for p, f in ((p, factors(p)) for p in pools)]
+    pairs.sort(key=lambda pair: pair[0].law != "mean")
+    pools, parts = [p for p, _ in pairs], [f for _, f in pairs]
     substance, each = _content(network, drive)
     contents = dict(zip(network.states, network.contents(substance) / each, strict=True)) if substance else {}
     at, matrix = 0, []
@@ -259,7 +259,7 @@ def _hazards(pool: Pool, big: Floats) -> list[Floats]:
 
 def driven(base: Floats, slope: Floats) -> Floats:
     """(POINTS, n, n) base + c slope on the grid."""
-    return base + grid()[:, None, None] * slope
+    return np.asarray(base + grid()[:, None, None] * slope)
 
 
 def _generators(pool: Pool, watched: Sequence[Floats]) -> Floats:
@@ -288,4 +288,4 @@ def exponential(matrices: Floats) -> Floats:
     for k in range(int(squarings.max(initial=0))):
         more = squarings > k
         out[more] = out[more] @ out[more]
-    return out
+    return np.asarray(out)

@@ -62,7 +62,8 @@ def decay(z: float) -> float:
 def total(y: Floats, begin: int) -> float:
     """Sum of nine entries."""
     b = begin  # three sums at a time: a chain of nine additions would wait for each
-    return (y[b] + y[b + 1] + y[b + 2]) + (y[b + 3] + y[b + 4] + y[b + 5]) + (y[b + 6] + y[b + 7] + y[b + 8])
+    s: float = (y[b] + y[b + 1] + y[b + 2]) + (y[b + 3] + y[b + 4] + y[b + 5]) + (y[b + 6] + y[b + 7] + y[b + 8])
+    return s
 
 
 @njit(cache=True)

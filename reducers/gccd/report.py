@@ -90,7 +90,8 @@ def figure(block: MarkovFieldBlock, path: Path) -> Path:
 
 def _course(axes: np.ndarray[Any, Any], more: Mapping[str, Any], k: int, last: bool) -> None:
     time, name = more[f"course{k}_time"] * 1e-3, text_of(more[f"course{k}_name"])
-    axes[0].plot(time, more[f"course{k}_calcium"], color="0.3", lw=0.8)
+    calcium = more[f"course{k}_calcium"]
+    axes[0].plot(np.linspace(0, time[-1], len(calcium)), calcium, color="0.3", lw=0.6)
     axes[0].set_title(name)
     axes[0].set_ylabel("Ca (µM)")
     for ax, key, colour in zip(axes[1:5], PANELS, COLOURS, strict=False):
@@ -108,7 +109,7 @@ def _course(axes: np.ndarray[Any, Any], more: Mapping[str, Any], k: int, last: b
     axes[5].set_ylabel("µ")
     axes[5].set_xlabel("time (s)")
     if last:
-        axes[5].legend(ncols=2, fontsize=5, loc="upper right")
+        axes[5].legend(ncols=3, fontsize=5, loc="upper center", bbox_to_anchor=(0.5, -0.4))
 
 
 def _path(ax: Axes, more: Mapping[str, Any]) -> None:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 ROWS = 60
 """Rows of a course that are kept for figures."""
+FINE = 500
+"""Values of its calcium."""
 SHOWN = 3
 """Held-out courses that are drawn."""
-SAID = ("held_out", "static", "on", "graph", "terms")
+SAID = ("held_out", "static", "on", "graph", "terms", "came_back")
 """What the file repeats of the summary."""
 
 
@@ -72,7 +74,7 @@ def report(training: GccdTraining, summary: dict[str, Any]) -> dict[str, npt.NDA
         "error": law.error,
         "deviation": law.deviation,
         "at": np.array(law.at),
-        "history": np.array(training.descents[graph].history),
+        "history": np.array([*training.first.descent.history, *training.refined[graph].descent.history]),
     }
     tested, molecules = courses_of(training.data, test=True), molecules_of(training.data, test=True)
     final = Law(training.rates(graph), training.descents_mode(graph), training.file.refine.step)
@@ -105,11 +107,11 @@ def _course(law: Law, course: Course, molecules: float) -> dict[str, npt.NDArray
     smooth = (model[at] * molecules + 0.5 / len(STATES)) / (molecules + 0.5)
     family = SiteGraph.named("triples")
     found = {"data": observables(course.target[at]), "model": observables(model[at])}
-    calcium = course.calcium[np.minimum((at * course.every).astype(int), len(course.calcium) - 1)]
+    fine = course.calcium[:: max(1, len(course.calcium) // FINE)]
     return {
         "name": _text(course.name),
         "time": time.astype(np.float32),
-        "calcium": calcium.astype(np.float32),
+        "calcium": fine.astype(np.float32),
         "mu": mu.astype(np.float32),
         "mu_model": learn(family, smooth).astype(np.float32),
         **{f"{who}_{key}": v.astype(np.float32) for who, seen in found.items() for key, v in seen.items()},

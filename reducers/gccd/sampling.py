@@ -73,7 +73,7 @@ def gather(protocol: Protocol, path: Path, folder: Path, seed: int, tell: Callab
     stimuli = _stimuli(protocol, seed)
     base = _with_site(read_toml(path), path)
     content = experiment_of(base, protocol, stimuli, site)
-    experiment = Experiment.parse(content, path=path)
+    experiment = Experiment.parse(content, path=path, overrides=protocol.set)
     tell(f"{protocol.name}: {protocol.runs} runs of {len(stimuli)} stimuli, {protocol.duration:g} ms each")
     with sample(experiment, protocol.runs, seed, folder) as ensemble:
         engine = ensemble.sites()[stimulus_site(0)][0]
