@@ -1,16 +1,15 @@
 """The surrogate engine in CPU time: a site against the lattice and the SSA, and 1000 sites against NEURON's own part.
 
-    uv run --group bench python tests/bench/surrogate.py [SK model] [CaMKII model]
+    uv run --group bench python tests/bench/surrogate.py
 
-Concentrations are those of examples/spine/spine.toml (78.7 µM CBP, 45 µM calbindin, pumps, 20 SK) in 0.1 µm³; with a
-model of CaMKII, its chemistry as well. All engines see the same calcium influx.
+Concentrations are those of examples/spine/spine.toml (78.7 µM CBP, 45 µM calbindin, pumps, 20 SK) in 0.1 µm³; then also
+30 µM calmodulin and 80 µM CaMKII. All engines see the same calcium influx.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from couple.initial import initial_counts  # noqa: E402
 ROOT = HERE.parents[1]
 SPINE = ROOT / "examples" / "spine" / "spine.toml"
 SK = ROOT / "examples" / "sk" / "sk.h5"
+CAMKII = ROOT / "examples" / "camkii" / "camkii.h5"
 SITES, WINDOW = 1000, 0.1
 
 
@@ -84,7 +84,7 @@ def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rou
         report(f"so it is faster than {kind}", 1 / ratio, "times")
 
 
-def cell(experiment: Experiment, models: dict[str, str], chemistry: dict[str, Any]) -> Experiment:
+def cell(models: dict[str, str], chemistry: dict[str, Any]) -> Experiment:
     """The cable of 1000 heads, coupled both ways; V, Ca and SK are recorded."""
     names = [f"cable({(i + 0.5) / SITES:g})" for i in range(SITES)]
     content: dict[str, Any] = {
@@ -139,21 +139,27 @@ def cell_figures(what: str, experiment: Experiment, rounds: int, windows: int = 
     report("calcium at the end, largest", float(calcium.max()), "uM")
 
 
+def with_camkii(spine: dict[str, Any]) -> Experiment:
+    """The chemistry of the spine and 30 µM calmodulin, 80 µM CaMKII, all 155 species."""
+    initial = {**spine["initial"], "CaM_c0n0": "30 uM", "K": "80 uM"}
+    chemistry = {**spine, "include": {"camkii": {}}, "initial": initial}
+    site = {"name": "head", "engine": "ssa", "geometry": {"cylinder": {"diameter": "0.5 um", "length": "0.5 um"}}}
+    times = {"name": "camkii", "duration": "1 ms", "exchange": "0.1 ms"}
+    content = {"experiment": times, "chemistry": chemistry, "site": [site]}
+    return Experiment.parse(content, path=ROOT / "experiment")
+
+
 def main() -> None:
-    sk = str(Path(sys.argv[1] if len(sys.argv) > 1 else SK).resolve())
-    spine = Experiment.load(SPINE)
     rounds = 3
-    sites_figures("spine with SK", spine, {"SK": sk}, rounds)
+    spine = Experiment.load(SPINE)
     content: Any = spine.source["chemistry"]
-    cell_figures("spine with SK", cell(spine, {"SK": sk}, content), rounds)
-    if len(sys.argv) > 2:
-        camkii = str(Path(sys.argv[2]).resolve())
-        more = Experiment.load(ROOT / "examples" / "camkii" / "site.toml")
-        models = {"SK": sk, "CaMKII": camkii}
-        sites_figures("spine with SK and CaMKII", more, models, rounds)
-        cell_figures("spine with SK and CaMKII", cell(more, models, more.source["chemistry"]), rounds)
+    sk = {"SK": str(SK)}
+    sites_figures("spine with SK", spine, sk, rounds)
+    cell_figures("spine with SK", cell(sk, content), rounds)
+    both, more = {**sk, "CaMKII": str(CAMKII)}, with_camkii(content)
+    sites_figures("spine with SK and CaMKII", more, both, rounds)
+    cell_figures("spine with SK and CaMKII", cell(both, more.source["chemistry"]), rounds)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory():
-        main()
+    main()
