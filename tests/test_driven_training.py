@@ -1,0 +1,70 @@
+"""Learning a block of independent molecules: SK from channels under a course of calcium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import SK_STATES, spine
+
+from adapters.surrogate.pools import pools_of
+from couple.errors import InputError
+from reducers.driven.file import read_block
+from reducers.driven.markov import MarkovBlock
+from reducers.driven.training import DrivenTraining
+
+SK = tuple(SK_STATES)
+EXAMPLE = Path(__file__).parent.parent / "examples" / "sk"
+SHORT = [
+    "sample.engine=ode",
+    "sample.duration=30 ms",
+    "sample.stimuli.0.duration=10 20 ms",
+    "path.points=12",
+    "path.folds=3",
+    "refine.iterations=8",
+]
+
+
+def off(block: MarkovBlock) -> float:
+    """Largest relative error of a rate; 1 for one that should be 0 or is missing."""
+    pool = next(p for p in pools_of(spine(), "Ca") if set(p.states) == set(SK))
+    order, worst = [pool.states.index(s) for s in SK], 0.0
+    for found, exact in ((block.base, pool.base), (block.slope, pool.slope)):
+        wanted = exact[np.ix_(order, order)]
+        apart = ~np.eye(6, dtype=bool)
+        assert ((found != 0) == (wanted != 0))[apart].all(), "another graph of transitions"
+        there = apart & (wanted != 0)
+        worst = max(worst, float(abs(found[there] / wanted[there] - 1).max()))
+    return worst
+
+
+def test_the_model_of_the_examples_is_the_scheme_to_1_percent() -> None:
+    """Learned from a million simulated channels: the ten transitions and no other, each rate within 1 %."""
+    block = read_block(EXAMPLE / "sk.h5")
+    assert isinstance(block, MarkovBlock) and block.about.species == SK
+    block.about.check(spine())
+    assert off(block) < 0.01
+    assert max(block.about.held_out.values()) < 0.01
+
+
+def test_a_short_training_finds_the_scheme(tmp_path: Path) -> None:
+    training = DrivenTraining(EXAMPLE / "train.toml", tmp_path, SHORT)
+    summary = training.run()
+    block = read_block(tmp_path / "model.h5")
+    assert isinstance(block, MarkovBlock) and off(block) < 0.01
+    assert len(summary["transitions"]) == 10 and max(summary["held_out"].values()) < 1e-3
+    with pytest.raises(InputError, match="--force"):
+        DrivenTraining(EXAMPLE / "train.toml", tmp_path, SHORT)
+
+
+def test_bad_training_files_are_refused(tmp_path: Path) -> None:
+    for change, message in (
+        ('driven.species=["SC_*"]', r'no species "SC_\*"'),
+        ('driven.species=["SK_C1", "SK_O2"]', r"couples it to SK_C2, not only to Ca"),
+        ("sample.stimuli.1.kind=spikes", r"spikes: a kind of stimulus is either learned from or tested on"),
+        ("sample.every=50 ms", r"duration must be ten times"),
+        ("drive.x=1", r'unknown key "drive"; did you mean "driven"'),
+    ):
+        with pytest.raises(InputError, match=message):
+            DrivenTraining(EXAMPLE / "train.toml", tmp_path, [change])
