@@ -181,10 +181,10 @@ class SiteEngine(Component):
         self.setup = fresh.setup
         self.memory[:] = fresh.memory
 
-    def checked_counts(self, counts: npt.ArrayLike) -> Counts:
-        """`counts` as whole numbers of the right shape, or InputError."""
+    def checked_counts(self, counts: npt.ArrayLike, species: int | None = None) -> Counts:
+        """`counts` as whole numbers of the right shape, by default that of the network's species, or InputError."""
         array = np.asarray(counts)
-        shape = (len(self.sites), len(self.network.species))
+        shape = (len(self.sites), len(self.network.species) if species is None else species)
         if array.shape != shape:
             raise InputError(f'"{self.name}" takes counts of shape {shape} (sites, species), not {array.shape}')
         whole = np.rint(array).astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.errors import InputError
 from couple.terminal import Json, Overrides, Quiet, err, out
+from couple.toml import read_toml
 
 
 def train(
@@ -36,6 +37,9 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
+    if file is not None and "driven" in read_toml(file):
+        _train_driven(file, folder, overrides or (), force, tell, as_json, quiet)
+        return
     if resume is not None:
         training = Training.resumed(resume, tell=tell)
         tell(f"resuming at step {training.fit.done}")
@@ -55,6 +59,30 @@ def train(
         out.print(f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}", markup=False)
         for name, error in summary["nrmse"].items():
             out.print(f"NRMSE of {name} on {summary['on']}: {error:.4f}", markup=False)
+        out.print(f"model in {training.folder / MODEL}", markup=False)
+
+
+def _train_driven(
+    file: Path,
+    folder: Path | None,
+    overrides: Iterable[str],
+    force: bool,
+    tell: Callable[[str], None],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """A block of independent molecules that a concentration drives."""
+    from reducers.driven.training import MODEL, DrivenTraining
+
+    training = DrivenTraining(file, folder, overrides, force=force)
+    summary = training.run(tell)
+    if as_json:
+        out.print_json(json.dumps(summary))
+    elif not quiet:
+        for line in summary["transitions"]:
+            out.print(line, markup=False)
+        for name, error in summary["held_out"].items():
+            out.print(f"NRMSE of {name} on stimuli not learned from: {error:.2g}", markup=False)
         out.print(f"model in {training.folder / MODEL}", markup=False)
 
 

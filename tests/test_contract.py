@@ -29,6 +29,7 @@ ENGINES = {
     "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False),
     "spde": EngineUnderTest("spde", {"resolution": "150 nm"}),
     "ssa": EngineUnderTest("ssa"),
+    "surrogate": EngineUnderTest("surrogate", stochastic=False),
 }
 
 

@@ -57,7 +57,10 @@ class Parts:
     def count(self, site: str, species: str) -> int:
         """Where the molecules of a species of a site are."""
         engine, row = self.engines.of[site]
-        return self.memory.at(engine, "counts", row, self.column(species))
+        self.column(species)
+        if species not in engine.network.names:
+            raise InputError(f'a model stands for "{species}" in {site}: its number is not known; link an observable')
+        return self.memory.at(engine, "counts", row, engine.network.index(species))
 
 
 def connect(parts: Parts, drive: Component | None, drives: Sequence[DriveLink]) -> Connections:

@@ -96,9 +96,10 @@ def _columns(engine: SiteEngine, record: Record, linked: set[str]) -> list[int]:
     if record.species == "all":
         return list(range(len(states)))
     if record.species is not None:
+        known = {*states, *engine.setup.network.names}  # of the latter some may be replaced by a reduced model
         for i, name in enumerate(record.species):
-            if name not in states:
-                raise InputError(f'unknown species "{name}"; {nearest(name, states)}', where=f"record.species[{i}]")
-        return [states.index(name) for name in record.species]
+            if name not in known:
+                raise InputError(f'unknown species "{name}"; {nearest(name, known)}', where=f"record.species[{i}]")
+        return [states.index(name) for name in record.species if name in states]
     wanted = linked | {*engine.setup.injected, *engine.setup.clamped, *engine.network.reservoirs}
     return [i for i, s in enumerate(states) if s in wanted] or list(range(len(states)))

@@ -1,0 +1,110 @@
+"""Blocks that advance themselves, beside the pools of a site: what they take up is booked to the ion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.surrogate import kernel
+from adapters.surrogate.replaced import Replaced
+from couple.component import Floats
+from couple.engine import Counts, Site
+from couple.errors import RunError
+from couple.network import ReactionNetwork
+from reducers.driven.block import Bound
+
+
+class Beside:
+    """Bound blocks of all sites. Falsy if there are none.
+
+    In a step a block takes up (a + b c) per ms. Afterwards it says what it holds; the difference to what was booked in
+    its column `NAME_Ca` is taken up with the next step, so that no ion is lost or made.
+    """
+
+    def __init__(self, replaced: Replaced, network: ReactionNetwork, sites: Sequence[Site]) -> None:
+        self.replaced, n = replaced, len(sites)
+        counts = np.array([s.initial for s in sites], dtype=np.int64).reshape(n, -1)
+        self.bound: dict[str, Bound] = {}
+        self._booked: dict[str, int] = {}
+        self._seen: dict[str, list[tuple[int, int]]] = {}
+        self._rates: dict[str, Floats] = {}
+        self._values: dict[str, Floats] = {}
+        self._held = np.zeros(n)
+        for name, block in replaced.blocks.items():
+            weights = list(replaced.observables[name].values())
+            geometries = [s.geometry for s in sites]
+            self.bound[name] = block.bind(geometries, replaced.of_block(name, counts), weights)
+            self._booked[name] = network.index(f"{name}_{self._substance(name)}")
+            names = list(network.observables)
+            self._seen[name] = [(network.index(f"{name}_{k}"), names.index(k)) for k in replaced.observables[name]]
+            self._rates[name] = np.zeros((n, 2))
+            self._values[name] = np.zeros((n, len(weights)))
+
+    def __bool__(self) -> bool:
+        return bool(self.bound)
+
+    def _substance(self, name: str) -> str:
+        """By which the drive is counted."""
+        drive = self.replaced.blocks[name].about.drive
+        return next(iter(next(s for s in self.replaced.full.species if s.name == drive).contains))
+
+    def ask(self, counts: Floats, sink: Floats, span: float) -> None:
+        """Set `sink` (n_sites, 2) for a step: what blocks take per ms, and per ms and uM."""
+        sink[...] = 0.0
+        for name, bound in self.bound.items():
+            if span > bound.longest * (1 + 1e-9):
+                raise RunError(
+                    f'the model "{name}" takes steps of {bound.longest:g} ms at most; this one is {span:g} ms: '
+                    "give a shorter experiment.exchange"
+                )
+            rates = self._rates[name]
+            bound.uptake(rates)
+            bound.held(self._held)
+            rates[:, 0] += (self._held - counts[:, self._booked[name]]) / span
+            sink += rates
+
+    def follow(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
+        """Book what was taken up, advance the blocks with the mean concentration, and report."""
+        mean, short = numbers[:, kernel.MEAN], numbers[:, kernel.SHORT]
+        for k, (name, bound) in enumerate(self.bound.items()):
+            rates = self._rates[name]
+            counts[:, self._booked[name]] += (rates[:, 0] + rates[:, 1] * mean) * span
+            if k == 0 and short.any():
+                counts[:, self._booked[name]] -= short
+            bound.advance(mean, span)
+            bound.watch(self._values[name])
+            for i, (column, observable) in enumerate(self._seen[name]):
+                # the kernel took it to stay as it was
+                means[:, observable] += 0.5 * (self._values[name][:, i] - counts[:, column])
+                counts[:, column] = self._values[name][:, i]
+
+    def write(self, counts: Floats) -> None:
+        """Set the columns of observables."""
+        for name, bound in self.bound.items():
+            bound.watch(self._values[name])
+            for i, (column, _) in enumerate(self._seen[name]):
+                counts[:, column] = self._values[name][:, i]
+
+    def read_counts(self, reduced: Counts, rng: Sequence[np.random.Generator]) -> Counts:
+        """(n_sites, n_species of the whole chemistry) from rounded counts of the reduced network."""
+        full, names = self.replaced.full, list(self.replaced.network().names)
+        out = np.zeros((len(reduced), len(full.species)), dtype=np.int64)
+        for k, name in enumerate(full.names):
+            if name in names:
+                out[:, k] = reduced[:, names.index(name)]
+        for name, bound in self.bound.items():
+            drawn = bound.read_counts(reduced[:, self._booked[name]], rng)
+            out[:, [full.index(s) for s in self.replaced.blocks[name].about.species]] = drawn
+        return out
+
+    def write_counts(self, whole: Counts, counts: Floats) -> None:
+        """Take up molecules of the whole chemistry; what blocks hold is in `counts` already."""
+        for name, bound in self.bound.items():
+            bound.write_counts(self.replaced.of_block(name, whole))
+        self.write(counts)
+
+    def private(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays of all blocks, live."""
+        return {f"{n}/{key}": np.asarray(a) for n, b in self.bound.items() for key, a in b.private().items()}

@@ -1,0 +1,241 @@
+"""Engine `surrogate`: free calcium and what it drives in real numbers, with learned blocks for some species."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, Field
+
+from adapters.surrogate import kernel
+from adapters.surrogate.beside import Beside
+from adapters.surrogate.pools import block_pool, guess_drive, pools_of
+from adapters.surrogate.replaced import Replaced
+from adapters.surrogate.tables import plan, propagators
+from adapters.wellmixed.base import WellMixed
+from couple import engine
+from couple.engine import Counts, EngineSetup
+from couple.errors import InputError, RunError
+from couple.network import ReactionNetwork
+from couple.random import generator, stream
+from couple.units import IONS_PER_MM_UM3, Time
+from reducers.driven.block import DrivenBlock, Stepped
+from reducers.driven.file import read_block
+from reducers.driven.markov import MarkovBlock
+
+FLOOR = 1e-3
+"""uM below which the error of the concentration is absolute."""
+
+_log = logging.getLogger(__name__)
+
+
+def _named(value: object) -> object:
+    """A list of files, or one, as the table that options hold."""
+    files = [value] if isinstance(value, str) else value
+    return {str(k): f for k, f in enumerate(files)} if isinstance(files, list) else files
+
+
+class Options(engine.Options):
+    """models: files of learned blocks, as { SK = "sk.h5" } or a list; relative to the experiment.
+
+    law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean".
+    accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
+    """
+
+    models: Annotated[dict[str, str], BeforeValidator(_named)] = {}
+    law: Literal["multinomial", "mean"] = "multinomial"
+    accuracy: float = Field(1e-3, gt=0, lt=1, strict=True)
+    step: Time = Field(0.1, gt=0, le=1)
+
+
+class Surrogate(WellMixed):
+    """Pools of molecules driven by one concentration, and learned blocks in the place of some species.
+
+    Everything that calcium drives molecule by molecule (buffers, pumps, channels) follows propagators tabulated over
+    its concentration; see `tables` and `kernel`. Reduced blocks (`reducers.driven`) stand for the species that
+    their files name: generators join the pools; any other block is advanced beside them, and what it takes up is booked
+    in the same step. A species that a block of that kind stands for is not counted: its ions are in `NAME_Ca`, and its
+    observables are in `means`.
+
+    levels, outside, limited: see `kernel`.
+    """
+
+    integer = False
+    Options: ClassVar[type[engine.Options]] = Options
+
+    def __init__(self, setup: EngineSetup) -> None:
+        options = setup.options if isinstance(setup.options, Options) else Options()
+        self.blocks = read_models(options.models, setup.folder, setup.network)
+        self.drive = _drive(self.blocks, setup)
+        stepped = {name: b for name, b in self.blocks.items() if isinstance(b, Stepped)}
+        self.replaced = Replaced(setup.network, stepped)
+        super().__init__(self.replaced.reduced(setup))
+        self.setup, self._options = setup, options
+        self.beside = Beside(self.replaced, self.network, setup.sites)
+        self.beside.write(self.read("counts"))
+        markov = [b for b in self.blocks.values() if isinstance(b, MarkovBlock)]
+        left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added
+        pools = pools_of(self.network, self.drive, left_out)
+        pools += [block_pool(b, self.network, options.law) for b in markov]
+        self._plan = plan(pools, self.network, self.drive, setup.injected, setup.clamped)
+        n = len(setup.sites)
+        self._scales = np.array([1e-3 * IONS_PER_MM_UM3 * s.geometry.volume for s in setup.sites])
+        self.sink = np.zeros((n, 2))
+        self.numbers = np.zeros((n, 3))
+        if self.drive is not None:
+            self.numbers[:, kernel.GUESS] = self.read("counts")[:, self.network.index(self.drive)] / self._scales
+        self.marks = np.zeros((n, 3), dtype=np.int64)
+        self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
+        self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
+        self._tables_of: dict[float, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+        self._warned: set[str] = set()
+
+    def _drive_box(self) -> tuple[float, float]:
+        """What drives every block within what it was trained for."""
+        boxes = [b.about.drive_box for b in self.blocks.values()]
+        return max((low for low, _ in boxes), default=0.0), min((high for _, high in boxes), default=np.inf)
+
+    def advance(self, ticks: int) -> None:
+        """Raises RunError if the inputs ask for what is not there, or the concentration leaves the table."""
+        ports, made, span = self._views, self._plan, ticks * self.setup.tick
+        steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
+        rows, uptakes = self._propagators(span / steps)
+        if self.beside:
+            self.beside.ask(ports["counts"], self.sink, span)
+        code, site = kernel.advance(
+            made.tables,
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            self.sink,
+            self._scales,
+            self.numbers,
+            self.marks,
+            self.words,
+            made.holds,
+            made.flow_holds,
+            made.weights,
+            made.free_weights,
+            made.still_weights,
+            rows,
+            uptakes,
+            self._constants,
+            span,
+            steps,
+        )
+        if code != kernel.OK:
+            raise RunError(self._message(code, site))
+        if self.beside:
+            self.beside.follow(ports["counts"], ports["means"], self.numbers, span)
+        if self.blocks:
+            self._look()
+
+    def _look(self) -> None:
+        """Warn, once for each box, if a site left what the models were trained for."""
+        if "drive" not in self._warned and self.marks[:, kernel.OUTSIDE].any():
+            site, (low, high) = int(self.marks[:, kernel.OUTSIDE].argmax()), self._drive_box()
+            self._warn(
+                "drive", site, f"{self.drive} ({self.numbers[site, kernel.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
+            )
+        for name, bound in self.beside.bound.items():
+            if name not in self._warned and bound.outside.any():
+                self._warn(name, int(bound.outside.argmax()), f"the state of the model {name} left the box")
+
+    def _warn(self, key: str, site: int, what: str) -> None:
+        self._warned.add(key)
+        _log.warning(
+            "%s: %s that the models were trained for; from here on they extrapolate: compare with another engine",
+            self._where(site),
+            what,
+        )
+
+    @property
+    def outside(self) -> npt.NDArray[np.int64]:
+        """(n_sites,) windows in which the drive or the state of a model was outside of what it was trained for."""
+        worst = self.marks[:, kernel.OUTSIDE].copy()
+        for bound in self.beside.bound.values():
+            np.maximum(worst, bound.outside, out=worst)
+        return worst
+
+    @property
+    def limited(self) -> npt.NDArray[np.int64]:
+        """(n_sites,) steps in which whole molecules stayed because there were no ions for them."""
+        return self.marks[:, kernel.LIMITED]
+
+    # -- other accuracies -----------------------------------------------------------------------------------------
+
+    def read_counts(self) -> Counts:
+        """(n_sites, n_species of the whole chemistry) whole molecules; those of a stepped block are drawn given totals.
+
+        The same state gives the same draw.
+        """
+        if not self.beside:
+            return super().read_counts()
+        rng = [generator(self.setup.seed, "surrogate", s.name, "counts") for s in self.sites]
+        return self.beside.read_counts(super().read_counts(), rng)
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """Take up (n_sites, n_species of the whole chemistry) molecules."""
+        if not self.beside:
+            super().write_counts(counts, rng)
+        else:
+            whole = self.checked_counts(counts, len(self.setup.network.species))
+            self.read("counts")[:, : len(self.network.species)] = self.replaced.to_reduced(whole)
+            self.beside.write_counts(whole, self.read("counts"))
+            self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+
+    def attributes(self) -> dict[str, Any]:
+        """See SiteEngine: the models, by the hash of what they were trained on."""
+        return {f"model_{name}": block.about.data_hash for name, block in self.blocks.items()}
+
+    def _propagators(self, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Tables for a step in ms, made once."""
+        key = float(f"{step:.12g}")
+        if key not in self._tables_of:
+            rows, uptakes = propagators(self._plan, key)
+            self._tables_of[key] = rows.ravel(), uptakes.ravel()
+        return self._tables_of[key]
+
+    def _private(self) -> dict[str, npt.NDArray[Any]]:
+        own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
+        return {**own, **self.beside.private()}
+
+    def _message(self, code: int, site: int) -> str:
+        if code == kernel.OFF_GRID:
+            return f"{self._where(site)}: {self.drive} rises above {kernel.HIGHEST / 1e3:.3g} mM, the end of the tables"
+        if code == kernel.NEGATIVE:
+            return f"{self._where(site)}: {self.drive} would fall below zero; give a smaller surrogate.step"
+        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+
+
+def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwork) -> dict[str, DrivenBlock]:
+    """Blocks by their names. Raises InputError that names the key for a file that does not fit the chemistry."""
+    found: dict[str, DrivenBlock] = {}
+    for key, text in models.items():
+        where = f"surrogate.models.{key}"
+        try:
+            block = read_block(folder / text)
+            block.about.check(network)
+        except InputError as error:
+            raise error.at(where) from None
+        for other in found.values():
+            both = set(block.about.species) & set(other.about.species)
+            if both or block.about.name == other.about.name:
+                raise InputError(f"stands for what {other.about.name} stands for, too", where=where)
+            if block.about.drive != other.about.drive:
+                raise InputError(
+                    f"is driven by {block.about.drive}, {other.about.name} by {other.about.drive}", where=where
+                )
+        found[block.about.name] = block
+    return found
+
+
+def _drive(blocks: Mapping[str, DrivenBlock], setup: EngineSetup) -> str | None:
+    for block in blocks.values():
+        return block.about.drive
+    return guess_drive(setup.network, setup.injected, setup.clamped)

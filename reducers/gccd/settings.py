@@ -1,0 +1,126 @@
+"""The training file of CaMKII: frozen, checked tables; an unknown key is an error with the nearest known one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from couple.block import RUN_NAME, Block, explain
+from couple.errors import InputError
+from couple.toml import override_value, read_toml
+from couple.units import Time
+from reducers.gccd.stimuli import StimulusBlock
+
+Integer = Annotated[int, Field(strict=True)]
+
+
+class Train(Block):
+    """name: of the model. seed: of stimuli and runs."""
+
+    name: str = Field(pattern=RUN_NAME)
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+
+
+class Protocol(Block):
+    """Stimuli that are sampled together, each at a site of its own, for `duration` with a row `every`.
+
+    exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
+    are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
+    or nothing. All protocols serve the refinement.
+    """
+
+    name: str = Field(pattern=RUN_NAME)
+    duration: Time = Field(gt=0)
+    exchange: Time = Field(gt=0)
+    every: Time = Field(gt=0)
+    runs: Integer = Field(default=8, ge=2)
+    regress: Literal["all", "classes"] | None = None
+    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
+
+
+class Model(Block):
+    """block: word before recorded names in a site. graph: see `graph.GRAPHS`."""
+
+    block: str = Field(default="CaMKII", pattern=RUN_NAME)
+    graph: Literal["independent", "pairs", "triples"] = "triples"
+    ablation: bool = True
+    """Whether the other graphs are learned as well, to compare."""
+
+
+class Law(Block):
+    """The lasso path: `points` penalties; `folds` groups of stimuli left out in turn choose one.
+
+    stride: rows between which a change of moments is one equation. rule: penalty of least error, or the largest within
+    one standard error of it.
+    """
+
+    points: Integer = Field(default=60, ge=2)
+    folds: Integer = Field(default=5, ge=2)
+    stride: Integer = Field(default=5, ge=1)
+    rule: Literal["least", "one standard error"] = "one standard error"
+
+
+class Refine(Block):
+    """Adjoint refinement: L-BFGS on the divergence along free-running courses. step: of the engine's own step."""
+
+    iterations: Integer = Field(default=40, ge=0)
+    ablation: Integer = Field(default=15, ge=0)
+    """Iterations for each other graph."""
+    step: Time = Field(default=0.1, gt=0)
+    memory: Integer = Field(default=12, ge=1)
+
+
+class Check(Block):
+    """Runs that validate more than the held-out courses: protocols on another engine or with influx of ions."""
+
+    engine: str
+    protocol: Protocol
+    options: dict[str, Any] = {}
+
+
+class GccdFile(Block):
+    """All of it. experiment: the chemistry and one site; engine, geometry and initial amounts are taken from it."""
+
+    train: Train
+    experiment: str
+    protocol: tuple[Protocol, ...] = Field(min_length=1)
+    gccd: Model = Model()
+    law: Law = Law()
+    refine: Refine = Refine()
+    check: tuple[Check, ...] = ()
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        stimuli = [s for p in self.protocol for s in p.stimuli]
+        both = {s.kind for s in stimuli if s.test} & {s.kind for s in stimuli if not s.test}
+        if both:
+            raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
+        if all(s.test for s in stimuli) or not any(s.test for s in stimuli):
+            raise ValueError("needs stimuli to learn from and stimuli with test = true")
+        if not any(p.regress == "all" and any(not s.test for s in p.stimuli) for p in self.protocol):
+            raise ValueError('needs a protocol with regress = "all" and stimuli to learn from')
+        names = [p.name for p in self.protocol]
+        if len(set(names)) < len(names):
+            raise ValueError("two protocols have one name")
+        return self
+
+    @classmethod
+    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[GccdFile, dict[str, Any]]:
+        """The file and its content. Raises InputError that names file and key."""
+        content = read_toml(path)
+        for override in overrides:
+            override_value(content, override)
+        return cls.read(content, str(path)), content
+
+    @classmethod
+    def read(cls, content: dict[str, Any], where: str) -> GccdFile:
+        """Out of nested tables."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise explain(error, content).inside(where) from None
+        except InputError as error:
+            raise error.inside(where) from None
