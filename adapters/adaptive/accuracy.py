@@ -25,7 +25,7 @@ class Accuracy(ABC):
     def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
         self.name, self.factory, self.setup = name, factory, setup
         self.spatial, self.integer = factory.spatial, factory.integer
-        mine = factory.network_of(setup)
+        mine = factory.counted(setup)
         for state in mine.states:
             if state not in network.states:
                 raise InputError(f'"{name}" counts "{state}", which its other engines do not know', where=name)

@@ -16,6 +16,7 @@ from adapters.adaptive import rule
 from adapters.adaptive.accuracy import Accuracy, Apart, Together
 from adapters.adaptive.carrying import Carrying
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
+from adapters.adaptive.replacing import Replacing
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
 from couple import engine
 from couple.block import Block
@@ -58,7 +59,9 @@ class Adaptive(SiteEngine):
 
     def __init__(self, setup: EngineSetup) -> None:
         options, n = _options(setup), len(setup.sites)
-        super().__init__(setup, {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.replacing = Replacing.of(setup, options)
+        super().__init__(self.replacing.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.setup, self.sites = setup, setup.sites
         self.options, self.engines = options, options.engines
         self.carrying = Carrying(self.network, setup, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
@@ -79,7 +82,8 @@ class Adaptive(SiteEngine):
         factory, options = engine_and_options(self.options, name)
         setup = replace(self.setup, options=options, injected=self.carrying.filled)
         try:
-            accuracy = (Together if factory.some else Apart)(name, factory, setup, self.network)
+            kind = Together if factory.partial(setup) else Apart
+            accuracy: Accuracy = kind(name, factory, setup, self.network)
         except InputError as error:
             raise InputError(error.message, where=error.where or name) from None
         if not accuracy.observed:
@@ -140,7 +144,7 @@ class Adaptive(SiteEngine):
         counts = self.read("counts")
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
-                self._reported[:, k] = accuracy.doubt(counts[:, : len(self.network.species)])
+                self._reported[:, k] = accuracy.doubt(counts[:, : self.replacing.n])
         kept = float(np.exp(-span / self.options.memory))
         limits = np.array([self.options.few, self.options.gradient, kept])
         rule.judge(
@@ -192,6 +196,7 @@ class Adaptive(SiteEngine):
 
     def _carry_on(self, site: int, whole: engine.Counts, new: Accuracy) -> None:
         component, row = new.engine(site)
+        whole = np.pad(whole, (0, len(self.network.species) - len(whole)))
         self.carrying.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
 
     def _generator(self, site: int) -> np.random.Generator:
@@ -208,10 +213,11 @@ class Adaptive(SiteEngine):
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; carried fractions go."""
-        whole = self.checked_counts(counts)
+        whole = self.checked_counts(counts, self.replacing.n)
         for site in range(len(self.sites)):
             accuracy = self.accuracies[self.active[site]]
             accuracy.write(site, whole[site], rng)
+            self.read("counts")[site, : len(self.network.species)] = 0
             self.read("counts")[site, : whole.shape[1]] = whole[site]
             self._carry_on(site, whole[site], accuracy)
         weights = self.network.observable_weights
