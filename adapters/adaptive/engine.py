@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,7 @@ class Adaptive(SiteEngine):
         self.ticks, self._due = 0, 0
         self._seconds = dict.fromkeys([*self.engines, DECIDING, HANDING_OVER], 0.0)
         self._prepare()
+        self._regroup()
 
     def _accuracy(self, name: str) -> Accuracy:
         factory, options = engine_and_options(self.options, name)
@@ -108,6 +110,7 @@ class Adaptive(SiteEngine):
         self._doubt = np.zeros((len(sites), len(self.engines)))
         self._why = np.zeros(self._doubt.shape, dtype=np.int64)
         self._reported = np.zeros(self._doubt.shape)
+        self._limits = np.array([self.options.few, self.options.gradient, 0.0])
         self._volumes = np.array([g.volume for g in shapes])
 
     # -- a window -------------------------------------------------------------------------------------------------
@@ -120,19 +123,23 @@ class Adaptive(SiteEngine):
             every = self.options.every
             self._due = self.ticks + (1 if every is None else max(1, round(every / self.setup.tick)))
         before = self._account(DECIDING, begun)
-        counts, means = self.read("counts"), self.read("means")
-        counts[...] = 0.0
-        whole = self._traits[self.active, 0] == 0
-        given = self.carrying.take(self.read("influx"), whole)
-        for k, accuracy in enumerate(self.accuracies):
-            rows = np.flatnonzero(self.active == k)
-            if len(rows):
-                accuracy.advance(ticks, rows, given, self.read("clamp"))
-                accuracy.outputs(rows, counts, means)
-                before = self._account(accuracy.name, before)
+        counts, means, clamp = self.read("counts"), self.read("means"), self.read("clamp")
+        given = self.carrying.take(self.read("influx"), self._whole)
+        if self.replacing.added:
+            counts[...] = 0.0
+        for accuracy, rows in self._groups:
+            accuracy.advance(ticks, rows, given, clamp)
+            accuracy.outputs(rows, counts, means)
+            before = self._account(accuracy.name, before)
         self.carrying.add(counts, means)
-        self.read("accuracy")[:] = self.active
         self.ticks += ticks
+
+    def _regroup(self) -> None:
+        """After `active` changed: who advances which sites."""
+        groups = [(a, np.flatnonzero(self.active == k)) for k, a in enumerate(self.accuracies)]
+        self._groups = [(a, rows) for a, rows in groups if len(rows)]
+        self._whole = np.array([self.accuracies[k].integer for k in self.active.tolist()])
+        self.read("accuracy")[:] = self.active
 
     def _account(self, part: str, begun: float) -> float:
         now = perf_counter()
@@ -145,10 +152,9 @@ class Adaptive(SiteEngine):
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
                 self._reported[:, k] = accuracy.doubt(counts[:, : self.replacing.n])
-        kept = float(np.exp(-span / self.options.memory))
-        limits = np.array([self.options.few, self.options.gradient, kept])
+        self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
-            counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, limits,
+            counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
             self.running, self._reported, self._doubt, self._why,
         )  # fmt: skip
         if self._rule is None:
@@ -161,6 +167,7 @@ class Adaptive(SiteEngine):
             begun = perf_counter()
             for site in np.flatnonzero(self._chosen != self.active).tolist():
                 self._switch(site, int(self._chosen[site]), now)
+            self._regroup()
             self._seconds[DECIDING] -= self._account(HANDING_OVER, begun) - begun
 
     def _situation(self, site: int, now: float) -> rule.Situation:
@@ -247,6 +254,8 @@ class Adaptive(SiteEngine):
         for accuracy in self.accuracies:
             accuracy.setup = replace(accuracy.setup, seed=self.setup.seed)
             accuracy.restore(state)
+        self.carrying.restored()
+        self._regroup()
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {

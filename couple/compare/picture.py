@@ -120,5 +120,5 @@ def _seconds(ax: Axes, sides: tuple[Side, ...]) -> None:
         ax.barh([s.label for s in sides], heights, left=base, color=shades[k % len(shades)], label=part, height=0.6)
         base += heights
     ax.invert_yaxis()
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=5.5)
+    ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.3), ncols=2, fontsize=5.5)
     ax.set_title("CPU s per run", loc="left", color="0.2")
