@@ -48,7 +48,7 @@ class Options(engine.Options):
 
     models: Annotated[dict[str, str], BeforeValidator(_named)] = {}
     law: Literal["multinomial", "mean"] = "multinomial"
-    accuracy: float = Field(1e-3, gt=0, lt=1, strict=True)
+    accuracy: float = Field(5e-3, gt=0, lt=1, strict=True)
     step: Time = Field(0.1, gt=0, le=1)
 
 
@@ -92,6 +92,10 @@ class Surrogate(WellMixed):
         self.marks = np.zeros((n, 3), dtype=np.int64)
         self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
         self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
+        made = self._plan
+        self._work = np.zeros(kernel.work_size(made.n_states, len(made.flow_holds), made.width))
+        real = np.zeros(1)
+        self._scratch = np.zeros(4, dtype=np.uint64), real, real.view(np.int64)
         self._tables_of: dict[float, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
         self._warned: set[str] = set()
 
@@ -126,6 +130,8 @@ class Surrogate(WellMixed):
             rows,
             uptakes,
             self._constants,
+            self._work,
+            *self._scratch,
             span,
             steps,
         )

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.wellmixed.packing import Ints, table
+from adapters.wellmixed.packing import Ints
 from couple.binomial import binomial
 from couple.component import Floats
 from couple.random import Words, exponential, uniform
@@ -49,21 +48,14 @@ LEVEL, OUTSIDE, LIMITED = range(3)
 ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST = range(6)
 
 
-@njit(cache=True, inline="always")
-def _dot(rows: Floats, a: int, b: int, w: float, p: Floats, start: int, n: int) -> float:
-    """Σ p × (row at a, with the weight w that at b)."""
-    total = 0.0
-    for i in range(n):
-        x = rows[a + i]
-        total += p[start + i] * (x + w * (rows[b + i] - x))
-    return total
+JIT = {"cache": True, "_nrt": False, "error_model": "numpy"}
+"""Without counts of references, which are atomic and took most of the time; so kernels cannot make arrays."""
 
 
-@njit(cache=True)
+@njit(**JIT)
 def _balance(
     uptakes: Floats,
     at: int,
-    stride: int,
     n: int,
     p: Floats,
     c0: float,
@@ -77,9 +69,10 @@ def _balance(
 ) -> tuple[float, float]:
     """c*, the mean of c over a step, and c at its end, for the first `n` states; nan if c leaves the grid.
 
-    at: where the level begins in `uptakes`; stride: of its points. income: molecules that enter over the step, less
-    what blocks take at c = 0; slope: molecules that they take per uM. real, bits: one number, seen as both.
+    at: where the level begins in `uptakes`. income: molecules that enter over the step, less what blocks take at c = 0;
+    slope: molecules that they take per uM. real, bits: one number, seen as both.
     """
+    stride = len(p)
     released = 0.0
     for i in range(n):
         released += p[i] * uptakes[at + i]
@@ -92,15 +85,12 @@ def _balance(
         k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
         w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
         a = at + k * stride
-        even, odd = 0.0, 0.0  # two sums at a time are twice as fast
-        for i in range(0, n - 1, 2):
-            x, y = uptakes[a + i], uptakes[a + i + 1]
-            even += p[i] * (x + w * (uptakes[a + stride + i] - x))
-            odd += p[i + 1] * (y + w * (uptakes[a + stride + i + 1] - y))
-        if n % 2 == 1:
-            x = uptakes[a + n - 1]
-            even += p[n - 1] * (x + w * (uptakes[a + stride + n - 1] - x))
-        chord = (even + odd - released) / c + slope
+        b = a + stride
+        under, over = 0.0, 0.0
+        for i in range(n):
+            under += p[i] * uptakes[a + i]
+            over += p[i] * uptakes[b + i]
+        chord = (under + w * (over - under) - released) / c + slope
         z = chord / scale
         if z > 1e-5:
             far, decay = income / chord, math.expm1(-z)
@@ -114,20 +104,31 @@ def _balance(
     return c, end
 
 
-@njit(cache=True)
-def _draw(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, p: Floats, new: Floats) -> None:
-    """Each of p[s : s + n] molecules moves by the propagator [to, from]: multinomial numbers into `new`.
+@njit(**JIT)
+def _mix(rows: Floats, level: int, c: float, mixed: Floats, real: Floats, bits: Ints) -> None:
+    """mixed (width,): the row of the propagators of a level at c, between two points of the grid."""
+    width = len(mixed)
+    real[0] = c
+    k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
+    w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
+    a = (level * t.POINTS + k) * width
+    b = a + width
+    for i in range(width):
+        mixed[i] = rows[a + i] + w * (rows[b + i] - rows[a + i])
 
-    rows: the propagator, then hazards: minus the logarithm of the probability to stay.
+
+@njit(**JIT)
+def _draw(words: Words, mixed: Floats, m: int, s: int, n: int, p: Floats, new: Floats) -> None:
+    """Each of p[s : s + n] molecules moves by the propagator [to, from] at m: multinomial numbers into `new`.
+
+    After the propagator follow hazards: minus the logarithm of the probability to stay.
     """
-    hazard = a + n * n
-    total = 0.0
+    total, hazard = 0.0, m + n * n
     for i in range(n):
         new[s + i] = p[s + i]
-        x = rows[hazard + i]
-        total += p[s + i] * (x + w * (rows[b + n * n + i] - x))
+        total += p[s + i] * mixed[hazard + i]
     if total < FEW:
-        _hop(words, rows, a, b, w, s, n, p, new)
+        _hop(words, mixed, m, s, n, p, new)
         return
     for j in range(n):
         left, rest = p[s + j], 1.0
@@ -136,98 +137,91 @@ def _draw(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, 
             if left <= 0.0:
                 break
             i = j + k if j + k < n else j + k - n  # those that stay first: mostly all
-            x = rows[a + i * n + j]
-            q = x + w * (rows[b + i * n + j] - x)
+            q = mixed[m + i * n + j]
             moved = left if k == n - 1 or q >= rest else binomial(words, left, q / rest)
             new[s + i] += moved
             left -= moved
             rest -= q
 
 
-@njit(cache=True)
-def _hop(words: Words, rows: Floats, a: int, b: int, w: float, s: int, n: int, p: Floats, new: Floats) -> None:
+@njit(**JIT)
+def _hop(words: Words, mixed: Floats, m: int, s: int, n: int, p: Floats, new: Floats) -> None:
     """The same for few moves: from one molecule that moves to the next, over those that stay."""
     wait = exponential(words)
     for j in range(n):
-        x = rows[a + n * n + j]
-        each = x + w * (rows[b + n * n + j] - x)
-        left = p[s + j]
-        while wait < left * each:
-            left -= math.floor(wait / each) + 1.0
-            away = 1.0 - rows[a + j * n + j] - w * (rows[b + j * n + j] - rows[a + j * n + j])
-            u, to = uniform(words) * away, j
+        left, hazard = p[s + j], mixed[m + n * n + j]
+        while wait < left * hazard:
+            left -= math.floor(wait / hazard) + 1.0
+            u, to = uniform(words) * (1.0 - mixed[m + j * n + j]), j
             for i in range(n):
-                if i != j:
-                    x = rows[a + i * n + j]
-                    q = x + w * (rows[b + i * n + j] - x)
-                    if q > 0.0:
-                        to = i
-                        u -= q
-                        if u <= 0.0:
-                            break
+                q = mixed[m + i * n + j]
+                if i != j and q > 0.0:
+                    to = i
+                    u -= q
+                    if u <= 0.0:
+                        break
             new[s + j] -= 1.0
             new[s + to] += 1.0
             wait = exponential(words)
-        wait -= left * each
+        wait -= left * hazard
 
 
-@njit(cache=True, inline="always")
-def _product(
-    rows: Floats, a: int, b: int, w: float, s: int, n1: int, n2: int, p: Floats, new: Floats, scratch: Floats
-) -> None:
-    """new = (first ⊗ second) p for the n1 × n2 states from s on."""
-    for i in range(n1):
-        for j in range(n2):
-            scratch[i * n2 + j] = 0.0
-        for k in range(n1):
-            x = rows[a + i * n1 + k]
-            x += w * (rows[b + i * n1 + k] - x)
-            for j in range(n2):
-                scratch[i * n2 + j] += x * p[s + k * n2 + j]
+@njit(**JIT)
+def _move(mixed: Floats, m: int, s: int, n: int, keeps: bool, p: Floats, new: Floats) -> None:
+    """new = propagator p; where a pool keeps its molecules the largest makes the sum right."""
     before, after, most = 0.0, 0.0, s
-    for i in range(n1 * n2):
-        new[s + i] = 0.0
-        before += p[s + i]
-    for j in range(n2):
-        for k in range(n2):
-            x = rows[a + n1 * n1 + j * n2 + k]
-            x += w * (rows[b + n1 * n1 + j * n2 + k] - x)
-            for i in range(n1):
-                new[s + i * n2 + j] += x * scratch[i * n2 + k]
-    for i in range(s, s + n1 * n2):
-        after += new[i]
-        if new[i] > new[most]:
-            most = i
-    new[most] += before - after
-
-
-@njit(cache=True, inline="always")
-def _move(rows: Floats, a: int, b: int, w: float, s: int, n: int, keeps: bool, p: Floats, new: Floats) -> None:
-    """new = propagator p for the states from s on; where a pool keeps its molecules its last one is what is left."""
-    before, after = 0.0, 0.0
     for i in range(n):
         total = 0.0
         for j in range(n):
-            x = rows[a + i * n + j]
-            total += p[s + j] * (x + w * (rows[b + i * n + j] - x))
+            total += mixed[m + i * n + j] * p[s + j]
         new[s + i] = total
         before += p[s + i]
         after += total
+        if total > new[most]:
+            most = s + i
     if keeps:
-        most = s
-        for i in range(1, n):
-            if new[s + i] > new[most]:
-                most = s + i
         new[most] += before - after
 
 
-@njit(cache=True)
+@njit(**JIT)
+def _product(mixed: Floats, m: int, s: int, n1: int, n2: int, p: Floats, new: Floats, scratch: Floats) -> None:
+    """new = (first ⊗ second) p for n1 × n2 states."""
+    before, after, most, m2 = 0.0, 0.0, s, m + n1 * n1
+    for i in range(n1):
+        for j in range(n2):
+            total = 0.0
+            for k in range(n1):
+                total += mixed[m + i * n1 + k] * p[s + k * n2 + j]
+            scratch[i * n2 + j] = total
+            before += p[s + i * n2 + j]
+    for i in range(n1):
+        for j in range(n2):
+            total = 0.0
+            for k in range(n2):
+                total += mixed[m2 + j * n2 + k] * scratch[i * n2 + k]
+            new[s + i * n2 + j] = total
+            after += total
+            if total > new[most]:
+                most = s + i * n2 + j
+    new[most] += before - after
+
+
+@njit(**JIT)
+def _dot(a: Floats, i: int, b: Floats, j: int, n: int) -> float:
+    """Σ a[i + k] b[j + k]."""
+    total = 0.0
+    for k in range(n):
+        total += a[i + k] * b[j + k]
+    return total
+
+
+@njit(**JIT)
 def _pools(
     chance: bool,
     tables: Ints,
     holds: Floats,
     flow_holds: Floats,
-    rows: Floats,
+    mixed: Floats,
     uptakes: Floats,
     level: int,
     c: float,
@@ -239,107 +233,100 @@ def _pools(
     real: Floats,
     bits: Ints,
 ) -> float:
-    """Move the pools of one law at the concentration c; returns what they take. gained: into reservoirs, set."""
+    """Move the pools of one law by the row `mixed`; returns what they take. gained: into reservoirs, set."""
     start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
     multinomial, booked, first = tables[t.MULTINOMIAL], tables[t.BOOKED], tables[t.FIRST]
     flow_start, flow = tables[t.FLOW_START], tables[t.FLOW]
-    width, total = len(rows) // (t.POINTS * t.LEVELS), len(p)
-    real[0] = c
-    k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
-    w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
-    a, ua = (level * t.POINTS + k) * width, (level * t.POINTS + k) * total
-    b, ub = a + width, ua + total
     taken = 0.0
     for q in range(keeps - matrix):
         if (tables[multinomial + q] != 0) != chance:
             continue
         s, m = tables[start + q], tables[matrix + q]
-        n = tables[start + q + 1] - s
+        n, n1 = tables[start + q + 1] - s, tables[first + q]
         if chance:
-            _draw(words, rows, a + m, b + m, w, s, n, p, new)
-        elif tables[first + q] != 0:
-            n1 = tables[first + q]
-            _product(rows, a + m, b + m, w, s, n1, n // n1, p, new, scratch)
+            _draw(words, mixed, m, s, n, p, new)
+        elif n == 2 and tables[keeps + q] != 0:
+            total = p[s] + p[s + 1]
+            there = mixed[m + 2] * p[s] + mixed[m + 3] * p[s + 1]
+            if there > total:  # rounding
+                there = total
+            new[s], new[s + 1] = total - there, there
+        elif n1 != 0:
+            _product(mixed, m, s, n1, n // n1, p, new, scratch)
         else:
-            _move(rows, a + m, b + m, w, s, n, tables[keeps + q] != 0, p, new)
+            _move(mixed, m, s, n, tables[keeps + q] != 0, p, new)
         f0, f1 = tables[flow_start + q], tables[flow_start + q + 1]
         for f in range(f0, f1):
-            at = tables[flow + f]
-            gained[f] = _dot(rows, a + at, b + at, w, p, s, n)
+            gained[f] = _dot(mixed, tables[flow + f], p, s, n)
+        mine = 0.0
         if tables[booked + q] != 0:
             for i in range(s, s + n):
-                taken += holds[i] * (new[i] - p[i])
+                mine += holds[i] * (new[i] - p[i])
             for f in range(f0, f1):
-                taken += flow_holds[f] * gained[f]
+                mine += flow_holds[f] * gained[f]
         else:
-            taken += _dot(uptakes, ua + s, ub + s, w, p, s, n)
+            real[0] = c
+            k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
+            w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
+            a = (level * t.POINTS + k) * len(p) + s
+            low = _dot(uptakes, a, p, s, n)
+            mine = low + w * (_dot(uptakes, a + len(p), p, s, n) - low)
+        taken += mine
     return taken
 
 
-@njit(cache=True)
+@njit(**JIT)
 def _watch(
-    tables: Ints,
-    weights: Floats,
-    rows: Floats,
-    level: int,
-    c: float,
-    p: Floats,
-    new: Floats,
-    means: Floats,
-    part: float,
-    real: Floats,
-    bits: Ints,
+    tables: Ints, weights: Floats, mixed: Floats, p: Floats, new: Floats, site: int, means: Floats, part: float
 ) -> None:
     """Add `part` times the mean of each observable over a step."""
     start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
     multinomial, watch_start = tables[t.MULTINOMIAL], tables[t.WATCH_START]
     number, watch, weight = tables[t.WATCH_NUMBER], tables[t.WATCH], tables[t.WEIGHT]
-    width = len(rows) // (t.POINTS * t.LEVELS)
-    real[0] = c
-    k = (bits[0] >> SHIFT) - FIRST if c >= LOWEST else 0
-    w = (bits[0] & MASK) * PART if c >= LOWEST else c / LOWEST
-    a = (level * t.POINTS + k) * width
     for q in range(keeps - matrix):
         for o in range(tables[watch_start + q], tables[watch_start + q + 1]):
             s = tables[start + q]
             n = tables[start + q + 1] - s
             if tables[multinomial + q] != 0:
-                total, at = 0.0, tables[weight + o]
-                for i in range(n):
-                    total += weights[at + i] * (p[s + i] + new[s + i])
-                means[tables[number + o]] += part * 0.5 * total
+                at = tables[weight + o]
+                total = 0.5 * (_dot(weights, at, p, s, n) + _dot(weights, at, new, s, n))
             else:
-                at = a + tables[watch + o]
-                means[tables[number + o]] += part * _dot(rows, at, at + width, w, p, s, n)
+                total = _dot(mixed, tables[watch + o], p, s, n)
+            means[site, tables[number + o]] += part * total
 
 
-@njit(cache=True)
-def _inputs(tables: Ints, row: Floats, influx: Floats, clamp: Floats, births: Floats) -> tuple[int, float]:
+@njit(**JIT)
+def _inputs(
+    tables: Ints, counts: Floats, influx: Floats, clamp: Floats, site: int, births: Floats
+) -> tuple[int, float]:
     """Set clamped counts, take out what leaves; returns a code and the income. births (n_states,): into pools."""
-    column, state = table(tables, t.INJECTED_COLUMN), table(tables, t.INJECTED_STATE)
-    held, book = table(tables, t.CLAMP_COLUMN), table(tables, t.CLAMP_BOOK)
-    for k in range(len(held)):
-        if not 0.0 <= clamp[k] < math.inf:
+    column, state = tables[t.INJECTED_COLUMN], tables[t.INJECTED_STATE]
+    held, book = tables[t.CLAMP_COLUMN], tables[t.CLAMP_BOOK]
+    for k in range(book - held):
+        value, at = clamp[site, k], tables[held + k]
+        if not 0.0 <= value < math.inf:
             return BAD_CLAMP, 0.0
-        row[book[k]] -= clamp[k] - row[held[k]]
-        row[held[k]] = clamp[k]
+        counts[site, tables[book + k]] -= value - counts[site, at]
+        counts[site, at] = value
     income = 0.0
-    births[:] = 0.0
-    for j in range(len(column)):
-        if not -math.inf < influx[j] < math.inf:
+    for i in range(len(births)):
+        births[i] = 0.0
+    for j in range(state - column):
+        value, at, to = influx[site, j], tables[column + j], tables[state + j]
+        if not -math.inf < value < math.inf:
             return BAD_INFLUX, 0.0
-        if state[j] == -2 and influx[j] > 0.0:
-            income += influx[j]
-        elif state[j] >= 0 and influx[j] > 0.0:
-            births[state[j]] += influx[j]
+        if to == -2 and value > 0.0:
+            income += value
+        elif to >= 0 and value > 0.0:
+            births[to] += value
         else:
-            row[column[j]] += influx[j]
-            if row[column[j]] < -1e-3 and column[j] not in book:
+            counts[site, at] += value
+            if counts[site, at] < -1e-3 and to != -1:
                 return TOO_FEW, 0.0
     return OK, income
 
 
-@njit(cache=True)
+@njit(**JIT)
 def advance(
     tables: Ints,
     counts: Floats,
@@ -359,38 +346,45 @@ def advance(
     rows: Floats,
     uptakes: Floats,
     constants: Floats,
+    work: Floats,
+    own: Words,
+    real: Floats,
+    bits: Ints,
     span: float,
     steps: int,
 ) -> tuple[int, int]:
     """All sites over one window of `span` ms, in `steps` steps or shorter ones. Returns (code, site).
 
     sink: (n_sites, 2) what blocks take per ms, and per ms and uM. scales: (n_sites,) molecules per uM. words:
-    (n_sites, 4). rows, uptakes: see tables.propagators, flat.
+    (n_sites, 4). rows, uptakes: see tables.propagators, flat. work: scratch of `work_size`; own: of four words; real,
+    bits: one number, seen as both.
     """
-    column, drive = table(tables, t.COLUMN), table(tables, t.DRIVE)
-    multinomial, start = table(tables, t.MULTINOMIAL), table(tables, t.POOL_START)
-    flow_column = table(tables, t.FLOW_COLUMN)
-    still_column, still_number = table(tables, t.STILL_COLUMN), table(tables, t.STILL_NUMBER)
-    n, free, held = len(column), drive[0], drive[1] != 0
+    column, flow_column = tables[t.COLUMN], tables[t.FLOW_COLUMN]
+    still_column, still_number = tables[t.STILL_COLUMN], tables[t.STILL_NUMBER]
+    n, n_flows, n_still = tables[t.POOL_START] - column, tables[t.FLOW] - flow_column, still_number - still_column
+    free, held, book = tables[tables[t.DRIVE]], tables[tables[t.DRIVE] + 1] != 0, tables[tables[t.DRIVE] + 2]
     n_mean = n
-    for q in range(len(multinomial) - 1, -1, -1):
-        if multinomial[q] != 0:
-            n_mean = start[q]
-    p, new, births, scratch, gained = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(len(flow_column))
-    real = np.zeros(1)
-    bits = real.view(np.int64)
+    for q in range(tables[t.KEEPS] - tables[t.MATRIX] - 1, -1, -1):
+        if tables[tables[t.MULTINOMIAL] + q] != 0:
+            n_mean = tables[tables[t.POOL_START] + q]
+    p, new, births, scratch = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n]
+    gained, mixed = work[4 * n : 4 * n + n_flows], work[4 * n + n_flows :]
     finest = 1 << (t.LEVELS - 1)
     for site in range(len(counts)):
-        row, mean, scale = counts[site], means[site], scales[site]
-        code, income = _inputs(tables, row, influx[site], clamp[site], births)
+        scale = scales[site]
+        code, income = _inputs(tables, counts, influx, clamp, site, births)
         if code != OK:
             return code, site
         born = False
         for i in range(n):
-            p[i] = row[column[i]] if column[i] >= 0 else scale
+            at = tables[column + i]
+            p[i] = counts[site, at] if at >= 0 else scale
             born = born or births[i] > 0.0
-        mean[:] = 0.0
-        c = row[free] / scale if free >= 0 else 0.0
+        for o in range(means.shape[1]):
+            means[site, o] = 0.0
+        for i in range(4):
+            own[i] = words[site, i]
+        c = counts[site, free] / scale if free >= 0 else 0.0
         guess, level, over = numbers[site, GUESS], marks[site, LEVEL], 0.0
         short, outside = 0.0, False
         at, ends = 0, steps * finest
@@ -407,7 +401,7 @@ def advance(
                     break
                 enters, slope = income * part - sink[site, 0] * h, sink[site, 1] * h
                 middle, end = _balance(
-                    uptakes, now * t.POINTS * n, n, n, p, c, guess, enters, slope, scale, CLOSE, real, bits
+                    uptakes, now * t.POINTS * n, n, p, c, guess, enters, slope, scale, CLOSE, real, bits
                 )
                 if math.isnan(middle):
                     return OFF_GRID, site
@@ -420,63 +414,27 @@ def advance(
             if born:
                 for i in range(n):
                     p[i] += 0.5 * part * births[i]
-            drawn = 0.0
+            drawn, close = 0.0, CLOSE
             enters, slope = income * part - sink[site, 0] * h, sink[site, 1] * h
+            _mix(rows, now, middle, mixed, real, bits)
             if n_mean < n:
                 drawn = _pools(
-                    True,
-                    tables,
-                    holds,
-                    flow_holds,
-                    rows,
-                    uptakes,
-                    now,
-                    middle,
-                    p,
-                    new,
-                    gained,
-                    scratch,
-                    words[site],
-                    real,
-                    bits,
-                )
+                    True, tables, holds, flow_holds, mixed, uptakes, now, middle, p, new, gained, scratch, own,
+                    real, bits,
+                )  # fmt: skip
                 if drawn != 0.0 and free >= 0 and not held:
                     middle, end = _balance(
-                        uptakes,
-                        now * t.POINTS * n,
-                        n,
-                        n_mean,
-                        p,
-                        c,
-                        middle,
-                        enters - drawn,
-                        slope,
-                        scale,
-                        CLOSE,
-                        real,
+                        uptakes, now * t.POINTS * n, n_mean, p, c, middle, enters - drawn, slope, scale, close, real,
                         bits,
-                    )
-            close = CLOSE
+                    )  # fmt: skip
+                    if not middle < HIGHEST:
+                        return OFF_GRID, site
+                    _mix(rows, now, middle, mixed, real, bits)
             while True:
-                if not middle < HIGHEST:
-                    return OFF_GRID, site
                 taken = slope * middle + _pools(
-                    False,
-                    tables,
-                    holds,
-                    flow_holds,
-                    rows,
-                    uptakes,
-                    now,
-                    middle,
-                    p,
-                    new,
-                    gained,
-                    scratch,
-                    words[site],
-                    real,
-                    bits,
-                )
+                    False, tables, holds, flow_holds, mixed, uptakes, now, middle, p, new, gained, scratch, own,
+                    real, bits,
+                )  # fmt: skip
                 end = c + (enters - drawn - taken) / scale
                 if free < 0 or held or end >= 0.0:
                     break
@@ -496,44 +454,42 @@ def advance(
                 else:
                     return NEGATIVE, site
                 middle, end = _balance(
-                    uptakes,
-                    now * t.POINTS * n,
-                    n,
-                    n_mean,
-                    p,
-                    c,
-                    middle,
-                    enters - drawn,
-                    slope,
-                    scale,
-                    close,
-                    real,
-                    bits,
+                    uptakes, now * t.POINTS * n, n_mean, p, c, middle, enters - drawn, slope, scale, close, real, bits
                 )
-            _watch(tables, weights, rows, now, middle, p, new, mean, part, real, bits)
+                if not middle < HIGHEST:
+                    return OFF_GRID, site
+                _mix(rows, now, middle, mixed, real, bits)
+            _watch(tables, weights, mixed, p, new, site, means, part)
             for i in range(n):
                 p[i] = new[i]
                 if born:
                     p[i] += 0.5 * part * births[i]
-            for f in range(len(flow_column)):
-                row[flow_column[f]] += gained[f]
+            for f in range(n_flows):
+                counts[site, tables[flow_column + f]] += gained[f]
             if held:
-                row[drive[2]] += (end - c) * scale
+                counts[site, book] += (end - c) * scale
             elif free >= 0:
                 c, guess = end, middle
             outside = outside or not constants[LEAST] <= middle <= constants[MOST]
             over += part * middle
             at += size
         for i in range(n):
-            if column[i] >= 0:
-                row[column[i]] = p[i]
+            if tables[column + i] >= 0:
+                counts[site, tables[column + i]] = p[i]
         if free >= 0 and not held:
-            row[free] = c * scale
-        for o in range(len(mean)):
-            mean[o] += free_weights[o] * over * scale
-        for k in range(len(still_column)):
-            mean[still_number[k]] += still_weights[k] * row[still_column[k]]
+            counts[site, free] = c * scale
+        for o in range(means.shape[1]):
+            means[site, o] += free_weights[o] * over * scale
+        for k in range(n_still):
+            means[site, tables[still_number + k]] += still_weights[k] * counts[site, tables[still_column + k]]
+        for i in range(4):
+            words[site, i] = own[i]
         numbers[site, GUESS], numbers[site, MEAN], numbers[site, SHORT] = guess, over, short
         marks[site, LEVEL] = level
         marks[site, OUTSIDE] += outside
     return OK, 0
+
+
+def work_size(n_states: int, n_flows: int, width: int) -> int:
+    """Length of the scratch array of `advance`."""
+    return 4 * n_states + n_flows + width

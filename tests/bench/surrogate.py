@@ -1,0 +1,159 @@
+"""The surrogate engine in CPU time: a site against the lattice and the SSA, and 1000 sites against NEURON's own part.
+
+    uv run --group bench python tests/bench/surrogate.py [SK model] [CaMKII model]
+
+Concentrations are those of examples/spine/spine.toml (78.7 µM CBP, 45 µM calbindin, pumps, 20 SK) in 0.1 µm³; with a
+model of CaMKII, its chemistry as well. All engines see the same calcium influx.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE)]
+
+from closed_loop import bare_neuron, recorded, simulation  # noqa: E402
+from figures import report  # noqa: E402
+
+from couple import registry  # noqa: E402
+from couple.engine import EngineSetup, Site, SiteEngine  # noqa: E402
+from couple.experiment import Experiment  # noqa: E402
+from couple.geometry import Geometry  # noqa: E402
+from couple.initial import initial_counts  # noqa: E402
+
+ROOT = HERE.parents[1]
+SPINE = ROOT / "examples" / "spine" / "spine.toml"
+SK = ROOT / "examples" / "sk" / "sk.h5"
+SITES, WINDOW = 1000, 0.1
+
+
+def engine(kind: str, experiment: Experiment, sites: int, options: dict[str, Any]) -> SiteEngine:
+    """Heads of 0.1 µm³ with the chemistry of the experiment."""
+    network, head = experiment.network(), Geometry.cylinder(0.5, 0.509296)
+    factory = registry.load("couple.engines", kind)
+    start = initial_counts(network, experiment.chemistry.initial, head)
+    made = factory(
+        EngineSetup(
+            kind, network, tuple(Site(f"s{i}", head, start) for i in range(sites)), WINDOW, injected=("Ca",),
+            options=factory.Options.model_validate(options), folder=ROOT,
+        )
+    )  # fmt: skip
+    assert isinstance(made, SiteEngine)
+    return made
+
+
+def influx(windows: int) -> np.ndarray:
+    """Ions per window: quiet, then a train of calcium spikes of 2 ms that reaches some µM."""
+    t = WINDOW * np.arange(windows)
+    return np.where((t % 20 < 2) & (t > 10), 49.0, 0.2)
+
+
+def per_window(made: SiteEngine, course: np.ndarray) -> float:
+    """CPU seconds per site and window over the course, the first window left out."""
+    made.write("influx", 0.0)
+    made.advance(1)
+    start = time.process_time()
+    for ions in course.tolist():
+        made.write("influx", np.floor(ions) if made.integer else ions)
+        made.advance(1)
+    return (time.process_time() - start) / len(course) / len(made.sites)
+
+
+def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rounds: int) -> None:
+    """Against the fine engines, in rounds in which all take turns."""
+    courses = {"surrogate": influx(500), "ssa": influx(500), "lattice": influx(8), "ode": influx(500)}
+    options: dict[str, dict[str, Any]] = {"surrogate": {"models": models}, "lattice": {"spacing": "10 nm"}}
+    made = {k: engine(k, experiment, SITES if k == "surrogate" else 1, options.get(k, {})) for k in courses}
+    spent: dict[str, list[float]] = {k: [] for k in courses}
+    for _ in range(rounds):
+        for kind, course in courses.items():
+            spent[kind].append(per_window(made[kind], course))
+    mine = spent["surrogate"]
+    report(f"surrogate, {what}, {SITES} sites: CPU per site and window of 0.1 ms", 1e6 * statistics.median(mine), "us")
+    for kind, target in (("lattice", 1e-4), ("ssa", 1e-2), ("ode", None)):
+        ratio = statistics.median(a / b for a, b in zip(mine, spent[kind], strict=True))
+        report(f"the same over {kind}'s", ratio, "ratio", target)
+        report(f"so it is faster than {kind}", 1 / ratio, "times")
+
+
+def cell(experiment: Experiment, models: dict[str, str], chemistry: dict[str, Any]) -> Experiment:
+    """The cable of 1000 heads, coupled both ways; V, Ca and SK are recorded."""
+    names = [f"cable({(i + 0.5) / SITES:g})" for i in range(SITES)]
+    content: dict[str, Any] = {
+        "experiment": {"name": "heads", "duration": "100 ms", "exchange": "0.1 ms", "max_debt": 10**9},
+        "neuron": {"model": "models/heads.py:build", "dt": "0.025 ms", "celsius": 34.0},
+        "chemistry": chemistry,
+        "site": [
+            {"name": f"s{i}", "segment": name, "engine": "surrogate", "surrogate": {"models": models}}
+            for i, name in enumerate(names)
+        ],
+        "link": [
+            {"from": "neuron.ica", "to": "*.Ca"},
+            {"from": "*.Ca", "to": "neuron.cai"},
+            {"from": "*.SK_open", "to": "neuron.SK", "conductance": "10 pS"},
+        ],
+        "record": {"every": "0.1 ms", "variables": ["v", "counts", "means"], "species": ["Ca"]},
+    }
+    return Experiment.parse(content, path=HERE / "heads.toml")
+
+
+def cell_figures(what: str, experiment: Experiment, rounds: int, windows: int = 300) -> None:
+    """Chemistry in the running loop against NEURON in chunks with the conductances replayed."""
+    g, _ = recorded(experiment, windows)
+    segments = [name for s in experiment.site for name in s.segment or ()]
+    chemistry, alone = [], []
+    for _ in range(rounds):
+        loop = bare_neuron(HERE / "models" / "heads.py", segments, segments, g, 0.025, 4)
+        start = time.process_time()
+        loop()
+        alone.append(time.process_time() - start)
+        del loop
+        made = simulation(experiment)
+        (one,) = made.system.engines
+        plain, spent = one.advance, [0.0]
+
+        def timed(ticks: int, plain: Any = plain, spent: list[float] = spent) -> None:
+            start = time.process_time()
+            plain(ticks)
+            spent[0] += time.process_time() - start
+
+        one.advance = timed  # type: ignore[method-assign]
+        for _ in range(windows):
+            made.orchestrator.step()
+        chemistry.append(spent[0])
+        calcium = made.system.engines[0].read("counts")[:, 0] / (602.214 * 0.1)
+        made.finish("partial")
+    us = 1e6 / windows
+    report(f"NEURON chunked, {SITES} segments, conductance replayed", us * statistics.median(alone), "us/window")
+    report(f"chemistry of {SITES} sites, {what}", us * statistics.median(chemistry), "us/window")
+    ratio = statistics.median(c / n for c, n in zip(chemistry, alone, strict=True))
+    report(f"chemistry over NEURON, {what}", ratio, "ratio", 0.5)
+    report("calcium at the end, largest", float(calcium.max()), "uM")
+
+
+def main() -> None:
+    sk = str(Path(sys.argv[1] if len(sys.argv) > 1 else SK).resolve())
+    spine = Experiment.load(SPINE)
+    rounds = 3
+    sites_figures("spine with SK", spine, {"SK": sk}, rounds)
+    content: Any = spine.source["chemistry"]
+    cell_figures("spine with SK", cell(spine, {"SK": sk}, content), rounds)
+    if len(sys.argv) > 2:
+        camkii = str(Path(sys.argv[2]).resolve())
+        more = Experiment.load(ROOT / "examples" / "camkii" / "site.toml")
+        models = {"SK": sk, "CaMKII": camkii}
+        sites_figures("spine with SK and CaMKII", more, models, rounds)
+        cell_figures("spine with SK and CaMKII", cell(more, models, more.source["chemistry"]), rounds)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory():
+        main()
