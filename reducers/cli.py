@@ -29,6 +29,7 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one."""
+    from reducers.gccd import command as gccd
     from reducers.training import MODEL, Training
 
     def tell(text: str) -> None:
@@ -37,6 +38,11 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
+    if gccd.is_gccd(file or resume or Path()):
+        of_camkii = gccd.begin(file, folder, overrides or (), resume, force, tell)
+        with _progress(quiet or as_json) as progress:
+            gccd.finish(of_camkii, progress, quiet=quiet, as_json=as_json, draw=draw)
+        return
     if file is not None and "driven" in read_toml(file):
         _train_driven(file, folder, overrides or (), force, tell, as_json, quiet)
         return
@@ -93,11 +99,15 @@ def model(
 ) -> None:
     """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
     from reducers.boltzmann.ising import Chain
+    from reducers.gccd.command import describe, is_driven
     from reducers.maps import draw_maps
     from reducers.model import ReducedModel
     from reducers.report import figure, report_lines
 
     place = path / "model.h5" if path.is_dir() else path
+    if is_driven(place):
+        describe(place, output, as_json=as_json)
+        return
     found = ReducedModel.read(place)
     lines = report_lines(found)
     if as_json:

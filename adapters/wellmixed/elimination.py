@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.packing import Ints, pack, ragged
+from adapters.wellmixed.packing import Ints, observed, pack, ragged
 from couple.network import ReactionNetwork
 
 # Tables in the packed array. Places 0 .. n_variables - 1 are what changes, in the order of elimination, then the
@@ -81,7 +81,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         *ragged([[number[row, column] for row, _ in fluxes[k].change] for k, column in slopes]),
         [by for k, _ in slopes for _, by in fluxes[k].change],
         *_factor_tables(variables, number),
-        *ragged([[place[int(column)] for column in np.flatnonzero(row)] for row in network.observable_weights]),
+        *ragged([[place[column] for column in columns] for columns in observed(network)]),
         [place[network.index(f"{name}_clamp")] for name in clamped],
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
     ]

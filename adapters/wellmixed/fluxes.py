@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.packing import Ints, pack, ragged
+from adapters.wellmixed.packing import Ints, observed, pack, ragged
 from couple.network import ReactionNetwork
 
 # Tables in the packed array. Places are the columns of the counts, and behind them the constant 1.
@@ -55,7 +55,7 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
     pairs = network.reactant_columns[order].reshape(-1, 2)
     one = len(network.states)
     change_start, change = ragged([[(c, n) for c, n in enumerate(row) if n] for row in found])
-    watched = [np.flatnonzero(row).tolist() for row in network.observable_weights]
+    watched = observed(network)
     tables = [
         ragged(list(found.values()))[0],
         *(np.where(pairs[:, side] < 0, one, pairs[:, side]).tolist() for side in (0, 1)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.packing import Ints, pack, ragged
+from adapters.wellmixed.packing import Ints, observed, pack, ragged
 from couple.network import ReactionNetwork
 
 BLOCK = 16
@@ -75,15 +75,14 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
     members = [pairs[r] for r in order]
     entries = [network.index(f"{name}_clamp" if name in clamped else name) for name in injected]
     events = [_nonzero(network.change[r]) for r in order] + [[(column, 1)] for column in entries]
-    observed = network.observable_weights.astype(np.int64)
-    watched_start, watched = ragged([[column for column, _ in _nonzero(row)] for row in observed])
+    watched_start, watched = ragged(observed(network))
     tables = [
         starts,
         columns,
         [other for _, other in members],
         [int(shared == other != one) for shared, other in members],
         *_effects(events, members, columns),
-        *_sightings(events, observed),
+        *_sightings(events, network.observable_weights.astype(np.int64)),
         watched_start,
         watched,
         [network.index(name) for name in clamped],
@@ -123,10 +122,10 @@ def _effects(events: list[Event], members: list[tuple[int, int]], columns: list[
     return [change_start, columns_changed, by, weight_start, weight, groups, *ragged(touched)]
 
 
-def _sightings(events: list[Event], observed: npt.NDArray[np.int64]) -> list[list[int]]:
+def _sightings(events: list[Event], weights: npt.NDArray[np.int64]) -> list[list[int]]:
     """Tables SEEN_START .. SEEN_BY: observables that each event changes."""
-    nothing = np.zeros(len(observed), dtype=np.int64)
-    start, seen = ragged([_nonzero(sum((by * observed[:, c] for c, by in event), nothing)) for event in events])
+    nothing = np.zeros(len(weights), dtype=np.int64)
+    start, seen = ragged([_nonzero(sum((by * weights[:, c] for c, by in event), nothing)) for event in events])
     return [start, [o for o, _ in seen], [by for _, by in seen]]
 
 

@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from couple.errors import InputError
+from couple.network import ReactionNetwork
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -34,3 +37,23 @@ def ragged[T](rows: Sequence[Sequence[T]]) -> tuple[list[int], list[T]]:
     for row in rows:
         starts.append(starts[-1] + len(row))
     return starts, [entry for row in rows for entry in row]
+
+
+MOST = 1000
+"""Weight of a species in an observable."""
+
+
+def observed(network: ReactionNetwork) -> list[list[int]]:
+    """Of each observable the columns that are summed, as often as their weight.
+
+    Raises InputError for weights that are not whole: tables hold whole numbers.
+    """
+    found = []
+    for name, row in zip(network.observables, network.observable_weights, strict=True):
+        if (row != np.rint(row)).any() or np.abs(row).max(initial=0) > MOST:
+            raise InputError(
+                f'observable "{name}": well-mixed engines take whole weights up to {MOST}; scale it afterwards',
+                where=f"chemistry.observables.{name}",
+            )
+        found.append([int(column) for column in np.flatnonzero(row) for _ in range(int(row[column]))])
+    return found

@@ -15,9 +15,10 @@ from couple.checkpoint import replace as put_in_place
 from couple.errors import InputError
 from reducers.driven.block import About, DrivenBlock
 from reducers.driven.markov import MarkovBlock
+from reducers.driven.mrf import MarkovFieldBlock
 
 FORMAT = "couple driven model 1"
-KINDS: dict[str, type[DrivenBlock]] = {MarkovBlock.kind: MarkovBlock}
+KINDS: dict[str, type[DrivenBlock]] = {MarkovBlock.kind: MarkovBlock, MarkovFieldBlock.kind: MarkovFieldBlock}
 """Attribute `kind` of a file → its class."""
 
 

@@ -231,7 +231,7 @@ def run_back(
     gk: Floats,
     gtable: Floats,
 ) -> None:
-    """Adjoint of `kernel.run`. rows (T, 29): dS/dy at path[0], path[every], ...; adds to gk (48,), gtable (NODES, 24)."""
+    """Adjoint of `kernel.run`. rows (T, 29): dS/dy at path[0], path[every], ...; adds to gk (48,), gtable."""
     t, gt, g = np.empty(24), np.empty(24), np.zeros(N_STATE)
     a, b, c = np.empty(N_STATE), np.empty(N_STATE), np.empty(N_STATE)
     d, between = np.empty(N_STATE), np.empty(N_STATE)

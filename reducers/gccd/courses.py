@@ -97,9 +97,7 @@ class Law:
         h = course.window / n
         out = np.empty((len(course.calcium) * n + 1, N_STATE))
         start = course.start.copy()
-        run(
-            start, self.rates, course.subunits, self.table(h), self.grid, course.calcium, n, h, self.graph, out
-        )
+        run(start, self.rates, course.subunits, self.table(h), self.grid, course.calcium, n, h, self.graph, out)
         if not np.isfinite(out[-1]).all():
             raise RunError(f"the law diverges under {course.name}")
         return out, n * course.every

@@ -68,7 +68,7 @@ def _label(site: str, level: int, levels: int) -> str:
 
 
 def divergence(data: Floats, model: Floats) -> Floats:
-    """(…,) Kullback-Leibler divergence of distributions (…, n_states), in nats; model states of weight 0 are floored."""
+    """(…,) Kullback-Leibler divergence of distributions (…, n_states), nats; the model's empty states are floored."""
     seen = data > 0
     ratio = np.where(seen, data, 1.0) / np.where(seen, np.maximum(model, 1e-12), 1.0)
     return np.asarray((data * np.log(ratio)).sum(axis=-1))

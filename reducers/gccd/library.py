@@ -1,4 +1,4 @@
-"""Candidate functions of the law: what each reaction that could be there does to the moments, dy/dt = Σ_r k_r F_r(y, c).
+"""Candidate functions of the law: what each reaction that could be there does to moments, dy/dt = Σ_r k_r F_r(y, c).
 
 In the parameters μ of the field the same law is dμ/dt = C⁻¹ Σ_r k_r F_r, C the covariance of the features; moments are
 used because μ diverges where a state is empty. Every F_r is linear in calcium c: F = F_0 + c F_1. Besides the reactions

@@ -65,9 +65,7 @@ def load_network(path: Path) -> ReactionNetwork:
     return Experiment.parse(content, path=path).network()
 
 
-def gather(
-    protocol: Protocol, path: Path, folder: Path, seed: int, tell: Callable[[str], None], **site: Any
-) -> Data:
+def gather(protocol: Protocol, path: Path, folder: Path, seed: int, tell: Callable[[str], None], **site: Any) -> Data:
     """Sample a protocol of the experiment at `path`, or go on with what is in `folder`; site: changes of its site.
 
     Raises InputError for what does not fit in the experiment.
@@ -75,15 +73,13 @@ def gather(
     stimuli = _stimuli(protocol, seed)
     base = _with_site(read_toml(path), path)
     content = experiment_of(base, protocol, stimuli, site)
-    experiment = Experiment.parse(content, path=path)
+    experiment = Experiment.parse(content, path=path, overrides=protocol.set)
     tell(f"{protocol.name}: {protocol.runs} runs of {len(stimuli)} stimuli, {protocol.duration:g} ms each")
     with sample(experiment, protocol.runs, seed, folder) as ensemble:
         engine = ensemble.sites()[stimulus_site(0)][0]
         counts, spread = _counted(ensemble.file[engine], len(stimuli))
         volume = float(np.asarray(ensemble.file[engine].attrs["volume_um3"]).ravel()[0])
-        return Data(
-            protocol.name, stimuli, ensemble.time, protocol.exchange, counts, spread, protocol.runs, volume
-        )
+        return Data(protocol.name, stimuli, ensemble.time, protocol.exchange, counts, spread, protocol.runs, volume)
 
 
 def stimulus_site(i: int) -> str:
@@ -117,9 +113,7 @@ def _stimuli(protocol: Protocol, seed: int) -> tuple[Stimulus, ...]:
     """Courses with the digits that the experiment is given."""
     time = window_middles(protocol)
     made = [s for block in protocol.stimuli for s in courses(block, time, seed, protocol.name)]
-    return tuple(
-        Stimulus(s.name, s.kind, s.test, np.array([float(f"{c:.7g}") for c in s.calcium])) for s in made
-    )
+    return tuple(Stimulus(s.name, s.kind, s.test, np.array([float(f"{c:.7g}") for c in s.calcium])) for s in made)
 
 
 def _with_site(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Protocol(Block):
 
     exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
     are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
-    or nothing. All protocols serve the refinement.
+    or nothing. All protocols serve the refinement. set: changes of the experiment, KEY=VALUE, such as other amounts.
     """
 
     name: str = Field(pattern=RUN_NAME)
@@ -38,6 +38,7 @@ class Protocol(Block):
     every: Time = Field(gt=0)
     runs: Integer = Field(default=8, ge=2)
     regress: Literal["all", "classes"] | None = None
+    set: tuple[str, ...] = ()
     stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
 
 
@@ -64,21 +65,18 @@ class Law(Block):
 
 
 class Refine(Block):
-    """Adjoint refinement: L-BFGS on the divergence along free-running courses. step: of the engine's own step."""
+    """Adjoint refinement: L-BFGS on the divergence along free-running courses, in steps of `step`.
 
-    iterations: Integer = Field(default=40, ge=0)
-    ablation: Integer = Field(default=15, ge=0)
+    first: iterations with the terms of the regression. Then absent terms come back if the adjoint says that they lower
+    the divergence on slow courses, which the regression does not see, and `iterations` more follow.
+    """
+
+    first: Integer = Field(default=12, ge=1)
+    iterations: Integer = Field(default=25, ge=1)
+    ablation: Integer = Field(default=12, ge=1)
     """Iterations for each other graph."""
     step: Time = Field(default=0.1, gt=0)
     memory: Integer = Field(default=12, ge=1)
-
-
-class Check(Block):
-    """Runs that validate more than the held-out courses: protocols on another engine or with influx of ions."""
-
-    engine: str
-    protocol: Protocol
-    options: dict[str, Any] = {}
 
 
 class GccdFile(Block):
@@ -90,7 +88,6 @@ class GccdFile(Block):
     gccd: Model = Model()
     law: Law = Law()
     refine: Refine = Refine()
-    check: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _split(self) -> Self:

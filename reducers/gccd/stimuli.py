@@ -38,8 +38,8 @@ class StimulusBlock(Block):
     """`count` courses of one kind; what is given as a range "1 10 uM" is drawn log-uniformly for each.
 
     kind: step (a plateau of `peak` for `duration`), noise (a logarithmic Ornstein-Uhlenbeck process of median `peak`
-    and correlation time `decay`), spikes (Poisson, at `rate`), theta (bursts of 4 spikes at 100 /s, `rate` bursts), stdp
-    (pairs of a slow presynaptic and a fast postsynaptic transient -50 to 50 ms apart, at `rate`).
+    and correlation time `decay`), spikes (Poisson, at `rate`), theta (bursts of 4 spikes at 100 /s, `rate` bursts),
+    stdp (pairs of a slow presynaptic and a fast postsynaptic transient -50 to 50 ms apart, at `rate`).
     base: calcium at rest. peak: of a single transient; decay: its time constant; transients add up.
     test: kept from the training; a kind is either learned from or tested on.
     """

@@ -1,9 +1,9 @@
-"""The training of CaMKII as a user sees it: runs, interactions, lasso, refinement, tests; killed, it goes on to the bit.
+"""The training of CaMKII as a user sees it: runs, lasso, refinement, tests; killed, it goes on to the bit.
 
-    OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from
-    OUT/checkpoint.h5    law and descent as they are
-    OUT/model.h5         the block for `engine = "surrogate"`, with what `couple model` draws
-    OUT/summary.json     errors on held-out kinds of stimuli, ablation
+OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from
+OUT/checkpoint.h5    law and descent as they are
+OUT/model.h5         the block for `engine = "surrogate"`, with what `couple model` draws
+OUT/summary.json     errors on held-out kinds of stimuli, ablation
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from reducers.gccd.lasso import Chosen, added, choose, relaxed
 from reducers.gccd.library import NAMES
 from reducers.gccd.molecule import Floats
 from reducers.gccd.regression import class_sums, equations, normals
+from reducers.gccd.returning import returning
 from reducers.gccd.sampling import Data, gather, read_data, write_data
 from reducers.gccd.settings import GccdFile
 
@@ -47,8 +48,8 @@ class GccdTraining:
         self.data = [self._data(k) for k in range(len(self.file.protocol))]
         self.courses = courses_of(self.data, test=False)
         self.law, self.parts = self._regress()
-        self.start = self._start()
-        self.descents = {graph: self._descent(graph) for graph in self.graphs}
+        self.first = Refined(self, self.file.gccd.graph, self._start())
+        self.refined: dict[str, Refined] = {}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -91,8 +92,12 @@ class GccdTraining:
         made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
         if made.digest != str(head["data"]):
             raise InputError("the data of this training have changed: start it again", where=str(path))
-        for graph, descent in made.descents.items():
-            descent.restore(states[f"descent {graph}"])
+        made.first.descent.restore(states["descent"])
+        for graph in made.graphs:
+            if f"descent {graph}" in states:
+                state = states[f"descent {graph}"]
+                made.refined[graph] = Refined(made, graph, np.asarray(state.pop("start"), dtype=float))
+                made.refined[graph].descent.restore(state)
         return made
 
     @property
@@ -126,44 +131,22 @@ class GccdTraining:
 
     def _start(self) -> Floats:
         """(48,) rates of the chosen terms without shrinkage; decoys cannot be run, and their share is fitted anew."""
-        support = [j for j in np.flatnonzero(self.law.rates[self.law.at] > 0) if j < N_RATES]
+        support = [int(j) for j in np.flatnonzero(self.law.rates[self.law.at] > 0) if j < N_RATES]
         return relaxed(self._normal, support)[:N_RATES]
-
-    def _descent(self, graph: str) -> Descent:
-        support = np.flatnonzero(self.start > 0)
-        step, mode = self.file.refine.step, MODES[graph]
-
-        def objective(x: Floats) -> tuple[float, Floats]:
-            rates = np.zeros(N_RATES)
-            rates[support] = np.exp(x)
-            value, gradient = mean_divergence(rates, self.courses, mode, step)
-            return value, gradient[support] * rates[support]
-
-        return Descent(objective, np.log(self.start[support]), self.file.refine.memory)
 
     def rates(self, graph: str) -> Floats:
         """(48,) as learned so far."""
-        out = np.zeros(N_RATES)
-        out[np.flatnonzero(self.start > 0)] = np.exp(self.descents[graph].x)
-        return out
+        return self.refined[graph].rates()
 
-    def iterations(self, graph: str) -> int:
-        """Of the refinement of a graph."""
-        return self.file.refine.iterations if graph == self.file.gccd.graph else self.file.refine.ablation
+    def descents_mode(self, graph: str) -> int:
+        """The number of a graph in `kernel`."""
+        return MODES[graph]
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Refine all graphs, test, write the model; returns the summary. Ctrl-C leaves a checkpoint."""
         start, cpu = perf_counter(), process_time()
-        whole = sum(self.iterations(graph) for graph in self.graphs)
         try:
-            for graph in self.graphs:
-                descent = self.descents[graph]
-                while descent.done < self.iterations(graph) and not descent.stalled:
-                    value = descent.step()
-                    if progress is not None:
-                        progress(sum(d.done for d in self.descents.values()), whole, value)
-                    if descent.done % 5 == 0:
-                        self.save()
+            self.refine(progress)
         except KeyboardInterrupt:
             self.save()
             raise RunError(f"interrupted; couple train --resume {self.folder}") from None
@@ -173,11 +156,54 @@ class GccdTraining:
         (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
         return summary
 
+    def refine(self, progress: Progress | None = None, most: int | None = None) -> None:
+        """The terms of the lasso, then with those that come back, then other graphs. most: iterations, then stop."""
+        block = self.file.refine
+        plan = [
+            (None, block.first),
+            *((g, block.iterations if g == self.graphs[0] else block.ablation) for g in self.graphs),
+        ]
+        whole, before = sum(n for _, n in plan), self.done
+        for graph, iterations in plan:
+            refined = self.first if graph is None else self._refined(graph)
+            while refined.descent.done < iterations and not refined.descent.stalled:
+                if most is not None and self.done - before >= most:
+                    return
+                value = refined.descent.step()
+                if progress is not None:
+                    progress(self.done, whole, value)
+                if self.done % 5 == 0:
+                    self.save()
+
+    def _refined(self, graph: str) -> Refined:
+        """Of a graph, begun from what the first descent found and from the terms that come back."""
+        if graph not in self.refined:
+            if graph == self.graphs[0]:
+                molecules = sum(molecules_of(self.data, test=False))
+                start = returning(self.first.divergence, self.first.rates(), molecules)
+            else:
+                start = self.refined[self.graphs[0]].rates()
+            self.refined[graph] = Refined(self, graph, start)
+        return self.refined[graph]
+
+    @property
+    def done(self) -> int:
+        """Iterations of all descents."""
+        return self.first.descent.done + sum(r.descent.done for r in self.refined.values())
+
+    @property
+    def came_back(self) -> list[str]:
+        """Names of terms that the adjoint asked back."""
+        now, before = self.refined[self.graphs[0]].start, self.first.start
+        return [NAMES[j] for j in np.flatnonzero((now > 0) & (before == 0))]
+
     def save(self) -> None:
         """Write a checkpoint."""
         head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest}
-        descents = {f"descent {graph}": d.save() for graph, d in self.descents.items()}
-        checkpoint.write(self.folder / CHECKPOINT, {"gccd": head, **descents})
+        states = {"gccd": head, "descent": self.first.descent.save()}
+        for graph, refined in self.refined.items():
+            states[f"descent {graph}"] = {**refined.descent.save(), "start": refined.start}
+        checkpoint.write(self.folder / CHECKPOINT, states)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
@@ -191,12 +217,13 @@ class GccdTraining:
         """For summary.json and the terminal."""
         scores = self.scores()
         tested, molecules = courses_of(self.data, test=True), molecules_of(self.data, test=True)
-        descent = self.descents[self.graphs[0]]
+        descent = self.refined[self.graphs[0]].descent
         static = {g: static_divergence(g, tested, molecules, 25) for g in STATIC} if self.file.gccd.ablation else {}
         return {
             "graph": self.graphs[0],
             "terms": self.parts,
-            "steps": descent.done,
+            "came_back": self.came_back,
+            "steps": self.done,
             "gap": descent.history[-1] if descent.history else float("nan"),
             "held_out": {g: s.as_dict() for g, s in scores.items()},
             "static": static,
@@ -209,6 +236,30 @@ class GccdTraining:
         from reducers.gccd.result import block_of
 
         write_block(block_of(self, summary), self.folder / MODEL)
+
+
+class Refined:
+    """The law of one graph on its way downhill, in the logarithms of the rates that are not 0 at its start (48,)."""
+
+    def __init__(self, training: GccdTraining, graph: str, start: Floats) -> None:
+        self._courses, self._step, self._mode = training.courses, training.file.refine.step, MODES[graph]
+        self.start, self._support = start, np.flatnonzero(start > 0)
+        self.descent = Descent(self._objective, np.log(start[self._support]), training.file.refine.memory)
+
+    def divergence(self, rates: Floats) -> tuple[float, Floats]:
+        """Mean divergence and gradient (48,)."""
+        return mean_divergence(rates, self._courses, self._mode, self._step)
+
+    def rates(self, x: Floats | None = None) -> Floats:
+        """(48,) where the descent is, or at x."""
+        out = np.zeros(N_RATES)
+        out[self._support] = np.exp(self.descent.x if x is None else x)
+        return out
+
+    def _objective(self, x: Floats) -> tuple[float, Floats]:
+        rates = self.rates(x)
+        value, gradient = self.divergence(rates)
+        return value, gradient[self._support] * rates[self._support]
 
 
 def _key(content: dict[str, Any], site: Path, k: int) -> str:
