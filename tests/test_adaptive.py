@@ -22,6 +22,7 @@ from couple.run import Simulation
 
 ROOT = Path(__file__).parent.parent
 BURST = ROOT / "examples" / "adaptive" / "burst.toml"
+CAMKII = ROOT / "examples" / "camkii" / "camkii.h5"
 RULES = Path(__file__).parent / "rules" / "flap.py"
 SITES = tuple(Site(f"s{k}", HEAD, (30, 60, 10, 40, 5)) for k in range(4))
 
@@ -140,6 +141,33 @@ def test_a_surrogate_there_and_back() -> None:
     assert isinstance(engine, Adaptive)
     assert [s.after for s in engine.switches] == ["lattice", "surrogate"]
     assert summary["ledger"]["max_imbalance_ions"] <= 1e-9 * 600
+
+
+def test_a_model_in_the_place_of_species_there_and_back(tmp_path: Path) -> None:
+    """CaMKII as a reduced model, then in 155 species, then as a model: calcium, calmodulin and CaMKII all stay."""
+    (tmp_path / "rules.py").write_text(
+        "def choose(now):\n    return 'ssa' if 1 <= now.time < 2 else 'surrogate'\n",
+    )
+    content = Experiment.load(CAMKII.parent / "site.toml").source
+    site = {
+        **content["site"][0],
+        "engine": "adaptive",
+        "adaptive": {"engines": ["surrogate", "ssa"], "rule": f"{tmp_path / 'rules.py'}:choose", "dwell": "0 ms"},
+        "surrogate": {"models": {"CaMKII": str(CAMKII)}},
+    }
+    run = {**content["experiment"], "duration": "3 ms", "exchange": "0.1 ms"}
+    drives = [{"to": "head.Ca", "influx": {"times": "0 1 ms", "rate": "100.3 /ms"}}]
+    tables = {**content, "experiment": run, "site": [site], "drive": drives, "record": {"species": "all"}}
+    simulation = Simulation.in_memory(Experiment.parse(tables, path=CAMKII.parent / "site.toml"))
+    summary = simulation.run()
+    engine = simulation.system.engines[0]
+    assert isinstance(engine, Adaptive) and [s.after for s in engine.switches] == ["ssa", "surrogate"]
+    for entry in summary["ledger"]["sites"]:
+        assert abs(entry["imbalance"]) <= 1e-9 * max(entry["held_at_start"], 100)
+    with simulation.results as results:
+        whole, K = results.counts("head", "CaMKII_CaMKII"), results.counts("head", "K")
+        assert (whole[1:11] == whole[-1]).all() and (K[1:11] == 0).all(), "the model has them"
+        assert (whole[11:21] == 0).all() and (K[11:21] > 0).all(), "the species are back"
 
 
 def test_doubt_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:

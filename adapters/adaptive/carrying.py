@@ -25,8 +25,9 @@ class Carrying:
     filled:  species that the engines take up: what links and drives fill, and carriers.
     """
 
-    def __init__(self, network: ReactionNetwork, setup: EngineSetup, *, mixed: bool) -> None:
-        """mixed: whether any engine counts in real numbers; else there are no fractions. Raises InputError."""
+    def __init__(self, network: ReactionNetwork, setup: EngineSetup, common: frozenset[str], *, mixed: bool) -> None:
+        """common: species that all engines count. mixed: whether any counts in real numbers; else there are no
+        fractions. Raises InputError."""
         n, self._n_species = len(setup.sites), len(network.species)
         self._network = network
         found = {s: _carrier(network, s, setup.injected) for s in network.substances}
@@ -38,7 +39,7 @@ class Carrying:
                 f'"{substance}" has no species of its own in the volume: a fraction of it cannot be carried from an '
                 "engine in real numbers to one in whole ones"
             )
-        new = [network.names[c] for c in self.carriers.values()] if mixed else []
+        new = [n for n in (network.names[c] for c in self.carriers.values()) if mixed and n in common]
         self.filled = (*setup.injected, *(s for s in dict.fromkeys(new) if s not in setup.injected))
         self._columns = np.array([network.index(s) for s in self.filled], dtype=np.int64)
         self.carried = np.zeros((n, self._n_species))

@@ -64,7 +64,7 @@ class Adaptive(SiteEngine):
         super().__init__(self.replacing.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
         self.setup, self.sites = setup, setup.sites
         self.options, self.engines = options, options.engines
-        self.carrying = Carrying(self.network, setup, mixed=not self.integer)
+        self.carrying = Carrying(self.network, setup, self.replacing.common, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
         self._rule: rule.Rule | None = None
         self._rule_digest = ""

@@ -13,22 +13,25 @@ from couple.network import ReactionNetwork, Species
 class Replacing:
     """n: species of the whole chemistry. added: what engines count beside them, 0 while others are active.
 
-    While an engine that replaces a species is active, that species counts 0; what it holds is in the added columns.
+    common: names of the species that all engines count. While an engine that replaces a species is active, that species
+    counts 0; what it holds is in the added columns.
     """
 
     n: int
     added: tuple[Species, ...]
+    common: frozenset[str]
 
     @classmethod
     def of(cls, setup: EngineSetup, options: AdaptiveOptions) -> Replacing:
         """Of all engines of an adaptive one."""
-        known = {*setup.network.names}
+        known = common = frozenset(setup.network.names)
         added: dict[str, Species] = {}
         for name in options.engines:
             factory, own = engine_and_options(options, name)
             counted = factory.counted(replace(setup, options=own))
+            common &= {*counted.names}
             added |= {s.name: s for s in counted.species if s.name not in known}
-        return cls(len(setup.network.species), tuple(added.values()))
+        return cls(len(setup.network.species), tuple(added.values()), common)
 
     def extended(self, setup: EngineSetup) -> EngineSetup:
         """The setup with these columns, which are empty at the start."""

@@ -184,7 +184,8 @@ class Surrogate(WellMixed):
         if not self.beside:
             return super().read_counts()
         rng = [generator(self.setup.seed, "surrogate", s.name, "counts") for s in self.sites]
-        return self.beside.read_counts(super().read_counts(), rng)
+        reduced = [super(Surrogate, self).read_site(row) for row in range(len(self.sites))]
+        return self.beside.read_counts(np.array(reduced), rng)
 
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
         """See SiteEngine."""
