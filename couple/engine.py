@@ -92,9 +92,6 @@ class SiteEngine(Component):
     spatial: ClassVar[bool] = False
     """Whether molecules have places: calcium below the membrane is then not that of the volume."""
 
-    some: ClassVar[bool] = False
-    """Whether it can advance some of its sites only: see `advance_sites`, `write_sites`."""
-
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
 
@@ -142,6 +139,16 @@ class SiteEngine(Component):
         """The chemistry with the reservoirs that this engine adds to it."""
         return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
 
+    @classmethod
+    def counted(cls, setup: EngineSetup) -> ReactionNetwork:
+        """The chemistry whose states its output `counts` has: another one if it replaces species by others."""
+        return cls.network_of(setup)
+
+    @classmethod
+    def partial(cls, setup: EngineSetup) -> bool:
+        """Whether it can advance some of its sites only: see `advance_sites`, `write_sites`."""
+        return False
+
     def count_rates(self, geometry: Geometry) -> Floats:
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
         return self.network.count_rates(geometry.volume, geometry.area)
@@ -177,11 +184,11 @@ class SiteEngine(Component):
         """
 
     def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
-        """Advance these sites only; all others stay as they are, to the bit. For engines with `some`."""
+        """Advance these sites only; all others stay as they are, to the bit. For engines that are `partial`."""
         raise NotImplementedError(f"{type(self).__name__} advances all of its sites")
 
     def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """`write_counts` of these sites only, (len(rows), n_species). For engines with `some`."""
+        """`write_counts` of these sites only, (len(rows), n_species). For engines that are `partial`."""
         raise NotImplementedError(f"{type(self).__name__} takes up all of its sites")
 
     def doubt(self, counts: Floats) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 
 from couple.experiment import Experiment
 from couple.network import ReactionNetwork
+from couple.orchestrator import EXCHANGE
 from couple.record import Variable
 from couple.wiring import System
 
@@ -34,7 +35,7 @@ class Layout:
         return cls(
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
-            attributes_of(system, experiment),
+            {**attributes_of(system, experiment), "parts": json.dumps(parts_of(system))},
             component_tables(system),
             tuple(system.warnings),
         )
@@ -61,6 +62,11 @@ class Layout:
         return cls(
             variables, tuple(content["times"]), content["attributes"], content["tables"], tuple(content["warnings"])
         )
+
+
+def parts_of(system: System) -> list[str]:
+    """What the time of a run is spent in, in the order of `Orchestrator.seconds`."""
+    return [*(c.name for c in system.components), EXCHANGE]
 
 
 def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from contract import HEAD, NETWORK, held, same
 from adapters.adaptive import Adaptive
 from adapters.adaptive.options import AdaptiveOptions
 from adapters.adaptive.rule import mixing_times
+from adapters.wellmixed.ode import MassAction
 from couple.engine import EngineSetup, Site
+from couple.ensemble import sample
 from couple.errors import CoupleError, InputError, RunError
 from couple.experiment import Experiment
 from couple.results import Results
@@ -20,6 +22,7 @@ from couple.run import Simulation
 
 ROOT = Path(__file__).parent.parent
 BURST = ROOT / "examples" / "adaptive" / "burst.toml"
+CAMKII = ROOT / "examples" / "camkii" / "camkii.h5"
 RULES = Path(__file__).parent / "rules" / "flap.py"
 SITES = tuple(Site(f"s{k}", HEAD, (30, 60, 10, 40, 5)) for k in range(4))
 
@@ -59,6 +62,7 @@ def accuracies(e: Adaptive, windows: int, influx: Any) -> np.ndarray:
 def short(*overrides: str) -> Experiment:
     """The example, shortened."""
     quick = ["experiment.duration=12 ms", "site.head.adaptive.dwell=2 ms", "site.head.lattice.spacing=20 nm"]
+    quick += ['site.head.adaptive.engines=["ode", "lattice"]']
     return Experiment.load(BURST, [*quick, 'drive.0.influx={ times = "2 4 ms", rate = "300 /ms" }', *overrides])
 
 
@@ -130,6 +134,56 @@ def test_three_accuracies() -> None:
     assert e.read("accuracy").tolist() == [1, 0, 2, 2]
 
 
+def test_a_surrogate_there_and_back() -> None:
+    simulation = Simulation.in_memory(short('site.head.adaptive.engines=["surrogate", "lattice"]'))
+    summary = simulation.run()
+    engine = simulation.system.engines[0]
+    assert isinstance(engine, Adaptive)
+    assert [s.after for s in engine.switches] == ["lattice", "surrogate"]
+    assert summary["ledger"]["max_imbalance_ions"] <= 1e-9 * 600
+
+
+def test_a_model_in_the_place_of_species_there_and_back(tmp_path: Path) -> None:
+    """CaMKII as a reduced model, then in 155 species, then as a model: calcium, calmodulin and CaMKII all stay."""
+    (tmp_path / "rules.py").write_text(
+        "def choose(now):\n    return 'ssa' if 1 <= now.time < 2 else 'surrogate'\n",
+    )
+    content = Experiment.load(CAMKII.parent / "site.toml").source
+    site = {
+        **content["site"][0],
+        "engine": "adaptive",
+        "adaptive": {"engines": ["surrogate", "ssa"], "rule": f"{tmp_path / 'rules.py'}:choose", "dwell": "0 ms"},
+        "surrogate": {"models": {"CaMKII": str(CAMKII)}},
+    }
+    run = {**content["experiment"], "duration": "3 ms", "exchange": "0.1 ms"}
+    drives = [{"to": "head.Ca", "influx": {"times": "0 1 ms", "rate": "100.3 /ms"}}]
+    tables = {**content, "experiment": run, "site": [site], "drive": drives, "record": {"species": "all"}}
+    simulation = Simulation.in_memory(Experiment.parse(tables, path=CAMKII.parent / "site.toml"))
+    summary = simulation.run()
+    engine = simulation.system.engines[0]
+    assert isinstance(engine, Adaptive) and [s.after for s in engine.switches] == ["ssa", "surrogate"]
+    for entry in summary["ledger"]["sites"]:
+        assert abs(entry["imbalance"]) <= 1e-9 * max(entry["held_at_start"], 100)
+    with simulation.results as results:
+        whole, K = results.counts("head", "CaMKII_CaMKII"), results.counts("head", "K")
+        assert (whole[1:11] == whole[-1]).all() and (K[1:11] == 0).all(), "the model has them"
+        assert (whole[11:21] == 0).all() and (K[11:21] > 0).all(), "the species are back"
+
+
+def test_doubt_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that reports a doubt of 1 is left, and taken again when half of that is left."""
+    monkeypatch.setattr(MassAction, "doubt", lambda self, counts: counts[:, 0] / 100)
+    e = adaptive(SITES[:1], gradient=0, dwell="0.5 ms", engines=("ode", "ssa"))
+    assert e.accuracies[0].reports and not e.accuracies[1].reports
+    drive(e, 1, lambda k: 200.0)
+    assert e.read("counts")[0, 0] > 100
+    drive(e, 1, lambda k: 0.0)
+    assert e.active.tolist() == [1] and "edge of its box" in e.switches[0].reason
+    drive(e, 1, lambda k: -np.floor(e.read("counts")[0, 0] * 0.9))
+    drive(e, 20, lambda k: 0.0)
+    assert [s.after for s in e.switches] == ["ssa", "ode"]
+
+
 def test_mixing_time_of_a_cylinder() -> None:
     """The excess below the membrane of a cylinder, influx J of n: c(R) - mean = j R / (4 D)."""
     radius, length, D, J, n = 0.25, 0.5, 0.22, 100.0, 50.0
@@ -195,6 +249,34 @@ def test_another_rule_is_not_resumed(tmp_path: Path) -> None:
     rules.write_text("def choose(now):\n    return 'lattice'\n")
     with pytest.raises(InputError, match=r"rules\.py:choose changed"):
         adaptive(rule=f"{rules}:choose").restore(state)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("cheap", ["surrogate", "ode"])
+def test_a_burst_costs_a_fifth_and_is_as_good_as_particles(tmp_path: Path, cheap: str) -> None:
+    """Error over runs and time at most 1.5 times the scatter of the lattice; what it costs is in tests/bench."""
+    runs, engines = 12, f'site.head.adaptive.engines=["{cheap}", "lattice"]'
+    more = 'drive.0.influx={ times = "100 101 115 116 ms", rate = "0 280 280 0 /ms" }'
+    made = {
+        name: sample(Experiment.load(BURST, changes), runs, 1, tmp_path / name)
+        for name, changes in {
+            "lattice": ["site.head.engine=lattice"],
+            "adaptive": [engines],
+            "control": [engines, more],
+        }.items()
+    }
+    for quantity in ("head.Ca", "head.SK_open"):
+        truth = made["lattice"][quantity]
+        scatter = np.sqrt(truth.var(axis=0, ddof=1).mean())
+        error = {k: np.sqrt(((made[k][quantity] - truth.mean(axis=0)) ** 2).mean()) for k in ("adaptive", "control")}
+        assert error["adaptive"] <= 1.5 * scatter, quantity
+        assert quantity == "head.SK_open" or error["control"] > 1.5 * scatter, (
+            "the control, 40 % more ions, has to fail"
+        )
+    accuracy = made["adaptive"].file["head/accuracy"][:, 1:, 0]
+    assert (abs(np.diff(accuracy.astype(int), axis=1)).sum(axis=1) == 2).all(), "there and back, once"
+    assert accuracy.mean() <= 0.2
+    assert made["adaptive"].imbalance.max() <= 1e-9 * 3000 and made["lattice"].imbalance.max() == 0
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ def flapping(cheap: str, rule: str) -> EngineUnderTest:
 ENGINES = {
     "adaptive": flapping("ssa", "whole"),
     "adaptive, mixed": flapping("ode", "flap"),
+    "adaptive, surrogate": flapping("surrogate", "surrogate"),
     "cme": EngineUnderTest("cme", stochastic=False),
     "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
     "langevin": EngineUnderTest("langevin"),

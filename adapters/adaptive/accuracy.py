@@ -25,7 +25,7 @@ class Accuracy(ABC):
     def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
         self.name, self.factory, self.setup = name, factory, setup
         self.spatial, self.integer = factory.spatial, factory.integer
-        mine = factory.network_of(setup)
+        mine = factory.counted(setup)
         for state in mine.states:
             if state not in network.states:
                 raise InputError(f'"{name}" counts "{state}", which its other engines do not know', where=name)
@@ -97,6 +97,7 @@ class Together(Accuracy):
     def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
         super().__init__(name, factory, setup, network)
         self._engine = factory(setup)
+        self._same = np.array_equal(self.columns, np.arange(len(network.states)))
 
     def engine(self, site: int) -> tuple[SiteEngine, int]:
         return self._engine, site
@@ -107,8 +108,11 @@ class Together(Accuracy):
         self._engine.advance_sites(ticks, rows)
 
     def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
-        counts[rows[:, None], self.columns] = self._engine.read("counts")[rows]
-        means[rows] = self._engine.read("means")[rows]
+        mine, observed = self._engine.read("counts"), self._engine.read("means")
+        if len(rows) == len(counts) and self._same:
+            counts[...], means[...] = mine, observed
+        else:
+            counts[rows[:, None], self.columns], means[rows] = mine[rows], observed[rows]
 
     def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
         return self._engine.read_site(site, rng)

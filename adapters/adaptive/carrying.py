@@ -25,8 +25,9 @@ class Carrying:
     filled:  species that the engines take up: what links and drives fill, and carriers.
     """
 
-    def __init__(self, network: ReactionNetwork, setup: EngineSetup, *, mixed: bool) -> None:
-        """mixed: whether any engine counts in real numbers; else there are no fractions. Raises InputError."""
+    def __init__(self, network: ReactionNetwork, setup: EngineSetup, common: frozenset[str], *, mixed: bool) -> None:
+        """common: species that all engines count. mixed: whether any counts in real numbers; else there are no
+        fractions. Raises InputError."""
         n, self._n_species = len(setup.sites), len(network.species)
         self._network = network
         found = {s: _carrier(network, s, setup.injected) for s in network.substances}
@@ -38,32 +39,42 @@ class Carrying:
                 f'"{substance}" has no species of its own in the volume: a fraction of it cannot be carried from an '
                 "engine in real numbers to one in whole ones"
             )
-        new = [network.names[c] for c in self.carriers.values()] if mixed else []
+        new = [n for n in (network.names[c] for c in self.carriers.values()) if mixed and n in common]
         self.filled = (*setup.injected, *(s for s in dict.fromkeys(new) if s not in setup.injected))
         self._columns = np.array([network.index(s) for s in self.filled], dtype=np.int64)
         self.carried = np.zeros((n, self._n_species))
         self.base = np.zeros((n, len(network.states)))
+        self._given = np.zeros((n, len(self.filled)))
+        self._any = True
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is saved."""
         return {"carried": self.carried, "base": self.base}
+
+    def restored(self) -> None:
+        """The arrays were set by others."""
+        self._any = True
 
     def take(self, influx: Floats, whole: npt.NDArray[np.bool_]) -> Floats:
         """(n_sites, n_filled) what enters the engines; whole: (n_sites,) whether the active one takes whole ions.
 
         influx: (n_sites, n_injected). The rest is carried.
         """
+        if not self._any and not whole.any():
+            self._given[:, : influx.shape[1]] = influx
+            return self._given
         due = self.carried[:, self._columns]
         due[:, : influx.shape[1]] += influx
         given = np.where(whole[:, None], np.floor(due + WHOLE), due)
         self.carried[:, self._columns] = due - given
+        self._any = bool(self.carried.any())
         return np.asarray(given)
 
     def add(self, counts: Floats, means: Floats) -> None:
         """Add what is carried, and what was in reservoirs, to what the engines put out."""
         counts += self.base
-        counts[:, : self._n_species] += self.carried
-        if self.carried.any():
+        if self._any:
+            counts[:, : self._n_species] += self.carried
             weights = self._network.observable_weights[:, : self._n_species]
             means += (self.carried[:, None, :] * weights).sum(axis=2)
 
@@ -86,6 +97,7 @@ class Carrying:
                 self.base[site, self._network.index(f"{name}_clamp")] += rest / contents[carrier]
             else:
                 self.carried[site, carrier] += rest / contents[carrier]
+        self._any = True  # looked at when ions are taken
 
 
 def _carrier(network: ReactionNetwork, substance: str, injected: tuple[str, ...]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from adapters.adaptive import rule
 from adapters.adaptive.accuracy import Accuracy, Apart, Together
 from adapters.adaptive.carrying import Carrying
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
+from adapters.adaptive.replacing import Replacing
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
 from couple import engine
 from couple.block import Block
@@ -58,9 +60,11 @@ class Adaptive(SiteEngine):
 
     def __init__(self, setup: EngineSetup) -> None:
         options, n = _options(setup), len(setup.sites)
-        super().__init__(setup, {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.replacing = Replacing.of(setup, options)
+        super().__init__(self.replacing.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.setup, self.sites = setup, setup.sites
         self.options, self.engines = options, options.engines
-        self.carrying = Carrying(self.network, setup, mixed=not self.integer)
+        self.carrying = Carrying(self.network, setup, self.replacing.common, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
         self._rule: rule.Rule | None = None
         self._rule_digest = ""
@@ -74,12 +78,14 @@ class Adaptive(SiteEngine):
         self.ticks, self._due = 0, 0
         self._seconds = dict.fromkeys([*self.engines, DECIDING, HANDING_OVER], 0.0)
         self._prepare()
+        self._regroup()
 
     def _accuracy(self, name: str) -> Accuracy:
         factory, options = engine_and_options(self.options, name)
         setup = replace(self.setup, options=options, injected=self.carrying.filled)
         try:
-            accuracy = (Together if factory.some else Apart)(name, factory, setup, self.network)
+            kind = Together if factory.partial(setup) else Apart
+            accuracy: Accuracy = kind(name, factory, setup, self.network)
         except InputError as error:
             raise InputError(error.message, where=error.where or name) from None
         if not accuracy.observed:
@@ -104,6 +110,7 @@ class Adaptive(SiteEngine):
         self._doubt = np.zeros((len(sites), len(self.engines)))
         self._why = np.zeros(self._doubt.shape, dtype=np.int64)
         self._reported = np.zeros(self._doubt.shape)
+        self._limits = np.array([self.options.few, self.options.gradient, 0.0])
         self._volumes = np.array([g.volume for g in shapes])
 
     # -- a window -------------------------------------------------------------------------------------------------
@@ -116,19 +123,23 @@ class Adaptive(SiteEngine):
             every = self.options.every
             self._due = self.ticks + (1 if every is None else max(1, round(every / self.setup.tick)))
         before = self._account(DECIDING, begun)
-        counts, means = self.read("counts"), self.read("means")
-        counts[...] = 0.0
-        whole = self._traits[self.active, 0] == 0
-        given = self.carrying.take(self.read("influx"), whole)
-        for k, accuracy in enumerate(self.accuracies):
-            rows = np.flatnonzero(self.active == k)
-            if len(rows):
-                accuracy.advance(ticks, rows, given, self.read("clamp"))
-                accuracy.outputs(rows, counts, means)
-                before = self._account(accuracy.name, before)
+        counts, means, clamp = self.read("counts"), self.read("means"), self.read("clamp")
+        given = self.carrying.take(self.read("influx"), self._whole)
+        if self.replacing.added:
+            counts[...] = 0.0
+        for accuracy, rows in self._groups:
+            accuracy.advance(ticks, rows, given, clamp)
+            accuracy.outputs(rows, counts, means)
+            before = self._account(accuracy.name, before)
         self.carrying.add(counts, means)
-        self.read("accuracy")[:] = self.active
         self.ticks += ticks
+
+    def _regroup(self) -> None:
+        """After `active` changed: who advances which sites."""
+        groups = [(a, np.flatnonzero(self.active == k)) for k, a in enumerate(self.accuracies)]
+        self._groups = [(a, rows) for a, rows in groups if len(rows)]
+        self._whole = np.array([self.accuracies[k].integer for k in self.active.tolist()])
+        self.read("accuracy")[:] = self.active
 
     def _account(self, part: str, begun: float) -> float:
         now = perf_counter()
@@ -140,11 +151,10 @@ class Adaptive(SiteEngine):
         counts = self.read("counts")
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
-                self._reported[:, k] = accuracy.doubt(counts[:, : len(self.network.species)])
-        kept = float(np.exp(-span / self.options.memory))
-        limits = np.array([self.options.few, self.options.gradient, kept])
+                self._reported[:, k] = accuracy.doubt(counts[:, : self.replacing.n])
+        self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
-            counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, limits,
+            counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
             self.running, self._reported, self._doubt, self._why,
         )  # fmt: skip
         if self._rule is None:
@@ -157,6 +167,7 @@ class Adaptive(SiteEngine):
             begun = perf_counter()
             for site in np.flatnonzero(self._chosen != self.active).tolist():
                 self._switch(site, int(self._chosen[site]), now)
+            self._regroup()
             self._seconds[DECIDING] -= self._account(HANDING_OVER, begun) - begun
 
     def _situation(self, site: int, now: float) -> rule.Situation:
@@ -192,6 +203,7 @@ class Adaptive(SiteEngine):
 
     def _carry_on(self, site: int, whole: engine.Counts, new: Accuracy) -> None:
         component, row = new.engine(site)
+        whole = np.pad(whole, (0, len(self.network.species) - len(whole)))
         self.carrying.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
 
     def _generator(self, site: int) -> np.random.Generator:
@@ -208,10 +220,11 @@ class Adaptive(SiteEngine):
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; carried fractions go."""
-        whole = self.checked_counts(counts)
+        whole = self.checked_counts(counts, self.replacing.n)
         for site in range(len(self.sites)):
             accuracy = self.accuracies[self.active[site]]
             accuracy.write(site, whole[site], rng)
+            self.read("counts")[site, : len(self.network.species)] = 0
             self.read("counts")[site, : whole.shape[1]] = whole[site]
             self._carry_on(site, whole[site], accuracy)
         weights = self.network.observable_weights
@@ -241,6 +254,8 @@ class Adaptive(SiteEngine):
         for accuracy in self.accuracies:
             accuracy.setup = replace(accuracy.setup, seed=self.setup.seed)
             accuracy.restore(state)
+        self.carrying.restored()
+        self._regroup()
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {

@@ -66,6 +66,7 @@ class Surrogate(WellMixed):
 
     integer = False
     Options: ClassVar[type[engine.Options]] = Options
+    _rows = ("sink", "_scales")
 
     def __init__(self, setup: EngineSetup) -> None:
         options = setup.options if isinstance(setup.options, Options) else Options()
@@ -183,7 +184,32 @@ class Surrogate(WellMixed):
         if not self.beside:
             return super().read_counts()
         rng = [generator(self.setup.seed, "surrogate", s.name, "counts") for s in self.sites]
-        return self.beside.read_counts(super().read_counts(), rng)
+        reduced = [super(Surrogate, self).read_site(row) for row in range(len(self.sites))]
+        return self.beside.read_counts(np.array(reduced), rng)
+
+    def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
+        """See SiteEngine."""
+        return np.asarray(self.read_counts()[row]) if self.beside else super().read_site(row, rng)
+
+    def doubt(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """See SiteEngine: the drive in units of the end of the box that is nearer, 1 at either end."""
+        if self.drive is None or not self.blocks:
+            return np.zeros(len(self.sites))
+        low, high = self._drive_box()
+        c = np.maximum(counts[:, self.setup.network.index(self.drive)] / self._scales, 1e-12)
+        return np.asarray(np.maximum(c / high, low / c))
+
+    @classmethod
+    def counted(cls, setup: EngineSetup) -> ReactionNetwork:
+        """See SiteEngine: with columns of the blocks in place of their species."""
+        blocks = _stepped(setup)
+        network = Replaced(setup.network, blocks).network() if blocks else setup.network
+        return network.with_clamped(setup.clamped) if setup.clamped else network
+
+    @classmethod
+    def partial(cls, setup: EngineSetup) -> bool:
+        """See SiteEngine: blocks beside the pools advance all sites."""
+        return not _stepped(setup)
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species of the whole chemistry) molecules."""
@@ -239,6 +265,13 @@ def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwor
                 )
         found[block.about.name] = block
     return found
+
+
+def _stepped(setup: EngineSetup) -> dict[str, Stepped]:
+    """Blocks that advance themselves."""
+    models = setup.options.models if isinstance(setup.options, Options) else {}
+    found = read_models(models, setup.folder, setup.network)
+    return {name: b for name, b in found.items() if isinstance(b, Stepped)}
 
 
 def _drive(blocks: Mapping[str, DrivenBlock], setup: EngineSetup) -> str | None:

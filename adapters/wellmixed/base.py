@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.component import State
-from couple.engine import Counts, SiteEngine
+from couple.engine import Counts, EngineSetup, SiteEngine
 from couple.errors import InputError
 
 
@@ -16,11 +16,15 @@ class WellMixed(SiteEngine):
     """A site engine without places.
 
     A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly: attributes of the same
-    names, with a row for each site, as `_rates` has.
+    names. Of them and of all in `_rows`, each site has a row.
     """
 
-    some: ClassVar[bool] = True
-    _rates: npt.NDArray[np.float64]
+    _rows: ClassVar[tuple[str, ...]] = ("_rates",)
+
+    @classmethod
+    def partial(cls, setup: EngineSetup) -> bool:
+        """See SiteEngine."""
+        return True
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of the engine's own, live: saved and restored by copying."""
@@ -43,7 +47,7 @@ class WellMixed(SiteEngine):
             self.advance(ticks)
             return
         views, sites = self._views, self.sites
-        whole: dict[str, npt.NDArray[Any]] = {"_rates": self._rates, **self._private()}
+        whole: dict[str, npt.NDArray[Any]] = {key: getattr(self, key) for key in (*self._rows, *self._private())}
         self._views, self.sites = {key: view[rows] for key, view in views.items()}, tuple(sites[r] for r in rows)
         for key, array in whole.items():
             setattr(self, key, array[rows])
@@ -53,8 +57,7 @@ class WellMixed(SiteEngine):
             for key in self.outputs:
                 views[key][rows] = self._views[key]
             for key, array in whole.items():
-                if key != "_rates":
-                    array[rows] = getattr(self, key)
+                array[rows] = getattr(self, key)
                 setattr(self, key, array)
             self._views, self.sites = views, sites
 

@@ -28,6 +28,7 @@ class _Found:
     rows: Floats
     imbalance: float
     seconds: float
+    parts: Floats
 
 
 def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], layout: Layout) -> Path:
@@ -45,6 +46,7 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
             for v, dataset, place in zip(layout.variables, data, places, strict=True):
                 dataset[row] = found.rows[:, place].reshape(len(layout.times), *v.shape)
             file["imbalance"][row], file["timing/cpu_seconds"][row] = found.imbalance, found.seconds
+            file["timing/parts"][row] = found.parts if found.parts.size else np.nan
     return path
 
 
@@ -62,6 +64,9 @@ def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Layou
         "imbalance": (np.zeros(len(runs)), "count", "run", "largest imbalance of the ledger"),
         "timing/cpu_seconds": (np.zeros(len(runs)), "s", "run", "CPU time of the run"),
     }
+    parts = json.loads(layout.attributes.get("parts", "[]"))
+    shares = file.create_dataset("timing/parts", data=np.full((len(runs), len(parts)), np.nan))
+    shares.attrs.update({"unit": "s", "dims": ["run", "part"], "part": parts, "meaning": "CPU time of each part"})
     for name, (values, unit, dim, meaning) in axes.items():
         file.create_dataset(name, data=values).attrs.update({"unit": unit, "dims": [dim], "meaning": meaning})
 
@@ -78,8 +83,11 @@ def _read(runs: list[int], there: Mapping[int, Path], layout: Layout) -> Iterato
         if path != at:
             content, at = read_part(path), path
             numbers = np.asarray(content["runs"]).tolist()
+            shares = np.asarray(content.get("parts", np.zeros((len(numbers), 0))))
             columns_ = (np.asarray(content[k]) for k in ("rows", "imbalance", "seconds"))
-            part = {n: _Found(r, float(i), float(s)) for n, r, i, s in zip(numbers, *columns_, strict=True)}
+            part = {
+                n: _Found(r, float(i), float(s), p) for n, r, i, s, p in zip(numbers, *columns_, shares, strict=True)
+            }
         yield part[run]
 
 
@@ -91,7 +99,8 @@ def _from_ensemble(path: Path, run: int, layout: Layout) -> _Found:
         rows = np.empty((len(layout.times), sum(p.stop - p.start for p in places)))
         for v, place in zip(layout.variables, places, strict=True):
             rows[:, place] = file[v.path][row].reshape(len(layout.times), -1)
-        return _Found(rows, float(file["imbalance"][row]), float(file["timing/cpu_seconds"][row]))
+        parts = np.asarray(file["timing/parts"][row]) if "timing/parts" in file else np.zeros(0)
+        return _Found(rows, float(file["imbalance"][row]), float(file["timing/cpu_seconds"][row]), parts)
 
 
 def layout_of(there: Mapping[int, Path]) -> Layout | None:

@@ -55,6 +55,14 @@ class Ensemble(Recording):
         """(n_runs,) of each run."""
         return np.asarray(self.file["timing/cpu_seconds"])
 
+    @property
+    def parts(self) -> dict[str, Floats]:
+        """Component, or the exchange → (n_runs,) seconds of CPU; NaN in ensembles that do not say."""
+        if "timing/parts" not in self.file:
+            return {}
+        data = self.file["timing/parts"]
+        return dict(zip(map(str, data.attrs["part"]), np.asarray(data).T, strict=True))
+
     def statistics(self, name: str, confidence: float = 0.95) -> Statistics:
         """Mean, variance, standard error and confidence band at each time of "head.Ca", "head.SK_open", ...
 

@@ -130,6 +130,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[Run], layout: s
         "rows": np.array([run.rows for run in made]),
         "imbalance": np.array([run.imbalance for run in made]),
         "seconds": np.array([run.seconds for run in made]),
+        "parts": np.array([run.parts for run in made]),
         "layout": layout,
     }
     checkpoint.write(path, {"part": part})

@@ -17,11 +17,15 @@ from couple.wiring import wire
 
 @dataclass(frozen=True)
 class Run:
-    """rows: (n_rows, width) of the recorder. imbalance: largest of the ledger, molecules. seconds: of CPU."""
+    """rows: (n_rows, width) of the recorder. imbalance: largest of the ledger, molecules. seconds: of CPU.
+
+    parts: (n_parts,) of those, by component and for the exchange (in proportion to wall-clock time).
+    """
 
     rows: Floats
     imbalance: float
     seconds: float
+    parts: tuple[float, ...] = ()
 
 
 class Stopped(Exception):
@@ -67,13 +71,16 @@ class Sampler:
             raise CannotRestart("this system was built for one run")
         else:
             self._loop.start()
-        before = process_time()
+        before, parts = process_time(), dict(self._loop.seconds)
         windows = self._loop.system.clock.windows
         self._loop.run(windows, given_up)
         if self._loop.window < windows:
             raise Stopped
         rows = self._recorder.rows[: self._recorder.next_row].copy()
-        return Run(rows, self._loop.ledger().max_imbalance, process_time() - before)
+        seconds = process_time() - before
+        wall = [self._loop.seconds[k] - parts[k] for k in parts]
+        shares = tuple(seconds * w / max(sum(wall), 1e-12) for w in wall)
+        return Run(rows, self._loop.ledger().max_imbalance, seconds, shares)
 
     def _states(self) -> dict[str, State]:
         try:

@@ -11,6 +11,11 @@ def whole(now):
     return "lattice" if now.engine != "lattice" else "ssa"
 
 
+def surrogate(now):
+    """The same for a surrogate."""
+    return "lattice" if now.engine != "lattice" else "surrogate"
+
+
 def by_influx(now):
     """The fine engine while ions enter."""
     assert now.concentrations["Ca"] >= 0 and now.since <= now.time and set(now.doubt) == {"ode", "lattice"}
