@@ -34,6 +34,9 @@ class Direct:
     def __init__(self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32], *, line: bool = False) -> None:
         n = len(start) - 1
         self.values = np.zeros(len(column))
+        self._empty = n == 0  # nothing moves
+        if self._empty:
+            return
         self._start, self._column = start.astype(PETSc.IntType), column.astype(PETSc.IntType)
         self._matrix = PETSc.Mat().createAIJWithArrays(
             (n, n), (self._start, self._column, self.values), comm=MPI.COMM_SELF
@@ -54,6 +57,8 @@ class Direct:
 
     def factorise(self) -> bool:
         """Factor the values as they are; False if a pivot vanished or is no number."""
+        if self._empty:
+            return True
         self._matrix.assemble()
         self._matrix.stateIncrease()
         try:
@@ -64,6 +69,8 @@ class Direct:
 
     def solve(self, x: Floats) -> None:
         """x (n,) = A⁻¹ x in place."""
+        if self._empty:
+            return
         self._given[:] = x
         self._factors.apply(self._right, self._left)
         x[:] = self._found
