@@ -299,7 +299,7 @@ def test_the_example_and_its_figures(tmp_path: Path) -> None:
     from adapters.fem.output import xdmf_series
 
     file = Path(__file__).parent.parent / "examples" / "shaft" / "shaft.toml"
-    coarse = ["experiment.duration=12 ms", "site.spine_*.lattice.spacing=25 nm", "record.every=1 ms"]
+    coarse = ["experiment.duration=12 ms", "site.spine_*.lattice.spacing=20 nm", "record.every=1 ms"]
     simulation = Simulation.new(Experiment.load(file, coarse), tmp_path / "out")
     simulation.after_each_window(xdmf_series(tmp_path / "shaft.xdmf", shaft_of(simulation), every=40))
     simulation.run()

@@ -14,6 +14,7 @@ from adapters.fem.domain import OFF
 from adapters.fem.fields import fields_of
 from adapters.fem.kernel import State as Densities
 from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.quality import POOR, quality_of
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
 from couple.component import Floats, Port, State
@@ -255,6 +256,18 @@ class Fields(SiteEngine):
         if not all(np.isfinite(v) and v >= 0 for v in clamp.values()):
             raise RunError(f"{self._where(k)}: the clamp {clamp} is not a finite count of at least 0")
 
+    def describe(self) -> Sequence[str]:
+        """See SiteEngine: the mesh of each site, equal ones once."""
+        sharing: dict[int, list[str]] = {}
+        for site, s in zip(self.sites, self.steppers, strict=True):
+            sharing.setdefault(id(s.d), []).append(site.name)
+        of = {id(s.d): s.d for s in self.steppers}
+        return [
+            f"mesh of {', '.join(names)}: {quality_of(of[key].domain.mesh)}, volume {of[key].off:+.2%} off, "
+            f"{len(of[key].places)} nodes"
+            for key, names in sharing.items()
+        ]
+
     def _where(self, site: int) -> str:
         return f'site "{self.sites[site].name}" of "{self.name}"'
 
@@ -269,5 +282,11 @@ class Fields(SiteEngine):
                 warnings.append(
                     f'site "{site.name}": the volume of the mesh is {off:+.0%} off that of the site '
                     f"({site.geometry.volume:.4g} um^3); concentrations are those of the site"
+                )
+            worst = quality_of(discretisation_of(setup, site).domain.mesh).worst
+            if worst < POOR:
+                warnings.append(
+                    f'site "{site.name}": the worst cell of its mesh has a shape of {worst:.2g} '
+                    "(1 is regular, 0 flat): mesh it again"
                 )
         return warnings
