@@ -21,7 +21,7 @@ TOO_FEW = 2
 
 @dataclass(frozen=True, eq=False)
 class Mouth:
-    """cells: those of the lowest layer in front of the opening. away: (n_all,) squared distance of cells from it, µm²."""
+    """cells: of the lowest layer in front of the opening. away: (n_all,) squared distance of cells from it, µm²."""
 
     cells: Int32
     away: npt.NDArray[np.float32]
