@@ -313,3 +313,21 @@ def test_the_example_and_its_figures(tmp_path: Path) -> None:
         assert set(np.argsort(free[-1])[-2:]) == {6, 13}
         with pytest.raises(InputError, match="does not lie along sections"):
             results.along("spine_0", "Ca")
+
+
+def test_segments_and_feet_converge_with_order_two() -> None:
+    """Calcium per segment after 2 ms in which it enters one segment and the foot of a neck."""
+
+    def after(resolution: float) -> np.ndarray:
+        e = alone(resolution=f"{resolution} um", rtol=1e-7)
+        for _ in range(20):
+            e.read("influx_along")[5, 0], e.read("influx_feet")[1, 0] = 20.0, 5.0
+            e.advance(1)
+        return np.append(e.read("counts_along")[:, 0] / CABLE.volumes, e.read("counts_feet")[:, 0])
+
+    cells = [0.5, 0.25, 0.125]
+    exact = after(1 / 64)
+    errors = [float(abs(after(h) - exact).max()) for h in cells]
+    order = np.polyfit(np.log(cells), np.log(errors), 1)[0]
+    print(f"order {order:.2f}, errors {errors} of {exact.max():.4g} per um^3")
+    assert abs(order - 2) < 0.3
