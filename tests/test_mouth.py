@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from contract import z_bound
 from networks import HEAD, build
 from test_neck import FIELD, IONS, pair
 
+from adapters.fem.pde import Fields, Options
 from adapters.lattice.options import LatticeOptions
 from adapters.lattice.physical import PhysicalLattice
 from couple.engine import EngineSetup, Site
@@ -103,3 +105,59 @@ def test_the_neck_of_a_spine_opens_into_its_head(tmp_path: Path) -> None:
         assert results.entered("head", "Ca")[-1] == arrived
         assert results.entered("dendrite", "Ca")[-1] == pytest.approx(-arrived, abs=1)
         assert isinstance(results, Results)
+
+
+# -- finite elements ----------------------------------------------------------------------------------------------
+
+
+def field(cells: str = "triangle", mouth: float | None = MOUTH, **options: Any) -> Fields:
+    network = build([Species("Ca", 0.22, contains={"Ca": 1})], [])
+    site = Site("s", HEAD, (100,), mouth=mouth)
+    chosen = Options.model_validate(
+        {"cells": cells, "resolution": "60 nm", **options} if "mesh" not in options else options
+    )
+    return Fields(EngineSetup("x", network, (site,), 0.02, ("Ca",), options=chosen))
+
+
+@pytest.mark.parametrize("cells", ["triangle", "tetrahedron"])
+def test_a_field_is_filled_through_the_mouth(cells: str) -> None:
+    e = field(cells)
+    e.write("influx_mouth", 300.0)
+    e.advance(1)
+    assert e.read("counts")[0, 0] == pytest.approx(400.0, rel=1e-12)
+    c, height = e.field(0, "Ca"), e.places(0, "Ca")[:, -1] + HEAD.size[1] / 2
+    assert c[height < 0.02].max() > 3 * c[height > 0.45].max() > 0
+    assert height[c.argmax()] < 0.02 and np.linalg.norm(e.places(0, "Ca")[c.argmax(), :-1]) <= MOUTH / 2
+    e.write("influx_mouth", -20.0)
+    e.advance(1)
+    assert e.read("counts")[0, 0] == pytest.approx(380.0, rel=1e-12)
+
+
+def test_shells_have_no_place_for_a_mouth() -> None:
+    assert "influx_mouth" not in field("interval").inputs
+    assert "influx_mouth" not in field("triangle", mouth=None).inputs
+
+
+def test_a_mouth_that_a_file_names(tmp_path: Path) -> None:
+    gmsh = pytest.importorskip("gmsh", exc_type=(ImportError, OSError))
+    gmsh.initialize(interruptible=False)
+    gmsh.option.setNumber("General.Terminal", 0)
+    gmsh.option.setNumber("Mesh.MeshSizeMax", 0.12)
+    # a head with a neck of its own; the mouth is where the neck ends
+    head = gmsh.model.occ.addCylinder(0, 0, 0, 0, 0, 0.5, 0.25)
+    neck = gmsh.model.occ.addCylinder(0, 0, -0.3, 0, 0, 0.3, 0.1)
+    ((_, body),), _ = gmsh.model.occ.fuse([(3, head)], [(3, neck)])
+    gmsh.model.occ.synchronize()
+    low = [t for _, t in gmsh.model.getBoundary([(3, body)], oriented=False)
+           if gmsh.model.occ.getCenterOfMass(2, t)[2] < -0.29]  # fmt: skip
+    gmsh.model.addPhysicalGroup(3, [body], name="spine")
+    gmsh.model.addPhysicalGroup(2, low, name="mouth")
+    gmsh.model.mesh.generate(3)
+    gmsh.write(str(tmp_path / "spine.msh"))
+    gmsh.finalize()
+    e = field(mesh=str(tmp_path / "spine.msh"))
+    e.write("influx_mouth", 200.0)
+    e.advance(1)
+    assert e.read("counts")[0, 0] == pytest.approx(300.0, rel=1e-12)
+    c, z = e.field(0, "Ca"), e.places(0, "Ca")[:, 2]
+    assert z[c.argmax()] == pytest.approx(-0.3) and c[z < -0.25].min() > 2 * c[z > 0.3].max()

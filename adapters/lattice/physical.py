@@ -57,7 +57,8 @@ class PhysicalLattice(Lattice):
         options = _options(setup)
         masks = [_mask(setup, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
-        self._mouths = [_mouth(site, mask) for site, mask in zip(setup.sites, masks, strict=True)]
+        own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
+        self._mouths = [_mouth(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)]
         super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
         self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
         self.masks: list[Mask] = []
