@@ -172,7 +172,8 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     """A gmsh file as the mesh of a site; its coordinates are in `unit` µm.
 
     A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "mouth",
-    through which a neck opens.
+    through which a neck opens. The conductance of a link is that between the mean of a site and what lies beyond: a
+    neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.
     """
     from adapters.fem.meshfile import read_gmsh
