@@ -33,6 +33,7 @@ class Options(Block):
 class Site:
     """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start.
 
+    mouth: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
     """
 
@@ -40,6 +41,7 @@ class Site:
     geometry: Geometry
     initial: tuple[int, ...]
     cable: Cable | None = None
+    mouth: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class SiteEngine(Component):
              ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
              `clamp` (n_sites, n_clamped): the count at which a species is held; what enters such a species goes on
              into its reservoir `NAME_clamp`.
+             `influx_mouth` (n_sites, n_injected), of engines that know where a neck opens, if one does: what comes in
+             (or, below 0, goes out) there; `influx` is then all else.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
              Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.

@@ -179,7 +179,14 @@ class Recording:
 
     def entered(self, site: str, species: str) -> Floats:
         """(..., n_rows) molecules that entered since the start."""
-        return np.asarray(np.cumsum(self._column(site, "influx", "species", species), axis=-1))
+        total = self._column(site, "influx", "species", species)
+        component, row = self._place(site)
+        for port in ("influx_mouth", "influx_along", "influx_feet"):
+            names = self.labels(site, port, "species")
+            if species in names:
+                values = np.asarray(self.file[f"{component}/{port}"][..., names.index(species)])
+                total = total + (values[..., row] if port == "influx_mouth" else values.sum(axis=-1))
+        return np.asarray(np.cumsum(total, axis=-1))
 
     def extruded(self, site: str) -> dict[str, Floats]:
         """Reservoir → (..., n_rows) molecules that left into it."""

@@ -19,6 +19,7 @@ from adapters.fem import shapes
 from adapters.fem.domain import build_domain, check_mesh, make_mesh
 from adapters.fem.importing import MPI, dolfinx, foreign_mpi
 from adapters.fem.pde import Fields, Options
+from adapters.fem.quality import quality_of
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError, RunError
 from couple.geometry import Geometry
@@ -139,6 +140,22 @@ def test_built_in_meshes_are_sound() -> None:
         volume = dolfinx.fem.assemble_scalar(dolfinx.fem.form(dolfinx.fem.Constant(mesh, 1.0) * _dx(mesh)))
         assert abs(volume / geometry.volume - 1) < 0.02
         assert mesh.comm.size == MPI.COMM_SELF.size == 1
+
+
+def test_quality() -> None:
+    regular = np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]) / 2.0
+    good = quality_of(make_mesh(regular, np.array([[0, 1, 2, 3]]), "tetrahedron"))
+    assert good.worst == pytest.approx(1.0) and good.longest == pytest.approx(good.shortest) == pytest.approx(2**0.5)
+    flat = regular.copy()
+    flat[3] = 0.97 * regular[:3].mean(axis=0) + 0.03 * regular[3]
+    assert quality_of(make_mesh(flat, np.array([[0, 1, 2, 3]]), "tetrahedron")).worst < 0.1
+    triangle = np.array([(0, 0), (1, 0), (0.5, 0.75**0.5)])
+    assert quality_of(make_mesh(triangle, np.array([[0, 1, 2]]), "triangle")).worst == pytest.approx(1.0)
+    cubes = quality_of(build_domain(Geometry.box(0.2, 0.2, 0.2), "hexahedron", 0.1).mesh)
+    assert str(cubes) == "8 cubes, edges 100 to 100 nm"
+    assert 0.2 < quality_of(build_domain(Geometry.sphere(0.5), "tetrahedron", 0.1).mesh).worst < 1
+    (line,) = engine(isomers(), Site("s", HEAD, (1, 0)), cells="tetrahedron", resolution="100 nm").describe()
+    assert line.startswith("mesh of s: ") and "tetrahedra" in line and "worst shape" in line
 
 
 def _dx(mesh: Any) -> Any:

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import spine, spine_site
 
+from adapters.fem.dendrite import mesh_dendrite
+from adapters.fem.pde import Options
 from adapters.fem.shaft import Shaft
-from couple.errors import InputError
+from couple.cable import Branch, Cable, Foot
+from couple.engine import EngineSetup, Site
+from couple.errors import InputError, RunError
 from couple.experiment import Experiment
+from couple.plot import figure, kinds_of
 from couple.results import Results
 from couple.run import Simulation
 from couple.wiring import wire
@@ -80,6 +86,7 @@ def content(**more: Any) -> dict[str, Any]:
         "link": [
             {"from": "neuron.ica", "to": "*.Ca"},
             {"from": "*.Ca", "to": "neuron.cai"},
+            {"from": "shaft.pumping", "to": "neuron.KCa", "conductance": "0.001 pS"},
             {"from": "a.Ca", "to": "shaft.Ca", "through": "spine_0.neck"},
             {"from": "b.Ca", "to": "shaft.Ca", "through": "twig_0.neck"},
         ],
@@ -168,7 +175,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "outside": (
         {"site": [{**SHAFT, "sections": "trunk"}, *content()["site"][1:]]},
-        ["link[2].through", '"left" is no part of shaft', "trunk"],
+        ["link[3].through", '"left" is no part of shaft', "trunk"],
     ),
     "nowhere": (
         {"link": [{"from": "a.Ca", "to": "shaft.Ca", "through": NECK}]},
@@ -196,3 +203,131 @@ def test_what_it_is_made_of_is_described(tmp_path: Path) -> None:
     assert any("mesh of shaft: " in line and "2 necks" in line and "0.25 um" in line for line in lines)
     assert any(line.startswith("site shaft at trunk(0.0625) .. right(0.9)") and "cable" in line for line in lines)
     assert any("a.Ca <-> shaft.Ca" in line and "at left(0.25)" in line for line in lines)
+
+
+def test_open_channels_of_a_segment_are_a_conductance_there(tmp_path: Path) -> None:
+    system = (simulation := Simulation.in_memory(experiment(tmp_path))).system
+    for _ in range(80):
+        simulation.step()
+    shaft = shaft_of(simulation)
+    means, names = shaft.read("means_along")[:, 0], [v for v in system.variables if v.path == "neuron/g_density"]
+    (found,) = names
+    g = dict(zip(found.labels[0], system.memory.block[list(found.indices)], strict=True))
+    for i, (segment, area) in enumerate(zip(shaft.cable.segments, shaft.cable.areas, strict=True)):
+        assert g[f"KCa at {segment}"] == pytest.approx(means[i] * 0.001e-4 / area, rel=1e-9)
+    density = means / shaft.cable.areas
+    assert np.ptp(density) > 0.01 * density.max(), "it is the same everywhere"
+    assert means.sum() == pytest.approx(shaft.read("means")[0, 0], rel=1e-9)
+
+
+# -- the engine by itself -----------------------------------------------------------------------------------------
+
+TREE = (Branch("a", 4.0, (0.5,) * 4), Branch("b", 3.0, (0.3, 0.3, 0.2), 0), Branch("c", 2.0, (0.25,) * 2, 0, 0.5))
+CABLE = Cable(TREE, tuple(f"{b.name}({i})" for b in TREE for i in range(len(b.radii))), (Foot(1, 0.4), Foot(2, 1.0)))
+
+
+def alone(clamped: tuple[str, ...] = (), **options: Any) -> Shaft:
+    network = spine(calbindin=False)
+    counts = tuple(n * 20 for n in spine_site(network).initial)
+    site = Site("shaft", CABLE.geometry, counts, CABLE)
+    return Shaft(EngineSetup("x", network, (site,), 0.1, ("Ca",), clamped, options=Options.model_validate(options)))
+
+
+def calcium(e: Shaft) -> float:
+    return float(e.read("counts")[0] @ e.network.contents("Ca"))
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_what_enters_stays_where_it_entered_and_is_counted(degree: int) -> None:
+    e, twin = alone(degree=degree, resolution="0.25 um"), alone(degree=degree, resolution="0.25 um")
+    before = calcium(e)
+    e.read("influx_along")[5, 0], e.read("influx_feet")[1, 0], e.read("influx_along")[0, 0] = 200.0, 50.0, -1.0
+    e.advance(1)
+    twin.advance(1)
+    assert calcium(e) == pytest.approx(before + 249.0, rel=1e-12)
+    gained = e.read("counts_along") @ e.network.contents("Ca")[: len(e.network.species)]
+    assert gained.sum() + e.read("counts")[0, -1] == pytest.approx(calcium(e), rel=1e-12)
+    free = e.read("counts_along")[:, 0] - twin.read("counts_along")[:, 0]
+    assert free.argmax() == 5 and free[8] > free[6] > 0 > free[0]
+
+
+def test_a_clamp_takes_what_enters() -> None:
+    e = alone(("Ca",))
+    start = calcium(e)
+    e.write("clamp", 40.0)
+    e.read("influx_along")[:, 0], e.read("influx_feet")[:, 0] = 3.0, 2.0
+    e.advance(1)
+    assert e.read("counts")[0, 0] == 40.0
+    np.testing.assert_allclose(e.read("counts_along")[:, 0] / CABLE.volumes, 40.0 / sum(CABLE.volumes))
+    assert calcium(e) == pytest.approx(start + 3.0 * 9 + 2.0 * 2, rel=1e-12)
+
+
+def test_counts_to_and_from_another_accuracy() -> None:
+    e = alone()
+    e.advance(3)
+    whole = e.read_counts()
+    e.write_counts(whole, np.random.default_rng(1))
+    assert (e.read_counts() == whole).all()
+    np.testing.assert_allclose(e.read("counts_along")[:, 0] / CABLE.volumes, whole[0, 0] / sum(CABLE.volumes))
+
+
+def test_what_cannot_leave_stops_and_names_the_segment() -> None:
+    e = alone()
+    held = e.read("counts_along")[4, 0]
+    e.read("influx_along")[4, 0] = -held - 1.0
+    state = e.save()
+    with pytest.raises(RunError, match=r'site "shaft" of "x": more Ca leaves b\(0\) than there is'):
+        e.advance(1)
+    e.read("influx_along")[4, 0] = np.nan
+    with pytest.raises(RunError, match="not finite"):
+        e.advance(1)
+    after = e.save()
+    assert all(np.array_equal(after[k], state[k]) for k in state), "the state is kept"
+
+
+def test_a_foot_outside_of_the_mesh_is_refused() -> None:
+    with pytest.raises(InputError, match="outside of 3 branches"):
+        mesh_dendrite(TREE, feet=[Foot(3, 0.5)])
+    with pytest.raises(InputError, match="outside of 3 branches"):
+        mesh_dendrite(TREE, feet=[Foot(0, 1.5)])
+
+
+# -- what a user sees ---------------------------------------------------------------------------------------------
+
+
+def test_the_example_and_its_figures(tmp_path: Path) -> None:
+    from adapters.fem.output import xdmf_series
+
+    file = Path(__file__).parent.parent / "examples" / "shaft" / "shaft.toml"
+    coarse = ["experiment.duration=12 ms", "site.spine_*.lattice.spacing=20 nm", "record.every=1 ms"]
+    simulation = Simulation.new(Experiment.load(file, coarse), tmp_path / "out")
+    simulation.after_each_window(xdmf_series(tmp_path / "shaft.xdmf", shaft_of(simulation), every=40))
+    simulation.run()
+    assert (tmp_path / "shaft.xdmf").read_text().count('<Time Value="') == 3 * 4, "three species at four times"
+    with Results(tmp_path / "out") as results:
+        assert "along" in kinds_of(results)
+        assert figure(results, tmp_path / "along.png", "along").stat().st_size > 5000
+        free, (away, sections) = results.along("shaft", "Ca"), results.cable("shaft")
+        assert free.shape == (13, 20) and set(sections) == {"dend"} and away[0] == 0.5
+        # calcium of the spines comes in at 6.5 and 13.5 µm
+        assert set(np.argsort(free[-1])[-2:]) == {6, 13}
+        with pytest.raises(InputError, match="does not lie along sections"):
+            results.along("spine_0", "Ca")
+
+
+def test_segments_and_feet_converge_with_order_two() -> None:
+    """Calcium per segment after 2 ms in which it enters one segment and the foot of a neck."""
+
+    def after(resolution: float) -> np.ndarray:
+        e = alone(resolution=f"{resolution} um", rtol=1e-7)
+        for _ in range(20):
+            e.read("influx_along")[5, 0], e.read("influx_feet")[1, 0] = 20.0, 5.0
+            e.advance(1)
+        return np.append(e.read("counts_along")[:, 0] / CABLE.volumes, e.read("counts_feet")[:, 0])
+
+    cells = [0.5, 0.25, 0.125]
+    exact = after(1 / 64)
+    errors = [float(abs(after(h) - exact).max()) for h in cells]
+    order = np.polyfit(np.log(cells), np.log(errors), 1)[0]
+    print(f"order {order:.2f}, errors {errors} of {exact.max():.4g} per um^3")
+    assert abs(order - 2) < 0.3

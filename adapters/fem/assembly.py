@@ -107,8 +107,9 @@ def pattern_of(t: Layout) -> Pattern:
         *_inside_entries(t, t.stiffness, np.eye(t.moving, dtype=bool), mass=False),
         *_wall_entries(t, wall_seen),
     ]
-    row = np.concatenate([p.row for p in parts])
-    column = np.concatenate([p.column for p in parts])
+    nothing = np.zeros(0, dtype=np.int64)  # all that could move is held
+    row = np.concatenate([nothing, *(p.row for p in parts)])
+    column = np.concatenate([nothing, *(p.column for p in parts)])
     order, inverse = np.unique(row * n_rows + column, return_inverse=True)
     values = {key: np.zeros(len(order)) for key in ("still", "mass", "weight", "wall")}
     places = {key: np.zeros(len(order), dtype=np.int64) for key in ("at", "wall_at")}
@@ -124,8 +125,8 @@ def pattern_of(t: Layout) -> Pattern:
                 places[key][here] = getattr(part, key)
     start = np.searchsorted(order, np.arange(n_rows + 1) * n_rows).astype(np.int32)
     return Pattern(
-        start, (order % n_rows).astype(np.int32), values["still"], values["mass"], values["weight"], places["at"],
-        values["wall"], places["wall_at"], _is_constant(t),
+        start, (order % max(n_rows, 1)).astype(np.int32), values["still"], values["mass"], values["weight"],
+        places["at"], values["wall"], places["wall_at"], _is_constant(t),
     )  # fmt: skip
 
 

@@ -42,12 +42,15 @@ class Domain:
     weight:   of coordinates (UFL) → volume per unit of mesh: 1, 2πr of a half plane, the section of a branch.
     membrane: (n,) facets that are membrane; None for a line, whose membrane is along all of it.
     wall:     of coordinates (UFL) → membrane area per unit of facet, or of line.
+    mouth:    (n,) facets through which a neck opens, if the file that the mesh is from names them.
     """
 
     mesh: Any
     membrane: npt.NDArray[np.int32] | None
     weight: Callable[[Any], Any] = everywhere
     wall: Callable[[Any], Any] = everywhere
+    mouth: npt.NDArray[np.int32] | None = None
+    from_file: bool = False
 
     @functools.cached_property
     def along_wall(self) -> Any:
@@ -143,21 +146,22 @@ def _voxels(geometry: Geometry, resolution: float) -> Domain:
     mask = mask_of(geometry, resolution)
     points, cells = shapes.voxels(mask.shape, mask.cells, resolution, mask.origin)
     mesh = make_mesh(points, cells, "hexahedron")
-    facets = _outside(mesh)
+    facets = outside(mesh)
     middle = dolfinx.mesh.compute_midpoints(mesh, 2, facets)
     wanted = {tuple(p) for p in np.rint(2 * (mask.face_positions(mask.slots) - mask.origin) / resolution).tolist()}
     chosen = [tuple(p) in wanted for p in np.rint(2 * (middle - mask.origin) / resolution).tolist()]
     return Domain(mesh, facets[chosen])
 
 
-def _outside(mesh: Any) -> npt.NDArray[np.int32]:
+def outside(mesh: Any) -> npt.NDArray[np.int32]:
+    """(n,) facets of the outer surface."""
     mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
     return np.asarray(dolfinx.mesh.exterior_facet_indices(mesh.topology), dtype=np.int32)
 
 
 def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.int32]:
     """Facets outside, less the ends of a cylinder without caps."""
-    facets = _outside(mesh)
+    facets = outside(mesh)
     if geometry.shape != "cylinder" or geometry.caps:
         return facets
     middle = dolfinx.mesh.compute_midpoints(mesh, mesh.topology.dim - 1, facets)
@@ -167,14 +171,19 @@ def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.in
 def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     """A gmsh file as the mesh of a site; its coordinates are in `unit` µm.
 
-    A physical surface named "membrane" is the membrane; without one all of the surface is.
+    A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "mouth",
+    through which a neck opens. The conductance of a link is that between the mean of a site and what lies beyond: a
+    neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.
     """
     from adapters.fem.meshfile import read_gmsh
 
-    mesh, membrane = read_gmsh(file, unit)
+    mesh, membrane, mouth = read_gmsh(file, unit)
     check_mesh(mesh, str(file))
-    domain = Domain(mesh, _outside(mesh) if membrane is None else membrane)
+    facets = outside(mesh) if membrane is None else membrane
+    if membrane is None and mouth is not None:
+        facets = np.setdiff1d(facets, mouth)
+    domain = Domain(mesh, facets, mouth=mouth, from_file=True)
     check_size(domain.sizes()[0], geometry, str(file))
     return domain
 

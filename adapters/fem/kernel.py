@@ -78,7 +78,7 @@ class State(NamedTuple):
     fixed: Floats
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def speeds(rules: Rules, z: Floats, out: Floats) -> None:
     """out += what the reactions change at the values `z`."""
     for r in range(len(rules.rate)):
@@ -87,7 +87,7 @@ def speeds(rules: Rules, z: Floats, out: Floats) -> None:
             out[rules.what[i]] += rules.by[i] * v
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def derivatives(rules: Rules, z: Floats, n: int, out: Floats) -> None:
     """out[i, j] += derivative of the speed of value i by value j, of the first `n`."""
     for r in range(len(rules.rate)):
@@ -125,34 +125,38 @@ def solve(lu: Floats, x: Floats) -> None:
         x[k] *= lu[k, k]
 
 
-@njit(cache=True)
-def gather(t: Layout, y: State, held: Floats, j: int, z: Floats) -> None:
-    """Values at node j: moving, resting, held, 1."""
-    m, r, b = t.moving, t.resting, t.base[j]
+@njit(cache=True, inline="always")
+def gather(m: int, r: int, b: int, j: int, x: Floats, rest: Floats, held: Floats, z: Floats) -> None:
+    """Values at node j, whose unknowns begin at b: moving, resting, held, 1.
+
+    Arrays one by one, for a tuple of tuples would be copied at every call, which takes longer than all the rest.
+    """
     for a in range(m):
-        z[a] = y.x[b + a]
+        z[a] = x[b + a]
     for a in range(r):
-        z[m + a] = y.rest[j, a]
+        z[m + a] = rest[j, a]
     for a in range(len(held)):
         z[m + r + a] = held[a]
     z[m + r + len(held)] = 1.0
 
 
-@njit(cache=True)
-def gather_wall(t: Layout, y: State, held: Floats, wall_held: Floats, k: int, z: Floats) -> None:
-    """Values at membrane node k: moving, resting, sliding, fixed, held, wall_held, 1."""
-    j = t.nodes[k]
-    b, at = t.base[j], t.moving + t.resting
-    for a in range(t.moving):
-        z[a] = y.x[b + a]
-    for a in range(t.resting):
-        z[t.moving + a] = y.rest[j, a]
-    for a in range(t.sliding):
-        z[at + a] = y.x[b + t.moving + a]
-    at += t.sliding
-    for a in range(t.fixed):
-        z[at + a] = y.fixed[k, a]
-    at += t.fixed
+@njit(cache=True, inline="always")
+def gather_wall(
+    m: int, r: int, s: int, f: int, b: int, j: int, k: int, x: Floats, rest: Floats, fixed: Floats, held: Floats,
+    wall_held: Floats, z: Floats,
+) -> None:  # fmt: skip
+    """Values at membrane node k, which is node j: moving, resting, sliding, fixed, held, wall_held, 1."""
+    at = m + r
+    for a in range(m):
+        z[a] = x[b + a]
+    for a in range(r):
+        z[m + a] = rest[j, a]
+    for a in range(s):
+        z[at + a] = x[b + m + a]
+    at += s
+    for a in range(f):
+        z[at + a] = fixed[k, a]
+    at += f
     for a in range(len(held)):
         z[at + a] = held[a]
     at += len(held)
@@ -162,36 +166,69 @@ def gather_wall(t: Layout, y: State, held: Floats, wall_held: Floats, k: int, z:
 
 
 @njit(cache=True)
+def sums(
+    base: Ints, mass: Sparse, stiffness: Sparse, spread: Floats, push: Floats, values: Floats, load: Floats, x: Floats
+) -> None:
+    """x = load + M push - D K values at the moving fields of every node."""
+    m = len(spread)
+    flow = np.empty(m)
+    for j in range(len(base)):
+        b = base[j]
+        for a in range(m):
+            x[b + a] = load[b + a]
+            flow[a] = 0.0
+        for p in range(mass.start[j], mass.start[j + 1]):
+            weight, k = mass.value[p], mass.column[p]
+            for a in range(m):
+                x[b + a] += weight * push[k, a]
+        for p in range(stiffness.start[j], stiffness.start[j + 1]):
+            weight, k = stiffness.value[p], base[stiffness.column[p]]
+            for a in range(m):
+                flow[a] += weight * values[k + a]
+        for a in range(m):
+            x[b + a] -= spread[a] * flow[a]
+
+
+@njit(cache=True)
+def has_wall(t: Layout) -> bool:
+    """Whether anything happens on the membrane."""
+    return len(t.wall.rate) > 0 or t.sliding + t.fixed > 0
+
+
+@njit(cache=True)
 def slopes(t: Layout, y: State, held: Floats, wall_held: Floats, h: float, e: Elimination) -> None:
     """Fill `e` at the state `y` for a step of `h` ms."""
     m, r, s, f = t.moving, t.resting, t.sliding, t.fixed
     n, shift = m + r, 1.0 / (h * GAMMA)
     z, d = np.empty(n + len(held) + 1), np.empty((n, n))
     for j in range(len(t.base)):
-        gather(t, y, held, j, z)
+        gather(m, r, t.base[j], j, y.x, y.rest, held, z)
         d[:] = 0.0
         derivatives(t.inside, z, n, d)
-        e.lu[j] = -d[m:, m:]
-        for a in range(r):
-            e.lu[j, a, a] += shift
-        factorise(e.lu[j])
-        e.back[j] = d[:m, m:]
-        for b in range(m):
-            column = e.reply[j, :, b]
-            column[:] = d[m:, b]
-            solve(e.lu[j], column)
+        if r > 0:
+            e.lu[j] = -d[m:, m:]
+            for a in range(r):
+                e.lu[j, a, a] += shift
+            factorise(e.lu[j])
+            e.back[j] = d[:m, m:]
+            for b in range(m):
+                column = e.reply[j, :, b]
+                column[:] = d[m:, b]
+                solve(e.lu[j], column)
         for a in range(m):
             for b in range(m):
                 v = d[a, b]
                 for c in range(r):
                     v += d[a, m + c] * e.reply[j, c, b]
                 e.slope[j, a, b] = v
+    if not has_wall(t):
+        return
     w, nw = m + s, n + s + f
     z, d = np.empty(nw + len(held) + len(wall_held) + 1), np.empty((nw, nw))
     order = np.concatenate((np.arange(m), np.arange(n, n + s)))  # positions of what moves and slides
     for k in range(len(t.nodes)):
         j = t.nodes[k]
-        gather_wall(t, y, held, wall_held, k, z)
+        gather_wall(m, r, s, f, t.base[j], j, k, y.x, y.rest, y.fixed, held, wall_held, z)
         d[:] = 0.0
         derivatives(t.wall, z, nw, d)
         e.wall_lu[k] = -d[n + s :, n + s :]
@@ -251,7 +288,7 @@ def before(
     z, d = np.empty(n + len(held) + 1), np.empty(n)
     push = np.empty((len(t.base), m))
     for j in range(len(t.base)):
-        gather(t, g, held, j, z)
+        gather(m, r, t.base[j], j, g.x, g.rest, held, z)
         d[:] = 0.0
         speeds(t.inside, z, d)
         for q in range(i):
@@ -260,6 +297,10 @@ def before(
                 d[a] += c * u.x[q, t.base[j] + a]
             for a in range(r):
                 d[m + a] += c * u.rest[q, j, a]
+        if r == 0:
+            for a in range(m):
+                push[j, a] = d[a]
+            continue
         local = u.rest[i, j]
         local[:] = d[m:]
         solve(e.lu[j], local)
@@ -268,23 +309,15 @@ def before(
             for c in range(r):
                 v += e.back[j, a, c] * local[c]
             push[j, a] = v
-    for j in range(len(t.base)):
-        for a in range(m):
-            v = load[t.base[j] + a]
-            for p in range(t.mass.start[j], t.mass.start[j + 1]):
-                v += t.mass.value[p] * push[t.mass.column[p], a]
-            if t.spread[a] != 0.0:
-                flow = 0.0
-                for p in range(t.stiffness.start[j], t.stiffness.start[j + 1]):
-                    flow += t.stiffness.value[p] * g.x[t.base[t.stiffness.column[p]] + a]
-                v -= t.spread[a] * flow
-            x[t.base[j] + a] = v
+    sums(t.base, t.mass, t.stiffness, t.spread, push, g.x, load, x)
+    if not has_wall(t):
+        return
     nw = n + s + f
     z, d = np.empty(nw + len(held) + len(wall_held) + 1), np.empty(nw)
     push = np.empty((len(t.nodes), w))
     for k in range(len(t.nodes)):
         j = t.nodes[k]
-        gather_wall(t, g, held, wall_held, k, z)
+        gather_wall(m, r, s, f, t.base[j], j, k, g.x, g.rest, g.fixed, held, wall_held, z)
         d[:] = 0.0
         speeds(t.wall, z, d)
         for q in range(i):
@@ -333,6 +366,21 @@ def after(t: Layout, i: int, u: State, e: Elimination) -> None:
         for a in range(f):
             for c in range(m + s):
                 u.fixed[i, k, a] += e.wall_reply[k, a, c] * u.x[i, b + c]
+
+
+@njit(cache=True)
+def stage(
+    t: Layout, i: int, y: State, u: State, new: State, held: Floats, wall_held: Floats, load: Floats, h: float,
+    e: Elimination,
+) -> None:  # fmt: skip
+    """From the solution of the stage before to the right side of stage i, which goes to u.x[i].
+
+    One call for all of it: tables are unpacked at every call from Python.
+    """
+    if i > 0:
+        after(t, i - 1, u, e)
+    stage_state(i, y, u, new)
+    before(t, i, new, u, held, wall_held, load, h, e, u.x[i])
 
 
 @njit(cache=True)

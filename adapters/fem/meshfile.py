@@ -11,16 +11,18 @@ import numpy.typing as npt
 from adapters.fem.importing import dolfinx
 from couple.errors import InputError, MissingDependencyError
 
-MEMBRANE = "membrane"
-"""Name of the physical surface that is membrane."""
+MEMBRANE, MOUTH = "membrane", "mouth"
+"""Names of the physical surfaces that are membrane, and where a neck opens."""
+
+Facets = npt.NDArray[np.int32] | None
 
 _NAMES = {1: "lines", 2: "triangles", 3: "quadrangles", 4: "tetrahedra", 5: "hexahedra", 6: "prisms", 7: "pyramids"}
 _TETRAHEDRA = {4: 1, 11: 2, 29: 3}
 """gmsh's element types that are tetrahedra → their degree."""
 
 
-def read_gmsh(file: Path, unit: float) -> tuple[Any, npt.NDArray[np.int32] | None]:
-    """Mesh of the tetrahedra in a file (coordinates in `unit` µm) and the facets of its membrane, if one is named.
+def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
+    """Mesh of the tetrahedra in a file (coordinates in `unit` µm), facets of its membrane and of its mouth, if named.
 
     Raises InputError for a file that is missing, not gmsh's, or without tetrahedra, and MissingDependencyError.
     """
@@ -44,7 +46,7 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, npt.NDArray[np.int32] | Non
         gmsh.finalize()
 
 
-def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, npt.NDArray[np.int32] | None]:
+def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     from adapters.fem.domain import make_mesh
 
     types, _, nodes = gmsh.model.mesh.getElements(3)
@@ -65,16 +67,16 @@ def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, npt.NDArray[np.int32
     order[np.asarray(tags, dtype=np.int64)] = np.arange(len(tags))
     points = np.asarray(xyz, dtype=np.float64).reshape(-1, 3)[order[used]] * unit
     mesh = make_mesh(points, row[cells], "tetrahedron")
-    return mesh, _membrane(gmsh, mesh, row, file)
+    return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, MOUTH, mesh, row, file)
 
 
-def _membrane(gmsh: Any, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> npt.NDArray[np.int32] | None:
-    """Facets of the physical surface "membrane"."""
+def _named(gmsh: Any, name: str, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> Facets:
+    """Facets of the physical surface of that name."""
     groups = {gmsh.model.getPhysicalName(2, tag): tag for _, tag in gmsh.model.getPhysicalGroups(2)}
-    if MEMBRANE not in groups:
+    if name not in groups:
         return None
     corners = []
-    for entity in gmsh.model.getEntitiesForPhysicalGroup(2, groups[MEMBRANE]):
+    for entity in gmsh.model.getEntitiesForPhysicalGroup(2, groups[name]):
         kinds, _, found = gmsh.model.mesh.getElements(2, entity)
         corners += [np.asarray(n, dtype=np.int64).reshape(-1, 3) for k, n in zip(kinds, found, strict=True) if k == 2]
     wanted = {tuple(sorted(t)) for t in row[np.concatenate(corners)].tolist()} if corners else set()
@@ -84,5 +86,5 @@ def _membrane(gmsh: Any, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> n
     original = np.asarray(mesh.geometry.input_global_indices)[at]
     chosen = np.array([tuple(sorted(t)) in wanted for t in original.tolist()], dtype=bool)
     if not chosen.any():
-        raise InputError('its physical surface "membrane" is no part of the outer surface', where=str(file))
+        raise InputError('its physical surface "' + name + '" is no part of the outer surface', where=str(file))
     return np.asarray(facets[chosen])

@@ -13,7 +13,9 @@ from adapters.fem.discretisation import Discretisation
 from adapters.fem.domain import OFF
 from adapters.fem.fields import fields_of
 from adapters.fem.kernel import State as Densities
+from adapters.fem.mouth import mouth_of
 from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.quality import POOR, quality_of
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
 from couple.component import Floats, Port, State
@@ -54,14 +56,21 @@ class Fields(SiteEngine):
         more_inputs: Mapping[str, Port] | None = None,
     ) -> None:
         """meshes: site name → elements of its own, instead of those that the options describe. more: see SiteEngine."""
+        elements = [(meshes or {}).get(site.name) or discretisation_of(setup, site) for site in setup.sites]
+        self._mouths = [
+            None if site.mouth is None else mouth_of(d, site.geometry, site.mouth)
+            for site, d in zip(setup.sites, elements, strict=True)
+        ]
+        if any(m is not None for m in self._mouths):
+            port = Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)
+            more_inputs = {**(more_inputs or {}), "influx_mouth": port}
         super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, Options) else Options()
         self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
         fields = fields_of(self.network, setup.injected)
         made: dict[int, Stepper] = {}
         self.steppers: list[Stepper] = []
-        for site in self.sites:
-            d = (meshes or {}).get(site.name) or discretisation_of(setup, site)
+        for d in elements:
             self.steppers.append(made.setdefault(id(d), Stepper(d, fields)))
         self._fields = fields
         self.densities = [s.new_state() for s in self.steppers]
@@ -118,6 +127,7 @@ class Fields(SiteEngine):
                 column = n.index(name)
                 array, at = self._at(k, name)
                 array[at] *= (counts[column] + amount) / counts[column]
+        self._through_mouth(k, load, span)
         for position, column in enumerate(f.resting):
             if column >= f.n_species:
                 y.rest[:, position] = 0.0
@@ -126,6 +136,17 @@ class Fields(SiteEngine):
                 y.fixed[:, position] = 0.0
         volume, area = self.sites[k].geometry.volume, self.sites[k].geometry.area
         return Constants(load, counts[list(f.held)] / volume, counts[list(f.wall_held)] / (area or 1.0))
+
+    def _through_mouth(self, k: int, load: Floats, span: float) -> None:
+        """What crosses the mouth of a neck, as an even flux through its facets."""
+        mouth, n = self._mouths[k], self.network
+        if "influx_mouth" not in self.inputs or mouth is None:
+            return
+        for name, amount in zip(self.setup.injected, self.read("influx_mouth")[k].tolist(), strict=True):
+            if name in self.setup.clamped:
+                self.read("counts")[k, n.index(f"{name}_clamp")] += amount
+            elif amount != 0.0:
+                load[self.steppers[k].layout.base + self._fields.moving.index(n.index(name))] += amount / span * mouth
 
     def _finish(self, k: int, mean: Floats, span: float) -> None:
         s, counts, means = self.steppers[k], self.read("counts")[k], self.read("means")[k]
@@ -247,6 +268,8 @@ class Fields(SiteEngine):
         counts = self.read("counts")[k]
         influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
         clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
+        if "influx_mouth" in self.inputs and not np.isfinite(self.read("influx_mouth")[k]).all():
+            raise RunError(f"{self._where(k)}: what comes through its mouth is not finite")
         for name, amount in influx.items():
             if not np.isfinite(amount):
                 raise RunError(f"{self._where(k)}: the influx {influx} is not finite")
@@ -255,6 +278,18 @@ class Fields(SiteEngine):
                 raise RunError(f"{self._where(k)}: more molecules leave ({influx}) than there are")
         if not all(np.isfinite(v) and v >= 0 for v in clamp.values()):
             raise RunError(f"{self._where(k)}: the clamp {clamp} is not a finite count of at least 0")
+
+    def describe(self) -> Sequence[str]:
+        """See SiteEngine: the mesh of each site, equal ones once."""
+        sharing: dict[int, list[str]] = {}
+        for site, s in zip(self.sites, self.steppers, strict=True):
+            sharing.setdefault(id(s.d), []).append(site.name)
+        of = {id(s.d): s.d for s in self.steppers}
+        return [
+            f"mesh of {', '.join(names)}: {quality_of(of[key].domain.mesh)}, volume {of[key].off:+.2%} off, "
+            f"{len(of[key].places)} nodes"
+            for key, names in sharing.items()
+        ]
 
     def _where(self, site: int) -> str:
         return f'site "{self.sites[site].name}" of "{self.name}"'
@@ -270,5 +305,11 @@ class Fields(SiteEngine):
                 warnings.append(
                     f'site "{site.name}": the volume of the mesh is {off:+.0%} off that of the site '
                     f"({site.geometry.volume:.4g} um^3); concentrations are those of the site"
+                )
+            worst = quality_of(discretisation_of(setup, site).domain.mesh).worst
+            if worst < POOR:
+                warnings.append(
+                    f'site "{site.name}": the worst cell of its mesh has a shape of {worst:.2g} '
+                    "(1 is regular, 0 flat): mesh it again"
                 )
         return warnings

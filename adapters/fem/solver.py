@@ -28,11 +28,15 @@ class Direct:
     """LU with the pattern analysed once; factors are kept until new values come.
 
     values: (nnz,) entries in compressed rows; write them, then call `factorise`.
+    line: whether the mesh is one: its factors are as sparse as it is, and PETSc's own are fastest at any size.
     """
 
-    def __init__(self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32]) -> None:
+    def __init__(self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32], *, line: bool = False) -> None:
         n = len(start) - 1
         self.values = np.zeros(len(column))
+        self._empty = n == 0  # nothing moves
+        if self._empty:
+            return
         self._start, self._column = start.astype(PETSc.IntType), column.astype(PETSc.IntType)
         self._matrix = PETSc.Mat().createAIJWithArrays(
             (n, n), (self._start, self._column, self.values), comm=MPI.COMM_SELF
@@ -40,15 +44,21 @@ class Direct:
         self._factors = PETSc.PC().create(MPI.COMM_SELF)
         self._factors.setOperators(self._matrix)
         self._factors.setType("lu")
-        if n > SUPERNODES and _has_mumps(self._matrix):
+        if n > SUPERNODES and not line and _has_mumps(self._matrix):
             self._factors.setFactorSolverType("mumps")
         else:
             self._factors.setFactorSolverType("petsc")
-            self._factors.setFactorOrdering("nd")
-        self._right, self._left = self._matrix.createVecs()
+            self._factors.setFactorOrdering("rcm" if line and n > SUPERNODES else "nd")
+        # vectors on arrays of ours: to ask PETSc for theirs takes longer than to solve a small system
+        self._given, self._found = np.zeros(n), np.zeros(n)
+        self._right, self._left = (
+            PETSc.Vec().createWithArray(a, comm=MPI.COMM_SELF) for a in (self._given, self._found)
+        )
 
     def factorise(self) -> bool:
         """Factor the values as they are; False if a pivot vanished or is no number."""
+        if self._empty:
+            return True
         self._matrix.assemble()
         self._matrix.stateIncrease()
         try:
@@ -59,9 +69,11 @@ class Direct:
 
     def solve(self, x: Floats) -> None:
         """x (n,) = A⁻¹ x in place."""
-        self._right.array_w[:] = x
+        if self._empty:
+            return
+        self._given[:] = x
         self._factors.apply(self._right, self._left)
-        x[:] = self._left.array_r
+        x[:] = self._found
 
 
 def _has_mumps(matrix: PETSc.Mat) -> bool:

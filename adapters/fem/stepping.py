@@ -72,8 +72,10 @@ class Stepper:
         size = np.where(np.arange(len(self.columns)) < inside, self.volumes.sum(), self.areas.sum())
         self._size = np.where(self.columns < f.n_species, size, 0.0)  # reservoirs follow from the rest
         self._elimination, self._stages = elimination_of(t), stages_of(t)
-        self._new, self._side = state_of(t), np.zeros(len(state_of(t).x))
-        self._direct: Linear = Direct(self.pattern.start, self.pattern.column)
+        self._new = state_of(t)
+        self._direct: Linear = Direct(
+            self.pattern.start, self.pattern.column, line=self.d.domain.mesh.topology.dim == 1
+        )
         self.watched = np.zeros(0) if self.watch is None else 0.0 * self.watch(self.new_state())
         self._factored = 0.0  # the step whose factors are there, if they depend on nothing else
 
@@ -102,11 +104,9 @@ class Stepper:
                 self._factored = 0.0
                 return False
         for i in range(STAGES):
-            kernel.stage_state(i, y, u, self._new)
-            kernel.before(t, i, self._new, u, c.held, c.wall_held, c.load, h, e, self._side)
-            self._direct.solve(self._side)
-            u.x[i] = self._side
-            kernel.after(t, i, u, e)
+            kernel.stage(t, i, y, u, self._new, c.held, c.wall_held, c.load, h, e)
+            self._direct.solve(u.x[i])
+        kernel.after(t, STAGES - 1, u, e)
         return True
 
     def window(self, y: State, c: Constants, span: float, h: float, tolerance: Tolerance, integrals: Floats) -> float:

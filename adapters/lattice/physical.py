@@ -14,6 +14,7 @@ from adapters.lattice.engine import Lattice
 from adapters.lattice.kernel import FEW, run
 from adapters.lattice.mask import Mask
 from adapters.lattice.meetings import FULL, OK
+from adapters.lattice.mouth import Mouth, cross, mouth_of
 from adapters.lattice.moves import put_all
 from adapters.lattice.options import LatticeOptions
 from adapters.lattice.places import mask_for
@@ -27,7 +28,7 @@ from adapters.lattice.tables import (
     build_tables,
     check_reactions,
 )
-from couple.component import Floats, State
+from couple.component import Floats, Port, State
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError, RunError
 from couple.network import ReactionNetwork
@@ -45,7 +46,8 @@ class PhysicalLattice(Lattice):
     over them. Counts follow the analytic volume and area of the geometry, whatever the cells add up to.
 
     A site's random streams are keyed by the seed, "lattice" and its own name: neither the component nor the other
-    sites of it enter, and how ticks are grouped into windows does not matter.
+    sites of it enter, and how ticks are grouped into windows does not matter (but for what crosses a mouth: it does so
+    at the start of a window, the nearest molecules going out).
 
     A clamp puts in and takes out molecules at random places in every inner step, so a molecule that was just released
     may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare.
@@ -54,7 +56,10 @@ class PhysicalLattice(Lattice):
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
         masks = [_mask(setup, site) for site in setup.sites]
-        super().__init__(setup, recorder_ports(options, setup.network, [mask.domain for mask in masks]))
+        ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
+        own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
+        self._mouths = [_mouth(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)]
+        super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
         self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
         self.masks: list[Mask] = []
         self.tables: list[Tables] = []
@@ -80,10 +85,23 @@ class PhysicalLattice(Lattice):
         counts, means = self.read("counts"), self.read("means")
         for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
             steps = ticks * self._steps_per_tick[k]
+            self._through_mouth(k)
             status = run(tables, molecules, k, steps, influx, clamp, counts, means)
             if status != OK:
                 self._fail(k, status)
             self._look(k)
+
+    def _through_mouth(self, k: int) -> None:
+        """What crosses the mouth of a neck does so at the start of a window."""
+        mouth = self._mouths[k]
+        if mouth is None:
+            return
+        t, m = self.tables[k], self.molecules[k]
+        for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
+            if not np.isfinite(n):
+                raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
+            if n != 0.0 and (status := cross(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
+                self._fail(k, status, "influx_mouth")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; molecules go uniformly to sites and faces."""
@@ -240,14 +258,14 @@ class PhysicalLattice(Lattice):
             self.read("snapshot")[k] = WALL
             self.read("snapshot")[k, : cells.size] = cells
 
-    def _fail(self, k: int, status: Integer) -> None:
+    def _fail(self, k: int, status: Integer, port: str = "influx") -> None:
         site, mask = self.sites[k], self.masks[k]
         if status == FULL:
             raise RunError(
                 f'site "{site.name}" is full: no free place among {mask.n_cells} lattice sites and '
                 f"{len(self.tables[k].slots)} membrane faces at a spacing of {mask.spacing * 1e3:g} nm"
             )
-        influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
+        influx = dict(zip(self.setup.injected, self.read(port)[k].tolist(), strict=True))
         held = dict(zip(self.network.names, self.molecules[k].population.tolist(), strict=True))
         if status == FEW:
             short = next(s for s, n in influx.items() if -n > held[s])
@@ -262,6 +280,17 @@ _SAVED = ("places", "codes", "length", "reservoir", "words", "wait", "phase", "u
 def _options(setup: EngineSetup) -> LatticeOptions:
     assert isinstance(setup.options, LatticeOptions)  # Lattice made sure
     return setup.options
+
+
+def _mouth(site: Site, mask: Mask) -> Mouth | None:
+    """Where a neck opens into a site, if it does and the site is a cylinder."""
+    if site.mouth is None or site.geometry.shape != "cylinder":
+        return None
+    return mouth_of(mask, site.geometry, site.mouth)
+
+
+def _mouth_ports(setup: EngineSetup) -> dict[str, Port]:
+    return {"influx_mouth": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
 
 
 def _mask(setup: EngineSetup, site: Site) -> Mask:

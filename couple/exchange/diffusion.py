@@ -59,13 +59,22 @@ def crossing(conductance: float, first: float, second: float, time: float) -> tu
 
 @dataclass(frozen=True)
 class End:
-    """One side of a link: indices of the site's influx and of its molecules of the species; whole: whole ions only."""
+    """One side of a link: indices of the site's influx and of its molecules of the species; whole: whole ions only.
+
+    other: index of what else may leave those molecules in the same window, if that is not the same influx.
+    """
 
     site: str
     influx: int
     count: int
     volume: float
     whole: bool
+    other: int | None = None
+
+    @property
+    def leaving(self) -> int:
+        """Index of what takes molecules first."""
+        return self.influx if self.other is None else self.other
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,8 @@ class Diffusion:
             for substance, amount in link.contains.items()
         ]
         at = {influx: p for p, influx in enumerate(pools)}
-        self._pools = np.array([[e.influx, e.count, e.whole] for e, _ in pools.values()], dtype=np.int64).reshape(-1, 3)
+        of_pools = [[e.influx, e.count, e.whole, e.leaving] for e, _ in pools.values()]
+        self._pools = np.array(of_pools, dtype=np.int64).reshape(-1, 4)
         self._parts = np.array(parts, dtype=np.int64).reshape(-1, 3)
         self._ends = np.array(
             [[at[k.first.influx], at[k.second.influx], k.first.whole or k.second.whole] for k in self.links],
@@ -214,7 +224,7 @@ def diffuse(
 ) -> None:
     """One window of all links.
 
-    pools:   (n_pools, 3) influx, count, whether whole: every species of every site that links move.
+    pools:   (n_pools, 4) influx, count, whether whole, what leaves first: every species of every site that links move.
     parts:   (n, 3) pool, row of `balance`, amount in one molecule.
     ends:    (n_links, 3) first pool, second pool, whether whole ions cross. chances: (n_links, 2) for half a
              round, of which there are `rounds`.
@@ -223,7 +233,7 @@ def diffuse(
     held, moved = work[0], work[1]
     for p in range(len(pools)):
         # What else enters is not there yet at the start of the window; what leaves is gone.
-        held[p] = max(memory[pools[p, 1]] + min(memory[pools[p, 0]], 0.0), 0.0)
+        held[p] = max(memory[pools[p, 1]] + min(memory[pools[p, 3]], 0.0), 0.0)
         if pools[p, 2]:
             held[p] = np.floor(held[p])  # a held count may be any number
         moved[p] = 0.0

@@ -18,7 +18,8 @@ def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
 
     path: its suffix sets the format (png without one); in a folder, figure.png.
     kind: "traces" (the default: voltage, free ions, observables, ions in and out, over time; of an ensemble means with
-    bands), "sites" (free ions of every site over time, as a map), "along" (those of a dendrite by distance), "ledger" and "timing" (of one run).
+    bands), "sites" (free ions of every site over time, as a map), "along" (those of a dendrite, by distance), "ledger"
+    and "timing" (of one run).
     Raises InputError for a format that is not drawn, a kind that the file does not have, and a disk that refuses.
     """
     path = path / "figure.png" if path.is_dir() else path

@@ -18,7 +18,7 @@ from couple.record import Variable
 from couple.steps import check_rates
 from couple.wiring.branches import Branches
 from couple.wiring.connect import Connections, Parts, connect, holdings
-from couple.wiring.diffusion import diffusion_links, feet_of, place_ties, tie_line
+from couple.wiring.diffusion import diffusion_links, feet_of, mouths_of, place_ties, tie_line
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive
 from couple.wiring.electrics import attach, load_model
@@ -89,7 +89,7 @@ def _wire(experiment: Experiment) -> System:
     links = place_links(experiment, places)
     ties = place_ties(experiment, network, places, branches)
     diffusing = [(place.name, tie.species.name) for tie in ties for place in (tie.first, tie.second)]
-    engines = build_engines(experiment, clock, network, places, links, diffusing, feet_of(ties))
+    engines = build_engines(experiment, clock, network, places, links, diffusing, feet_of(ties), mouths_of(ties))
     drive, drive_links = build_drive(experiment, clock, places)
     electrics = attach(model, experiment, engines, links)
     component = None if electrics is None else electrics.component

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from couple.cable import Foot
 from couple.errors import InputError, nearest
@@ -26,7 +26,8 @@ LEAST, MOST = 1e-12, 1e9
 class Tie:
     """A diffusion of a species between two sites. conductance: µm³/ms; through: in words.
 
-    feet: where it opens into each of them, if that lies along sections.
+    feet: where it opens into each of them, if that lies along sections. mouths: its diameter (µm), if it opens into the
+    lower end of one that stands on it.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Tie:
     conductance: float
     through: str
     feet: tuple[Foot | None, Foot | None] = (None, None)
+    mouths: tuple[float | None, float | None] = (None, None)
 
     @property
     def name(self) -> str:
@@ -69,7 +71,8 @@ def place_ties(
             feet = _foot(first, block, star, branches, key), _foot(second, block, star, branches, key)
             if block.at is not None and feet == (None, None):
                 raise InputError("neither site lies along sections: leave it out", where=f"{key}.at")
-            tie = Tie(key, first, second, species, conductance, words, feet)
+            mouths = _mouth(first, block, star, branches), _mouth(second, block, star, branches)
+            tie = Tie(key, first, second, species, conductance, words, feet, mouths)
             other = seen.setdefault((frozenset((first.name, second.name)), species.name), tie)
             if other is not tie:
                 raise InputError(f'"{tie.name}" repeats "{other.name}" of {other.key}', where=key)
@@ -137,6 +140,27 @@ def _foot(place: Place, block: LinkBlock, star: str, branches: Branches | None, 
         raise error.at(f"{key}.{'through' if block.at is None else 'at'}") from None
 
 
+def _mouth(place: Place, block: LinkBlock, star: str, branches: Branches | None) -> float | None:
+    """Diameter of a neck section on whose far end the section of a site stands, if the site is its first segment."""
+    if branches is None or block.through is None or block.through.section is None or len(place.segments) != 1:
+        return None
+    *_, last = branches.find([block.through.section.replace("*", star, 1)], "")
+    stands = {s.name: s for s in branches.model.sections()}
+    own = stands[section_of(place.segments[0])]
+    first = branches.sections[own.name][0] == place.segments[0]
+    on_it = own.parent == section_of(last) and own.at == 1.0 and own.end == 0.0
+    return branches.model.geometry(last).size[0] if first and on_it and place.block.geometry is None else None
+
+
+def mouths_of(ties: Sequence[Tie]) -> dict[str, float]:
+    """Site → diameter of the neck that opens into its lower end, if nothing else does that has no known place."""
+    found: dict[str, set[float | None]] = {}
+    for tie in ties:
+        for place, mouth in zip((tie.first, tie.second), tie.mouths, strict=True):
+            found.setdefault(place.name, set()).add(mouth)
+    return {name: mouth for name, (mouth, *more) in found.items() if mouth is not None and not more}
+
+
 def feet_of(ties: Sequence[Tie]) -> dict[str, tuple[Foot, ...]]:
     """Site along sections → where necks open into it, each place once."""
     found: dict[str, dict[Foot, None]] = {}
@@ -182,8 +206,8 @@ def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> li
         DiffusionLink(
             tie.name,
             tie.species.name,
-            _end(tie.first, tie.feet[0], tie.species.name, engines, memory),
-            _end(tie.second, tie.feet[1], tie.species.name, engines, memory),
+            _end(tie, 0, engines, memory),
+            _end(tie, 1, engines, memory),
             tie.conductance,
             dict(tie.species.contains),
         )
@@ -191,7 +215,8 @@ def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> li
     ]
 
 
-def _end(place: Place, foot: Foot | None, species: str, engines: Engines, memory: Memory) -> End:
+def _end(tie: Tie, side: int, engines: Engines, memory: Memory) -> End:
+    place, foot, species = (tie.first, tie.second)[side], tie.feet[side], tie.species.name
     engine, row = engines.of[place.name]
     if foot is not None:
         cable = engine.sites[row].cable
@@ -201,7 +226,11 @@ def _end(place: Place, foot: Foot | None, species: str, engines: Engines, memory
         return End(place.name, influx, count, cable.volumes[cable.segment_of(foot)], engine.integer)
     influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
     count = memory.at(engine, "counts", row, engine.network.index(species))
-    return End(place.name, influx, count, place.geometry.volume, engine.integer)
+    end = End(place.name, influx, count, place.geometry.volume, engine.integer)
+    if engine.sites[row].mouth is None or "influx_mouth" not in engine.inputs:
+        return end
+    mouth = memory.at(engine, "influx_mouth", row, engine.setup.injected.index(species))
+    return replace(end, influx=mouth, other=influx)
 
 
 def tie_line(tie: Tie) -> str:

@@ -39,8 +39,10 @@ def build_engines(
     links: Sequence[PlacedLink],
     diffusing: Sequence[tuple[str, str]] = (),
     feet: Mapping[str, tuple[Foot, ...]] | None = None,
+    mouths: Mapping[str, float] | None = None,
 ) -> Engines:
-    """diffusing: (site, species) of links between sites. feet: site along sections → necks that open into it.
+    """diffusing: (site, species) of links between sites. feet: site along sections → necks that open into it. mouths:
+    site → diameter of the neck that opens into its end, µm.
 
     Raises InputError that names the key for unknown engines, bad options, and what an engine cannot express."""
     injected, clamped = _filled(experiment, network, places, links)
@@ -68,6 +70,7 @@ def build_engines(
                     p.geometry,
                     initial_counts(network, experiment.chemistry.initial, p.geometry),
                     p.cable and replace(p.cable, feet=(feet or {}).get(p.name, ())),
+                    (mouths or {}).get(p.name),
                 )
                 for p in members
             ),

@@ -29,7 +29,7 @@ def recorded(
     linked = {k.quantity for k in links}
     for engine in engines.engines:
         variables += _of_engine(engine, record, linked, memory)
-        variables += _along(engine, record, linked, memory)
+        variables += _along(engine, record, linked, memory) + _through_necks(engine, memory)
     if record.variables is not None:
         kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
         for i, name in enumerate(record.variables):
@@ -43,7 +43,7 @@ def recorded(
 
 def _kind(name: str) -> str:
     """As record.variables has it: "charge" of all ions, "g" of both kinds, "counts" of sites and along sections."""
-    return name.split("_")[0] if name.startswith(("charge_", "g_")) else name.removesuffix("_along")
+    return name.split("_")[0] if name.startswith(("charge_", "g_", "influx_")) else name.removesuffix("_along")
 
 
 def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
@@ -106,6 +106,19 @@ def _along(engine: SiteEngine, record: Record, linked: set[str], memory: Memory)
         for port, axis, labels, chosen, kind, meaning in made
         if chosen
     ]  # fmt: skip
+
+
+def _through_necks(engine: SiteEngine, memory: Memory) -> list[Variable]:
+    """What enters at the mouths and feet of necks."""
+    found, injected = [], engine.setup.injected
+    sites = tuple(s.name for s in engine.sites)
+    cable = engine.sites[0].cable
+    feet = () if cable is None else tuple(f"{cable.branches[f.branch].name}({f.x:g})" for f in cable.feet)
+    for port, axis, names in (("influx_mouth", "site", sites), ("influx_feet", "foot", feet)):
+        if port in engine.inputs and names and injected:
+            labels, at = (names, injected), memory.all_of(engine, port)
+            found.append(Variable(f"{engine.name}/{port}", "count", (axis, "species"), labels, at, "sum", TOTAL))
+    return found
 
 
 def _other(engine: SiteEngine, name: str, memory: Memory) -> Variable:

@@ -23,9 +23,11 @@ from networks import build, spine, spine_site
 
 from adapters.fem.importing import MPI, PETSc, basix, dolfinx, ufl
 from adapters.fem.pde import Fields, Options
+from adapters.fem.shaft import Shaft
 from adapters.fem.solver import SUPERNODES
 from adapters.fem.stepping import Constants
 from adapters.wellmixed.ode_kernel import GAMMA, STAGES
+from couple.cable import Branch, Cable
 from couple.engine import EngineSetup, Site
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork, Species
@@ -49,6 +51,19 @@ def engine(chemistry: ReactionNetwork, resolution: str, degree: int) -> Fields:
     return Fields(EngineSetup("x", chemistry, (Site("s", BOX, (600, 500, 400)),), 0.1, options=options))
 
 
+def dendrite(chemistry: ReactionNetwork, length: float, degree: int) -> Fields:
+    """A site along sections: a trunk of that length with two branches, in cells of 0.25 µm."""
+    n = round(length)
+    tree = tuple(
+        Branch(name, length, (r,) * n, parent) for name, r, parent in (("a", 0.5, -1), ("b", 0.4, 0), ("c", 0.3, 0))
+    )
+    cable = Cable(tree, tuple(f"{b.name}({i})" for b in tree for i in range(n)))
+    options = Options.model_validate({"resolution": "0.25 um", "degree": degree})
+    return Shaft(
+        EngineSetup("x", chemistry, (Site("s", cable.geometry, (6000, 5000, 4000), cable),), 0.1, options=options)
+    )
+
+
 def ours(e: Fields) -> Callable[[], object]:
     """One step, state as it is."""
     s, y = e.steppers[0], e.densities[0]
@@ -69,16 +84,20 @@ def bare(e: Fields, *, reacting: bool) -> Callable[[], object]:
     flow = sum(D * ufl.inner(ufl.grad(u[k]), ufl.grad(v[k])) for k, D in enumerate((0.2, 0.1, 0.05)))
     k_on, k_off = (float(r) for r in e._fields.inside.rate) if reacting else (0.0, 0.0)
     speed = k_on * a * b - k_off * c
-    residual = flow * ufl.dx + (speed * (v[0] + v[1] - v[2]) * ufl.dx if reacting else 0)
+    w = e.discretisation().domain.weight(ufl.SpatialCoordinate(mesh))
+    residual = flow * w * ufl.dx + (speed * (v[0] + v[1] - v[2]) * w * ufl.dx if reacting else 0)
     trial = ufl.TrialFunction(space)
-    slope = ufl.derivative(residual, u, trial) + shift * ufl.inner(trial, v) * ufl.dx
+    slope = ufl.derivative(residual, u, trial) + shift * ufl.inner(trial, v) * w * ufl.dx
     F, J = dolfinx.fem.form(residual), dolfinx.fem.form(slope)
     matrix = dolfinx.fem.petsc.create_matrix(J)
     right, left = PETSc.Vec().createSeq(len(u.x.array)), PETSc.Vec().createSeq(len(u.x.array))
     solver = PETSc.PC().create(MPI.COMM_SELF)
     solver.setOperators(matrix)
     solver.setType("lu")
-    solver.setFactorSolverType("mumps" if len(u.x.array) > SUPERNODES else "petsc")
+    line = mesh.topology.dim == 1
+    solver.setFactorSolverType("mumps" if len(u.x.array) > SUPERNODES and not line else "petsc")
+    if line:
+        solver.setFactorOrdering("rcm")
 
     def assemble() -> None:
         matrix.zeroEntries()
@@ -100,7 +119,10 @@ def bare(e: Fields, *, reacting: bool) -> Callable[[], object]:
 
 
 def compare(name: str, reacting: bool, resolution: str, degree: int, repeats: int) -> None:
-    e = engine(network(reacting=reacting), resolution, degree)
+    measure(name, engine(network(reacting=reacting), resolution, degree), reacting, repeats)
+
+
+def measure(name: str, e: Fields, reacting: bool, repeats: int) -> None:
     tasks = {"ours": ours(e), "bare": bare(e, reacting=reacting)}
 
     def several(task: Callable[[], object]) -> Callable[[], Callable[[], object]]:
@@ -133,6 +155,8 @@ if __name__ == "__main__":
     compare("A + B <-> C, degree 1", True, "0.06 um", 1, 3)
     compare("A + B <-> C, degree 2", True, "0.1 um", 2, 2)
     compare("diffusion only, factors kept, degree 1", False, "0.06 um", 1, 10)
+    measure("dendrite of 3 x 20 um", dendrite(network(reacting=True), 20.0, 1), True, 20)
+    measure("dendrite of 3 x 500 um", dendrite(network(reacting=True), 500.0, 1), True, 2)
     windows("shells (default)", {}, 30)
     windows("half plane", {"cells": "triangle"}, 5)
     windows("tetrahedra, 100 nm", {"cells": "tetrahedron", "resolution": "100 nm"}, 2)
