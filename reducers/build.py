@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
@@ -145,19 +144,21 @@ def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence
 def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
     if not block.reactions:
         raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
-    law = Combination([_function(term.equation, term.hop, model, species) for term in block.reactions], block.shared)
+    law = Combination([_function(term.equation, term.hopping, model, species) for term in block.reactions], block.shared)
     law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
     return law
 
 
-def _function(equation: str | None, hop: str | None, model: AnyModel, species: Sequence[str]) -> Law:
+def _function(equation: str | None, hopping: Sequence[str], model: AnyModel, species: Sequence[str]) -> Law:
     if not isinstance(model, Chain | WellMixed):
         raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
-    if hop is not None:
-        if not isinstance(model, Chain) or hop not in species:
-            raise InputError(f'no species "{hop}" hops in this model; {nearest(hop, species)}', where="law.reactions")
-        return ChainFunction(model, hops(species.index(hop) + 1))
-    left, right, reversible = parse_equation(cast(str, equation))
+    if equation is None:
+        unknown = [name for name in hopping if name not in species]
+        if not isinstance(model, Chain) or unknown or not hopping:
+            name = unknown[0] if unknown else ", ".join(hopping)
+            raise InputError(f'no species "{name}" hops in this model; {nearest(name, species)}', where="law.reactions")
+        return ChainFunction(model, [rule for name in hopping for rule in hops(species.index(name) + 1)])
+    left, right, reversible = parse_equation(equation)
     unknown = [name for name in (*left, *right) if name not in species]
     if reversible or unknown:
         reason = f'"{unknown[0]}" is no species' if unknown else "write each direction by itself"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -140,6 +141,20 @@ def test_a_mistake_is_one_clear_line(mistake: str, place: Path, capsys: pytest.C
     assert all(word in line for word in words), line
 
 
+def test_data_that_are_no_numbers_or_of_two_lattices_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(place / "ensemble.h5") as file:
+        counts = np.asarray(file["counts"])
+    other = Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), np.ones((12, 9, 16), dtype=np.uint8), (4, 4))
+    other.write(place / "other.h5")
+    line = fails(capsys, "train", str(place / "train.toml"), "--set", 'data.files=["ensemble.h5","other.h5"]')
+    assert "must have the same times, species and lattice" in line
+    counts[3, 2, 0] = np.nan
+    with h5py.File(place / "ensemble.h5", "a") as file:
+        file["counts"][...] = counts
+    line = fails(capsys, "train", str(place / "train.toml"), "--out", str(place / "out"))
+    assert "ensemble.h5" in line and "not a number" in line
+
+
 def test_the_last_good_model_survives_an_explosion(place: Path) -> None:
     training = Training.new(place / "train.toml", place / "out", ["fit.rate=1e9"])
     with pytest.raises(Exception, match="the model of the step before is in"):
@@ -155,8 +170,18 @@ def test_files_that_are_no_models_are_refused(place: Path, capsys: pytest.Captur
         Training.resumed(place)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples/reduce").glob("*.toml")), ids=lambda p: p.stem)
+EXAMPLES = sorted(p for p in (ROOT / "examples/reduce").glob("*.toml") if "[train]" in p.read_text())
+SHORT = {
+    "rossler": ["data.runs=3", "data.until=12"],
+    "rossler_full": ["data.runs=3", "data.until=12"],
+    "lotka_volterra": ["data.experiment={short}", "data.runs=3"],
+    "lotka_volterra_followed": ["data.experiment={short}", "data.runs=3"],
+    "annihilation": ['data.conditions=[["site.chain.lattice.couplings.h=0.5"]]', "data.runs=4", "data.until=12"],
+    "annihilation_full": ['data.conditions=[["site.chain.lattice.couplings.h=0.5"]]', "data.runs=4", "data.until=12"],
+}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_are_valid(path: Path) -> None:
-    if path.stem != "decay_site":
-        file, _ = TrainingFile.load(path)
-        assert file.train.name
+    file, _ = TrainingFile.load(path)
+    assert file.train.name and (path.parent / str(file.data.experiment)).exists()
