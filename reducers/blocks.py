@@ -173,6 +173,8 @@ class Report(Block):
     sweeps: Integer = Field(default=30, ge=1)
     closure: tuple[str, ...] = ()
     """Moments whose closure terms are shown, such as "P" or "PP nn"."""
+    likelihood: tuple[Integer, ...] = ()
+    """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
 
 
 class TrainingFile(Block):

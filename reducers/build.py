@@ -98,9 +98,7 @@ def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: boo
     return np.stack([match_moments(model, m) for m in moments])
 
 
-def _static(
-    steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int
-) -> Floats:
+def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int) -> Floats:
     """(n_conditions, n) θ fitted to the first times of the runs of each initial condition."""
     if data.snapshots is None:
         raise InputError("a static fit needs snapshots, and the data have none: record them", where="model.static")
@@ -144,7 +142,9 @@ def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence
 def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
     if not block.reactions:
         raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
-    law = Combination([_function(term.equation, term.hopping, model, species) for term in block.reactions], block.shared)
+    law = Combination(
+        [_function(term.equation, term.hopping, model, species) for term in block.reactions], block.shared
+    )
     law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
     return law
 

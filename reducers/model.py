@@ -31,6 +31,7 @@ class ReducedModel:
     box: (2, n) smallest and largest θ along the training paths: the model was never checked outside.
     data_hash: SHA-256 of the runs. held_out: name → NRMSE of moments on runs that were not learned from.
     rates: reaction → learned rate and its standard error, for laws made of reactions.
+    likelihoods: (n, 4) time, mean ln p of held-out configurations, its error, and that of independent sites.
     history: (steps,) gap between model and data moments during training.
     """
 
@@ -49,6 +50,7 @@ class ReducedModel:
     reference: dict[str, Floats] = field(default_factory=dict)
     """"NAME mean|deviation|error" → (T,) moments of the data, for reports."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    likelihoods: Floats = field(default_factory=lambda: np.zeros((0, 4)))
 
     @property
     def file(self) -> TrainingFile:
@@ -90,6 +92,7 @@ class ReducedModel:
             }
             file.attrs.update(attributes)
             file["theta0"], file["box"], file["history"] = self.theta0, self.box, self.history
+            file["likelihoods"] = self.likelihoods
             for key, value in law_state(self.law).items():
                 file[f"law/{key}"] = value
             for name, error in self.held_out.items():
@@ -155,4 +158,5 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         np.asarray(file["history"]),
         {k: np.asarray(v) for k, v in file.get("reference", {}).items()},
         {k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
+        np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
     )

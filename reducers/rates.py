@@ -108,7 +108,9 @@ def estimate_rates(
         if largest < 1.0:
             return Rates(values.ravel().copy(), covariance)
         values += _within_reach(law, solver, theta0, moments.shape[1] - 1, step.reshape(values.shape))
-    raise RunError(f"the rates do not come to rest: after {iterations} steps one still moves {largest:.2g} times too far")
+    raise RunError(
+        f"the rates do not come to rest: after {iterations} steps one still moves {largest:.2g} times too far"
+    )
 
 
 def _within_reach(law: Combination, solver: Solver, theta0: Floats, steps: int, step: Floats) -> Floats:

@@ -46,6 +46,10 @@ def report_lines(model: ReducedModel) -> list[tuple[str, str]]:
         ),
     ]
     lines += [(f"rate of {name}", f"{rate:.4g} ± {error:.2g}") for name, (rate, error) in model.rates.items()]
+    lines += [
+        (f"ln p at t = {time:g}", f"{value:.2f} ± {error:.1g} held-out, {base:.2f} by independent sites")
+        for time, value, error, base in model.likelihoods
+    ]
     lines += [(f"NRMSE of {name}", f"{error:.4f}") for name, error in model.held_out.items()]
     for k, name in enumerate(model.law.parameters):
         lines.append(

@@ -33,6 +33,7 @@ from reducers.dynamics.law import Floats
 from reducers.evaluate import held_out_errors, reference_moments
 from reducers.fit import Fit
 from reducers.follow import Follow
+from reducers.likelihood import likelihoods
 from reducers.model import ReducedModel
 from reducers.rates import estimate_rates
 from reducers.source import load_data
@@ -145,11 +146,13 @@ class Training:
         rates = self._rates()
         model = self.reduced()
         model.rates, model.held_out = rates, held_out_errors(model)
+        model.likelihoods = self._likelihoods()
         model.write(self.folder / MODEL)
         summary = {
             "steps": self.fit.done,
             "gap": self.fit.history[-1],
             "rates": {name: list(found) for name, found in rates.items()},
+            "likelihoods": model.likelihoods.tolist(),
             "nrmse": model.held_out,
             "on": "held-out runs" if self.held_out else "training runs",
             "cpu_seconds": process_time() - cpu,
@@ -177,6 +180,15 @@ class Training:
         if not law.shared:
             labels = [f"{label} on {name}" for label in labels for name in law.parameters]
         return dict(zip(labels, zip(found.values.tolist(), found.errors.tolist(), strict=True), strict=True))
+
+    def _likelihoods(self) -> Floats:
+        """(n, 4) as in ReducedModel."""
+        rows, model = self.file.report.likelihood, self.model
+        if not rows or not isinstance(model, DeepBoltzmann) or self.held_out is None:
+            return np.zeros((0, 4))
+        theta = self.fit.trajectory()[:, 0]
+        found = likelihoods(model, theta, rows, self.data, self.held_out, self.file.train.seed)
+        return np.array([[f.time, f.value, f.error, f.independent] for f in found])
 
     def _write_what_is_good(self) -> str:
         """Write the last model that did not fail; what to say about it."""

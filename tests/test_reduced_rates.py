@@ -26,7 +26,9 @@ DEATH, PAIR, MERGE = Reaction(("A",), (), 1.0), Reaction(("A", "A"), (), 1.0), R
 UNITS = ReactionNetwork([Species("A")], [DEATH, PAIR, MERGE])
 
 
-def law(reactions: Sequence[Reaction], rates: Sequence[float], hop: float | None = 0.3, shared: bool = True) -> Combination:
+def law(
+    reactions: Sequence[Reaction], rates: Sequence[float], hop: float | None = 0.3, shared: bool = True
+) -> Combination:
     functions = [ChainFunction(CHAIN, rules_of(r, UNITS)) for r in reactions]
     made = Combination(functions + ([] if hop is None else [ChainFunction(CHAIN, hops(1))]), shared)
     made.coefficients.values[:] = np.array([*rates, *([] if hop is None else [hop])])[:, None]
@@ -75,13 +77,13 @@ def test_rates_of_the_reduced_model_come_back() -> None:
     assert np.array_equal(guess.coefficients.values.ravel(), found.values)
 
 
-def lattice(death: float, pair: float, runs: int, steps: int, every: int, fields: Sequence[float]) -> tuple[Floats, Ints]:
+def lattice(
+    death: float, pair: float, runs: int, steps: int, every: int, fields: Sequence[float]
+) -> tuple[Floats, Ints]:
     """(R, T, 2) moments of runs on a ring of 1000 sites that start as chains of the given fields, and conditions."""
     network = ReactionNetwork([Species("A")], [Reaction(("A",), (), death, per="step")])
     if pair:
-        network = ReactionNetwork(
-            [Species("A")], [*network.reactions, Reaction(("A", "A"), (), pair, per="encounter")]
-        )
+        network = ReactionNetwork([Species("A")], [*network.reactions, Reaction(("A", "A"), (), pair, per="encounter")])
     rng, moments = np.random.default_rng(5), []
     for c, h in enumerate(fields):
         start = [draw_chain(h, 0.0, 0.0, rng.random(1000)) for _ in range(runs)]
@@ -115,7 +117,7 @@ def test_rates_come_back_from_lattice_runs_within_their_errors() -> None:
 
 def test_standard_errors_are_those_of_repetitions() -> None:
     """Eight groups of runs: the spread of their rates over their errors is chi-square of 7 degrees."""
-    moments, conditions = lattice(0.01, 0.0, 80, 60, 20, (0.0,))
+    moments, _ = lattice(0.01, 0.0, 80, 60, 20, (0.0,))
     groups = [moments[k::8] for k in range(8)]
     found = [estimated(law([DEATH], [0.02], None), g, np.zeros(len(g), dtype=np.int64), 20) for g in groups]
     rates, errors = np.array([f.values[0] for f in found]), np.array([f.errors[0] for f in found])
