@@ -39,8 +39,8 @@ def log_likelihood(
 
 
 def independent_sites(learned: Snapshots, states: Snapshots, species: int) -> float:
-    """Mean ln p of configurations under independent sites with the densities of others, each counted once more than seen,
-    so that what never was there is not impossible."""
+    """Mean ln p of configurations under independent sites with the densities of others, each counted once more than
+    seen, so that what never was there is not impossible."""
     counts = np.bincount(learned.ravel(), minlength=species + 1) + 1.0
     logs = np.log(counts / counts.sum())
     return float(logs[states].sum(axis=1).mean())

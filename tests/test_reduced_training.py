@@ -171,13 +171,19 @@ def test_files_that_are_no_models_are_refused(place: Path, capsys: pytest.Captur
 
 
 EXAMPLES = sorted(p for p in (ROOT / "examples/reduce").glob("*.toml") if "[train]" in p.read_text())
+FEW = ["data.runs=4", "train.held_out=2", "fit.steps=3", "train.checkpoint=2"]
+SMALL = [*FEW, "data.until=12", "report.chains=2", "report.sweeps=2"]
+ONE = 'data.conditions=[["site.chain.lattice.couplings.h=0.5"]]'
+FOLLOWED = ["follow.chains=8", "follow.sweeps=2", "follow.draws=2", "follow.settle=2"]
 SHORT = {
-    "rossler": ["data.runs=3", "data.until=12"],
-    "rossler_full": ["data.runs=3", "data.until=12"],
-    "lotka_volterra": ["data.experiment={short}", "data.runs=3"],
-    "lotka_volterra_followed": ["data.experiment={short}", "data.runs=3"],
-    "annihilation": ['data.conditions=[["site.chain.lattice.couplings.h=0.5"]]', "data.runs=4", "data.until=12"],
-    "annihilation_full": ['data.conditions=[["site.chain.lattice.couplings.h=0.5"]]', "data.runs=4", "data.until=12"],
+    "annihilation": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
+    "annihilation_full": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
+    "decay": FEW,
+    "enzyme": [*FEW, "fit.substeps=2"],
+    "ising": FEW,
+    "lotka_volterra": SMALL,
+    "rossler": SMALL,
+    "rossler_full": SMALL,
 }
 
 
@@ -185,3 +191,18 @@ SHORT = {
 def test_examples_are_valid(path: Path) -> None:
     file, _ = TrainingFile.load(path)
     assert file.train.name and (path.parent / str(file.data.experiment)).exists()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_run_end_to_end(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From their own data to a figure, shortened."""
+    short = SHORT.get(path.stem, [*SMALL, *FOLLOWED])
+    with pytest.raises(SystemExit) as stop:
+        call("train", str(path), "--out", str(tmp_path / "out"), *(o for s in short for o in ("--set", s)))
+    assert not stop.value.code
+    said = capsys.readouterr().out
+    assert "on held-out runs" in said and f"model in {tmp_path / 'out' / 'model.h5'}" in said
+    assert (tmp_path / "out" / "model.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit) as stop:
+        call("model", str(tmp_path / "out"))
+    assert not stop.value.code and "law" in capsys.readouterr().out
