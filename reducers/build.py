@@ -28,6 +28,9 @@ from reducers.moments import count_bonds
 from reducers.optimise import OPTIMISERS, Optimiser, Schedule
 from reducers.trajectories import Trajectories
 
+ODDS = 15.0
+"""Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
+
 AnyModel = DeepBoltzmann | Chain | TripletChain | WellMixed
 
 
@@ -95,7 +98,8 @@ def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: boo
     if block.start is not None:
         return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
-    return np.stack([match_moments(model, m) for m in moments])
+    largest = np.inf if isinstance(model, WellMixed) else ODDS
+    return np.stack([match_moments(model, m, largest=largest) for m in moments])
 
 
 def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int) -> Floats:

@@ -152,7 +152,7 @@ def test_rossler_stays_inside_the_spread_of_runs(tmp_path: Path) -> None:
     """Numbers of the three species over the first 100 steps; pairs are printed."""
     by_authors = worst(own_data("rossler", tmp_path / "out"))
     print("rossler, authors' settings, worst in run-to-run sd:", by_authors)
-    better = own_data("rossler_full", tmp_path / "out")
+    better = own_data("rossler_adam", tmp_path / "out")
     found = worst(better)
     print("rossler, better recipe, worst in run-to-run sd:", found)
     assert max(found[name] for name in "ABC") < 1.0

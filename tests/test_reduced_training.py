@@ -179,11 +179,11 @@ SHORT = {
     "annihilation": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
     "annihilation_full": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
     "decay": FEW,
-    "enzyme": [*FEW, "fit.substeps=2"],
+    "enzyme": [*FEW, "data.runs=30", "data.until=20"],
     "ising": FEW,
     "lotka_volterra": SMALL,
     "rossler": SMALL,
-    "rossler_full": SMALL,
+    "rossler_adam": SMALL,
 }
 
 
