@@ -39,7 +39,8 @@ def match_moments(
 ) -> Floats:
     """(n,) θ at which the family has the moments `data` (n,): damped Newton, steps of at most 1.
 
-    largest: |θ| that is given up. Raises RunError if there is no such θ within reach (a density of 0 or 1, pairs that no distribution has).
+    largest: |θ| that is given up. Raises RunError if there is no such θ within reach (a density of 0 or 1, pairs that
+    no distribution has).
     """
     theta = np.zeros(len(family.parameters)) if start is None else np.asarray(start, dtype=float).copy()
     for _ in range(iterations):
