@@ -88,10 +88,10 @@ class Model(Block):
 
 
 class ReactionTerm(Block):
-    """A function F_r whose rate is learned, beginning at `rate`; hop: diffusion of a species instead of an equation."""
+    """A function F_r whose rate is learned, beginning at `rate`; hop: diffusion of species instead of an equation."""
 
     equation: str | None = None
-    hop: str | None = None
+    hop: str | tuple[str, ...] | None = None
     rate: float = 0.0
 
     @model_validator(mode="after")
@@ -99,6 +99,16 @@ class ReactionTerm(Block):
         if (self.equation is None) == (self.hop is None):
             raise ValueError('give either equation = "2 A -> 0" or hop = "A"')
         return self
+
+    @property
+    def label(self) -> str:
+        """What the rate is called."""
+        return self.equation or f"hop {' '.join(self.hopping)}"
+
+    @property
+    def hopping(self) -> tuple[str, ...]:
+        """Species that hop, all at the same rate."""
+        return (self.hop,) if isinstance(self.hop, str) else self.hop or ()
 
 
 class LawBlock(Block):
@@ -118,7 +128,7 @@ class FitBlock(Block):
     steps: Integer = Field(default=1000, ge=1)
     window: Integer | None = Field(default=None, ge=1)
     slide: Integer = Field(default=2, ge=1)
-    order: Literal["sliding", "random"] = "sliding"
+    order: Literal["sliding", "random", "growing"] = "sliding"
     truncate: bool = False
     batch: Integer | None = Field(default=None, ge=1)
     method: Literal["euler", "heun", "rk4"] = "euler"
@@ -163,6 +173,8 @@ class Report(Block):
     sweeps: Integer = Field(default=30, ge=1)
     closure: tuple[str, ...] = ()
     """Moments whose closure terms are shown, such as "P" or "PP nn"."""
+    likelihood: tuple[Integer, ...] = ()
+    """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
 
 
 class TrainingFile(Block):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
@@ -28,6 +27,9 @@ from reducers.follow import Follow, Following
 from reducers.moments import count_bonds
 from reducers.optimise import OPTIMISERS, Optimiser, Schedule
 from reducers.trajectories import Trajectories
+
+ODDS = 15.0
+"""Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
 
 AnyModel = DeepBoltzmann | Chain | TripletChain | WellMixed
 
@@ -96,12 +98,11 @@ def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: boo
     if block.start is not None:
         return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
-    return np.stack([match_moments(model, m) for m in moments])
+    largest = np.inf if isinstance(model, WellMixed) else ODDS
+    return np.stack([match_moments(model, m, largest=largest) for m in moments])
 
 
-def _static(
-    steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int
-) -> Floats:
+def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int) -> Floats:
     """(n_conditions, n) θ fitted to the first times of the runs of each initial condition."""
     if data.snapshots is None:
         raise InputError("a static fit needs snapshots, and the data have none: record them", where="model.static")
@@ -145,19 +146,23 @@ def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence
 def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
     if not block.reactions:
         raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
-    law = Combination([_function(term.equation, term.hop, model, species) for term in block.reactions], block.shared)
+    law = Combination(
+        [_function(term.equation, term.hopping, model, species) for term in block.reactions], block.shared
+    )
     law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
     return law
 
 
-def _function(equation: str | None, hop: str | None, model: AnyModel, species: Sequence[str]) -> Law:
+def _function(equation: str | None, hopping: Sequence[str], model: AnyModel, species: Sequence[str]) -> Law:
     if not isinstance(model, Chain | WellMixed):
         raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
-    if hop is not None:
-        if not isinstance(model, Chain) or hop not in species:
-            raise InputError(f'no species "{hop}" hops in this model; {nearest(hop, species)}', where="law.reactions")
-        return ChainFunction(model, hops(species.index(hop) + 1))
-    left, right, reversible = parse_equation(cast(str, equation))
+    if equation is None:
+        unknown = [name for name in hopping if name not in species]
+        if not isinstance(model, Chain) or unknown or not hopping:
+            name = unknown[0] if unknown else ", ".join(hopping)
+            raise InputError(f'no species "{name}" hops in this model; {nearest(name, species)}', where="law.reactions")
+        return ChainFunction(model, [rule for name in hopping for rule in hops(species.index(name) + 1)])
+    left, right, reversible = parse_equation(equation)
     unknown = [name for name in (*left, *right) if name not in species]
     if reversible or unknown:
         reason = f'"{unknown[0]}" is no species' if unknown else "write each direction by itself"

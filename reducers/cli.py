@@ -63,6 +63,10 @@ def train(
         out.print_json(json.dumps(summary))
     elif not quiet:
         out.print(f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}", markup=False)
+        for name, (rate, error) in summary["rates"].items():
+            out.print(f"rate of {name}: {rate:.4g} ± {error:.2g}", markup=False)
+        for time, value, error, base in summary["likelihoods"]:
+            out.print(f"ln p at t = {time:g}: {value:.2f} ± {error:.1g}, independent sites {base:.2f}", markup=False)
         for name, error in summary["nrmse"].items():
             out.print(f"NRMSE of {name} on {summary['on']}: {error:.4f}", markup=False)
         out.print(f"model in {training.folder / MODEL}", markup=False)

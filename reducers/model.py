@@ -30,6 +30,8 @@ class ReducedModel:
     theta0: (n_conditions, n). dt: of the recorded times, in the time unit of the data.
     box: (2, n) smallest and largest θ along the training paths: the model was never checked outside.
     data_hash: SHA-256 of the runs. held_out: name → NRMSE of moments on runs that were not learned from.
+    rates: reaction → learned rate and its standard error, for laws made of reactions.
+    likelihoods: (n, 4) time, mean ln p of held-out configurations, its error, and that of independent sites.
     history: (steps,) gap between model and data moments during training.
     """
 
@@ -47,6 +49,8 @@ class ReducedModel:
     history: Floats = field(default_factory=lambda: np.zeros(0))
     reference: dict[str, Floats] = field(default_factory=dict)
     """"NAME mean|deviation|error" → (T,) moments of the data, for reports."""
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    likelihoods: Floats = field(default_factory=lambda: np.zeros((0, 4)))
 
     @property
     def file(self) -> TrainingFile:
@@ -88,10 +92,13 @@ class ReducedModel:
             }
             file.attrs.update(attributes)
             file["theta0"], file["box"], file["history"] = self.theta0, self.box, self.history
+            file["likelihoods"] = self.likelihoods
             for key, value in law_state(self.law).items():
                 file[f"law/{key}"] = value
             for name, error in self.held_out.items():
                 file.require_group("held_out").attrs[name] = error
+            for name, found in self.rates.items():
+                file.require_group("rates").attrs[name] = found
             for name, values in self.reference.items():
                 file[f"reference/{name}"] = values
         put_in_place(path, buffer.getvalue())
@@ -150,4 +157,6 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         {k: float(v) for k, v in file["held_out"].attrs.items()} if "held_out" in file else {},
         np.asarray(file["history"]),
         {k: np.asarray(v) for k, v in file.get("reference", {}).items()},
+        {k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
+        np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
     )

@@ -88,5 +88,6 @@ def data_moments(runs: Trajectories, periodic: bool = True, distances: Sequence[
 
 
 def nrmse(model: Floats, data: Floats) -> float:
-    """Root-mean-square error over time, divided by the root-mean-square of the data."""
-    return float(np.sqrt(np.mean((model - data) ** 2) / np.mean(data**2)))
+    """Root-mean-square error over time, divided by the root-mean-square of the data; infinite if those are all 0."""
+    scale = float(np.mean(data**2))
+    return float(np.sqrt(np.mean((model - data) ** 2) / scale)) if scale else float("inf")

@@ -103,11 +103,14 @@ def estimate_rates(
     for _ in range(iterations):
         found = tangent(law, solver, theta0, moments.shape[1] - 1)
         step, covariance = _gauss_newton(found, family, moments, runs, fitted_start)
-        largest = float(np.max(np.abs(step) / np.sqrt(np.diag(covariance))))
-        if largest < tolerance:
+        allowed = tolerance * np.sqrt(np.diag(covariance)) + 1e-9 * np.abs(values.ravel())
+        largest = float(np.max(np.abs(step) / np.maximum(allowed, 1e-300)))
+        if largest < 1.0:
             return Rates(values.ravel().copy(), covariance)
         values += _within_reach(law, solver, theta0, moments.shape[1] - 1, step.reshape(values.shape))
-    raise RunError(f"the rates do not come to rest: after {iterations} steps one still moves by {largest:.2g} errors")
+    raise RunError(
+        f"the rates do not come to rest: after {iterations} steps one still moves {largest:.2g} times too far"
+    )
 
 
 def _within_reach(law: Combination, solver: Solver, theta0: Floats, steps: int, step: Floats) -> Floats:

@@ -45,6 +45,11 @@ def report_lines(model: ReducedModel) -> list[tuple[str, str]]:
             f"{len(model.history)} steps" + (f", last gap {model.history[-1]:.3g}" if len(model.history) else ""),
         ),
     ]
+    lines += [(f"rate of {name}", f"{rate:.4g} ± {error:.2g}") for name, (rate, error) in model.rates.items()]
+    lines += [
+        (f"ln p at t = {time:g}", f"{value:.2f} ± {error:.1g} held-out, {base:.2f} by independent sites")
+        for time, value, error, base in model.likelihoods
+    ]
     lines += [(f"NRMSE of {name}", f"{error:.4f}") for name, error in model.held_out.items()]
     for k, name in enumerate(model.law.parameters):
         lines.append(
@@ -118,9 +123,25 @@ def _parameters(axes: Floats, model: ReducedModel, time: Any, theta: Any) -> Non
         if chosen:
             ax.set_title(title, fontsize=9)
             ax.legend(fontsize=6, frameon=False)
+    if model.rates:
+        _rates(axes[2], model.rates)
+        return
     axes[2].plot(model.history, lw=0.5, color=_COLOURS[0])
     axes[2].set_yscale("log")
     axes[2].set_title("relative gap of wake and sleep, by step", fontsize=9)
+
+
+def _rates(ax: Axes, rates: dict[str, tuple[float, float]]) -> None:
+    """Each reaction in a line, on a scale of its own magnitude: rates of hops and reactions differ by orders."""
+    for k, (name, (rate, error)) in enumerate(reversed(rates.items())):
+        size = max(abs(rate), 3 * error, 1e-300)
+        ax.errorbar(rate / size, k, xerr=error / size, fmt="o", ms=3, lw=1, capsize=2, color=_COLOURS[0])
+        ax.annotate(f"{name}: {rate:.3g} ± {error:.1g}", (0.0, k + 0.22), fontsize=6, ha="center")
+    ax.axvline(0.0, color="0.7", lw=0.8)
+    ax.set_xlim(-1.7, 1.7)
+    ax.set_ylim(-0.5, len(rates) - 0.3)
+    ax.set_yticks([])
+    ax.set_title("rates over their size", fontsize=9)
 
 
 def _moment(ax: Axes, name: str, reference: dict[str, Floats], found: Floats) -> None:

@@ -26,12 +26,16 @@ from reducers.build import (
     build_recipe,
     build_solver,
     build_start,
+    exact_moments,
 )
+from reducers.dynamics.combine import Combination
 from reducers.dynamics.law import Floats
 from reducers.evaluate import held_out_errors, reference_moments
 from reducers.fit import Fit
 from reducers.follow import Follow
+from reducers.likelihood import likelihoods
 from reducers.model import ReducedModel
+from reducers.rates import estimate_rates
 from reducers.source import load_data
 from reducers.trajectories import Trajectories
 
@@ -45,7 +49,7 @@ class Training:
     """A recipe on its way. Build one with `Training.new` or `Training.resumed`; `run()` goes to the end."""
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
-        self.content, self.source, self.folder = content, source, folder
+        self.content, self.source, self.folder, self.tell = content, source, folder, tell
         self.file = TrainingFile.read(content, str(source))
         data = load_data(self.file.data, source.parent, folder, self.file.train.seed, tell)
         self.data, self.held_out = _split(data, self.file.train.held_out, self.file.train.seed)
@@ -139,12 +143,16 @@ class Training:
 
     def _finish(self, cpu: float, start: float) -> dict[str, Any]:
         """Compare with the held-out runs, and write model and summary."""
+        rates = self._rates()
         model = self.reduced()
-        model.held_out = held_out_errors(model)
+        model.rates, model.held_out = rates, held_out_errors(model)
+        model.likelihoods = self._likelihoods()
         model.write(self.folder / MODEL)
         summary = {
             "steps": self.fit.done,
             "gap": self.fit.history[-1],
+            "rates": {name: list(found) for name, found in rates.items()},
+            "likelihoods": model.likelihoods.tolist(),
             "nrmse": model.held_out,
             "on": "held-out runs" if self.held_out else "training runs",
             "cpu_seconds": process_time() - cpu,
@@ -152,6 +160,35 @@ class Training:
         }
         (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
         return summary
+
+    def _rates(self) -> dict[str, tuple[float, float]]:
+        """name → rate and standard error of each reaction of a law made of them; the last steps are Gauss-Newton's."""
+        fit, law, model = self.fit, self.fit.law, self.model
+        if not (isinstance(fit, Fit) and isinstance(law, Combination)) or isinstance(model, DeepBoltzmann):
+            return {}
+        before = law.coefficients.values.copy()
+        try:
+            moments, fitted = exact_moments(model, self.data, self.file.data.periodic), self.file.model.start is None
+            found = estimate_rates(
+                law, model, fit.solver, fit.theta0, moments, self.data.conditions, fitted_start=fitted
+            )
+        except (InputError, RunError) as error:
+            law.coefficients.values[:] = before
+            self.tell(f"no standard errors of the rates: {error}")
+            return {}
+        labels = [term.label for term in self.file.law.reactions]
+        if not law.shared:
+            labels = [f"{label} on {name}" for label in labels for name in law.parameters]
+        return dict(zip(labels, zip(found.values.tolist(), found.errors.tolist(), strict=True), strict=True))
+
+    def _likelihoods(self) -> Floats:
+        """(n, 4) as in ReducedModel."""
+        rows, model = self.file.report.likelihood, self.model
+        if not rows or not isinstance(model, DeepBoltzmann) or self.held_out is None:
+            return np.zeros((0, 4))
+        theta = self.fit.trajectory()[:, 0]
+        found = likelihoods(model, theta, rows, self.data, self.held_out, self.file.train.seed)
+        return np.array([[f.time, f.value, f.error, f.independent] for f in found])
 
     def _write_what_is_good(self) -> str:
         """Write the last model that did not fail; what to say about it."""

@@ -1,6 +1,7 @@
 """The training loop: resuming to the bit, caching, what it learns on small problems, and what it refuses."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def runs(times: int = 16) -> Trajectories:
 
 
 DATA = runs()
+ORDERS: tuple[Literal["sliding", "growing", "random"], ...] = ("sliding", "growing", "random")
 
 
 def fit(optimiser: Optimiser | None = None, centre: float = 0.0, persistent: bool = True) -> Fit:
@@ -112,6 +114,17 @@ def test_a_law_learned_from_decay_is_the_true_one() -> None:
     error = np.abs(law.rates(inside[:, None])[:, 0] / truth - 1)
     assert error.max() < 0.1
     assert np.abs(np.zeros_like(truth) / truth - 1).max() > 0.1
+
+
+def test_windows_slide_grow_or_lie_anywhere() -> None:
+    """Points 0 … 20 and windows of 5: 15 is the last begin; half of the growing ones are at the front."""
+    sliding, growing, random = (
+        [Recipe(steps=400, window=5, slide=10, order=order).first(k, 21) for k in range(400)] for order in ORDERS
+    )
+    assert sliding == [min(k // 10, 15) for k in range(400)]
+    assert all(g <= s for g, s in zip(growing, sliding, strict=True))
+    assert growing[1:150:2] == sliding[1:150:2] and growing != sliding
+    assert set(growing[150:]) == set(random) == set(range(16))
 
 
 def test_failures_are_one_line_and_keep_the_last_good_model() -> None:

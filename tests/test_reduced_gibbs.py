@@ -16,6 +16,8 @@ from reducers.boltzmann.family import Floats
 from reducers.boltzmann.gibbs import Chains, Conditionals
 from reducers.boltzmann.meanfield import mean_field
 from reducers.dynamics.hermite import Hermite
+from reducers.likelihood import log_likelihood
+from reducers.trajectories import Snapshots
 
 OPEN = DeepBoltzmann([Layer((3,), ("A",)), Layer((2,), ("A",))], [Link(((0,), (-1,)), (("A", "A"),), periodic=False)])
 DEEP = DeepBoltzmann(
@@ -154,3 +156,29 @@ def test_kernels_give_the_same_without_the_compiler() -> None:
         check=True,
     )
     assert done.stdout.strip() == outputs()
+
+
+def test_likelihoods_of_configurations_are_those_of_enumeration() -> None:
+    """A machine of 9 + 9 units: ln p(v) by annealing against all its states, z of 1 in 1000."""
+    layer = Layer((3, 3), ("A",))
+    machine = DeepBoltzmann([layer, layer], [Link(patch(2), (("A", "A"),))])
+    theta, rng = np.array([-0.4, -0.3, 0.5]), np.random.default_rng(2)
+    states = rng.integers(0, 2, (6, 9)).astype(np.uint8)
+    hidden = np.array(list(np.ndindex(*(2,) * 9)))
+    up = machine.up[0]
+
+    def weight(v: Snapshots) -> float:
+        pairs = (v[:, None] * hidden[:, up]).sum(axis=(1, 2))
+        return float(np.log(np.exp(theta[0] * v.sum() + theta[1] * hidden.sum(axis=1) + theta[2] * pairs).sum()))
+
+    log_z = np.log(np.exp([weight(v) for v in hidden]).sum())
+    exact = np.mean([weight(v) for v in states]) - log_z
+    found, error = log_likelihood(machine, theta, states, chains=200, steps=200)
+    free = annealed(machine, theta, chains=200, steps=200)
+    held = annealed(
+        machine, theta, chains=24, steps=200, visible=np.repeat(states, 4, axis=0).T.astype(np.int64), groups=6
+    )
+    bound = norm.isf(1e-3 / 2) * np.sqrt(free.error**2 + (held.errors**2).sum() / 36)
+    assert abs(found - exact) < bound < error  # the error holds the differences between runs as well
+    wrong, _ = log_likelihood(machine, theta + [0.5, 0.0, 0.0], states, chains=200, steps=200)
+    assert abs(wrong - exact) > bound

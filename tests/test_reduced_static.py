@@ -5,12 +5,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from couple.errors import InputError, RunError
+from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link
 from reducers.boltzmann.ising import Chain
 from reducers.boltzmann.mrf import MarkovRandomField
-from reducers.boltzmann.static import match_moments
+from reducers.boltzmann.static import match_configurations, match_moments
 from reducers.boltzmann.triplets import TripletChain
+from reducers.dynamics.law import Floats
+from reducers.evaluate import sampled_chains
 from reducers.moments import Estimate, bonds, lattice_moments
 from reducers.trajectories import Trajectories
 
@@ -36,6 +40,34 @@ def test_states_of_given_moments() -> None:
     assert match_moments(chain, chain.moments(theta)) == pytest.approx(theta, abs=1e-6)
     with pytest.raises(RunError, match="no parameters"):
         match_moments(Chain("A"), np.array([0.5, 0.6]), iterations=50)
+
+
+def test_a_pair_that_was_never_seen_is_named() -> None:
+    with pytest.raises(RunError, match="never seen needs more runs"):
+        match_moments(Chain("A"), np.array([0.05, 0.0]), largest=15.0)
+
+
+def test_a_machine_takes_on_densities_and_pairs_of_configurations() -> None:
+    """z of two comparisons at 1 in 1000, with the sampling errors of both; the start must not pass."""
+    row = Layer((60,), ("A",)), Layer((59,), ("X",))
+    machine = DeepBoltzmann(row, [Link(((0,), (-1,)), (("A", "X"),), periodic=False)])
+
+    def sample(theta: Floats, purpose: str) -> dict[str, Floats]:
+        made = sampled_chains(machine, theta[None], chains=400, sweeps=40, purpose=purpose)
+        return lattice_moments(made.states(0).T, ("A",), (60,), periodic=False)
+
+    truth, start = np.array([-1.5, -2.0, 1.8]), np.array([-1.0, -1.0, 1.0])
+    states = sampled_chains(machine, truth[None], chains=400, sweeps=40, purpose="data").states(0).T
+    data = lattice_moments(states, ("A",), (60,), periodic=False)
+    found = match_configurations(machine, states, start, periodic=False)
+
+    def far(theta: Floats, purpose: str) -> float:
+        model = sample(theta, purpose)
+        gaps = [model[k].mean() - data[k].mean() for k in data]
+        noise = [np.sqrt((model[k].var() + data[k].var()) / 400) for k in data]
+        return float(np.max(np.abs(gaps) / noise))
+
+    assert far(found, "found") < norm.isf(1e-3 / 4) < far(start, "start")
 
 
 def test_bonds_of_a_periodic_square() -> None:

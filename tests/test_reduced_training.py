@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -140,6 +141,20 @@ def test_a_mistake_is_one_clear_line(mistake: str, place: Path, capsys: pytest.C
     assert all(word in line for word in words), line
 
 
+def test_data_that_are_no_numbers_or_of_two_lattices_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(place / "ensemble.h5") as file:
+        counts = np.asarray(file["counts"])
+    other = Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), np.ones((12, 9, 16), dtype=np.uint8), (4, 4))
+    other.write(place / "other.h5")
+    line = fails(capsys, "train", str(place / "train.toml"), "--set", 'data.files=["ensemble.h5","other.h5"]')
+    assert "must have the same times, species and lattice" in line
+    counts[3, 2, 0] = np.nan
+    with h5py.File(place / "ensemble.h5", "a") as file:
+        file["counts"][...] = counts
+    line = fails(capsys, "train", str(place / "train.toml"), "--out", str(place / "out"))
+    assert "ensemble.h5" in line and "not a number" in line
+
+
 def test_the_last_good_model_survives_an_explosion(place: Path) -> None:
     training = Training.new(place / "train.toml", place / "out", ["fit.rate=1e9"])
     with pytest.raises(Exception, match="the model of the step before is in"):
@@ -155,8 +170,39 @@ def test_files_that_are_no_models_are_refused(place: Path, capsys: pytest.Captur
         Training.resumed(place)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples/reduce").glob("*.toml")), ids=lambda p: p.stem)
+EXAMPLES = sorted(p for p in (ROOT / "examples/reduce").glob("*.toml") if "[train]" in p.read_text())
+FEW = ["data.runs=4", "train.held_out=2", "fit.steps=3", "train.checkpoint=2"]
+SMALL = [*FEW, "data.until=12", "report.chains=2", "report.sweeps=2"]
+ONE = 'data.conditions=[["site.chain.lattice.couplings.h=0.5"]]'
+FOLLOWED = ["follow.chains=8", "follow.sweeps=2", "follow.draws=2", "follow.settle=2"]
+SHORT = {
+    "annihilation": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
+    "annihilation_full": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
+    "decay": FEW,
+    "enzyme": [*FEW, "data.runs=30", "data.until=20"],
+    "ising": FEW,
+    "lotka_volterra": SMALL,
+    "rossler": SMALL,
+    "rossler_adam": SMALL,
+}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_are_valid(path: Path) -> None:
-    if path.stem != "decay_site":
-        file, _ = TrainingFile.load(path)
-        assert file.train.name
+    file, _ = TrainingFile.load(path)
+    assert file.train.name and (path.parent / str(file.data.experiment)).exists()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_run_end_to_end(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From their own data to a figure, shortened."""
+    short = SHORT.get(path.stem, [*SMALL, *FOLLOWED])
+    with pytest.raises(SystemExit) as stop:
+        call("train", str(path), "--out", str(tmp_path / "out"), *(o for s in short for o in ("--set", s)))
+    assert not stop.value.code
+    said = capsys.readouterr().out
+    assert "on held-out runs" in said and f"model in {tmp_path / 'out' / 'model.h5'}" in said
+    assert (tmp_path / "out" / "model.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit) as stop:
+        call("model", str(tmp_path / "out"))
+    assert not stop.value.code and "law" in capsys.readouterr().out

@@ -29,14 +29,23 @@ class Curved(Protocol):
 
 
 def match_moments(
-    family: Curved, data: Floats, start: Floats | None = None, *, iterations: int = 500, tolerance: float = 1e-9
+    family: Curved,
+    data: Floats,
+    start: Floats | None = None,
+    *,
+    iterations: int = 500,
+    tolerance: float = 1e-9,
+    largest: float = np.inf,
 ) -> Floats:
     """(n,) θ at which the family has the moments `data` (n,): damped Newton, steps of at most 1.
 
-    Raises RunError if there is no such θ within reach (a density of 0 or 1, pairs that no distribution has).
+    largest: |θ| that is given up. Raises RunError if there is no such θ within reach (a density of 0 or 1, pairs that
+    no distribution has).
     """
     theta = np.zeros(len(family.parameters)) if start is None else np.asarray(start, dtype=float).copy()
     for _ in range(iterations):
+        if not np.abs(theta).max() < largest:
+            break
         gap = data - family.moments(theta)
         if np.abs(gap).max() <= tolerance * max(1.0, float(np.abs(data).max())):
             return theta
@@ -45,7 +54,8 @@ def match_moments(
         step = family.sign * np.linalg.solve(covariance + ridge, gap)
         theta = theta + step / max(1.0, float(np.abs(step).max()))
     raise RunError(
-        f"no parameters {', '.join(family.parameters)} give the moments {np.array2string(data, precision=4)}"
+        f"no parameters {', '.join(family.parameters)} give the moments {np.array2string(data, precision=4)}; "
+        "a species or pair that was never seen needs more runs"
     )
 
 

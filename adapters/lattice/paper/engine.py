@@ -129,7 +129,7 @@ class PaperLattice(Lattice):
 
     def _draw(self, k: int, couplings: Couplings, rng: np.random.Generator) -> None:
         """Put molecules on an empty row of sites as the couplings have them."""
-        if len(self.network.names) != 1 or sum(self.sites[k].initial):
+        if len(self.network.names) != 1 or any(self.sites[k].initial):
             name = self.sites[k].name
             raise InputError(f'"{name}" draws its molecules from couplings: one species, and no initial molecules')
         codes = draw_chain(couplings.h, couplings.J, couplings.K, rng.random(self.domain.shape[-1]))
