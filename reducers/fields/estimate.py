@@ -1,10 +1,10 @@
 """Fields from particles: penalised maximum likelihood with the exact Hessian.
 
-Independent particles of the intensity λ = e^{-ν} have the log-likelihood Σ_runs [-Σ_i ν(x_i) - ∫e^{-ν}] (an inhomogeneous
-Poisson process). With loads b_j = Σ_i φ_j(x_i) over R runs the estimate minimises
-    b·ν + R∫e^{-ν} + ½ smooth ν·Qν  (+ ½ Σ_k couple |ν_{k+1} - ν_k|²_M / (t_{k+1} - t_k)),
-which is convex; Q penalises ∫|∇ν|² or ∫|Δν|². Since Q·1 = 0, ∫e^{-ν} is the mean number of particles exactly. Times
-are independent, or coupled by the last term, a random walk in time.
+Independent particles of the intensity λ = e^{-ν} have the log-likelihood Σ_runs [-Σ_i ν(x_i) - ∫e^{-ν}] (a Poisson
+process). With loads b_j = Σ_i φ_j(x_i) over R runs the estimate minimises
+    b·ν + R∫e^{-ν} + ½ smooth ν·Qν  (+ ½ couple ∫∫ (∂²ν/∂t²)² dx dt),
+which is convex; Q penalises ∫|∇ν|² or ∫|Δν|². Since Q·1 = 0, ∫e^{-ν} is the mean number of particles exactly, at every
+time if times are independent. They can be coupled by the last term (two times: by their difference).
 
 Gauge: the constant in ν is the chemical potential. Here e^{-ν} counts particles per run, so that death makes ν grow at
 its rate; `normalised` shifts to ∫e^{-ν} = 1, the distribution of one particle.
@@ -41,7 +41,9 @@ class Prior:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.smooth) and self.smooth > 0 and np.isfinite(self.couple) and self.couple >= 0):
-            raise InputError(f"needs a positive weight of smoothness, not {self.smooth} and {self.couple}", where="prior")
+            raise InputError(
+                f"needs a positive weight of smoothness, not {self.smooth} and {self.couple}", where="prior"
+            )
 
 
 def roughness(basis: FieldBasis, kind: PriorName) -> Any:
@@ -71,8 +73,12 @@ def estimate(
     if time is None:
         raise InputError("coupled times need the times", where="prior")
     gaps = np.diff(time)
-    chain = np.diff(np.eye(len(time)), axis=0)
-    walk = csr_array(prior.couple * chain.T @ (chain / gaps[:, None]))
+    rates = np.diff(np.eye(len(time)), axis=0) / gaps[:, None]
+    if len(time) > 2:
+        rates = np.diff(rates, axis=0)
+        gaps = (gaps[1:] + gaps[:-1]) / 2
+        rates = rates / gaps[:, None]
+    walk = csr_array(prior.couple * rates.T @ (rates * gaps[:, None]))
     penalty = csr_array(kron(diags_array(np.ones(len(time))), rough) + kron(walk, basis.mass))
     return _newton(basis, load, runs, penalty, start)
 

@@ -42,7 +42,7 @@ class Particles:
         bounds = {"run": self.runs, "row": len(self.time), "kind": len(self.species)}
         for name, most in bounds.items():
             values = getattr(self, name)
-            if values.shape != (n,) or (n and not (0 <= values.min() and values.max() < most)):
+            if values.shape != (n,) or (n and (values.min() < 0 or values.max() >= most)):
                 raise InputError(f"{name} must hold {n} numbers from 0 to {most - 1}")
         if self.places.ndim != 2 or not np.isfinite(self.places).all():
             raise InputError(f"places must be an array (n, d) of finite numbers, not {self.places.shape}")
@@ -61,22 +61,16 @@ class Particles:
         number = np.full(self.runs, -1, dtype=np.int64)
         number[runs] = np.arange(len(runs))
         kept = number[self.run] >= 0
-        return replace(self._kept(kept), run=number[self.run[kept]], runs=len(runs))
+        chosen = {name: getattr(self, name)[kept] for name in ("places", "row", "kind")}
+        return replace(self, run=number[self.run[kept]], runs=len(runs), **chosen)
 
     def thinned(self, rows: Ints) -> Particles:
         """Some of the times, in order."""
         number = np.full(len(self.time), -1, dtype=np.int64)
         number[rows] = np.arange(len(rows))
         kept = number[self.row] >= 0
-        return replace(self._kept(kept, self.time[rows]), row=number[self.row[kept]])
-
-    def _kept(self, kept: npt.NDArray[np.bool_], time: Floats | None = None) -> Particles:
-        made = object.__new__(Particles)
-        fields = {"time": self.time if time is None else time, "species": self.species, "runs": self.runs}
-        for name in ("places", "run", "row", "kind"):
-            fields[name] = getattr(self, name)[kept]
-        made.__dict__.update(fields)  # checked by the `replace` that follows
-        return made
+        chosen = {name: getattr(self, name)[kept] for name in ("places", "run", "kind")}
+        return replace(self, time=self.time[rows], row=number[self.row[kept]], **chosen)
 
     def split(self, held_out: int, seed: int) -> tuple[Particles, Particles]:
         """Runs to learn from and runs held out, chosen at random. Raises InputError if none would be left."""

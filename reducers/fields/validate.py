@@ -91,9 +91,10 @@ def choose(
 
     prior = smoothest(prior)
     if couple and len(time) > 1:
-        unit_time = (time[-1] - time[0]) / basis.measure
-        prior = _best(basis, folds, species, time, prior, "couple", unit_time, (-2.0, 4.0))
-        prior = smoothest(prior)
+        unit_time = (time[-1] - time[0]) ** (3 if len(time) > 2 else 1) / basis.measure
+        coupled = _best(basis, folds, species, time, prior, "couple", unit_time, (-6.0, 2.0))
+        if score(basis, folds, species, coupled, time) > score(basis, folds, species, prior, time):
+            prior = smoothest(coupled)
     return prior
 
 
