@@ -28,7 +28,8 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one."""
-    from reducers.training import MODEL, Training
+    from reducers.fields.cli import FieldTraining, field_report, kind_of
+    from reducers.training import MODEL
 
     def tell(text: str) -> None:
         if not (quiet or as_json):
@@ -37,13 +38,18 @@ def train(
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
     if resume is not None:
-        training = Training.resumed(resume, tell=tell)
-        tell(f"resuming at step {training.fit.done}")
+        training = kind_of(None, resume).resumed(resume, tell=tell)
+        tell(f"resuming at step {training.done}")
     else:
         assert file is not None
-        training = Training.new(file, folder, overrides or (), force=force, tell=tell)
+        training = kind_of(file, None).new(file, folder, overrides or (), force=force, tell=tell)
     with _progress(quiet or as_json) as progress:
         summary = training.run(progress)
+    if isinstance(training, FieldTraining):
+        field_report(training.folder, draw=draw, show=not (quiet or as_json))
+        if as_json:
+            out.print_json(json.dumps(summary))
+        return
     if draw:
         from reducers.model import ReducedModel
         from reducers.report import figure
@@ -65,11 +71,15 @@ def model(
 ) -> None:
     """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
     from reducers.boltzmann.ising import Chain
+    from reducers.fields.cli import field_report, holds_field
     from reducers.maps import draw_maps
     from reducers.model import ReducedModel
     from reducers.report import figure, report_lines
 
     place = path / "model.h5" if path.is_dir() else path
+    if holds_field(place):
+        field_report(place, draw=output or place.with_suffix(".png"), as_json=as_json)
+        return
     found = ReducedModel.read(place)
     lines = report_lines(found)
     if as_json:

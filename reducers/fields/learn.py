@@ -101,11 +101,11 @@ class Learner:
     # -- objective ------------------------------------------------------------------------------------------------
 
     def value(self, *, keep: bool) -> float:
-        """S; the paths are kept. Raises RunError if a path cannot be computed."""
+        """S. keep: for gradients; the law makes room for what the paths touch. Raises RunError if there is no path."""
         total = 0.5 * self.ridge * float(self.law.vector() @ self.law.vector())
         self.paths = []
         for e, nu0 in zip(self.ensembles, self.nu0, strict=True):
-            path = self.stepper.solve(nu0, e.time, keep=keep, reserve=True)
+            path = self.stepper.solve(nu0, e.time, keep=keep, reserve=keep)
             self.paths.append(path)
             total += float((e.loads * path.nu).sum())
             total += e.runs * sum(float(self.basis.weights(x).sum()) for row in path.nu for x in row)
@@ -138,9 +138,7 @@ class Learner:
         share = 1.0
         while share > 1e-6:
             change, fields = self._unpack(share * move)
-            if len(change) < self.law.size:
-                change = np.pad(change, (0, self.law.size - len(change)))
-            self.law.assign(np.pad(u, (0, self.law.size - len(u))) + change)
+            self.law.assign(u + change)
             self.nu0 = [x + d for x, d in zip(starts, fields, strict=True)]
             try:
                 after = self.value(keep=False)
@@ -150,7 +148,7 @@ class Learner:
                 break
             share /= 2
         else:
-            self.law.assign(np.pad(u, (0, self.law.size - len(u))))
+            self.law.assign(u)
             self.nu0 = starts
             raise RunError(f"no step along the gradient lowers the misfit (step {self.done}): take more substeps")
         self.done += 1
