@@ -54,7 +54,7 @@ def kernel_density(
 ) -> tuple[Floats, float]:
     """(runs of test,) log-likelihood under the kernel estimate, and the bandwidth that was chosen."""
     size = basis.measure ** (1 / (basis.cells.shape[1] - 1))
-    grid = size * np.geomspace(0.01, 0.5, 14) if bandwidths is None else bandwidths
+    grid = size * np.geomspace(0.01, 0.4, 10) if bandwidths is None else bandwidths
     fold = generator(seed, "reducers", "fields", "kernel").permutation(np.arange(learn.runs) % 4)
     scores = []
     for h in grid:
@@ -77,7 +77,7 @@ def _logs(learn: Particles, test: Particles, basis: FieldBasis, h: float) -> Flo
             theirs = (test.row == k) & (test.kind == a)
             mean = mine.sum() / learn.runs
             ground = max(mean, 0.5 / learn.runs) / basis.measure
-            share = 1.0 / np.maximum(_spread(learn.places[mine], points, h, measures), 1e-300)
+            share = 1.0 / np.maximum(_spread(learn.places[mine], points, h, measures), 1e-30)
             density = _spread(test.places[theirs], learn.places[mine], h, share) / learn.runs + FLOOR * ground
             np.add.at(out, test.run[theirs], np.log(density))
             out -= mean + FLOOR * ground * basis.measure
@@ -88,8 +88,10 @@ def _spread(at: Floats, centres: Floats, h: float, weights: Floats) -> Floats:
     """(n,) Σ_c weights_c exp(-|at - c|²/2h²)."""
     out = np.zeros(len(at))
     rows = max(1, CHUNK // max(len(centres), 1))
+    scaled, others = ((x / (2**0.5 * h)).astype(np.float32) for x in (at, centres))
     for start in range(0, len(at), rows):
-        part = at[start : start + rows]
-        square = (part**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1) - 2 * part @ centres.T
-        out[start : start + rows] = np.exp(-np.maximum(square, 0.0) / (2 * h * h)) @ weights
+        square = np.zeros((len(scaled[start : start + rows]), len(others)), dtype=np.float32)
+        for k in range(at.shape[1]):
+            square += (scaled[start : start + rows, k, None] - others[:, k]) ** 2
+        out[start : start + rows] = np.exp(-square) @ weights.astype(np.float32)
     return out
