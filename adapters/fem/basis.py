@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from adapters.fem.domain import everywhere
 from adapters.fem.importing import basix, compiled, dolfinx, ufl
 from adapters.fem.solver import Direct
-from adapters.fem.weakforms import Assembled, Entropy, Plain
+from adapters.fem.weakforms import FORMS, Assembled, Entropy, Plain
 from couple.component import Floats
 from couple.errors import InputError
 
@@ -63,6 +63,8 @@ class MeshBasis:
         _check(self.places[self.cells], self.cells, where)
         self.dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
         self.ds = ufl.ds(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
+        vertices = {"quadrature_rule": "vertex", "quadrature_degree": 1}
+        self.by_nodes = ufl.dx(domain=mesh, metadata=vertices)
         self._forms: dict[str, Entropy | Plain] = {}
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         mass = compiled(self.over(u * v))
@@ -73,9 +75,10 @@ class MeshBasis:
         self.stiffness = self.matrix(self._values(compiled(self.over(ufl.inner(ufl.grad(u), ufl.grad(v))))))
         self.measure = float(self.mass.sum())
 
-    def over(self, integrand: Any, *, edge: bool = False) -> Any:
-        """∫ integrand, over the mesh or its boundary, as a form."""
-        return integrand * self.weight(ufl.SpatialCoordinate(self.mesh)) * (self.ds if edge else self.dx)
+    def over(self, integrand: Any, *, edge: bool = False, nodal: bool = False) -> Any:
+        """∫ integrand, over the mesh, its boundary, or by the rule of the nodes, as a form."""
+        measure = self.ds if edge else self.by_nodes if nodal else self.dx
+        return integrand * self.weight(ufl.SpatialCoordinate(self.mesh)) * measure
 
     def matrix(self, values: Floats) -> Any:
         """A sparse matrix of the pattern."""
@@ -194,7 +197,7 @@ class MeshBasis:
     def form(self, name: str) -> Entropy | Plain:
         """See FieldBasis."""
         if name not in self._forms:
-            self._forms[name] = Entropy(self) if name == "entropy" else Plain(self)
+            self._forms[name] = FORMS[name](self)
         return self._forms[name]
 
     def factors(self, start: Integers, column: Integers) -> KeptFactors:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -88,8 +89,10 @@ def build_basis(content: Mapping[str, Any], folder: Path = Path()) -> MeshBasis:
     h = block.resolution
     assert h is not None
     if block.interval is not None:
-        return interval(*block.interval, cells=_count(block.interval[1] - block.interval[0], h))
+        low, high = block.interval
+        return interval(low, high, _counts([high - low], h)[0])
     if block.disc is not None:
+        _counts([block.disc] * 2, h)
         return disc(block.disc, h)
     if block.box is not None:
         return box(block.box, h)
@@ -111,7 +114,8 @@ def disc(diameter: float, resolution: float) -> MeshBasis:
 
 def box(edges: tuple[float, ...], resolution: float) -> MeshBasis:
     """A rectangle or box around 0 in triangles or tetrahedra."""
-    axes = [np.linspace(-e / 2, e / 2, _count(e, resolution) + 1) for e in edges]
+    counts = _counts(edges, resolution)
+    axes = [np.linspace(-e / 2, e / 2, n + 1) for e, n in zip(edges, counts, strict=True)]
     inside = np.ones([len(a) - 1 for a in axes], dtype=bool)
     return _simplices(axes, inside)
 
@@ -120,7 +124,8 @@ def spine(head: float, neck: float, length: float, resolution: float) -> MeshBas
     """A spine of voxels, each in six tetrahedra; voxels whose centre is inside belong to it."""
     if neck >= head:
         raise InputError(f"the neck ({neck:g}) must be thinner than the head ({head:g})", where="mesh.spine")
-    side, height = _count(head / 2, resolution), _count(length + head, resolution)
+    _counts([head, head, length + head], resolution)
+    side, height = (shapes.cells_along(e, resolution) for e in (head / 2, length + head))
     across = np.linspace(-head / 2, head / 2, 2 * side + 1)
     axes = [across, across, np.linspace(0.0, length + head, height + 1)]
     x, y, z = np.meshgrid(*((a[1:] + a[:-1]) / 2 for a in axes), indexing="ij")
@@ -129,21 +134,24 @@ def spine(head: float, neck: float, length: float, resolution: float) -> MeshBas
     return _simplices(axes, sphere | ((along <= neck**2 / 4) & (z <= length + head / 2)))
 
 
-def _count(length: float, resolution: float) -> int:
-    cells = shapes.cells_along(length, resolution)
-    if cells > MOST_CELLS:
-        raise InputError(f"{cells:.1e} cells along one axis are too many: take a larger one", where="mesh.resolution")
-    return cells
+def _counts(edges: Sequence[float], resolution: float) -> list[int]:
+    """Voxels along each edge. Raises InputError for more in all than there may be."""
+    counts = [shapes.cells_along(e, resolution) for e in edges]
+    voxels = math.prod(counts)
+    if voxels > MOST_CELLS // 6:
+        raise InputError(
+            f"{resolution:g} gives {voxels:.1e} cells, more than {MOST_CELLS // 6:.0e}: take a larger one",
+            where="mesh.resolution",
+        )
+    return counts
 
 
 def _simplices(axes: list[Floats], inside: Any) -> MeshBasis:
     """The voxels `inside` of a grid, each cut along its main diagonal (Kuhn), neighbours alike."""
     d = len(axes)
     corner = np.argwhere(inside)
-    if len(corner) * (2 if d == 2 else 6) > MOST_CELLS or not len(corner):
-        raise InputError(
-            f"this resolution gives {len(corner)} voxels; 1 to {MOST_CELLS // 6} are allowed", where="mesh.resolution"
-        )
+    if not len(corner):
+        raise InputError("no voxel has its centre inside: take a smaller one", where="mesh.resolution")
     cells = []
     for order in itertools.permutations(range(d)):
         at, walk = corner.copy(), [corner]

@@ -133,9 +133,10 @@ class Stepper:
                 if keep:
                     factors.factorise(self._matrix(nu, f, c, edge))
                 return nu, factors
+        other = ', or form = "lumped"' if self.form_name == "entropy" else ""
         raise RunError(
             f"the fields cannot be advanced by {h:.3g} to t = {time:.6g}: Newton's method does not converge; take more "
-            "substeps, a finer mesh, or a law nearer to the data"
+            f"substeps, a finer mesh{other}"
         )
 
     def _damped(self, step: Floats) -> Floats:
@@ -158,8 +159,7 @@ class Stepper:
     def _matrix(self, nu: Floats, f: Floats, c: float, edge: Floats | None) -> Floats:
         """Values of ∂(w - cG)/∂ν, all species."""
         ends = [None if edge is None else edge[a] for a in range(len(nu))]
-        own = [self.form.slopes(nu[a], f[a], c, ends[a]) if len(nu) == 1 else
-               self.form.slopes(nu[a], f[a], c, ends[a]).copy() for a in range(len(nu))]  # fmt: skip
+        own = [self.form.slopes(x, f[a], c, ends[a]) for a, x in enumerate(nu)]
         slopes = self.law.slopes(nu)
         if slopes is None:
             return self.blocks.diagonal(own)
