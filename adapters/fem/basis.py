@@ -63,8 +63,6 @@ class MeshBasis:
         _check(self.places[self.cells], self.cells, where)
         self.dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
         self.ds = ufl.ds(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
-        vertices = {"quadrature_rule": "vertex", "quadrature_degree": 1}
-        self.by_nodes = ufl.dx(domain=mesh, metadata=vertices)
         self._forms: dict[str, Entropy | Plain] = {}
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         mass = compiled(self.over(u * v))
@@ -75,10 +73,9 @@ class MeshBasis:
         self.stiffness = self.matrix(self._values(compiled(self.over(ufl.inner(ufl.grad(u), ufl.grad(v))))))
         self.measure = float(self.mass.sum())
 
-    def over(self, integrand: Any, *, edge: bool = False, nodal: bool = False) -> Any:
-        """∫ integrand, over the mesh, its boundary, or by the rule of the nodes, as a form."""
-        measure = self.ds if edge else self.by_nodes if nodal else self.dx
-        return integrand * self.weight(ufl.SpatialCoordinate(self.mesh)) * measure
+    def over(self, integrand: Any, *, edge: bool = False) -> Any:
+        """∫ integrand, over the mesh or its boundary, as a form."""
+        return integrand * self.weight(ufl.SpatialCoordinate(self.mesh)) * (self.ds if edge else self.dx)
 
     def matrix(self, values: Floats) -> Any:
         """A sparse matrix of the pattern."""

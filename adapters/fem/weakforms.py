@@ -131,13 +131,6 @@ class Entropy(_Form):
         return form
 
 
-class Lumped(Entropy):
-    """w = ∫e^{-ν}φ by the values at the nodes: positive for steps of any length, as the exact mass is not."""
-
-    def weight(self, v: Any) -> Any:
-        return self.basis.over(ufl.exp(-self.nu) * v, nodal=True)
-
-
 class Plain(_Form):
     """w = ∫νφ."""
 
@@ -154,7 +147,7 @@ class Plain(_Form):
         return form
 
 
-FORMS: dict[str, type[Entropy] | type[Plain]] = {"entropy": Entropy, "lumped": Lumped, "plain": Plain}
+FORMS: dict[str, type[Entropy] | type[Plain]] = {"entropy": Entropy, "plain": Plain}
 
 
 def _given(edge: Floats | None) -> tuple[Floats, ...]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from reducers.dynamics.law import Floats
 
-FormName = Literal["entropy", "lumped", "plain"]
+FormName = Literal["entropy", "plain"]
 Integers = npt.NDArray[np.integer[Any]]
 
 
@@ -34,8 +34,7 @@ class WeakForm(Protocol):
     """dν/dt = f0 + f1 |∇ν|² + f2 Δν, tested with φ_j: d/dt w_j(ν) = G_j(ν, f), zero slope of ν at the boundary.
 
     "entropy": w_j = ∫e^{-ν}φ_j, the law multiplied with -e^{-ν}; Σ_j G_j = 0 to rounding where f0 = 0 and f1 = -f2 are
-    constant, so that the number of particles ∫e^{-ν} is conserved. "lumped": the same with
-    ∫e^{-ν}φ_j by the values at the nodes, for steps that are short for the mesh. "plain": w_j = ∫νφ_j.
+    constant, so that the number of particles ∫e^{-ν} is conserved. "plain": w_j = ∫νφ_j.
     f: (3, N) at the nodes, interpolated, or (3,) constants; G is linear in it. edge: (N,) slope ∂ν/∂n at the boundary,
     None for zero. Values of matrices are (nnz,) in the pattern of the basis.
     """

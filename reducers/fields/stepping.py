@@ -133,10 +133,9 @@ class Stepper:
                 if keep:
                     factors.factorise(self._matrix(nu, f, c, edge))
                 return nu, factors
-        other = ', or form = "lumped"' if self.form_name == "entropy" else ""
         raise RunError(
             f"the fields cannot be advanced by {h:.3g} to t = {time:.6g}: Newton's method does not converge; take more "
-            f"substeps, a finer mesh{other}"
+            "substeps, or a finer mesh"
         )
 
     def _damped(self, step: Floats) -> Floats:
