@@ -146,7 +146,8 @@ class MassAction(Law):
     def _each(self, theta: Floats) -> Floats:
         """(batch, reactions, species) F⁰ for k = 1: -S e^{ν_a - Σ n ν}."""
         speed = -theta @ self.orders.T
-        return np.asarray(-self.change * np.exp(speed[:, :, None] + theta[:, None, :]))
+        with np.errstate(over="ignore", invalid="ignore"):  # Newton's method sees to what is not finite
+            return np.asarray(-self.change * np.exp(np.minimum(speed[:, :, None] + theta[:, None, :], 300.0)))
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         return np.asarray(np.einsum("r,bra->ba", self.coefficients.values[:, 0], self._each(theta)))

@@ -29,7 +29,7 @@ from reducers.fields.stepping import Path, Stepper
 
 MOST_ITERATIONS = 40
 MOST_PRODUCTS = 400
-ENOUGH = 1e-6
+ENOUGH = 1e-5
 """Decrease of S that a step promises below which there are no more steps; 1/2 would be one standard error."""
 
 
@@ -141,16 +141,16 @@ class Learner:
             self.law.assign(u + change)
             self.nu0 = [x + d for x, d in zip(starts, fields, strict=True)]
             try:
-                after = self.value(keep=False)
-            except RunError:
-                after = np.inf
+                after, reason = self.value(keep=False), "take more substeps"
+            except RunError as error:
+                after, reason = np.inf, str(error)
             if after <= before - 1e-4 * share * 2 * promised + 1e-10 * abs(before):
                 break
             share /= 2
         else:
             self.law.assign(u)
             self.nu0 = starts
-            raise RunError(f"no step along the gradient lowers the misfit (step {self.done}): take more substeps")
+            raise RunError(f"no step along the gradient lowers the misfit: {reason}")
         self.done += 1
         self.history.append(after)
         return share * promised if share == 1.0 else np.inf

@@ -119,7 +119,7 @@ class Stepper:
         kept)."""
         edge = None if self.edge is None else self.edge(time)
         factors = self._factors(keep)
-        f = self.law.values(nu)
+        f = self._law_at(nu)
         for _ in range(MOST_ITERATIONS):
             residual = np.stack([self._residual(a, nu, f, c, edge) for a in range(len(nu))]) - known
             matrix = self._matrix(nu, f, c, edge)
@@ -128,7 +128,7 @@ class Stepper:
             if step is None or not np.isfinite(size):
                 break
             nu = nu - self._damped(step)
-            f = self.law.values(nu)
+            f = self._law_at(nu)
             if size <= CLOSE:
                 if keep:
                     factors.factorise(self._matrix(nu, f, c, edge))
@@ -137,6 +137,16 @@ class Stepper:
             f"the fields cannot be advanced by {h:.3g} to t = {time:.6g}: Newton's method does not converge; take more "
             "substeps, or a finer mesh"
         )
+
+    def _law_at(self, nu: Floats) -> Floats:
+        """F at the nodes. Raises RunError where F2 is negative: diffusion backwards in time has no solution."""
+        f = self.law.values(nu)
+        if (f[:, 2] < 0).any():
+            raise RunError(
+                f"F2 = {f[:, 2].min():.4g} is negative, and diffusion backwards in time has no solution: give more "
+                "data, or a law with fewer coefficients (diffusion = true)"
+            )
+        return f
 
     def _damped(self, step: Floats) -> Floats:
         """What to subtract from ν: the step, or the one with λ → λ (1 + step) where that is safe and better."""
