@@ -23,16 +23,21 @@ def load_data(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = l
     beside: folder of the training file, to which its paths are relative. folder: of the training; what is sampled is
     kept in it and used again. Raises InputError for what is missing or does not fit.
     """
-    if block.files:
-        paths = [beside / name for name in block.files]
-    else:
-        paths = [_sampled(block, k, beside, folder, seed, tell) for k in range(len(block.conditions))]
-    ensembles = [Trajectories.load(path, block.site) for path in paths]
-    joined = Trajectories.join(ensembles) if len(ensembles) > 1 else ensembles[0]
+    found = ensembles(block, beside, folder, seed, tell)
+    joined = Trajectories.join(found) if len(found) > 1 else found[0]
     last = len(joined.time) - 1 if block.until is None else block.until
     if last >= len(joined.time):
         raise InputError(f"the runs have {len(joined.time)} times, there is no row {last}", where="data.until")
     return joined.thinned(np.arange(0, last + 1, block.every))
+
+
+def ensembles(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> list[Trajectories]:
+    """The runs of each file or condition, all of their times."""
+    if block.files:
+        paths = [beside / name for name in block.files]
+    else:
+        paths = [_sampled(block, k, beside, folder, seed, tell) for k in range(len(block.conditions))]
+    return [Trajectories.load(path, block.site) for path in paths]
 
 
 def _sampled(block: Data, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:

@@ -106,6 +106,11 @@ class Training:
         made.fit.restore(states)
         return made
 
+    @property
+    def done(self) -> int:
+        """Optimisation steps so far."""
+        return self.fit.done
+
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
 

@@ -55,6 +55,12 @@ def solid(geometry: Geometry, resolution: float) -> tuple[Floats, Cells]:
     return points * axes, cells
 
 
+def disc(radius: float, resolution: float) -> tuple[Floats, Cells]:
+    """A disc around the origin in triangles."""
+    points, cells = _kuhn([2 * cells_along(radius, resolution)] * 2, [-1.0, -1.0])
+    return _rounded(points) * radius, cells
+
+
 def voxels(shape: Sequence[int], inside: npt.NDArray[Any], spacing: float, origin: Floats) -> tuple[Floats, Cells]:
     """Hexahedra around the flat indices `inside` of a grid whose cell 0 has its centre at `origin`."""
     index = np.stack(np.unravel_index(np.asarray(inside, dtype=np.int64), tuple(shape)), axis=1)

@@ -1,0 +1,169 @@
+"""Meshes of fields: the table `mesh` of a training file, and the factories behind it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from adapters.fem import shapes
+from adapters.fem.basis import MeshBasis
+from adapters.fem.domain import MOST_CELLS, check_mesh, make_mesh
+from adapters.fem.meshfile import read_gmsh
+from couple.block import Block, explain
+from couple.component import Floats
+from couple.errors import InputError
+from couple.units import factor, quantity
+
+
+def _length(value: object) -> float:
+    """µm of "40 nm"; a plain number counts sites of a lattice without units."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        return quantity(value, "length")
+    except InputError as error:
+        raise ValueError(error.message) from None
+
+
+Size = Annotated[float, BeforeValidator(_length)]
+Positive = Annotated[Size, Field(gt=0, allow_inf_nan=False)]
+
+
+class SpineBlock(Block):
+    """A sphere on a cylinder along z, whose lower end is at z = 0."""
+
+    head: Positive
+    neck: Positive
+    length: Positive
+
+
+class MeshBlock(Block):
+    """Where a field lives: one shape, or a gmsh file of tetrahedra.
+
+    interval: its two ends. disc: its diameter. box: its edges. They are centred at 0 but for the interval.
+    spine: diameters of head and neck, length of the neck; in tetrahedra out of voxels (for smooth walls give a file).
+    resolution: largest edge of a cell. unit: of the coordinates of a file.
+    """
+
+    interval: tuple[Size, Size] | None = None
+    disc: Positive | None = None
+    box: tuple[Positive, ...] | None = Field(default=None, min_length=2, max_length=3)
+    spine: SpineBlock | None = None
+    file: str | None = None
+    resolution: Positive | None = None
+    unit: str = "um"
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [n for n in ("interval", "disc", "box", "spine", "file") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of interval, disc, box, spine, file, not {', '.join(given) or 'none'}")
+        if (self.resolution is None) == (self.file is None):
+            raise ValueError("a built-in mesh needs a resolution, a file has its own")
+        if self.interval is not None and not self.interval[0] < self.interval[1]:
+            raise ValueError(f"interval: the first end must be below the second, not {list(self.interval)}")
+        return self
+
+
+def build_basis(content: Mapping[str, Any], folder: Path = Path()) -> MeshBasis:
+    """The basis on the mesh that a table describes. Raises InputError that names the key or the file."""
+    try:
+        block = MeshBlock.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, content).at("mesh") from None
+    if block.file is not None:
+        try:
+            unit = factor(block.unit, "length")
+        except InputError as error:
+            raise InputError(error.message, where="mesh.unit") from None
+        path = folder / block.file
+        mesh, _ = read_gmsh(path, unit)
+        check_mesh(mesh, str(path))
+        return MeshBasis(mesh, where=str(path))
+    h = block.resolution
+    assert h is not None
+    if block.interval is not None:
+        low, high = block.interval
+        return interval(low, high, _counts([high - low], h)[0])
+    if block.disc is not None:
+        _counts([block.disc] * 2, h)
+        return disc(block.disc, h)
+    if block.box is not None:
+        return box(block.box, h)
+    assert block.spine is not None
+    return spine(block.spine.head, block.spine.neck, block.spine.length, h)
+
+
+def interval(low: float, high: float, cells: int) -> MeshBasis:
+    """[low, high] in equal cells."""
+    start = np.arange(cells)
+    points = np.linspace(low, high, cells + 1)[:, None]
+    return MeshBasis(make_mesh(points, np.stack([start, start + 1], axis=1), "interval"))
+
+
+def disc(diameter: float, resolution: float) -> MeshBasis:
+    """A disc around 0 in triangles; its rim is a polygon."""
+    return MeshBasis(make_mesh(*shapes.disc(diameter / 2, resolution), "triangle"))
+
+
+def box(edges: tuple[float, ...], resolution: float) -> MeshBasis:
+    """A rectangle or box around 0 in triangles or tetrahedra."""
+    counts = _counts(edges, resolution)
+    axes = [np.linspace(-e / 2, e / 2, n + 1) for e, n in zip(edges, counts, strict=True)]
+    inside = np.ones([len(a) - 1 for a in axes], dtype=bool)
+    return _simplices(axes, inside)
+
+
+def spine(head: float, neck: float, length: float, resolution: float) -> MeshBasis:
+    """A spine of voxels, each in six tetrahedra; voxels whose centre is inside belong to it."""
+    if neck >= head:
+        raise InputError(f"the neck ({neck:g}) must be thinner than the head ({head:g})", where="mesh.spine")
+    _counts([head, head, length + head], resolution)
+    side, height = (shapes.cells_along(e, resolution) for e in (head / 2, length + head))
+    across = np.linspace(-head / 2, head / 2, 2 * side + 1)
+    axes = [across, across, np.linspace(0.0, length + head, height + 1)]
+    x, y, z = np.meshgrid(*((a[1:] + a[:-1]) / 2 for a in axes), indexing="ij")
+    along = x**2 + y**2
+    sphere = along + (z - length - head / 2) ** 2 <= head**2 / 4
+    return _simplices(axes, sphere | ((along <= neck**2 / 4) & (z <= length + head / 2)))
+
+
+def _counts(edges: Sequence[float], resolution: float) -> list[int]:
+    """Voxels along each edge. Raises InputError for more in all than there may be."""
+    counts = [shapes.cells_along(e, resolution) for e in edges]
+    voxels = math.prod(counts)
+    if voxels > MOST_CELLS // 6:
+        raise InputError(
+            f"{resolution:g} gives {voxels:.1e} cells, more than {MOST_CELLS // 6:.0e}: take a larger one",
+            where="mesh.resolution",
+        )
+    return counts
+
+
+def _simplices(axes: list[Floats], inside: Any) -> MeshBasis:
+    """The voxels `inside` of a grid, each cut along its main diagonal (Kuhn), neighbours alike."""
+    d = len(axes)
+    corner = np.argwhere(inside)
+    if not len(corner):
+        raise InputError("no voxel has its centre inside: take a smaller one", where="mesh.resolution")
+    cells = []
+    for order in itertools.permutations(range(d)):
+        at, walk = corner.copy(), [corner]
+        for axis in order:
+            at = at + np.eye(d, dtype=np.int64)[axis]
+            walk.append(at)
+        cells.append(np.stack(walk, axis=1))
+    index = np.concatenate(cells)
+    flat = np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), tuple(len(a) for a in axes))
+    used, rows = np.unique(flat, return_inverse=True)
+    where = np.stack(np.unravel_index(used, tuple(len(a) for a in axes)), axis=1)
+    points = np.stack([a[k] for a, k in zip(axes, where.T, strict=True)], axis=1)
+    return MeshBasis(
+        make_mesh(points, rows.reshape(flat.shape).astype(np.int64), "triangle" if d == 2 else "tetrahedron")
+    )

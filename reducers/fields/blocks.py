@@ -1,0 +1,145 @@
+"""The training file of a field: frozen, checked tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from couple.block import Block, explain
+from couple.errors import InputError
+from couple.toml import override_value, read_toml
+from couple.units import quantity
+from reducers.blocks import Data, Integer, Positive, Train
+from reducers.fields.basis import FormName
+from reducers.fields.estimate import PriorName
+from reducers.fields.law import PLACES
+from reducers.fields.stepping import MethodName
+
+
+def _length(value: object) -> float:
+    """µm of a quantity; a plain number counts sites of a lattice without units."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        return quantity(value, "length")
+    except InputError as error:
+        raise ValueError(error.message) from None
+
+
+Size = Annotated[float, BeforeValidator(_length)]
+Family = Literal["none", "constant", "polynomial", "hermite"]
+
+
+class FieldData(Data):
+    """Runs of a lattice with `lattice.snapshots = true`, or files of particles (`particles`).
+
+    spacing: of the lattice's cells. origin: outer corner of its first cell (default: it is centred at 0).
+    axes: coordinates that the field depends on. first: rows before it are left out.
+    """
+
+    particles: tuple[str, ...] = ()
+    spacing: Annotated[Size, Field(gt=0)] = 1.0
+    origin: tuple[Size, ...] | None = None
+    axes: tuple[Integer, ...] | None = None
+    first: Integer = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = (bool(self.files), self.experiment is not None, bool(self.particles))
+        if sum(given) != 1:
+            raise ValueError(
+                'give one of experiment = "experiment.toml", files = ["ensemble.h5"], particles = ["particles.h5"]'
+            )
+        if not self.conditions:
+            raise ValueError("conditions is empty; leave it out for one initial condition")
+        return self
+
+
+class FieldModel(Block):
+    """Where the field lives and how smooth it is.
+
+    basis: who brings the elements. mesh: see `adapters.fem.field_meshes`. prior: what is penalised.
+    smooth: its weight, or "auto" for cross-validation. couple: whether estimates of neighbouring times are coupled.
+    """
+
+    family: Literal["field"]
+    basis: str = "fem"
+    mesh: dict[str, Any]
+    prior: PriorName = "laplacian"
+    smooth: Literal["auto"] | Positive = "auto"
+    couple: bool = False
+
+
+class FieldLawBlock(Block):
+    """dν/dt = F0(ν) + F1(ν)|∇ν|² + F2(ν)Δν, each a family of functions of the species' own ν.
+
+    diffusion: one D per species, F1 = -D and F2 = D, in place of F1 and F2. reactions: equations by mass action.
+    degree: of polynomials. side: of Hermite cells. form, method, substeps: how it is integrated.
+    """
+
+    F0: Family = "none"
+    F1: Family = "none"
+    F2: Family = "none"
+    diffusion: bool = False
+    reactions: tuple[str, ...] = ()
+    degree: Integer = Field(default=1, ge=1, le=6)
+    side: Positive = 2.0
+    form: FormName = "entropy"
+    method: MethodName = "sdirk2"
+    substeps: Integer = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.diffusion and not self.reactions and all(getattr(self, p) == "none" for p in PLACES):
+            raise ValueError('the law is empty: give diffusion = true, reactions, or F0, F1, F2 = "constant"')
+        return self
+
+
+class FieldFit(Block):
+    """start: "joint" learns the first field with the law, "first" keeps its estimate. ridge: weight of |u|²/2."""
+
+    steps: Integer = Field(default=40, ge=1)
+    start: Literal["joint", "first"] = "joint"
+    ridge: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+
+class FieldReport(Block):
+    """kernel: compare with a kernel density estimate as well, which takes longest."""
+
+    kernel: bool = True
+
+
+class FieldTrainingFile(Block):
+    """All of it."""
+
+    train: Train
+    data: FieldData
+    model: FieldModel
+    law: FieldLawBlock
+    fit: FieldFit = FieldFit()
+    report: FieldReport = FieldReport()
+
+    @classmethod
+    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[FieldTrainingFile, dict[str, Any]]:
+        """The file and its content. Raises InputError that names file and key."""
+        content = read_toml(path)
+        for override in overrides:
+            override_value(content, override)
+        return cls.read(content, str(path)), content
+
+    @classmethod
+    def read(cls, content: dict[str, Any], where: str) -> FieldTrainingFile:
+        """Out of nested tables."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise explain(error, content).inside(where) from None
+
+
+def is_field(content: dict[str, Any]) -> bool:
+    """Whether nested tables are the training of a field."""
+    model = content.get("model")
+    return isinstance(model, dict) and model.get("family") == "field"

@@ -1,0 +1,97 @@
+"""From the tables of a field's training file to data, basis and law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from couple.errors import InputError
+from couple.registry import load
+from reducers.dynamics.hermite import Hermite
+from reducers.dynamics.law import Law
+from reducers.dynamics.polynomial import Polynomial
+from reducers.fields.basis import FieldBasis
+from reducers.fields.blocks import FieldData, FieldLawBlock, FieldModel
+from reducers.fields.estimate import Prior
+from reducers.fields.law import PLACES, FieldLaw, Term, diffusion, reactions
+from reducers.fields.particles import Particles
+from reducers.fields.stepping import Stepper
+from reducers.fields.validate import choose, folds_of
+from reducers.source import ensembles
+
+Tell = Callable[[str], None]
+
+
+def build_data(block: FieldData, beside: Path, folder: Path, seed: int, tell: Tell) -> list[Particles]:
+    """The particles of each initial condition. Raises InputError for what is missing or does not fit."""
+    if block.particles:
+        found = [Particles.load(beside / name) for name in block.particles]
+    else:
+        found = [
+            Particles.of_lattice(e, block.spacing, block.origin) for e in ensembles(block, beside, folder, seed, tell)
+        ]
+    return [_cut(p, block) for p in found]
+
+
+def _cut(particles: Particles, block: FieldData) -> Particles:
+    last = len(particles.time) - 1 if block.until is None else block.until
+    if last >= len(particles.time) or last <= block.first:
+        raise InputError(
+            f"the runs have {len(particles.time)} times; rows {block.first} to {last} cannot be taken", where="data"
+        )
+    cut = particles.thinned(np.arange(block.first, last + 1, block.every))
+    return cut if block.axes is None else cut.along(block.axes)
+
+
+def build_basis(block: FieldModel, beside: Path) -> FieldBasis:
+    """The elements, from whoever registered them. Raises InputError, also if they are not installed."""
+    try:
+        made: FieldBasis = load("couple.fields", block.basis)(block.mesh, beside)
+    except InputError as error:
+        raise error.at("model") if error.where.startswith("mesh") else error from None
+    return made
+
+
+def build_priors(
+    block: FieldModel, particles: Particles, basis: FieldBasis, seed: int, *, couple: bool = False
+) -> list[Prior]:
+    """Of each species, given or by cross-validation."""
+    if block.smooth != "auto":
+        return [Prior(block.prior, block.smooth)] * len(particles.species)
+    folds = folds_of(particles, basis, seed)
+    return [choose(basis, folds, a, particles.time, block.prior, couple=couple) for a in range(len(particles.species))]
+
+
+def build_law(block: FieldLawBlock, species: tuple[str, ...]) -> FieldLaw:
+    """The law, its coefficients zero."""
+    terms = [diffusion(species)] if block.diffusion else []
+    unit = np.eye(3)
+    for g, place in enumerate(PLACES):
+        family = getattr(block, place)
+        if family != "none":
+            if block.diffusion and g > 0:
+                raise InputError(f"diffusion = true stands for F1 and F2: leave {place} out", where=f"law.{place}")
+            factors = (float(unit[g, 0]), float(unit[g, 1]), float(unit[g, 2]))
+            terms.append(Term(place, _family(family, block, species), factors))
+    if block.reactions:
+        terms.append(reactions(species, block.reactions))
+    return FieldLaw(species, terms)
+
+
+def _family(family: str, block: FieldLawBlock, species: tuple[str, ...]) -> Law:
+    if family == "constant":
+        return Polynomial(species, species, 0)
+    if len(species) > 1:
+        raise InputError(
+            f'"{family}" families are of one species, not of {", ".join(species)}: use constants and reactions',
+            where="law",
+        )
+    if family == "polynomial":
+        return Polynomial(species, species, block.degree)
+    return Hermite(species, species, block.side, [0.0])
+
+
+def build_stepper(block: FieldLawBlock, basis: FieldBasis, law: FieldLaw) -> Stepper:
+    return Stepper(basis, law, form=block.form, method=block.method, substeps=block.substeps)

@@ -1,0 +1,145 @@
+"""A reduced model of fields on disk: mesh, law, path, where it may be used, what it was learned from and how well."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from couple.checkpoint import replace as put_in_place
+from couple.errors import InputError
+from reducers.dynamics.law import Floats
+from reducers.fields.basis import FieldBasis, Integers
+from reducers.fields.blocks import FieldTrainingFile
+from reducers.fields.build import build_basis, build_law, build_stepper
+from reducers.fields.law import FieldLaw
+from reducers.model import FORMAT, law_state, restore_law
+
+
+@dataclass(eq=False)
+class FieldModel:
+    """Particles of the intensity e^{-ν(x, t)} (per run), dν/dt = F⁰(ν) + F¹(ν)|∇ν|² + F²(ν)Δν.
+
+    content: the training file as nested tables. folder: of that file, to which its mesh is relative. places (N, d) and
+    cells (n, d + 1) of the mesh. time: (T,). nu: (conditions, T, species, N) the path of the law; its first row is
+    where it starts. estimates: of the same shape, of every time by itself. box: (2, species) smallest and largest ν
+    where particles were. names, values, errors: of the coefficients; errors are NaN where they are not known.
+    held_out: name → value. history: misfit by step.
+    """
+
+    content: dict[str, Any]
+    folder: str
+    species: tuple[str, ...]
+    places: Floats
+    cells: Integers
+    time: Floats
+    nu: Floats
+    estimates: Floats
+    box: Floats
+    law: FieldLaw
+    values: Floats
+    errors: Floats
+    information: Floats
+    data_hash: str
+    held_out: dict[str, float] = field(default_factory=dict)
+    history: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def file(self) -> FieldTrainingFile:
+        return FieldTrainingFile.read(self.content, "model")
+
+    def basis(self) -> FieldBasis:
+        """The elements that it was learned on. Raises InputError if the mesh is not the same any more."""
+        made = build_basis(self.file.model, Path(self.folder))
+        if made.places.shape != self.places.shape or not np.allclose(made.places, self.places):
+            raise InputError("the mesh has changed since this model was learned: learn it again")
+        return made
+
+    def trajectory(self, time: Floats | None = None, condition: int = 0) -> Floats:
+        """(T, species, N) ν by the law, from its first field; time: begins at the first recorded time."""
+        stepper = build_stepper(self.file.law, self.basis(), self.law)
+        return stepper.solve(self.nu[condition, 0], self.time if time is None else time).nu
+
+    def inside(self, nu: Floats) -> bool:
+        """Whether all of ν (species, n) lie where particles were seen."""
+        return bool(((nu >= self.box[0][:, None]) & (nu <= self.box[1][:, None])).all())
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all. Raises RunError if the disk refuses."""
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            file.attrs.update(
+                {
+                    "format": FORMAT,
+                    "family": "field",
+                    "training": json.dumps(self.content),
+                    "folder": self.folder,
+                    "species": list(self.species),
+                    "coefficients": list(self.law.names),
+                    "data_hash": self.data_hash,
+                }
+            )
+            for name in _ARRAYS:
+                file[name] = getattr(self, name)
+            for key, value in law_state_of(self.law).items():
+                file[f"law/{key}"] = value
+            for name, number in self.held_out.items():
+                file.require_group("held_out").attrs[name] = number
+        put_in_place(path, buffer.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> FieldModel:
+        """Read a model file. Raises InputError that names it if it is missing, damaged or of another kind."""
+        try:
+            with h5py.File(path) as file:
+                if file.attrs.get("format") != FORMAT or file.attrs.get("family") != "field":
+                    raise InputError("is not a reduced model of a field")
+                content = json.loads(str(file.attrs["training"]))
+                species = tuple(str(s) for s in file.attrs["species"])
+                law = build_law(FieldTrainingFile.read(content, "training").law, species)
+                restore_state(law, {key: np.asarray(item) for key, item in file["law"].items()})
+                held_out = dict(file["held_out"].attrs.items()) if "held_out" in file else {}
+                return cls(
+                    content=content,
+                    folder=str(file.attrs["folder"]),
+                    species=species,
+                    law=law,
+                    data_hash=str(file.attrs["data_hash"]),
+                    held_out={k: float(v) for k, v in held_out.items()},
+                    **{name: np.asarray(file[name]) for name in _ARRAYS},
+                )
+        except FileNotFoundError:
+            raise InputError("no such file; give the model.h5 of a training", where=str(path)) from None
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"is not a reduced model, or damaged: {error}", where=str(path)) from None
+        except InputError as error:
+            raise error.inside(str(path)) from None
+
+
+_ARRAYS = ("places", "cells", "time", "nu", "estimates", "box", "values", "errors", "information", "history")
+
+
+def law_state_of(law: FieldLaw) -> dict[str, Any]:
+    """Coefficients of all terms, and their places."""
+    return {f"{k}_{key}": v for k, t in enumerate(law.terms) for key, v in law_state(t.law).items()}
+
+
+def restore_state(law: FieldLaw, state: dict[str, Any]) -> None:
+    """Put saved coefficients into a law that was built alike."""
+    for k, t in enumerate(law.terms):
+        prefix = f"{k}_"
+        restore_law(t.law, {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)})
+
+
+def holds_field(path: Path) -> bool:
+    """Whether a file is a reduced model of a field."""
+    try:
+        with h5py.File(path) as file:
+            return bool(file.attrs.get("family") == "field")
+    except OSError:
+        return False

@@ -1,0 +1,218 @@
+"""The training of a field as a user sees it: a folder in which a checkpoint, the model and a figure appear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from couple import checkpoint
+from couple.component import State
+from couple.errors import InputError, RunError
+from reducers.dynamics.law import Floats
+from reducers.fields.baselines import difference, homogeneous, kernel_density
+from reducers.fields.blocks import FieldTrainingFile
+from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
+from reducers.fields.estimate import Prior
+from reducers.fields.learn import Ensemble, LearnedLaw, Learner, guess, start_fields
+from reducers.fields.model import FieldModel, law_state_of, restore_state
+from reducers.fields.particles import Loads, Particles, log_likelihoods
+from reducers.training import CHECKPOINT, MODEL, SUMMARY, Progress
+
+
+class FieldTraining:
+    """Estimates, then a law. Build one with `new` or `resumed`; `run()` goes to the end."""
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
+        self.content, self.source, self.folder, self.tell = content, source, folder, tell
+        self.file = FieldTrainingFile.read(content, str(source))
+        seed = self.file.train.seed
+        data = build_data(self.file.data, source.parent, folder, seed, tell)
+        held_out = self.file.train.held_out
+        try:
+            if any(d.species != data[0].species or not np.array_equal(d.time, data[0].time) for d in data):
+                raise InputError("ensembles of several initial conditions must have the same times and species")
+            split = [d.split(held_out, seed) if held_out else (d, None) for d in data]
+            self.data: list[Particles] = [a for a, _ in split]
+            self.test: list[Particles] = [b for _, b in split if b is not None]
+            self.basis = build_basis(self.file.model, source.parent)
+            self.law = build_law(self.file.law, self.data[0].species)
+            if "hermite" in (self.file.law.F0, self.file.law.F1, self.file.law.F2) and not self.file.fit.ridge:
+                raise InputError("Hermite families have coefficients that no data speak of: give a ridge", where="fit")
+            self._prepare()
+        except InputError as error:
+            raise error.inside(str(source)) from None
+
+    def _prepare(self) -> None:
+        """Estimate the fields of every time, and begin with the law that fits them best."""
+        block, seed, time = self.file.model, self.file.train.seed, self.data[0].time
+        self.estimates: list[Floats] = []
+        ensembles: list[Ensemble] = []
+        first: list[Prior] = []
+        for k, d in enumerate(self.data):
+            self.tell(f"estimating fields at {len(time)} times ({k + 1} of {len(self.data)})")
+            loads = Loads.of(d, self.basis)
+            total = loads.total()
+            priors = build_priors(block, d, self.basis, seed, couple=block.couple)
+            first = first or [Prior(p.kind, p.smooth) for p in priors]
+            self.estimates.append(start_fields(self.basis, total, d.runs, priors, time))
+            ensembles.append(Ensemble(time, total, d.runs, self.estimates[-1][0], loads))
+        self.priors = first
+        stepper = build_stepper(self.file.law, self.basis, self.law)
+        self.law.assign(guess(stepper, ensembles, self.estimates, self.file.fit.ridge))
+        joint = self.file.fit.start == "joint"
+        self.learner = Learner(stepper, ensembles, first if joint else None, self.file.fit.ridge)
+
+    @classmethod
+    def new(
+        cls,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> FieldTraining:
+        """A training from its start, in a new folder (by default results/NAME-train).
+
+        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
+        """
+        file, content = FieldTrainingFile.load(path, overrides)
+        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
+        if (place / CHECKPOINT).exists() and not force:
+            raise InputError(
+                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
+            )
+        place.mkdir(parents=True, exist_ok=True)
+        return cls(content, path.resolve(), place, tell)
+
+    @classmethod
+    def resumed(cls, folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> FieldTraining:
+        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
+        path = folder / CHECKPOINT if folder.is_dir() else folder
+        states = checkpoint.read(path)
+        head = states["training"]
+        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
+        if made.digest() != str(head["data"]):
+            raise InputError("the data of this training have changed: start it again", where=str(path))
+        restore_state(made.law, dict(states["law"]))
+        made.learner.done = int(str(head["done"]))
+        made.learner.history = list(np.asarray(head["history"], dtype=float))
+        made.learner.nu0 = [np.asarray(states["start"][str(k)], dtype=float).copy() for k in range(len(made.data))]
+        return made
+
+    @property
+    def done(self) -> int:
+        """Steps so far."""
+        return self.learner.done
+
+    def digest(self) -> str:
+        """Of the particles that are learned from."""
+        return " ".join(d.digest() for d in self.data)
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Learn the law, compare with held-out runs, write model and summary; returns the summary.
+
+        There is a checkpoint after every step. Raises RunError that says where it is if the law does not converge.
+        """
+        start, cpu = perf_counter(), process_time()
+        steps = self.file.fit.steps
+
+        def after(step: int, promised: float) -> None:
+            self.save()
+            if progress is not None:
+                progress(step, steps, promised)
+
+        try:
+            learned = self.learner.run(after, steps)
+        except KeyboardInterrupt:
+            self.save()
+            raise RunError(f"interrupted at step {self.learner.done}; couple train --resume {self.folder}") from None
+        except RunError as error:
+            self.save()
+            raise RunError(f"{error} (the law of step {self.learner.done} is in {self.folder / CHECKPOINT})") from None
+        self.save()
+        model = self._model(learned)
+        self.tell("comparing with held-out runs" if self.test else "comparing with the training runs")
+        model.held_out = self._compared(learned)
+        model.write(self.folder / MODEL)
+        errors = learned.information if learned.errors is None else learned.errors
+        summary = {
+            "steps": self.learner.done,
+            "coefficients": {
+                n: [float(v), float(e)] for n, v, e in zip(learned.names, learned.values, errors, strict=True)
+            },
+            "likelihood": model.held_out,
+            "on": "held-out runs" if self.test else "training runs",
+            "cpu_seconds": process_time() - cpu,
+            "seconds": perf_counter() - start,
+        }
+        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        return summary
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest()}
+        head |= {"done": self.learner.done, "history": np.array(self.learner.history)}
+        start: State = {str(k): x for k, x in enumerate(self.learner.nu0)}
+        states = {"training": head, "law": law_state_of(self.law), "start": start}
+        checkpoint.write(self.folder / CHECKPOINT, states)
+
+    def _model(self, learned: LearnedLaw) -> FieldModel:
+        unknown = np.full(len(learned.values), np.nan)
+        seen = [
+            [loads.each[_rows(loads, a)].sum(axis=0) > 0 for a in range(loads.shape[2])]
+            for loads in (e.each for e in self.learner.ensembles)
+            if loads is not None
+        ]
+        paths = np.stack(learned.paths)
+        box = np.empty((2, paths.shape[2]))
+        for a in range(paths.shape[2]):
+            values = np.concatenate([p[:, a][:, np.asarray(s[a])].ravel() for p, s in zip(paths, seen, strict=True)])
+            box[:, a] = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
+        return FieldModel(
+            self.content,
+            str(self.source.parent),
+            self.data[0].species,
+            self.basis.places,
+            self.basis.cells,
+            self.data[0].time,
+            paths,
+            np.stack(self.estimates),
+            box,
+            self.law,
+            learned.values,
+            unknown if learned.errors is None else learned.errors,
+            learned.information,
+            self.digest(),
+            history=np.array(learned.history),
+        )
+
+    def _compared(self, learned: LearnedLaw) -> dict[str, float]:
+        """Log-likelihood per run of the law, and what it and the estimates are ahead of the baselines."""
+        found: dict[str, list[Floats]] = {"law": [], "estimates": [], "homogeneous": []}
+        if self.file.report.kernel:
+            found["kernel"] = []
+        for k, (learn, test) in enumerate(zip(self.data, self.test or self.data, strict=True)):
+            loads = Loads.of(test, self.basis)
+            found["law"].append(log_likelihoods(loads, learned.paths[k], self.basis))
+            found["estimates"].append(log_likelihoods(loads, self.estimates[k], self.basis))
+            found["homogeneous"].append(homogeneous(learn, test, self.basis))
+            if self.file.report.kernel:
+                found["kernel"].append(kernel_density(learn, test, self.basis)[0])
+        logs = {name: np.concatenate(parts) for name, parts in found.items()}
+        out = {f"log-likelihood of the {name} per run": float(x.mean()) for name, x in logs.items()}
+        for name in ("estimates", "homogeneous", "kernel"):
+            if name in logs and len(logs[name]) > 1:
+                ahead = difference(logs["law"], logs[name])
+                out[f"law ahead of {name}"], out[f"law ahead of {name}, error"] = ahead.mean, ahead.error
+        return out
+
+
+def _rows(loads: Loads, a: int) -> Any:
+    """Rows of `each` of one species."""
+    return np.arange(a, loads.each.shape[0], loads.shape[2])
