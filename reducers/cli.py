@@ -64,21 +64,26 @@ def model(
     as_json: Json = False,
 ) -> None:
     """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
+    from reducers.boltzmann.dbm import DeepBoltzmann
     from reducers.boltzmann.ising import Chain
+    from reducers.boltzmann.mixture import Mixture
     from reducers.maps import draw_maps
     from reducers.model import ReducedModel
     from reducers.report import figure, report_lines
+    from reducers.terms import learned_closure
 
     place = path / "model.h5" if path.is_dir() else path
     found = ReducedModel.read(place)
-    lines = report_lines(found)
+    deep = isinstance(found.model, DeepBoltzmann | Mixture)
+    closures = learned_closure(found, found.file.report.closure) if deep else {}
+    lines = report_lines(found, closures)
     if as_json:
         out.print_json(json.dumps(dict(lines)))
     else:
         width = max(len(what) for what, _ in lines)
         for what, value in lines:
             out.print(f"{what:<{width}}  {value}", markup=False)
-    picture = figure(found, output or place.with_suffix(".png"))
+    picture = figure(found, output or place.with_suffix(".png"), closures)
     if isinstance(found.model, Chain) and len(found.species) == 1:
         draw_maps(picture.with_stem(f"{picture.stem}-maps"))
     if not as_json:

@@ -20,6 +20,7 @@ from reducers.build import AnyModel, build_law, build_model, build_solver
 from reducers.dynamics.law import Floats, Law
 
 FORMAT = "couple reduced model 1"
+ERRORS = ("held_out", "checked", "peers")
 
 
 @dataclass
@@ -30,6 +31,7 @@ class ReducedModel:
     theta0: (n_conditions, n). dt: of the recorded times, in the time unit of the data.
     box: (2, n) smallest and largest θ along the training paths: the model was never checked outside.
     data_hash: SHA-256 of the runs. held_out: name → NRMSE of moments on runs that were not learned from.
+    checked: how chains were sampled → mean NRMSE (`reducers.evaluate.checked_errors`). peers: the same of closures.
     history: (steps,) gap between model and data moments during training.
     """
 
@@ -47,6 +49,8 @@ class ReducedModel:
     history: Floats = field(default_factory=lambda: np.zeros(0))
     reference: dict[str, Floats] = field(default_factory=dict)
     """"NAME mean|deviation|error" → (T,) moments of the data, for reports."""
+    checked: dict[str, float] = field(default_factory=dict)
+    peers: dict[str, float] = field(default_factory=dict)
 
     @property
     def file(self) -> TrainingFile:
@@ -90,8 +94,9 @@ class ReducedModel:
             file["theta0"], file["box"], file["history"] = self.theta0, self.box, self.history
             for key, value in law_state(self.law).items():
                 file[f"law/{key}"] = value
-            for name, error in self.held_out.items():
-                file.require_group("held_out").attrs[name] = error
+            for group in ERRORS:
+                for name, error in getattr(self, group).items():
+                    file.require_group(group).attrs[name] = error
             for name, values in self.reference.items():
                 file[f"reference/{name}"] = values
         put_in_place(path, buffer.getvalue())
@@ -147,7 +152,7 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         str(file.attrs["data_hash"]),
         law,
         model,
-        {k: float(v) for k, v in file["held_out"].attrs.items()} if "held_out" in file else {},
-        np.asarray(file["history"]),
-        {k: np.asarray(v) for k, v in file.get("reference", {}).items()},
+        history=np.asarray(file["history"]),
+        reference={k: np.asarray(v) for k, v in file.get("reference", {}).items()},
+        **{g: {k: float(v) for k, v in file[g].attrs.items()} if g in file else {} for g in ERRORS},
     )
