@@ -90,7 +90,7 @@ def _samples(
 ) -> tuple[Floats, Floats]:
     """(names, samples) observables and (samples, n) X."""
     block, visible = of.file.report, machine.visible
-    chains = sampled_chains(machine, theta[None], chains=block.chains, sweeps=block.sweeps, purpose=purpose)
+    chains = sampled_chains(machine, theta[None], chains=max(block.chains, 100), sweeps=block.sweeps, purpose=purpose)
     tables, sets = Conditionals(machine, theta), np.zeros(len(chains), dtype=np.int64)
     observed, features = [], []
     for _ in range(DRAWS):

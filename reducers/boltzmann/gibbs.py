@@ -192,10 +192,10 @@ class Chains:
         """(n_units, chains, n_species) of each unit, given its neighbours as they are; all chains obey θ (n,)."""
         index = np.zeros((self.machine.layers[level].size, len(self)), dtype=np.int64)
         if level:
-            index += self.layers[level - 1][self._down[level]].sum(axis=1)
+            index += self.layers[level - 1][self._down[level]].sum(axis=1, dtype=np.int64)
         index *= len(self.machine.tally(level, True))
         if level + 1 < len(self.layers):
-            index += self.layers[level + 1][self._up[level]].sum(axis=1)
+            index += self.layers[level + 1][self._up[level]].sum(axis=1, dtype=np.int64)
         return np.asarray(self.machine.conditionals(theta, level)[index])
 
     def states(self, layer: int) -> npt.NDArray[np.uint8]:
