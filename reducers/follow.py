@@ -10,7 +10,8 @@ it.
 Two things keep θ(t) where machines mix, so that the result does not depend on the number of sweeps or on where chains
 begin (`reducers.branch`, `reducers.boltzmann.mixture`):
 
-* each time is sampled from opposite starts; where they disagree, correlations are followed only in part;
+* each time is sampled from opposite starts; where they disagree, correlations are followed only in part. That is the
+  price: pairs of neighbours are then less correlated in the model than in the data;
 * runs that lost a species for good are a class of their own with its own machine. Each machine follows the moments of
   its class, log-odds follow the shares of runs, and one law governs all of them.
 """

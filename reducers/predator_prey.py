@@ -10,6 +10,7 @@ encounter, not k₃, so that k₃ is fitted to the data.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,8 @@ def _site_changes(rates: Rates, k3: float, q: Floats) -> Floats:
     near = q / np.maximum(site, 1e-12)[:, None]  # [a, b]: a neighbour of an a is a b
     outside = rates.neighbours - 1
     gain = np.zeros((3, 3, 3))  # [from, to, state of the second site]
-    gain[EMPTY, PREY] = rates.birth * site[PREY] / max(site[EMPTY], 1e-12) + rates.hop * outside * near[EMPTY, PREY]
+    free = max(site[EMPTY], 1 / rates.sites)  # with less than one free site births wait for it
+    gain[EMPTY, PREY] = rates.birth * site[PREY] / free + rates.hop * outside * near[EMPTY, PREY]
     gain[EMPTY, HUNTER] = rates.hop * outside * near[EMPTY, HUNTER]
     gain[PREY, EMPTY] = rates.hop * outside * near[PREY, EMPTY]
     gain[HUNTER, EMPTY] = rates.death + rates.hop * outside * near[HUNTER, EMPTY]
@@ -92,7 +94,8 @@ def _site_changes(rates: Rates, k3: float, q: Floats) -> Floats:
 
 
 def _integrate(slope: Callable[[float, Floats], Floats], start: Floats, time: Floats) -> Floats:
-    found = solve_ivp(slope, (time[0], time[-1]), start, t_eval=time, method="LSODA", rtol=1e-6, atol=1e-8)
+    """(n, T); lattices that fill up make it stiff."""
+    found = solve_ivp(slope, (time[0], time[-1]), start, t_eval=time, method="LSODA", rtol=1e-6, atol=1e-9)
     if not found.success:
         raise RunError(f"the closure cannot be integrated: {found.message}")
     return np.asarray(found.y)
@@ -105,7 +108,8 @@ CLOSURES: dict[str, Closure] = {"mean field": mean_field, "pair approximation": 
 def fit_k3(closure: Closure, rates: Rates, data: Mapping[str, Floats], time: Floats) -> float:
     """k₃ of the least squares over all moments (T,) of the data, each relative to its root-mean-square.
 
-    The misfit has several minima in k₃ (the phase of the oscillation): it is refined from the best of a grid.
+    The misfit has several minima in k₃ (the phase of the oscillation): it is refined from the best of a grid, of which
+    values that cannot be integrated are left out. Raises RunError if none can.
     """
     start = {name: float(data[name][0]) for name in MOMENTS}
     size = {name: float(np.sqrt(np.mean(data[name] ** 2))) for name in MOMENTS}
@@ -114,9 +118,13 @@ def fit_k3(closure: Closure, rates: Rates, data: Mapping[str, Floats], time: Flo
         found = closure(rates, float(np.exp(log_k3[0])), start, time)
         return np.concatenate([(found[name] - data[name]) / size[name] for name in MOMENTS])
 
-    grid = np.log(np.geomspace(0.01, 1.0, 41))
-    best = grid[np.argmin([np.sum(misfit(np.array([g])) ** 2) for g in grid])]
-    return float(np.exp(least_squares(misfit, [best]).x[0]))
+    tried: dict[float, float] = {}
+    for guess in np.log(np.geomspace(0.01, 1.0, 41)):
+        with suppress(RunError):
+            tried[float(guess)] = float(np.sum(misfit(np.array([guess])) ** 2))
+    if not tried:
+        raise RunError("the closure cannot be integrated for any k3 between 0.01 and 1 per step: check its rates")
+    return float(np.exp(least_squares(misfit, [min(tried, key=tried.__getitem__)]).x[0]))
 
 
 def compare(

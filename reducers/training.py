@@ -127,8 +127,8 @@ class Training:
             raise RunError(f"{error} (step {self.fit.done}{kept})") from None
         self.save()
         model = self.reduced()
-        model.held_out, model.checked = held_out_errors(model), checked_errors(model)
         model.peers = self._peers(model)
+        model.held_out, model.checked = held_out_errors(model), checked_errors(model)
         model.write(self.folder / MODEL)
         summary = {
             "steps": self.fit.done,
