@@ -81,6 +81,8 @@ class Model(Block):
     largest: Integer = Field(default=500, ge=1)
     hidden: tuple[LayerBlock, ...] = ()
     links: tuple[LinkBlock, ...] = ()
+    absent: tuple[str, ...] = ()
+    """dbm: species whose loss makes a class of its own, see `reducers.boltzmann.mixture`."""
     start: dict[str, float] | None = None
     """θ at the start; otherwise from the moments of the data (Boltzmann machines: densities; all else 0)."""
     static: Integer = Field(default=0, ge=0)
@@ -147,11 +149,12 @@ class FitBlock(Block):
 
 
 class FollowBlock(Block):
-    """The recipe that follows moments; see `reducers.follow.Following`. start, reference: θ by name, 0 otherwise."""
+    """The recipe that follows moments; see `reducers.branch.Following`. start, reference: θ by name, 0 otherwise."""
 
     start: dict[str, float] = {}
     reference: dict[str, float] = {}
     chains: Integer = Field(default=96, ge=8)
+    starts: tuple[str, ...] = ("random",)
     sweeps: Integer = Field(default=20, ge=1)
     draws: Integer = Field(default=4, ge=1)
     between: Integer = Field(default=3, ge=1)
@@ -161,16 +164,37 @@ class FollowBlock(Block):
     ridge: Positive = 0.02
     damp: Positive = 0.05
     largest: Positive = 0.1
+    agree: Positive = 0.04
+    caution: float = Field(default=0.5, ge=0)
+    least: Integer = Field(default=5, ge=1)
     smooth: Positive = 3.0
     law_ridge: Positive = 1e-4
 
 
+class PredatorPrey(Block):
+    """Rates per step of the data for the closures by hand; see `reducers.predator_prey.Rates`."""
+
+    birth: Positive
+    death: Positive
+    hop: Positive = 0.25
+
+
 class Report(Block):
-    """How the free-running model is sampled for the report."""
+    """How the free-running model is sampled for the report.
+
+    every: recorded times between rows. distances: of the pairs of sites that are counted. checked: numbers of sweeps at
+    which the errors are found again, from random, empty and full lattices. smooth: standard deviation in recorded times
+    of the Gaussian filter over both the sum of closure terms and the derivative of the data.
+    """
 
     every: Integer = Field(default=5, ge=1)
     chains: Integer = Field(default=50, ge=2)
     sweeps: Integer = Field(default=30, ge=1)
+    distances: tuple[Integer, ...] = (1,)
+    checked: tuple[Integer, ...] = ()
+    smooth: Positive = 10.0
+    predator_prey: PredatorPrey | None = None
+    """Compare with mean field and pair approximation: prey P and hunters H on a periodic square lattice."""
     closure: tuple[str, ...] = ()
     """Moments whose closure terms are shown, such as "P" or "PP nn"."""
     likelihood: tuple[Integer, ...] = ()

@@ -13,6 +13,7 @@ from reducers.adjoint import METHODS, Solver
 from reducers.blocks import FitBlock, LawBlock, Model, TrainingFile
 from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.boltzmann.ising import Chain
+from reducers.boltzmann.mixture import Mixture
 from reducers.boltzmann.static import match_configurations, match_moments
 from reducers.boltzmann.triplets import TripletChain
 from reducers.boltzmann.wellmixed import WellMixed
@@ -31,7 +32,7 @@ from reducers.trajectories import Trajectories
 ODDS = 15.0
 """Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
 
-AnyModel = DeepBoltzmann | Chain | TripletChain | WellMixed
+AnyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixed
 
 
 def build_model(block: Model, species: Sequence[str], shape: Sequence[int]) -> AnyModel:
@@ -52,7 +53,8 @@ def build_model(block: Model, species: Sequence[str], shape: Sequence[int]) -> A
         Link(patch(len(shape), link.width) if link.width else link.offsets or (), link.pairs, link.periodic)
         for link in block.links
     ]
-    return DeepBoltzmann(layers, links)
+    machine = DeepBoltzmann(layers, links)
+    return Mixture(machine, block.absent) if block.absent else machine
 
 
 def exact_moments(model: AnyModel, data: Trajectories, periodic: bool) -> Floats:
@@ -88,13 +90,19 @@ def per_condition(values: Floats, data: Trajectories) -> Floats:
 def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: bool, seed: int = 1) -> Floats:
     """(n_conditions, n) θ at the start, given or from the moments of the data."""
     conditions = np.unique(data.conditions)
-    if isinstance(model, DeepBoltzmann):
+    if isinstance(model, DeepBoltzmann | Mixture):
         densities = per_condition(data.counts[:, :1], data)[:, 0] / model.visible.size
         start = np.stack([model.independent(d.tolist()) for d in densities])
         if block.start is not None:
             named = [model.parameters.index(name) for name in block.start]
             start[:, named] = by_name(block.start, model.parameters, "model.start")[named]
-        return start if not block.static else _static(block.static, model, data, start, periodic, seed)
+        if block.static and isinstance(model, Mixture):
+            raise InputError("classes are not fitted to the first times: leave it out", where="model.static")
+        return (
+            start
+            if not block.static or isinstance(model, Mixture)
+            else _static(block.static, model, data, start, periodic, seed)
+        )
     if block.start is not None:
         return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
@@ -112,7 +120,9 @@ def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats,
 
 
 def build_comparison(file: TrainingFile, model: AnyModel, data: Trajectories) -> Comparison:
-    """Exact where the moments of the model are known, wake and sleep otherwise."""
+    """Exact where the moments of the model are known, wake and sleep otherwise. Raises InputError for classes."""
+    if isinstance(model, Mixture):
+        raise InputError("classes are learned by following moments: give a table [follow]", where="model.absent")
     if isinstance(model, DeepBoltzmann):
         fit = file.fit
         return WakeSleep(
@@ -177,10 +187,11 @@ def build_follow(file: TrainingFile, model: AnyModel, data: Trajectories, law: L
     """The recipe of [follow]. Raises InputError for another model than a Boltzmann machine."""
     block = file.follow
     assert block is not None
-    if not isinstance(model, DeepBoltzmann):
+    if not isinstance(model, DeepBoltzmann | Mixture):
         raise InputError("moments are followed by Boltzmann machines", where="follow")
     values = block.model_dump()
-    start, reference = (by_name(values.pop(key), model.parameters, f"follow.{key}") for key in ("start", "reference"))
+    names = model.machine.parameters if isinstance(model, Mixture) else model.parameters
+    start, reference = (by_name(values.pop(key), names, f"follow.{key}") for key in ("start", "reference"))
     solver = build_solver(file.fit, data.dt)
     settings, periodic = Following(**values), file.data.periodic
     return Follow(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -29,8 +29,8 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one."""
-    from reducers.gccd import command as gccd
-    from reducers.training import MODEL, Training
+    from reducers.kinds import kind_of_checkpoint, kind_of_file
+    from reducers.training import MODEL
 
     def tell(text: str) -> None:
         if not (quiet or as_json):
@@ -38,62 +38,25 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
-    if gccd.is_gccd(file or resume or Path()):
-        of_camkii = gccd.begin(file, folder, overrides or (), resume, force, tell)
-        with _progress(quiet or as_json) as progress:
-            gccd.finish(of_camkii, progress, quiet=quiet, as_json=as_json, draw=draw)
-        return
-    if file is not None and "driven" in read_toml(file):
-        _train_driven(file, folder, overrides or (), force, tell, as_json, quiet)
-        return
     if resume is not None:
-        training = Training.resumed(resume, tell=tell)
-        tell(f"resuming at step {training.fit.done}")
+        kind = kind_of_checkpoint(resume)
+        training = kind.resumed(resume, tell=tell)
+        tell(f"resuming at step {training.done}")
     else:
         assert file is not None
-        training = Training.new(file, folder, overrides or (), force=force, tell=tell)
+        kind = kind_of_file(read_toml(file))
+        training = kind.new(file, folder, overrides or (), force=force, tell=tell)
     with _progress(quiet or as_json) as progress:
         summary = training.run(progress)
+    place = training.folder / MODEL
     if draw:
-        from reducers.model import ReducedModel
-        from reducers.report import figure
-
-        figure(ReducedModel.read(training.folder / MODEL), training.folder / "model.png")
+        kind.report(place).draw(place.with_suffix(".png"))
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:
-        out.print(f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}", markup=False)
-        for name, (rate, error) in summary["rates"].items():
-            out.print(f"rate of {name}: {rate:.4g} ± {error:.2g}", markup=False)
-        for time, value, error, base in summary["likelihoods"]:
-            out.print(f"ln p at t = {time:g}: {value:.2f} ± {error:.1g}, independent sites {base:.2f}", markup=False)
-        for name, error in summary["nrmse"].items():
-            out.print(f"NRMSE of {name} on {summary['on']}: {error:.4f}", markup=False)
-        out.print(f"model in {training.folder / MODEL}", markup=False)
-
-
-def _train_driven(
-    file: Path,
-    folder: Path | None,
-    overrides: Iterable[str],
-    force: bool,
-    tell: Callable[[str], None],
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """A block of independent molecules that a concentration drives."""
-    from reducers.driven.training import MODEL, DrivenTraining
-
-    training = DrivenTraining(file, folder, overrides, force=force)
-    summary = training.run(tell)
-    if as_json:
-        out.print_json(json.dumps(summary))
-    elif not quiet:
-        for line in summary["transitions"]:
-            out.print(line, markup=False)
-        for name, error in summary["held_out"].items():
-            out.print(f"NRMSE of {name} on stimuli not learned from: {error:.2g}", markup=False)
-        out.print(f"model in {training.folder / MODEL}", markup=False)
+        for line in kind.lines(summary):
+            out.print(line, markup=False, soft_wrap=True)
+        out.print(f"model in {place}", markup=False)
 
 
 def model(
@@ -102,28 +65,18 @@ def model(
     as_json: Json = False,
 ) -> None:
     """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
-    from reducers.boltzmann.ising import Chain
-    from reducers.gccd.command import describe, is_driven
-    from reducers.maps import draw_maps
-    from reducers.model import ReducedModel
-    from reducers.report import figure, report_lines
+    from reducers.kinds import kind_of_model
 
     place = path / "model.h5" if path.is_dir() else path
-    if is_driven(place):
-        describe(place, output, as_json=as_json)
-        return
-    found = ReducedModel.read(place)
-    lines = report_lines(found)
+    report = kind_of_model(place).report(place)
+    pictures = report.draw(output or place.with_suffix(".png"))
     if as_json:
-        out.print_json(json.dumps(dict(lines)))
-    else:
-        width = max(len(what) for what, _ in lines)
-        for what, value in lines:
-            out.print(f"{what:<{width}}  {value}", markup=False)
-    picture = figure(found, output or place.with_suffix(".png"))
-    if isinstance(found.model, Chain) and len(found.species) == 1:
-        draw_maps(picture.with_stem(f"{picture.stem}-maps"))
-    if not as_json:
+        out.print_json(json.dumps(dict(report.lines)))
+        return
+    width = max(len(what) for what, _ in report.lines)
+    for what, value in report.lines:
+        out.print(f"{what:<{width}}  {value}", markup=False, soft_wrap=True)
+    for picture in pictures:
         out.print(str(picture), markup=False)
 
 

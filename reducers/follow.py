@@ -4,66 +4,46 @@ By the closure equation (arXiv:1905.12122, eq. 14) moving the parameters by δ m
 ⟨ΔY⟩ = Σ_ζ Cov(Y, X_ζ) δ_ζ = Jδ. At each time that step is taken which moves densities and neighbour pairs as the data
 do, and corrects a share of what they are off, with the least change of the distribution: minimise (δ - d)ᵀ C (δ - d)
 subject to Jδ = wanted, C = Cov(X, X). The moments leave freedom in the hidden layers; d = relax (reference - θ) uses it
-to stay near parameters that mix well. Every time is sampled from random configurations, so that no hysteresis enters.
-The smoothed path then gives the law by `regress`; the free-running model repeats it.
+to stay near parameters that mix well. The smoothed path then gives the law by `regress`; the free-running model repeats
+it.
 
-The model is what `sweeps` of sampling from random configurations show. Where the machine mixes slowly that is not yet
-its equilibrium: compare reports at several numbers of sweeps; raise `sweeps` or weaken the reference if they differ.
+Two things keep θ(t) where machines mix, so that the result does not depend on the number of sweeps or on where chains
+begin (`reducers.branch`, `reducers.boltzmann.mixture`):
+
+* each time is sampled from opposite starts; where they disagree, correlations are followed only in part. That is the
+  price: pairs of neighbours are then less correlated in the model than in the data;
+* runs that lost a species for good are a class of their own with its own machine. Each machine follows the moments of
+  its class, log-odds follow the shares of runs, and one law governs all of them.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from couple.component import State
-from couple.errors import InputError, RunError
+from couple.errors import InputError
 from reducers.adjoint import EULER, Solver
-from reducers.boltzmann.dbm import DeepBoltzmann
-from reducers.boltzmann.gibbs import Chains, Conditionals
+from reducers.boltzmann.mixture import AnyDeep, Mixture
+from reducers.branch import Branch, Following
 from reducers.dynamics.law import Floats, Law
-from reducers.moments import data_moments, lattice_moments
+from reducers.moments import data_moments, uncorrelated
 from reducers.regress import regress
 from reducers.trajectories import Trajectories
 
-
-@dataclass(frozen=True)
-class Following:
-    """Settings.
-
-    chains, sweeps: of Gibbs sampling from random configurations; then `draws` samples `between` sweeps apart.
-    settle: steps spent on the moments of the first time. gain: share of an error that a step corrects.
-    relax: rate towards the reference. ridge: relative, of the moment equations. damp: relative, of the metric.
-    largest: step of any parameter. smooth: standard deviation in times of the filter over path and data.
-    law_ridge: of the regression of the law.
-    """
-
-    chains: int = 96
-    sweeps: int = 20
-    draws: int = 4
-    between: int = 3
-    settle: int = 40
-    gain: float = 0.4
-    relax: float = 0.03
-    ridge: float = 0.02
-    damp: float = 0.05
-    largest: float = 0.1
-    smooth: float = 3.0
-    law_ridge: float = 1e-4
+__all__ = ["Follow", "Following"]
 
 
 class Follow:
     """A training that follows the data of one initial condition; steps like `fit.Fit`.
 
-    start, reference: (n,) θ at which settling begins, and to which the freedom of the moments is used to relax.
+    start, reference: (n,) θ of one machine at which settling begins, and to which the freedom of moments relaxes.
     """
 
     def __init__(
         self,
         law: Law,
-        machine: DeepBoltzmann,
+        model: AnyDeep,
         data: Trajectories,
         solver: Solver,
         start: Floats,
@@ -73,29 +53,21 @@ class Follow:
         periodic: bool = True,
         seed: int = 1,
     ) -> None:
-        if data.snapshots is None:
-            raise InputError("a Boltzmann machine follows snapshots, and the data have none: record them")
-        if data.shape != machine.visible.shape or data.species != machine.visible.species:
-            raise InputError(
-                f"the data are on a lattice of {data.shape} with {', '.join(data.species)}, the visible layer "
-                f"is {machine.visible.shape} with {', '.join(machine.visible.species)}: make them equal"
-            )
-        if solver.method is not EULER or solver.substeps != 1:
-            raise InputError('a path is followed in Euler steps: method = "euler", substeps = 1', where="fit.method")
-        if len(np.unique(data.conditions)) > 1:
-            raise InputError("a path is followed from one initial condition: give one")
-        self.law, self.machine, self.solver, self.settings = law, machine, solver, settings
-        self.periodic, self.seed = periodic, seed
-        means = {name: values.mean(axis=0) for name, values in data_moments(data, periodic).items()}
-        self.names = tuple(means)
-        self.targets = gaussian_filter1d(np.stack(list(means.values()), axis=1), 0.7 * settings.smooth, axis=0)
-        self.targets[0] = [values[0] for values in means.values()]
-        self.points = len(self.targets)
-        self.theta, self.reference = start.copy(), reference
-        self.followed = np.zeros((self.points, len(start)))
-        self.theta0 = start[None].copy()
+        _check(model, data, solver, settings)
+        self.law, self.model, self.solver, self.settings = law, model, solver, settings
+        self.seed, self.points = seed, len(data.time)
+        labels = model.labels(data.counts) if isinstance(model, Mixture) else np.zeros(data.counts.shape[:2], np.int64)
+        self.branches = _branches(model, data, labels, start, reference, settings, periodic)
+        self.weights = _shares(labels, len(self.branches), settings.smooth)
+        self.followed = np.zeros((self.points, len(model.parameters)))
+        self.theta0 = self._theta(0)[None]
         self.done = 0
         self.history: list[float] = []
+
+    def _theta(self, at: int) -> Floats:
+        """(N,) the branches as they are, with the shares of runs at a time."""
+        machines = np.stack([branch.theta for branch in self.branches])
+        return self.model.joined(self.weights[at], machines) if isinstance(self.model, Mixture) else machines[0]
 
     @property
     def steps(self) -> int:
@@ -111,50 +83,15 @@ class Follow:
         """Sample at one time and move on; returns the mean relative error of the followed moments."""
         at = max(self.done - self.settings.settle, 0)
         following = self.done >= self.settings.settle
-        visible, hidden = self._sample()
-        target = self.targets[at]
-        ahead = self.targets[min(at + 1, self.points - 1)] - target if following else np.zeros_like(target)
-        wanted = ahead + self.settings.gain * (target - visible.mean(axis=0))
         if following:
-            self.followed[at] = self.theta
-        self.theta = self.theta + self._move(visible, hidden, wanted)
-        if not np.isfinite(self.theta).all():
-            raise RunError(f"the parameters left what can be sampled at step {self.done}: lower gain or raise ridge")
+            self.followed[at] = self._theta(at)
+        gaps = [b.step(at, following, self.seed, f"follow {k} {self.done}") for k, b in enumerate(self.branches)]
         self.done += 1
-        gap = float(np.mean(np.abs(visible.mean(axis=0) - target) / (np.abs(target) + 5.0)))
+        gap = float(self.weights[at] @ gaps)
         self.history.append(gap)
         if self.ready:
             self._learn()
         return gap
-
-    def _sample(self) -> tuple[Floats, Floats]:
-        """(samples, moments) of the visible layer and (samples, n) X, from random configurations."""
-        s, machine = self.settings, self.machine
-        chains = Chains(machine, s.chains, self.seed, f"follow {self.done}")
-        chains.randomise(self.seed, f"follow {self.done}")
-        tables, sets = Conditionals(machine, self.theta), np.zeros(s.chains, dtype=np.int64)
-        chains.sweep(tables, sets, s.sweeps)
-        visible, hidden = [], []
-        for _ in range(s.draws):
-            chains.sweep(tables, sets, s.between)
-            layer = machine.visible
-            found = lattice_moments(chains.states(0).T, layer.species, layer.shape, self.periodic)
-            visible.append(np.stack([found[name] for name in self.names], axis=1))
-            hidden.append(chains.moments())
-        return np.concatenate(visible), np.concatenate(hidden)
-
-    def _move(self, visible: Floats, hidden: Floats, wanted: Floats) -> Floats:
-        """δ of the module's text."""
-        s = self.settings
-        scale = np.sqrt(visible.var(axis=0) + 1.0)
-        y, x = (visible - visible.mean(axis=0)) / scale, hidden - hidden.mean(axis=0)
-        jacobian = y.T @ x / len(x)
-        metric = np.linalg.inv(x.T @ x / len(x) + s.damp * np.diag(x.var(axis=0) + 1.0))
-        drift = s.relax * (self.reference - self.theta)
-        system = jacobian @ metric @ jacobian.T
-        system += s.ridge * np.trace(system) / len(system) * np.eye(len(system))
-        delta = drift + metric @ jacobian.T @ np.linalg.solve(system, wanted / scale - jacobian @ drift)
-        return np.asarray(delta * min(1.0, s.largest / float(np.abs(delta).max())))
 
     def _learn(self) -> None:
         """The law of the smoothed path, and its start."""
@@ -180,8 +117,10 @@ class Follow:
 
     def save(self) -> dict[str, State]:
         """All that resuming to the bit needs; samples begin anew at every step."""
-        state: State = {"done": self.done, "history": np.array(self.history), "theta": self.theta}
+        state: State = {"done": self.done, "history": np.array(self.history)}
         state |= {"followed": self.followed, "theta0": self.theta0}
+        state |= {"theta": np.stack([b.theta for b in self.branches])}
+        state |= {"share": np.array([b.share for b in self.branches])}
         tables: State = {f"table{k}": table.values.copy() for k, table in enumerate(self.law.tables)}
         return {"follow": state, "law": {**tables, **self.law.save_places()}}
 
@@ -189,11 +128,83 @@ class Follow:
         """Take up a saved state."""
         state = states["follow"]
         self.done, self.history = int(str(state["done"])), list(np.asarray(state["history"], dtype=float))
-        self.theta = np.asarray(state["theta"], dtype=float).copy()
         self.followed = np.asarray(state["followed"], dtype=float).copy()
         self.theta0 = np.asarray(state["theta0"], dtype=float).copy()
+        for k, branch in enumerate(self.branches):
+            branch.theta = np.asarray(state["theta"], dtype=float)[k].copy()
+            branch.share = float(np.asarray(state["share"], dtype=float)[k])
         self.law.restore_places(states["law"])
         for k, table in enumerate(self.law.tables):
             values = np.asarray(states["law"][f"table{k}"], dtype=float)
             table.grow(len(values))
             table.values[:] = values
+
+
+def _check(model: AnyDeep, data: Trajectories, solver: Solver, settings: Following) -> None:
+    if data.snapshots is None:
+        raise InputError("a Boltzmann machine follows snapshots, and the data have none: record them")
+    if data.shape != model.visible.shape or data.species != model.visible.species:
+        raise InputError(
+            f"the data are on a lattice of {data.shape} with {', '.join(data.species)}, the visible layer "
+            f"is {model.visible.shape} with {', '.join(model.visible.species)}: make them equal"
+        )
+    if solver.method is not EULER or solver.substeps != 1:
+        raise InputError('a path is followed in Euler steps: method = "euler", substeps = 1', where="fit.method")
+    if len(np.unique(data.conditions)) > 1:
+        raise InputError("a path is followed from one initial condition: give one")
+    known = ("random", "empty", *model.visible.species)
+    for start in settings.starts:
+        if start not in known:
+            raise InputError(f'chains start as one of {", ".join(known)}, not "{start}"', where="follow.starts")
+    if not settings.starts or settings.chains < 2 * len(settings.starts):
+        raise InputError(f"{settings.chains} chains are too few for {len(settings.starts)} starts", where="follow")
+
+
+def _branches(
+    model: AnyDeep,
+    data: Trajectories,
+    labels: np.ndarray,
+    start: Floats,
+    reference: Floats,
+    settings: Following,
+    periodic: bool,
+) -> list[Branch]:
+    """One for each class, with the mean moments of its runs."""
+    moments = data_moments(data, periodic)
+    names, values = tuple(moments), np.stack(list(moments.values()), axis=2)
+    machine = model.machine if isinstance(model, Mixture) else model
+    starts, references = (model.pinned(t) if isinstance(model, Mixture) else t[None] for t in (start, reference))
+    out = []
+    for k in range(len(starts)):
+        targets = _class_means(values, labels == k, settings)
+        means = dict(zip(names, targets.T, strict=True))
+        plain = uncorrelated(means, data.species, data.shape, periodic)
+        flat = np.stack([plain[name] for name in names], axis=1)
+        pinned = starts[k] != start
+        out.append(Branch(machine, names, targets, flat, starts[k], references[k], pinned, settings, periodic))
+    return out
+
+
+def _class_means(values: Floats, inside: np.ndarray, settings: Following) -> Floats:
+    """(T, m) smoothed means of values (R, T, m) over the runs that are in a class (R, T).
+
+    Before `least` runs are in it, the first means that are.
+    """
+    runs = inside.sum(axis=0).astype(float)
+    known = np.flatnonzero(runs >= min(settings.least, len(inside)))
+    if not len(known):
+        raise InputError(f"fewer than {settings.least} runs ever lose the species of a class: leave it out")
+    sums = np.einsum("rtm,rt->tm", values, inside.astype(float))
+    filtered = gaussian_filter1d(np.column_stack([sums, runs]), 0.7 * settings.smooth, axis=0)
+    means = filtered[:, :-1] / np.maximum(filtered[:, -1:], 1e-9)
+    means[: known[0]] = means[known[0]]
+    if known[0] == 0:
+        means[0] = sums[0] / runs[0]
+    return np.asarray(means)
+
+
+def _shares(labels: np.ndarray, classes: int, smooth: float) -> Floats:
+    """(T, K) smoothed shares of the runs, with half a run in each class beforehand."""
+    runs = np.stack([(labels == k).sum(axis=0) for k in range(classes)], axis=1) + 0.5
+    filtered = gaussian_filter1d(runs / runs.sum(axis=1, keepdims=True), 0.7 * smooth, axis=0)
+    return np.asarray(filtered / filtered.sum(axis=1, keepdims=True))

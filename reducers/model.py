@@ -20,6 +20,7 @@ from reducers.build import AnyModel, build_law, build_model, build_solver
 from reducers.dynamics.law import Floats, Law
 
 FORMAT = "couple reduced model 1"
+ERRORS = ("held_out", "checked", "peers")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class ReducedModel:
     data_hash: SHA-256 of the runs. held_out: name → NRMSE of moments on runs that were not learned from.
     rates: reaction → learned rate and its standard error, for laws made of reactions.
     likelihoods: (n, 4) time, mean ln p of held-out configurations, its error, and that of independent sites.
+    checked: how chains were sampled → mean NRMSE (`reducers.evaluate.checked_errors`). peers: the same of closures.
     history: (steps,) gap between model and data moments during training.
     """
 
@@ -51,6 +53,8 @@ class ReducedModel:
     """"NAME mean|deviation|error" → (T,) moments of the data, for reports."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     likelihoods: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    checked: dict[str, float] = field(default_factory=dict)
+    peers: dict[str, float] = field(default_factory=dict)
 
     @property
     def file(self) -> TrainingFile:
@@ -95,8 +99,9 @@ class ReducedModel:
             file["likelihoods"] = self.likelihoods
             for key, value in law_state(self.law).items():
                 file[f"law/{key}"] = value
-            for name, error in self.held_out.items():
-                file.require_group("held_out").attrs[name] = error
+            for group in ERRORS:
+                for name, error in getattr(self, group).items():
+                    file.require_group(group).attrs[name] = error
             for name, found in self.rates.items():
                 file.require_group("rates").attrs[name] = found
             for name, values in self.reference.items():
@@ -154,9 +159,9 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         str(file.attrs["data_hash"]),
         law,
         model,
-        {k: float(v) for k, v in file["held_out"].attrs.items()} if "held_out" in file else {},
-        np.asarray(file["history"]),
-        {k: np.asarray(v) for k, v in file.get("reference", {}).items()},
-        {k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
-        np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
+        history=np.asarray(file["history"]),
+        reference={k: np.asarray(v) for k, v in file.get("reference", {}).items()},
+        rates={k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
+        likelihoods=np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
+        **{g: {k: float(v) for k, v in file[g].attrs.items()} if g in file else {} for g in ERRORS},
     )

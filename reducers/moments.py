@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -29,8 +30,13 @@ class Estimate:
 
 
 def bonds(shape: Sequence[int], distance: int = 1, periodic: bool = True) -> Ints:
-    """(n_bonds, 2) pairs of sites at a Manhattan distance, each once."""
-    places = np.stack(np.unravel_index(np.arange(int(np.prod(shape))), tuple(shape)), axis=1)
+    """(n_bonds, 2) pairs of sites at a Manhattan distance, each once; read-only."""
+    return _bonds(tuple(int(n) for n in shape), distance, periodic)
+
+
+@lru_cache(maxsize=32)
+def _bonds(shape: tuple[int, ...], distance: int, periodic: bool) -> Ints:
+    places = np.stack(np.unravel_index(np.arange(int(np.prod(shape))), shape), axis=1)
     found = set()
     for offset in np.ndindex(*(2 * distance + 1,) * len(shape)):
         step = np.array(offset) - distance
@@ -40,9 +46,11 @@ def bonds(shape: Sequence[int], distance: int = 1, periodic: bool = True) -> Int
         if periodic:
             target %= np.array(shape)
         inside = ((target >= 0) & (target < np.array(shape))).all(axis=1)
-        other = np.ravel_multi_index(tuple(target[inside].T), tuple(shape))
+        other = np.ravel_multi_index(tuple(target[inside].T), shape)
         found |= {(min(i, j), max(i, j)) for i, j in zip(np.flatnonzero(inside), other, strict=True) if i != j}
-    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+    out = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+    out.flags.writeable = False
+    return out
 
 
 @njit(cache=True)
@@ -77,6 +85,19 @@ def lattice_moments(
         for a, first in enumerate(species, start=1):
             for b, second in list(enumerate(species, start=1))[a - 1 :]:
                 out[f"{first}{second} {label}"] = count_bonds(states, pairs, a, b)
+    return out
+
+
+def uncorrelated(
+    means: Mapping[str, Floats], species: Sequence[str], shape: Sequence[int], periodic: bool = True
+) -> dict[str, Floats]:
+    """Numbers and pairs of neighbours of a lattice of independent sites with the given mean numbers."""
+    density = {name: means[name] / float(np.prod(shape)) for name in species}
+    out = {name: means[name] for name in species}
+    for a, first in enumerate(species):
+        for second in species[a:]:
+            both = density[first] * density[second] * (1 if first == second else 2)
+            out[f"{first}{second} nn"] = len(bonds(shape, 1, periodic)) * both
     return out
 
 

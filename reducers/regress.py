@@ -1,7 +1,8 @@
 """A law out of a known path: the coefficients with F(θ_k; u) = (θ_{k+1} - θ_k)/dt, the smoothest that are.
 
 All families of laws are linear in u, F = Φu. Minimising |Φu - r|² + ridge |u|² means u = Φᵀα with (ΦΦᵀ + ridge) α = r,
-which conjugate gradients solve with the law's own `rates` (Φu) and `pull` (Φᵀα); no matrix is stored.
+which conjugate gradients solve with the law's own `rates` (Φu) and `pull` (Φᵀα); no matrix is stored. If all components
+are made of the same functions, ΦΦᵀ is one small matrix for all of them and the system is solved directly.
 """
 
 from __future__ import annotations
@@ -43,9 +44,24 @@ def regress(
         back(alpha)
         return np.asarray(law.rates(theta, drive) + ridge * alpha)
 
-    back(_conjugate_gradients(normal, rates, tolerance, iterations))
+    if law.separable:
+        gram = _gram(lambda alpha: normal(alpha) - ridge * alpha, *theta.shape)
+        back(np.linalg.solve(gram + ridge * np.eye(len(gram)), rates))
+    else:
+        back(_conjugate_gradients(normal, rates, tolerance, iterations))
     law.clear()
     return float(np.sqrt(np.mean((law.rates(theta, drive) - rates) ** 2)))
+
+
+def _gram(operator: Callable[[Floats], Floats], points: int, n: int) -> Floats:
+    """(points, points) matrix that `operator` applies to each of n columns, found n columns at a time."""
+    out = np.empty((points, points))
+    for first in range(0, points, n):
+        some = min(n, points - first)
+        unit = np.zeros((points, n))
+        unit[first + np.arange(some), np.arange(some)] = 1.0
+        out[:, first : first + some] = operator(unit)[:, :some]
+    return out
 
 
 def _conjugate_gradients(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from couple.errors import InputError
 from reducers.boltzmann.dbm import DeepBoltzmann
-from reducers.closure import closure_terms
+from reducers.boltzmann.mixture import FORBIDDEN, Mixture, components
 from reducers.dynamics.law import Floats
-from reducers.evaluate import free_moments, sampled_chains
+from reducers.evaluate import free_moments, mean_error, sampled_chains
 from reducers.model import ReducedModel
-from reducers.moments import lattice_moments
+from reducers.terms import Terms, learned_closure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,9 +31,10 @@ _COLOURS = (
     "#000000",
     "#882255",
 )
+_INKS = ((0.0, 0.2, 0.9), (0.0, 0.0, 0.0), (0.8, 0.1, 0.1))
 
 
-def report_lines(model: ReducedModel) -> list[tuple[str, str]]:
+def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = None) -> list[tuple[str, str]]:
     """(what, value) pairs that say what a model is, where it may be used, and how good it is."""
     file = model.file
     size = sum(int(np.count_nonzero(table.values)) for table in model.law.tables)
@@ -51,6 +53,13 @@ def report_lines(model: ReducedModel) -> list[tuple[str, str]]:
         for time, value, error, base in model.likelihoods
     ]
     lines += [(f"NRMSE of {name}", f"{error:.4f}") for name, error in model.held_out.items()]
+    if model.peers or model.checked:
+        how = f"as above ({model.file.report.sweeps} sweeps, random)"
+        lines.append((f"mean NRMSE, {how}", f"{mean_error(model.held_out):.4f}"))
+    lines += [(f"mean NRMSE, {how}", f"{e:.4f}") for how, e in (*model.checked.items(), *model.peers.items())]
+    for name, closure in (closures or {}).items():
+        smooth = f"Gaussian filter of sd {model.file.report.smooth * model.dt:g} over both"
+        lines.append((f"closure of {name}", f"correlation {closure.correlation:.4f} with the data ({smooth})"))
     for k, name in enumerate(model.law.parameters):
         lines.append(
             (name, f"{model.theta0[0, k]:.4f} at the start, valid in [{model.box[0, k]:.4f}, {model.box[1, k]:.4f}]")
@@ -58,27 +67,11 @@ def report_lines(model: ReducedModel) -> list[tuple[str, str]]:
     return lines
 
 
-def closure_along(model: ReducedModel, name: str, theta: Floats) -> Floats:
-    """(T, n) terms of d⟨X⟩/dt of a moment such as "P" or "PP nn" along θ (T, n), by sampling."""
-    machine, block = model.model, model.file.report
-    if not isinstance(machine, DeepBoltzmann):
-        raise InputError("closure terms are sampled from Boltzmann machines", where="report.closure")
-    rates = model.law.rates(theta)
-    out = np.empty_like(theta)
-    for k in range(len(theta)):
-        made = sampled_chains(
-            machine, theta[k : k + 1], chains=max(block.chains, 100), sweeps=block.sweeps, purpose=f"closure {k}"
-        )
-        visible = machine.visible
-        found = lattice_moments(made.states(0).T, visible.species, visible.shape, model.file.data.periodic)
-        if name not in found:
-            raise InputError(f'no moment "{name}"; known: {", ".join(found)}', where="report.closure")
-        out[k] = closure_terms(rates[k], found[name], made.moments())
-    return out
+def figure(model: ReducedModel, path: Path, closures: dict[str, Terms] | None = None) -> Path:
+    """Parameters, moments of model and data, closure terms and samples of all layers; returns the picture's path.
 
-
-def figure(model: ReducedModel, path: Path) -> Path:
-    """Parameters, moments of model and data, closure terms and samples of all layers; returns the picture's path."""
+    closures: of the moments in `report.closure` if they are known already (`reducers.terms.learned_closure`).
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -86,21 +79,24 @@ def figure(model: ReducedModel, path: Path) -> Path:
 
     reference, theta = model.reference, model.trajectory()[:, 0]
     names = [key.removesuffix(" mean") for key in reference if key.endswith(" mean") and key != "time mean"]
-    deep = isinstance(model.model, DeepBoltzmann)
-    closures = model.file.report.closure if deep else ()
-    rows = 1 + -(-len(names) // 3) + len(closures) + (1 if deep and len(model.shape) == 2 else 0)
+    deep = isinstance(model.model, DeepBoltzmann | Mixture)
+    if closures is None:
+        closures = learned_closure(model, model.file.report.closure) if deep else {}
+    above = (len(model.model.absent) if isinstance(model.model, Mixture) else 0) + 1
+    drawn = -(-len(names) // 3)
+    terms = 3 * -(-len(closures) // 3)
+    rows = above + drawn + terms + (1 if deep and len(model.shape) == 2 else 0)
     drawing, axes = plt.subplots(rows, 3, figsize=(10, 2.4 * rows + 0.4), squeeze=False, layout="constrained")
     time = np.arange(len(theta)) * float(model.dt)
-    _parameters(axes[0], model, time, theta)
-    found = free_moments(model, len(reference["time mean"]))
-    for ax, name in zip(axes[1:].ravel(), names, strict=False):
+    _parameters(axes[:above], model, time, theta)
+    found = free_moments(model)
+    for ax, name in zip(axes[above : above + drawn].ravel(), names, strict=False):
         _moment(ax, name, reference, found[name])
-    row = 1 + -(-len(names) // 3)
-    for name in closures:
-        _closure(axes[row], model, name, time, theta)
-        row += 1
-    if row < rows:
-        _layers(axes[row], model, theta[int(0.74 * (len(theta) - 1))])
+    for k, (name, closure) in enumerate(closures.items()):
+        top = above + drawn + 3 * (k // 3)
+        _closure(axes[top : top + 3, k % 3], model, name, closure)
+    if deep and len(model.shape) == 2:
+        _layers(axes[-1], model, int(0.74 * (len(theta) - 1)))
     for ax in axes.ravel():
         if not ax.has_data():
             ax.axis("off")
@@ -115,20 +111,37 @@ def figure(model: ReducedModel, path: Path) -> Path:
 
 
 def _parameters(axes: Floats, model: ReducedModel, time: Any, theta: Any) -> None:
-    biases = [k for k, name in enumerate(model.law.parameters) if not name.startswith(("W", "J", "K"))]
-    others = [k for k in range(theta.shape[1]) if k not in biases]
-    for ax, chosen, title in ((axes[0], biases, "biases"), (axes[1], others, "couplings")):
-        for i, k in enumerate(chosen):
-            ax.plot(time, theta[:, k], color=_COLOURS[i % len(_COLOURS)], lw=1, label=model.law.parameters[k])
-        if chosen:
-            ax.set_title(title, fontsize=9)
-            ax.legend(fontsize=6, frameon=False)
+    """Biases and couplings, a row for each class; the last column: the gap, and the shares of classes."""
+    names, absent = model.law.parameters, model.model.absent if isinstance(model.model, Mixture) else ()
+    first = len(components(model.model, theta)[0].parameters) if absent else len(names)  # type: ignore[arg-type]
+    for k, row in enumerate(axes):
+        begin = k * (first + 1)
+        mine = [i for i in range(begin, begin + first) if theta[0, i] > FORBIDDEN]
+        prefix = f"no{absent[k - 1]}_" if k else ""
+        couplings = [i for i in mine if _couples(names[i].removeprefix(prefix))]
+        biases = [i for i in mine if i not in couplings]
+        for ax, chosen, title in ((row[0], biases, "biases"), (row[1], couplings, "couplings")):
+            for c, i in enumerate(chosen):
+                ax.plot(time, theta[:, i], color=_COLOURS[c % len(_COLOURS)], lw=1, label=names[i])
+            if chosen:
+                ax.set_title(title + (f", class without {absent[k - 1]}" if k else ""), fontsize=9)
+                ax.legend(fontsize=6, frameon=False)
     if model.rates:
-        _rates(axes[2], model.rates)
+        _rates(axes[0][2], model.rates)
         return
-    axes[2].plot(model.history, lw=0.5, color=_COLOURS[0])
-    axes[2].set_yscale("log")
-    axes[2].set_title("relative gap of wake and sleep, by step", fontsize=9)
+    axes[0][2].plot(model.history, lw=0.5, color=_COLOURS[0])
+    axes[0][2].set_yscale("log")
+    axes[0][2].set_title("relative gap of model and data, by step", fontsize=9)
+    if isinstance(model.model, Mixture):
+        shares = model.model.split(theta)[0]
+        for k, name in enumerate(absent, start=1):
+            axes[k][2].plot(time, shares[:, k], lw=1, color=_COLOURS[0])
+            axes[k][2].set_title(f"share of the class without {name}", fontsize=9)
+
+
+def _couples(parameter: str) -> bool:
+    """Whether a parameter, without its class, is a coupling and not a bias."""
+    return parameter.startswith(("W", "J", "K"))
 
 
 def _rates(ax: Axes, rates: dict[str, tuple[float, float]]) -> None:
@@ -156,27 +169,36 @@ def _moment(ax: Axes, name: str, reference: dict[str, Floats], found: Floats) ->
     ax.legend(fontsize=6, frameon=False)
 
 
-def _closure(axes: Floats, model: ReducedModel, name: str, time: Any, theta: Any) -> None:
-    every = max(1, len(theta) // 60)
-    terms = closure_along(model, name, theta[::every])
-    for k, parameter in enumerate(model.law.parameters):
-        ax = axes[0] if k < len(model.law.parameters) / 2 else axes[1]
-        ax.plot(time[::every], terms[:, k], lw=0.8, color=_COLOURS[k % len(_COLOURS)], label=parameter)
-    for ax in axes[:2]:
-        ax.set_title(f"closure terms of d⟨{name}⟩/dt", fontsize=9)
-        ax.legend(fontsize=6, frameon=False)
-    axes[2].plot(time[::every], terms.sum(axis=1), lw=1, color=_COLOURS[1], label="sum of terms")
-    data, at = model.reference[f"{name} mean"], model.reference["time mean"]
-    axes[2].plot(at, np.gradient(data, at), lw=1, color="k", label="data")
+def _closure(axes: Floats, model: ReducedModel, name: str, closure: Terms) -> None:
+    """A column: terms of biases, terms of couplings, and their sum beside the derivative of the data."""
+    size = np.abs(closure.terms).max(axis=0)
+    shown = np.argsort(-size)[: len(_COLOURS)]
+    for i, k in enumerate(sorted(shown)):
+        parameter = model.law.parameters[k]
+        coupling = _couples(parameter.split("_", 1)[-1] if parameter.startswith("no") else parameter)
+        axes[int(coupling)].plot(closure.time, closure.terms[:, k], lw=0.8, color=_COLOURS[i], label=parameter)
+    for ax, what in zip(axes[:2], ("biases", "couplings"), strict=True):
+        ax.set_title(f"terms of d⟨{name}⟩/dt: {what}", fontsize=9)
+        if ax.lines:
+            ax.legend(fontsize=5, frameon=False)
+    axes[2].plot(closure.time, closure.total, lw=1, color=_COLOURS[1], label="sum of terms")
+    axes[2].plot(closure.time, closure.data, lw=1, color="k", label="data")
+    axes[2].set_title(f"d⟨{name}⟩/dt, both filtered: correlation {closure.correlation:.3f}", fontsize=9)
     axes[2].legend(fontsize=6, frameon=False)
 
 
-def _layers(axes: Floats, model: ReducedModel, theta: Floats) -> None:
-    assert isinstance(model.model, DeepBoltzmann)
-    made = sampled_chains(model.model, theta[None], chains=1, sweeps=100, purpose="picture")
-    for level, ax in zip(range(min(3, len(model.model.layers))), axes, strict=False):
-        ax.imshow(
-            made.states(level)[:, 0].reshape(model.model.layers[level].shape), cmap="viridis", interpolation="none"
-        )
-        ax.set_title(f"layer {level}", fontsize=9)
+def _layers(axes: Floats, model: ReducedModel, at: int) -> None:
+    """Probabilities of the units of each layer, given their neighbours, after 100 sweeps from a random configuration.
+
+    The first species is blue, the second black (arXiv:1905.12122, fig. 2c).
+    """
+    assert isinstance(model.model, DeepBoltzmann | Mixture)
+    machine, _, thetas = components(model.model, model.trajectory()[at, 0])
+    made = sampled_chains(machine, thetas[:1], chains=1, sweeps=100, purpose="picture")
+    for level, ax in zip(range(min(3, len(machine.layers))), axes, strict=False):
+        p = made.probabilities(level, thetas[0])[:, 0]
+        ink = 1.0 - np.array(_INKS)[: p.shape[1]]
+        ax.imshow(np.clip(1.0 - p[:, : len(ink)] @ ink, 0, 1).reshape(*machine.layers[level].shape, 3))
+        title = " ".join(f"{s} {c}" for s, c in zip(machine.layers[level].species, ("blue", "black"), strict=False))
+        ax.set_title(f"layer {level} at t = {at * model.dt:g} ({title})", fontsize=9)
         ax.set_axis_off()

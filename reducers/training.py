@@ -15,8 +15,10 @@ from couple import checkpoint
 from couple.errors import InputError, RunError
 from couple.run import Interrupted
 from couple.stopping import Stop
+from reducers import predator_prey
 from reducers.blocks import TrainingFile
 from reducers.boltzmann.dbm import DeepBoltzmann
+from reducers.boltzmann.mixture import Mixture
 from reducers.build import (
     build_comparison,
     build_follow,
@@ -30,11 +32,12 @@ from reducers.build import (
 )
 from reducers.dynamics.combine import Combination
 from reducers.dynamics.law import Floats
-from reducers.evaluate import held_out_errors, reference_moments
+from reducers.evaluate import checked_errors, held_out_errors, reference_moments
 from reducers.fit import Fit
 from reducers.follow import Follow
 from reducers.likelihood import likelihoods
 from reducers.model import ReducedModel
+from reducers.moments import data_moments
 from reducers.rates import estimate_rates
 from reducers.source import load_data
 from reducers.trajectories import Trajectories
@@ -150,7 +153,8 @@ class Training:
         """Compare with the held-out runs, and write model and summary."""
         rates = self._rates()
         model = self.reduced()
-        model.rates, model.held_out = rates, held_out_errors(model)
+        model.rates, model.peers = rates, self._peers(model)
+        model.held_out, model.checked = held_out_errors(model), checked_errors(model)
         model.likelihoods = self._likelihoods()
         model.write(self.folder / MODEL)
         summary = {
@@ -159,6 +163,8 @@ class Training:
             "rates": {name: list(found) for name, found in rates.items()},
             "likelihoods": model.likelihoods.tolist(),
             "nrmse": model.held_out,
+            "checked": model.checked,
+            "peers": model.peers,
             "on": "held-out runs" if self.held_out else "training runs",
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
@@ -169,7 +175,7 @@ class Training:
     def _rates(self) -> dict[str, tuple[float, float]]:
         """name → rate and standard error of each reaction of a law made of them; the last steps are Gauss-Newton's."""
         fit, law, model = self.fit, self.fit.law, self.model
-        if not (isinstance(fit, Fit) and isinstance(law, Combination)) or isinstance(model, DeepBoltzmann):
+        if not (isinstance(fit, Fit) and isinstance(law, Combination)) or isinstance(model, DeepBoltzmann | Mixture):
             return {}
         before = law.coefficients.values.copy()
         try:
@@ -212,8 +218,24 @@ class Training:
 
     @cached_property
     def _reference(self) -> dict[str, Floats]:
-        every = self.file.report.every if isinstance(self.model, DeepBoltzmann) else 1
-        return reference_moments(self.model, self.held_out or self.data, self.file.data.periodic, every)
+        block = self.file.report
+        every = block.every if isinstance(self.model, DeepBoltzmann | Mixture) else 1
+        runs = self.held_out or self.data
+        return reference_moments(self.model, runs, self.file.data.periodic, every, block.distances)
+
+    def _peers(self, model: ReducedModel) -> dict[str, float]:
+        """Closures by hand, if asked for, on the same data. Raises InputError for data of another system."""
+        block, data = self.file.report.predator_prey, self.data
+        if block is None:
+            return {}
+        if data.species != ("H", "P") or len(data.shape) != 2 or not self.file.data.periodic or data.snapshots is None:
+            raise InputError("needs snapshots of H and P on a periodic square lattice", where="report.predator_prey")
+        rates = predator_prey.Rates(block.birth, block.death, block.hop, sites=int(np.prod(data.shape)))
+        learned = {name: values.mean(axis=0) for name, values in data_moments(data).items()}
+        test = {name: model.reference[f"{name} mean"] for name in predator_prey.MOMENTS}
+        times = model.reference["time mean"]
+        found = predator_prey.compare(rates, learned, test, data.time / data.dt, times / data.dt)
+        return {f"{label}, k3 = {k3:.4f}": error for label, (k3, error) in found.items()}
 
     def reduced(self) -> ReducedModel:
         """The model as it is now."""

@@ -8,9 +8,10 @@ from scipy.stats import norm
 
 from couple.network import Reaction, ReactionNetwork, Species
 from reducers.boltzmann.dbm import DeepBoltzmann
-from reducers.evaluate import model_moments
+from reducers.evaluate import mean_error, model_moments
 from reducers.model import ReducedModel
 from reducers.moments import Estimate, data_moments, nrmse
+from reducers.terms import learned_closure
 from reducers.training import Training
 from reducers.trajectories import Floats, Trajectories
 
@@ -56,8 +57,29 @@ def errors(training: Training, until: int | None = None) -> dict[str, float]:
     return {name: nrmse(model[name].mean(axis=0), data[name].mean(axis=0)) for name in data}
 
 
-def test_lotka_volterra_by_both_recipes(tmp_path: Path) -> None:
-    """Better recipe: at most half of the NRMSE of the paper's recipe; and the paper's recipe has the known signs."""
+REFERENCE_TIMES = np.arange(0, 376, 25)
+REFERENCE = {
+    "a0_P": """-2.630 -2.643 -2.539 -2.347 -2.253 -2.271 -2.348 -2.499
+               -2.815 -3.034 -3.106 -2.958 -2.760 -2.631 -2.630 -2.671""",
+    "a0_H": """-2.630 -2.766 -2.957 -3.087 -3.070 -2.814 -2.387 -2.213
+               -2.432 -2.587 -2.695 -2.737 -2.752 -2.712 -2.669 -2.630""",
+    "W01_PP": "0.000 -0.020 0.108 0.394 0.616 0.674 0.802 1.112 1.263 1.402 1.502 1.511 1.436 1.373 1.298 1.409",
+    "W01_HH": """0.000 -0.170 -0.396 -0.560 -0.572 -0.398 0.014 0.657
+                 0.487 0.237 -0.049 -0.164 -0.223 -0.046 0.220 0.491""",
+    "a1_P": """0.000 -0.006 -0.025 -0.014 0.027 0.051 -0.017 -0.227
+               -0.468 -0.582 -0.619 -0.623 -0.622 -0.594 -0.543 -0.504""",
+    "a1_H": "0.000 0.013 0.064 0.100 0.072 -0.010 -0.034 0.131 0.220 0.285 0.320 0.329 0.327 0.293 0.250 0.220",
+    "W12_PP": """0.000 -0.011 -0.043 -0.027 0.024 0.016 -0.074 -0.311
+                 -0.513 -0.593 -0.611 -0.608 -0.605 -0.601 -0.597 -0.612""",
+    "W12_HH": "0.000 0.020 0.101 0.181 0.108 -0.001 -0.035 0.219 0.382 0.611 0.757 0.769 0.726 0.598 0.491 0.506",
+}
+"""One training by the authors' program: a single stochastic run, of which signs and sizes count."""
+
+WEAK = "W12_HH"
+"""Noise chooses its sign while there are few hunters: opposite to the reference with seed 1, equal with seed 2."""
+
+
+def lotka_volterra(folder: Path) -> Path:
     runs = paper.ensemble(
         paper.lotka_volterra(),
         (40, 40),
@@ -68,20 +90,42 @@ def test_lotka_volterra_by_both_recipes(tmp_path: Path) -> None:
         row_first=True,
         snapshots=True,
     )
-    file = write(runs, tmp_path / "ensemble.h5")
+    return write(runs, folder / "ensemble.h5")
+
+
+def test_lotka_volterra_by_both_recipes(tmp_path: Path) -> None:
+    """The paper's recipe has the known signs. The better one has at most half of its error and less than closures by
+    hand, wherever chains begin and however long they run; its closure terms add up to what prey do."""
+    file = lotka_volterra(tmp_path)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    first = trained("lotka_volterra", [file], tmp_path / "a")
-    second = trained("lotka_volterra_followed", [file], tmp_path / "b")
-    by_paper, followed = errors(first), errors(second)
-    print("NRMSE paper", by_paper, "followed", followed)
-    assert np.mean(list(followed.values())) <= 0.5 * np.mean(list(by_paper.values()))
-    theta = dict(zip(first.model.parameters, first.fit.trajectory()[:, 0].T, strict=True))
-    # the reference run at t = 100 … 200: prey cluster through the first hidden layer; hunters first repel, then attract
+    first = trained("lotka_volterra", [file], tmp_path / "a", "report.checked=[10,50,200]", "report.chains=24")
+    by_paper = ReducedModel.read(first.folder / "model.h5")
+    trained("lotka_volterra_followed", [file], tmp_path / "b")
+    followed = ReducedModel.read(tmp_path / "b" / "out" / "model.h5")
+    closures = learned_closure(followed, ["P", "PP nn"])
+    correlations = {name: closure.correlation for name, closure in closures.items()}
+    print("paper", by_paper.held_out, by_paper.checked)
+    print("followed", followed.held_out, followed.checked)
+    print("by hand", followed.peers, "closure", correlations)
+    assert len(followed.checked) == 12 and len(followed.peers) == 2
+    worst = max(mean_error(followed.held_out), *followed.checked.values())
+    assert worst <= 0.5 * min(mean_error(by_paper.held_out), *by_paper.checked.values())
+    assert worst < min(followed.peers.values())
+    assert correlations["P"] >= 0.95
+    theta = dict(zip(by_paper.law.parameters, by_paper.trajectory()[:, 0].T, strict=True))
+    agreement = {}
+    for name, text in REFERENCE.items():
+        known = np.array(text.split(), dtype=float)
+        found = theta[name][REFERENCE_TIMES]
+        large = np.abs(known) > 0.2
+        agreement[name] = float(np.mean(np.sign(found[large]) == np.sign(known[large])))
+        size = np.sqrt(np.mean(found**2) / np.mean(known**2))
+        print(f"{name}: signs {agreement[name]:.2f}, size {size:.2f} of the reference run")
+        assert name == WEAK or (agreement[name] >= 0.75 and 0.5 < size < 2.0)
+    # prey cluster through the first hidden layer; hunters first repel, then attract
+    assert -1.0 < theta["W01_HH"][100] < -0.3 < 0.3 < theta["W01_HH"][200] < 1.0
     assert 0.3 < theta["W01_PP"][100] < 1.0 < theta["W01_PP"][200] + 0.3
-    assert -1.0 < theta["W01_HH"][100] < -0.3 and 0.3 < theta["W01_HH"][200] < 1.0
-    assert theta["a0_H"][100] < -2.8 and theta["a0_P"][100] > -2.5
-    assert theta["W12_PP"][200] < -0.2 and theta["a1_P"][200] < -0.2
 
 
 def own_data(name: str, folder: Path, *overrides: str) -> Training:

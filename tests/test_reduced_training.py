@@ -9,6 +9,7 @@ import pytest
 from couple.cli import main
 from couple.errors import InputError
 from reducers.blocks import TrainingFile
+from reducers.boltzmann.mixture import Mixture
 from reducers.model import ReducedModel
 from reducers.training import Training
 from reducers.trajectories import Trajectories
@@ -105,6 +106,47 @@ def test_a_followed_model_is_read_back_and_resumes_to_the_bit(place: Path) -> No
     assert np.array_equal(resumed.fit.trajectory(), whole.fit.trajectory())
 
 
+def test_a_mixture_is_followed_checked_and_drawn(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs without hunters are a class; errors from all starts and those of closures by hand are in the report."""
+    states = Trajectories.load(place / "ensemble.h5").snapshots
+    assert states is not None
+    states[:5, 4:] = np.where(states[:5, 4:] == 1, 0, states[:5, 4:])
+    Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), states, (5, 5)).write(place / "ensemble.h5")
+    follow = """
+        [follow]
+        chains = 8
+        starts = ["empty", "P"]
+        sweeps = 3
+        draws = 2
+        settle = 3
+        least = 1
+        smooth = 1.0
+        [report]
+        checked = [2, 4]
+        distances = [1, 2]
+        predator_prey = { birth = 0.03, death = 0.06 }
+    """
+    text = TRAINING.replace("[report]", follow).replace('family = "dbm"', 'family = "dbm"\nabsent = ["H"]')
+    (place / "mixed.toml").write_text(text.replace('["a0_H", "W01_PP"]', '["a0_H", "noH"]'))
+    training = Training.new(place / "mixed.toml", place / "mixed")
+    for _ in range(5):
+        training.fit.step()
+    training.save()
+    training = Training.resumed(place / "mixed")
+    training.run()
+    model = ReducedModel.read(place / "mixed" / "model.h5")
+    assert isinstance(model.model, Mixture) and np.array_equal(model.trajectory(), training.fit.trajectory())
+    assert 0.1 < model.model.split(model.trajectory()[-1, 0])[0][1] < 0.8
+    assert len(model.checked) == 8 and "4 sweeps, full of P" in model.checked
+    assert {key.split(",")[0] for key in model.peers} == {"mean field", "pair approximation"}
+    assert "PP m2" in model.held_out
+    with pytest.raises(SystemExit):
+        call("model", str(place / "mixed"))
+    told = capsys.readouterr().out
+    assert "mean NRMSE, 2 sweeps, empty" in told and "closure of P" in told and "pair approximation, k3" in told
+    assert (place / "mixed" / "model.png").stat().st_size > 10_000
+
+
 def test_a_killed_training_goes_on_to_the_bit(place: Path) -> None:
     whole = Training.new(place / "train.toml", place / "whole")
     whole.run()
@@ -128,6 +170,8 @@ MISTAKES = {
     "no data": (["--set", 'data.files=["none.h5"]'], ["none.h5", "no such ensemble file"]),
     "too many held out": (["--set", "train.held_out=12"], ["held out", "12"]),
     "another lattice": (["--set", 'model.family="chain"'], ["line", "(5, 5)"]),
+    "classes by windows": (["--set", 'model.absent=["H"]'], ["model.absent", "[follow]"]),
+    "unknown class": (["--set", 'model.absent=["Q"]'], ["species", '"Q"', "H"]),
     "no closed form": (["--set", 'law={family="reactions",reactions=[{equation="H -> 0"}]}'], ["law.family", "chains"]),
     "unknown rate": (["--set", 'fit.rates={"V*"=1.0}'], ["fit.rates", "V*"]),
     "exploding": (["--set", "fit.rate=1e9"], ["diverged", "step", "learning rate"]),

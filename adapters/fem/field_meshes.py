@@ -83,7 +83,7 @@ def build_basis(content: Mapping[str, Any], folder: Path = Path()) -> MeshBasis:
         except InputError as error:
             raise InputError(error.message, where="mesh.unit") from None
         path = folder / block.file
-        mesh, _ = read_gmsh(path, unit)
+        mesh, _, _ = read_gmsh(path, unit)
         check_mesh(mesh, str(path))
         return MeshBasis(mesh, where=str(path))
     h = block.resolution

@@ -176,6 +176,28 @@ class Chains:
         for level, layer in enumerate(self.machine.layers):
             self.set(level, rng.integers(0, len(layer.species) + 1, (layer.size, len(self))))
 
+    def begin(self, starts: Sequence[str], seed: int, purpose: str) -> None:
+        """Chains in equal blocks begin "random", "empty", or full of a visible species as far as a layer has it."""
+        self.randomise(seed, purpose)
+        blocks = np.array_split(np.arange(len(self)), len(starts))
+        for start, block in zip(starts, blocks, strict=True):
+            if start not in ("random", "empty", *self.machine.visible.species):
+                raise InputError(f'chains begin "random", "empty" or full of a visible species, not "{start}"')
+            if start != "random":
+                for level, layer in enumerate(self.machine.layers):
+                    state = layer.species.index(start) + 1 if start in layer.species else 0
+                    self.layers[level][:-1, block] = self.machine.codes[state]
+
+    def probabilities(self, level: int, theta: Floats) -> Floats:
+        """(n_units, chains, n_species) of each unit, given its neighbours as they are; all chains obey θ (n,)."""
+        index = np.zeros((self.machine.layers[level].size, len(self)), dtype=np.int64)
+        if level:
+            index += self.layers[level - 1][self._down[level]].sum(axis=1, dtype=np.int64)
+        index *= len(self.machine.tally(level, True))
+        if level + 1 < len(self.layers):
+            index += self.layers[level + 1][self._up[level]].sum(axis=1, dtype=np.int64)
+        return np.asarray(self.machine.conditionals(theta, level)[index])
+
     def states(self, layer: int) -> npt.NDArray[np.uint8]:
         """(n_units, chains) states of a layer."""
         return np.searchsorted(self.machine.codes, self.layers[layer][:-1]).astype(np.uint8)

@@ -22,14 +22,21 @@ from reducers.driven.learning import Learned, learn
 from reducers.driven.markov import MarkovBlock
 from reducers.driven.sampling import Runs, sample
 from reducers.driven.settings import DrivenFile
-
-MODEL, SUMMARY = "model.h5", "summary.json"
+from reducers.training import MODEL, SUMMARY, Progress
 
 
 class DrivenTraining:
     """A training file and the folder of its results."""
 
-    def __init__(self, path: Path, folder: Path | None = None, overrides: Iterable[str] = (), *, force: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.file, self.content = DrivenFile.load(path, overrides)
         self.path = path
         self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
@@ -41,9 +48,9 @@ class DrivenTraining:
             own_reactions(network, self.species, self.file.driven.drive)
         except InputError as error:
             raise error.inside(str(path)) from None
-        self.network = network
+        self.network, self.tell, self.done = network, tell, 0
 
-    def run(self, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """To the end; writes the model and returns the summary. Raises InputError for a chemistry that does not fit."""
         cpu, driven = process_time(), self.file.driven
         named = {s.name: s for s in self.network.species}
@@ -51,9 +58,9 @@ class DrivenTraining:
         if substance is None:
             raise InputError(f"{driven.drive} holds nothing: say what it contains", where=f"{self.path}: driven.drive")
         held = [named[s].contains.get(substance, 0) for s in self.species]
-        tell(f"sampling {len(self.species)} states under {len(self.file.sample.stimuli)} kinds of stimuli")
+        self.tell(f"sampling {len(self.species)} states under {len(self.file.sample.stimuli)} kinds of stimuli")
         runs = sample(self.file, self.network, self.species)
-        learned = learn(self.file, runs.select(test=False), candidates(held), tell)
+        learned = learn(self.file, runs.select(test=False), candidates(held), self.tell)
         block = self._block(runs, learned)
         write_block(block, self._place() / MODEL)
         summary = {

@@ -180,6 +180,8 @@ class Hermite(Law):
     Raises InputError for an empty or unknown domain, or a side that is not positive.
     """
 
+    separable = True
+
     def __init__(
         self, parameters: Sequence[str], domain: Sequence[str], side: float | Sequence[float], origin: Sequence[float]
     ) -> None:

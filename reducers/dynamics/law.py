@@ -66,6 +66,8 @@ class Law(ABC):
 
     parameters: tuple[str, ...]
     inputs: tuple[str, ...] = ()
+    separable: bool = False
+    """Whether all components are linear combinations, each with its own coefficients, of the same functions of θ."""
 
     @property
     def tables(self) -> Sequence[Coefficients]:

@@ -1,0 +1,50 @@
+"""Dynamic Boltzmann distributions at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reducers.boltzmann.dbm import DeepBoltzmann
+from reducers.boltzmann.ising import Chain
+from reducers.boltzmann.mixture import Mixture
+from reducers.kinds import Report, Tell
+from reducers.maps import draw_maps
+from reducers.model import ReducedModel
+from reducers.report import figure, report_lines
+from reducers.terms import learned_closure
+from reducers.training import Training
+
+
+class Distributions:
+    """See `reducers.kinds.Kind`."""
+
+    def new(self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell) -> Training:
+        return Training.new(file, folder, overrides, force=force, tell=tell)
+
+    def resumed(self, folder: Path, *, tell: Tell) -> Training:
+        return Training.resumed(folder, tell=tell)
+
+    def lines(self, summary: Mapping[str, Any]) -> list[str]:
+        lines = [f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}"]
+        lines += [f"rate of {name}: {rate:.4g} ± {error:.2g}" for name, (rate, error) in summary["rates"].items()]
+        lines += [
+            f"ln p at t = {time:g}: {value:.2f} ± {error:.1g}, independent sites {base:.2f}"
+            for time, value, error, base in summary["likelihoods"]
+        ]
+        lines += [f"NRMSE of {name} on {summary['on']}: {error:.4f}" for name, error in summary["nrmse"].items()]
+        return lines
+
+    def report(self, path: Path) -> Report:
+        found = ReducedModel.read(path)
+        deep = isinstance(found.model, DeepBoltzmann | Mixture)
+        closures = learned_closure(found, found.file.report.closure) if deep else {}
+
+        def draw(picture: Path) -> list[Path]:
+            drawn = [figure(found, picture, closures)]
+            if isinstance(found.model, Chain) and len(found.species) == 1:
+                drawn.append(draw_maps(picture.with_stem(f"{picture.stem}-maps")))
+            return drawn
+
+        return Report(report_lines(found, closures), draw)

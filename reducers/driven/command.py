@@ -1,0 +1,39 @@
+"""Independent molecules at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from couple.errors import InputError
+from reducers.driven.file import read_block
+from reducers.driven.markov import MarkovBlock
+from reducers.driven.report import figure, report_lines
+from reducers.driven.training import DrivenTraining
+from reducers.kinds import Report, Tell
+
+
+class Molecules:
+    """See `reducers.kinds.Kind`."""
+
+    def new(
+        self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell
+    ) -> DrivenTraining:
+        return DrivenTraining(file, folder, overrides, force=force, tell=tell)
+
+    def resumed(self, folder: Path, *, tell: Tell) -> DrivenTraining:
+        raise InputError("independent molecules are learned in one go: train them again", where=str(folder))
+
+    def lines(self, summary: Mapping[str, Any]) -> list[str]:
+        errors = summary["held_out"].items()
+        return [
+            *summary["transitions"],
+            *(f"NRMSE of {name} on stimuli not learned from: {error:.2g}" for name, error in errors),
+        ]
+
+    def report(self, path: Path) -> Report:
+        block = read_block(path)
+        if not isinstance(block, MarkovBlock):
+            raise InputError("is not a model of independent molecules", where=str(path))
+        return Report(report_lines(block), lambda picture: [figure(block, picture)])
