@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.neuron.importing import h
-from adapters.neuron.naming import all_sections
+from adapters.neuron.naming import all_sections, section_name
 
 EVERY, _GLOBAL = 0, -1
 
@@ -26,7 +26,7 @@ class Inventory:
         self._names: list[str] = []
         self._mechanisms: dict[str, None] = {}
         for section in all_sections():
-            self._names.append(f"{section.name().rsplit('.', 1)[-1]}[{section.nseg}]")
+            self._names.append(f"{section_name(section).rsplit('.', 1)[-1]}[{section.nseg}]")
             for segment in section:
                 self._segment(section, segment)
         for process in artificial_cells():

@@ -66,6 +66,7 @@ class SiteBlock(Block):
 
     segment: one site, in a segment, in several ("dend(0.1)", "dend(0.3)"), or in all of a section or pattern ("dend*").
     place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
+    cells: in a [network], the same in every cell of a population ("E") or of a pattern ("E_1*"): CELL_NAME.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     """
 
@@ -73,6 +74,7 @@ class SiteBlock(Block):
     engine: str
     segment: Names | None = Field(default=None, min_length=1)
     place: Placement | None = None
+    cells: Names | None = Field(default=None, min_length=1)
     geometry: GeometryBlock | None = None
     options: dict[str, dict[str, Any]] = {}
 

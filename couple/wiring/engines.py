@@ -18,7 +18,8 @@ from couple.errors import InputError, MissingDependencyError, nearest
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
-from couple.wiring.places import Place, PlacedLink, matching
+from couple.wiring.groups import agree_on_groups
+from couple.wiring.places import Place, PlacedLink, Sited, matching
 
 
 @dataclass
@@ -34,7 +35,7 @@ def build_engines(
     experiment: Experiment,
     clock: Clock,
     network: ReactionNetwork,
-    places: Sequence[Place],
+    places: Sited,
     links: Sequence[PlacedLink],
     diffusing: Sequence[tuple[str, str]] = (),
 ) -> Engines:
@@ -50,10 +51,9 @@ def build_engines(
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held), []).append(place)
     built = Engines()
+    agreed = agree_on_groups(groups, injected, places.everywhere)
     for (kind, text, held), members in groups.items():
-        name = members[0].name if len(members) == 1 else kind
-        while any(name == e.name for e in built.engines):
-            name += "_"
+        name, filled = agreed[kind, text, held]
         key = members[0].key
         factory = _factory(kind, key)
         setup = EngineSetup(
@@ -64,7 +64,7 @@ def build_engines(
                 for p in members
             ),
             tick=clock.tick,
-            injected=tuple(dict.fromkeys(s for p in members for s in injected.get(p.name, ()))),
+            injected=filled,
             clamped=held,
             seed=experiment.experiment.seed,
             options=read_options(factory, json.loads(text), f"{key}.{kind}"),
