@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from couple.errors import CoupleError, MissingDependencyError
 
 T = TypeVar("T")
+Failure = tuple[str, int]
+"""What an error says, and its exit code."""
 
 OFF = "COUPLE_RANKS"
 """Environment variable that, set to "off", makes a process one of its own whatever has started it."""
@@ -34,14 +36,17 @@ _MARKS = ("PMI_", "PMIX_", "OMPI_", "MV2_", "PALS_", "HYDI_", "HYDRA_", "MPI_LOC
 
 
 class ElsewhereError(CoupleError):
-    """Another rank has failed, and says so."""
+    """Another rank has failed, and says so; this one ends with the same code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
 
 
 class Alone:
     """One process without others. rank, size: 0 and 1. sent: collective calls so far."""
 
     rank, size, sent = 0, 1, 0
-    running = False
 
     @property
     def first(self) -> bool:
@@ -78,8 +83,9 @@ class Ranks(Alone):
 
     def gather(self, value: T) -> list[T]:
         found = self._meet(value, None)
-        if any(error for _, error in found):
-            raise ElsewhereError(next(error for _, error in found if error))
+        for _, error in found:
+            if error is not None:
+                raise ElsewhereError(*error)
         return [content for content, _ in found]
 
     def largest(self, values: Sequence[float]) -> list[float]:
@@ -90,17 +96,18 @@ class Ranks(Alone):
     def failed(self, error: BaseException) -> bool:
         if isinstance(error, ElsewhereError):
             return False
-        found = [text for _, text in self._meet(None, str(error) or type(error).__name__)]
-        return self.rank == next(rank for rank, text in enumerate(found) if text)
+        code = error.exit_code if isinstance(error, CoupleError) else 1
+        found = self._meet(None, (str(error) or type(error).__name__, code))
+        return self.rank == next(rank for rank, (_, there) in enumerate(found) if there is not None)
 
     def abort(self, code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         self._comm.Abort(code)
 
-    def _meet(self, value: Any, error: str | None) -> list[tuple[Any, str | None]]:
+    def _meet(self, value: Any, error: Failure | None) -> list[tuple[Any, Failure | None]]:
         self.sent += 1
-        found: list[tuple[Any, str | None]] = self._comm.allgather((value, error))
+        found: list[tuple[Any, Failure | None]] = self._comm.allgather((value, error))
         return found
 
 

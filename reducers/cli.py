@@ -28,6 +28,7 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one."""
+    from couple.ensemble.ranks import helped
     from reducers.training import MODEL, Training
 
     def tell(text: str) -> None:
@@ -36,12 +37,15 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
-    if resume is not None:
-        training = Training.resumed(resume, tell=tell)
-        tell(f"resuming at step {training.fit.done}")
-    else:
-        assert file is not None
-        training = Training.new(file, folder, overrides or (), force=force, tell=tell)
+    with helped() as leads:  # with sampling; the fit is the work of one process
+        if not leads:
+            return
+        if resume is not None:
+            training = Training.resumed(resume, tell=tell)
+            tell(f"resuming at step {training.fit.done}")
+        else:
+            assert file is not None
+            training = Training.new(file, folder, overrides or (), force=force, tell=tell)
     with _progress(quiet or as_json) as progress:
         summary = training.run(progress)
     if draw:
