@@ -123,12 +123,16 @@ def resume(
 
 @app.command()
 def check(file: File, overrides: Overrides = None) -> None:
-    """Load and wire everything, print wiring and units, advance nothing."""
+    """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
     from couple.experiment import Experiment
+    from couple.ranks.balance import balance
     from couple.wiring import wire
 
     experiment = Experiment.load(file, overrides or ())
     system = wire(experiment)
+    shared = [*balance(system)]
+    if not world().first:
+        return
     clock = system.clock
     unit = experiment.time_unit
     out.print(
@@ -137,6 +141,8 @@ def check(file: File, overrides: Overrides = None) -> None:
     )
     for line in system.describe:
         out.print(f"  {escape(line)}")
+    for line in shared:
+        out.print(f"  {line}")
     for component in system.components:
         for kind, ports in (("input", component.inputs), ("output", component.outputs)):
             for name, port in ports.items():
@@ -236,7 +242,6 @@ def main(arguments: list[str] | None = None) -> None:
         command = registry.load("couple.commands", name)  # a group of commands, or one
         app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
     try:
-        world()
         app(arguments)
     except CoupleError as error:
         if _speaks(error):

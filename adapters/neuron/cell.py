@@ -183,6 +183,16 @@ class NeuronCell(Component):
         model.check_rewound(start)
 
     @property
+    def stepping_seconds(self) -> float:
+        """Of this rank so far, without waiting for spikes of others."""
+        return float(pc.step_time())
+
+    @property
+    def cells(self) -> int:
+        """Of a network on this rank."""
+        return len(self._spec.cells)
+
+    @property
     def spikes(self) -> tuple[Floats, Ints] | None:
         """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
         return None if self._spikes is None else self._spikes.read()
