@@ -175,6 +175,14 @@ class Recorder:
         self._segments.append((self.next_row, hashlib.sha256(content).hexdigest()))
         self.next_row = 0
 
+    def take(self, rows: Floats) -> None:
+        """Rows that others have recorded, (n, width), as the first of this recorder."""
+        for start in range(0, len(rows), max(len(self.rows) - 1, 1)):
+            part = rows[start : start + max(len(self.rows) - 1, 1)]
+            self.rows[: len(part)] = part
+            self.next_row = len(part)
+            self.close_segment()
+
     def save(self) -> State:
         """Closes the current segment and names all. Raises InputError for a recorder without a folder."""
         if self.folder is None:
@@ -222,12 +230,13 @@ class Recorder:
         places = columns(self.variables)
         datasets = [create(file, v, {"time": len(times)}) for v in self.variables]
         start = 0
-        for rows in self._chunks():
+        for rows in self.chunks():
             for v, data, place in zip(self.variables, datasets, places, strict=True):
                 data[start : start + len(rows)] = rows[:, place].reshape(len(rows), *v.shape)
             start += len(rows)
 
-    def _chunks(self) -> Any:
+    def chunks(self) -> Iterator[Floats]:
+        """All rows, in pieces."""
         for number in range(len(self._segments)):
             yield np.load(self._path(number))
         yield self.rows[: self.next_row]

@@ -29,6 +29,7 @@ from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.parallel import world
 from couple.ranks import checkpoints
+from couple.ranks.moving import move, names_of, rows_of
 from couple.ranks.pace import WALLTIME, Pace
 from couple.ranks.results import merge, merged, orders, rank_file, write_spikes
 from couple.record import Recorder, replacing
@@ -54,19 +55,26 @@ class Simulation:
     """
 
     def __init__(
-        self, experiment: Experiment, folder: Path | None, system: System, lock: FolderLock | None = None
+        self,
+        experiment: Experiment,
+        folder: Path | None,
+        system: System,
+        lock: FolderLock | None = None,
+        segments: str = "segments",
     ) -> None:
         self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
         clock, run = system.clock, experiment.experiment
         self.ranks = world()
-        segments = "segments" if self.ranks.size == 1 else f"segments/rank{self.ranks.rank:04d}"
-        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, segments)
+        self._place, self._left = segments, ""
+        place = rows_of(segments, self.ranks.rank, self.ranks.size)
+        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
         self._ending: str | None = None
         self._asked = False
+        self._names: State = {}
         self._margin = 1.0
         self._pace = Pace(self.ranks)
         self._checkpoints = 0
@@ -136,13 +144,19 @@ class Simulation:
         _check_unchanged(experiment, states["run"], path)
         run, ranks = states["run"], world()
         written = int(str(run.get("ranks", 1)))
+        here = path.parent
+        place = str(run.get("place", "segments"))
         if written != ranks.size:
-            raise InputError(
-                f"was written by {written} ranks: resume with as many, mpiexec -n {written}",
-                where=str(path),
-            )
-        simulation = cls(experiment, path.parent, wire(experiment), lock)
-        simulation.orchestrator.restore(states if ranks.size == 1 else checkpoints.read(path, run, ranks.rank))
+            simulation = cls(experiment, here, wire(experiment), lock, f"{place}-{written}")
+            parts = [states] if written == 1 else [checkpoints.read(path, run, rank) for rank in range(written)]
+            try:
+                move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
+            except InputError as error:
+                raise error.inside(str(path)) from None
+            simulation._left = place
+        else:
+            simulation = cls(experiment, here, wire(experiment), lock, place)
+            simulation.orchestrator.restore(states if ranks.size == 1 else checkpoints.read(path, run, ranks.rank))
         simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
         simulation._checkpoints = int(str(run.get("number", 0)))
         ranks.gather(None)
@@ -301,6 +315,10 @@ class Simulation:
             "versions": json.dumps(versions()),
             "cpu_seconds": self._cpu,
         }
+        if self._place != "segments":
+            states["run"]["place"] = self._place
+        if self.ranks.size > 1 or self.experiment.circuit is not None:
+            states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
             checkpoint.write(path, states)
@@ -308,6 +326,9 @@ class Simulation:
             self._checkpoints += 1
             checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
         self._last_checkpoint = perf_counter()
+        if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
+            checkpoints.clear_others(self.folder, self._left, self.ranks.size)
+        self._left = ""
         self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
         return path
 

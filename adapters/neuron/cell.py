@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from adapters.neuron import synapse
+from adapters.neuron import moving, synapse
 from adapters.neuron.addresses import Variable
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.concentration import default_concentration, own
@@ -20,7 +20,7 @@ from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
 from adapters.neuron.naming import find_membrane, find_segment, section_name
 from adapters.neuron.speaking import listening
-from adapters.neuron.spiking import Ints, Spikes
+from adapters.neuron.spiking import Ints, Spikes, together
 from adapters.neuron.state import ModelState
 from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
@@ -159,8 +159,18 @@ class NeuronCell(Component):
 
     def save(self) -> State:
         """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
-        spikes = {} if self._spikes is None else self._spikes.save()
-        return {"steps": self.steps, **self._model_state().save(), **spikes}
+        network = {} if self._spikes is None else {**self._spikes.save(), **moving.named(self._model_state())}
+        return {"steps": self.steps, **self._model_state().save(), **network}
+
+    def take(self, parts: Sequence[State]) -> None:
+        """Take up the state of a network from those of all ranks that saved it. Raises InputError if that cannot be."""
+        if self._spikes is None or not self._spec.cells:
+            raise InputError("only a [network] moves to another number of ranks: resume with as many as wrote it")
+        self.steps = int(str(parts[0]["steps"]))
+        moving.take(self._model_state(), parts, self.steps, self._dt, self._spec.cells)
+        self._settle()
+        here = {cell.gid for cell in self._spec.cells}
+        self._spikes.restore(together(parts, here))
 
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,3 +40,12 @@ class Spikes:
         """Take up what `save` made; NEURON's own state does not hold it."""
         self._times.from_python(np.asarray(state["spikes.time"], dtype=np.float64))
         self._cells.from_python(np.asarray(state["spikes.cell"], dtype=np.float64))
+
+
+def together(parts: Sequence[State], cells: Collection[int]) -> State:
+    """What several ranks have saved, of some cells."""
+    times = np.concatenate([np.asarray(part["spikes.time"]) for part in parts])
+    numbers = np.concatenate([np.asarray(part["spikes.cell"]) for part in parts])
+    mine = np.isin(numbers, list(cells))
+    order = np.lexsort((numbers[mine], times[mine]))
+    return {"spikes.time": times[mine][order], "spikes.cell": numbers[mine][order]}

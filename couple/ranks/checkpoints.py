@@ -57,6 +57,16 @@ def read(path: Path, run: State, rank: int) -> dict[str, State]:
     return found
 
 
+def clear_others(folder: Path, place: str, size: int) -> None:
+    """Remove what a run with another number of ranks has left. place: of its recorded rows."""
+    shutil.rmtree(folder / place, ignore_errors=True)
+    if size == 1:
+        shutil.rmtree(folder / PARTS, ignore_errors=True)
+    for file in folder.glob("rank[0-9][0-9][0-9][0-9]*.h5"):
+        if size == 1 or int(file.stem.removeprefix("rank")) >= size:
+            file.unlink(missing_ok=True)
+
+
 def clear(folder: Path) -> None:
     """Remove all that ranks have left in a folder."""
     shutil.rmtree(folder / PARTS, ignore_errors=True)

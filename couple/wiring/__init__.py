@@ -21,7 +21,7 @@ from couple.wiring.cells import Cells
 from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.diffusion import diffusion_links, place_ties, tie_line
 from couple.wiring.doubts import doubts
-from couple.wiring.drives import build_drive
+from couple.wiring.drives import build_drive, drive_labels
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
@@ -41,6 +41,7 @@ class System:
     kinds: site → name of its engine. distances: site, or neuron.SEGMENT of
     a recorded voltage → path distance from the soma, µm, where there is one.
     describe: lines for `couple check`. warnings: about accuracy. order: of the sites of all ranks, by name.
+    labels: names along the ports of the electrical model and of drives.
     """
 
     clock: Clock
@@ -58,6 +59,7 @@ class System:
     describe: tuple[str, ...]
     warnings: tuple[str, ...]
     order: Mapping[str, Order]
+    labels: Mapping[str, Sequence[str]]
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -130,6 +132,7 @@ def _wire(experiment: Experiment) -> System:
         (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
         places.everywhere,
+        {**({} if electrics is None else electrics.labels), **drive_labels(drive_links)},
     )
 
 

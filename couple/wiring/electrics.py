@@ -43,6 +43,13 @@ class Electrics:
         """Position of the conductance that a link sets in a segment along the port `g`."""
         return self._conductances[_conductance(link, segment)]
 
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Names along every port."""
+        at = self.attachments
+        found = {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
+        return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
+
     @cached_property
     def _ions(self) -> dict[str, tuple[IonSegments, dict[str, int]]]:
         return {i.ion: (i, {segment: k for k, segment in enumerate(i.segments)}) for i in self.attachments.ions}
