@@ -19,7 +19,7 @@ from couple.commands.doctor import doctor
 from couple.commands.plot import opened, plot
 from couple.commands.sample import resume_ensemble, sample
 from couple.errors import CoupleError, Interrupted
-from couple.parallel import speaks, world
+from couple.parallel import launched, speaks, stay_alone, world
 from couple.terminal import (
     Figure,
     File,
@@ -40,6 +40,9 @@ from couple.terminal import (
 from couple.units import CANONICAL
 
 BEGAN = perf_counter()
+
+SPREAD = ("run", "resume", "check", "sample", "train", "doctor")
+"""Commands that use all ranks."""
 
 app = typer.Typer(
     name="couple",
@@ -241,6 +244,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name in registry.names("couple.commands"):
         command = registry.load("couple.commands", name)  # a group of commands, or one
         app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+    if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
+        if not speaks():
+            return  # the work of one process
+        stay_alone()
     try:
         app(arguments)
     except CoupleError as error:

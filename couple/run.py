@@ -224,11 +224,14 @@ class Simulation:
         """
         if self.ranks.size == 1:
             return self._run(progress, until, deadline)
+        begun = self.orchestrator.window
         try:
             return self._run(progress, until, deadline)
-        except (Interrupted, InputError):  # of all ranks
+        except Interrupted:  # of all ranks
             raise
         except BaseException as error:
+            if isinstance(error, InputError) and self.orchestrator.window == begun:
+                raise  # what is asked for does not fit: all ranks say so
             # The others wait inside of NEURON, where nothing reaches them.
             if not isinstance(error, CoupleError):
                 traceback.print_exc()

@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
+from couple.results import Results
+
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: uv sync --extra fem")
 
@@ -355,7 +357,8 @@ def test_sites_without_neuron_are_shared(tmp_path: Path) -> None:
     ranks(1, "run", "sites.toml", "--out", "alone", folder=tmp_path)
     ranks(3, "run", "sites.toml", "--out", "shared", folder=tmp_path)
     assert_same(tmp_path / "alone", tmp_path / "shared")
-    ranks(1, "show", "shared", folder=tmp_path)
+    done = ranks(2, "show", "shared", folder=tmp_path)
+    assert done.stdout.count("status") == 1  # what is not spread is the work of one
     ranks(1, "plot", "shared", "--out", "figure.png", folder=tmp_path)
 
 
@@ -447,3 +450,37 @@ def test_an_ensemble_is_spread_over_ranks(folder: Path) -> None:
             assert np.array_equal(a[name], b[name])
     done = ranks(2, *arguments, "--out", "none", "--set", "site.shaft.segment=x(0.5)", folder=folder, code=2)
     assert done.stderr.count("error:") == 1
+
+
+def test_spikes_have_the_names_of_their_cells(alone: Path) -> None:
+    with Results(alone) as results:
+        times, cells = results.spikes()
+        assert sum(len(found) for found in cells.values()) == len(times) >= 8
+        assert {*cells} <= {*(f"E_{i}" for i in range(4)), "I_0", "I_1"}
+        upward = results["neuron.E_3.soma(0.5)"]
+        assert ((upward[1:] > 0) & (upward[:-1] <= 0)).any() == ("E_3" in cells)
+
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "network" / "network.toml"
+
+
+def test_check_shows_what_each_rank_has(folder: Path) -> None:
+    """The example, shared evenly; said once."""
+    done = ranks(2, "check", EXAMPLE, folder=folder)
+    for k in range(2):
+        assert done.stdout.count(f"rank {k}: 50 cells, 800 sites, ") == 1
+    assert done.stdout.count("balance: the slowest of 2 ranks") == 1
+
+
+def test_the_doctor_looks_at_the_ranks(folder: Path) -> None:
+    done = subprocess.run(command(3, "doctor"), capture_output=True, text=True, cwd=folder, check=False)
+    assert done.stdout.count("3 on 1 machine(s)") == 1 and "NEURON ranks" in done.stdout
+    crowded = len(os.sched_getaffinity(0)) < 3
+    assert ("3 ranks on" in done.stdout) == crowded
+
+
+@pytest.mark.acceptance
+def test_the_example_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
+    for n in (1, 2, 3, 4):
+        ranks(n, "run", EXAMPLE, "--out", f"{n}", folder=tmp_path)
+        assert_same(tmp_path / "1", tmp_path / f"{n}")
