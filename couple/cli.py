@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,8 @@ from couple import registry
 from couple.commands.doctor import doctor
 from couple.commands.plot import opened, plot
 from couple.commands.sample import resume_ensemble, sample
-from couple.errors import CoupleError
+from couple.errors import CoupleError, Interrupted
+from couple.parallel import launched, speaks, stay_alone, world
 from couple.terminal import (
     Figure,
     File,
@@ -25,6 +27,7 @@ from couple.terminal import (
     Overrides,
     Quiet,
     Until,
+    Walltime,
     err,
     milliseconds,
     out,
@@ -35,6 +38,11 @@ from couple.terminal import (
     whole,
 )
 from couple.units import CANONICAL
+
+BEGAN = perf_counter()
+
+SPREAD = ("run", "resume", "check", "sample", "train", "doctor")
+"""Commands that use all ranks."""
 
 app = typer.Typer(
     name="couple",
@@ -71,11 +79,12 @@ def run(
     overrides: Overrides = None,
     until: Until = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in the folder.")] = False,
+    walltime: Walltime = None,
     quiet: Quiet = False,
     as_json: Json = False,
     draw: Figure = True,
 ) -> None:
-    """Run an experiment from its start."""
+    """Run an experiment from its start; after `mpiexec -n N`, on N ranks."""
     from couple.clock import Clock
     from couple.experiment import Experiment
     from couple.run import Simulation
@@ -84,9 +93,10 @@ def run(
     end = None if until is None else milliseconds(until, "--until")
     if end is not None:
         Clock.of(experiment).windows_until(end)  # before anything is replaced
-    with starting(quiet or as_json), stdout_for_json(as_json):
+    deadline = _deadline(walltime)
+    with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
         simulation = Simulation.new(experiment, folder, force=force)
-    _go(simulation, end, quiet, as_json, draw)
+    _go(simulation, end, quiet, as_json, draw, deadline)
 
 
 @app.command()
@@ -95,6 +105,7 @@ def resume(
         Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run or ensemble.", show_default=False)
     ],
     until: Until = None,
+    walltime: Walltime = None,
     quiet: Quiet = False,
     as_json: Json = False,
     draw: Figure = True,
@@ -105,21 +116,26 @@ def resume(
     if resume_ensemble(checkpoint, until, quiet, as_json):
         return
     end = None if until is None else milliseconds(until, "--until")
-    with starting(quiet or as_json), stdout_for_json(as_json):
+    deadline = _deadline(walltime)
+    with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
         simulation = Simulation.resumed(checkpoint, until=end)
-    if not (quiet or as_json):
+    if not (quiet or as_json) and world().first:
         err.print(f"resuming at t = {simulation.time:g} ms")
-    _go(simulation, end, quiet, as_json, draw)
+    _go(simulation, end, quiet, as_json, draw, deadline)
 
 
 @app.command()
 def check(file: File, overrides: Overrides = None) -> None:
-    """Load and wire everything, print wiring and units, advance nothing."""
+    """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
     from couple.experiment import Experiment
+    from couple.ranks.balance import balance
     from couple.wiring import wire
 
     experiment = Experiment.load(file, overrides or ())
     system = wire(experiment)
+    shared = [*balance(system)]
+    if not world().first:
+        return
     clock = system.clock
     unit = experiment.time_unit
     out.print(
@@ -128,6 +144,8 @@ def check(file: File, overrides: Overrides = None) -> None:
     )
     for line in system.describe:
         out.print(f"  {escape(line)}")
+    for line in shared:
+        out.print(f"  {line}")
     for component in system.components:
         for kind, ports in (("input", component.inputs), ("output", component.outputs)):
             for name, port in ports.items():
@@ -163,16 +181,28 @@ app.command()(plot)
 app.command()(doctor)
 
 
-def _go(simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool) -> None:
+def _deadline(walltime: str | None) -> float | None:
+    """When the time that is given to this process ends."""
+    return None if walltime is None else BEGAN + milliseconds(walltime, "--walltime") / 1000
+
+
+def _go(
+    simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool, deadline: float | None = None
+) -> None:
     """Run with a progress bar, draw the figure, print the summary."""
     from couple.plot import figure
     from couple.results import Results
     from couple.run import FIGURE
 
-    for warning in simulation.system.warnings:
+    ranks = world()
+    warnings = [warning for told in ranks.gather(simulation.system.warnings) for warning in told]
+    if not ranks.first:  # rank 0 speaks for all
+        simulation.run(until=until, deadline=deadline)
+        return
+    for warning in dict.fromkeys(warnings):
         err.print(f"warning: {escape(warning)}")
     with progress(quiet or as_json) as update, stdout_for_json(as_json):
-        summary = simulation.run(update, until=until)
+        summary = simulation.run(update, until=until, deadline=deadline)
     if draw:
         with Results(simulation.folder) as results:
             figure(results, simulation.folder / FIGURE)
@@ -193,6 +223,15 @@ def _summary(summary: dict[str, Any], folder: Path) -> None:
     table(lines)
 
 
+def _speaks(error: CoupleError) -> bool:
+    """Whether this rank is to report an error that ends all ranks."""
+    try:
+        ranks = world()
+    except CoupleError:
+        return speaks()
+    return ranks.first if isinstance(error, Interrupted) else ranks.failed(error)
+
+
 def _one_line(message: str) -> str:
     """Without line breaks, and words of absurd length shortened."""
     return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-10:]}", " ".join(message.split()))
@@ -205,10 +244,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in registry.names("couple.commands"):
         command = registry.load("couple.commands", name)  # a group of commands, or one
         app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+    if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
+        if not speaks():
+            return  # the work of one process
+        stay_alone()
     try:
         app(arguments)
     except CoupleError as error:
-        err.print(f"error: {escape(_one_line(str(error)))}")
+        if _speaks(error):
+            err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("error: interrupted before a checkpoint could be written")

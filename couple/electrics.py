@@ -32,6 +32,50 @@ class Current:
     start: float
     duration: float
     amplitude: float
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """A cell of a network that is on this rank.
+
+    gid: its number in the whole network. key: where its population stands in the file. model, function, arguments: as
+    in ModelSpec. spikes: the segment whose voltage, crossing `threshold` (mV) upwards, is a spike.
+    """
+
+    name: str
+    gid: int
+    key: str
+    model: Path
+    function: str
+    arguments: Mapping[str, Any] | Sequence[Any]
+    spikes: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Train:
+    """Spikes from outside: at `times` (ms), or from `start` on at random with a mean `rate` (/ms) in a stream."""
+
+    times: tuple[float, ...] = ()
+    rate: float = 0.0
+    start: float = 0.0
+    stream: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Receptors in a segment, and what drives them: cells by (gid, delay in ms), and trains.
+
+    key: where it stands in the file. weight: peak conductance of an event, µS.
+    """
+
+    key: str
+    segment: str
+    receptor: Literal["AMPA", "NMDA", "GABA"]
+    weight: float
+    sources: tuple[tuple[int, float], ...] = ()
+    trains: tuple[Train, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +97,10 @@ class ModelSpec:
     mechanisms: tuple[Path, ...] = ()
     biophysics: Mapping[str, Any] | None = None
     currents: tuple[Current, ...] = ()
+    cells: tuple[CellSpec, ...] = ()
+    """Of a network, those of this rank; `model` is then that of the first."""
+    rank: int = 0
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -139,7 +187,7 @@ class SynapseSpec:
     """AMPA and NMDA receptors on a spine head and the spikes that drive them.
 
     ampa, nmda: peak conductances, µS. times: of the spikes, ms; or, with a `rate` (/ms), a Poisson train from `start`.
-    stream: numbers that key its random stream; NEURON adds the seed of the experiment.
+    stream: numbers that key its random stream, with that of the cell in a network; NEURON adds the experiment's seed.
     """
 
     ampa: float
@@ -148,6 +196,7 @@ class SynapseSpec:
     rate: float = 0.0
     start: float = 0.0
     stream: tuple[int, int] = (0, 0)
+    cell: int = 0
 
 
 @dataclass(frozen=True)
@@ -198,6 +247,9 @@ class ElectricalModel(Protocol):
 
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines; before anything is attached. Raises InputError that names the key of one that cannot be."""
+
+    def connect(self, contacts: Sequence[Contact]) -> None:
+        """Give the cells of a network their numbers and connect them; after `grow`, before anything is attached."""
 
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""

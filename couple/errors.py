@@ -35,6 +35,12 @@ class RunError(CoupleError):
     """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1."""
 
 
+class Interrupted(RunError):
+    """Ctrl-C or SIGTERM: the state is in a checkpoint."""
+
+    exit_code = 130
+
+
 class CannotRestart(RunError):
     """A component cannot be set back to its start in this process; the text says why."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from couple.errors import InputError
 from couple.lock import NAME as LOCK
 from couple.lock import FolderLock
+from couple.ranks.checkpoints import clear
 
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
 
@@ -35,6 +36,7 @@ def empty_folder(name: str, folder: str | Path | None, force: bool) -> tuple[Pat
         for file in (CHECKPOINT, RESULTS, SUMMARY, FIGURE):
             (folder / file).unlink(missing_ok=True)
         shutil.rmtree(folder / "segments", ignore_errors=True)
+        clear(folder)
         return folder, lock
     except InputError:
         lock.release()

@@ -55,6 +55,7 @@ class Layout:
                     "dims": tuple(v["dims"]),
                     "labels": tuple(map(tuple, v["labels"])),
                     "indices": tuple(v["indices"]),
+                    "order": tuple(map(tuple, v["order"])),
                 }
             )
             for v in content["variables"]

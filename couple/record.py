@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +40,7 @@ class Variable:
     indices: places in the common memory, in C order.
     kind:    "sample" (what is there at that time) or "sum" (the total since the row before); meaning: in words.
     stored:  type of the numbers in the file.
+    order:   sorts the labels of the first axis as one process would have them, where ranks share them.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Variable:
     kind: Literal["sample", "sum"] = "sample"
     meaning: str = "value at the time of the row"
     stored: str = "float64"
+    order: tuple[tuple[int, ...], ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,15 +59,24 @@ class Variable:
         return tuple(len(names) for names in self.labels)
 
 
+MANY = 2000
+"""Names along an axis that the oldest HDF5 format still takes as an attribute."""
+
+
+def version_for(names: int) -> str | None:
+    """The HDF5 format of a file with so many names along an axis: the oldest that takes them."""
+    return "v110" if names > MANY else None
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[h5py.File]:
+def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
     """A new HDF5 file that takes its place at the end, whole or not at all.
 
     Raises RunError if the disk refuses; what was at `path` stays.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with h5py.File(beside, "w") as file:
+        with h5py.File(beside, "w", libver=version) as file:
             yield file
         settle(beside, path)
     except CoupleError:
@@ -116,11 +127,14 @@ def create(file: h5py.File, v: Variable, leading: Mapping[str, int]) -> h5py.Dat
 class Recorder:
     """Collects rows of the given variables in `folder`; all of them in memory if that is None.
 
+    segments: folder in it for rows that leave memory.
     rows: the buffer (n, width) into which the exchange writes; `next_row` is where.
     """
 
-    def __init__(self, folder: Path | None, variables: Sequence[Variable], expected: int) -> None:
-        self.folder, self.variables = folder, tuple(variables)
+    def __init__(
+        self, folder: Path | None, variables: Sequence[Variable], expected: int, segments: str = "segments"
+    ) -> None:
+        self.folder, self.variables, self._place = folder, tuple(variables), segments
         self.sampled = [i for v in variables if v.kind == "sample" for i in v.indices]
         self.summed = [i for v in variables if v.kind == "sum" for i in v.indices]
         width = len(self.sampled) + len(self.summed)
@@ -140,7 +154,7 @@ class Recorder:
 
     def _path(self, number: int) -> Path:
         assert self.folder is not None
-        return self.folder / "segments" / f"{number:06d}.npy"
+        return self.folder / self._place / f"{number:06d}.npy"
 
     def written(self) -> None:
         """The row at `next_row` was written."""
@@ -156,10 +170,18 @@ class Recorder:
         np.save(buffer, self.rows[: self.next_row])
         content = buffer.getvalue()
         path = self._path(len(self._segments))
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, content)
         self._segments.append((self.next_row, hashlib.sha256(content).hexdigest()))
         self.next_row = 0
+
+    def take(self, rows: Floats) -> None:
+        """Rows that others have recorded, (n, width), as the first of this recorder."""
+        for start in range(0, len(rows), max(len(self.rows) - 1, 1)):
+            part = rows[start : start + max(len(self.rows) - 1, 1)]
+            self.rows[: len(part)] = part
+            self.next_row = len(part)
+            self.close_segment()
 
     def save(self) -> State:
         """Closes the current segment and names all. Raises InputError for a recorder without a folder."""
@@ -187,8 +209,13 @@ class Recorder:
 
         times: (n_rows,) of all rows. tables: name → attributes of a group, e.g. the ledger and timings.
         """
-        with replacing(path) as file:
+        with replacing(path, self.version) as file:
             self.fill(file, times, attributes, tables)
+
+    @property
+    def version(self) -> str | None:
+        """The HDF5 format that the file needs."""
+        return version_for(max((len(names) for v in self.variables for names in v.labels), default=0))
 
     def fill(self, file: h5py.File, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
         """The content of a result file, as `write_results` has it."""
@@ -203,12 +230,13 @@ class Recorder:
         places = columns(self.variables)
         datasets = [create(file, v, {"time": len(times)}) for v in self.variables]
         start = 0
-        for rows in self._chunks():
+        for rows in self.chunks():
             for v, data, place in zip(self.variables, datasets, places, strict=True):
                 data[start : start + len(rows)] = rows[:, place].reshape(len(rows), *v.shape)
             start += len(rows)
 
-    def _chunks(self) -> Any:
+    def chunks(self) -> Iterator[Floats]:
+        """All rows, in pieces."""
         for number in range(len(self._segments)):
             yield np.load(self._path(number))
         yield self.rows[: self.next_row]
@@ -224,3 +252,5 @@ class Recorder:
             self._path(number).unlink(missing_ok=True)
         if self._segments and not any(self._path(0).parent.iterdir()):
             self._path(0).parent.rmdir()
+            with suppress(OSError):  # of other ranks, or of the run itself
+                self._path(0).parent.parent.rmdir()

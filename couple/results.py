@@ -27,6 +27,16 @@ class Results(Recording):
         """The books at the end."""
         return {k: json.loads(v) for k, v in self.file["ledger"].attrs.items()}
 
+    def spikes(self) -> tuple[Floats, dict[str, Floats]]:
+        """(n,) ms of all spikes of a network, and those of each cell that fired, by name: "E_3"; empty without one."""
+        if "spikes" not in self.file:
+            return np.zeros(0), {}
+        times, cells = np.asarray(self.file["spikes/time"]), np.asarray(self.file["spikes/cell"])
+        populations: dict[str, int] = json.loads(self.file["spikes"].attrs["populations"])
+        names = [f"{population}_{i}" for population, n in populations.items() for i in range(n)]
+        by_cell = {int(cell): times[cells == cell] for cell in np.unique(cells)}
+        return times, {names[cell] if cell < len(names) else str(cell): found for cell, found in by_cell.items()}
+
     def seconds(self) -> dict[str, float]:
         """Wall-clock seconds per component."""
         return {k: float(v) for k, v in self.file["timing"].attrs.items()}

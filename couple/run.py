@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import platform
+import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,12 +21,17 @@ import numpy.typing as npt
 
 from couple import access, checkpoint
 from couple.component import Floats, Port, State
-from couple.errors import InputError, RunError
+from couple.errors import CoupleError, InputError, Interrupted, RunError
 from couple.experiment import Experiment
 from couple.folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
 from couple.layout import attributes_of, component_tables
 from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
+from couple.parallel import world
+from couple.ranks import checkpoints
+from couple.ranks.moving import move, names_of, rows_of
+from couple.ranks.pace import WALLTIME, Pace
+from couple.ranks.results import merge, merged, orders, rank_file, write_spikes
 from couple.record import Recorder, replacing
 from couple.results import FORMAT, Results
 from couple.stopping import Stop
@@ -41,12 +48,6 @@ Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
 
 
-class Interrupted(RunError):
-    """Ctrl-C or SIGTERM: the state is in a checkpoint."""
-
-    exit_code = 130
-
-
 class Simulation:
     """An experiment on its way.
 
@@ -54,15 +55,29 @@ class Simulation:
     """
 
     def __init__(
-        self, experiment: Experiment, folder: Path | None, system: System, lock: FolderLock | None = None
+        self,
+        experiment: Experiment,
+        folder: Path | None,
+        system: System,
+        lock: FolderLock | None = None,
+        segments: str = "segments",
     ) -> None:
         self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
         clock, run = system.clock, experiment.experiment
-        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1)
+        self.ranks = world()
+        self._place, self._left = segments, ""
+        place = rows_of(segments, self.ranks.rank, self.ranks.size)
+        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
+        self._ending: str | None = None
+        self._asked = False
+        self._names: State = {}
+        self._margin = 1.0
+        self._pace = Pace(self.ranks)
+        self._checkpoints = 0
         self._watchers: list[Callable[[Simulation], object]] = []
 
     @classmethod
@@ -73,15 +88,20 @@ class Simulation:
         results/NAME-001, or the next number that is free.
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
-        if folder is not None:
+        ranks = world()
+        if folder is not None and ranks.first:
             check_free(Path(folder), force)
         system = wire(experiment)
-        made, lock = empty_folder(experiment.experiment.name, folder, force)
+        made, lock = Path(), None
+        if ranks.first:  # the folder is claimed once
+            made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
+            made = ranks.from_first(made)
             simulation = cls(experiment, made, system, lock)
             simulation.orchestrator.start()
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
         return simulation
 
@@ -100,15 +120,17 @@ class Simulation:
         Raises InputError if the file is damaged, or if the experiment or its model changed since.
         """
         path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
-        lock = lock_folder(path.parent)
+        lock = lock_folder(path.parent) if world().first else None
         try:
+            world().gather(None)
             return cls._resumed(path, until, lock)
         except BaseException:
-            lock.release()
+            if lock is not None:
+                lock.release()
             raise
 
     @classmethod
-    def _resumed(cls, path: Path, until: float | None, lock: FolderLock) -> Simulation:
+    def _resumed(cls, path: Path, until: float | None, lock: FolderLock | None) -> Simulation:
         states = checkpoint.read(path)
         if not states.get("run", {}).keys() >= _RUN_KEYS:
             raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
@@ -120,9 +142,24 @@ class Simulation:
             content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
             experiment = Experiment.parse(content, path=source, original=experiment.original)
         _check_unchanged(experiment, states["run"], path)
-        simulation = cls(experiment, path.parent, wire(experiment), lock)
-        simulation.orchestrator.restore(states)
-        simulation._cpu = float(str(states["run"]["cpu_seconds"]))
+        run, ranks = states["run"], world()
+        written = int(str(run.get("ranks", 1)))
+        here = path.parent
+        place = str(run.get("place", "segments"))
+        if written != ranks.size:
+            simulation = cls(experiment, here, wire(experiment), lock, f"{place}-{written}")
+            parts = [states] if written == 1 else [checkpoints.read(path, run, rank) for rank in range(written)]
+            try:
+                move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
+            except InputError as error:
+                raise error.inside(str(path)) from None
+            simulation._left = place
+        else:
+            simulation = cls(experiment, here, wire(experiment), lock, place)
+            simulation.orchestrator.restore(states if ranks.size == 1 else checkpoints.read(path, run, ranks.rank))
+        simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
+        simulation._checkpoints = int(str(run.get("number", 0)))
+        ranks.gather(None)
         return simulation
 
     # -- going on ------------------------------------------------------------------------------------------------
@@ -177,12 +214,32 @@ class Simulation:
             self._fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
 
-    def run(self, progress: Progress | None = None, *, until: float | None = None) -> dict[str, Any]:
+    def run(
+        self, progress: Progress | None = None, *, until: float | None = None, deadline: float | None = None
+    ) -> dict[str, Any]:
         """Go to the end (or to `until` ms), write results and summary, and return the summary.
 
-        On SIGINT or SIGTERM a checkpoint is written and Interrupted raised. On any error what was recorded is
-        written to the result file before the error goes on.
+        On SIGINT or SIGTERM a checkpoint is written and Interrupted raised; so it is shortly before `deadline`, by
+        time.perf_counter. On any error what was recorded is written to the result file before the error goes on.
         """
+        if self.ranks.size == 1:
+            return self._run(progress, until, deadline)
+        begun = self.orchestrator.window
+        try:
+            return self._run(progress, until, deadline)
+        except Interrupted:  # of all ranks
+            raise
+        except BaseException as error:
+            if isinstance(error, InputError) and self.orchestrator.window == begun:
+                raise  # what is asked for does not fit: all ranks say so
+            # The others wait inside of NEURON, where nothing reaches them.
+            if not isinstance(error, CoupleError):
+                traceback.print_exc()
+            print(f"error: rank {self.ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
+            self.ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
+            raise
+
+    def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
         clock = self.system.clock
         end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
         if end < self.orchestrator.window:
@@ -196,15 +253,20 @@ class Simulation:
             nonlocal shown
             now = perf_counter()
             window = self.orchestrator.window
-            due = clock.checkpoint and self.folder is not None and window % clock.checkpoint == 0
-            if due or (wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000):
+            due = bool(clock.checkpoint and self.folder is not None and window % clock.checkpoint == 0)
+            waited = wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000
+            late = None if deadline is None or now < deadline - self._margin else WALLTIME
+            # Only what all ranks know may decide what they do next.
+            self._ending, waited, stop = self._pace.agreed(self._stop.signal or late, waited, self._asked)
+            if due or waited:
                 self._cpu = before + process_time() - started
                 self.write_checkpoint()
             if progress is not None and (now - shown > 0.1 or window == end):
                 shown = now
                 progress(self.time, clock.time(end))
-            asked = [watcher(self) is True for watcher in self._watchers]
-            return self._stop.signal is not None or any(asked)
+            for watcher in self._watchers:
+                self._asked |= watcher(self) is True
+            return self._ending is not None or stop or (self._asked and self.ranks.size == 1)
 
         try:
             if self._lock is not None:
@@ -217,8 +279,8 @@ class Simulation:
             raise
         self._cpu = before + process_time() - started
         try:
-            if self._stop.signal is not None and self.orchestrator.window < end:
-                raise self._interrupted(self._stop.signal)
+            if self._ending is not None and self.orchestrator.window < end:
+                raise self._interrupted(self._ending)
             if self.folder is not None and self.orchestrator.window < clock.windows:
                 self.write_checkpoint()  # to go on later
             return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
@@ -256,9 +318,21 @@ class Simulation:
             "versions": json.dumps(versions()),
             "cpu_seconds": self._cpu,
         }
-        path = self.folder / CHECKPOINT
-        checkpoint.write(path, states)
+        if self._place != "segments":
+            states["run"]["place"] = self._place
+        if self.ranks.size > 1 or self.experiment.circuit is not None:
+            states["names"] = self._names = self._names or names_of(self.system, self.recorder)
+        path, begun = self.folder / CHECKPOINT, perf_counter()
+        if self.ranks.size == 1:
+            checkpoint.write(path, states)
+        else:
+            self._checkpoints += 1
+            checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
         self._last_checkpoint = perf_counter()
+        if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
+            checkpoints.clear_others(self.folder, self._left, self.ranks.size)
+        self._left = ""
+        self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
         return path
 
     def finish(self, status: str) -> dict[str, Any]:
@@ -303,24 +377,34 @@ class Simulation:
     def _fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         clock = self.system.clock
         times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
-        attributes = {
+        engines = self.system.engines
+        spent = {f"timing/{e.name}": e.spent() for e in engines if e.spent()}
+        tables = {**self._tables(summary), **component_tables(self.system), **spent}
+        self.recorder.fill(file, times, self._attributes(summary), tables)
+        for engine in engines:
+            for name, rows in engine.log().items():
+                data = file.create_dataset(f"{engine.name}/{name}", data=rows)
+                data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
+        spikes = getattr(self.system.electrics, "spikes", None)
+        if spikes is not None:
+            times, cells = spikes
+            write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
+
+    def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
+        return {
             **attributes_of(self.system, self.experiment),
+            "engines": json.dumps(summary["engines"]),
             "status": summary["status"],
             "seed": self.experiment.experiment.seed,
             "format": FORMAT,
         }
-        tables = {
+
+    def _tables(self, summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
             "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
             "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
             "versions": summary["versions"],
-            **component_tables(self.system),
-            **{f"timing/{e.name}": e.spent() for e in self.system.engines if e.spent()},
         }
-        self.recorder.fill(file, times, attributes, tables)
-        for engine in self.system.engines:
-            for name, rows in engine.log().items():
-                data = file.create_dataset(f"{engine.name}/{name}", data=rows)
-                data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
 
     def _keep_what_there_is(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)
@@ -328,11 +412,32 @@ class Simulation:
             with self.results as results:
                 summary["peaks"] = results.peaks()
             return summary
-        with replacing(self.folder / RESULTS) as file:
+        if self.ranks.size > 1:
+            return self._keep_of_ranks(self.folder, status, summary)
+        with replacing(self.folder / RESULTS, self.recorder.version) as file:
             self._fill(file, summary)
-        with Results(self.folder / RESULTS) as results:
+        return self._with_peaks(self.folder, summary)
+
+    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any]) -> dict[str, Any]:
+        """A file of this rank; unless it alone has failed, one over all of them too."""
+        with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
+            self._fill(file, summary)
+            for path, order in orders(self.system.variables, self.system.order).items():
+                file[path].attrs["order"] = order
+        if status == "failed":
+            return summary
+        summaries = self.ranks.gather(summary)
+        if self.ranks.first:
+            summary = merged(summaries, self.system.order)
+            merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
+            summary = self._with_peaks(folder, summary)
+        return self.ranks.from_first(summary)
+
+    def _with_peaks(self, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+        """The summary, as it is put on the disk."""
+        with Results(folder / RESULTS) as results:
             summary["peaks"] = results.peaks()
-        checkpoint.replace(self.folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        checkpoint.replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
         return summary
 
     def _unlock(self) -> None:

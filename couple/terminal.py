@@ -26,6 +26,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but wa
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
+Walltime = Annotated[
+    str | None,
+    typer.Option("--walltime", metavar="T", help='Stop with a checkpoint before so much time has passed, as in "4 h".'),
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", help="Processes at a time (default: cores).", show_default=False)
 ]

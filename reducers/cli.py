@@ -29,6 +29,7 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one."""
+    from couple.ensemble.ranks import helped
     from reducers.kinds import kind_of_checkpoint, kind_of_file
     from reducers.training import MODEL
 
@@ -38,14 +39,17 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
-    if resume is not None:
-        kind = kind_of_checkpoint(resume)
-        training = kind.resumed(resume, tell=tell)
-        tell(f"resuming at step {training.done}")
-    else:
-        assert file is not None
-        kind = kind_of_file(read_toml(file))
-        training = kind.new(file, folder, overrides or (), force=force, tell=tell)
+    with helped() as leads:  # with sampling; the fit is the work of one process
+        if not leads:
+            return
+        if resume is not None:
+            kind = kind_of_checkpoint(resume)
+            training = kind.resumed(resume, tell=tell)
+            tell(f"resuming at step {training.done}")
+        else:
+            assert file is not None
+            kind = kind_of_file(read_toml(file))
+            training = kind.new(file, folder, overrides or (), force=force, tell=tell)
     with _progress(quiet or as_json) as progress:
         summary = training.run(progress)
     place = training.folder / MODEL

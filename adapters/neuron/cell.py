@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from adapters.neuron import synapse
+from adapters.neuron import moving, synapse
 from adapters.neuron.addresses import Variable
 from adapters.neuron.charge import ChargeMeter
 from adapters.neuron.concentration import default_concentration, own
@@ -18,19 +18,21 @@ from adapters.neuron.gating import Gating
 from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
-from adapters.neuron.naming import find_membrane, find_segment
+from adapters.neuron.naming import find_membrane, find_segment, section_name
 from adapters.neuron.speaking import listening
+from adapters.neuron.spiking import Ints, Spikes, together
 from adapters.neuron.state import ModelState
 from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
 from couple.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
 from couple.errors import CoupleError, InputError, RunError
+from couple.parallel import world
 
 FC_PER_DENSITY = -10.0
 """From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
 
 _MAX_STEP = 10.0
-"""ms; psolve wants one, and without spikes between ranks its value is of no consequence."""
+"""ms; psolve wants one. With spikes between ranks NEURON takes the shortest delay if that is less."""
 
 
 class NeuronCell(Component):
@@ -72,6 +74,7 @@ class NeuronCell(Component):
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
+        self._spikes = Spikes() if built.spreads else None
         super().__init__(
             "neuron",
             inputs={
@@ -103,7 +106,10 @@ class NeuronCell(Component):
     def _initialised(self, inside: Sequence[tuple[str, Any]], concentrations: Sequence[float], seed: int) -> None:
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         h.Random().Random123_globalindex(seed % 2**32)
+        world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
+        if self._spikes is not None:
+            self._spikes.clear()
         for (name, segment), value in zip(inside, concentrations, strict=True):
             setattr(segment, name, value)
         self.holds.initialise(concentrations)
@@ -153,13 +159,26 @@ class NeuronCell(Component):
 
     def save(self) -> State:
         """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
-        return {"steps": self.steps, **self._model_state().save()}
+        network = {} if self._spikes is None else {**self._spikes.save(), **moving.named(self._model_state())}
+        return {"steps": self.steps, **self._model_state().save(), **network}
+
+    def take(self, parts: Sequence[State]) -> None:
+        """Take up the state of a network from those of all ranks that saved it. Raises InputError if that cannot be."""
+        if self._spikes is None or not self._spec.cells:
+            raise InputError("only a [network] moves to another number of ranks: resume with as many as wrote it")
+        self.steps = int(str(parts[0]["steps"]))
+        moving.take(self._model_state(), parts, self.steps, self._dt, self._spec.cells)
+        self._settle()
+        here = {cell.gid for cell in self._spec.cells}
+        self._spikes.restore(together(parts, here))
 
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
         self._settle()
         self.steps = int(state["steps"])
+        if self._spikes is not None:
+            self._spikes.restore(state)
 
     def restart(self, start: State, seed: int) -> None:
         """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
@@ -172,6 +191,21 @@ class NeuronCell(Component):
         self._initialise(seed)
         self.steps = 0
         model.check_rewound(start)
+
+    @property
+    def stepping_seconds(self) -> float:
+        """Of this rank so far, without waiting for spikes of others."""
+        return float(pc.step_time())
+
+    @property
+    def cells(self) -> int:
+        """Of a network on this rank."""
+        return len(self._spec.cells)
+
+    @property
+    def spikes(self) -> tuple[Floats, Ints] | None:
+        """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
+        return None if self._spikes is None else self._spikes.read()
 
     def digest(self, state: State) -> str:
         """See Component. NEURON's own file is left out: it holds bytes of memory that mean nothing."""
@@ -187,7 +221,7 @@ class NeuronCell(Component):
         self._charge.close()
         self.holds.close()
         self._processes.clear()
-        self._gating = self._state = None
+        self._gating = self._state = self._spikes = None
         self._scatter = _released
 
 
@@ -198,7 +232,7 @@ def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
         raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(segments)} {of} segments")
     if ion.ion != CALCIUM:
         refuse_writers(ion.ion, segments)
-    for section in {segment.sec.name(): segment.sec for segment in segments}.values():
+    for section in {section_name(segment.sec): segment.sec for segment in segments}.values():
         own(ion.ion, section)
 
 
@@ -212,7 +246,7 @@ def _membranes(names: Sequence[str], *, repeats: bool = False) -> list[Any]:
     seen: dict[tuple[str, int], str] = {}
     for name, segment in zip(names, segments, strict=True):
         # Not its x, which is what was asked for, nor node_index, which is wrong until NEURON has sorted the tree.
-        node = (segment.sec.name(), int(segment.x * segment.sec.nseg))
+        node = (section_name(segment.sec), int(segment.x * segment.sec.nseg))
         if node in seen and not repeats:
             raise InputError(f'"{name}" and "{seen[node]}" are the same segment; name it once')
         seen[node] = name

@@ -10,7 +10,7 @@ from adapters.neuron.importing import h
 from adapters.neuron.ions import IonUse, carriers, ion_uses, mechanisms_in
 from adapters.neuron.loading import Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath
-from adapters.neuron.naming import all_sections, find_membrane
+from adapters.neuron.naming import all_sections, find_membrane, section_name
 from adapters.neuron.regions import region_of
 from couple.electrics import ModelSpec
 
@@ -51,11 +51,11 @@ def ion_sources(segments: Sequence[str], ion: str = "ca") -> list[str]:
 def _by_region(sections: Sequence[Any]) -> list[str]:
     groups: dict[str, list[Any]] = {}
     for section in sections:
-        groups.setdefault(region_of(section.name()), []).append(section)
+        groups.setdefault(region_of(section_name(section)), []).append(section)
     lines = []
     for region, members in groups.items():
         length = sum(s.L for s in members)
-        names = compressed(s.name() for s in members)
+        names = compressed(section_name(s) for s in members)
         lines.append(
             f"{region or 'sections'}: {names}; {_plural(sum(s.nseg for s in members), 'segment')}, {length:.4g} um"
         )
@@ -73,7 +73,7 @@ def _mechanisms(sections: Sequence[Any]) -> list[str]:
     where: dict[tuple[str, bool], list[str]] = {}
     for section in sections:
         for mechanism in mechanisms_in(section):
-            where.setdefault(mechanism, []).append(section.name())
+            where.setdefault(mechanism, []).append(section_name(section))
     with_ions, others = [], []
     for (name, point), names in where.items():
         uses = ion_uses(name, point)

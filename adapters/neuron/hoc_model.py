@@ -44,8 +44,22 @@ def build(spec: ModelSpec) -> tuple[Any, dict[Path, str]]:
 
     Raises InputError in one line for whatever HOC does not like.
     """
+    files = load(spec)
+    known = [name for source in files.values() for name in hoc_text.templates(source)]
+    cell = instance(spec) if spec.function else None
+    if not all_sections() and known and not spec.function:
+        raise InputError(
+            f"{spec.model.name} leaves no section behind, but defines a template: "
+            f'write model = "{spec.model.name}:{known[-1]}"',
+            where=WHERE,
+        )
+    _refuse_different(spec, "\n".join(files.values()))
+    return cell, files
+
+
+def load(spec: ModelSpec) -> dict[Path, str]:
+    """Execute the file; returns the texts of all files read. Raises as `build`."""
     files = reachable(spec.model)
-    texts = "\n".join(files.values())
     known = {name: text for source in files.values() for name, text in hoc_text.templates(source).items()}
     if spec.function and spec.function not in known and not hasattr(h, spec.function):
         raise InputError(
@@ -67,15 +81,7 @@ def build(spec: ModelSpec) -> tuple[Any, dict[Path, str]]:
             raise _unfinished(error, files) from None
         _templates.update(known)
         _read.update(p.name for p in files)
-        cell = _instance(spec) if spec.function else None
-    if not all_sections() and known and not spec.function:
-        raise InputError(
-            f"{spec.model.name} leaves no section behind, but defines a template: "
-            f'write model = "{spec.model.name}:{list(known)[-1]}"',
-            where=WHERE,
-        )
-    _refuse_different(spec, texts)
-    return cell, files
+    return files
 
 
 def release(files: dict[Path, str]) -> None:
@@ -112,14 +118,16 @@ def _file(load: Load, *folders: Path) -> Path | None:
     return None
 
 
-def _instance(spec: ModelSpec) -> Any:
+def instance(spec: ModelSpec) -> Any:
+    """One cell of the template, after `load`."""
     if not isinstance(spec.arguments, Sequence):
         raise InputError("a HOC template takes them in order: arguments = [10, 2.5]", where="neuron.arguments")
     for value in spec.arguments:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise InputError(f"{value!r}: HOC takes numbers and text", where="neuron.arguments")
     name = f"new {spec.function}({', '.join(map(repr, spec.arguments))})"
-    return _guarded(lambda: getattr(h, spec.function)(*spec.arguments), f"{spec.model.name}: {name}")
+    with contextlib.chdir(spec.model.parent):
+        return _guarded(lambda: getattr(h, spec.function)(*spec.arguments), f"{spec.model.name}: {name}")
 
 
 def _guarded(call: Callable[[], Any], doing: str) -> Any:

@@ -10,20 +10,15 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from couple.errors import CoupleError
+from couple.parallel import world
 
 _OPTIONS = "NEURON_MODULE_OPTIONS"
-
-
-def _ranks() -> int:
-    """Number of MPI ranks of this run; 1 if nothing has imported mpi4py before us."""
-    module: Any = sys.modules.get("mpi4py.MPI")
-    if module is None or not module.Is_initialized() or module.Is_finalized():
-        return 1
-    return int(module.COMM_WORLD.Get_size())
 
 
 def _share_mpi_library() -> None:
@@ -41,22 +36,43 @@ def _share_mpi_library() -> None:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
 
 
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """NEURON prints the number of ranks on stdout, which may be for a summary, past Python."""
+    if not quiet:
+        yield
+        return
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+        ctypes.CDLL(None).fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _import() -> Any:
     options = os.environ.get(_OPTIONS, "")
     if "-nogui" not in options:
         os.environ[_OPTIONS] = f"{options} -nogui".strip()
-    ranks = _ranks()
+    ranks = world().size
     if ranks > 1:
         _share_mpi_library()
-    from neuron import h
+    with _quiet(ranks > 1):
+        from neuron import h
 
     if ranks > 1:
         h.nrnmpi_init()
         if int(h.ParallelContext().nhost()) != ranks:
             raise CoupleError(
                 f"mpi4py runs {ranks} ranks but NEURON sees {int(h.ParallelContext().nhost())}: they use different MPI "
-                "libraries, or NEURON was imported before mpi4py. Import mpi4py first"
+                "libraries, or NEURON was imported before mpi4py. Import mpi4py first, and see couple doctor"
             )
+        # Its watchdog ends a job in which one rank computes for 20 s while the others wait: chemistry may.
+        h.ParallelContext().timeout(0)
     # On the bare wheel `insert("ca_ion")` fails until something has used the ion.
     for ion, valence in (("ca", 2), ("k", 1), ("na", 1)):
         h.ion_register(ion, valence)

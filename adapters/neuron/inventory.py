@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from adapters.neuron.importing import h
-from adapters.neuron.naming import all_sections
+from adapters.neuron.naming import all_sections, section_name, segment_name
 
 EVERY, _GLOBAL = 0, -1
 
@@ -23,12 +24,20 @@ class Inventory:
     def __init__(self) -> None:
         self.references: list[Any] = []
         self.streams: list[Any] = []
+        self.keys: list[str] = []
+        """What each reference is of, the same on any rank; "" for what every rank has, or builds anew."""
+        self.stream_keys: list[str] = []
+        self._owner = ""
+        self._processes: dict[str, str] = {}
+        self._seen: Counter[str] = Counter()
         self._names: list[str] = []
         self._mechanisms: dict[str, None] = {}
         for section in all_sections():
-            self._names.append(f"{section.name().rsplit('.', 1)[-1]}[{section.nseg}]")
+            self._names.append(f"{section_name(section).rsplit('.', 1)[-1]}[{section.nseg}]")
             for segment in section:
+                self._owner = segment_name(segment)
                 self._segment(section, segment)
+        self._owner = ""
         for process in artificial_cells():
             self._instance(process, _class_name(process), "")
         for connection in h.List("NetCon"):
@@ -54,8 +63,17 @@ class Inventory:
         densities = [mechanism.name() for mechanism in segment if not mechanism.name().endswith("_ion")]
         for mechanism in [*densities, *(ion for ion in _ions() if h.ismembrane(ion, sec=section))]:
             self._instance(segment, mechanism, f"_{mechanism}")
+        place = self._owner
         for process in segment.point_processes():
+            self._owner = self._numbered(f"{place} {_class_name(process)}")
+            self._processes[process.hname()] = self._owner
             self._instance(process, _class_name(process), "")
+        self._owner = place
+
+    def _numbered(self, name: str) -> str:
+        """The name, with how often it was there before."""
+        self._seen[name] += 1
+        return f"{name} {self._seen[name]}"
 
     def _instance(self, owner: Any, mechanism: str, suffix: str) -> None:
         """All range variables of one instance; `suffix` ends the names of a density mechanism's variables."""
@@ -66,12 +84,17 @@ class Inventory:
                 value = getattr(holder, name.removesuffix(suffix), None)
                 if hasattr(value, "set_seq"):
                     self.streams.append(value)
+                    self.stream_keys.append(f"{self._owner} {name}" if self._owner else "")
                     self._names.append(name)
 
     def _connection(self, connection: Any) -> None:
+        process = connection.syn()
+        target = self._processes.get(process.hname() if process is not None else "")
+        self._owner = self._numbered(f"{target} NetCon") if target else ""
         self._add(connection, "weight", int(connection.wcnt()), always_array=True)
-        for name in ("delay", "threshold"):
-            self._add(connection, name, 1)
+        self._add(connection, "delay", 1)
+        self._owner = ""  # a threshold is that of the source, which may be on another rank
+        self._add(connection, "threshold", 1)
 
     def _add(self, owner: Any, name: str, size: int, *, always_array: bool = False) -> bool:
         """Note a variable; False if it cannot be referred to (a random stream, an unset pointer)."""
@@ -81,6 +104,7 @@ class Inventory:
             return False
         parts = [reference[i] for i in range(size)] if size > 1 or always_array else [reference]
         self.references += parts
+        self.keys += [f"{self._owner} {name} {i}" if self._owner else "" for i in range(len(parts))]
         self._names += [name] * len(parts)
         return True
 

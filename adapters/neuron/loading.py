@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adapters.neuron import hoc_model, hoc_text, morphology, python_model, sources, synapse, user_mechanisms
+from adapters.neuron import hoc_model, hoc_text, morphology, network, python_model, sources, synapse, user_mechanisms
 from adapters.neuron.importing import cvode, h, pc
 from adapters.neuron.naming import all_sections, find_membrane
 from adapters.neuron.speaking import listening
@@ -35,7 +35,8 @@ class Built:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
     gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
-    streams: numbers of its random streams. files: SHA-256 of every file that the model consists of, by path.
+    streams: numbers of its random streams. spreads: whether it is a network, of which other ranks have other cells.
+    files: SHA-256 of every file that the model consists of, by path.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Built:
         self.mechanisms: dict[str, Path] = {}
         self.own: dict[str, float] = {}
         self.own_init = False
+        self.spreads = False
         self.files: dict[str, str] = {}
         self.streams = Numbering()
         self.on_release: list[Callable[[], None]] = []
@@ -88,6 +90,8 @@ def load(spec: ModelSpec) -> Built:
             "sections inside the model's function",
             where=WHERE,
         )
+    for cell in {cell.model: cell for cell in spec.cells}.values():
+        _check_file(replace(spec, model=cell.model, biophysics=None), f"{cell.key}.model")
     _check_file(spec)
     spec = replace(spec, model=spec.model.resolve())
     built = Built()
@@ -115,15 +119,15 @@ def load(spec: ModelSpec) -> Built:
     return built
 
 
-def _check_file(spec: ModelSpec) -> None:
+def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
     file = spec.model
     if not file.is_file():
         there = [p.name for p in file.parent.iterdir() if p.suffix in _KINDS] if file.parent.is_dir() else []
-        raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=WHERE)
+        raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=where)
     if file.suffix not in _KINDS:
         raise InputError(
             f'"{file.name}" is no model: give "cell.py:function", "cell.hoc", "cell.hoc:Template" or "cell.swc"',
-            where=WHERE,
+            where=where,
         )
     if spec.biophysics is not None and file.suffix != ".swc":
         raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
@@ -132,19 +136,40 @@ def _check_file(spec: ModelSpec) -> None:
 def _build(spec: ModelSpec, built: Built) -> None:
     """Make the sections, and note the files that they came from."""
     files = [spec.model, *built.mechanisms.values()]
-    if spec.model.suffix == ".py":
-        built.result, module = python_model.build(spec)
-        built.on_release.append(lambda: python_model.forget(module, spec.model.parent))
+    if spec.cells:
+        built.result, more, built.own_init = network.build(spec, built.on_release)
+        built.spreads = True
+        files += more
+    elif spec.model.suffix == ".py":
+        builder = python_model.Builder(spec)
+        built.on_release.append(builder.forget)
+        shared = builder.takes("rank", "size")  # a builder of networks of its own
+        built.spreads = shared
+        _check_spread(spec, shared)
+        built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
         files += python_model.neighbours(spec.model.parent)
     elif spec.model.suffix == ".hoc":
+        _check_spread(spec, False)
         texts = hoc_model.reachable(spec.model)
         built.on_release.append(lambda: hoc_model.release(texts))
         built.result, _ = hoc_model.build(spec)
         built.own_init = any(hoc_text.defines(text, "init") for text in texts.values())
         files += texts
     else:
+        _check_spread(spec, False)
         morphology.build(spec)
     built.files = sources.digests(sources.with_named(files))
+
+
+def _check_spread(spec: ModelSpec, shared: bool) -> None:
+    """A model that knows nothing of ranks would be built as a whole on each of them."""
+    if spec.size > 1 and not shared:
+        raise InputError(
+            f"{spec.model.name} makes one cell, which {spec.size} ranks cannot share: run it without mpiexec, describe "
+            "a [network] of such cells, let the function take rank and size, or spread runs over ranks with couple "
+            "sample",
+            where=WHERE,
+        )
 
 
 def _check_membrane(spec: ModelSpec) -> None:
@@ -181,7 +206,7 @@ def _clamp(spec: ModelSpec, built: Built) -> None:
         try:
             clamp = h.IClamp(find_membrane(current.segment))
         except InputError as error:
-            raise error.at(f"neuron.current[{i}].at") from None
+            raise error.at(current.key or f"neuron.current[{i}].at") from None
         clamp.delay, clamp.dur, clamp.amp = current.start, current.duration, current.amplitude
         clamps.append(clamp)
     built.on_release.append(clamps.clear)

@@ -16,9 +16,10 @@ from adapters.neuron.importing import h
 from adapters.neuron.loading import Built, load
 from adapters.neuron.mechanisms import channel_path
 from adapters.neuron.naming import all_sections, find_membrane, find_segment, forget, remember, segment_name
+from adapters.neuron.network import announce, check_delays, connect
 from adapters.neuron.places import inventory, points
 from adapters.neuron.spines import grow
-from couple.electrics import Attachments, ModelSpec, Section, SpineSpec
+from couple.electrics import Attachments, Contact, ModelSpec, Section, SpineSpec
 from couple.errors import InputError
 from couple.geometry import Geometry
 
@@ -74,6 +75,15 @@ class NeuronModel:
             grown = grow(spines)
         self._built.on_release.append(grown.clear)
         remember()
+        self._description = describe(self.channel_path, self.spec, self._built)
+
+    def connect(self, contacts: Sequence[Contact]) -> None:
+        """Give the cells of a network their numbers and connect them. Raises InputError that names the key."""
+        check_delays(contacts, self.spec.dt)
+        with self._built.streams:
+            kept = announce(self.spec.cells, lambda cell, name: find_segment(f"{cell}.{name}"))
+            kept += connect(contacts)
+        self._built.on_release.append(kept.clear)
         self._description = describe(self.channel_path, self.spec, self._built)
 
     def distances(self, origin: str) -> Mapping[str, float]:

@@ -18,11 +18,25 @@ def all_sections() -> list[Any]:
     return list(h.allsec())
 
 
+_labels: dict[Any, str] = {}
+"""Names of sections in a network, where cells of one model have sections of one name."""
+
+
+def label(section: Any, name: str) -> None:
+    """Call a section `name` until `forget`."""
+    _labels[section] = name
+
+
+def section_name(section: Any) -> str:
+    """The full name of a section."""
+    return _labels.get(section) or str(section.name()) if _labels else str(section.name())
+
+
 def segment_name(segment: Any) -> str:
     """The name of a segment as input files write it, by its middle (an end point keeps its 0 or 1)."""
     x, n = segment.x, segment.sec.nseg
     middle = x if x in (0.0, 1.0) else (int(x * n) + 0.5) / n
-    return f"{segment.sec.name()}({middle:g})"
+    return f"{section_name(segment.sec)}({middle:g})"
 
 
 _known: dict[str, Any] = {}
@@ -32,7 +46,7 @@ _known: dict[str, Any] = {}
 def remember() -> None:
     """Find sections by their full names in a table from now on; after the model is complete, until `forget`."""
     everything = all_sections()
-    _known.update((section.name(), section) for section in everything)
+    _known.update((section_name(section), section) for section in everything)
     if len(_known) < len(everything):  # of two with one name neither is meant
         _known.clear()
 
@@ -40,6 +54,7 @@ def remember() -> None:
 def forget() -> None:
     """Let go of all sections."""
     _known.clear()
+    _labels.clear()
 
 
 def find_section(name: str) -> Any:
@@ -47,9 +62,9 @@ def find_section(name: str) -> Any:
     if name in _known:
         return _known[name]
     everything = all_sections()
-    sections = {section.name(): section for section in everything}
+    sections = {section_name(section): section for section in everything}
     if name in sections:
-        if sum(section.name() == name for section in everything) > 1:
+        if sum(section_name(section) == name for section in everything) > 1:
             raise InputError(f'several sections of the model are called "{name}"; give each a name of its own')
         return sections[name]
     # "dend[3]" for "Cell[0].dend[3]"; and without an index where there is one alone: "soma" for "soma[0]"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.neuron.importing import h
-from adapters.neuron.naming import all_sections, find_section
+from adapters.neuron.naming import all_sections, find_section, section_name
 from adapters.neuron.regions import region_of
 from couple.electrics import Section
 
@@ -30,7 +30,7 @@ def points(name: str) -> npt.NDArray[np.float64]:
 
 def _origin(sections: list[Any]) -> Any:
     """The middle of the soma: of the first section that is called so, else of the first root."""
-    somata = [s for s in sections if region_of(s.name()) == "soma"]
+    somata = [s for s in sections if region_of(section_name(s)) == "soma"]
     roots = [s for s in sections if s.parentseg() is None]
     return (somata or roots)[0](0.5)
 
@@ -39,9 +39,9 @@ def _section(section: Any, origin: Any) -> Section:
     parent = section.parentseg()
     distance = 0.0 if section == origin.sec else float(h.distance(origin, section(0)))
     return Section(
-        section.name(),
-        region_of(section.name()),
-        None if parent is None else parent.sec.name(),
+        section_name(section),
+        region_of(section_name(section)),
+        None if parent is None else section_name(parent.sec),
         float(section.L),
         int(section.nseg),
         distance if distance < 1e9 else math.inf,

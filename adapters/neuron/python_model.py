@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,21 +24,45 @@ WHERE = "neuron.model"
 _count = itertools.count(1)
 
 
-def build(spec: ModelSpec) -> tuple[Any, ModuleType]:
-    """Import the file, call the builder in the file's folder, and return its result and the module.
+class Builder:
+    """The builder in a model file, imported once. Raises InputError, in one line with the place in the file."""
 
-    Raises InputError, in one line with the place in the file, for whatever goes wrong in it.
-    """
-    with _importable(spec.model.parent), contextlib.chdir(spec.model.parent):
-        module = _import_file(spec.model)
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec, self._folder = spec, spec.model.parent
+        with _importable(self._folder), contextlib.chdir(self._folder):
+            self._module: ModuleType | None = _import_file(spec.model)
+            try:
+                self._function = _function(self._module, spec)
+            except InputError:
+                self.forget()
+                raise
+
+    def takes(self, *names: str) -> bool:
+        """Whether it has parameters of all these names."""
         try:
-            function = _function(module, spec)
-            arguments, named = _arguments(function, spec)
-            result = _guarded(lambda: function(*arguments, **named), spec.model, f"{spec.function}()")
-        except InputError:
-            forget(module, spec.model.parent)
-            raise
-    return result, module
+            return {*names} <= inspect.signature(self._function).parameters.keys()
+        except (TypeError, ValueError):
+            return False
+
+    def make(self, offered: Mapping[str, Any]) -> Any:
+        """Call it in the file's folder. offered: arguments that it gets if it has parameters of these names.
+
+        Raises InputError for whatever goes wrong in it.
+        """
+        with _importable(self._folder), contextlib.chdir(self._folder):
+            try:
+                arguments, named = _arguments(self._function, self._spec, offered)
+                call = partial(self._function, *arguments, **named)
+                return _guarded(call, self._spec.model, f"{self._spec.function}()")
+            except InputError:
+                self.forget()
+                raise
+
+    def forget(self) -> None:
+        """Take the module out of Python; nothing if it was done before."""
+        if self._module is not None:
+            forget(self._module, self._folder)
+        self._module = None
 
 
 def forget(module: ModuleType, folder: Path) -> None:
@@ -112,7 +137,9 @@ def _function(module: ModuleType, spec: ModelSpec) -> Callable[..., Any]:
     )
 
 
-def _arguments(function: Callable[..., Any], spec: ModelSpec) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(
+    function: Callable[..., Any], spec: ModelSpec, offered: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
     """Arguments in order and by name. Raises InputError if the builder does not take them."""
     by_name = isinstance(spec.arguments, Mapping)
     arguments = [] if by_name else list(spec.arguments)
@@ -121,6 +148,8 @@ def _arguments(function: Callable[..., Any], spec: ModelSpec) -> tuple[list[Any]
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return arguments, named
+    free = [*signature.parameters][len(arguments) :]
+    named |= {name: value for name, value in offered.items() if name in free and name not in named}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for name in named:
         if name not in signature.parameters and not takes_any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.neuron.importing import h
-from adapters.neuron.naming import find_section
+from adapters.neuron.naming import find_section, section_name
 from adapters.neuron.synapse import NMDA
 from adapters.neuron.values import density_mechanisms, in_unit, parameters
 from couple.electrics import SpineSpec, SynapseSpec
@@ -89,7 +89,7 @@ def _spike(time: float) -> Any:
 def _poisson(synapse: SynapseSpec) -> Any:
     source = h.NetStim()
     source.start, source.number, source.noise, source.interval = synapse.start, _ENDLESS, 1, 1 / synapse.rate
-    source.noiseFromRandom123(*synapse.stream, 0)
+    source.noiseFromRandom123(*synapse.stream, synapse.cell)
     return source
 
 
@@ -99,7 +99,7 @@ def _leak(spec: SpineSpec, branch: Any) -> tuple[float, float]:
         return in_unit(spec.leak[0], "S/cm2", f"{spec.key}.leak.g"), spec.leak[1]
     if not h.ismembrane("pas", sec=branch.sec):
         raise InputError(
-            f'{branch.sec.name()} has no "pas" that {spec.name} could take its leak from: '
+            f'{section_name(branch.sec)} has no "pas" that {spec.name} could take its leak from: '
             'give leak = { g = "1e-4 S/cm^2", e = "-65 mV" }',
             where=spec.key,
         )

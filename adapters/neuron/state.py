@@ -31,8 +31,8 @@ class ModelState:
     """The state of the loaded model. Build it when nothing will be added to the model any more."""
 
     def __init__(self) -> None:
-        self._inventory = Inventory()
-        self._pointers = pointers(self._inventory.references)
+        self.inventory = Inventory()
+        self.pointers = pointers(self.inventory.references)
         self._folder = tempfile.TemporaryDirectory(prefix="couple-neuron-")
         self._recent: OrderedDict[bytes, Any] = OrderedDict()
 
@@ -47,17 +47,17 @@ class ModelState:
                 "play the change into a variable with Vector.play, or use a NetCon"
             )
         self._keep(content, snapshot)
-        variables = np.empty(self._pointers.size)
-        self._pointers.gather(variables)
+        variables = np.empty(self.pointers.size)
+        self.pointers.gather(variables)
         return {
             "neuron_version": str(NEURON_VERSION),
             "channel_path": channel_path(),
-            "fingerprint": self._inventory.fingerprint,
+            "fingerprint": self.inventory.fingerprint,
             "savestate": content,
             "variables": variables,
             "active": np.array([bool(c.active()) for c in h.List("NetCon")], dtype=np.bool_),
             "streams": self._streams(),
-            "generators": np.array([g.seq() for g in self._inventory.generators], dtype=np.float64),
+            "generators": np.array([g.seq() for g in self.inventory.generators], dtype=np.float64),
             "secondorder": int(h.secondorder),
         }
 
@@ -66,7 +66,7 @@ class ModelState:
         for key, what, now in (
             ("neuron_version", "version of NEURON", NEURON_VERSION),
             ("channel_path", "channel path", channel_path()),
-            ("fingerprint", "model", self._inventory.fingerprint),
+            ("fingerprint", "model", self.inventory.fingerprint),
         ):
             if state[key] != now:
                 raise CoupleError(
@@ -74,31 +74,31 @@ class ModelState:
                     "model, NEURON and compiler setting (COUPLE_NO_COMPILER) that it was made with"
                 )
         self._snapshot(bytes(_as_bytes(state["savestate"]))).restore(0)
-        self._pointers.scatter(np.asarray(state["variables"], dtype=np.float64))
+        self.pointers.scatter(np.asarray(state["variables"], dtype=np.float64))
         for connection, active in zip(h.List("NetCon"), np.asarray(state["active"]).tolist(), strict=True):
             if bool(connection.active()) != active:
                 connection.active(active)
-        for stream, words in zip(self._inventory.streams, np.asarray(state["streams"]).tolist(), strict=True):
+        for stream, words in zip(self.inventory.streams, np.asarray(state["streams"]).tolist(), strict=True):
             stream.set_ids(*(int(w) for w in words[:3]))
             # Even to the value that it has: after SaveState a stream goes on wrongly until it is set.
             stream.set_seq(words[3])
         for generator, position in zip(
-            self._inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
+            self.inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
         ):
             generator.seq(position)
         h.secondorder = int(state["secondorder"])
 
     def refuse_unrewound(self) -> None:
         """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""
-        if self._inventory.generators:
+        if self.inventory.generators:
             raise CannotRestart(
-                f"the model draws from {len(self._inventory.generators)} h.Random objects; "
+                f"the model draws from {len(self.inventory.generators)} h.Random objects; "
                 "give its NetStims noiseFromRandom123 instead"
             )
 
     def move_streams(self) -> None:
         """Put every stream somewhere else, so that `check_rewound` sees which ones the model rewinds."""
-        for stream in self._inventory.streams:
+        for stream in self.inventory.streams:
             stream.set_seq(stream.get_seq() + _AWAY)
 
     def check_rewound(self, start: State) -> None:
@@ -108,7 +108,7 @@ class ModelState:
 
     def _streams(self) -> Floats:
         """(n, 4): three ids and the position of each stream; all are whole and far below 2^53."""
-        rows = [[*stream.get_ids(), stream.get_seq()] for stream in self._inventory.streams]
+        rows = [[*stream.get_ids(), stream.get_seq()] for stream in self.inventory.streams]
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def _keep(self, content: bytes, snapshot: Any) -> None:

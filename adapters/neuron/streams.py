@@ -26,26 +26,26 @@ class Numbering:
         self._next, self._before = 1, 0
 
     def __enter__(self) -> None:
-        self._before = _count()
+        self._before = count()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is not None:
             return  # what is left of the model may not be touched
-        shift, after = self._before - self._next, _count()
-        for stream in _streams() if shift else ():
+        shift, after = self._before - self._next, count()
+        for stream in all_streams() if shift else ():
             first, second, third = (int(word) for word in stream.get_ids())
             if (first, second) == (1, 0) and self._before < third < after:
                 stream.set_ids(1, 0, third - shift)
         self._next = after + 1 - shift
 
 
-def _count() -> int:
+def count() -> int:
     """Streams that NEURON has made so far, this one included."""
     probe = h.NetStim()
     return int(probe.ranvar.get_ids()[2])
 
 
-def _streams() -> Iterator[Any]:
+def all_streams() -> Iterator[Any]:
     """All RANDOM variables of mechanisms."""
     for kind in (0, 1):
         kinds, name = h.MechanismType(kind), h.ref("")

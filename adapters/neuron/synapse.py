@@ -56,13 +56,13 @@ class NMDA:
         if channel_path() == "MOD":
             self.process = h.couple_nmda(segment)
             self.process.e, self.process.mg, self.process.calcium = e, mg, calcium
-            self._weight_scale = 1.0
+            self.weight_scale = 1.0
         else:
             names = kschan.define_nmda(mg)
             self.halves = [getattr(h, name)(segment) for name in names]
             self.halves[1].e = e
             self.process = h.Exp2Syn(segment)
-            self._weight_scale = DETECTOR_SCALE
+            self.weight_scale = DETECTOR_SCALE
             gated.append(self)
         self.process.tau1, self.process.tau2 = tau1, tau2
 
@@ -78,6 +78,6 @@ class NMDA:
         else:
             connection = h.NetCon(source, self.process)
         connection.delay = delay
-        connection.weight[0] = weight * self._weight_scale
+        connection.weight[0] = weight * self.weight_scale
         self.connections.append(connection)
         return connection

@@ -19,6 +19,7 @@ from adapters.neuron.direct import Direct
 from adapters.neuron.importing import h
 from adapters.neuron.ions import ion_uses
 from adapters.neuron.mechanisms import channel_path
+from adapters.neuron.naming import section_name
 from adapters.neuron.speaking import listening
 from couple.component import Floats
 from couple.electrics import CALCIUM, CaiWriters
@@ -33,7 +34,7 @@ class Holds:
     def __init__(self, segments: Sequence[Any], policy: CaiWriters) -> None:
         self.notes: list[str] = []
         self._processes: dict[int, Any] = {}
-        for section in {s.sec.name(): s.sec for s in segments}.values():
+        for section in {section_name(s.sec): s.sec for s in segments}.values():
             _refuse_rxd(section, CALCIUM)
             self._settle(section, policy, [(i, s) for i, s in enumerate(segments) if s.sec == section])
 
@@ -49,7 +50,7 @@ class Holds:
             if policy == "refuse":
                 raise _refusal(name, section, _choices(name))
             section.uninsert(name)
-            self.notes.append(f"{name} taken out of {section.name()} (it wrote cai{_and_current(name, False)})")
+            self.notes.append(f"{name} taken out of {section_name(section)} (it wrote cai{_and_current(name, False)})")
         for name in points:
             raise _refusal(name, section, 'set neuron.cai_writers = "ignore": point processes cannot be taken out')
 
@@ -60,7 +61,9 @@ class Holds:
             for i, segment in here:
                 self._processes[i] = h.couple_hold(segment)
             said.forget()  # NEURON remarks that two mechanisms write cai there: this is the purpose
-        self.notes.append(f"cai that {', '.join(names)} would write in coupled segments of {section.name()} is ignored")
+        self.notes.append(
+            f"cai that {', '.join(names)} would write in coupled segments of {section_name(section)} is ignored"
+        )
 
     def initialise(self, values: Sequence[float]) -> None:
         """Set what is held, mM, for all coupled segments, before the model is initialised."""
@@ -106,7 +109,7 @@ def _and_current(name: str, point: bool) -> str:
 
 def refuse_writers(ion: str, segments: Sequence[Any]) -> None:
     """Raise InputError if anything writes the concentration of an ion other than calcium in these sections."""
-    for section in {s.sec.name(): s.sec for s in segments}.values():
+    for section in {section_name(s.sec): s.sec for s in segments}.values():
         _refuse_rxd(section, ion)
         for point, names in ((False, density_names(section)), (True, point_names(section))):
             for name in names:
@@ -122,6 +125,6 @@ def _refuse_rxd(section: Any, ion: str) -> None:
 
 def _refusal(name: str, section: Any, advice: str, ion: str = CALCIUM) -> InputError:
     return InputError(
-        f'mechanism "{name}" in {section.name()} writes {ion}i, which couple owns in coupled segments: {advice}',
+        f'mechanism "{name}" in {section_name(section)} writes {ion}i, which couple owns in coupled segments: {advice}',
         where=WHERE if ion == CALCIUM else "neuron.model",
     )

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict
 
 import typer
 from rich.markup import escape
 
+from couple.parallel import speaks, stay_alone
 from couple.terminal import Json, out
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at Python, packages, compiler, NEURON, MPI, DOLFINx, cores and disk; exit code 1 if something fails."""
+    """Look at Python, packages, compiler, NEURON, MPI, DOLFINx, cores and disk; exit code 1 if something fails.
+
+    After mpiexec -n N also at the ranks: whether they find each other, their MPI libraries and cores.
+    """
     from couple.doctor import examine
+    from couple.doctor.ranks import ranks
 
     found = []
-    for finding in examine():
+    together = [*ranks()]
+    if not speaks():
+        return
+    stay_alone()  # what is started now is no rank
+    for finding in itertools.chain(together, examine()):
         found.append(finding)
         if not as_json:
             mark = f"[{_COLOURS[finding.status]}]{finding.status:4}[/]"

@@ -35,16 +35,19 @@ def sample(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment many times with independent seeds, on all cores, into OUT/ensemble.h5.
+    """Run an experiment many times with independent seeds, on all cores or ranks, into OUT/ensemble.h5.
 
     The same command (or `couple resume OUT`) goes on after a kill; with more --runs it adds to what is there.
     """
     from couple.ensemble import sample as make
+    from couple.ensemble.ranks import helped
     from couple.experiment import Experiment
 
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else milliseconds(until, "--until")
-    with _running(quiet or as_json) as progress:
+    with helped() as leads, _running(quiet or as_json or not leads) as progress:
+        if not leads:
+            return
         begun = perf_counter()
         made = make(experiment, runs, seed, folder, jobs=jobs, until=end, fresh=fresh, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
@@ -60,8 +63,11 @@ def resume_ensemble(folder: Path, until: str | None, quiet: bool, as_json: bool)
     if until is not None:
         raise InputError("an ensemble is finished as it was begun; sample again for another duration", where="--until")
     from couple.ensemble import resume_sampling
+    from couple.ensemble.ranks import helped
 
-    with _running(quiet or as_json) as progress:
+    with helped() as leads, _running(quiet or as_json or not leads) as progress:
+        if not leads:
+            return True
         begun = perf_counter()
         made = resume_sampling(folder, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)

@@ -12,12 +12,14 @@ from couple.clock import Clock
 from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import EnsembleFolder, Specification
+from couple.ensemble.ranks import make_all
 from couple.ensemble.sampler import Sampler, Stopped
 from couple.ensemble.seeds import run_seed
 from couple.ensemble.workers import Done, Once, Ready, Worker, batch_size, listen, make
 from couple.errors import InputError, RunError
 from couple.experiment import Experiment
 from couple.layout import Layout
+from couple.parallel import world
 from couple.run import Interrupted
 from couple.stopping import Stop
 
@@ -50,7 +52,8 @@ def sample(
     seed:   of the ensemble; that of the experiment if not given.
     folder: for ensemble.h5 (default results/NAME-ensemble-001, or the next number); one that holds this ensemble,
             unfinished or with fewer runs, is continued.
-    jobs:   processes at a time (default: cores). The result does not depend on it.
+    jobs:   processes at a time (default: cores; 1 for each rank, if there are several). The result does not depend on
+            it.
     until:  ms, instead of the experiment's duration.
     fresh:  start a process for every run: for models that keep something in Python from one run to the next.
     Raises InputError for what does not fit, RunError if a run fails or the disk refuses, and Interrupted on Ctrl-C or
@@ -66,12 +69,17 @@ def sample(
     wanted = Specification(_shortened(experiment, until), chosen, runs, fresh)
     Clock.of(wanted.experiment)  # before anything is made
     wanted.experiment.network()
-    return make_ensemble(wanted, folder, jobs or cores(), progress)
+    return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
 
 
 def resume_sampling(folder: str | Path, *, jobs: int | None = None, progress: Progress | None = None) -> Ensemble:
     """Make the missing runs of an ensemble that was begun in `folder`. Raises as `sample`."""
-    return make_ensemble(Specification.read(Path(folder)), folder, jobs or cores(), progress)
+    return make_ensemble(Specification.read(Path(folder)), folder, jobs or default_jobs(), progress)
+
+
+def default_jobs() -> int:
+    """Cores, or one process for each rank."""
+    return cores() if world().size == 1 else 1
 
 
 def cores() -> int:
@@ -86,27 +94,40 @@ def make_ensemble(
     claimed = EnsembleFolder(wanted, folder)
     complete = False
     try:
-        making = Making(wanted, claimed, jobs, progress or (lambda _done, _all: None))
-        stopped = making.run()
+        there = {run: path for run, path in claimed.there().items() if run < wanted.runs}
+        making = make_all(wanted, claimed.path, there, jobs, progress or (lambda _done, _all: None))
         making.assemble()
         complete = making.complete
     finally:
         claimed.close(complete=complete)
-    if stopped is not None and not complete:
+    if making.stopped is not None and not complete:
         raise Interrupted(
-            f"stopped by {stopped} with {len(making.there)} of {wanted.runs} runs; "
+            f"stopped by {making.stopped} with {len(making.there)} of {wanted.runs} runs; "
             f"go on with: couple resume {claimed.path}"
         )
     return Ensemble(claimed.path)
 
 
 class Making:
-    """An ensemble on its way. there: finished run → its file."""
+    """An ensemble on its way. there: finished run → its file. stopped: signal that asked to stop.
 
-    def __init__(self, wanted: Specification, claimed: EnsembleFolder, jobs: int, progress: Progress) -> None:
-        self.wanted, self.folder, self._jobs, self._progress = wanted, claimed.path, jobs, progress
-        self.there = {run: path for run, path in claimed.there().items() if run < wanted.runs}
-        self._missing = deque(run for run in range(wanted.runs) if run not in self.there)
+    share: (k, n) for every n-th run from k on.
+    """
+
+    def __init__(
+        self,
+        wanted: Specification,
+        folder: Path,
+        there: dict[int, Path],
+        jobs: int,
+        progress: Progress,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.wanted, self.folder, self._jobs, self._progress = wanted, folder, jobs, progress
+        self.there = there
+        self.stopped: str | None = None
+        self._missing = deque(run for run in range(share[0], wanted.runs, share[1]) if run not in self.there)
+        self._alone = share[1] == 1
         self._layout: Layout | None = layout_of(self.there)
         self._stop = Stop()
         self._seconds = 0.0  # of a run, as last measured
@@ -118,15 +139,20 @@ class Making:
         """Whether all runs are there."""
         return len(self.there) == self.wanted.runs
 
-    def run(self) -> str | None:
-        """Make all missing runs; returns the name of a signal that asked to stop, or None."""
+    def take(self, there: dict[int, Path]) -> None:
+        """Runs that others have made."""
+        self.there |= there
+        self._layout = self._layout or layout_of(self.there)
+
+    def run(self) -> None:
+        """Make all missing runs, or until a signal asks to stop."""
         self._progress(len(self.there), self.wanted.runs)
         with self._stop.listening():
-            if self._missing and self.wanted.experiment.neuron is None and not self._lone:
+            if self._missing and self.wanted.experiment.neuron is None and not self._lone and self._alone:
                 self._here()
             if self._missing and self._stop.signal is None:
                 self._elsewhere()
-        return self._stop.signal
+        self.stopped = self._stop.signal
 
     def assemble(self) -> None:
         """Write ensemble.h5 of what is there, if there is something new."""

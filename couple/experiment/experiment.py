@@ -15,6 +15,7 @@ from couple.errors import InputError, brief
 from couple.experiment.chemistry import Chemistry, with_file
 from couple.experiment.drive import DriveBlock
 from couple.experiment.link import LinkBlock
+from couple.experiment.network import Network
 from couple.experiment.neuron import Neuron
 from couple.experiment.record import Record
 from couple.experiment.run import Checkpoint, Run
@@ -30,6 +31,7 @@ class Experiment(Block):
 
     experiment: Run
     neuron: Neuron | None = None
+    circuit: Network | None = Field(default=None, alias="network")
     chemistry: Chemistry
     spine: tuple[SpineBlock, ...] = ()
     site: tuple[SiteBlock, ...] = Field(min_length=1)
@@ -54,6 +56,26 @@ class Experiment(Block):
         return self
 
     @model_validator(mode="after")
+    def _one_or_many_cells(self) -> Self:
+        if self.circuit is not None and self.neuron is None:
+            raise ValueError('network: its cells need [neuron] with dt = "0.025 ms" (and celsius, v_init)')
+        if self.neuron is not None and not self.neuron.model and self.circuit is None:
+            raise ValueError('neuron.model: is missing; give "cell.py:function", or a [network] of populations')
+        if self.neuron is not None and self.circuit is not None:
+            for key in ("model", "arguments", "biophysics"):
+                if key in self.neuron.model_fields_set:
+                    raise ValueError(f"neuron.{key}: in a [network] every population has its own; leave it out")
+        placed = [(f"spine[{i}]", s.cells, True) for i, s in enumerate(self.spine)]
+        placed += [(f"site[{i}]", s.cells, bool(s.segment or s.place)) for i, s in enumerate(self.site)]
+        for key, cells, somewhere in placed:
+            if self.circuit is None and cells is not None:
+                raise ValueError(f"{key}.cells: there is no [network]; leave it out")
+            if self.circuit is not None and somewhere and cells is None:
+                names = ", ".join(self.populations)
+                raise ValueError(f"{key}: say in which cells: cells = a population ({names}), or a cell")
+        return self
+
+    @model_validator(mode="after")
     def _one_temperature(self) -> Self:
         here, there = self.experiment.celsius, self.neuron.celsius if self.neuron is not None else None
         if here is not None and there is not None and here != there:
@@ -65,6 +87,11 @@ class Experiment(Block):
         """The temperature of the experiment, degrees Celsius; None if only the model knows it."""
         own = self.neuron.celsius if self.neuron is not None else None
         return self.experiment.celsius if own is None else own
+
+    @property
+    def populations(self) -> dict[str, int]:
+        """Cells in each population of the network, in the order of their numbers."""
+        return {} if self.circuit is None else {p.name: p.count for p in self.circuit.population}
 
     def network(self) -> ReactionNetwork:
         """The reaction network at the temperature of the experiment. Raises InputError that names the key."""

@@ -32,7 +32,7 @@ class Neuron(Block):
     morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see `couple.electrics`.
     """
 
-    model: str = Field(min_length=1)
+    model: str = Field(default="", min_length=1)
     dt: Time = Field(gt=0)
     celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
     v_init: Voltage | None = Field(default=None, ge=-1000, le=1000)

@@ -68,6 +68,7 @@ class SiteBlock(Block):
     sections: one site along whole sections that hang together, resolved in space: every segment has its own
     concentrations, and necks open into it where they stand. Only some engines can.
     place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
+    cells: in a [network], the same in every cell of a population ("E") or of a pattern ("E_1*"): CELL_NAME.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     """
 
@@ -76,6 +77,7 @@ class SiteBlock(Block):
     segment: Names | None = Field(default=None, min_length=1)
     sections: Names | None = Field(default=None, min_length=1)
     place: Placement | None = None
+    cells: Names | None = Field(default=None, min_length=1)
     geometry: GeometryBlock | None = None
     options: dict[str, dict[str, Any]] = {}
 

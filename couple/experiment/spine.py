@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from couple.block import NAME, Block
-from couple.experiment.placement import SEED, Extent, Placement
+from couple.experiment.placement import SEED, Extent, Names, Placement
 from couple.geometry import LONGEST
 from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
 
@@ -113,11 +113,13 @@ class SpineBlock(Block):
     """Spines NAME_0, NAME_1, ... of two sections each, NAME_0.neck and NAME_0.head, at the places `place`.
 
     seed: of sizes, and of places that have no seed of their own; not that of the experiment, so that all runs of an
-    ensemble have the same spines. Ra, cm and leak are those of the branch if not given.
+    ensemble have the same spines. cells: of a [network], as for sites. Ra, cm and leak are those of the branch if not
+    given.
     """
 
     name: str = Field(pattern=NAME)
     place: Placement
+    cells: Names | None = Field(default=None, min_length=1)
     head: Part
     neck: Part
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = SEED

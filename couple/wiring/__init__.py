@@ -17,14 +17,17 @@ from couple.network import ReactionNetwork
 from couple.record import Variable
 from couple.steps import check_rates
 from couple.wiring.branches import Branches
+from couple.wiring.cells import Cells
 from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.diffusion import diffusion_links, feet_of, mouths_of, place_ties, tie_line
 from couple.wiring.doubts import doubts
-from couple.wiring.drives import build_drive
+from couple.wiring.drives import build_drive, drive_labels
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import Place, distances, place_links, place_sites
+from couple.wiring.network import connect_cells
+from couple.wiring.places import Order, Place, distances, place_links, place_sites
+from couple.wiring.sharing import share_sites
 from couple.wiring.spines import grow_spines
 from couple.wiring.variables import recorded
 
@@ -37,7 +40,8 @@ class System:
 
     kinds: site → name of its engine. distances: site, or neuron.SEGMENT of
     a recorded voltage → path distance from the soma, µm, where there is one.
-    describe: lines for `couple check`. warnings: about accuracy.
+    describe: lines for `couple check`. warnings: about accuracy. order: of the sites of all ranks, by name.
+    labels: names along the ports of the electrical model and of drives.
     """
 
     clock: Clock
@@ -54,6 +58,8 @@ class System:
     distances: Mapping[str, float]
     describe: tuple[str, ...]
     warnings: tuple[str, ...]
+    order: Mapping[str, Order]
+    labels: Mapping[str, Sequence[str]]
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -82,16 +88,22 @@ def _wire(experiment: Experiment) -> System:
     network = experiment.network()
     check_rates(network, experiment.time_unit)
     load_engines(experiment)  # before NEURON
-    model = load_model(experiment)
-    grown = grow_spines(experiment, model)
+    cells = Cells(experiment)
+    model = load_model(experiment, cells)
+    grown = grow_spines(experiment, model, cells)
+    grown += connect_cells(experiment, model, cells)
     branches = None if model is None else Branches(model)
-    places = place_sites(experiment, branches)
-    links = place_links(experiment, places)
+    places = place_sites(experiment, branches, cells)
     ties = place_ties(experiment, network, places, branches)
+    if model is None:
+        places = share_sites(places, ties)
+        here = {place.name for place in places}
+        ties = [tie for tie in ties if tie.first.name in here]
+    links = place_links(experiment, places)
     diffusing = [(place.name, tie.species.name) for tie in ties for place in (tie.first, tie.second)]
     engines = build_engines(experiment, clock, network, places, links, diffusing, feet_of(ties), mouths_of(ties))
     drive, drive_links = build_drive(experiment, clock, places)
-    electrics = attach(model, experiment, engines, links)
+    electrics = attach(model, experiment, engines, links, cells)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
     made = connect(Parts(network, engines, memory, links, model, electrics), drive, drive_links)
@@ -117,9 +129,11 @@ def _wire(experiment: Experiment) -> System:
         watched,
         tuple(recorded(experiment.record, links, electrics, engines, memory)),
         {p.name: p.block.engine for p in places},
-        distances(places, branches, () if electrics is None else electrics.attachments.voltages),
+        {} if cells.all else distances(places, branches, () if electrics is None else electrics.attachments.voltages),
         (*lines, *grown, *(model.describe() if model is not None else ())),
         tuple(warnings),
+        places.everywhere,
+        {**({} if electrics is None else electrics.labels), **drive_labels(drive_links)},
     )
 
 

@@ -40,8 +40,16 @@ class Branches:
     def __init__(self, model: ElectricalModel) -> None:
         self.model = model
         self.sections: dict[str, list[str]] = {}
+        self._cells: dict[str, dict[str, list[str]]] = {}
         for segment in model.segments():
             self.sections.setdefault(section_of(segment), []).append(segment)
+
+    def of_cell(self, cell: str) -> dict[str, list[str]]:
+        """The sections of a cell of a network."""
+        if not self._cells:
+            for section, segments in self.sections.items():
+                self._cells.setdefault(section.partition(".")[0], {})[section] = segments
+        return self._cells.get(cell, {})
 
     def find(self, patterns: Iterable[str], key: str) -> dict[str, str]:
         """Segment → what a * stood for, of all segments that fit: "dend(0.3)", "dend" (all of it), "apical*".

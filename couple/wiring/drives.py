@@ -53,6 +53,14 @@ def build_drive(experiment: Experiment, clock: Clock, places: Sequence[Place]) -
     return Drive(tables["ions"], tables["clamp"], clock.window), links
 
 
+def drive_labels(links: Sequence[DriveLink]) -> dict[str, list[str]]:
+    """Names along each port of the drive."""
+    found: dict[str, list[str]] = {"ions": [], "clamp": []}
+    for link in links:  # in the order of their columns
+        found[link.port].append(link.name)
+    return found
+
+
 def _table(block: DriveBlock, key: str, experiment: Experiment, clock: Clock, place: Place) -> tuple[str, Floats, str]:
     window = clock.window * clock.tick
     try:

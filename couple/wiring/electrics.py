@@ -12,8 +12,11 @@ from couple.electrics import CALCIUM, Attachments, Conductance, Current, Electri
 from couple.errors import InputError, nearest
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
+from couple.parallel import world
+from couple.wiring.branches import Branches
+from couple.wiring.cells import Cells
 from couple.wiring.engines import Engines
-from couple.wiring.places import PlacedLink, Shared, shared
+from couple.wiring.places import Order, PlacedLink, Shared, shared
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Electrics:
     component: Component
     attachments: Attachments
     valence: Mapping[str, float]
+    order: Mapping[str, tuple[Order, ...]]
+    """Of voltages ("v"), of each ion's segments and of conductances ("g"): sorts them as one process would."""
 
     def charge(self, ion: str, segment: str) -> tuple[str, int]:
         """Port and position of the charge of an ion at a segment."""
@@ -38,6 +43,13 @@ class Electrics:
         """Position of the conductance that a link sets in a segment along the port `g`."""
         return self._conductances[_conductance(link, segment)]
 
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Names along every port."""
+        at = self.attachments
+        found = {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
+        return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
+
     @cached_property
     def _ions(self) -> dict[str, tuple[IonSegments, dict[str, int]]]:
         return {i.ion: (i, {segment: k for k, segment in enumerate(i.segments)}) for i in self.attachments.ions}
@@ -47,12 +59,15 @@ class Electrics:
         return {conductance: i for i, conductance in enumerate(self.attachments.conductances)}
 
 
-def load_model(experiment: Experiment) -> ElectricalModel | None:
-    """The model of [neuron], or None without one. Raises InputError if it cannot be built."""
-    spec = experiment.neuron
+def load_model(experiment: Experiment, cells: Cells) -> ElectricalModel | None:
+    """The model of [neuron], or the cells of [network] on this rank; None without. Raises InputError if it cannot be
+    built."""
+    spec, ranks = experiment.neuron, world()
+    ranks.gather(None)  # all or none go on to NEURON, which makes its own communicators
     if spec is None:
         return None
-    file, function = spec.file_and_function
+    local = cells.specs(experiment)
+    file, function = (str(local[0].model), local[0].function) if local else spec.file_and_function
     mechanisms = (spec.mechanisms,) if isinstance(spec.mechanisms, str) else spec.mechanisms
     model: ElectricalModel = registry.load("couple.electrics", "neuron")(
         ModelSpec(
@@ -65,14 +80,25 @@ def load_model(experiment: Experiment) -> ElectricalModel | None:
             spec.arguments,
             tuple(experiment.folder / m for m in mechanisms),
             spec.biophysics,
-            tuple(Current(c.at, c.start, c.duration, c.amplitude) for c in spec.current),
+            tuple(
+                Current(c.at, c.start, c.duration, c.amplitude, f"neuron.current[{i}].at")
+                for i, c in enumerate(spec.current)
+                if not cells.all or cells.local_of([c.at.partition(".")[0]], f"neuron.current[{i}].at")
+            ),
+            local,
+            ranks.rank,
+            ranks.size,
         )
     )
     return model
 
 
 def attach(
-    model: ElectricalModel | None, experiment: Experiment, engines: Engines, links: Sequence[PlacedLink]
+    model: ElectricalModel | None,
+    experiment: Experiment,
+    engines: Engines,
+    links: Sequence[PlacedLink],
+    cells: Cells,
 ) -> Electrics | None:
     """The stepping model with every place at which something crosses. Raises InputError that names the key."""
     if model is None:
@@ -88,14 +114,15 @@ def attach(
             crossing.setdefault(ion, []).append(_without_conductance(link, ion))
     meeting = shared(links)
     ions = [_initial(ion, there, engines, meeting) for ion, there in crossing.items()]
-    recorded = []
-    for i, name in enumerate(experiment.record.voltages):
-        try:
-            recorded.append(model.resolve(name))
-        except InputError as error:
-            raise error.at(f"record.voltages[{i}]") from None
+    recorded = _recorded(model, experiment, cells)
     reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
     voltages = list(dict.fromkeys([*recorded, *reached]))
+    order = {ion: _first_of(there) for ion, there in crossing.items()}
+    order["g"] = _first_of([k for k in links if k.ion(valence) is None])
+    order_of_v = dict(recorded)
+    for k, by_segment in enumerate(order.values()):
+        for segment, key in by_segment.items():
+            order_of_v.setdefault(segment, (k, *key))
     calcium, *others = ions
     attachments = Attachments(
         calcium.segments,
@@ -105,7 +132,36 @@ def attach(
         experiment.experiment.seed,
         tuple(others),
     )
-    return Electrics(model.attach(attachments), attachments, valence)
+    ordered = {ion.ion: tuple(order[ion.ion][s] for s in ion.segments) for ion in ions}
+    ordered |= {"g": tuple(order["g"][c.segment] for c in conductances), "v": tuple(order_of_v[s] for s in voltages)}
+    return Electrics(model.attach(attachments), attachments, valence, ordered)
+
+
+def _first_of(links: Sequence[PlacedLink]) -> dict[str, Order]:
+    """Segment → where it comes first: link, site, place in it."""
+    found: dict[str, Order] = {}
+    for link in links:
+        for k, segment in enumerate(link.place.segments):
+            found.setdefault(segment, (int(link.key[5:-1]), *link.place.order, k))
+    return found
+
+
+def _recorded(model: ElectricalModel, experiment: Experiment, cells: Cells) -> dict[str, Order]:
+    """Segments on this rank whose voltage is asked for, with their order."""
+    recorded: dict[str, Order] = {}
+    branches = Branches(model) if cells.all and experiment.record.voltages else None
+    for i, name in enumerate(experiment.record.voltages):
+        key = f"record.voltages[{i}]"
+        if branches is not None:
+            for k, (cell, segment) in enumerate(cells.segments(name, branches, key)):
+                recorded.setdefault(segment, (-1, i, cell.gid, k))
+            continue
+        try:
+            recorded.setdefault(model.resolve(name), (-1, i))
+        except InputError as error:
+            if world().size == 1:
+                raise error.at(key) from None
+    return recorded
 
 
 def _conductance(link: PlacedLink, segment: str, ions: Collection[str] = ()) -> Conductance:

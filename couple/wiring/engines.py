@@ -19,7 +19,8 @@ from couple.errors import InputError, MissingDependencyError, nearest
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
-from couple.wiring.places import Place, PlacedLink, matching
+from couple.wiring.groups import agree_on_groups
+from couple.wiring.places import Place, PlacedLink, Sited, matching
 
 
 @dataclass
@@ -35,7 +36,7 @@ def build_engines(
     experiment: Experiment,
     clock: Clock,
     network: ReactionNetwork,
-    places: Sequence[Place],
+    places: Sited,
     links: Sequence[PlacedLink],
     diffusing: Sequence[tuple[str, str]] = (),
     feet: Mapping[str, tuple[Foot, ...]] | None = None,
@@ -55,10 +56,9 @@ def build_engines(
         alone = place.name if place.cable is not None else ""
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held, alone), []).append(place)
     built = Engines()
-    for (kind, text, held, _), members in groups.items():
-        name = members[0].name if len(members) == 1 else kind
-        while any(name == e.name for e in built.engines):
-            name += "_"
+    agreed = agree_on_groups(groups, injected, places.everywhere)
+    for group, members in groups.items():
+        (kind, text, held, _), (name, filled) = group, agreed[group]
         key = members[0].key
         factory = _factory(kind, key) if members[0].cable is None else _along(kind, key)
         setup = EngineSetup(
@@ -75,7 +75,7 @@ def build_engines(
                 for p in members
             ),
             tick=clock.tick,
-            injected=tuple(dict.fromkeys(s for p in members for s in injected.get(p.name, ()))),
+            injected=filled,
             clamped=held,
             seed=experiment.experiment.seed,
             options=read_options(factory, json.loads(text), f"{key}.{kind}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,9 +17,21 @@ from couple.errors import InputError, nearest
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.experiment.placement import SEED
 from couple.geometry import Geometry
+from couple.parallel import world
 from couple.wiring.branches import Branches, fitting
 from couple.wiring.cables import cable_of
+from couple.wiring.cells import CellBranches, Cells
 from couple.wiring.spots import spots
+
+Order = tuple[int, ...]
+
+
+class Sited(list["Place"]):
+    """The sites of this rank. everywhere: those of all ranks, by name, each with its order."""
+
+    def __init__(self, places: Iterable[Place], everywhere: Mapping[str, Order] | None = None) -> None:
+        super().__init__(places)
+        self.everywhere = {place.name: place.order for place in self} if everywhere is None else dict(everywhere)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class Place:
     """Path distance of its segment in µm, where the block asked for one."""
     cable: Cable | None = None
     """Of a site along whole sections; parts are its segments."""
+    order: Order = ()
+    """Sorts sites as one process would have them: block, cell, number in it."""
 
     @property
     def name(self) -> str:
@@ -116,21 +130,60 @@ def shared(links: Sequence[PlacedLink]) -> Shared:
     return found
 
 
-def place_sites(experiment: Experiment, branches: Branches | None) -> list[Place]:
-    """All sites with their geometry: their own, or that of their segments. Raises InputError that names the key."""
+def place_sites(experiment: Experiment, branches: Branches | None, cells: Cells | None = None) -> Sited:
+    """All sites on this rank with their geometry: their own, or that of their segments.
+
+    Raises InputError that names the key.
+    """
     places: list[Place] = []
+    missing: dict[int, InputError] = {}
     for i, block in enumerate(experiment.site):
-        places += _sites(block, f"site[{i}]", branches, experiment.folder)
-    seen: dict[str, Place] = {}
-    for place in places:
-        first = seen.setdefault(place.name, place)
-        if first is not place:
-            raise InputError(f'another site, of {first.key}, is also named "{place.name}"', where=f"{place.key}.name")
-    return places
+        try:
+            made = [*_sites_of_block(block, f"site[{i}]", branches, experiment.folder, cells)]
+        except InputError as error:
+            if branches is None or world().size == 1 or (cells is not None and cells.all):
+                raise
+            made, missing[i] = [], error  # the model of another rank may have it
+        places += [replace(place, order=(i, *place.order)) for place in made]
+    return _all_ranks(places, missing, shared=branches is None)
 
 
-def _sites(block: SiteBlock, key: str, branches: Branches | None, folder: Path) -> Iterator[Place]:
-    """The site of a block, or all of them."""
+def _all_ranks(places: list[Place], missing: Mapping[int, InputError], *, shared: bool) -> Sited:
+    """What all ranks have placed. shared: each has placed the same, which is yet to be divided."""
+    ranks = world().gather([(p.name, p.key, p.order) for p in places] if not shared or world().first else [])
+    keys: dict[str, str] = {}
+    everywhere: dict[str, Order] = {}
+    for rank, there in enumerate(ranks):
+        for name, key, order in there:
+            if name in keys:
+                raise InputError(f'another site, of {keys[name]}, is also named "{name}"', where=f"{key}.name")
+            keys[name], everywhere[name] = key, (*order, rank)
+    for i, error in missing.items():
+        if f"site[{i}]" not in keys.values():
+            raise error
+    return Sited(places, everywhere)
+
+
+def _sites_of_block(
+    block: SiteBlock, key: str, branches: Branches | None, folder: Path, cells: Cells | None
+) -> Iterator[Place]:
+    """The sites of a block on this rank; in a network those of every cell that it names, called CELL_NAME."""
+    if block.cells is None or cells is None or branches is None:
+        if branches is not None and block.segment is None and block.place is None and not world().first:
+            return  # in no segment: on the first rank
+        for k, place in enumerate(_sites(block, key, branches, folder)):
+            yield replace(place, order=(-1, k))
+        return
+    for cell in cells.local_of(block.cells, f"{key}.cells"):
+        for k, place in enumerate(_sites(block, key, CellBranches(branches, cell), folder, cell.name)):
+            named = place.block.model_copy(update={"name": f"{cell.name}_{place.name}"})
+            yield replace(place, block=named, order=(cell.gid, k))
+
+
+def _sites(
+    block: SiteBlock, key: str, branches: Branches | None, folder: Path, cell: str | None = None
+) -> Iterator[Place]:
+    """The site of a block, or all of them; cell: keys the random places."""
     own = None
     if block.geometry is not None:
         try:
@@ -146,7 +199,8 @@ def _sites(block: SiteBlock, key: str, branches: Branches | None, folder: Path) 
         yield Place(block, key, own or _of_engine(block, key, folder))
     elif block.place is not None:
         distinct = own is None
-        found = spots(block.place, branches, SEED, block.name, f"{key}.place", distinct=distinct)
+        keyed = block.name if cell is None else f"{cell}.{block.name}"
+        found = spots(block.place, branches, SEED, keyed, f"{key}.place", distinct=distinct)
         for i, spot in enumerate(found):
             name = block.name.replace("*", spot.star) if "*" in block.name else f"{block.name}_{i}"
             _check_name(name, f"{key}.name")
@@ -206,8 +260,9 @@ def matching(pattern: str, places: Sequence[Place], key: str) -> list[Place]:
     found = {*fitting(pattern, [p.name for p in places])}
     if pattern == "neuron":
         raise InputError("a drive fills or holds a species of a site, not neuron", where=key)
-    if not found:
-        known = ["neuron", *(p.name for p in places)]
+    everywhere = places.everywhere if isinstance(places, Sited) else {}
+    if not found and not fitting(pattern, [*everywhere]):
+        known = ["neuron", *everywhere, *(p.name for p in places)]
         raise InputError(f'unknown site "{pattern}"; {nearest(pattern, known)}', where=key)
     return [p for p in places if p.name in found]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,12 +12,13 @@ from couple.experiment.spine import Part, SpineBlock, Synapse
 from couple.random import generator
 from couple.units import quantities
 from couple.wiring.branches import Branches, section_of
+from couple.wiring.cells import Cell, CellBranches, Cells, number
 from couple.wiring.spots import Spot, spots
 
 US_PER_PS = 1e-6
 
 
-def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[str]:
+def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Cells) -> list[str]:
     """Grow the spines of all blocks on the model; lines that describe them. Raises InputError that names the key."""
     if model is None or not experiment.spine:
         return []
@@ -26,8 +26,13 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
     specs: list[SpineSpec] = []
     for i, block in enumerate(experiment.spine):
         key = f"spine[{i}]"
-        found = spots(block.place, branches, block.seed, block.name, f"{key}.place")
-        specs += _block(block, key, found)
+        if block.cells is None:
+            specs += _block(block, key, spots(block.place, branches, block.seed, block.name, f"{key}.place"))
+            continue
+        for cell in cells.local_of(block.cells, f"{key}.cells"):
+            there, name = CellBranches(branches, cell), f"{cell.name}.{block.name}"
+            found = spots(block.place, there, block.seed, name, f"{key}.place")
+            specs += _block(block, key, found, cell)
     named = Counter(spec.name for spec in specs)
     for spec in specs:
         if named[spec.name] > 1 or f"{spec.name}.head" in branches.sections:
@@ -36,23 +41,24 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None) -> list[s
     return [_line(spec) for spec in specs]
 
 
-def _block(block: SpineBlock, key: str, found: Sequence[Spot]) -> list[SpineSpec]:
+def _block(block: SpineBlock, key: str, found: Sequence[Spot], cell: Cell | None = None) -> list[SpineSpec]:
+    name = block.name if cell is None else f"{cell.name}.{block.name}"
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
     return [
         SpineSpec(
-            f"{block.name}_{i}",
+            f"{name}_{i}",
             key,
             section_of(spot.segment),
             spot.x,
-            _sizes(block.head, "head", block.name, i, key, block.seed),
-            _sizes(block.neck, "neck", block.name, i, key, block.seed),
+            _sizes(block.head, "head", name, i, key, block.seed),
+            _sizes(block.neck, "neck", name, i, key, block.seed),
             block.head.channels,
             block.neck.channels,
             block.Ra,
             block.cm,
             leak,
-            _synapse(block, i, key) if i in with_synapse else None,
+            _synapse(block, i, key, 0 if cell is None else 1 + cell.gid) if i in with_synapse else None,
             spot.away,
         )
         for i, spot in enumerate(found)
@@ -81,7 +87,7 @@ def _stimulated(synapse: Synapse | None, n: int, key: str) -> set[int]:
     return {int((k + 0.5) * n / count) for k in range(count)}
 
 
-def _synapse(block: SpineBlock, i: int, key: str) -> SynapseSpec:
+def _synapse(block: SpineBlock, i: int, key: str, cell: int) -> SynapseSpec:
     synapse = block.synapse
     assert synapse is not None
     times: tuple[float, ...] = ()
@@ -92,9 +98,14 @@ def _synapse(block: SpineBlock, i: int, key: str) -> SynapseSpec:
             raise error.at(f"{key}.synapse.times") from None
         if min(times) < 0:
             raise InputError(f'"{synapse.times}" begins before 0', where=f"{key}.synapse.times")
-    number = int.from_bytes(hashlib.blake2b(block.name.encode(), digest_size=4).digest(), "little")
     return SynapseSpec(
-        synapse.AMPA * US_PER_PS, synapse.NMDA * US_PER_PS, times, synapse.rate or 0.0, synapse.start, (number, i)
+        synapse.AMPA * US_PER_PS,
+        synapse.NMDA * US_PER_PS,
+        times,
+        synapse.rate or 0.0,
+        synapse.start,
+        (number(block.name), i),
+        cell,
     )
 
 

@@ -50,20 +50,24 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
     component, attached = electrics.component, electrics.attachments
     segment = ("segment",)
     variables = [
-        Variable("neuron/v", "mV", segment, (attached.voltages,), memory.all_of(component, "v")),
+        Variable(
+            "neuron/v", "mV", segment, (attached.voltages,), memory.all_of(component, "v"), order=electrics.order["v"]
+        ),
     ]
     for ion in attached.ions:
+        order = electrics.order[ion.ion]
         charge, concentration = (memory.all_of(component, port) for port in (ion.charge, ion.concentration))
         variables += [
-            Variable(f"neuron/{ion.charge}", "fC", segment, (ion.segments,), charge, "sum", TOTAL),
-            Variable(f"neuron/{ion.concentration}", "mM", segment, (ion.segments,), concentration),
+            Variable(f"neuron/{ion.charge}", "fC", segment, (ion.segments,), charge, "sum", TOTAL, order=order),
+            Variable(f"neuron/{ion.concentration}", "mM", segment, (ion.segments,), concentration, order=order),
         ]
     for unit, kind in (("S/cm^2", "density"), ("uS", "point")):
         chosen = [i for i, c in enumerate(attached.conductances) if c.kind == kind]
         if chosen:
             names = tuple(f"{attached.conductances[i].name} at {attached.conductances[i].segment}" for i in chosen)
             indices = tuple(memory.at(component, "g", i) for i in chosen)
-            variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices))
+            order = tuple(electrics.order["g"][i] for i in chosen)
+            variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices, order=order))
     return variables
 
 

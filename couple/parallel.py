@@ -1,0 +1,173 @@
+"""The ranks of this run: the only place that knows of MPI.
+
+Without mpiexec or srun nothing is imported and every method is trivial. Two phases differ in what an error does. While
+a run is set up all ranks meet in `gather` again and again: an error on one of them ends all there, with one message.
+While it is running ranks meet inside of NEURON, where nobody can be told anything: an error aborts the whole job.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from couple.errors import CoupleError, MissingDependencyError
+
+T = TypeVar("T")
+Failure = tuple[str, int]
+"""What an error says, and its exit code."""
+
+OFF = "COUPLE_RANKS"
+"""Environment variable that, set to "off", makes a process one of its own whatever has started it."""
+
+_LAUNCHERS = (
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
+    ("PALS_RANKID", "PALS_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # of srun; SLURM_NTASKS is that of the whole job, in its script too
+)
+
+_MARKS = ("PMI_", "PMIX_", "OMPI_", "MV2_", "PALS_", "HYDI_", "HYDRA_", "MPI_LOCAL", "SLURM_PROCID", "SLURM_STEP")
+
+
+class ElsewhereError(CoupleError):
+    """Another rank has failed, and says so; this one ends with the same code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+
+class Alone:
+    """One process without others. rank, size: 0 and 1. sent: collective calls so far."""
+
+    rank, size, sent = 0, 1, 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this rank speaks for all."""
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        """What all ranks give here, by rank. Raises ElsewhereError if another has failed before it came here."""
+        return [value]
+
+    def from_first(self, value: T) -> T:
+        """What rank 0 gives here."""
+        return self.gather(value)[0]
+
+    def largest(self, values: Sequence[float]) -> list[float]:
+        """The largest over all ranks of each of some numbers, cheaply: for the loop."""
+        return list(values)
+
+    def failed(self, error: BaseException) -> bool:
+        """To be called for an error that ends this rank; whether this rank is the one to report it."""
+        return True
+
+    def abort(self, code: int) -> None:
+        """End all other ranks, if there are any, at once."""
+
+
+class Ranks(Alone):
+    """The ranks of an MPI job, on a communicator of our own."""
+
+    def __init__(self, mpi: Any) -> None:
+        self._mpi, self._comm = mpi, mpi.COMM_WORLD.Dup()
+        self.rank, self.size = int(self._comm.Get_rank()), int(self._comm.Get_size())
+        self.sent = 0
+
+    def gather(self, value: T) -> list[T]:
+        found = self._meet(value, None)
+        for _, error in found:
+            if error is not None:
+                raise ElsewhereError(*error)
+        return [content for content, _ in found]
+
+    def largest(self, values: Sequence[float]) -> list[float]:
+        self.sent += 1
+        found: list[float] = self._comm.allreduce(list(values), op=_largest)
+        return found
+
+    def failed(self, error: BaseException) -> bool:
+        if isinstance(error, ElsewhereError):
+            return False
+        code = error.exit_code if isinstance(error, CoupleError) else 1
+        found = self._meet(None, (str(error) or type(error).__name__, code))
+        return self.rank == next(rank for rank, (_, there) in enumerate(found) if there is not None)
+
+    def abort(self, code: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._comm.Abort(code)
+
+    def _meet(self, value: Any, error: Failure | None) -> list[tuple[Any, Failure | None]]:
+        self.sent += 1
+        found: list[tuple[Any, Failure | None]] = self._comm.allgather((value, error))
+        return found
+
+
+def _largest(first: list[float], second: list[float]) -> list[float]:
+    return [max(a, b) for a, b in zip(first, second, strict=True)]
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> int:
+    """Ranks that mpiexec or srun has started, by what they leave in the environment; 1 without them."""
+    if environment.get(OFF, "").lower() == "off":
+        return 1
+    for rank, size in _LAUNCHERS:
+        if rank in environment and environment.get(size, "").isdigit():
+            return int(environment[size])
+    return 1
+
+
+@functools.cache
+def world() -> Alone:
+    """The ranks of this run; found on first use, which has to be before NEURON is imported.
+
+    Raises CoupleError if there are several and they cannot talk to each other.
+    """
+    size = launched() if os.environ.get(OFF) == "off" else max(launched(), _imported())
+    if size == 1:
+        return Alone()
+    try:
+        mpi = import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:
+        raise MissingDependencyError(
+            f"{size} ranks were started, and mpi4py does not load here ({' '.join(str(error).split())}): "
+            "uv pip install mpi4py mpich, or build mpi4py with the MPI of your cluster"
+        ) from None
+    if mpi.COMM_WORLD.Get_size() != size:
+        library = mpi.Get_library_version().split("\n")[0].strip("\0 ")
+        raise CoupleError(
+            f"{size} ranks were started but each believes to be alone: mpi4py uses {library}, and mpiexec or srun is "
+            "of another MPI. Start with the mpiexec of that library (beside this Python: "
+            f"{Path(sys.executable).parent / 'mpiexec'}), or build mpi4py with the MPI that starts; "
+            "couple doctor says more"
+        )
+    return Ranks(mpi)
+
+
+def _imported() -> int:
+    """Ranks of a program that brings mpi4py itself."""
+    mpi: Any = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
+        return 1
+    return int(mpi.COMM_WORLD.Get_size())
+
+
+def stay_alone() -> None:
+    """Make processes that are started from here processes of their own, not ranks."""
+    for name in [*os.environ]:
+        if name.startswith(_MARKS):
+            del os.environ[name]
+    os.environ[OFF] = "off"
+
+
+def speaks() -> bool:
+    """Whether this process is rank 0 by its environment: for what goes wrong before the ranks can talk."""
+    return all(os.environ.get(rank, "0") == "0" for rank, size in _LAUNCHERS if size in os.environ)

@@ -1,0 +1,132 @@
+"""The cells of a network: which there are, on which rank each is, and the sections of one."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from couple.electrics import CellSpec
+from couple.errors import InputError, nearest
+from couple.experiment import Experiment
+from couple.parallel import world
+from couple.wiring.branches import Branches, stem
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell by name and number (gid), with the index of its population, and the rank that has it."""
+
+    name: str
+    gid: int
+    population: int
+    rank: int
+
+
+def owners(counts: Sequence[int], size: int) -> list[int]:
+    """Rank of every cell, in the order of the gids.
+
+    Every rank has the same number of every population, as far as that goes, in one piece each, so that any costs of
+    the populations balance; what does not divide goes round.
+    """
+    ranks: list[int] = []
+    turn = 0
+    for n in counts:
+        shares = [n // size] * size
+        for extra in range(n % size):
+            shares[(turn + extra) % size] += 1
+        turn += n % size
+        ranks += [rank for rank, share in enumerate(shares) for _ in range(share)]
+    return ranks
+
+
+class Cells:
+    """All cells of an experiment's network; none without one."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        network = experiment.circuit
+        populations = network.population if network is not None else ()
+        counts, names = [p.count for p in populations], [p.name for p in populations]
+        size = world().size
+        if network is not None and sum(counts) < size:
+            raise InputError(f"{sum(counts)} cells for {size} ranks: start at most {sum(counts)}", where="network")
+        whose = owners(counts, size)
+        pairs = [(f"{names[p]}_{i}", p) for p, n in enumerate(counts) for i in range(n)]
+        self.all = tuple(Cell(name, gid, p, whose[gid]) for gid, (name, p) in enumerate(pairs))
+        self.local = tuple(cell for cell in self.all if cell.rank == world().rank)
+        self._names = {name: i for i, name in enumerate(names)}
+        self.of_name = {cell.name: cell for cell in self.all}
+
+    def local_of(self, patterns: Iterable[str], key: str) -> list[Cell]:
+        """Those of this rank that are meant: by population, name or pattern. Raises InputError if there is none."""
+        chosen: set[int] = set()
+        for pattern in patterns:
+            fit = {c.gid for c in self.all if self._fits(c, pattern)}
+            if not fit:
+                known = [*self._names, *self.of_name]
+                raise InputError(f'no population or cell "{pattern}"; {nearest(pattern, known)}', where=key)
+            chosen |= fit
+        return [cell for cell in self.local if cell.gid in chosen]
+
+    def _fits(self, cell: Cell, pattern: str) -> bool:
+        if pattern in self._names:
+            return cell.population == self._names[pattern]
+        return fnmatch.fnmatchcase(cell.name, pattern)
+
+    def segments(self, pattern: str, branches: Branches, key: str) -> list[tuple[Cell, str]]:
+        """Segments of cells on this rank that "E_3.soma(0.5)" or "E_*.soma(0.5)" means.
+
+        Raises InputError if there is no such cell in the network, or no such segment in one.
+        """
+        cell, dot, name = pattern.partition(".")
+        if not dot:
+            raise InputError(f'"{pattern}": say of which cell, as in "{self.all[0].name}.soma(0.5)"', where=key)
+        found = []
+        for one in self.local_of([cell], key):
+            found += [(one, segment) for segment in CellBranches(branches, one).find([name], key)]
+        return found
+
+    def specs(self, experiment: Experiment) -> tuple[CellSpec, ...]:
+        """Those of this rank, as the electrical model takes them."""
+        made = []
+        for cell in self.local:
+            assert experiment.circuit is not None
+            population = experiment.circuit.population[cell.population]
+            file, colon, function = population.model.rpartition(":")
+            made.append(
+                CellSpec(
+                    cell.name,
+                    cell.gid,
+                    f"network.population[{cell.population}]",
+                    (experiment.folder / (file if colon else function)).resolve(),
+                    function if colon else "",
+                    population.arguments,
+                    population.spikes,
+                    population.threshold,
+                )
+            )
+        return tuple(made)
+
+
+class CellBranches(Branches):
+    """The sections of one cell, by the names that its model gives them."""
+
+    def __init__(self, whole: Branches, cell: Cell) -> None:
+        self.model = whole.model
+        self.sections = whole.of_cell(cell.name)
+
+    def _fitting(self, pattern: str) -> dict[str, str]:
+        name, bracket, position = pattern.partition("(")
+        found = {section: stem(name.strip(), section) for section in self.sections}
+        matches = {section: star for section, star in found.items() if star is not None}
+        if not matches:
+            raise InputError(self._unknown(name))
+        if bracket:
+            return {self.model.resolve(f"{section}({position}"): star for section, star in matches.items()}
+        return {segment: star for section, star in matches.items() for segment in self.sections[section]}
+
+
+def number(text: str) -> int:
+    """32 bits that stand for a name in the keys of NEURON's random streams."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
