@@ -14,7 +14,7 @@ from couple.terminal import out
 from couple.toml import read_toml
 from reducers.driven.file import FORMAT, read_block
 from reducers.driven.mrf import MarkovFieldBlock
-from reducers.gccd.report import ablation_lines, figure, report_lines
+from reducers.gccd.report import ablation_lines, check_lines, figure, report_lines
 from reducers.gccd.training import CHECKPOINT, MODEL, GccdTraining, Progress
 
 
@@ -54,7 +54,7 @@ def finish(
     elif not quiet:
         out.print(f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s of CPU time", markup=False)
         out.print(f"on {', '.join(summary['on'])}, which it was not learned from:", markup=False)
-        for line in ablation_lines(summary):
+        for line in [*ablation_lines(summary), *check_lines(summary)]:
             out.print(line, markup=False, soft_wrap=True)
         out.print(f"model in {training.folder / MODEL}", markup=False)
     return summary
