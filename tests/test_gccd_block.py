@@ -178,3 +178,15 @@ def test_other_totals_and_other_chemistries_are_refused(model: Path) -> None:
     with pytest.raises(InputError, match="which two are in one pair"):
         Simulation.in_memory(experiment("surrogate", model, observables=pairs_alone))
     assert network().names
+
+
+def test_the_example_runs_with_the_shipped_model() -> None:
+    ends = {}
+    for engine in ("surrogate", "ode"):
+        loaded = Experiment.load(ROOT / "examples/camkii/burst.toml", [f"site.head.engine={engine}"])
+        simulation = Simulation.in_memory(loaded)
+        simulation.run()
+        with simulation.results as results:
+            ends[engine] = [results[f"head.{k}"][-1] for k in ("K_with_CaM", "K_phosphorylated")]
+    assert ends["ode"][1] > 10
+    np.testing.assert_allclose(ends["surrogate"], ends["ode"], rtol=0.03)

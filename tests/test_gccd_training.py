@@ -53,6 +53,14 @@ stimuli = [
   { kind = "step", count = 4, peak = "1 20 uM", duration = "50 400 ms", delay = "10 50 ms" },
   { kind = "theta", count = 2, peak = "3 6 uM", rate = "4 8 /s", delay = "10 50 ms", test = true },
 ]
+[[protocol]]
+name = "mean"
+duration = "40 ms"
+exchange = "0.1 ms"
+every = "1 ms"
+runs = 2
+site = { engine = "ode" }
+stimuli = [{ kind = "step", peak = "20 uM", duration = "15 ms", delay = "2 ms" }]
 """
 
 
@@ -69,6 +77,7 @@ def test_a_short_training_predicts_a_kind_of_stimulus_that_it_never_saw(trained:
     found = trained.scores()["triples"]
     assert found.bound < 0.03 and found.paired < 0.03 and found.pairs < 0.03 and found.calcium < 0.03, found
     assert found.divergence < 10 * found.sampling, found
+    assert trained.checked()["mean"].bound < 0.03 and len(trained.data) == 2  # by another engine, and not learned from
     summary = json.loads((trained.folder / "summary.json").read_text())
     assert summary["on"] == ["theta"] and {"N1 free on", "pairing", "K on c2n2"} <= set(summary["terms"])
 

@@ -85,7 +85,8 @@ class FieldsAtSites(Bound):
         self.state, self._seen = np.zeros((n, N_STATE)), np.zeros((n, sites.WIDTH))
         self._totals, self._pace = np.zeros((n, 2)), np.zeros((n, 5))
         self._span = np.full(1, 0.1)
-        self.outside = np.zeros(n, dtype=np.int64)
+        self.outside, self._fresh = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
+        self._values = np.zeros((n, len(observables)))
         self.write_counts(counts)
         self._check()
 
@@ -141,16 +142,17 @@ class FieldsAtSites(Bound):
         block = self._block
         failed = sites.advance(
             self.state, self._seen, self._pace, block.rates, self._totals[:, 1], short, long, self._grid, drive,
-            span / n, n, stride, block.graph, block.about.box, self._totals[:, 0], self.outside,
+            span / n, n, stride, block.graph, block.about.box, self._totals[:, 0], self.outside, self._fresh,
         )  # fmt: skip
         if failed:
             raise RunError(f'the model "{block.about.name}" diverges at site {failed - 1}')
 
     def held(self, out: Floats) -> None:
-        sites.ions(self._seen, self._scales, out)
+        sites.ions(self._seen, self._pace, self._scales, float(self._span[0]), out)
 
     def watch(self, out: Floats) -> None:
-        sites.watched(self.state, self._weights, self._scales, out)
+        sites.watched(self.state, self._weights, self._scales, self._fresh, self._values)
+        out[...] = self._values
 
     def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
         whole = np.rint(self._totals * self._scales[:, None]).astype(np.int64)
@@ -167,7 +169,7 @@ class FieldsAtSites(Bound):
         self.state[...] = reduced(found)
         self._totals[:, 0], self._totals[:, 1] = found[:, :45].sum(axis=1), found[:, 9:].sum(axis=1)
         sites.look_all(self.state, self._seen)
-        self._pace[...] = 0.0
+        self._pace[...], self._fresh[...] = 0.0, 1
 
     def private(self) -> State:
         return {
@@ -177,4 +179,6 @@ class FieldsAtSites(Bound):
             "pace": self._pace,
             "totals": self._totals,
             "span": self._span,
+            "fresh": self._fresh,
+            "values": self._values,
         }

@@ -9,7 +9,7 @@ from typing import Any
 from couple.errors import InputError
 from reducers.driven.file import read_block
 from reducers.driven.mrf import MarkovFieldBlock
-from reducers.gccd.report import ablation_lines, figure, report_lines
+from reducers.gccd.report import ablation_lines, check_lines, figure, report_lines
 from reducers.gccd.training import GccdTraining
 from reducers.kinds import Report, Tell
 
@@ -30,6 +30,7 @@ class MarkovFields:
             f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s of CPU time",
             f"on {', '.join(summary['on'])}, which it was not learned from:",
             *ablation_lines(summary),
+            *check_lines(summary),
         ]
 
     def report(self, path: Path) -> Report:

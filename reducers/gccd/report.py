@@ -41,6 +41,15 @@ def ablation_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def check_lines(summary: Mapping[str, Any]) -> list[str]:
+    """How the law compares with finer models, as far as it was checked."""
+    return [
+        f"against {name}: bound {100 * s['bound']:.2f}%, phosphorylated {100 * s['phosphorylated']:.2f}%, "
+        f"paired {100 * s['paired']:.2f}%, calcium held {100 * s['calcium']:.2f}%"
+        for name, s in summary.get("checked", {}).items()
+    ]
+
+
 def report_lines(block: MarkovFieldBlock) -> list[tuple[str, str]]:
     """(what, value) pairs."""
     about = block.about
@@ -59,6 +68,7 @@ def report_lines(block: MarkovFieldBlock) -> list[tuple[str, str]]:
         summary = json.loads(text_of(block.more["summary"]))
         lines += [("held-out kinds", ", ".join(summary["on"]))]
         lines += [("" if k else "ablation", line) for k, line in enumerate(ablation_lines(summary))]
+        lines += [("checked", line) for line in check_lines(summary)]
     return lines
 
 

@@ -27,7 +27,7 @@ FINE = 500
 """Values of its calcium."""
 SHOWN = 3
 """Held-out courses that are drawn."""
-SAID = ("held_out", "static", "on", "graph", "terms", "came_back")
+SAID = ("held_out", "static", "on", "graph", "terms", "came_back", "checked")
 """What the file repeats of the summary."""
 
 

@@ -30,6 +30,7 @@ class Protocol(Block):
     exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
     are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
     or nothing. All protocols serve the refinement. set: changes of the experiment, KEY=VALUE, such as other amounts.
+    site: changes of its site, such as { engine = "lattice" }; such a protocol only checks the model, on a finer one.
     """
 
     name: str = Field(pattern=RUN_NAME)
@@ -39,6 +40,7 @@ class Protocol(Block):
     runs: Integer = Field(default=8, ge=2)
     regress: Literal["all", "classes"] | None = None
     set: tuple[str, ...] = ()
+    site: dict[str, Any] = {}
     stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
 
 
@@ -91,13 +93,13 @@ class GccdFile(Block):
 
     @model_validator(mode="after")
     def _split(self) -> Self:
-        stimuli = [s for p in self.protocol for s in p.stimuli]
+        stimuli = [s for p in self.protocol if not p.site for s in p.stimuli]
         both = {s.kind for s in stimuli if s.test} & {s.kind for s in stimuli if not s.test}
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
         if all(s.test for s in stimuli) or not any(s.test for s in stimuli):
             raise ValueError("needs stimuli to learn from and stimuli with test = true")
-        if not any(p.regress == "all" and any(not s.test for s in p.stimuli) for p in self.protocol):
+        if not any(p.regress == "all" and not p.site and any(not s.test for s in p.stimuli) for p in self.protocol):
             raise ValueError('needs a protocol with regress = "all" and stimuli to learn from')
         names = [p.name for p in self.protocol]
         if len(set(names)) < len(names):

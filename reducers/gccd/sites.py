@@ -98,6 +98,7 @@ def advance(
     box: Floats,
     calmodulin: Floats,
     outside: Ints,
+    fresh: Ints,
 ) -> int:
     """All sites by one window of `substeps` steps of h ms; a site at rest takes note of it, until it wakes or `stride`
     windows are one step. Returns 1 + a site that failed."""
@@ -119,6 +120,7 @@ def advance(
             for _ in range(steps):
                 step(y, rates, subunits[i], t, h, graph)
         look(y, seen[i])
+        fresh[i] = 1
         gain = seen[i, IONS] - before
         if not abs(gain) < 1e300:
             return 1 + i
@@ -137,16 +139,19 @@ def advance(
 
 
 @njit(cache=True)
-def ions(seen: Floats, scales: Floats, out: Floats) -> None:
-    """out (n_sites,): ions held."""
+def ions(seen: Floats, pace: Floats, scales: Floats, span: float, out: Floats) -> None:
+    """out (n_sites,): ions held; a site at rest goes on as it did in its last step."""
     for i in range(len(seen)):
-        out[i] = seen[i, IONS] * scales[i]
+        out[i] = (seen[i, IONS] + pace[i, TAKEN] * pace[i, WAITED] * span) * scales[i]
 
 
 @njit(cache=True)
-def watched(state: Floats, weights: Floats, scales: Floats, out: Floats) -> None:
-    """out (n_sites, n): molecules by weights (n, 29) of the state."""
+def watched(state: Floats, weights: Floats, scales: Floats, fresh: Ints, out: Floats) -> None:
+    """out (n_sites, n): molecules by weights (n, 29) of the state, anew where `fresh` says that it changed."""
     for i in range(len(state)):
+        if fresh[i] == 0:
+            continue
+        fresh[i] = 0
         for o in range(len(weights)):
             s = 0.0
             for j in range(29):

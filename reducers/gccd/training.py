@@ -46,7 +46,11 @@ class GccdTraining:
         self.file = GccdFile.read(content, str(source))
         self.site = source.parent / self.file.experiment
         names_in(load_network(self.site).names)  # before anything is sampled
-        self.data = [self._data(k) for k in range(len(self.file.protocol))]
+        gathered = [self._data(k) for k in range(len(self.file.protocol))]
+        kinds = [bool(p.site) for p in self.file.protocol]
+        self.protocols = [p for p in self.file.protocol if not p.site]
+        self.data = [d for d, check in zip(gathered, kinds, strict=True) if not check]
+        self.checks = [d for d, check in zip(gathered, kinds, strict=True) if check]
         self.courses = courses_of(self.data, test=False)
         self.law, self.parts = self._regress()
         self.first = Refined(self, self.file.gccd.graph, self._start())
@@ -114,13 +118,13 @@ class GccdTraining:
         if not kept.exists():
             folder.mkdir(exist_ok=True)
             place = folder / f"{protocol.name}-{_key(self.content, self.site, k)}"
-            write_data(gather(protocol, self.site, place, self.file.train.seed + k, self._tell), kept)
+            write_data(gather(protocol, self.site, place, self.file.train.seed + k, self._tell, **protocol.site), kept)
         return read_data(kept)
 
     def _regress(self) -> tuple[Chosen, list[str]]:
         """The lasso path, and names of what it chose."""
         block, groups = self.file.law, []
-        for protocol, data in zip(self.file.protocol, self.data, strict=True):
+        for protocol, data in zip(self.protocols, self.data, strict=True):
             if protocol.regress:
                 found = [equations(data, i, block.stride) for i, s in enumerate(data.stimuli) if not s.test]
                 dense = protocol.regress == "all"
@@ -214,6 +218,19 @@ class GccdTraining:
         step = self.file.refine.step
         return {g: score(Law(self.rates(g), MODES[g], step), tested, molecules) for g in self.graphs}
 
+    def checked(self) -> dict[str, Score]:
+        """Protocol → how good the law is against its finer model; all its stimuli, whatever their kind."""
+        law = Law(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
+        out = {}
+        for data in self.checks:
+            courses, molecules = [], []
+            for test in (False, True):
+                if any(s.test == test for s in data.stimuli):
+                    courses += courses_of([data], test=test)
+                    molecules += molecules_of([data], test=test)
+            out[data.name] = score(law, courses, molecules)
+        return out
+
     def summary(self) -> dict[str, Any]:
         """For summary.json and the terminal."""
         scores = self.scores()
@@ -228,6 +245,7 @@ class GccdTraining:
             "gap": descent.history[-1] if descent.history else float("nan"),
             "held_out": {g: s.as_dict() for g, s in scores.items()},
             "static": static,
+            "checked": {name: s.as_dict() for name, s in self.checked().items()},
             "on": sorted({s.kind for d in self.data for s in d.stimuli if s.test}),
         }
 

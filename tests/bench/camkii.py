@@ -1,0 +1,80 @@
+"""Cost of the CaMKII block per site and window of 0.1 ms, at 1000 sites, beside `ssa` of the same species.
+
+    uv run --group bench python tests/bench/camkii.py
+
+Both at 30 uM calmodulin and 80 uM CaMKII in 0.098 um^3, calcium held at rest (0.1 uM) or moving about 3 uM.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from adapters.wellmixed.ssa import Gillespie
+from couple.engine import EngineSetup, Site
+from couple.geometry import Geometry
+from reducers.driven.file import read_block
+from reducers.driven.mrf import FieldsAtSites, MarkovFieldBlock
+from tests.bench.figures import report
+from tests.camkii_law import ROOT, network
+
+SITES, WINDOWS = 1000, 200
+PER_UM = 602.214 * Geometry.cylinder(0.5, 0.5).volume
+
+
+def bound_block() -> FieldsAtSites:
+    block = read_block(ROOT / "examples/camkii/camkii.h5")
+    assert isinstance(block, MarkovFieldBlock)
+    species = block.about.species
+    counts = np.zeros((SITES, len(species)), dtype=np.int64)
+    counts[:, species.index("CaM_c0n0")], counts[:, species.index("K")] = 1774, 4730
+    return block.bind([Geometry.cylinder(0.5, 0.5)] * SITES, counts, list(block.about.observables.values()))
+
+
+def of_block(bound: FieldsAtSites, level: float, moving: float) -> float:
+    """us per site and window: all that an engine asks."""
+    take, held, seen = np.zeros((SITES, 2)), np.zeros(SITES), np.zeros((SITES, 3))
+    best = np.inf
+    for _ in range(5):
+        start = process_time()
+        for k in range(WINDOWS):
+            bound.uptake(take)
+            bound.advance(np.full(SITES, level * (1 + moving * np.sin(k))), 0.1)
+            bound.held(held)
+            bound.watch(seen)
+        best = min(best, process_time() - start)
+    return best / SITES / WINDOWS * 1e6
+
+
+def of_ssa(level: float, windows: int) -> float:
+    """us per site and window of one site, calcium held."""
+    made = network()
+    initial = [0] * len(made.species)
+    for name, count in (("Ca", round(level * PER_UM)), ("CaM_c0n0", 1774), ("K", 4730)):
+        initial[made.index(name)] = count
+    site = Site("s", Geometry.cylinder(0.5, 0.5), tuple(initial))
+    engine = Gillespie(EngineSetup("e", made, (site,), 0.1, clamped=("Ca",)))
+    engine.read("clamp")[:] = level * PER_UM
+    for _ in range(windows // 2):
+        engine.advance(1)
+    start = process_time()
+    for _ in range(windows):
+        engine.advance(1)
+    return (process_time() - start) / windows * 1e6
+
+
+if __name__ == "__main__":
+    bound = bound_block()
+    for _ in range(10_000):  # to rest
+        bound.advance(np.full(SITES, 0.1), 0.1)
+    rest, rest_ssa = of_block(bound, 0.1, 0.0), of_ssa(0.1, 5000)
+    busy, busy_ssa = of_block(bound, 3.0, 0.3), of_ssa(3.0, 5000)
+    report("camkii block at rest", rest, "us per site and window", 0.3)
+    report("camkii block at work", busy, "us per site and window", 0.3)
+    report("camkii block / ssa at rest", rest / rest_ssa, "ratio", 1e-2)
+    report("camkii block / ssa at work", busy / busy_ssa, "ratio", 1e-2)
