@@ -1,6 +1,7 @@
 """Rates of reactions with standard errors: derivatives of paths, recovery from reduced data and from lattice runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy.stats import chi2, norm
 
 from adapters.lattice.paper import ensemble
 from adapters.lattice.paper.start import draw_chain
+from couple import Experiment, Simulation
 from couple.errors import InputError, RunError
 from couple.network import Reaction, ReactionNetwork, Species
 from reducers.adjoint import METHODS, Solver
@@ -146,3 +148,28 @@ def test_rows_are_drawn_from_their_couplings() -> None:
     z = norm.isf(1e-3 / 6)
     assert (np.abs(found.mean(axis=1) - TripletChain().moments(theta)) < z * error).all()
     assert (np.abs(found.mean(axis=1) - TripletChain().moments(theta + [0.0, 0.1, 0.0])) > z * error).any()
+
+
+DRAWN = Path(__file__).parent.parent / "examples" / "lattice" / "annihilation_drawn.toml"
+
+
+def test_couplings_start_the_lattice_of_an_experiment() -> None:
+    """Numbers of two seeds differ and are within z of 1 in 1000 of half of 1000 sites, deviation sqrt(250)."""
+    seen = [
+        float(Simulation.in_memory(Experiment.load(DRAWN, overrides=[f"experiment.seed={k}"])).read("chain.A").sum())
+        for k in (1, 2)
+    ]
+    assert seen[0] != seen[1] and max(abs(n - 500) for n in seen) < norm.isf(1e-3 / 4) * np.sqrt(250)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("chemistry.initial.A.count=5", "no initial molecules"),
+        ("site.chain.lattice.shape=[10, 10]", "row of sites"),
+        ("site.chain.lattice.couplings.H=1", "H"),
+    ],
+)
+def test_couplings_that_do_not_fit_are_named(override: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Simulation.in_memory(Experiment.load(DRAWN, overrides=[override]))
