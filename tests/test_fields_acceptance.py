@@ -14,8 +14,9 @@ from adapters.fem.field_meshes import build_basis, disc, interval, spine
 from adapters.lattice.paper.run import run as lattice_run
 from couple.network import Reaction, ReactionNetwork, Species
 from reducers.fields.baselines import difference, homogeneous, kernel_density
+from reducers.fields.guess import guess, start_fields
 from reducers.fields.law import FieldLaw, constants
-from reducers.fields.learn import Ensemble, LearnedLaw, Learner, guess, start_fields
+from reducers.fields.learn import Ensemble, LearnedLaw, Learner
 from reducers.fields.particles import Loads, Particles, log_likelihoods
 from reducers.fields.stepping import Stepper
 from reducers.fields.validate import choose, folds_of
@@ -34,7 +35,7 @@ def lattice_particles(runs: int, decay: float, seed: int) -> Particles:
 
     Few share a column (30 of 120 sites at the start, as in a dilute gas later), each row is periodic.
     """
-    reactions = [Reaction(("A",), (), decay)] if decay else []
+    reactions = [Reaction(("A",), (), decay, per="step")] if decay else []
     network = ReactionNetwork([Species("A")], reactions)
     rng = np.random.default_rng(seed)
     places, run, row = [], [], []
@@ -82,7 +83,7 @@ def test_diffusion_from_lattice_particles() -> None:
 
 
 def test_diffusion_and_decay_from_lattice_particles() -> None:
-    data = lattice_particles(6000, 0.002, 20_000)
+    data = lattice_particles(3000, 0.002, 20_000)
     within(learned_from(data, interval(-120.5, 120.5, 120), ("F0", "F1", "F2")), [0.002, -0.25, 0.25])
 
 
