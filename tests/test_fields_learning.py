@@ -13,8 +13,9 @@ from adapters.fem.field_meshes import box, interval
 from couple.errors import InputError, RunError
 from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.estimate import Prior, estimate, normalised, roughness
+from reducers.fields.guess import guess, start_fields
 from reducers.fields.law import FieldLaw, constants, diffusion, reactions
-from reducers.fields.learn import Ensemble, Learner, divergence_loads, guess, start_fields
+from reducers.fields.learn import Ensemble, Learner, divergence_loads
 from reducers.fields.pairs import fit_pairs
 from reducers.fields.particles import Loads, Particles, log_likelihoods
 from reducers.fields.stepping import Stepper

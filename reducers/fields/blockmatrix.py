@@ -26,7 +26,6 @@ class BlockMatrix:
             for b in range(blocks):
                 self._at[a, b] = self.start[a * n + row] + b * count[row] + inner
                 self.column[self._at[a, b]] = basis.column + (b if coupled else a) * n
-        self._row_free = basis.column
 
     def factors(self) -> Factors:
         """Room for factors."""

@@ -14,21 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array
-from scipy.sparse.linalg import splu
 
 from couple.errors import InputError, RunError
 from reducers.dynamics.law import Floats
 from reducers.fields.basis import FieldBasis
-from reducers.fields.estimate import Prior, estimate, roughness
+from reducers.fields.estimate import Prior, roughness
+from reducers.fields.gaussnewton import System
 from reducers.fields.particles import Loads
 from reducers.fields.stepping import Path, Stepper
 
 MOST_ITERATIONS = 40
-MOST_PRODUCTS = 400
 ENOUGH = 1e-5
 """Decrease of S that a step promises below which there are no more steps; 1/2 would be one standard error."""
 
@@ -119,10 +116,11 @@ class Learner:
         for e, path in zip(self.ensembles, self.paths, strict=True):
             weights = np.stack([[self.basis.weights(x) for x in row] for row in path.nu])
             start = self.stepper.pull_back(path, e.loads - e.runs * weights)
-            starts.append(start + self._rough(path.nu[0]))
+            starts.append(start + self.pull_rough(path.nu[0]))
         return self.law.gradient() + self.ridge * self.law.vector(), starts
 
-    def _rough(self, nu: Floats) -> Floats:
+    def pull_rough(self, nu: Floats) -> Floats:
+        """Gradient of the prior of one initial field (species, N)."""
         return np.stack([q @ x for x, q in zip(nu, self.rough, strict=True)]) if self.joint else np.zeros_like(nu)
 
     # -- Gauss-Newton ---------------------------------------------------------------------------------------------
@@ -130,14 +128,14 @@ class Learner:
     def step(self) -> float:
         """One step; returns the decrease of S that it promised. Raises RunError if no step lowers S."""
         before = self.value(keep=True)
-        slope = self._pack(*self.gradient())
+        slope = self.pack(*self.gradient())
         system = System(self)
         move, _ = system.solve(-slope, 1e-3)
         promised = -0.5 * float(slope @ move)
         u, starts = self.law.vector(), [x.copy() for x in self.nu0]
         share = 1.0
         while share > 1e-6:
-            change, fields = self._unpack(share * move)
+            change, fields = self.unpack(share * move)
             self.law.assign(u + change)
             self.nu0 = [x + d for x, d in zip(starts, fields, strict=True)]
             try:
@@ -193,7 +191,7 @@ class Learner:
                 return None
             moved = []
             for column in columns:
-                u, starts = self._unpack(column)
+                u, starts = self.unpack(column)
                 moved.append(e.each.dots(self.stepper.tangent(path, starts[c], u)))
             found = np.stack(moved, axis=1)
             runs = e.each.runs
@@ -203,132 +201,15 @@ class Learner:
     def _length(self) -> int:
         return self.law.size + (sum(x.size for x in self.nu0) if self.joint else 0)
 
-    def _pack(self, u: Floats, starts: Sequence[Floats]) -> Floats:
+    def pack(self, u: Floats, starts: Sequence[Floats]) -> Floats:
+        """Coefficients and, if they are learned, initial fields as one vector."""
         return np.concatenate([u, *(x.ravel() for x in starts)]) if self.joint else u
 
-    def _unpack(self, z: Floats) -> tuple[Floats, list[Floats]]:
+    def unpack(self, z: Floats) -> tuple[Floats, list[Floats]]:
+        """Their parts again; zeros for fields that are not learned."""
         size = len(z) - (sum(x.size for x in self.nu0) if self.joint else 0)
         if not self.joint:
             return z, [np.zeros_like(x) for x in self.nu0]
         ends = size + np.cumsum([0] + [x.size for x in self.nu0])
         fields = [z[a:b].reshape(x.shape) for a, b, x in zip(ends[:-1], ends[1:], self.nu0, strict=True)]
         return z[:size], fields
-
-
-class System:
-    """The Gauss-Newton Hessian of a learner at its kept paths."""
-
-    def __init__(self, learner: Learner) -> None:
-        self.learner = learner
-        basis = learner.basis
-        self.weights: list[list[list[Any]]] = [
-            [[e.runs * basis.weighted_mass(x) for x in row] for row in path.nu]
-            for e, path in zip(learner.ensembles, learner.paths, strict=True)
-        ]
-        self._blocks = self._make_blocks()
-        self._small = self._make_small()
-
-    def __call__(self, z: Floats) -> Floats:
-        """H z."""
-        me = self.learner
-        u, starts = me._unpack(z)
-        me.law.clear()
-        back = []
-        for e, path, start in zip(range(len(me.ensembles)), me.paths, starts, strict=True):
-            pushed = self._weighted(e, me.stepper.tangent(path, start, u))
-            back.append(me.stepper.pull_back(path, pushed) + me._rough(start))
-        return me._pack(me.law.gradient() + me.ridge * u, back)
-
-    def _weighted(self, e: int, change: Floats) -> Floats:
-        return np.stack(
-            [[w @ x for w, x in zip(*row, strict=True)] for row in zip(self.weights[e], change, strict=True)]
-        )
-
-    def _make_small(self) -> Floats:
-        """Inverse of the block of the coefficients, with a little ridge for what no data speak of."""
-        me = self.learner
-        changes = []
-        for unit in np.eye(me.law.size):
-            changes.append(
-                [me.stepper.tangent(p, np.zeros_like(s), unit) for p, s in zip(me.paths, me.nu0, strict=True)]
-            )
-        block = np.zeros((me.law.size, me.law.size))
-        for e in range(len(me.ensembles)):
-            weighted = [self._weighted(e, c[e]) for c in changes]
-            block += np.array([[float((a[e] * b).sum()) for b in weighted] for a in changes])
-        block += me.ridge * np.eye(len(block))
-        floor = 1e-12 * max(float(np.trace(block)), 1e-300)
-        return np.asarray(np.linalg.inv(block + floor * np.eye(len(block))))
-
-    def _make_blocks(self) -> list[list[Any]]:
-        """Factors of R∫e^{-ν}φφ + P at the first time."""
-        if not self.learner.joint:
-            return []
-        return [
-            [splu(csc_array(w + q)) for w, q in zip(weights[0], self.learner.rough, strict=True)]
-            for weights in self.weights
-        ]
-
-    def _precondition(self, r: Floats) -> Floats:
-        me = self.learner
-        u, starts = me._unpack(r)
-        solved = [
-            np.stack([lu.solve(x) for lu, x in zip(blocks, start, strict=True)])
-            for blocks, start in zip(self._blocks, starts, strict=False)
-        ]
-        return me._pack(self._small @ u, solved)
-
-    def solve(self, right: Floats, tolerance: float) -> tuple[Floats, int]:
-        """H⁻¹ b by preconditioned conjugate gradients, and how many products it took."""
-        if not self.learner.joint:
-            return self._small @ right, 0
-        x = np.zeros_like(right)
-        r = right.copy()
-        y = self._precondition(r)
-        p, rho = y.copy(), float(r @ y)
-        goal = tolerance**2 * rho
-        for k in range(MOST_PRODUCTS):
-            if rho <= goal or rho == 0.0:
-                return x, k
-            q = self(p)
-            alpha = rho / float(p @ q)
-            x += alpha * p
-            r -= alpha * q
-            y = self._precondition(r)
-            new = float(r @ y)
-            p = y + (new / rho) * p
-            rho = new
-        raise RunError("the law cannot be learned: its equations are too badly scaled; give a ridge, or a simpler law")
-
-
-def guess(stepper: Stepper, ensembles: Sequence[Ensemble], fields: Sequence[Floats], ridge: float = 0.0) -> Floats:
-    """Coefficients by weighted least squares from fields (T, species, N) estimated at each time: where to begin.
-
-    Compares w(ν_{k+1}) - w(ν_k) with the mean of G(ν_k) and G(ν_{k+1}), residuals weighted as Poisson numbers.
-    """
-    law, form = stepper.law, stepper.form
-    for nu in fields:
-        for row in nu:
-            law.reserve(row)
-    kept, size = law.vector(), law.size
-    normal, right = np.zeros((size, size)), np.zeros(size)
-    for e, nu in zip(ensembles, fields, strict=True):
-        weights = np.stack([[form.weights(x) for x in row] for row in nu])
-        amount = np.stack([[stepper.basis.weights(x) for x in row] for row in nu])
-        columns = []
-        for unit in np.eye(size):
-            law.assign(unit)
-            g = np.stack([[form.rates(x, f) for x, f in zip(row, law.values(row), strict=True)] for row in nu])
-            columns.append(0.5 * np.diff(e.time)[:, None, None] * (g[1:] + g[:-1]))
-        scale = e.runs / np.maximum((amount[1:] + amount[:-1]) / 2, 1e-3 * amount.mean())
-        phi = np.stack([c.ravel() for c in columns], axis=1)
-        normal += phi.T @ (scale.ravel()[:, None] * phi)
-        right += phi.T @ (scale * np.diff(weights, axis=0)).ravel()
-    law.assign(kept)
-    floor = ridge + 1e-12 * max(float(np.trace(normal)), 1e-300)
-    return np.asarray(np.linalg.solve(normal + floor * np.eye(size), right))
-
-
-def start_fields(basis: FieldBasis, load: Floats, runs: float, priors: Sequence[Prior], time: Floats) -> Floats:
-    """(T, species, N) estimates from summed loads (T, species, N)."""
-    return np.stack([estimate(basis, load[:, a], runs, p, time) for a, p in enumerate(priors)], axis=1)

@@ -18,7 +18,8 @@ from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.blocks import FieldTrainingFile
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
 from reducers.fields.estimate import Prior
-from reducers.fields.learn import Ensemble, LearnedLaw, Learner, guess, start_fields
+from reducers.fields.guess import guess, start_fields
+from reducers.fields.learn import Ensemble, LearnedLaw, Learner
 from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.particles import Loads, Particles, log_likelihoods
 from reducers.training import CHECKPOINT, MODEL, SUMMARY, Progress
