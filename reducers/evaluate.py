@@ -118,8 +118,8 @@ def held_out_errors(model: ReducedModel) -> dict[str, float]:
 def checked_errors(model: ReducedModel) -> dict[str, float]:
     """ "sweeps, start" → mean NRMSE over densities and neighbours, wherever the chains begin and however long they run.
 
-    At some 25 times. A machine that mixes shows the same everywhere. All starts get the same random numbers: where
-    errors agree to the last digit, chains from opposite starts have met in one configuration and remember none.
+    At some 25 times. A machine that mixes shows the same everywhere. All starts get the same random numbers: errors
+    that agree to the last digit mean that chains from opposite starts have met in one configuration.
     """
     if not isinstance(model.model, DeepBoltzmann | Mixture):
         return {}

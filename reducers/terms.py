@@ -30,7 +30,7 @@ DRAWS, BETWEEN = 4, 10
 class Terms:
     """time: (T,). terms: (T, N) of d⟨X⟩/dt as sampled. total, data: (T,) their sum and the data's derivative, filtered.
 
-    correlation: of the two, over all times.
+    correlation: of the two, over all times; NaN if one does not change.
     """
 
     time: Floats
@@ -62,7 +62,8 @@ def learned_closure(model: ReducedModel, names: Sequence[str]) -> dict[str, Term
 
 def _compared(terms: Floats, data: Floats, time: Floats, width: float) -> Terms:
     total, slope = (gaussian_filter1d(values, width) for values in (terms.sum(axis=1), np.gradient(data, time)))
-    return Terms(time, terms, total, slope, float(np.corrcoef(total, slope)[0, 1]))
+    moves = np.ptp(total) > 0 and np.ptp(slope) > 0
+    return Terms(time, terms, total, slope, float(np.corrcoef(total, slope)[0, 1]) if moves else np.nan)
 
 
 def _at(model: AnyDeep, of: ReducedModel, theta: Floats, rates: Floats, names: Sequence[str], k: int) -> Floats:
