@@ -168,6 +168,13 @@ class Surrogate(WellMixed):
             np.maximum(worst, bound.outside, out=worst)
         return worst
 
+    def doubt(self, counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """(n_sites,) place of the drive in the box, 1 at its upper edge, for counts of all species of the chemistry."""
+        if self.drive is None:
+            return np.zeros(len(self.sites))
+        free = np.asarray(counts)[:, self.setup.network.index(self.drive)]
+        return np.asarray(free / self._scales / self._drive_box()[1])
+
     @property
     def limited(self) -> npt.NDArray[np.int64]:
         """(n_sites,) steps in which whole molecules stayed because there were no ions for them."""
