@@ -11,6 +11,7 @@ from contract import z_bound
 
 import couple
 from couple.experiment import Experiment
+from couple.run import Simulation
 from reducers.driven.file import read_block, write_block
 from reducers.driven.markov import MarkovBlock
 
@@ -71,6 +72,28 @@ def report(found: dict[str, Averages]) -> str:
     return "\n".join(lines)
 
 
+def test_one_spine_on_the_lattice_the_others_reduced(tmp_path: Path) -> None:
+    """examples/surrogate with fewer spines: both engines in one run, and the same file without the lattice."""
+    changes = [
+        "experiment.duration=2 ms",
+        "spine.0.place.count=4",
+        "spine.0.synapse.count=2",
+        "spine.0.synapse.times=0 ms",
+    ]
+    for more, engines in (
+        ([], {"spine_0", "surrogate"}),
+        (["site.spine_0.engine=surrogate"], {"surrogate", "surrogate_"}),
+    ):
+        experiment = Experiment.load(EXAMPLES / "surrogate" / "surrogate.toml", [*changes, *more])
+        simulation = Simulation.in_memory(experiment)
+        simulation.run()
+        found = simulation.system.engines
+        assert {e.name for e in found} <= engines and sum(len(e.sites) for e in found) == 4
+        held = sum(float(e.read("counts")[:, e.network.index("Ca")].sum()) for e in found)
+        assert held > 0 and simulation.orchestrator.ledger().max_imbalance < 1e-6
+
+
+@pytest.mark.acceptance
 def test_the_spine_is_that_of_the_ssa(tmp_path: Path) -> None:
     """Well mixed against well mixed: nothing but chance may differ."""
     runs, bound = 24, z_bound(9)

@@ -24,7 +24,7 @@ from couple.random import Words, exponential, uniform
 OK, OFF_GRID, BAD_INFLUX, TOO_FEW, BAD_CLAMP, NEGATIVE = range(6)
 ROUNDS = 60
 """Iterations for c*; three are usual."""
-CLOSE, CLOSEST = 1e-5, 1e-14
+CLOSE, CLOSEST = 1e-4, 1e-14
 """Relative change of c* that ends them."""
 SHIFT = 52 - int(math.log2(t.PER_OCTAVE))
 """Bits of a number below those that say between which points of the grid it lies."""
