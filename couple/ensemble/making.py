@@ -156,7 +156,7 @@ class Making:
 
     def assemble(self) -> None:
         """Write ensemble.h5 of what is there, if there is something new."""
-        if self._layout is not None:
+        if self._layout is not None and self.there:
             assemble(self.folder, self.wanted, self.there, self._layout)
 
     # -- in this process -------------------------------------------------------------------------------------------

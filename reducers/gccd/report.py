@@ -119,7 +119,7 @@ def _course(axes: np.ndarray[Any, Any], more: Mapping[str, Any], k: int, last: b
     axes[5].set_ylabel("µ")
     axes[5].set_xlabel("time (s)")
     if last:
-        axes[5].legend(ncols=3, fontsize=5, loc="upper center", bbox_to_anchor=(0.5, -0.4))
+        axes[5].legend(ncols=3, fontsize=5, loc="upper center", bbox_to_anchor=(0.5, -0.5))
 
 
 def _path(ax: Axes, more: Mapping[str, Any]) -> None:
@@ -149,10 +149,9 @@ def _error(ax: Axes, more: Mapping[str, Any]) -> None:
 
 
 def _history(ax: Axes, more: Mapping[str, Any]) -> None:
-    ax.plot(np.arange(1, len(more["history"]) + 1), more["history"], lw=0.8)
-    ax.set_yscale("log")
+    ax.plot(np.arange(1, len(more["history"]) + 1), 1e3 * np.asarray(more["history"]), lw=0.8)
     ax.set_xlabel("iteration of the adjoint refinement")
-    ax.set_ylabel("KL (nats)")
+    ax.set_ylabel("KL (10⁻³ nats)")
 
 
 def _ablation(ax: Axes, summary: Mapping[str, Any]) -> None:
