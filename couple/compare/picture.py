@@ -16,6 +16,9 @@ from couple.plot.style import COLOURS, MM, head, save, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LONG = 110
+"""Characters of a line of the legend."""
+
 MOST = 8
 """Quantities that are drawn: those that differ first."""
 
@@ -46,15 +49,19 @@ def draw(found: Comparison, path: Path) -> Path:
         for k, name in enumerate(right):
             ax = figure.add_subplot(grid[k, 1])
             _correlation(ax, found, name) if name else _seconds(ax, found.sides)
-        figure.legend(*left[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(found.sides))
-        head(figure, "; ".join(f"{s.label}: {_short(s)}" for s in found.sides), "means, bands: one sd of runs")
+        lines, _ = left[0].get_legend_handles_labels()
+        figure.legend(lines, [_short(s) for s in found.sides], loc="outside lower left")
+        head(figure, f"{' and '.join(s.label for s in found.sides)}", "means over runs; bands: one sd of runs")
         save(figure, path)
     return path
 
 
 def _short(side: Side) -> str:
+    """What a side is; of a long line the middle is left out, its own changes stand last."""
     words = side.what.split(" ")
-    return " ".join([Path(words[0]).name, *words[1:]]) + f" ({side.runs})"
+    text = " ".join([Path(words[0]).name, *words[1:]])
+    text = text if len(text) <= LONG else f"{text[:20]} ... {text[20 - LONG :]}"
+    return f"{side.label}: {text} ({side.runs} runs)"
 
 
 def _chosen(found: Comparison) -> list[str]:
