@@ -83,8 +83,8 @@ def test_diffusion_from_lattice_particles() -> None:
 
 
 def test_diffusion_and_decay_from_lattice_particles() -> None:
-    data = lattice_particles(3000, 0.002, 20_000)
-    within(learned_from(data, interval(-120.5, 120.5, 120), ("F0", "F1", "F2")), [0.002, -0.25, 0.25])
+    data = lattice_particles(8000, 0.001, 20_000)
+    within(learned_from(data, interval(-120.5, 120.5, 120), ("F0", "F1", "F2")), [0.001, -0.25, 0.25])
 
 
 # -- moving bumps -------------------------------------------------------------------------------------------------

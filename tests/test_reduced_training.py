@@ -8,8 +8,10 @@ import pytest
 
 from couple.cli import main
 from couple.errors import InputError
+from couple.toml import read_toml
 from reducers.blocks import TrainingFile
 from reducers.boltzmann.mixture import Mixture
+from reducers.fields.blocks import is_field
 from reducers.model import ReducedModel
 from reducers.training import Training
 from reducers.trajectories import Trajectories
@@ -214,7 +216,9 @@ def test_files_that_are_no_models_are_refused(place: Path, capsys: pytest.Captur
         Training.resumed(place)
 
 
-EXAMPLES = sorted(p for p in (ROOT / "examples/reduce").glob("*.toml") if "[train]" in p.read_text())
+EXAMPLES = sorted(  # those of fields have tests of their own
+    p for p in (ROOT / "examples/reduce").glob("*.toml") if "[train]" in p.read_text() and not is_field(read_toml(p))
+)
 FEW = ["data.runs=4", "train.held_out=2", "fit.steps=3", "train.checkpoint=2"]
 SMALL = [*FEW, "data.until=12", "report.chains=2", "report.sweeps=2"]
 ONE = 'data.conditions=[["site.chain.lattice.couplings.h=0.5"]]'
