@@ -67,10 +67,10 @@ def per_window(made: SiteEngine, course: np.ndarray) -> float:
     return (time.process_time() - start) / len(course) / len(made.sites)
 
 
-def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rounds: int) -> None:
-    """Against the fine engines, in rounds in which all take turns."""
+def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rounds: int, spacing: str) -> None:
+    """Against the fine engines, in rounds in which all take turns. spacing: of the lattice."""
     courses = {"surrogate": influx(500), "ssa": influx(500), "lattice": influx(8), "ode": influx(500)}
-    options: dict[str, dict[str, Any]] = {"surrogate": {"models": models}, "lattice": {"spacing": "10 nm"}}
+    options: dict[str, dict[str, Any]] = {"surrogate": {"models": models}, "lattice": {"spacing": spacing}}
     made = {k: engine(k, experiment, SITES if k == "surrogate" else 1, options.get(k, {})) for k in courses}
     spent: dict[str, list[float]] = {k: [] for k in courses}
     for _ in range(rounds):
@@ -154,10 +154,10 @@ def main() -> None:
     spine = Experiment.load(SPINE)
     content: Any = spine.source["chemistry"]
     sk = {"SK": str(SK)}
-    sites_figures("spine with SK", spine, sk, rounds)
+    sites_figures("spine with SK", spine, sk, rounds, "10 nm")
     cell_figures("spine with SK", cell(sk, content), rounds)
     both, more = {**sk, "CaMKII": str(CAMKII)}, with_camkii(content)
-    sites_figures("spine with SK and CaMKII", more, both, rounds)
+    sites_figures("spine with SK and CaMKII", more, both, rounds, "12 nm")  # subunits meet too fast for 10
     cell_figures("spine with SK and CaMKII", cell(both, more.source["chemistry"]), rounds)
 
 
