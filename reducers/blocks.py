@@ -130,7 +130,7 @@ class FitBlock(Block):
     steps: Integer = Field(default=1000, ge=1)
     window: Integer | None = Field(default=None, ge=1)
     slide: Integer = Field(default=2, ge=1)
-    order: Literal["sliding", "random", "growing"] = "sliding"
+    order: Literal["sliding", "random", "early", "growing"] = "sliding"
     truncate: bool = False
     batch: Integer | None = Field(default=None, ge=1)
     method: Literal["euler", "heun", "rk4"] = "euler"

@@ -125,6 +125,10 @@ def test_windows_slide_grow_or_lie_anywhere() -> None:
     assert all(g <= s for g, s in zip(growing, sliding, strict=True))
     assert growing[1:150:2] == sliding[1:150:2] and growing != sliding
     assert set(growing[150:]) == set(random) == set(range(16))
+    early = [Recipe(steps=400, window=5, order="early").first(k, 21) for k in range(400)]
+    expected = 400 * np.log(2) / np.log(17)  # of 0, the first of sixteen
+    assert set(early) == set(range(16)) and abs(early.count(0) - expected) < 4 * np.sqrt(expected)
+    assert abs(random.count(0) - expected) > 4 * np.sqrt(expected)
 
 
 def test_failures_are_one_line_and_keep_the_last_good_model() -> None:
