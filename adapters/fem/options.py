@@ -6,10 +6,12 @@ import functools
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from adapters.fem.discretisation import Discretisation, discretise
 from adapters.fem.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
+from adapters.fem.importing import dolfinx
 from couple import engine
 from couple.block import Block
 from couple.engine import EngineSetup, Site
@@ -102,6 +104,25 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
         return _built_in(site.geometry, cell, resolution, o.degree, lumped)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error}') from None
+
+
+def mouth_in_file(options: MeshOptions, folder: Path) -> float | None:
+    """Diameter (µm) of a circle with the area of the mouth that the file of a mesh names. Raises InputError."""
+    if options.mesh is None:
+        return None
+    return _mouth_in_file(folder / options.mesh, factor(options.mesh_unit, "length"))
+
+
+@functools.lru_cache(maxsize=16)
+def _mouth_in_file(file: Path, unit: float) -> float | None:
+    from adapters.fem.meshfile import read_gmsh
+
+    mesh, _, mouth = read_gmsh(file, unit)
+    if mouth is None:
+        return None
+    corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, mouth)]
+    sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return float(2 * np.sqrt(np.linalg.norm(sides, axis=1).sum() / 2 / np.pi))
 
 
 def _smallest(geometry: Geometry) -> float:

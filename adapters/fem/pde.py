@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -14,13 +16,16 @@ from adapters.fem.domain import OFF
 from adapters.fem.fields import fields_of
 from adapters.fem.kernel import State as Densities
 from adapters.fem.mouth import mouth_of
-from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.opening import reach_of
+from adapters.fem.options import MeshOptions, discretisation_of, mouth_in_file, spine_of
 from adapters.fem.quality import POOR, quality_of
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
+from couple.block import Block
 from couple.component import Floats, Port, State
 from couple.engine import EngineSetup, SiteEngine
 from couple.errors import InputError, RunError
+from couple.geometry import Geometry
 
 
 class Options(MeshOptions):
@@ -64,6 +69,7 @@ class Fields(SiteEngine):
         if any(m is not None for m in self._mouths):
             port = Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)
             more_inputs = {**(more_inputs or {}), "influx_mouth": port}
+            more = {**(more or {}), "counts_mouth": replace(port, kind="intensive")}
         super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, Options) else Options()
         self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
@@ -75,8 +81,56 @@ class Fields(SiteEngine):
         self._fields = fields
         self.densities = [s.new_state() for s in self.steppers]
         self.inner = np.zeros(len(self.sites))
+        self._reach = np.zeros((len(self.sites), len(setup.injected)))
+        self._reach_mouths(setup.window or setup.tick)
         for k in range(len(self.sites)):
             self._spread(k)
+            self._show_mouth(k, 0.0)
+
+    def _reach_mouths(self, window: float) -> None:
+        """Fill `_reach`, once for all sites with the same mouth."""
+        made: dict[tuple[int, float | None, float], float] = {}
+        for k, (s, mouth) in enumerate(zip(self.steppers, self._mouths, strict=True)):
+            for i, name in enumerate(self.setup.injected):
+                D = self.network.species[self.network.index(name)].D
+                key = id(s.d), self.sites[k].mouth, D
+                if mouth is not None and key not in made:
+                    made[key] = reach_of(s.d, mouth, D, window)
+                self._reach[k, i] = made.get(key, 0.0)
+
+    def reach(self, row: int, species: str) -> float:
+        """See SiteEngine."""
+        return float(self._reach[row, self.setup.injected.index(species)])
+
+    def _show_mouth(self, k: int, entered: npt.ArrayLike) -> None:
+        """Write `counts_mouth`; entered: (n_injected,) through the mouth in the last window."""
+        mouth, n = self._mouths[k], self.network
+        if mouth is None:
+            return
+        shown = self.read("counts_mouth")[k]
+        for i, name in enumerate(self.setup.injected):
+            if name in self.setup.clamped:
+                shown[i] = self.read("counts")[k, n.index(name)] / self.sites[k].geometry.volume * self._reach[k, i]
+            else:
+                field = self.densities[k].x[self.steppers[k].layout.base + self._fields.moving.index(n.index(name))]
+                shown[i] = mouth @ field * self._reach[k, i]
+        shown -= np.where(np.isin(self.setup.injected, self.setup.clamped), 0.0, entered)
+
+    @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """See SiteEngine: of a head with a neck."""
+        spine = spine_of(options, None) if isinstance(options, MeshOptions) else None
+        return None if spine is None else spine.geometry
+
+    @classmethod
+    def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
+        """See SiteEngine: built in, or behind the mouth that a file names."""
+        if not isinstance(options, MeshOptions):
+            return None
+        if options.neck is not None:
+            return options.neck.diameter, options.neck.length
+        mouth = mouth_in_file(options, folder)
+        return None if mouth is None else (mouth, 0.0)
 
     @classmethod
     def along(cls) -> type[SiteEngine] | None:
@@ -100,6 +154,8 @@ class Fields(SiteEngine):
             integrals = np.empty(len(s.columns))
             self.inner[k] = s.window(y, constants, span, float(self.inner[k]), self._tolerance, integrals)
             self._finish(k, integrals / span, span)
+            if self._mouths[k] is not None:
+                self._show_mouth(k, self.read("influx_mouth")[k])
         except Collapse as error:
             self._undo(k, *before)
             raise RunError(
@@ -185,6 +241,7 @@ class Fields(SiteEngine):
         counts, s, column = self.read("counts"), self.steppers[site], self.network.index(species)
         counts[site, column] = s.totals(self.densities[site])[np.flatnonzero(s.columns == column)[0]]
         self.read("means")[site] = self.network.observable_weights @ counts[site]
+        self._show_mouth(site, 0.0)
 
     def places(self, site: int, species: str) -> Floats:
         """(n, gdim) positions of the nodes of `field`, µm."""
@@ -233,6 +290,7 @@ class Fields(SiteEngine):
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
         for k in range(len(self.sites)):
             self._spread(k)
+            self._show_mouth(k, 0.0)
 
     def save(self) -> State:
         state: State = {key: self.read(key).copy() for key in self.outputs}

@@ -321,6 +321,8 @@ def _checked(setup: EngineSetup, fields: Fields) -> Fields:
         raise InputError(
             "spde needs simplices of degree 1: leave degree out and take tetrahedra, triangles or intervals"
         )
+    if isinstance(o, Options) and o.neck is not None:
+        raise InputError("neck: spde has no mouth that ions could cross: take pde, or leave it out")
     if fields.sliding:
         names = ", ".join(setup.network.states[c] for c in fields.sliding)
         raise InputError(f"spde keeps membrane species in place, {names} diffuse: use pde or lattice, or give D = 0")
