@@ -19,6 +19,7 @@ from adapters.fem.mouth import mouth_of
 from adapters.fem.opening import reach_of
 from adapters.fem.options import MeshOptions, discretisation_of, mouth_in_file, spine_of
 from adapters.fem.quality import POOR, quality_of
+from adapters.fem.restoring import take_up
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
 from couple.block import Block
@@ -292,28 +293,20 @@ class Fields(SiteEngine):
             self._spread(k)
             self._show_mouth(k, 0.0)
 
-    def save(self) -> State:
-        state: State = {key: self.read(key).copy() for key in self.outputs}
-        state["inner"] = self.inner.copy()
+    def _arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """All of the state, live."""
+        arrays: dict[str, npt.NDArray[np.generic]] = {key: self.read(key) for key in self.outputs}
+        arrays["inner"] = self.inner
         for k, y in enumerate(self.densities):
-            state |= {f"site{k}.{name}": array.copy() for name, array in y._asdict().items()}
-        return state
+            arrays |= {f"site{k}.{name}": array for name, array in y._asdict().items()}
+        return arrays
+
+    def save(self) -> State:
+        return {key: array.copy() for key, array in self._arrays().items()}
 
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
-        targets: dict[str, npt.NDArray[np.generic]] = {key: self.read(key) for key in self.outputs}
-        targets["inner"] = self.inner
-        for k, y in enumerate(self.densities):
-            targets |= {f"site{k}.{name}": array for name, array in y._asdict().items()}
-        for key, array in targets.items():
-            saved = np.asarray(state.get(key))
-            if saved.shape != array.shape:
-                raise InputError(
-                    f'the saved state does not fit "{self.name}": "{key}" has shape {saved.shape}, not {array.shape}; '
-                    "resume with the mesh, resolution and degree of the run"
-                )
-        for key, array in targets.items():
-            array[...] = np.asarray(state[key])
+        take_up(self.name, self._arrays(), state)
 
     def _undo(self, k: int, counts: Floats, y: Densities) -> None:
         self.read("counts")[k] = counts
