@@ -16,7 +16,7 @@ from adapters.fem.domain import OFF
 from adapters.fem.fields import fields_of
 from adapters.fem.kernel import State as Densities
 from adapters.fem.mouth import mouth_of
-from adapters.fem.opening import reach_of
+from adapters.fem.opening import reaches
 from adapters.fem.options import MeshOptions, discretisation_of, mouth_in_file, spine_of
 from adapters.fem.quality import POOR, quality_of
 from adapters.fem.restoring import take_up
@@ -82,22 +82,10 @@ class Fields(SiteEngine):
         self._fields = fields
         self.densities = [s.new_state() for s in self.steppers]
         self.inner = np.zeros(len(self.sites))
-        self._reach = np.zeros((len(self.sites), len(setup.injected)))
-        self._reach_mouths(setup.window or setup.tick)
+        self._reach = reaches(setup, elements, self._mouths)
         for k in range(len(self.sites)):
             self._spread(k)
             self._show_mouth(k, 0.0)
-
-    def _reach_mouths(self, window: float) -> None:
-        """Fill `_reach`, once for all sites with the same mouth."""
-        made: dict[tuple[int, float | None, float], float] = {}
-        for k, (s, mouth) in enumerate(zip(self.steppers, self._mouths, strict=True)):
-            for i, name in enumerate(self.setup.injected):
-                D = self.network.species[self.network.index(name)].D
-                key = id(s.d), self.sites[k].mouth, D
-                if mouth is not None and key not in made:
-                    made[key] = reach_of(s.d, mouth, D, window)
-                self._reach[k, i] = made.get(key, 0.0)
 
     def reach(self, row: int, species: str) -> float:
         """See SiteEngine."""
