@@ -108,8 +108,8 @@ def _wire(experiment: Experiment) -> System:
     memory = Memory([c for c in (component, drive, *engines.engines) if c is not None])
     made = connect(Parts(network, engines, memory, links, model, electrics), drive, drive_links)
     watched = tuple(holdings(engines, memory))
+    between = diffusion_links(ties, engines, memory)
     window = clock.window * clock.tick
-    between = diffusion_links(ties, engines, memory, window)
     diffusion = Diffusion(between, watched, window, experiment.experiment.seed) if between else None
     warnings = [
         *engines.warnings,

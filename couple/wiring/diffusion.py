@@ -16,7 +16,7 @@ from couple.wiring.branches import Branches, section_of, stem
 from couple.wiring.cables import foot_of
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.mouths import implicit, mouth_within
+from couple.wiring.mouths import mouth_within
 from couple.wiring.places import Place, matching
 
 LEAST, MOST = 1e-12, 1e9
@@ -207,16 +207,20 @@ def _within(conductance: float) -> float:
     return conductance
 
 
-def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory, window: float) -> list[DiffusionLink]:
-    """As `couple.exchange.diffusion` takes them; window: ms."""
-    made = []
-    for tie in ties:
-        first, second = _end(tie, 0, engines, memory), _end(tie, 1, engines, memory)
-        conductance = tie.conductance
-        if any(tie.within):
-            conductance = implicit(conductance, first.volume, second.volume, window)
-        made.append(DiffusionLink(tie.name, tie.species.name, first, second, conductance, dict(tie.species.contains)))
-    return made
+def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> list[DiffusionLink]:
+    """As `couple.exchange.diffusion` takes them."""
+    return [
+        DiffusionLink(
+            tie.name,
+            tie.species.name,
+            _end(tie, 0, engines, memory),
+            _end(tie, 1, engines, memory),
+            tie.conductance,
+            dict(tie.species.contains),
+            any(tie.within),
+        )
+        for tie in ties
+    ]
 
 
 def _end(tie: Tie, side: int, engines: Engines, memory: Memory) -> End:

@@ -53,10 +53,3 @@ def mouth_within(place: Place, neck: Neck | None, species: Species, folder: Path
         f'"{place.name}" holds its neck of {diameter:g} x {length:g} um, which would count twice: what is left is the '
         f'end of the shaft, through = {{ diameter = "{diameter:g} um", length = "0 um", ends = 1 }}'
     )
-
-
-def implicit(conductance: float, first: float, second: float, window: float) -> float:
-    """µm³/ms: the conductance with which two well-stirred volumes (µm³) exchange in `window` (ms), exactly, what they
-    would in one implicit step of the one given."""
-    pace = (1 / first + 1 / second) * window
-    return math.log1p(conductance * pace) / pace
