@@ -55,6 +55,7 @@ class EngineSetup:
     injected: species that receive ions from links and drives: the columns of the input `influx`.
     clamped:  species whose count is held at the input `clamp`.
     folder:   of the experiment file; paths in options are relative to it.
+    window:   ms between exchanges with the rest; 0 if nobody says.
     """
 
     name: str
@@ -66,6 +67,7 @@ class EngineSetup:
     seed: int = 0
     options: Options = field(default_factory=Options)
     folder: Path = Path()
+    window: float = 0.0
 
 
 class SiteEngine(Component):
@@ -80,6 +82,10 @@ class SiteEngine(Component):
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
              Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
+
+    An engine whose sites may hold their neck (see `neck_of`) has besides
+    output   `counts_mouth` (n_sites, n_injected): the density at each mouth times `reach`, less what came in there in
+             the last window: the density that would be there if nothing had.
 
     An engine along sections (see `along`) has one site, with a cable, and besides
     inputs   `influx_along` (n_segments, n_injected) and `influx_feet` (n_feet, n_injected): as `influx`, through the
@@ -241,6 +247,16 @@ class SiteEngine(Component):
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
         """The geometry of a site that has none but its options, None if they say nothing about it."""
         return None
+
+    @classmethod
+    def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
+        """Diameter and length (µm) of a neck that ends in a mouth and is part of a site with these options, None if
+        they have none; length 0 if nobody knows what of the site is a neck."""
+        return None
+
+    def reach(self, row: int, species: str) -> float:
+        """µm³: how much of a site answers within a window to what crosses its mouth."""
+        raise NotImplementedError(f"{type(self).__name__} has no mouths")
 
     @classmethod
     def along(cls) -> type[SiteEngine] | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_dendrite import BUFFER, D_B, D_CA, OFF, ON, TREE
 
-from adapters.fem.dendrite import Branch
+from couple.cable import Branch
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,7 +23,8 @@ par = json.loads(sys.argv[2])
 from adapters.fem.importing import MPI
 import numpy as np
 from networks import build
-from adapters.fem.dendrite import Branch, mesh_dendrite
+from adapters.fem.dendrite import mesh_dendrite
+from couple.cable import Branch
 from adapters.fem.fields import fields_of
 from adapters.fem.ranks import SharedStepper
 from adapters.fem.stepping import Constants, Tolerance

@@ -212,8 +212,13 @@ try:
     from adapters.fem.domain import build_domain
     from adapters.fem.discretisation import discretise
     from couple.geometry import Geometry
-    head = Geometry.cylinder(0.5, 0.5)
-    discretise(build_domain(head, "interval", 0.1), head)
+    if LINE:
+        from adapters.fem.dendrite import mesh_dendrite
+        from couple.cable import Branch
+        mesh_dendrite([Branch("a", 2.0, (0.5, 0.4)), Branch("b", 1.0, (0.3,), 0)])
+    else:
+        head = Geometry.cylinder(0.5, 0.5)
+        discretise(build_domain(head, "interval", 0.1), head)
     print("made")
 except CoupleError as error:
     print(type(error).__name__, error)
@@ -228,16 +233,17 @@ def process(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def test_forms_are_compiled_once_and_need_a_compiler_only_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mesh", ["shells", "line"])
+def test_forms_are_compiled_once_and_need_a_compiler_only_then(mesh: str, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler here")
-    full, empty = str(tmp_path / "full"), str(tmp_path / "empty")
-    assert process(MAKE, XDG_CACHE_HOME=full) == "made"
+    full, empty, make = str(tmp_path / "full"), str(tmp_path / "empty"), f"LINE = {mesh == 'line'}{MAKE}"
+    assert process(make, XDG_CACHE_HOME=full) == "made"
     built = sorted(p.name for p in Path(full).rglob("*.so"))
     assert built
-    assert process(MAKE, XDG_CACHE_HOME=full, CC="no-such-cc", PATH="/nowhere") == "made"
+    assert process(make, XDG_CACHE_HOME=full, CC="no-such-cc", PATH="/nowhere") == "made"
     assert sorted(p.name for p in Path(full).rglob("*.so")) == built, "a second process compiled again"
-    message = process(MAKE, XDG_CACHE_HOME=empty, CC="no-such-cc", PATH="/nowhere")
+    message = process(make, XDG_CACHE_HOME=empty, CC="no-such-cc", PATH="/nowhere")
     assert message.startswith("InputError the forms of finite elements need a C compiler once"), message
     assert "\n" not in message
 

@@ -315,6 +315,25 @@ def test_the_example_and_its_figures(tmp_path: Path) -> None:
             results.along("spine_0", "Ca")
 
 
+def test_the_example_goes_on_to_the_bit(tmp_path: Path) -> None:
+    """Stopped and resumed: memory, field, particles and record are those of a run in one go."""
+    file = Path(__file__).parent.parent / "examples" / "shaft" / "shaft.toml"
+    coarse = ["experiment.duration=8 ms", "site.spine_*.lattice.spacing=20 nm", "record.every=1 ms"]
+    straight = Simulation.new(Experiment.load(file, coarse), tmp_path / "straight")
+    straight.run()
+    broken = Simulation.new(Experiment.load(file, coarse), tmp_path / "broken")
+    broken.run(until=5.5)  # the synapses have opened: ions are on their way through the necks
+    resumed = Simulation.resumed(tmp_path / "broken")
+    resumed.run()
+    assert resumed.system.memory.block.tobytes() == straight.system.memory.block.tobytes()
+    a, b = shaft_of(straight).densities[0], shaft_of(resumed).densities[0]
+    assert all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+    with Results(tmp_path / "straight") as one, Results(tmp_path / "broken") as two:
+        for site in ("shaft", "spine_0", "spine_1"):
+            assert one.counts(site, "Ca").tobytes() == two.counts(site, "Ca").tobytes()
+        assert one.entered("shaft", "Ca")[-1] != 0
+
+
 def test_segments_and_feet_converge_with_order_two() -> None:
     """Calcium per segment after 2 ms in which it enters one segment and the foot of a neck."""
 

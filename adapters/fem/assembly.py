@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.fem import kernel
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.fields import Fields, reach
-from adapters.fem.kernel import Elimination, Layout, Sparse, State
-from adapters.wellmixed.ode_kernel import GAMMA, STAGES
+from adapters.fem.kernel import Coefficients, Elimination, Layout, Sparse, State
+from adapters.wellmixed.ode_kernel import STAGES
 from adapters.wellmixed.packing import Ints
 from couple.component import Floats
 
@@ -76,26 +75,15 @@ def state_of(t: Layout, stages: int = 0) -> State:
 class Pattern:
     """Entries of the system in compressed rows; each is  still + mass / (hγ) - weight × slope - wall × wall_slope.
 
-    start (n + 1,), column (nnz,): the pattern. at, wall_at: places in the flat slopes. constant: no reaction among what
-    moves is of second order and nothing is eliminated, so that the entries depend on the step alone.
+    start (n + 1,), column (nnz,): the pattern. entries: the names above; at, wall_at: places in the flat slopes.
+    constant: no reaction among what moves is of second order and nothing is eliminated, so that the entries depend on
+    the step alone.
     """
 
     start: npt.NDArray[np.int32]
     column: npt.NDArray[np.int32]
-    still: Floats
-    mass: Floats
-    weight: Floats
-    at: Ints
-    wall: Floats
-    wall_at: Ints
+    entries: Coefficients
     constant: bool
-
-    def values(self, e: Elimination, h: float, out: Floats) -> None:
-        """The entries for a step of `h` ms."""
-        kernel.fill(
-            self.still, self.mass, self.weight, self.at, self.wall, self.wall_at,
-            e.slope.reshape(-1), e.wall_slope.reshape(-1), 1.0 / (h * GAMMA), out,
-        )  # fmt: skip
 
 
 def pattern_of(t: Layout) -> Pattern:
@@ -124,10 +112,10 @@ def pattern_of(t: Layout) -> Pattern:
             if getattr(part, key) is not None:
                 places[key][here] = getattr(part, key)
     start = np.searchsorted(order, np.arange(n_rows + 1) * n_rows).astype(np.int32)
-    return Pattern(
-        start, (order % max(n_rows, 1)).astype(np.int32), values["still"], values["mass"], values["weight"],
-        places["at"], values["wall"], places["wall_at"], _is_constant(t),
-    )  # fmt: skip
+    entries = Coefficients(
+        values["still"], values["mass"], values["weight"], places["at"], values["wall"], places["wall_at"]
+    )
+    return Pattern(start, (order % max(n_rows, 1)).astype(np.int32), entries, _is_constant(t))
 
 
 def _is_constant(t: Layout) -> bool:

@@ -18,9 +18,7 @@ from adapters.fem.importing import dolfinx
 from couple.cable import Branch, Cable, Foot, outwards
 from couple.component import Floats
 from couple.errors import InputError
-from couple.geometry import LONGEST, Geometry
-
-__all__ = ["Branch", "Dendrite", "branches_of", "mesh_dendrite"]
+from couple.geometry import Geometry
 
 MOST_CELLS = 1_000_000
 
@@ -84,35 +82,6 @@ class Dendrite:
             "longest": float(lengths.max()),
             "largest_jump": max(jumps, default=1.0),
         }
-
-
-def branches_of(sections: Sequence[Any]) -> tuple[Branch, ...]:
-    """Branches of NEURON sections, with NEURON's segments and diameters; one that grows from within another does so at
-    the centre of a segment, as in NEURON.
-
-    Raises InputError for a section twice, of no length or diameter, or of which the parent is missing but others of its
-    kin are there.
-    """
-    names = [str(s.name()) for s in sections]
-    made = []
-    for name, section in zip(names, sections, strict=True):
-        if names.count(name) > 1:
-            raise InputError(f'section "{name}" is given twice')
-        radii = tuple(float(segment.diam) / 2 for segment in section)
-        if not 0 < section.L <= LONGEST or not all(0 < r <= LONGEST for r in radii):
-            raise InputError(f'section "{name}" has L = {section.L:g} um, diameters {[2 * r for r in radii]} um')
-        where = section.parentseg()
-        parent = names.index(str(where.sec.name())) if where is not None and str(where.sec.name()) in names else -1
-        at = _node_of(float(where.x), int(where.sec.nseg)) if parent >= 0 else 1.0
-        if parent >= 0 and abs(float(section.orientation())) > 0.5:
-            raise InputError(f'section "{name}" is connected by its end 1: connect it by its end 0')
-        made.append(Branch(name, float(section.L), radii, parent, at))
-    return tuple(made)
-
-
-def _node_of(x: float, nseg: int) -> float:
-    """Where along a section NEURON has the node that stands for `x`: its ends and the centres of segments."""
-    return x if x in (0.0, 1.0) else (min(int(x * nseg), nseg - 1) + 0.5) / nseg
 
 
 def mesh_dendrite(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from adapters.fem import shapes
+from adapters.fem import shapes, spines
 from adapters.fem.importing import MPI, basix, compiled, dolfinx, ufl
 from adapters.lattice.mask import mask_of
 from couple.component import Floats
@@ -116,6 +116,53 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domai
         return _voxels(geometry, resolution)
     mesh = make_mesh(*shapes.solid(geometry, resolution), cell)
     return Domain(mesh, _without_ends(geometry, mesh, 2))
+
+
+@dataclass(frozen=True)
+class Spine:
+    """A head (cylinder) on a neck that ends in a mouth; lengths in µm, the mouth at z = 0."""
+
+    head: Geometry
+    diameter: float
+    length: float
+
+    @functools.cached_property
+    def geometry(self) -> Geometry:
+        """Head and neck as one, as NEURON's segments of both make it."""
+        return Geometry.joined([Geometry.cylinder(self.diameter, self.length), self.head])
+
+    @classmethod
+    def within(cls, whole: Geometry, diameter: float, length: float) -> Spine:
+        """What is head of a site that holds a neck of this size. Raises InputError if nothing is left for it."""
+        if whole.shape != "cylinder" or whole.caps:
+            what = "a cylinder with caps" if whole.caps else f"a {whole.shape}"
+            raise InputError(f"neck: it is part of a cylinder, the segments of head and neck; this is {what}")
+        volume = whole.volume - math.pi * diameter**2 / 4 * length
+        tall = whole.size[1] - length
+        across = 2 * math.sqrt(max(volume, 0.0) / math.pi / tall) if tall > 0 else 0.0
+        if across <= diameter:
+            raise InputError(
+                f"neck: the site holds {whole.volume:.4g} um^3 along {whole.size[1]:.4g} um, head and neck; a neck of "
+                f"{diameter:g} x {length:g} um leaves no head that is wider: name the segments of both, or give head"
+            )
+        return cls(Geometry.cylinder(across, tall), diameter, length)
+
+
+def build_spine(spine: Spine, resolution: float) -> Domain:
+    """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the mouth.
+
+    Raises InputError for a neck that is too wide and for too many cells.
+    """
+    expected = 6 * spine.geometry.volume / resolution**3
+    if expected > MOST_CELLS:
+        raise InputError(f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than "
+                         f"{MOST_CELLS:.0e} are refused: take a larger one")  # fmt: skip
+    mesh = make_mesh(*spines.spine(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
+    facets = outside(mesh)
+    corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]
+    level = np.ptp(corners[:, :, 2], axis=1) < 1e-9 * spine.length
+    mouth = level & (corners[:, 0, 2] < spine.length / 2)
+    return Domain(mesh, facets[~level], mouth=facets[mouth])
 
 
 def _shells(geometry: Geometry, resolution: float) -> Domain:

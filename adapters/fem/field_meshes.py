@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from adapters.fem import shapes
+from adapters.fem import shapes, spines
 from adapters.fem.basis import MeshBasis
 from adapters.fem.domain import MOST_CELLS, check_mesh, make_mesh
 from adapters.fem.meshfile import read_gmsh
 from couple.block import Block, explain
-from couple.component import Floats
 from couple.errors import InputError
+from couple.geometry import Geometry
 from couple.units import factor, quantity
 
 
@@ -47,7 +46,7 @@ class MeshBlock(Block):
     """Where a field lives: one shape, or a gmsh file of tetrahedra.
 
     interval: its two ends. disc: its diameter. box: its edges. They are centred at 0 but for the interval.
-    spine: diameters of head and neck, length of the neck; in tetrahedra out of voxels (for smooth walls give a file).
+    spine: diameters of head and neck, length of the neck.
     resolution: largest edge of a cell. unit: of the coordinates of a file.
     """
 
@@ -116,22 +115,19 @@ def box(edges: tuple[float, ...], resolution: float) -> MeshBasis:
     """A rectangle or box around 0 in triangles or tetrahedra."""
     counts = _counts(edges, resolution)
     axes = [np.linspace(-e / 2, e / 2, n + 1) for e, n in zip(edges, counts, strict=True)]
-    inside = np.ones([len(a) - 1 for a in axes], dtype=bool)
-    return _simplices(axes, inside)
+    points, cells = shapes.kuhn(counts, [0] * len(counts))
+    places = np.column_stack([axis[at] for axis, at in zip(axes, points.T.astype(int), strict=True)])
+    return MeshBasis(make_mesh(places, cells, "triangle" if len(counts) == 2 else "tetrahedron"))
 
 
 def spine(head: float, neck: float, length: float, resolution: float) -> MeshBasis:
-    """A spine of voxels, each in six tetrahedra; voxels whose centre is inside belong to it."""
-    if neck >= head:
-        raise InputError(f"the neck ({neck:g}) must be thinner than the head ({head:g})", where="mesh.spine")
+    """A sphere on a neck in tetrahedra; walls are facets."""
     _counts([head, head, length + head], resolution)
-    side, height = (shapes.cells_along(e, resolution) for e in (head / 2, length + head))
-    across = np.linspace(-head / 2, head / 2, 2 * side + 1)
-    axes = [across, across, np.linspace(0.0, length + head, height + 1)]
-    x, y, z = np.meshgrid(*((a[1:] + a[:-1]) / 2 for a in axes), indexing="ij")
-    along = x**2 + y**2
-    sphere = along + (z - length - head / 2) ** 2 <= head**2 / 4
-    return _simplices(axes, sphere | ((along <= neck**2 / 4) & (z <= length + head / 2)))
+    try:
+        points, cells = spines.spine(Geometry.sphere(head), neck, length, resolution)
+    except InputError as error:
+        raise error.at("mesh.spine") from None
+    return MeshBasis(make_mesh(points, cells, "tetrahedron"))
 
 
 def _counts(edges: Sequence[float], resolution: float) -> list[int]:
@@ -144,26 +140,3 @@ def _counts(edges: Sequence[float], resolution: float) -> list[int]:
             where="mesh.resolution",
         )
     return counts
-
-
-def _simplices(axes: list[Floats], inside: Any) -> MeshBasis:
-    """The voxels `inside` of a grid, each cut along its main diagonal (Kuhn), neighbours alike."""
-    d = len(axes)
-    corner = np.argwhere(inside)
-    if not len(corner):
-        raise InputError("no voxel has its centre inside: take a smaller one", where="mesh.resolution")
-    cells = []
-    for order in itertools.permutations(range(d)):
-        at, walk = corner.copy(), [corner]
-        for axis in order:
-            at = at + np.eye(d, dtype=np.int64)[axis]
-            walk.append(at)
-        cells.append(np.stack(walk, axis=1))
-    index = np.concatenate(cells)
-    flat = np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), tuple(len(a) for a in axes))
-    used, rows = np.unique(flat, return_inverse=True)
-    where = np.stack(np.unravel_index(used, tuple(len(a) for a in axes)), axis=1)
-    points = np.stack([a[k] for a, k in zip(axes, where.T, strict=True)], axis=1)
-    return MeshBasis(
-        make_mesh(points, rows.reshape(flat.shape).astype(np.int64), "triangle" if d == 2 else "tetrahedron")
-    )

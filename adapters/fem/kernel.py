@@ -70,6 +70,17 @@ class Elimination(NamedTuple):
     wall_slope: Floats
 
 
+class Coefficients(NamedTuple):
+    """Of the entries of the system, see `assembly.Pattern`."""
+
+    still: Floats
+    mass: Floats
+    weight: Floats
+    at: Ints
+    wall: Floats
+    wall_at: Ints
+
+
 class State(NamedTuple):
     """Densities in molecules per µm³ and µm². x: (n_unknowns,), rest: (N, resting), fixed: (G, fixed)."""
 
@@ -394,6 +405,18 @@ def fill(still: Floats, mass: Floats, weight: Floats, at: Ints, wall: Floats, wa
         if wall[p] != 0.0:
             v -= wall[p] * wall_slope[wall_at[p]]
         out[p] = v
+
+
+@njit(cache=True)
+def begin(
+    t: Layout, y: State, u: State, new: State, held: Floats, wall_held: Floats, load: Floats, h: float, e: Elimination,
+    c: Coefficients, out: Floats,
+) -> None:  # fmt: skip
+    """The entries `out` of the system of a step of `h`, and the right side of its first stage; see `stage`."""
+    slopes(t, y, held, wall_held, h, e)
+    fill(c.still, c.mass, c.weight, c.at, c.wall, c.wall_at, e.slope.reshape(-1), e.wall_slope.reshape(-1),
+         1.0 / (h * GAMMA), out)  # fmt: skip
+    stage(t, 0, y, u, new, held, wall_held, load, h, e)
 
 
 @njit(cache=True)

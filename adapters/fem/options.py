@@ -6,11 +6,14 @@ import functools
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from adapters.fem.discretisation import Discretisation, discretise
-from adapters.fem.domain import CellName, build_domain, read_domain
+from adapters.fem.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
+from adapters.fem.importing import dolfinx
 from couple import engine
+from couple.block import Block
 from couple.engine import EngineSetup, Site
 from couple.errors import InputError
 from couple.geometry import Geometry
@@ -18,6 +21,13 @@ from couple.units import Length, factor
 
 _PER_RADIUS: dict[str, float] = {"interval": 16, "triangle": 8, "tetrahedron": 4, "hexahedron": 5}
 """Cells per smallest half axis where no resolution is given."""
+
+
+class Cylinder(Block):
+    """A head, or a neck."""
+
+    diameter: Length = Field(gt=0)
+    length: Length = Field(gt=0)
 
 
 class MeshOptions(engine.Options):
@@ -28,6 +38,8 @@ class MeshOptions(engine.Options):
     resolution: largest edge of a built-in mesh. Default: 16, 8, 4 or 5 cells per radius for the four.
     mesh:       a gmsh file of tetrahedra instead; mesh_unit: of its coordinates.
     degree:     of the elements.
+    neck:       the part of the site's segments that is a neck with a mouth at its end; head: the other, if the site
+                has no segments. Tetrahedra.
     """
 
     cells: CellName | None = None
@@ -35,11 +47,17 @@ class MeshOptions(engine.Options):
     mesh: str | None = None
     mesh_unit: str = "um"
     degree: Literal[1, 2] = 1
+    neck: Cylinder | None = None
+    head: Cylinder | None = None
 
     @model_validator(mode="after")
     def _one_mesh(self) -> MeshOptions:
         if self.mesh is not None and (self.cells or self.resolution):
             raise ValueError("give mesh, or cells and resolution, not both")
+        if self.head is not None and self.neck is None:
+            raise ValueError("head: only with a neck; without, it is the geometry of the site")
+        if self.neck is not None and (self.mesh is not None or self.cells not in (None, "tetrahedron")):
+            raise ValueError('neck: built in for cells = "tetrahedron" only; a mesh from a file has its own')
         try:
             factor(self.mesh_unit, "length")
         except InputError as error:
@@ -54,17 +72,57 @@ def simplest(geometry: Geometry) -> CellName:
     return "triangle" if geometry.caps else "interval"
 
 
+def spine_of(options: MeshOptions, geometry: Geometry | None) -> Spine | None:
+    """Head and neck that options describe, of a site of this geometry. Raises InputError if they do not fit it."""
+    if options.neck is None:
+        return None
+    diameter, length = options.neck.diameter, options.neck.length
+    if options.head is None:
+        if geometry is None:
+            raise InputError("neck: give head = { diameter, length } too, or the segments of both to the site")
+        return Spine.within(geometry, diameter, length)
+    made = Spine(Geometry.cylinder(options.head.diameter, options.head.length), diameter, length)
+    if geometry is not None and abs(made.geometry.volume / geometry.volume - 1) > OFF:
+        raise InputError(
+            f"head and neck hold {made.geometry.volume:.4g} um^3, the site {geometry.volume:.4g} um^3: leave head out, "
+            "or drop the site's own geometry"
+        )
+    return made
+
+
 def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -> Discretisation:
     """The elements of a site, shared by all that are equal. Raises InputError that names the site or the file."""
     o = setup.options if isinstance(setup.options, MeshOptions) else MeshOptions()
     try:
         if o.mesh is not None:
             return _from_file(setup.folder / o.mesh, site.geometry, factor(o.mesh_unit, "length"), o.degree, lumped)
+        if (spine := spine_of(o, site.geometry)) is not None:
+            fine = o.resolution or _smallest(spine.head) / _PER_RADIUS["tetrahedron"]
+            return _with_neck(spine, site.geometry, fine, o.degree, lumped)
         cell = o.cells or simplest(site.geometry)
         resolution = o.resolution or _smallest(site.geometry) / _PER_RADIUS[cell]
         return _built_in(site.geometry, cell, resolution, o.degree, lumped)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error}') from None
+
+
+def mouth_in_file(options: MeshOptions, folder: Path) -> float | None:
+    """Diameter (µm) of a circle with the area of the mouth that the file of a mesh names. Raises InputError."""
+    if options.mesh is None:
+        return None
+    return _mouth_in_file(folder / options.mesh, factor(options.mesh_unit, "length"))
+
+
+@functools.lru_cache(maxsize=16)
+def _mouth_in_file(file: Path, unit: float) -> float | None:
+    from adapters.fem.meshfile import read_gmsh
+
+    mesh, _, mouth = read_gmsh(file, unit)
+    if mouth is None:
+        return None
+    corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, mouth)]
+    sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return float(2 * np.sqrt(np.linalg.norm(sides, axis=1).sum() / 2 / np.pi))
 
 
 def _smallest(geometry: Geometry) -> float:
@@ -74,6 +132,11 @@ def _smallest(geometry: Geometry) -> float:
 @functools.lru_cache(maxsize=64)
 def _built_in(geometry: Geometry, cell: CellName, resolution: float, degree: int, lumped: bool) -> Discretisation:
     return discretise(build_domain(geometry, cell, resolution), geometry, degree, lumped=lumped)
+
+
+@functools.lru_cache(maxsize=64)
+def _with_neck(spine: Spine, geometry: Geometry, resolution: float, degree: int, lumped: bool) -> Discretisation:
+    return discretise(build_spine(spine, resolution), geometry, degree, lumped=lumped)
 
 
 @functools.lru_cache(maxsize=16)

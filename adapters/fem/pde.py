@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -14,13 +16,17 @@ from adapters.fem.domain import OFF
 from adapters.fem.fields import fields_of
 from adapters.fem.kernel import State as Densities
 from adapters.fem.mouth import mouth_of
-from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.opening import reaches
+from adapters.fem.options import MeshOptions, discretisation_of, mouth_in_file, spine_of
 from adapters.fem.quality import POOR, quality_of
+from adapters.fem.restoring import take_up
 from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
+from couple.block import Block
 from couple.component import Floats, Port, State
 from couple.engine import EngineSetup, SiteEngine
 from couple.errors import InputError, RunError
+from couple.geometry import Geometry
 
 
 class Options(MeshOptions):
@@ -64,6 +70,7 @@ class Fields(SiteEngine):
         if any(m is not None for m in self._mouths):
             port = Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)
             more_inputs = {**(more_inputs or {}), "influx_mouth": port}
+            more = {**(more or {}), "counts_mouth": replace(port, kind="intensive")}
         super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, Options) else Options()
         self._tolerance = Tolerance(o.rtol, o.atol, o.steps)
@@ -75,8 +82,44 @@ class Fields(SiteEngine):
         self._fields = fields
         self.densities = [s.new_state() for s in self.steppers]
         self.inner = np.zeros(len(self.sites))
+        self._reach = reaches(setup, elements, self._mouths)
         for k in range(len(self.sites)):
             self._spread(k)
+            self._show_mouth(k, 0.0)
+
+    def reach(self, row: int, species: str) -> float:
+        """See SiteEngine."""
+        return float(self._reach[row, self.setup.injected.index(species)])
+
+    def _show_mouth(self, k: int, entered: npt.ArrayLike) -> None:
+        """Write `counts_mouth`; entered: (n_injected,) through the mouth in the last window."""
+        mouth, n = self._mouths[k], self.network
+        if mouth is None:
+            return
+        shown = self.read("counts_mouth")[k]
+        for i, name in enumerate(self.setup.injected):
+            if name in self.setup.clamped:
+                shown[i] = self.read("counts")[k, n.index(name)] / self.sites[k].geometry.volume * self._reach[k, i]
+            else:
+                field = self.densities[k].x[self.steppers[k].layout.base + self._fields.moving.index(n.index(name))]
+                shown[i] = mouth @ field * self._reach[k, i]
+        shown -= np.where(np.isin(self.setup.injected, self.setup.clamped), 0.0, entered)
+
+    @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """See SiteEngine: of a head with a neck."""
+        spine = spine_of(options, None) if isinstance(options, MeshOptions) else None
+        return None if spine is None else spine.geometry
+
+    @classmethod
+    def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
+        """See SiteEngine: built in, or behind the mouth that a file names."""
+        if not isinstance(options, MeshOptions):
+            return None
+        if options.neck is not None:
+            return options.neck.diameter, options.neck.length
+        mouth = mouth_in_file(options, folder)
+        return None if mouth is None else (mouth, 0.0)
 
     @classmethod
     def along(cls) -> type[SiteEngine] | None:
@@ -100,6 +143,8 @@ class Fields(SiteEngine):
             integrals = np.empty(len(s.columns))
             self.inner[k] = s.window(y, constants, span, float(self.inner[k]), self._tolerance, integrals)
             self._finish(k, integrals / span, span)
+            if self._mouths[k] is not None:
+                self._show_mouth(k, self.read("influx_mouth")[k])
         except Collapse as error:
             self._undo(k, *before)
             raise RunError(
@@ -185,6 +230,7 @@ class Fields(SiteEngine):
         counts, s, column = self.read("counts"), self.steppers[site], self.network.index(species)
         counts[site, column] = s.totals(self.densities[site])[np.flatnonzero(s.columns == column)[0]]
         self.read("means")[site] = self.network.observable_weights @ counts[site]
+        self._show_mouth(site, 0.0)
 
     def places(self, site: int, species: str) -> Floats:
         """(n, gdim) positions of the nodes of `field`, µm."""
@@ -233,29 +279,22 @@ class Fields(SiteEngine):
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
         for k in range(len(self.sites)):
             self._spread(k)
+            self._show_mouth(k, 0.0)
+
+    def _arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """All of the state, live."""
+        arrays: dict[str, npt.NDArray[np.generic]] = {key: self.read(key) for key in self.outputs}
+        arrays["inner"] = self.inner
+        for k, y in enumerate(self.densities):
+            arrays |= {f"site{k}.{name}": array for name, array in y._asdict().items()}
+        return arrays
 
     def save(self) -> State:
-        state: State = {key: self.read(key).copy() for key in self.outputs}
-        state["inner"] = self.inner.copy()
-        for k, y in enumerate(self.densities):
-            state |= {f"site{k}.{name}": array.copy() for name, array in y._asdict().items()}
-        return state
+        return {key: array.copy() for key, array in self._arrays().items()}
 
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
-        targets: dict[str, npt.NDArray[np.generic]] = {key: self.read(key) for key in self.outputs}
-        targets["inner"] = self.inner
-        for k, y in enumerate(self.densities):
-            targets |= {f"site{k}.{name}": array for name, array in y._asdict().items()}
-        for key, array in targets.items():
-            saved = np.asarray(state.get(key))
-            if saved.shape != array.shape:
-                raise InputError(
-                    f'the saved state does not fit "{self.name}": "{key}" has shape {saved.shape}, not {array.shape}; '
-                    "resume with the mesh, resolution and degree of the run"
-                )
-        for key, array in targets.items():
-            array[...] = np.asarray(state[key])
+        take_up(self.name, self._arrays(), state)
 
     def _undo(self, k: int, counts: Floats, y: Densities) -> None:
         self.read("counts")[k] = counts

@@ -79,10 +79,16 @@ def _half_axes(geometry: Geometry) -> list[float]:
 
 def _kuhn(grid: Sequence[int], low: Sequence[float]) -> tuple[Floats, Cells]:
     """Simplices of the box from `low` to 1 in every direction; a direction from -1 has an even number of cells."""
+    points, cells = kuhn(grid, [n // 2 if a < 0 else 0 for a, n in zip(low, grid, strict=True)])
     axes = [np.linspace(a, 1.0, n + 1) for a, n in zip(low, grid, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(grid))
+    return np.column_stack([axis[at] for axis, at in zip(axes, points.T.astype(int), strict=True)]), cells
+
+
+def kuhn(grid: Sequence[int], middle: Sequence[int]) -> tuple[Floats, Cells]:
+    """Integer points of a grid of so many cells, and its simplices, mirrored at the planes through `middle`."""
+    points = np.stack(np.meshgrid(*(np.arange(n + 1.0) for n in grid), indexing="ij"), axis=-1).reshape(-1, len(grid))
     corner = np.stack(np.meshgrid(*(np.arange(n) for n in grid), indexing="ij"), axis=-1).reshape(-1, len(grid))
-    centre = np.array([n // 2 if a < 0 else 0 for a, n in zip(low, grid, strict=True)])
+    centre = np.array(middle)
     step = np.where(corner >= centre, 1, -1)
     start = np.where(step > 0, corner, corner + 1)  # the corner of each cell that is nearest to the centre
     stride = np.cumprod([1, *(n + 1 for n in reversed(grid[1:]))])[::-1]

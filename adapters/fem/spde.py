@@ -18,6 +18,7 @@ from adapters.fem.discretisation import Discretisation
 from adapters.fem.fields import Fields, fields_of
 from adapters.fem.options import MeshOptions, discretisation_of
 from adapters.fem.reacting import Books, react_inside, react_wall
+from adapters.fem.restoring import take_up
 from adapters.fem.solver import Direct
 from couple import engine
 from couple.component import Floats, State
@@ -268,16 +269,7 @@ class FluctuatingFields(SiteEngine):
 
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
-        arrays = self._arrays()
-        for key, array in arrays.items():
-            saved = np.asarray(state.get(key))
-            if saved.shape != array.shape:
-                raise InputError(
-                    f'the saved state does not fit "{self.name}": "{key}" has shape {saved.shape}, not {array.shape}; '
-                    "resume with the mesh and resolution of the run"
-                )
-        for key, array in arrays.items():
-            array[...] = np.asarray(state[key])
+        take_up(self.name, self._arrays(), state)
 
     def _tell(self, k: int, share: Floats) -> None:
         """Log, once for each species of a site, that much of its field is below zero."""
@@ -321,6 +313,8 @@ def _checked(setup: EngineSetup, fields: Fields) -> Fields:
         raise InputError(
             "spde needs simplices of degree 1: leave degree out and take tetrahedra, triangles or intervals"
         )
+    if isinstance(o, Options) and o.neck is not None:
+        raise InputError("neck: spde has no mouth that ions could cross: take pde, or leave it out")
     if fields.sliding:
         names = ", ".join(setup.network.states[c] for c in fields.sliding)
         raise InputError(f"spde keeps membrane species in place, {names} diffuse: use pde or lattice, or give D = 0")

@@ -96,17 +96,21 @@ class Stepper:
     def step(self, y: State, c: Constants, h: float) -> bool:
         """One step from `y`: leaves its end, less the last stage, in `_new`. False if it cannot be solved."""
         t, e, u = self.layout, self._elimination, self._stages
-        if not (self.pattern.constant and h == self._factored):
-            kernel.slopes(t, y, c.held, c.wall_held, h, e)
-            self.pattern.values(e, h, self._direct.values)
+        begun = not (self.pattern.constant and h == self._factored)
+        if begun:
+            kernel.begin(
+                t, y, u, self._new, c.held, c.wall_held, c.load, h, e, self.pattern.entries, self._direct.values
+            )
             self._factored = h
             if not self._direct.factorise():
                 self._factored = 0.0
                 return False
         for i in range(STAGES):
-            kernel.stage(t, i, y, u, self._new, c.held, c.wall_held, c.load, h, e)
+            if i > 0 or not begun:
+                kernel.stage(t, i, y, u, self._new, c.held, c.wall_held, c.load, h, e)
             self._direct.solve(u.x[i])
-        kernel.after(t, STAGES - 1, u, e)
+        if t.resting or t.fixed:
+            kernel.after(t, STAGES - 1, u, e)
         return True
 
     def window(self, y: State, c: Constants, span: float, h: float, tolerance: Tolerance, integrals: Floats) -> float:

@@ -57,6 +57,13 @@ def crossing(conductance: float, first: float, second: float, time: float) -> tu
     return second / (first + second) * done, first / (first + second) * done
 
 
+def implicit(conductance: float, first: float, second: float, time: float) -> float:
+    """µm³/ms: the conductance with which two well-stirred volumes exchange in `time`, exactly, what they would in one
+    implicit step of the one given."""
+    pace = (1 / first + 1 / second) * time
+    return math.log1p(conductance * pace) / pace
+
+
 @dataclass(frozen=True)
 class End:
     """One side of a link: indices of the site's influx and of its molecules of the species; whole: whole ions only.
@@ -79,7 +86,10 @@ class End:
 
 @dataclass(frozen=True)
 class DiffusionLink:
-    """A species that moves between two sites. conductance: µm³/ms. contains: conserved substances in one molecule."""
+    """A species that moves between two sites. conductance: µm³/ms. contains: conserved substances in one molecule.
+
+    implicit: whether a window is one implicit step (through a mouth, see couple.wiring.mouths), not exact.
+    """
 
     name: str
     species: str
@@ -87,6 +97,13 @@ class DiffusionLink:
     second: End
     conductance: float
     contains: Mapping[str, int]
+    implicit: bool = False
+
+    def within(self, window: float) -> float:
+        """µm³/ms that has the same effect in `window` (ms) when it acts exactly."""
+        if not self.implicit:
+            return self.conductance
+        return implicit(self.conductance, self.first.volume, self.second.volume, window)
 
 
 class Diffusion:
@@ -124,7 +141,7 @@ class Diffusion:
             dtype=np.int64,
         ).reshape(-1, 3)
         self._chances = np.array(
-            [crossing(k.conductance, k.first.volume, k.second.volume, window / 2 / self.rounds) for k in self.links]
+            [crossing(k.within(window), k.first.volume, k.second.volume, window / 2 / self.rounds) for k in self.links]
         ).reshape(-1, 2)
         self._work = np.zeros((2, len(pools)))
 
@@ -163,7 +180,7 @@ def _rounds(links: Sequence[DiffusionLink], window: float) -> int:
     leaving: dict[int, list[float]] = {}
     for link in links:
         for end in (link.first, link.second):
-            leaving.setdefault(end.influx, []).append(link.conductance / end.volume)
+            leaving.setdefault(end.influx, []).append(link.within(window) / end.volume)
     fastest = max((sum(rates) for rates in leaving.values() if len(rates) > 1), default=0.0)
     return max(1, math.ceil(min(fastest * window / SHORT, MOST) - 1e-9))
 

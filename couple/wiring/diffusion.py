@@ -16,6 +16,7 @@ from couple.wiring.branches import Branches, section_of, stem
 from couple.wiring.cables import foot_of
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
+from couple.wiring.mouths import mouth_within
 from couple.wiring.places import Place, matching
 
 LEAST, MOST = 1e-12, 1e9
@@ -27,7 +28,7 @@ class Tie:
     """A diffusion of a species between two sites. conductance: µm³/ms; through: in words.
 
     feet: where it opens into each of them, if that lies along sections. mouths: its diameter (µm), if it opens into the
-    lower end of one that stands on it.
+    lower end of one that stands on it. within: whether that is the mouth of a neck which is part of the site.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Tie:
     through: str
     feet: tuple[Foot | None, Foot | None] = (None, None)
     mouths: tuple[float | None, float | None] = (None, None)
+    within: tuple[bool, bool] = (False, False)
 
     @property
     def name(self) -> str:
@@ -65,14 +67,19 @@ def place_ties(
                     where=key,
                 )
             try:
+                held = [mouth_within(p, block.through, species, experiment.folder) for p in (first, second)]
                 conductance, words = _conductance(block.through, species, star, branches)
             except InputError as error:
                 raise error.at(f"{key}.through") from None
             feet = _foot(first, block, star, branches, key), _foot(second, block, star, branches, key)
             if block.at is not None and feet == (None, None):
                 raise InputError("neither site lies along sections: leave it out", where=f"{key}.at")
-            mouths = _mouth(first, block, star, branches), _mouth(second, block, star, branches)
-            tie = Tie(key, first, second, species, conductance, words, feet, mouths)
+            mouths = (
+                held[0] or _mouth(first, block, star, branches),
+                held[1] or _mouth(second, block, star, branches),
+            )
+            within = held[0] is not None, held[1] is not None
+            tie = Tie(key, first, second, species, conductance, words, feet, mouths, within)
             other = seen.setdefault((frozenset((first.name, second.name)), species.name), tie)
             if other is not tie:
                 raise InputError(f'"{tie.name}" repeats "{other.name}" of {other.key}', where=key)
@@ -210,6 +217,7 @@ def diffusion_links(ties: Sequence[Tie], engines: Engines, memory: Memory) -> li
             _end(tie, 1, engines, memory),
             tie.conductance,
             dict(tie.species.contains),
+            any(tie.within),
         )
         for tie in ties
     ]
@@ -230,12 +238,18 @@ def _end(tie: Tie, side: int, engines: Engines, memory: Memory) -> End:
     if engine.sites[row].mouth is None or "influx_mouth" not in engine.inputs:
         return end
     mouth = memory.at(engine, "influx_mouth", row, engine.setup.injected.index(species))
+    if tie.within[side]:
+        count = memory.at(engine, "counts_mouth", row, engine.setup.injected.index(species))
+        return End(place.name, mouth, count, engine.reach(row, species), engine.integer)
     return replace(end, influx=mouth, other=influx)
 
 
 def tie_line(tie: Tie) -> str:
     """For `couple check`."""
     sizes = [_size(place, foot) for place, foot in zip((tie.first, tie.second), tie.feet, strict=True)]
+    if any(tie.within):
+        own = tie.first if tie.within[0] else tie.second
+        return f"{tie.name}: diffusion through the mouth of {own.name}, {tie.conductance:.6g} um^3/ms beyond it"
     rate = tie.conductance * sum(1 / volume for volume, _ in sizes)
     where = "".join(f" at {name}" for _, name in sizes if name)
     return (

@@ -80,6 +80,7 @@ def build_engines(
             seed=experiment.experiment.seed,
             options=read_options(factory, json.loads(text), f"{key}.{kind}"),
             folder=experiment.folder,
+            window=clock.window * clock.tick,
         )
         try:
             built.warnings += [f"{experiment.where}: {key}: {w}" for w in factory.check(setup)]
