@@ -58,7 +58,7 @@ def train(
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:
-        for line in kind.lines(summary):
+        for line in kind.lines(summary, place):
             out.print(line, markup=False, soft_wrap=True)
         out.print(f"model in {place}", markup=False)
 

@@ -26,7 +26,7 @@ class Distributions:
     def resumed(self, folder: Path, *, tell: Tell) -> Training:
         return Training.resumed(folder, tell=tell)
 
-    def lines(self, summary: Mapping[str, Any]) -> list[str]:
+    def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
         lines = [f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}"]
         lines += [f"rate of {name}: {rate:.4g} ± {error:.2g}" for name, (rate, error) in summary["rates"].items()]
         lines += [
@@ -39,7 +39,8 @@ class Distributions:
     def report(self, path: Path) -> Report:
         found = ReducedModel.read(path)
         deep = isinstance(found.model, DeepBoltzmann | Mixture)
-        closures = learned_closure(found, found.file.report.closure) if deep else {}
+        names = found.file.report.closure
+        closures = learned_closure(found, names) if deep and names else {}
 
         def draw(picture: Path) -> list[Path]:
             drawn = [figure(found, picture, closures)]

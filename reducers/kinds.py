@@ -49,8 +49,8 @@ class Kind(Protocol):
         """Raises InputError for a checkpoint that is damaged or of other data."""
         ...
 
-    def lines(self, summary: Mapping[str, Any]) -> list[str]:
-        """What to say at the end of a training."""
+    def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
+        """What to say at the end of a training, from its summary or its model file."""
         ...
 
     def report(self, path: Path) -> Report:

@@ -223,6 +223,7 @@ def bases() -> list[Base]:
         if "[neuron]" in text:
             text = re.sub(r'^(\s*engine = )"[a-z]+"', r'\1"ode"', text, flags=re.M)
             beside = [p for kind in ("py", "hoc", "swc", "mod") for p in path.parent.rglob(f"*.{kind}")]
+            beside += [path.parent / name for name in re.findall(r'^file = "(.+\.toml)"', text, flags=re.M)]
             files = {p.relative_to(path.parent).as_posix(): p.read_text() for p in beside}
             found.append(Base(path.stem, text, files, "0.4 ms"))
     return found

@@ -230,6 +230,7 @@ SHORT = {
     "enzyme": [*FEW, "data.runs=30", "data.until=20"],
     "ising": FEW,
     "lotka_volterra": SMALL,
+    "lotka_volterra_followed": [*SMALL, *FOLLOWED, "model.absent=[]", "law.domain.4=a1_P"],
     "rossler": SMALL,
     "rossler_adam": SMALL,
 }

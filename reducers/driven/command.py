@@ -25,7 +25,7 @@ class Molecules:
     def resumed(self, folder: Path, *, tell: Tell) -> DrivenTraining:
         raise InputError("independent molecules are learned in one go: train them again", where=str(folder))
 
-    def lines(self, summary: Mapping[str, Any]) -> list[str]:
+    def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
         errors = summary["held_out"].items()
         return [
             *summary["transitions"],

@@ -23,8 +23,11 @@ class Fields:
     def resumed(self, folder: Path, *, tell: Tell) -> FieldTraining:
         return FieldTraining.resumed(folder, tell=tell)
 
-    def lines(self, summary: Mapping[str, Any]) -> list[str]:
-        return [f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s"]
+    def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
+        found = self.report(model).lines
+        width = max(len(what) for what, _ in found)
+        steps = f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s"
+        return [steps, *(f"{what:<{width}}  {value}" for what, value in found)]
 
     def report(self, path: Path) -> Report:
         model = FieldModel.read(path)

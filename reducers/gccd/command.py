@@ -25,7 +25,7 @@ class MarkovFields:
     def resumed(self, folder: Path, *, tell: Tell) -> GccdTraining:
         return GccdTraining.resumed(folder, tell=tell)
 
-    def lines(self, summary: Mapping[str, Any]) -> list[str]:
+    def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
         return [
             f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s of CPU time",
             f"on {', '.join(summary['on'])}, which it was not learned from:",
