@@ -409,7 +409,7 @@ def test_the_noise_of_twenty_channels_is_that_of_the_ssa(model: Path) -> None:
         return np.array([first, made.read("counts")[:, columns].sum(axis=1)])
 
     mine = clamped(model, "multinomial", n, c, start=2)
-    setup = replace(mine.setup, options=ssa.Options(), name="ssa")
+    setup = replace(mine.setup, options=ssa.Gillespie.Options(), name="ssa")
     exact = ssa.Gillespie(setup)
     exact.write("clamp", mine.read("clamp"))
     a, b = sample(mine), sample(exact)
