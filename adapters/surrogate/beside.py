@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from adapters.surrogate import kernel
+from adapters.surrogate import layout
 from adapters.surrogate.replaced import Replaced
 from couple.component import Floats
 from couple.engine import Counts, Site
@@ -67,7 +67,7 @@ class Beside:
 
     def follow(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
         """Book what was taken up, advance the blocks with the mean concentration, and report."""
-        mean, short = numbers[:, kernel.MEAN], numbers[:, kernel.SHORT]
+        mean, short = numbers[:, layout.MEAN], numbers[:, layout.SHORT]
         for k, (name, bound) in enumerate(self.bound.items()):
             rates = self._rates[name]
             counts[:, self._booked[name]] += (rates[:, 0] + rates[:, 1] * mean) * span

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from adapters.surrogate import kernel
+from adapters.surrogate import kernel, layout
 from adapters.surrogate.beside import Beside
 from adapters.surrogate.pools import block_pool, guess_drive, pools_of
 from adapters.surrogate.replaced import Replaced
-from adapters.surrogate.tables import plan, propagators
+from adapters.surrogate.tables import Plan, plan, propagators
 from adapters.wellmixed.base import WellMixed
 from couple import engine
+from couple.component import State
 from couple.engine import Counts, EngineSetup
 from couple.errors import InputError, RunError
 from couple.network import ReactionNetwork
@@ -44,12 +45,14 @@ class Options(engine.Options):
 
     law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean".
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
+    rest: how far what a sleeping site shows may be off, relative, at most the accuracy; 0: sites do not sleep.
     """
 
     models: Annotated[dict[str, str], BeforeValidator(_named)] = {}
     law: Literal["multinomial", "mean"] = "multinomial"
     accuracy: float = Field(5e-3, gt=0, lt=1, strict=True)
     step: Time = Field(0.1, gt=0, le=1)
+    rest: float = Field(5e-3, ge=0, lt=1, strict=True)
 
 
 class Surrogate(WellMixed):
@@ -61,7 +64,7 @@ class Surrogate(WellMixed):
     in the same step. A species that a block of that kind stands for is not counted: its ions are in `NAME_Ca`, and its
     observables are in `means`.
 
-    levels, outside, limited: see `kernel`.
+    outside, limited: see below. Sites where little happens sleep, see `sleep`.
     """
 
     integer = False
@@ -86,16 +89,16 @@ class Surrogate(WellMixed):
         n = len(setup.sites)
         self._scales = np.array([1e-3 * IONS_PER_MM_UM3 * s.geometry.volume for s in setup.sites])
         self.sink = np.zeros((n, 2))
-        self.numbers = np.zeros((n, 3))
+        self.numbers = np.zeros((n, 12))
         if self.drive is not None:
-            self.numbers[:, kernel.GUESS] = self.read("counts")[:, self.network.index(self.drive)] / self._scales
-        self.marks = np.zeros((n, 3), dtype=np.int64)
+            self.numbers[:, layout.GUESS] = self.read("counts")[:, self.network.index(self.drive)] / self._scales
+        self.marks = np.zeros((n, 6), dtype=np.int64)
+        self.halves = np.zeros((n, len(self.network.observables)))
         self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
-        self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
-        made = self._plan
-        self._work = np.zeros(kernel.work_size(made.n_states, len(made.flow_holds), made.width))
-        real = np.zeros(1)
-        self._scratch = np.zeros(4, dtype=np.uint64), real, real.view(np.int64)
+        rest = min(options.rest, options.accuracy)
+        self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box(), rest])
+        self._scratch = _scratch(self._plan)
+        self._span = np.nan
         self._tables_of: dict[float, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
         self._warned: set[str] = set()
 
@@ -106,22 +109,22 @@ class Surrogate(WellMixed):
 
     def advance(self, ticks: int) -> None:
         """Raises RunError if the inputs ask for what is not there, or the concentration leaves the table."""
-        ports, made, span = self._views, self._plan, ticks * self.setup.tick
+        span = ticks * self.setup.tick
+        if span != self._span:
+            self._wake(span)
         steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
-        rows, uptakes = self._propagators(span / steps)
         if self.beside:
-            self.beside.ask(ports["counts"], self.sink, span)
-        code, site = kernel.advance(
+            self.beside.ask(self._views["counts"], self.sink, span)
+        self._checked(*kernel.advance(self._model(span / steps), self._sites(), self._scratch, span, steps))
+        if self.beside:
+            self.beside.follow(self._views["counts"], self._views["means"], self.numbers, span)
+        if self.blocks:
+            self._look()
+
+    def _model(self, step: float) -> layout.Model:
+        made, (rows, uptakes) = self._plan, self._propagators(step)
+        return layout.Model(
             made.tables,
-            ports["counts"],
-            ports["influx"],
-            ports["clamp"],
-            ports["means"],
-            self.sink,
-            self._scales,
-            self.numbers,
-            self.marks,
-            self.words,
             made.holds,
             made.flow_holds,
             made.weights,
@@ -130,24 +133,41 @@ class Surrogate(WellMixed):
             rows,
             uptakes,
             self._constants,
-            self._work,
-            *self._scratch,
-            span,
-            steps,
         )
-        if code != kernel.OK:
+
+    def _sites(self) -> layout.Sites:
+        ports = self._views
+        return layout.Sites(
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            self.sink,
+            self._scales,
+            self.numbers,
+            self.marks,
+            self.halves,
+            self.words,
+        )
+
+    def _wake(self, span: float) -> None:
+        """Wake sites that sleep windows of another span."""
+        asleep = self.marks[:, layout.STRIDE] > 1
+        for other in sorted({*self.numbers[asleep, layout.SPAN].tolist()} - {span}):
+            self._checked(*kernel.wake_all(self._model(other), self._sites(), self._scratch, other))
+        self._span = span
+
+    def _checked(self, code: int, site: int) -> None:
+        """Raises RunError."""
+        if code != layout.OK:
             raise RunError(self._message(code, site))
-        if self.beside:
-            self.beside.follow(ports["counts"], ports["means"], self.numbers, span)
-        if self.blocks:
-            self._look()
 
     def _look(self) -> None:
         """Warn, once for each box, if a site left what the models were trained for."""
-        if "drive" not in self._warned and self.marks[:, kernel.OUTSIDE].any():
-            site, (low, high) = int(self.marks[:, kernel.OUTSIDE].argmax()), self._drive_box()
+        if "drive" not in self._warned and self.marks[:, layout.OUTSIDE].any():
+            site, (low, high) = int(self.marks[:, layout.OUTSIDE].argmax()), self._drive_box()
             self._warn(
-                "drive", site, f"{self.drive} ({self.numbers[site, kernel.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
+                "drive", site, f"{self.drive} ({self.numbers[site, layout.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
             )
         for name, bound in self.beside.bound.items():
             if name not in self._warned and bound.outside.any():
@@ -164,7 +184,7 @@ class Surrogate(WellMixed):
     @property
     def outside(self) -> npt.NDArray[np.int64]:
         """(n_sites,) windows in which the drive or the state of a model was outside of what it was trained for."""
-        worst = self.marks[:, kernel.OUTSIDE].copy()
+        worst = self.marks[:, layout.OUTSIDE].copy()
         for bound in self.beside.bound.values():
             np.maximum(worst, bound.outside, out=worst)
         return worst
@@ -172,7 +192,7 @@ class Surrogate(WellMixed):
     @property
     def limited(self) -> npt.NDArray[np.int64]:
         """(n_sites,) steps in which whole molecules stayed because there were no ions for them."""
-        return self.marks[:, kernel.LIMITED]
+        return self.marks[:, layout.LIMITED]
 
     # -- other accuracies -----------------------------------------------------------------------------------------
 
@@ -213,6 +233,7 @@ class Surrogate(WellMixed):
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species of the whole chemistry) molecules."""
+        self._rouse(slice(None))
         if not self.beside:
             super().write_counts(counts, rng)
         else:
@@ -220,6 +241,21 @@ class Surrogate(WellMixed):
             self.read("counts")[:, : len(self.network.species)] = self.replaced.to_reduced(whole)
             self.beside.write_counts(whole, self.read("counts"))
             self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
+
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """See SiteEngine."""
+        self._rouse(rows)
+        super().write_sites(rows, counts, rng)
+
+    def restore(self, state: State) -> None:
+        """Raises InputError if the state is of a component with other sites or another network."""
+        super().restore(state)
+        self._span = np.nan
+
+    def _rouse(self, rows: slice | npt.NDArray[np.int64]) -> None:
+        """Forget what sites slept: their state is written anew."""
+        self.marks[rows, layout.SLEPT] = self.marks[rows, layout.STRIDE] = self.marks[rows, layout.MOVED] = 0
+        self.halves[rows] = 0.0
 
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: the models, by the hash of what they were trained on."""
@@ -234,15 +270,32 @@ class Surrogate(WellMixed):
         return self._tables_of[key]
 
     def _private(self) -> dict[str, npt.NDArray[Any]]:
-        own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
+        own = {"numbers": self.numbers, "marks": self.marks, "halves": self.halves, "words": self.words}
         return {**own, **self.beside.private()}
 
     def _message(self, code: int, site: int) -> str:
-        if code == kernel.OFF_GRID:
-            return f"{self._where(site)}: {self.drive} rises above {kernel.HIGHEST / 1e3:.3g} mM, the end of the tables"
-        if code == kernel.NEGATIVE:
+        if code == layout.OFF_GRID:
+            return f"{self._where(site)}: {self.drive} rises above {layout.HIGHEST / 1e3:.3g} mM, the end of the tables"
+        if code == layout.NEGATIVE:
             return f"{self._where(site)}: {self.drive} would fall below zero; give a smaller surrogate.step"
-        return self._input_message(site, clamp=code == kernel.BAD_CLAMP, too_few=code == kernel.TOO_FEW)
+        return self._input_message(site, clamp=code == layout.BAD_CLAMP, too_few=code == layout.TOO_FEW)
+
+
+def _scratch(made: Plan) -> layout.Scratch:
+    real = np.zeros(1)
+    p, new, births, product, old = (np.zeros(made.n_states) for _ in range(5))
+    return layout.Scratch(
+        p,
+        new,
+        births,
+        product,
+        old,
+        np.zeros(len(made.flow_holds)),
+        np.zeros(made.width),
+        np.zeros(4, dtype=np.uint64),
+        real,
+        real.view(np.int64),
+    )
 
 
 def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwork) -> dict[str, DrivenBlock]:

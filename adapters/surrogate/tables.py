@@ -22,8 +22,9 @@ from couple.network import ReactionNetwork
 LOWEST, OCTAVES, PER_OCTAVE = -12, 26, 32
 """The grid begins at 2^LOWEST uM and ends at 2^(LOWEST + OCTAVES) = 16 mM."""
 POINTS = 2 + OCTAVES * PER_OCTAVE
-LEVELS = 6
-"""Steps of level k are as long as 2^-k of the longest."""
+LEVELS, LONGER = 11, 5
+"""Steps of level k are as long as 2^-k of the longest; that of level LONGER is the usual one, longer ones are of sites
+that sleep."""
 
 # Integer tables in the packed array
 (
@@ -41,7 +42,8 @@ LEVELS = 6
     WATCH_NUMBER,
     WATCH,
     WEIGHT,  # of a watched observable: where its weights begin
-    DRIVE,  # column of the drive (-1: there is none), whether it is clamped, column that books what holds it
+    DRIVE,  # column of the drive (-1: there is none), whether it is clamped, column that books what holds it, and the
+    # number of a flow where sleeping sites may park it (-1: none, so that they do not sleep)
     INJECTED_COLUMN,  # (n_injected,) column that influx is added to, if it is no state and not the drive
     INJECTED_STATE,  # (n_injected,) state that it is added to; -1: none, -2: the drive
     CLAMP_COLUMN,  # (n_clamped,)
@@ -110,6 +112,8 @@ def plan(
         watched.append(tuple(seen.values()))
         at += n * len(seen)
     states = [s for p in pools for s in p.states]
+    flow_holds = [contents.get(name, 0.0) for pool in pools for name in pool.reservoirs]
+    park = next((f for f, held in enumerate(flow_holds) if held and not clamped), -1)
     still = _still(network, {*states, drive or ""})
     tables = pack(
         [
@@ -127,7 +131,7 @@ def plan(
             [k for row in watches for k, _ in row],
             [a for row in watches for _, a in row],
             np.cumsum([0, *(len(w) for rows in watched for w in rows)])[:-1].tolist(),
-            *_ports(network, states, drive, injected, clamped),
+            *_ports(network, states, drive, injected, clamped, park),
             [c for _, c, _ in still],
             [k for k, _, _ in still],
         ]
@@ -137,7 +141,7 @@ def plan(
         tuple(parts),
         tables,
         np.concatenate([np.zeros(0), *holds]),
-        np.array([contents.get(name, 0.0) for pool in pools for name in pool.reservoirs]),
+        np.array(flow_holds),
         tuple(watched),
         at,
         np.zeros(len(network.observables)) if drive is None else network.observable_weights[:, network.index(drive)],
@@ -158,12 +162,17 @@ def _size(pool: Pool, part: Factors | None) -> int:
 
 
 def _ports(
-    network: ReactionNetwork, states: Sequence[str], drive: str | None, injected: Sequence[str], clamped: Sequence[str]
+    network: ReactionNetwork,
+    states: Sequence[str],
+    drive: str | None,
+    injected: Sequence[str],
+    clamped: Sequence[str],
+    park: int,
 ) -> list[list[int]]:
     """Tables DRIVE .. CLAMP_BOOK."""
     book = {name: network.index(f"{name}_clamp") for name in clamped}
     return [
-        [-1, 0, -1] if drive is None else [network.index(drive), drive in book, book.get(drive, -1)],
+        [-1, 0, -1, -1] if drive is None else [network.index(drive), drive in book, book.get(drive, -1), park],
         [book.get(name, network.index(name)) for name in injected],
         [
             -1 if name in book else -2 if name == drive else states.index(name) if name in states else -1
@@ -220,14 +229,14 @@ def grid() -> Floats:
 
 
 def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
-    """For steps of step / 2^level ms: rows (LEVELS, POINTS, width) and uptakes (LEVELS, POINTS, n_states).
+    """For steps of step × 2^(LONGER - level) ms: rows (LEVELS, POINTS, width) and uptakes (LEVELS, POINTS, n_states).
 
     A row holds for each pool its propagator [to, from], then what flows into each reservoir in the step, then the mean
     of each observable over the step, per molecule of each state; an uptake is what a molecule takes from the drive.
     """
     rows = np.zeros((LEVELS, POINTS, made.width))
     uptakes = np.zeros((LEVELS, POINTS, made.n_states))
-    at, state, finest = 0, 0, step / 2 ** (LEVELS - 1)
+    at, state, finest = 0, 0, step / 2 ** (LEVELS - 1 - LONGER)
     for pool, part, watched in zip(made.pools, made.parts, made.watched, strict=True):
         n, flows, size = len(pool.states), len(pool.reservoirs), _size(pool, part)
         width = size + n * (flows + len(watched))
@@ -238,7 +247,7 @@ def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
             moves = pair or [big[:, :n, :n]]
             row[:, :size] = np.concatenate([*(_positive(m) for m in moves), *_hazards(pool, big)], axis=1)
             row[:, size:] = big[:, n + 1 :, :n].reshape(POINTS, -1)
-            row[:, size + n * flows :] /= step / 2**level  # integrals of observables to means
+            row[:, size + n * flows :] /= step * 2.0 ** (LONGER - level)  # integrals of observables to means
             uptakes[level, :, state : state + n] = big[:, n, :n]
             big = big @ big
             pair = [m @ m for m in pair]
