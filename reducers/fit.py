@@ -25,8 +25,8 @@ class Recipe:
     steps: of the optimisation. window: recorded steps that are compared at a time (None: all of the data).
     slide: optimisation steps after which the window moves on by one; it rests at the end of the data.
     order: "sliding"; "random" windows, which keep what was learned early from being forgotten; "early": random, evenly
-    in the logarithm of the time, for starts that relax fast; or "growing": every second window slides, the others lie at
-    random before it, and all of them once it has come to rest.
+    in the logarithm of the time, for starts that relax fast; or "growing": every second window slides, the others lie
+    at random before it, and all of them once it has come to rest.
     truncate: leave out what the coefficients do to the state at the window's begin, as the paper does.
     batch: initial conditions per step (None: all).
     """
