@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from couple.block import Block, explain
-from couple.errors import InputError
-from couple.toml import override_value, read_toml
+from couple.block import Block
+from reducers.files import LearningFile, Named
 
 Integer = Annotated[int, Field(strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Train(Block):
+class Train(Named):
     """What is learned. held_out: runs (of each initial condition) that only the report sees."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: Integer = Field(default=1, ge=0, lt=2**63)
     held_out: Integer = Field(default=0, ge=0)
     checkpoint: Integer = Field(default=100, ge=1)
@@ -201,7 +197,7 @@ class Report(Block):
     """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
 
 
-class TrainingFile(Block):
+class TrainingFile(LearningFile):
     """All of it."""
 
     train: Train
@@ -212,21 +208,3 @@ class TrainingFile(Block):
     follow: FollowBlock | None = None
     """Follow the moments of the data instead of the adjoint's descent."""
     report: Report = Report()
-
-    @classmethod
-    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[TrainingFile, dict[str, Any]]:
-        """The file and its content. Raises InputError that names file and key."""
-        content = read_toml(path)
-        for override in overrides:
-            override_value(content, override)
-        return cls.read(content, str(path)), content
-
-    @classmethod
-    def read(cls, content: dict[str, Any], where: str) -> TrainingFile:
-        """Out of nested tables."""
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise explain(error, content).inside(where) from None
-        except InputError as error:
-            raise error.inside(where) from None

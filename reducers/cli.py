@@ -31,7 +31,7 @@ def train(
     """Learn a reduced model from runs of a fine one."""
     from couple.ensemble.ranks import helped
     from reducers.kinds import kind_of_checkpoint, kind_of_file
-    from reducers.training import MODEL
+    from reducers.resumable import MODEL
 
     def tell(text: str) -> None:
         if not (quiet or as_json):

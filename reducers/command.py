@@ -9,10 +9,11 @@ from typing import Any
 from reducers.boltzmann.dbm import DeepBoltzmann
 from reducers.boltzmann.ising import Chain
 from reducers.boltzmann.mixture import Mixture
-from reducers.kinds import Report, Tell
+from reducers.kinds import Report
 from reducers.maps import draw_maps
 from reducers.model import ReducedModel
 from reducers.report import figure, report_lines
+from reducers.resumable import Tell
 from reducers.terms import learned_closure
 from reducers.training import Training
 

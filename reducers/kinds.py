@@ -12,12 +12,10 @@ import h5py
 
 from couple import checkpoint
 from couple.errors import InputError
-from reducers.training import CHECKPOINT, Progress
-
-Tell = Callable[[str], None]
+from reducers.resumable import CHECKPOINT, Progress, Tell
 
 
-class Learner(Protocol):
+class Begun(Protocol):
     """A training under way. done: steps so far."""
 
     folder: Path
@@ -41,11 +39,11 @@ class Report:
 class Kind(Protocol):
     """One kind of training, as `couple train` and `couple model` need it."""
 
-    def new(self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell) -> Learner:
+    def new(self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell) -> Begun:
         """Raises InputError if anything does not fit."""
         ...
 
-    def resumed(self, folder: Path, *, tell: Tell) -> Learner:
+    def resumed(self, folder: Path, *, tell: Tell) -> Begun:
         """Raises InputError for a checkpoint that is damaged or of other data."""
         ...
 
@@ -73,8 +71,6 @@ def kind_of_checkpoint(folder: Path) -> Kind:
     """Who goes on in a folder. Raises InputError if it holds no checkpoint of a training."""
     place = folder / CHECKPOINT if folder.is_dir() else folder
     states = checkpoint.read(place)
-    if "gccd" in states:
-        return _gccd()
     head = states.get("training", {})
     if "content" not in head:
         raise InputError("is not the checkpoint of a training", where=str(place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from couple import checkpoint
+from couple.component import State
 from couple.errors import InputError, RunError
-from couple.run import Interrupted
 from couple.stopping import Stop
 from reducers import predator_prey
 from reducers.blocks import TrainingFile
@@ -39,20 +37,18 @@ from reducers.likelihood import likelihoods
 from reducers.model import ReducedModel
 from reducers.moments import data_moments
 from reducers.rates import estimate_rates
+from reducers.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
 from reducers.source import load_data
 from reducers.trajectories import Trajectories
 
-CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
 
-Progress = Callable[[int, int, float], None]
-"""Called with (optimisation step, steps in all, gap between model and data)."""
-
-
-class Training:
+class Training(Resumable):
     """A recipe on its way. Build one with `Training.new` or `Training.resumed`; `run()` goes to the end."""
 
-    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
-        self.content, self.source, self.folder, self.tell = content, source, folder, tell
+    File = TrainingFile
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
+        super().__init__(content, source, folder, tell)
         self.file = TrainingFile.read(content, str(source))
         data = load_data(self.file.data, source.parent, folder, self.file.train.seed, tell)
         self.data, self.held_out = _split(data, self.file.train.held_out, self.file.train.seed)
@@ -72,47 +68,19 @@ class Training:
         solver, optimiser = build_solver(file.fit, data.dt), build_optimiser(file.fit, self.model.parameters)
         return Fit(law, comparison, solver, theta0, optimiser, build_recipe(file.fit, file.train.seed))
 
-    @classmethod
-    def new(
-        cls,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Callable[[str], None] = lambda text: None,
-    ) -> Training:
-        """A training from its start, in a new folder (by default results/NAME-train).
-
-        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
-        """
-        file, content = TrainingFile.load(path, overrides)
-        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
-        if (place / CHECKPOINT).exists() and not force:
-            raise InputError(
-                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
-            )
-        place.mkdir(parents=True, exist_ok=True)
-        return cls(content, path.resolve(), place, tell)
-
-    @classmethod
-    def resumed(cls, folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> Training:
-        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
-        path = folder / CHECKPOINT if folder.is_dir() else folder
-        states = checkpoint.read(path)
-        if "training" not in states:
-            raise InputError("is not the checkpoint of a training", where=str(path))
-        head = states.pop("training")
-        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
-        if made.data.digest() != str(head["data"]):
-            raise InputError("the data of this training have changed: start it again", where=str(path))
-        made.fit.restore(states)
-        return made
-
     @property
     def done(self) -> int:
         """Optimisation steps so far."""
         return self.fit.done
+
+    def digest(self) -> str:
+        return self.data.digest()
+
+    def states(self) -> dict[str, State]:
+        return self.fit.save()
+
+    def restore(self, states: dict[str, State]) -> None:
+        self.fit.restore(states)
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
@@ -132,10 +100,7 @@ class Training:
             raise RunError(f"{error} (step {self.fit.done}{kept})") from None
         self.save()
         if stop.signal is not None and self.fit.done < self.fit.steps:
-            raise Interrupted(
-                f"stopped by {stop.signal} at step {self.fit.done} of {self.fit.steps}; "
-                f"go on with: couple train --resume {self.folder}"
-            )
+            raise self.stopped(stop.signal, self.fit.steps)
         return self._finish(cpu, start)
 
     def _learn(self, stop: Stop, progress: Progress | None) -> None:
@@ -211,8 +176,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint and the model as it is."""
-        head = {"content": json.dumps(self.content), "source": str(self.source), "data": self.data.digest()}
-        checkpoint.write(self.folder / CHECKPOINT, {"training": dict(head), **self.fit.save()})
+        super().save()
         if self.fit.ready:
             self.reduced().write(self.folder / MODEL)
 

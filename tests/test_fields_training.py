@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from field_cases import brownian
 
 from adapters.fem.field_meshes import box
 from couple.cli import main
-from couple.errors import InputError, RunError
+from couple.errors import InputError, Interrupted, RunError
 from reducers.fields.model import FieldModel
 from reducers.fields.particles import Particles
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.training import MODEL
+from reducers.resumable import MODEL
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,9 +82,9 @@ def test_a_killed_training_goes_on_to_the_bit(place: Path, monkeypatch: pytest.M
     half = FieldTraining.new(place / "field.toml", place / "half")
 
     def stop(step: int, steps: int, promised: float) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(RunError, match="interrupted at step 1; couple train --resume"):
+    with pytest.raises(Interrupted, match=r"stopped by SIGINT at step 1 of \d+; go on with: couple train --resume"):
         half.run(stop)
     resumed = FieldTraining.resumed(place / "half")
     assert resumed.done == 1

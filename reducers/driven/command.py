@@ -11,7 +11,8 @@ from reducers.driven.file import read_block
 from reducers.driven.markov import MarkovBlock
 from reducers.driven.report import figure, report_lines
 from reducers.driven.training import DrivenTraining
-from reducers.kinds import Report, Tell
+from reducers.kinds import Report
+from reducers.resumable import Tell
 
 
 class Molecules:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from couple.block import NAME, RUN_NAME, Block, explain
+from couple.block import NAME, Block
 from couple.errors import InputError, nearest
 from couple.network import ReactionNetwork
-from couple.toml import override_value, read_toml
 from couple.units import Time
+from reducers.files import LearningFile, Named
 from reducers.gccd.stimuli import StimulusBlock
 
 Integer = Annotated[int, Field(strict=True)]
 
 
-class Train(Block):
+class Train(Named):
     """name: of the folder. seed: of stimuli and runs."""
 
-    name: str = Field(pattern=RUN_NAME)
     seed: Integer = Field(default=1, ge=0, lt=2**63)
 
 
@@ -82,7 +79,7 @@ class Refine(Block):
     substeps: Integer = Field(default=1, ge=1, le=100)
 
 
-class DrivenFile(Block):
+class DrivenFile(LearningFile):
     """All of it. experiment: file with the chemistry, at its temperature."""
 
     train: Train
@@ -91,16 +88,3 @@ class DrivenFile(Block):
     sample: Sample
     path: LassoPath = LassoPath()
     refine: Refine = Refine()
-
-    @classmethod
-    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[DrivenFile, dict[str, Any]]:
-        """The file and its content. Raises InputError that names file and key."""
-        content = read_toml(path)
-        for override in overrides:
-            override_value(content, override)
-        try:
-            return cls.model_validate(content), content
-        except ValidationError as error:
-            raise explain(error, content).inside(str(path)) from None
-        except InputError as error:
-            raise error.inside(str(path)) from None

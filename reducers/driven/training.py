@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -22,7 +22,7 @@ from reducers.driven.learning import Learned, learn
 from reducers.driven.markov import MarkovBlock
 from reducers.driven.sampling import Runs, sample
 from reducers.driven.settings import DrivenFile
-from reducers.training import MODEL, SUMMARY, Progress
+from reducers.resumable import MODEL, SUMMARY, Progress, Tell
 
 
 class DrivenTraining:
@@ -35,7 +35,7 @@ class DrivenTraining:
         overrides: Iterable[str] = (),
         *,
         force: bool = False,
-        tell: Callable[[str], None] = lambda text: None,
+        tell: Tell = lambda text: None,
     ) -> None:
         self.file, self.content = DrivenFile.load(path, overrides)
         self.path = path
@@ -48,7 +48,12 @@ class DrivenTraining:
             own_reactions(network, self.species, self.file.driven.drive)
         except InputError as error:
             raise error.inside(str(path)) from None
-        self.network, self.tell, self.done = network, tell, 0
+        self.network, self.tell = network, tell
+
+    @property
+    def done(self) -> int:
+        """There is no going on."""
+        return 0
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """To the end; writes the model and returns the summary. Raises InputError for a chemistry that does not fit."""

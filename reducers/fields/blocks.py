@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from couple.block import Block, explain
+from couple.block import Block
 from couple.errors import InputError
-from couple.toml import override_value, read_toml
 from couple.units import quantity
 from reducers.blocks import Data, Integer, Positive, Train
 from reducers.fields.basis import FormName
 from reducers.fields.estimate import PriorName
 from reducers.fields.law import PLACES
 from reducers.fields.stepping import MethodName
+from reducers.files import LearningFile
 
 
 def _length(value: object) -> float:
@@ -112,7 +110,7 @@ class FieldReport(Block):
     kernel: bool = True
 
 
-class FieldTrainingFile(Block):
+class FieldTrainingFile(LearningFile):
     """All of it."""
 
     train: Train
@@ -121,22 +119,6 @@ class FieldTrainingFile(Block):
     law: FieldLawBlock
     fit: FieldFit = FieldFit()
     report: FieldReport = FieldReport()
-
-    @classmethod
-    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[FieldTrainingFile, dict[str, Any]]:
-        """The file and its content. Raises InputError that names file and key."""
-        content = read_toml(path)
-        for override in overrides:
-            override_value(content, override)
-        return cls.read(content, str(path)), content
-
-    @classmethod
-    def read(cls, content: dict[str, Any], where: str) -> FieldTrainingFile:
-        """Out of nested tables."""
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise explain(error, content).inside(where) from None
 
 
 def is_field(content: dict[str, Any]) -> bool:

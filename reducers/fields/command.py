@@ -9,7 +9,8 @@ from typing import Any
 from reducers.fields.model import FieldModel
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.kinds import Report, Tell
+from reducers.kinds import Report
+from reducers.resumable import Tell
 
 
 class Fields:

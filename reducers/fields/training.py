@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
-from couple import checkpoint
 from couple.component import State
-from couple.errors import InputError, RunError
+from couple.errors import InputError, Interrupted, RunError
+from couple.stopping import Stop
 from reducers.dynamics.law import Floats
 from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.blocks import FieldTrainingFile
@@ -22,14 +21,16 @@ from reducers.fields.guess import guess, start_fields
 from reducers.fields.learn import Ensemble, LearnedLaw, Learner
 from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.particles import Loads, Particles, log_likelihoods
-from reducers.training import CHECKPOINT, MODEL, SUMMARY, Progress
+from reducers.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
 
 
-class FieldTraining:
+class FieldTraining(Resumable):
     """Estimates, then a law. Build one with `new` or `resumed`; `run()` goes to the end."""
 
-    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
-        self.content, self.source, self.folder, self.tell = content, source, folder, tell
+    File = FieldTrainingFile
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
+        super().__init__(content, source, folder, tell)
         self.file = FieldTrainingFile.read(content, str(source))
         seed = self.file.train.seed
         data = build_data(self.file.data, source.parent, folder, seed, tell)
@@ -68,44 +69,6 @@ class FieldTraining:
         joint = self.file.fit.start == "joint"
         self.learner = Learner(stepper, ensembles, first if joint else None, self.file.fit.ridge)
 
-    @classmethod
-    def new(
-        cls,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Callable[[str], None] = lambda text: None,
-    ) -> FieldTraining:
-        """A training from its start, in a new folder (by default results/NAME-train).
-
-        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
-        """
-        file, content = FieldTrainingFile.load(path, overrides)
-        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
-        if (place / CHECKPOINT).exists() and not force:
-            raise InputError(
-                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
-            )
-        place.mkdir(parents=True, exist_ok=True)
-        return cls(content, path.resolve(), place, tell)
-
-    @classmethod
-    def resumed(cls, folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> FieldTraining:
-        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
-        path = folder / CHECKPOINT if folder.is_dir() else folder
-        states = checkpoint.read(path)
-        head = states["training"]
-        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
-        if made.digest() != str(head["data"]):
-            raise InputError("the data of this training have changed: start it again", where=str(path))
-        restore_state(made.law, dict(states["law"]))
-        made.learner.done = int(str(head["done"]))
-        made.learner.history = list(np.asarray(head["history"], dtype=float))
-        made.learner.nu0 = [np.asarray(states["start"][str(k)], dtype=float).copy() for k in range(len(made.data))]
-        return made
-
     @property
     def done(self) -> int:
         """Steps so far."""
@@ -121,18 +84,20 @@ class FieldTraining:
         There is a checkpoint after every step. Raises RunError that says where it is if the law does not converge.
         """
         start, cpu = perf_counter(), process_time()
-        steps = self.file.fit.steps
+        steps, stop = self.file.fit.steps, Stop()
 
         def after(step: int, promised: float) -> None:
             self.save()
             if progress is not None:
                 progress(step, steps, promised)
+            if stop.signal is not None and step < steps:
+                raise self.stopped(stop.signal, steps)
 
         try:
-            learned = self.learner.run(after, steps)
-        except KeyboardInterrupt:
-            self.save()
-            raise RunError(f"interrupted at step {self.learner.done}; couple train --resume {self.folder}") from None
+            with stop.listening():
+                learned = self.learner.run(after, steps)
+        except Interrupted:
+            raise
         except RunError as error:
             self.save()
             raise RunError(f"{error} (the law of step {self.learner.done} is in {self.folder / CHECKPOINT})") from None
@@ -155,13 +120,16 @@ class FieldTraining:
         (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
         return summary
 
-    def save(self) -> None:
-        """Write a checkpoint."""
-        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest()}
-        head |= {"done": self.learner.done, "history": np.array(self.learner.history)}
+    def states(self) -> dict[str, State]:
+        learned: State = {"done": self.learner.done, "history": np.array(self.learner.history)}
         start: State = {str(k): x for k, x in enumerate(self.learner.nu0)}
-        states = {"training": head, "law": law_state_of(self.law), "start": start}
-        checkpoint.write(self.folder / CHECKPOINT, states)
+        return {"learner": learned, "law": law_state_of(self.law), "start": start}
+
+    def restore(self, states: dict[str, State]) -> None:
+        restore_state(self.law, dict(states["law"]))
+        self.learner.done = int(str(states["learner"]["done"]))
+        self.learner.history = list(np.asarray(states["learner"]["history"], dtype=float))
+        self.learner.nu0 = [np.asarray(states["start"][str(k)], dtype=float).copy() for k in range(len(self.data))]
 
     def _model(self, learned: LearnedLaw) -> FieldModel:
         unknown = np.full(len(learned.values), np.nan)

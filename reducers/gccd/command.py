@@ -11,7 +11,8 @@ from reducers.driven.file import read_block
 from reducers.driven.mrf import MarkovFieldBlock
 from reducers.gccd.report import ablation_lines, check_lines, figure, report_lines
 from reducers.gccd.training import GccdTraining
-from reducers.kinds import Report, Tell
+from reducers.kinds import Report
+from reducers.resumable import Tell
 
 
 class MarkovFields:

@@ -47,7 +47,7 @@ def block_of(training: GccdTraining, summary: dict[str, Any]) -> MarkovFieldBloc
         "Ca",
         drive_box=(0.0, float(calcium.max())),
         box=_box(learned),
-        data_hash=training.digest,
+        data_hash=training.digest(),
         held_out=held_out,
         training=json.dumps(training.content),
     )

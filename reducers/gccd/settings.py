@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from couple.block import RUN_NAME, Block, explain
-from couple.errors import InputError
-from couple.toml import override_value, read_toml
+from couple.block import RUN_NAME, Block
 from couple.units import Time
+from reducers.files import LearningFile, Named
 from reducers.gccd.stimuli import StimulusBlock
 
 Integer = Annotated[int, Field(strict=True)]
 
 
-class Train(Block):
+class Train(Named):
     """name: of the model. seed: of stimuli and runs."""
 
-    name: str = Field(pattern=RUN_NAME)
     seed: Integer = Field(default=1, ge=0, lt=2**63)
 
 
@@ -81,7 +77,7 @@ class Refine(Block):
     memory: Integer = Field(default=12, ge=1)
 
 
-class GccdFile(Block):
+class GccdFile(LearningFile):
     """All of it. experiment: the chemistry and one site; engine, geometry and initial amounts are taken from it."""
 
     train: Train
@@ -105,21 +101,3 @@ class GccdFile(Block):
         if len(set(names)) < len(names):
             raise ValueError("two protocols have one name")
         return self
-
-    @classmethod
-    def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[GccdFile, dict[str, Any]]:
-        """The file and its content. Raises InputError that names file and key."""
-        content = read_toml(path)
-        for override in overrides:
-            override_value(content, override)
-        return cls.read(content, str(path)), content
-
-    @classmethod
-    def read(cls, content: dict[str, Any], where: str) -> GccdFile:
-        """Out of nested tables."""
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise explain(error, content).inside(where) from None
-        except InputError as error:
-            raise error.inside(where) from None

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
-from couple import checkpoint
 from couple.component import State
-from couple.errors import InputError, RunError
+from couple.stopping import Stop
 from reducers.gccd.courses import Law, courses_of, mean_divergence
 from reducers.gccd.descent import Descent
 from reducers.gccd.evaluate import STATIC, Score, molecules_of, score, static_divergence
@@ -31,18 +29,18 @@ from reducers.gccd.regression import class_sums, equations, normals
 from reducers.gccd.returning import returning
 from reducers.gccd.sampling import Data, gather, load_network, read_data, write_data
 from reducers.gccd.settings import GccdFile
+from reducers.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
 
-CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
 MODES = {"triples": EXACT, "pairs": PAIRS, "independent": INDEPENDENT}
 
-Progress = Callable[[int, int, float], None]
 
-
-class GccdTraining:
+class GccdTraining(Resumable):
     """A recipe on its way. Build one with `new` or `resumed`; `run()` goes to the end."""
 
-    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Callable[[str], None]) -> None:
-        self.content, self.source, self.folder, self._tell = content, source, folder, tell
+    File = GccdFile
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
+        super().__init__(content, source, folder, tell)
         self.file = GccdFile.read(content, str(source))
         self.site = source.parent / self.file.experiment
         names_in(load_network(self.site).names)  # before anything is sampled
@@ -63,49 +61,6 @@ class GccdTraining:
         others = tuple(g for g in MODES if g != chosen) if self.file.gccd.ablation else ()
         return (chosen, *others)
 
-    @classmethod
-    def new(
-        cls,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Callable[[str], None] = lambda text: None,
-    ) -> GccdTraining:
-        """From the start, in a new folder (by default results/NAME-train); runs that are there are used again.
-
-        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
-        """
-        file, content = GccdFile.load(path, overrides)
-        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
-        if (place / CHECKPOINT).exists() and not force:
-            raise InputError(
-                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
-            )
-        place.mkdir(parents=True, exist_ok=True)
-        return cls(content, path.resolve(), place, tell)
-
-    @classmethod
-    def resumed(cls, folder: Path, *, tell: Callable[[str], None] = lambda text: None) -> GccdTraining:
-        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
-        path = folder / CHECKPOINT if folder.is_dir() else folder
-        states = checkpoint.read(path)
-        head = states.get("gccd")
-        if head is None:
-            raise InputError("is not the checkpoint of a training", where=str(path))
-        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
-        if made.digest != str(head["data"]):
-            raise InputError("the data of this training have changed: start it again", where=str(path))
-        made.first.descent.restore(states["descent"])
-        for graph in made.graphs:
-            if f"descent {graph}" in states:
-                state = states[f"descent {graph}"]
-                made.refined[graph] = Refined(made, graph, np.asarray(state.pop("start"), dtype=float))
-                made.refined[graph].descent.restore(state)
-        return made
-
-    @property
     def digest(self) -> str:
         """SHA-256 of what is learned from."""
         return hashlib.sha256("".join(d.digest() for d in self.data).encode()).hexdigest()
@@ -118,7 +73,7 @@ class GccdTraining:
         if not kept.exists():
             folder.mkdir(exist_ok=True)
             place = folder / f"{protocol.name}-{_key(self.content, self.site, k)}"
-            write_data(gather(protocol, self.site, place, self.file.train.seed + k, self._tell, **protocol.site), kept)
+            write_data(gather(protocol, self.site, place, self.file.train.seed + k, self.tell, **protocol.site), kept)
         return read_data(kept)
 
     def _regress(self) -> tuple[Chosen, list[str]]:
@@ -148,37 +103,39 @@ class GccdTraining:
         return MODES[graph]
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Refine all graphs, test, write the model; returns the summary. Ctrl-C leaves a checkpoint."""
-        start, cpu = perf_counter(), process_time()
-        try:
-            self.refine(progress)
-        except KeyboardInterrupt:
-            self.save()
-            raise RunError(f"interrupted; couple train --resume {self.folder}") from None
+        """Refine all graphs, test, write the model; returns the summary. Ctrl-C and SIGTERM leave a checkpoint and
+        raise Interrupted."""
+        start, cpu, stop = perf_counter(), process_time(), Stop()
+        with stop.listening():
+            self.refine(progress, stop=stop)
         self.save()
+        if stop.signal is not None:
+            raise self.stopped(stop.signal, sum(n for _, n in self._plan))
         summary = {**self.summary(), "cpu_seconds": process_time() - cpu, "seconds": perf_counter() - start}
         self.write(summary)
         (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
         return summary
 
-    def refine(self, progress: Progress | None = None, most: int | None = None) -> None:
+    def refine(self, progress: Progress | None = None, most: int | None = None, stop: Stop | None = None) -> None:
         """The terms of the lasso, then with those that come back, then other graphs. most: iterations, then stop."""
-        block = self.file.refine
-        plan = [
-            (None, block.first),
-            *((g, block.iterations if g == self.graphs[0] else block.ablation) for g in self.graphs),
-        ]
-        whole, before = sum(n for _, n in plan), self.done
-        for graph, iterations in plan:
+        whole, before = sum(n for _, n in self._plan), self.done
+        for graph, iterations in self._plan:
             refined = self.first if graph is None else self._refined(graph)
             while refined.descent.done < iterations and not refined.descent.stalled:
-                if most is not None and self.done - before >= most:
+                if (most is not None and self.done - before >= most) or (stop is not None and stop.signal is not None):
                     return
                 value = refined.descent.step()
                 if progress is not None:
                     progress(self.done, whole, value)
                 if self.done % 5 == 0:
                     self.save()
+
+    @property
+    def _plan(self) -> list[tuple[str | None, int]]:
+        """Graphs in turn and how many iterations they get; None: the terms of the lasso alone."""
+        block = self.file.refine
+        others = [(g, block.iterations if g == self.graphs[0] else block.ablation) for g in self.graphs]
+        return [(None, block.first), *others]
 
     def _refined(self, graph: str) -> Refined:
         """Of a graph, begun from what the first descent found and from the terms that come back."""
@@ -202,13 +159,19 @@ class GccdTraining:
         now, before = self.refined[self.graphs[0]].start, self.first.start
         return [NAMES[j] for j in np.flatnonzero((now > 0) & (before == 0))]
 
-    def save(self) -> None:
-        """Write a checkpoint."""
-        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest}
-        states = {"gccd": head, "descent": self.first.descent.save()}
+    def states(self) -> dict[str, State]:
+        states = {"descent": self.first.descent.save()}
         for graph, refined in self.refined.items():
             states[f"descent {graph}"] = {**refined.descent.save(), "start": refined.start}
-        checkpoint.write(self.folder / CHECKPOINT, states)
+        return states
+
+    def restore(self, states: dict[str, State]) -> None:
+        self.first.descent.restore(states["descent"])
+        for graph in self.graphs:
+            if f"descent {graph}" in states:
+                state = states[f"descent {graph}"]
+                self.refined[graph] = Refined(self, graph, np.asarray(state.pop("start"), dtype=float))
+                self.refined[graph].descent.restore(state)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
