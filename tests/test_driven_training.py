@@ -10,8 +10,10 @@ from networks import SK_STATES, spine
 
 from adapters.surrogate.pools import pools_of
 from couple.errors import InputError
+from reducers.driven.command import Molecules
 from reducers.driven.file import read_block
 from reducers.driven.markov import MarkovBlock
+from reducers.driven.report import steady
 from reducers.driven.training import DrivenTraining
 
 SK = tuple(SK_STATES)
@@ -46,6 +48,18 @@ def test_the_model_of_the_examples_is_the_scheme_to_1_percent() -> None:
     block.about.check(spine())
     assert off(block) < 0.01
     assert max(block.about.held_out.values()) < 0.01
+
+
+def test_the_report_shows_the_steady_curve_of_the_scheme(tmp_path: Path) -> None:
+    """Po(c) = (0.8 c² + 24 c³) / (1 + 2.5 c + 5.8 c² + 26 c³) within 1 %."""
+    report, block = Molecules().report(EXAMPLE / "sk.h5"), read_block(EXAMPLE / "sk.h5")
+    assert isinstance(block, MarkovBlock)
+    for c in (0.05, 0.1, 0.5, 1.0, 10.0):
+        exact = (0.8 * c**2 + 24 * c**3) / (1 + 2.5 * c + 5.8 * c**2 + 26 * c**3)
+        assert steady(block, c) @ np.array(block.about.observables["SK_open"]) == pytest.approx(exact, rel=0.01)
+    assert ("SK_C3 -> SK_O1", "0.159915 /ms") in report.lines
+    (picture,) = report.draw(tmp_path / "sk.png")
+    assert picture.stat().st_size > 10_000
 
 
 def test_a_short_training_finds_the_scheme(tmp_path: Path) -> None:
