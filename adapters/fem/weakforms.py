@@ -9,6 +9,7 @@ variable conjugate to the entropy ∫ λ ln λ, hence the name.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Assembled:
         return np.array(self._pattern.data)
 
 
-class _Form:
+class _Form(ABC):
     """What both forms share: variants for constant and for nodal f, with and without a slope at the boundary."""
 
     def __init__(self, basis: MeshBasis) -> None:
@@ -57,13 +58,13 @@ class _Form:
         self._pattern = dolfinx.fem.create_matrix(compiled(basis.over(self.u * self.v)))
         self._made: dict[tuple[str, bool, bool], Assembled] = {}
 
+    @abstractmethod
     def motion(self, f: tuple[Any, ...], v: Any, edge: bool) -> Any:
         """G tested with v."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weight(self, v: Any) -> Any:
         """w tested with v."""
-        raise NotImplementedError
 
     def weights(self, nu: Floats) -> Floats:
         return self._get("weights", True, False)(nu)
