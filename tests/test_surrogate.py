@@ -92,7 +92,7 @@ def test_the_error_falls_with_the_square_of_the_step() -> None:
     exact = reference(network, influx)[9::10]
     steps, errors = [0.1, 0.05, 0.025], []
     for step in steps:
-        options = {"step": f"{step} ms", "accuracy": 0.99, "rest": 0.0}
+        options = {"step": f"{step} ms", "accuracy": 0.99}
         found = course(engine(network, [spine_site(network)], options=options), influx)[9::10]
         errors.append(abs(found - exact)[:, network.index("CaCBP")].max())
     order = np.polyfit(np.log(steps), np.log(errors), 1)[0]
@@ -136,7 +136,7 @@ def test_births_deaths_and_reservoirs() -> None:
         ["Ca_out"],
         {"ab": ["A", "B"]},
     )
-    made = engine(network, [Site("s", HEAD, (1000, 50, 20))], options={"rest": 0.0})
+    made = engine(network, [Site("s", HEAD, (1000, 50, 20))])
     same = ode.MassAction(
         EngineSetup("x", network, made.sites, WINDOW, injected=("Ca",), options=ode.Options(rtol=1e-8))
     )
@@ -288,111 +288,6 @@ def test_a_site_does_not_see_its_batch_and_goes_on_to_the_bit(model: Path) -> No
     assert run([4, 2, 0, 3, 1]) == together
     assert {**run([1, 3]), **run([0]), **run([4, 2])} == together
     assert run([0, 1, 2, 3, 4], stop=23) == together
-
-
-# -- sites that sleep ------------------------------------------------------------------------------------------------
-
-
-def quiet_course(windows: int = 1500) -> np.ndarray:
-    """Ions per window: little, and a pulse of 2 ms."""
-    t = WINDOW * np.arange(windows)
-    return np.where((t >= 30.0) & (t < 32.0), 49.0, 0.2)
-
-
-def asleep(made: Surrogate) -> np.ndarray:
-    return np.asarray(made.marks[:, layout.STRIDE] > 1)
-
-
-@pytest.mark.parametrize("rest", [5e-3, 1e-3])
-def test_sleep_costs_no_more_accuracy_than_it_may(rest: float) -> None:
-    network = spine()
-    site, influx = spine_site(network), quiet_course()
-    exact = course(engine(network, [site], options={"rest": 0.0}), influx)
-
-    def off(rest: float) -> tuple[np.ndarray, float]:
-        made = engine(network, [site], options={"rest": rest, "accuracy": max(rest, 5e-3)})
-        rows, slept = [], 0
-        for ions in influx.tolist():
-            made.write("influx", ions)
-            made.advance(1)
-            rows.append(made.read("counts")[0].copy())
-            slept += int(asleep(made)[0])
-        return abs(np.array(rows) - exact).max(axis=0) / abs(exact).max(axis=0), slept / len(influx)
-
-    found, share = off(rest)
-    assert share > 0.2 and found.max() < rest, dict(zip(network.states, found, strict=True))
-    wrong, _ = off(0.2)
-    assert wrong.max() > 5e-3, "a site that sleeps too long would pass"
-
-
-def test_sleepers_keep_the_ledger_and_their_bits(model: Path) -> None:
-    """Batches, a stop in the middle of sleep, and windows of other lengths."""
-    network = spine()
-    write_block(exact_sk(network), model / "sk.h5")
-    sites = [replace(spine_site(network), name=f"s{i}") for i in range(6)]
-    contents = network.contents("Ca")
-
-    def run(chosen: list[int], stop: int = 900) -> dict[str, bytes]:
-        made = engine(network, [sites[i] for i in chosen], model, options={"models": ["sk.h5"]})
-        total, slept = made.read("counts") @ contents, 0
-        for k in range(900):
-            if k == stop:
-                assert (made.marks[:, layout.SLEPT] > 0).any()
-                state, ports = made.save(), made.memory.copy()
-                made = engine(network, [sites[i] for i in chosen], model, options={"models": ["sk.h5"]})
-                made.restore(state)
-                made.memory[:] = ports
-            ions = np.array([20.0 * i if k % 400 == 50 + i else 0.2 + 0.01 * i for i in chosen])
-            made.read("influx")[:, 0] = ions
-            made.advance(2 if k % 300 == 299 else 1)
-            total += ions
-            slept += int(asleep(made).sum())
-            counts = made.read("counts")
-            assert abs(counts @ contents - total).max() < 1e-9 * total.max()
-            assert counts[:, : len(network.species)].min() >= -1e-9
-        assert slept > 300 * len(chosen)
-        out, words = made.read("counts"), made.read("means")
-        return {sites[i].name: out[row].tobytes() + words[row].tobytes() for row, i in enumerate(chosen)}
-
-    together = run([0, 1, 2, 3, 4, 5])
-    assert {**run([5, 3, 1]), **run([0, 2]), **run([4])} == together
-    for stop in (333, 700):
-        assert run([0, 1, 2, 3, 4, 5], stop) == together
-
-
-def test_channels_of_sleepers_are_those_of_sites_awake(model: Path) -> None:
-    """Open channels at rest: mean, variance and autocorrelation, with calcium free to move."""
-    network, n = spine(), 2500
-    write_block(exact_sk(network), model / "sk.h5")
-    write_block(exact_sk(network, scale=2.0), model / "fast.h5")
-    sites = [replace(spine_site(network), name=f"s{i}") for i in range(n)]
-
-    def sample(rest: float, file: str = "sk.h5") -> tuple[np.ndarray, float]:
-        made = engine(network, sites, model, options={"models": [file], "rest": rest})
-        columns = [network.index(s) for s in ("SK_C2", "SK_C3", "SK_C4", "SK_O1", "SK_O2")]
-        made.write("influx", 0.3)
-        rows, slept = [], 0.0
-        for k in range(700):
-            made.advance(1)
-            slept += float(asleep(made).mean()) / 700
-            if k in (600, 660, 699):
-                rows.append(made.read("counts")[:, columns].sum(axis=1).copy())
-        return np.array(rows), slept
-
-    def figures(x: np.ndarray) -> np.ndarray:
-        """Normal scores: mean, log of variance and transformed correlations, and how far they scatter."""
-        rho = np.corrcoef(x)
-        kurtosis = float(((x[-1] - x[-1].mean()) ** 4).mean() / x[-1].var() ** 2)
-        values = [x[-1].mean(), np.log(x[-1].var()), np.arctanh(rho[0, 1]), np.arctanh(rho[1, 2])]
-        errors = [x[-1].std() / np.sqrt(n), np.sqrt((kurtosis - 1) / n), 1 / np.sqrt(n), 1 / np.sqrt(n)]
-        return np.array([values, errors])
-
-    awake, slept = sample(0.0), sample(5e-3)
-    assert awake[1] == 0.0 and slept[1] > 0.5, slept[1]
-    (a, a_error), (b, b_error) = figures(awake[0]), figures(slept[0])
-    assert (abs(a - b) < z_bound(4) * np.hypot(a_error, b_error)).all(), (a, b)
-    c, c_error = figures(sample(5e-3, "fast.h5")[0])
-    assert (abs(a - c) > z_bound(4) * np.hypot(a_error, c_error)).any(), "channels at twice the speed would pass"
 
 
 @pytest.mark.acceptance

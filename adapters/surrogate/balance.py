@@ -84,28 +84,14 @@ def balance(
 
 
 @njit(**INLINE)
-def hold(model: Model, level: int, n: int, scratch: Scratch, c: float) -> float:
-    """Molecules of the drive that the first `n` states take per uM in a step of a level, along the chord."""
-    uptakes, p = model.uptakes, scratch.p
-    at = level * t.POINTS * len(p)
-    k, w = place(c, scratch.real, scratch.bits)
-    a = at + k * len(p)
-    b = a + len(p)
-    more = 0.0
-    for i in range(n):
-        more += p[i] * ((1.0 - w) * uptakes[a + i] + w * uptakes[b + i] - uptakes[at + i])
-    return more / c
-
-
-@njit(**INLINE)
-def mix(rows: Floats, level: int, c: float, scratch: Scratch) -> None:
-    """Set `mixed`: the row of the propagators of a level at c, between two points of the grid."""
+def mix(rows: Floats, level: int, c: float, scratch: Scratch, begin: int = 0) -> None:
+    """Set `mixed`, from `begin` on: the row of the propagators of a level at c, between two points of the grid."""
     mixed = scratch.mixed
     width = len(mixed)
     k, w = place(c, scratch.real, scratch.bits)
     a = (level * t.POINTS + k) * width
     b = a + width
-    for i in range(width):
+    for i in range(begin, width):
         mixed[i] = rows[a + i] + w * (rows[b + i] - rows[a + i])
 
 

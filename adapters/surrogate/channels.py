@@ -6,28 +6,13 @@ import math
 
 from numba import njit
 
-from adapters.surrogate import tables as t
-from adapters.surrogate.layout import INLINE, JIT, Model, Scratch
+from adapters.surrogate.layout import INLINE, JIT
 from couple.binomial import binomial
 from couple.component import Floats
 from couple.random import Words, exponential, uniform
 
 FEW = 10.0
 """Expected moves below which molecules are followed from one move to the next."""
-
-
-@njit(**INLINE)
-def hazard(model: Model, scratch: Scratch) -> float:
-    """Of the step that `mixed` is for, summed over molecules: minus the logarithm of the probability to stay."""
-    tables, total = model.tables, 0.0
-    start, matrix, multinomial = tables[t.POOL_START], tables[t.MATRIX], tables[t.MULTINOMIAL]
-    for q in range(tables[t.KEEPS] - matrix):
-        if tables[multinomial + q] != 0:
-            s = tables[start + q]
-            n = tables[start + q + 1] - s
-            for i in range(n):
-                total += scratch.p[s + i] * scratch.mixed[tables[matrix + q] + n * n + i]
-    return total
 
 
 @njit(**INLINE)

@@ -13,12 +13,13 @@ from pydantic import BeforeValidator, Field
 
 from adapters.surrogate import kernel, layout
 from adapters.surrogate.beside import Beside
+from adapters.surrogate.lanes import Lanes, lanes
 from adapters.surrogate.pools import block_pool, guess_drive, pools_of
+from adapters.surrogate.program import Nodes, nodes, program
 from adapters.surrogate.replaced import Replaced
 from adapters.surrogate.tables import Plan, plan, propagators
 from adapters.wellmixed.base import WellMixed
 from couple import engine
-from couple.component import State
 from couple.engine import Counts, EngineSetup
 from couple.errors import InputError, RunError
 from couple.network import ReactionNetwork
@@ -45,14 +46,12 @@ class Options(engine.Options):
 
     law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean".
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
-    rest: how far what a sleeping site shows may be off, relative, at most the accuracy; 0: sites do not sleep.
     """
 
     models: Annotated[dict[str, str], BeforeValidator(_named)] = {}
     law: Literal["multinomial", "mean"] = "multinomial"
     accuracy: float = Field(5e-3, gt=0, lt=1, strict=True)
     step: Time = Field(0.1, gt=0, le=1)
-    rest: float = Field(5e-3, ge=0, lt=1, strict=True)
 
 
 class Surrogate(WellMixed):
@@ -64,7 +63,7 @@ class Surrogate(WellMixed):
     in the same step. A species that a block of that kind stands for is not counted: its ions are in `NAME_Ca`, and its
     observables are in `means`.
 
-    outside, limited: see below. Sites where little happens sleep, see `sleep`.
+    outside, limited: see below.
     """
 
     integer = False
@@ -89,17 +88,15 @@ class Surrogate(WellMixed):
         n = len(setup.sites)
         self._scales = np.array([1e-3 * IONS_PER_MM_UM3 * s.geometry.volume for s in setup.sites])
         self.sink = np.zeros((n, 2))
-        self.numbers = np.zeros((n, 12))
+        self.numbers = np.zeros((n, 4))
         if self.drive is not None:
             self.numbers[:, layout.GUESS] = self.read("counts")[:, self.network.index(self.drive)] / self._scales
-        self.marks = np.zeros((n, 6), dtype=np.int64)
-        self.halves = np.zeros((n, len(self.network.observables)))
+        self.marks = np.zeros((n, 3), dtype=np.int64)
         self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
-        rest = min(options.rest, options.accuracy)
-        self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box(), rest])
+        self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
         self._scratch = _scratch(self._plan)
-        self._span = np.nan
-        self._tables_of: dict[float, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+        self._program = program(self._plan, self.network)
+        self._stepping: dict[float, tuple[layout.Model, Nodes, Lanes]] = {}
         self._warned: set[str] = set()
 
     def _drive_box(self) -> tuple[float, float]:
@@ -110,32 +107,31 @@ class Surrogate(WellMixed):
     def advance(self, ticks: int) -> None:
         """Raises RunError if the inputs ask for what is not there, or the concentration leaves the table."""
         span = ticks * self.setup.tick
-        if span != self._span:
-            self._wake(span)
         steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
         if self.beside:
             self.beside.ask(self._views["counts"], self.sink, span)
-        self._checked(*kernel.advance(self._model(span / steps), self._sites(), self._scratch, span, steps))
+        model, nodes, side = self._tables(span / steps)
+        self._checked(*kernel.advance(model, self._program, nodes, self._ports(), self._scratch, side, span, steps))
         if self.beside:
             self.beside.follow(self._views["counts"], self._views["means"], self.numbers, span)
         if self.blocks:
             self._look()
 
-    def _model(self, step: float) -> layout.Model:
-        made, (rows, uptakes) = self._plan, self._propagators(step)
-        return layout.Model(
-            made.tables,
-            made.holds,
-            made.flow_holds,
-            made.weights,
-            made.free_weights,
-            made.still_weights,
-            rows,
-            uptakes,
-            self._constants,
-        )
+    def _tables(self, step: float) -> tuple[layout.Model, Nodes, Lanes]:
+        """For a step in ms, made once."""
+        key = float(f"{step:.12g}")
+        if key not in self._stepping:
+            made = self._plan
+            rows, uptakes = propagators(made, key)
+            model = layout.Model(
+                made.tables, made.holds, made.flow_holds, made.weights, made.free_weights, made.still_weights,
+                rows.ravel(), uptakes.ravel(), self._constants,
+            )  # fmt: skip
+            at = nodes(made, self.network, self._program, rows, uptakes)
+            self._stepping[key] = model, at, lanes(self._program, made.n_states)
+        return self._stepping[key]
 
-    def _sites(self) -> layout.Sites:
+    def _ports(self) -> layout.Sites:
         ports = self._views
         return layout.Sites(
             ports["counts"],
@@ -146,16 +142,8 @@ class Surrogate(WellMixed):
             self._scales,
             self.numbers,
             self.marks,
-            self.halves,
             self.words,
         )
-
-    def _wake(self, span: float) -> None:
-        """Wake sites that sleep windows of another span."""
-        asleep = self.marks[:, layout.STRIDE] > 1
-        for other in sorted({*self.numbers[asleep, layout.SPAN].tolist()} - {span}):
-            self._checked(*kernel.wake_all(self._model(other), self._sites(), self._scratch, other))
-        self._span = span
 
     def _checked(self, code: int, site: int) -> None:
         """Raises RunError."""
@@ -233,7 +221,6 @@ class Surrogate(WellMixed):
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species of the whole chemistry) molecules."""
-        self._rouse(slice(None))
         if not self.beside:
             super().write_counts(counts, rng)
         else:
@@ -242,35 +229,12 @@ class Surrogate(WellMixed):
             self.beside.write_counts(whole, self.read("counts"))
             self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
-    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """See SiteEngine."""
-        self._rouse(rows)
-        super().write_sites(rows, counts, rng)
-
-    def restore(self, state: State) -> None:
-        """Raises InputError if the state is of a component with other sites or another network."""
-        super().restore(state)
-        self._span = np.nan
-
-    def _rouse(self, rows: slice | npt.NDArray[np.int64]) -> None:
-        """Forget what sites slept: their state is written anew."""
-        self.marks[rows, layout.SLEPT] = self.marks[rows, layout.STRIDE] = self.marks[rows, layout.MOVED] = 0
-        self.halves[rows] = 0.0
-
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: the models, by the hash of what they were trained on."""
         return {f"model_{name}": block.about.data_hash for name, block in self.blocks.items()}
 
-    def _propagators(self, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Tables for a step in ms, made once."""
-        key = float(f"{step:.12g}")
-        if key not in self._tables_of:
-            rows, uptakes = propagators(self._plan, key)
-            self._tables_of[key] = rows.ravel(), uptakes.ravel()
-        return self._tables_of[key]
-
     def _private(self) -> dict[str, npt.NDArray[Any]]:
-        own = {"numbers": self.numbers, "marks": self.marks, "halves": self.halves, "words": self.words}
+        own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
         return {**own, **self.beside.private()}
 
     def _message(self, code: int, site: int) -> str:
@@ -283,13 +247,12 @@ class Surrogate(WellMixed):
 
 def _scratch(made: Plan) -> layout.Scratch:
     real = np.zeros(1)
-    p, new, births, product, old = (np.zeros(made.n_states) for _ in range(5))
+    p, new, births, product = (np.zeros(made.n_states) for _ in range(4))
     return layout.Scratch(
         p,
         new,
         births,
         product,
-        old,
         np.zeros(len(made.flow_holds)),
         np.zeros(made.width),
         np.zeros(4, dtype=np.uint64),

@@ -24,31 +24,20 @@ MASK, PART = (1 << SHIFT) - 1, 2.0**-SHIFT
 FIRST = ((1023 + t.LOWEST) << int(math.log2(t.PER_OCTAVE))) - 1
 LOWEST = 2.0**t.LOWEST
 HIGHEST = 2.0 ** (t.LOWEST + t.OCTAVES)
-UNITS = 1 << (t.LEVELS - 1 - t.LONGER)
+UNITS = 1 << (t.LEVELS - 1)
 """Shortest steps in a step of usual length."""
 
-# columns of `numbers` (n_sites, 12), kept from window to window
+# columns of `numbers` (n_sites, 4), kept from window to window
 (
     GUESS,  # c* of the last step (uM)
     MEAN,  # mean of c over the window (uM)
     SHORT,  # molecules that blocks asked for in the window but that were not there
     WAIT,  # integrated hazard until the next molecule of a block moves; 0: not drawn
-    # of a sleeping site, see `sleep`: molecules of the drive
-    FREE,  # when it fell asleep
-    SLOPE,  # more of them in a window
-    USUAL,  # income of a window that goes with it
-    PENDING,  # income since it fell asleep
-    ALLOWED,  # how far that may be from the usual
-    SHARE,  # of an unusual molecule that stays free
-    HAZARD,  # integrated over a window
-    SPAN,  # ms, of the windows that it sleeps
-) = range(12)
-# columns of `marks` (n_sites, 6): level of the last step, windows outside of the drive box, draws that found no ions,
-# windows slept, windows it may sleep at once (below 2: it is awake), whether `halves` hold anything
-LEVEL, OUTSIDE, LIMITED, SLEPT, STRIDE, MOVED = range(6)
-# places in `constants`: error allowed in a step (relative), least c it is relative to, rates, drive box, and how far
-# what a sleeping site shows may be off
-ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST, REST = range(7)
+) = range(4)
+# columns of `marks` (n_sites, 3): level of the last step, windows outside of the drive box, draws that found no ions
+LEVEL, OUTSIDE, LIMITED = range(3)
+# places in `constants`: error allowed in a step (relative), least c it is relative to, rates, drive box
+ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST = range(6)
 
 
 class Model(NamedTuple):
@@ -68,8 +57,8 @@ class Model(NamedTuple):
 class Sites(NamedTuple):
     """Ports and what else a site has a row of.
 
-    sink: (n_sites, 2) what blocks take per ms, and per ms and uM. scales: (n_sites,) molecules per uM. halves:
-    (n_sites, n_observables) what moves in the last window add to means of the next. words: (n_sites, 4).
+    sink: (n_sites, 2) what blocks take per ms, and per ms and uM. scales: (n_sites,) molecules per uM. words:
+    (n_sites, 4) of random streams.
     """
 
     counts: Floats
@@ -80,12 +69,11 @@ class Sites(NamedTuple):
     scales: Floats
     numbers: Floats
     marks: Ints
-    halves: Floats
     words: Words
 
 
 class Scratch(NamedTuple):
-    """p, new, births, product, old: (n_states,). gained: (n_flows,). mixed: (width,). own: (4,). real, bits: one
+    """p, new, births, product: (n_states,). gained: (n_flows,). mixed: (width,). own: (4,). real, bits: one
     number.
     """
 
@@ -93,7 +81,6 @@ class Scratch(NamedTuple):
     new: Floats
     births: Floats
     product: Floats
-    old: Floats
     gained: Floats
     mixed: Floats
     own: Words

@@ -7,7 +7,7 @@ from numba import njit
 from adapters.surrogate import tables as t
 from adapters.surrogate.balance import dot, place
 from adapters.surrogate.channels import draw
-from adapters.surrogate.layout import INLINE, JIT, Model, Scratch
+from adapters.surrogate.layout import INLINE, Model, Scratch
 from couple.component import Floats
 
 
@@ -107,8 +107,8 @@ def pools(model: Model, scratch: Scratch, level: int, c: float) -> float:
 
 
 @njit(**INLINE)
-def channels(model: Model, scratch: Scratch, level: int, c: float, quiet: bool, wait: float) -> tuple[float, float]:
-    """Move whole molecules, none of them if `quiet`; returns what they take, and what is left of the wait."""
+def channels(model: Model, scratch: Scratch, level: int, c: float, wait: float) -> tuple[float, float]:
+    """Move whole molecules; returns what they take, and what is left of the wait."""
     tables, p, new = model.tables, scratch.p, scratch.new
     start, matrix, multinomial = tables[t.POOL_START], tables[t.MATRIX], tables[t.MULTINOMIAL]
     taken = 0.0
@@ -117,11 +117,7 @@ def channels(model: Model, scratch: Scratch, level: int, c: float, quiet: bool, 
             continue
         s = tables[start + q]
         n = tables[start + q + 1] - s
-        if quiet:
-            for i in range(s, s + n):
-                new[i] = p[i]
-        else:
-            wait = draw(scratch.own, scratch.mixed, tables[matrix + q], s, n, p, new, wait)
+        wait = draw(scratch.own, scratch.mixed, tables[matrix + q], s, n, p, new, wait)
         taken += _taken(model, q, scratch, level, c)
     return taken, wait
 
@@ -143,20 +139,3 @@ def watch(model: Model, scratch: Scratch, site: int, means: Floats, part: float)
             else:
                 total = dot(scratch.mixed, tables[seen + o], p, s, n)
             means[site, tables[number + o]] += part * total
-
-
-@njit(**JIT)
-def watch_moves(model: Model, scratch: Scratch, site: int, means: Floats, halves: Floats) -> None:
-    """What moves of whole molecules from p to new add to the means of this window, and of the next: half, half."""
-    tables = model.tables
-    start, matrix, watch_start = tables[t.POOL_START], tables[t.MATRIX], tables[t.WATCH_START]
-    for q in range(tables[t.KEEPS] - matrix):
-        if tables[tables[t.MULTINOMIAL] + q] == 0:
-            continue
-        s = tables[start + q]
-        n = tables[start + q + 1] - s
-        for o in range(tables[watch_start + q], tables[watch_start + q + 1]):
-            at, k = tables[tables[t.WEIGHT] + o], tables[tables[t.WATCH_NUMBER] + o]
-            half = 0.5 * (dot(model.weights, at, scratch.new, s, n) - dot(model.weights, at, scratch.p, s, n))
-            means[site, k] += half
-            halves[site, k] += half

@@ -66,10 +66,9 @@ def _choose(
     income: float,
     slope: float,
     span: float,
-    longest: int,
     level: int,
 ) -> tuple[int, float]:
-    """A level, of `longest` or shorter steps, whose error is allowed, and its c* (nan: off the grid)."""
+    """A level, this or a finer one, whose error is allowed, and its c* (nan: off the grid)."""
     constants, finest = model.constants, 1 << (t.LEVELS - 1)
     while True:
         size = finest >> level
@@ -86,7 +85,7 @@ def _choose(
         relax = span * part * (constants[RATE] + constants[RATE_PER_UM] * middle) / 12.0
         error = relax * abs(end - c) / (constants[ACCURACY] * (max(end, c) + constants[FLOOR]))
         if error <= 1.0 or level == t.LEVELS - 1:
-            sites.marks[site, LEVEL] = level - 1 if error < GROW and level > longest else level
+            sites.marks[site, LEVEL] = level - 1 if error < GROW and level > 0 else level
             return level, middle
         level += 1
 
@@ -105,13 +104,12 @@ def _step(
     n_mean: int,
     free: bool,
     lent: bool,
-    quiet: bool,
 ) -> tuple[int, float, float]:
     """Move all pools; returns a code, c* and the molecules of the drive that it gained. free: the drive balances."""
     n, scale, drawn, close = len(scratch.p), sites.scales[site], 0.0, CLOSE
     mix(model.rows, level, middle, scratch)
     if n_mean < n:
-        drawn, sites.numbers[site, WAIT] = channels(model, scratch, level, middle, quiet, sites.numbers[site, WAIT])
+        drawn, sites.numbers[site, WAIT] = channels(model, scratch, level, middle, sites.numbers[site, WAIT])
         if drawn != 0.0 and free:
             middle, _ = balance(model, level, n_mean, scratch, c, middle, enters - drawn, slope, scale, close)
             if not middle < HIGHEST:
@@ -153,7 +151,6 @@ def run(
     slope: float,
     born: bool,
     lent: bool,
-    quiet: bool,
     span: float,
     ends: int,
     level: int,
@@ -161,7 +158,7 @@ def run(
     """Pools `p` of a site over `span` ms, `ends` of the shortest steps; returns a code and c at the end.
 
     income: molecules that enter, less what blocks take at c = 0; slope: what blocks take per uM. lent: blocks may take
-    more than there is. quiet: no whole molecule moves. level: of the first step. Sets the mean of c.
+    more than there is. level: of the first step. Sets the mean of c.
     """
     tables, p, numbers, marks = model.tables, scratch.p, sites.numbers, sites.marks
     drive, flow_column = tables[t.DRIVE], tables[t.FLOW_COLUMN]
@@ -180,11 +177,10 @@ def run(
                 c,
                 at,
                 ends,
-                n_mean if quiet else n,
+                n,
                 income,
                 slope,
                 span,
-                0 if quiet else t.LONGER,
                 level,
             )
             if math.isnan(middle):
@@ -198,7 +194,7 @@ def run(
             for i in range(n):
                 p[i] += 0.5 * part * scratch.births[i]
         code, middle, gain = _step(
-            model, sites, scratch, site, level, middle, c, income * part, slope * part, n_mean, free, lent, quiet
+            model, sites, scratch, site, level, middle, c, income * part, slope * part, n_mean, free, lent
         )
         if code != OK:
             return code, c

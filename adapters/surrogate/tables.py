@@ -22,9 +22,8 @@ from couple.network import ReactionNetwork
 LOWEST, OCTAVES, PER_OCTAVE = -12, 26, 32
 """The grid begins at 2^LOWEST uM and ends at 2^(LOWEST + OCTAVES) = 16 mM."""
 POINTS = 2 + OCTAVES * PER_OCTAVE
-LEVELS, LONGER = 11, 5
-"""Steps of level k are as long as 2^-k of the longest; that of level LONGER is the usual one, longer ones are of sites
-that sleep."""
+LEVELS = 6
+"""Steps of level k are as long as 2^-k of the usual one."""
 
 # Integer tables in the packed array
 (
@@ -42,8 +41,7 @@ that sleep."""
     WATCH_NUMBER,
     WATCH,
     WEIGHT,  # of a watched observable: where its weights begin
-    DRIVE,  # column of the drive (-1: there is none), whether it is clamped, column that books what holds it, and the
-    # number of a flow where sleeping sites may park it (-1: none, so that they do not sleep)
+    DRIVE,  # column of the drive (-1: there is none), whether it is clamped, column that books what holds it
     INJECTED_COLUMN,  # (n_injected,) column that influx is added to, if it is no state and not the drive
     INJECTED_STATE,  # (n_injected,) state that it is added to; -1: none, -2: the drive
     CLAMP_COLUMN,  # (n_clamped,)
@@ -113,7 +111,6 @@ def plan(
         at += n * len(seen)
     states = [s for p in pools for s in p.states]
     flow_holds = [contents.get(name, 0.0) for pool in pools for name in pool.reservoirs]
-    park = next((f for f, held in enumerate(flow_holds) if held and not clamped), -1)
     still = _still(network, {*states, drive or ""})
     tables = pack(
         [
@@ -131,7 +128,7 @@ def plan(
             [k for row in watches for k, _ in row],
             [a for row in watches for _, a in row],
             np.cumsum([0, *(len(w) for rows in watched for w in rows)])[:-1].tolist(),
-            *_ports(network, states, drive, injected, clamped, park),
+            *_ports(network, states, drive, injected, clamped),
             [c for _, c, _ in still],
             [k for k, _, _ in still],
         ]
@@ -167,12 +164,11 @@ def _ports(
     drive: str | None,
     injected: Sequence[str],
     clamped: Sequence[str],
-    park: int,
 ) -> list[list[int]]:
     """Tables DRIVE .. CLAMP_BOOK."""
     book = {name: network.index(f"{name}_clamp") for name in clamped}
     return [
-        [-1, 0, -1, -1] if drive is None else [network.index(drive), drive in book, book.get(drive, -1), park],
+        [-1, 0, -1] if drive is None else [network.index(drive), drive in book, book.get(drive, -1)],
         [book.get(name, network.index(name)) for name in injected],
         [
             -1 if name in book else -2 if name == drive else states.index(name) if name in states else -1
@@ -229,14 +225,14 @@ def grid() -> Floats:
 
 
 def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
-    """For steps of step × 2^(LONGER - level) ms: rows (LEVELS, POINTS, width) and uptakes (LEVELS, POINTS, n_states).
+    """For steps of step × 2^-level ms: rows (LEVELS, POINTS, width) and uptakes (LEVELS, POINTS, n_states).
 
     A row holds for each pool its propagator [to, from], then what flows into each reservoir in the step, then the mean
     of each observable over the step, per molecule of each state; an uptake is what a molecule takes from the drive.
     """
     rows = np.zeros((LEVELS, POINTS, made.width))
     uptakes = np.zeros((LEVELS, POINTS, made.n_states))
-    at, state, finest = 0, 0, step / 2 ** (LEVELS - 1 - LONGER)
+    at, state, finest = 0, 0, step / 2 ** (LEVELS - 1)
     for pool, part, watched in zip(made.pools, made.parts, made.watched, strict=True):
         n, flows, size = len(pool.states), len(pool.reservoirs), _size(pool, part)
         width = size + n * (flows + len(watched))
@@ -247,7 +243,7 @@ def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
             moves = pair or [big[:, :n, :n]]
             row[:, :size] = np.concatenate([*(_positive(m) for m in moves), *_hazards(pool, big)], axis=1)
             row[:, size:] = big[:, n + 1 :, :n].reshape(POINTS, -1)
-            row[:, size + n * flows :] /= step * 2.0 ** (LONGER - level)  # integrals of observables to means
+            row[:, size + n * flows :] /= step * 2.0**-level  # integrals of observables to means
             uptakes[level, :, state : state + n] = big[:, n, :n]
             big = big @ big
             pair = [m @ m for m in pair]

@@ -1,0 +1,171 @@
+"""What pools do in a step of usual length, as a short list of operations for many sites at once; see `lanes`.
+
+Amounts are registers. First come the states of pools with the law "mean"; an operation adds to a register a number of
+the row of propagators times another register, or the other register itself, or takes it off.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.surrogate import tables as t
+from adapters.wellmixed.packing import Ints
+from couple.component import Floats
+from couple.network import ReactionNetwork
+
+ADD, SUBTRACT = -1, -2
+Operation = tuple[int, int, int]
+
+
+class Program(NamedTuple):
+    """Columns are those of the counts; one more stands for the volume (molecules per uM).
+
+    ops: (n_ops, 3) register that changes, register read, entry of the row, or ADD or SUBTRACT. registers: how many.
+    columns: (n_states,) of pools with the law "mean". results: (n_states,) registers of their new amounts, -1: stays.
+    holds: (n_states,) of the drive in a molecule. flows: (n_flows, 2) register and column of what reservoirs gain;
+    flow_holds: (n_flows,). watched: (n, 2) register of a mean over the step, and its observable. weights:
+    (n_observables, n_columns + 1) of what does not change in a step in which no whole molecule moves. entries: of the
+    row of propagators, that the operations read, in their order. ends: (2,) columns up to the last that takes from the
+    drive, and up to the last of whole molecules. whole: (1,) where rows of these begin. usable: (1,) 0 if
+    the pools cannot be stepped this way.
+    """
+
+    ops: Ints
+    registers: Ints
+    columns: Ints
+    results: Ints
+    holds: Floats
+    flows: Ints
+    flow_holds: Floats
+    watched: Ints
+    weights: Floats
+    entries: Ints
+    ends: Ints
+    whole: Ints
+    usable: Ints
+
+
+class Nodes(NamedTuple):
+    """What depends on the step: (POINTS, n_columns + 1) tables by the drive.
+
+    rows: (POINTS, width) entries of `tables.propagators` that the operations read. taken: what a molecule takes from
+    the drive, more than at c = 0. released: (1, n_columns + 1) at c = 0. hazards: of whole molecules, integrated.
+    grid: (POINTS,) uM.
+    """
+
+    rows: Floats
+    taken: Floats
+    released: Floats
+    hazards: Floats
+    grid: Floats
+
+
+def program(made: t.Plan, network: ReactionNetwork) -> Program:
+    """Of a plan for a network."""
+    tables, volume = made.tables, len(network.states)
+    mean = [q for q, pool in enumerate(made.pools) if pool.law == "mean"]
+    n = sum(len(made.pools[q].states) for q in mean)
+    ops: list[Operation] = []
+    results: list[int] = []
+    flows: list[tuple[int, int]] = []
+    watched: list[tuple[int, int]] = []
+    used = n
+    for q in mean:
+        s, m, size = _at(tables, t.POOL_START, q), _at(tables, t.MATRIX, q), len(made.pools[q].states)
+        n1 = _at(tables, t.FIRST, q)
+        if n1:
+            ops += _product(s, m, n1, size // n1, used)
+            used += size
+        else:
+            keeps = made.pools[q].keeps
+            ops += [(used + i, s + j, m + i * size + j) for i in range(int(keeps), size) for j in range(size)]
+            ops += _rest(used, range(s, s + size), range(used + 1, used + size)) if keeps else []
+        results += range(used, used + size)
+        used += size
+        for starts, into, at, found in (
+            (t.FLOW_START, t.FLOW_COLUMN, t.FLOW, flows),
+            (t.WATCH_START, t.WATCH_NUMBER, t.WATCH, watched),
+        ):
+            for k in range(_at(tables, starts, q), _at(tables, starts, q + 1)):
+                ops += [(used, s + i, _at(tables, at, k) + i) for i in range(size)]
+                found.append((used, _at(tables, into, k)))
+                used += 1
+    columns = [_at(tables, t.COLUMN, i) for i in range(n)]
+    whole = [_at(tables, t.COLUMN, i) for i in range(n, made.n_states)]
+    entries = sorted({entry for *_, entry in ops if entry >= 0})
+    place = {entry: k for k, entry in enumerate(entries)}
+    ops = [(to, source, place.get(entry, entry)) for to, source, entry in ops]
+    booked = all(_at(tables, t.BOOKED, q) for q in range(len(made.pools)))
+    drive = _at(tables, t.DRIVE, 0) >= 0 and not _at(tables, t.DRIVE, 1)
+    return Program(
+        np.array(ops, dtype=np.int64).reshape(-1, 3),
+        np.array([used]),
+        np.array([volume if c < 0 else c for c in columns], dtype=np.int64),
+        np.array([-1 if c < 0 else r for c, r in zip(columns, results, strict=True)], dtype=np.int64),
+        made.holds[:n].copy(),
+        np.array(flows, dtype=np.int64).reshape(-1, 2),
+        made.flow_holds[: len(flows)].copy(),
+        np.array(watched, dtype=np.int64).reshape(-1, 2),
+        _weights(made, volume),
+        np.array(entries, dtype=np.int64),
+        np.array([max(columns, default=-1) + 1, max(whole, default=-1) + 1]),
+        np.array([_at(tables, t.MATRIX, len(mean)) if whole else made.width]),
+        np.array([int(booked and drive)]),
+    )
+
+
+def _at(tables: Ints, name: int, k: int) -> int:
+    return int(tables[tables[name] + k])
+
+
+def _rest(first: int, before: range, others: range) -> list[Operation]:
+    """The first state holds what is left of the molecules."""
+    return [(first, i, ADD) for i in before] + [(first, i, SUBTRACT) for i in others]
+
+
+def _product(s: int, m: int, n1: int, n2: int, tmp: int) -> list[Operation]:
+    """(first ⊗ second) p: `tmp` = first p, then the states after it."""
+    n = n1 * n2
+    out, end, m2, ops = tmp + n, tmp + 2 * n, m + n1 * n1, []
+    for j in range(n2):
+        ops += [(tmp + i * n2 + j, s + k * n2 + j, m + i * n1 + k) for i in range(1, n1) for k in range(n1)]
+        ops += _rest(tmp + j, range(s + j, s + n, n2), range(tmp + n2 + j, out, n2))
+    for i in range(0, n, n2):
+        ops += [(out + i + j, tmp + i + k, m2 + j * n2 + k) for j in range(1, n2) for k in range(n2)]
+        ops += _rest(out + i, range(tmp + i, tmp + i + n2), range(out + i + 1, min(out + i + n2, end)))
+    return ops
+
+
+def _weights(made: t.Plan, volume: int) -> Floats:
+    """(n_observables, n_columns + 1) of whole molecules, and of species that no reaction changes."""
+    tables = made.tables
+    out = np.zeros((len(made.free_weights), volume + 1))
+    for q, pool in enumerate(made.pools):
+        if pool.law == "multinomial":
+            s = _at(tables, t.POOL_START, q)
+            for k in range(_at(tables, t.WATCH_START, q), _at(tables, t.WATCH_START, q + 1)):
+                at = _at(tables, t.WEIGHT, k)
+                for i in range(len(pool.states)):
+                    out[_at(tables, t.WATCH_NUMBER, k), _at(tables, t.COLUMN, s + i)] += made.weights[at + i]
+    for k, weight in enumerate(made.still_weights.tolist()):
+        out[_at(tables, t.STILL_NUMBER, k), _at(tables, t.STILL_COLUMN, k)] += weight
+    return out
+
+
+def nodes(made: t.Plan, network: ReactionNetwork, program: Program, rows: Floats, uptakes: Floats) -> Nodes:
+    """rows, uptakes: of `tables.propagators`."""
+    tables, volume = made.tables, len(network.states)
+    taken, hazards = np.zeros((2, t.POINTS, volume + 1))
+    released = np.zeros(volume + 1)
+    for q, pool in enumerate(made.pools):
+        s, m, n = _at(tables, t.POOL_START, q), _at(tables, t.MATRIX, q), len(pool.states)
+        columns = [volume if c < 0 else c for c in (_at(tables, t.COLUMN, s + i) for i in range(n))]
+        if pool.law == "multinomial":
+            hazards[:, columns] = rows[0, :, m + n * n : m + n * n + n]
+        else:
+            for i, column in enumerate(columns):
+                taken[:, column] += uptakes[0, :, s + i] - uptakes[0, 0, s + i]
+                released[column] += uptakes[0, 0, s + i]
+    return Nodes(np.ascontiguousarray(rows[0][:, program.entries]), taken, released[None], hazards, t.grid())
