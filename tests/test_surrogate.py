@@ -13,7 +13,7 @@ import pytest
 from contract import z_bound
 from networks import HEAD, SK_STATES, build, sk, sk_open, spine, spine_site
 
-from adapters.surrogate import Surrogate, layout
+from adapters.surrogate import Surrogate
 from adapters.surrogate.engine import Options
 from adapters.surrogate.factors import factors
 from adapters.surrogate.pools import pools_of

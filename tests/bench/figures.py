@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def report(name: str, value: float, unit: str, target: float | None = None) -> None:
-    """Print a figure; it is met if it is at most its target (None: no target)."""
-    met = None if target is None else value <= target
+def report(name: str, value: float, unit: str, target: float | None = None, *, more: bool = False) -> None:
+    """Print a figure; it is met if it is at most its target, or, where `more` is better, at least (None: no target)."""
+    met = None if target is None else value >= target if more else value <= target
     print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "target": target, "met": met}), flush=True)
 
 
