@@ -13,8 +13,10 @@ from couple.geometry import Geometry
 from reducers.driven.block import Counts
 from reducers.driven.file import read_block, write_block
 from reducers.driven.mrf import FieldsAtSites, MarkovFieldBlock
-from reducers.gccd import sites
+from reducers.gccd.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, calcium_grid, run
 from reducers.gccd.molecule import Floats
+from reducers.gccd.propagators import tables
+from reducers.gccd.sites import LANES
 from tests.camkii_law import ROOT, network, true_block
 
 TIMES = (20, 60, 80, 100, 120, 140)
@@ -89,12 +91,11 @@ def advance(bound: FieldsAtSites, drives: Floats, take: Floats) -> None:
 
 
 def test_bits_of_a_site_do_not_depend_on_the_others() -> None:
-    rng, block = np.random.default_rng(0), true_block()
-    drives = np.exp(rng.normal(0, 1.5, (1, 6))) * np.ones((300, 1))
-    drives[100:] *= np.exp(rng.normal(0, 0.2, (200, 6)))
-    whole, take = bound_at(block, 6), np.zeros((6, 2))
+    rng, block, n = np.random.default_rng(0), true_block(), LANES + 6
+    drives = np.exp(rng.normal(0, 1.5, (1, n))) * np.exp(rng.normal(0, 0.2, (300, n)))
+    whole, take = bound_at(block, n), np.zeros((n, 2))
     advance(whole, drives, take)
-    order = [3, 0, 5]
+    order = [LANES + 3, 0, 5]
     some, less = bound_at(block, 3), np.zeros((3, 2))
     advance(some, drives[:, order], less)
     for key, array in some.private().items():
@@ -116,26 +117,39 @@ def test_it_goes_on_to_the_bit_from_its_arrays() -> None:
     assert np.array_equal(one.state, other.state) and np.array_equal(take, again)
 
 
-def test_sites_at_rest_wait_and_wake() -> None:
-    """A long rest with fewer, longer steps ends where short steps do; a change of calcium is answered at once."""
-    block = true_block()
-    lazy, busy, take = bound_at(block, 1), bound_at(block, 1), np.zeros((1, 2))
-    held, other = np.zeros(1), np.zeros(1)
-    steps = 0
-    for k in range(6000):
-        before = lazy.state.copy()
-        lazy.uptake(take)
-        lazy.advance(np.full(1, 0.1), 0.1)
-        steps += int(k >= 5000 and not np.array_equal(before, lazy.state))
-        busy._pace[:] = 0.0
-        busy.advance(np.full(1, 0.1), 0.1)
-    lazy.held(held)
-    busy.held(other)
-    assert steps <= 1000 / sites.STRIDE + 1
-    assert held[0] == pytest.approx(other[0], rel=1e-3)
-    before = lazy.state.copy()
-    lazy.advance(np.full(1, 5.0), 0.1)
-    assert not np.array_equal(before, lazy.state)
+@pytest.mark.parametrize("graph", [EXACT, PAIRS, INDEPENDENT])
+def test_lanes_are_the_law_of_one_site_to_the_bit(graph: int) -> None:
+    """A window of five steps in a batch is that of `run`, in the first lane, across blocks and in the last."""
+    true, n = true_block(), LANES + 3
+    block = MarkovFieldBlock(true.about, true.rates, graph, true.totals)
+    bound, take = bound_at(block, n, empty=False), np.zeros((n, 2))
+    drives, ends = np.exp(np.random.default_rng(2).normal(0, 2, (40, n))), {}
+    for site in (0, LANES - 1, LANES, n - 1):
+        path, course, start = np.empty((201, N_STATE)), np.ascontiguousarray(drives[:, site]), bound.state[site].copy()
+        table, subunits = tables(block.rates[:16], 0.1), float(bound._totals[site, 1])
+        run(start, block.rates, subunits, table, calcium_grid(), course, 5, 0.1, graph, path)
+        bound.state[site], ends[site] = path[0], path[-1]
+    for drive in drives:
+        bound.uptake(take)
+        bound.advance(drive, 0.5)
+    for site, end in ends.items():
+        assert np.array_equal(bound.state[site], end)
+    assert not bound._all[:, n:].any()
+
+
+@pytest.mark.parametrize("calcium", [0.0, 0.05, 1.0, 30.0])
+def test_uptake_is_the_chord_of_the_next_step(calcium: float) -> None:
+    """At the calcium of the last window, so that what a window takes there is what is held more after it."""
+    bound, take, held, more = bound_at(true_block(), 1, empty=False), np.zeros((1, 2)), np.zeros(1), np.zeros(1)
+    block = bound._block
+    block.rates[ON:] = 0.0  # what comes before calcium in a step moves lobes to other chains
+    bound.advance(np.full(1, calcium), 0.1)
+    bound.uptake(take)
+    bound.held(held)
+    bound.advance(np.full(1, calcium), 0.1)
+    bound.held(more)
+    assert (take[0, 0] + take[0, 1] * calcium) * 0.1 == pytest.approx(more[0] - held[0], rel=1e-6, abs=1e-9 * held[0])
+    assert take[0, 1] > 0.0
 
 
 def test_whole_molecules_have_the_totals_and_the_ions() -> None:

@@ -6,14 +6,43 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from adapters.surrogate import layout
 from adapters.surrogate.replaced import Replaced
+from adapters.wellmixed.packing import Ints
 from couple.component import Floats
 from couple.engine import Counts, Site
 from couple.errors import RunError
 from couple.network import ReactionNetwork
 from reducers.driven.block import Bound
+
+
+@njit(cache=True, error_model="numpy")
+def _ask(counts: Floats, booked: int, held: Floats, span: float, rates: Floats, sink: Floats) -> None:
+    """Add what a block takes in a step, what was booked too little or too much included."""
+    for i in range(len(counts)):
+        rates[i, 0] += (held[i] - counts[i, booked]) / span
+        sink[i, 0] += rates[i, 0]
+        sink[i, 1] += rates[i, 1]
+
+
+@njit(cache=True, error_model="numpy")
+def _book(counts: Floats, booked: int, rates: Floats, mean: Floats, short: Floats, first: bool, span: float) -> None:
+    """Book what a block took; what was not there the first one gets less."""
+    for i in range(len(counts)):
+        counts[i, booked] += (rates[i, 0] + rates[i, 1] * mean[i]) * span
+        if first:
+            counts[i, booked] -= short[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _show(counts: Floats, means: Floats, columns: Ints, observables: Ints, values: Floats) -> None:
+    """Set the columns of observables; the kernel took them to stay as they were."""
+    for i in range(len(counts)):
+        for k in range(len(columns)):
+            means[i, observables[k]] += 0.5 * (values[i, k] - counts[i, columns[k]])
+            counts[i, columns[k]] = values[i, k]
 
 
 class Beside:
@@ -28,19 +57,20 @@ class Beside:
         counts = np.array([s.initial for s in sites], dtype=np.int64).reshape(n, -1)
         self.bound: dict[str, Bound] = {}
         self._booked: dict[str, int] = {}
-        self._seen: dict[str, list[tuple[int, int]]] = {}
+        self._columns: dict[str, Ints] = {}
+        self._observables: dict[str, Ints] = {}
         self._rates: dict[str, Floats] = {}
         self._values: dict[str, Floats] = {}
-        self._held = np.zeros(n)
+        self._held, self._mean = np.zeros(n), np.zeros(n)
         for name, block in replaced.blocks.items():
             weights = list(replaced.observables[name].values())
             geometries = [s.geometry for s in sites]
             self.bound[name] = block.bind(geometries, replaced.of_block(name, counts), weights)
             self._booked[name] = network.index(f"{name}_{self._substance(name)}")
-            names = list(network.observables)
-            self._seen[name] = [(network.index(f"{name}_{k}"), names.index(k)) for k in replaced.observables[name]]
-            self._rates[name] = np.zeros((n, 2))
-            self._values[name] = np.zeros((n, len(weights)))
+            names, seen = list(network.observables), replaced.observables[name]
+            self._columns[name] = np.array([network.index(f"{name}_{k}") for k in seen], dtype=np.int64)
+            self._observables[name] = np.array([names.index(k) for k in seen], dtype=np.int64)
+            self._rates[name], self._values[name] = np.zeros((2, n)).T, np.zeros((len(weights), n)).T
 
     def __bool__(self) -> bool:
         return bool(self.bound)
@@ -62,30 +92,23 @@ class Beside:
             rates = self._rates[name]
             bound.uptake(rates)
             bound.held(self._held)
-            rates[:, 0] += (self._held - counts[:, self._booked[name]]) / span
-            sink += rates
+            _ask(counts, self._booked[name], self._held, span, rates, sink)
 
     def follow(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
         """Book what was taken up, advance the blocks with the mean concentration, and report."""
-        mean, short = numbers[:, layout.MEAN], numbers[:, layout.SHORT]
+        self._mean[:], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT]
         for k, (name, bound) in enumerate(self.bound.items()):
-            rates = self._rates[name]
-            counts[:, self._booked[name]] += (rates[:, 0] + rates[:, 1] * mean) * span
-            if k == 0 and short.any():
-                counts[:, self._booked[name]] -= short
-            bound.advance(mean, span)
-            bound.watch(self._values[name])
-            for i, (column, observable) in enumerate(self._seen[name]):
-                # the kernel took it to stay as it was
-                means[:, observable] += 0.5 * (self._values[name][:, i] - counts[:, column])
-                counts[:, column] = self._values[name][:, i]
+            values = self._values[name]
+            _book(counts, self._booked[name], self._rates[name], self._mean, short, k == 0, span)
+            bound.advance(self._mean, span)
+            bound.watch(values)
+            _show(counts, means, self._columns[name], self._observables[name], values)
 
     def write(self, counts: Floats) -> None:
         """Set the columns of observables."""
         for name, bound in self.bound.items():
             bound.watch(self._values[name])
-            for i, (column, _) in enumerate(self._seen[name]):
-                counts[:, column] = self._values[name][:, i]
+            counts[:, self._columns[name]] = self._values[name]
 
     def read_counts(self, reduced: Counts, rng: Sequence[np.random.Generator]) -> Counts:
         """(n_sites, n_species of the whole chemistry) from rounded counts of the reduced network."""

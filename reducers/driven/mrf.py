@@ -16,7 +16,7 @@ from reducers.driven.block import About, Bound, Counts, Stepped
 from reducers.gccd import sites
 from reducers.gccd.courses import substeps
 from reducers.gccd.drawing import draw
-from reducers.gccd.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS, calcium_grid
+from reducers.gccd.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS
 from reducers.gccd.library import expanded, reduced
 from reducers.gccd.molecule import census
 from reducers.gccd.propagators import tables
@@ -66,7 +66,7 @@ class MarkovFieldBlock(Stepped):
 
 
 class FieldsAtSites(Bound):
-    """state: (n_sites, 29) uM, see `kernel`. A site at rest takes `sites.STRIDE` steps as one."""
+    """state: (n_sites, 29) uM, see `kernel`; a view of `sites`, see there."""
 
     longest = 1.0
 
@@ -79,14 +79,18 @@ class FieldsAtSites(Bound):
     ) -> None:
         self._block, n = block, len(geometries)
         self._census = census(block.about.species)
-        self._scales = np.array([1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries])
-        self._weights = np.array([self._reported(w) for w in observables]).reshape(len(observables), N_STATE)
-        self._grid, self._tables = calcium_grid(), dict[float, tuple[Floats, Floats, int, int]]()
-        self.state, self._seen = np.zeros((n, N_STATE)), np.zeros((n, sites.WIDTH))
-        self._totals, self._pace = np.zeros((n, 2)), np.zeros((n, 5))
+        weights = np.array([self._reported(w) for w in observables]).reshape(len(observables), N_STATE)
+        self._watched = np.concatenate([[0], np.count_nonzero(weights, axis=1).cumsum()]), np.nonzero(weights)[1]
+        self._weights, self._tables = weights[weights != 0.0], dict[float, tuple[Floats, int]]()
+        self._all, self._work = sites.empty(n, len(observables))
+        self._outside = np.zeros(self._all.shape[1], dtype=np.int64)
+        mine = self._all[:, :n].T
+        self.state, self.outside, self._found = mine[:, :N_STATE], self._outside[:n], mine[:, sites.HELD :]
+        self._totals, self._calcium = mine[:, sites.CALMODULIN : sites.SUBUNITS + 1], mine[:, sites.CALCIUM]
+        self._chord, self._values = mine[:, sites.BASE : sites.SLOPE + 1], mine[:, sites.VALUES :]
+        self._held, self._scales = mine[:, sites.HELD], mine[:, sites.SCALE]
+        self._scales[:] = [1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries]
         self._span = np.full(1, 0.1)
-        self.outside, self._fresh = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
-        self._values = np.zeros((n, len(observables)))
         self.write_counts(counts)
         self._check()
 
@@ -122,36 +126,36 @@ class FieldsAtSites(Bound):
                     f"has {self._totals[wrong.argmax(), k]:.4g} uM: change initial amounts, or train with these"
                 )
 
-    def _table(self, span: float) -> tuple[Floats, Floats, int, int]:
-        """Propagators of a step and of a long one at rest; steps of a window; windows of a long step."""
-        key = float(f"{span:.12g}")
-        if key not in self._tables:
-            n = substeps(key, STEP)
-            stride, rates = max(1, sites.STRIDE // n), self._block.rates[:16]
-            self._tables[key] = tables(rates, key / n), tables(rates, key * stride), n, stride
-        return self._tables[key]
+    def _table(self, span: float) -> tuple[Floats, int]:
+        """Propagators of a step, and steps of a window."""
+        if span not in self._tables:
+            n = substeps(span, STEP)
+            self._tables[span] = tables(self._block.rates[:16], float(f"{span / n:.12g}")), n
+        return self._tables[span]
 
-    def uptake(self, out: Floats) -> None:
-        span = float(self._span[0])
-        table, _, n, _ = self._table(span)
-        sites.uptake(self._seen, self._pace, table, self._grid, self._scales, span / n, out)
-
-    def advance(self, drive: Floats, span: float) -> None:
-        self._span[0] = span
-        short, long, n, stride = self._table(span)
+    def _run(self, table: Floats, h: float, steps: int) -> None:
+        """See `sites.advance`. Raises RunError."""
         block = self._block
         failed = sites.advance(
-            self.state, self._seen, self._pace, block.rates, self._totals[:, 1], short, long, self._grid, drive,
-            span / n, n, stride, block.graph, block.about.box, self._totals[:, 0], self.outside, self._fresh,
+            self._all, self._outside, block.rates, table, block.about.box, *self._watched, self._weights,
+            self._work, self._work.view(np.int64), h, steps, block.graph,
         )  # fmt: skip
         if failed:
-            raise RunError(f'the model "{block.about.name}" diverges at site {failed - 1}')
+            site = int((~(np.abs(self._held) < np.inf)).argmax())
+            raise RunError(f'the model "{block.about.name}" diverges at site {site}')
+
+    def advance(self, drive: Floats, span: float) -> None:
+        self._calcium[:], self._span[0] = drive, span
+        table, n = self._table(span)
+        self._run(table, span / n, n)
+
+    def uptake(self, out: Floats) -> None:
+        out[...] = self._chord
 
     def held(self, out: Floats) -> None:
-        sites.ions(self._seen, self._pace, self._scales, float(self._span[0]), out)
+        out[...] = self._held
 
     def watch(self, out: Floats) -> None:
-        sites.watched(self.state, self._weights, self._scales, self._fresh, self._values)
         out[...] = self._values
 
     def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
@@ -168,17 +172,16 @@ class FieldsAtSites(Bound):
         found = counts @ self._census.T / self._scales[:, None]
         self.state[...] = reduced(found)
         self._totals[:, 0], self._totals[:, 1] = found[:, :45].sum(axis=1), found[:, 9:].sum(axis=1)
-        sites.look_all(self.state, self._seen)
-        self._pace[...], self._fresh[...] = 0.0, 1
+        self._calcium[:] = 0.0
+        span = float(self._span[0])
+        table, n = self._table(span)
+        self._run(table, span / n, 0)
 
     def private(self) -> State:
         return {
             "state": self.state,
             "outside": self.outside,
-            "seen": self._seen,
-            "pace": self._pace,
             "totals": self._totals,
+            "found": self._found,
             "span": self._span,
-            "fresh": self._fresh,
-            "values": self._values,
         }
