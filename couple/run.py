@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import logging
-import platform
 import sys
 import traceback
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 
-from couple import access, checkpoint
+from couple import access, checkpoint, resuming
 from couple.component import Floats, Port, State
 from couple.errors import CoupleError, InputError, Interrupted, RunError
 from couple.experiment import Experiment
 from couple.folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
-from couple.layout import attributes_of, component_tables
+from couple.keeping import Keeper
 from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.parallel import world
 from couple.ranks import checkpoints
 from couple.ranks.moving import move, names_of, rows_of
 from couple.ranks.pace import WALLTIME, Pace
-from couple.ranks.results import merge, merged, orders, rank_file, write_spikes
-from couple.record import Recorder, replacing
-from couple.results import FORMAT, Results
+from couple.record import Recorder
+from couple.results import Results
 from couple.stopping import Stop
-from couple.toml import flatten
+from couple.versions import versions
 from couple.wiring import System, wire
 
 __all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
 
 log = logging.getLogger(__name__)
-
-_RUN_KEYS = {"experiment", "original", "digest", "path", "model_files", "versions", "cpu_seconds"}
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
@@ -69,6 +61,7 @@ class Simulation:
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
+        self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
@@ -131,17 +124,7 @@ class Simulation:
 
     @classmethod
     def _resumed(cls, path: Path, until: float | None, lock: FolderLock | None) -> Simulation:
-        states = checkpoint.read(path)
-        if not states.get("run", {}).keys() >= _RUN_KEYS:
-            raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
-        content = json.loads(str(states["run"]["experiment"]))
-        source = Path(str(states["run"]["path"])) if states["run"]["path"] else None
-        _check_versions(states["run"], path)
-        experiment = Experiment.parse(content, path=source, original=json.loads(str(states["run"]["original"])))
-        if until is not None and until > experiment.experiment.duration:
-            content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
-            experiment = Experiment.parse(content, path=source, original=experiment.original)
-        _check_unchanged(experiment, states["run"], path)
+        experiment, states = resuming.read(path, until)
         run, ranks = states["run"], world()
         written = int(str(run.get("ranks", 1)))
         here = path.parent
@@ -211,7 +194,7 @@ class Simulation:
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.clock.windows
         with h5py.File(buffer, "w") as file:
-            self._fill(file, self.summary("complete" if done else "partial"))
+            self._keeper.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
 
     def run(
@@ -309,15 +292,7 @@ class Simulation:
         if self.folder is None:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         states = self.orchestrator.save()
-        states["run"] = {
-            "experiment": json.dumps(self.experiment.source),
-            "original": json.dumps(self.experiment.original),
-            "digest": self.experiment.digest(),
-            "path": str(self.experiment.path.resolve()) if self.experiment.path else "",
-            "model_files": json.dumps(getattr(self.system.electrics, "model_files", {})),
-            "versions": json.dumps(versions()),
-            "cpu_seconds": self._cpu,
-        }
+        states["run"] = resuming.describe(self.experiment, self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
         if self.ranks.size > 1 or self.experiment.circuit is not None:
@@ -374,120 +349,14 @@ class Simulation:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
-        clock = self.system.clock
-        times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
-        engines = self.system.engines
-        spent = {f"timing/{e.name}": e.spent() for e in engines if e.spent()}
-        tables = {**self._tables(summary), **component_tables(self.system), **spent}
-        self.recorder.fill(file, times, self._attributes(summary), tables)
-        for engine in engines:
-            for name, rows in engine.log().items():
-                data = file.create_dataset(f"{engine.name}/{name}", data=rows)
-                data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
-        spikes = getattr(self.system.electrics, "spikes", None)
-        if spikes is not None:
-            times, cells = spikes
-            write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
-
-    def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **attributes_of(self.system, self.experiment),
-            "engines": json.dumps(summary["engines"]),
-            "status": summary["status"],
-            "seed": self.experiment.experiment.seed,
-            "format": FORMAT,
-        }
-
-    def _tables(self, summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        return {
-            "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
-            "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
-            "versions": summary["versions"],
-        }
-
     def _keep_what_there_is(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)
         if self.folder is None:
             with self.results as results:
                 summary["peaks"] = results.peaks()
             return summary
-        if self.ranks.size > 1:
-            return self._keep_of_ranks(self.folder, status, summary)
-        with replacing(self.folder / RESULTS, self.recorder.version) as file:
-            self._fill(file, summary)
-        return self._with_peaks(self.folder, summary)
-
-    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any]) -> dict[str, Any]:
-        """A file of this rank; unless it alone has failed, one over all of them too."""
-        with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
-            self._fill(file, summary)
-            for path, order in orders(self.system.variables, self.system.order).items():
-                file[path].attrs["order"] = order
-        if status == "failed":
-            return summary
-        summaries = self.ranks.gather(summary)
-        if self.ranks.first:
-            summary = merged(summaries, self.system.order)
-            merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
-            summary = self._with_peaks(folder, summary)
-        return self.ranks.from_first(summary)
-
-    def _with_peaks(self, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
-        """The summary, as it is put on the disk."""
-        with Results(folder / RESULTS) as results:
-            summary["peaks"] = results.peaks()
-        checkpoint.replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
-        return summary
+        return self._keeper.keep(self.folder, status, summary)
 
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what determines the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("couple", "neuron", "numba", "numpy", "h5py"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _check_versions(run: State, path: Path) -> None:
-    then, now = json.loads(str(run["versions"])), versions()
-    changed = [
-        f"{k} {then[k]} -> {now.get(k, 'none')}"
-        for k in then
-        if then[k] != now.get(k) and k in ("neuron", "couple", "numba")
-    ]
-    if changed:
-        raise InputError(
-            f"was written with other versions ({', '.join(changed)}): resume with those, or run again", where=str(path)
-        )
-
-
-def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
-    """The experiment file and the model may not have changed since the checkpoint."""
-    for name, digest in json.loads(str(run["model_files"])).items():
-        file = Path(name)
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            what = "changed" if file.is_file() else "is gone"
-            raise InputError(
-                f"{file.name} of the model {what} since this checkpoint ({file}): restore it, or run again",
-                where=str(path),
-            )
-    if experiment.path is None or not experiment.path.is_file():
-        return
-    then, now = flatten(json.loads(str(run["original"]))), flatten(Experiment.load(experiment.path).original)
-    changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
-    if changed:
-        shown = "; ".join(f"{k}: {then.get(k, 'absent')} -> {now.get(k, 'absent')}" for k in changed[:5])
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise InputError(
-            f"belongs to another experiment than {experiment.path} is now ({shown}{more}): "
-            "undo the change, or run the new experiment from its start",
-            where=str(path),
-        )
