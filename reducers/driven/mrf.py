@@ -83,6 +83,7 @@ class FieldsAtSites(Bound):
         self._watched = np.concatenate([[0], np.count_nonzero(weights, axis=1).cumsum()]), np.nonzero(weights)[1]
         self._weights, self._tables = weights[weights != 0.0], dict[float, tuple[Floats, int]]()
         self._all, self._work = sites.empty(n, len(observables))
+        self._bits = self._work.view(np.int64)
         self._outside = np.zeros(self._all.shape[1], dtype=np.int64)
         mine = self._all[:, :n].T
         self.state, self.outside, self._found = mine[:, :N_STATE], self._outside[:n], mine[:, sites.HELD :]
@@ -138,7 +139,7 @@ class FieldsAtSites(Bound):
         block = self._block
         failed = sites.advance(
             self._all, self._outside, block.rates, table, block.about.box, *self._watched, self._weights,
-            self._work, self._work.view(np.int64), h, steps, block.graph,
+            self._work, self._bits, h, steps, block.graph,
         )  # fmt: skip
         if failed:
             site = int((~(np.abs(self._held) < np.inf)).argmax())

@@ -42,10 +42,11 @@ LOWEST, OCTAVES, PER_OCTAVE = -10, 20, 32
 """Grid of calcium: 0, then from 2^LOWEST uM over 20 octaves, in each evenly: its place follows from the bits of c."""
 LEAST = 2.0**LOWEST
 NODES = 2 + PER_OCTAVE * OCTAVES
-SHIFT = 52 - 5
+_OCTAVE = PER_OCTAVE.bit_length() - 1
+SHIFT = 52 - _OCTAVE
 """Bits of a number below those that say between which nodes it lies."""
 MASK, PART_OF_CELL = (1 << SHIFT) - 1, 2.0**-SHIFT
-FIRST = ((1023 + LOWEST) << 5) - 1
+FIRST = ((1023 + LOWEST) << _OCTAVE) - 1
 TINY = 1e-12
 
 
@@ -240,15 +241,6 @@ def step(y: Floats, k: Floats, subunits: float, t: Floats, h: float, graph: int)
     pair(y, k, h)
     calcium_step(y, t)
     project(y, graph)
-
-
-@njit(cache=True)
-def held(y: Floats) -> float:
-    """Calcium held, uM."""
-    s = 0.0
-    for i in range(27):
-        s += ((i % 9) // 3 + i % 3) * y[i]
-    return s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

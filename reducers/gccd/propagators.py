@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from reducers.gccd.kernel import calcium_grid
 from reducers.gccd.molecule import Floats
@@ -27,34 +28,73 @@ def generators(rates: Floats) -> Floats:
     return out
 
 
-def exponentials(matrices: Floats) -> Floats:
-    """exp of (…, n, n), all at once, by scaling and squaring."""
-    flat = matrices.reshape(-1, *matrices.shape[-2:])
-    norms = np.abs(flat).sum(axis=1).max(axis=1)
-    halvings = np.ceil(np.log2(np.maximum(norms, 0.5) / 0.5)).astype(int)
-    scaled = flat / (2.0**halvings)[:, None, None]
-    out = np.tile(np.eye(flat.shape[1]), (len(flat), 1, 1))
+@njit(cache=True, error_model="numpy")
+def _renew(e: Floats, old: Floats, diagonal: float) -> None:
+    """old = e, and e = the identity times a number; both (3, 3)."""
+    for i in range(3):
+        for j in range(3):
+            old[i, j], e[i, j] = e[i, j], (diagonal if i == j else 0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _product(a: Floats, b: Floats, scale: float, out: Floats) -> None:
+    """out += scale a b, all (3, 3)."""
+    for i in range(3):
+        for j in range(3):
+            out[i, j] += scale * (a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j])
+
+
+@njit(cache=True, error_model="numpy")
+def _exponential(a: Floats, d: Floats, along: bool, e: Floats, f: Floats, old: Floats, old_f: Floats) -> None:
+    """e = exp(a) and, if it is asked for, f = its derivative along d, by scaling and squaring; all (3, 3)."""
+    norm = 0.0
+    for j in range(3):
+        norm = max(norm, abs(a[0, j]) + abs(a[1, j]) + abs(a[2, j]))
+    halvings = 0
+    while norm > 0.5:
+        norm, halvings = 0.5 * norm, halvings + 1
+    small = 0.5**halvings
+    _renew(e, old, 1.0)
+    _renew(f, old_f, 0.0)
     for term in range(TERMS, 0, -1):
-        out = np.eye(flat.shape[1]) + scaled @ out / term
-    for done in range(int(halvings.max(initial=0))):
-        again = halvings > done
-        out[again] = out[again] @ out[again]
-    return out.reshape(matrices.shape)
+        _renew(e, old, 1.0)
+        _renew(f, old_f, 0.0)
+        _product(a, old, small / term, e)
+        if along:
+            _product(d, old, small / term, f)
+            _product(a, old_f, small / term, f)
+    for _ in range(halvings):
+        _renew(e, old, 0.0)
+        _renew(f, old_f, 0.0)
+        _product(old, old, 1.0, e)
+        if along:
+            _product(old_f, old, 1.0, f)
+            _product(old, old_f, 1.0, f)
+
+
+@njit(cache=True, error_model="numpy")
+def exponentials(a: Floats, d: Floats, along: bool) -> tuple[Floats, Floats]:
+    """exp of all a (n, 4, 3, 3), and its derivatives along d if they are asked for."""
+    e, f, old, old_f = np.empty_like(a), np.empty_like(a), np.empty((3, 3)), np.empty((3, 3))
+    for i in range(len(a)):
+        for j in range(4):
+            _exponential(a[i, j], d[i, j], along, e[i, j], f[i, j], old, old_f)
+    return e, f
 
 
 def tables(rates: Floats, h: float) -> Floats:
     """(NODES, 24) for steps of h ms: of each chain the rows 1 and 2 of its propagator. rates: (16,)."""
-    made = exponentials(generators(rates) * h)
+    moves = generators(rates) * h
+    made, _ = exponentials(moves, moves, False)
     return np.ascontiguousarray(made[:, :, 1:, :].reshape(len(made), 24))
 
 
 def rates_pulled(rates: Floats, h: float, weights: Floats) -> Floats:
     """(16,) Σ weights ∂tables/∂rates for weights (NODES, 24), by the Fréchet derivative of the exponential."""
-    back = np.swapaxes(generators(rates) * h, -1, -2)
-    both = np.zeros((*back.shape[:2], 6, 6))
-    both[..., :3, :3] = both[..., 3:, 3:] = back
-    both[..., 1:3, 3:] = weights.reshape(len(back), 4, 2, 3)
-    g = h * exponentials(both)[..., :3, 3:]
+    back = np.ascontiguousarray(np.swapaxes(generators(rates) * h, -1, -2))
+    along = np.zeros_like(back)
+    along[..., 1:3, :] = weights.reshape(len(back), 4, 2, 3)
+    g = h * exponentials(back, along, True)[1]
     grid = calcium_grid()[:, None]
     parts = (
         grid * (g[..., 1, 0] - g[..., 0, 0]),

@@ -159,7 +159,7 @@ def _leave(y: Floats, box: Floats, outside: Ints) -> int:
             max(paired * share - box[1, 2], ions * share - box[1, 3]),
         )
         outside[i] += 1 if beyond > 0.0 else 0
-        failed += 0 if abs(ions) < 1e300 else 1
+        failed += 0 if abs(ions) < np.inf else 1
     return failed
 
 
