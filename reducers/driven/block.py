@@ -141,18 +141,23 @@ class Bound(ABC):
         """out (n_sites, n_observables): expected values now of what `bind` was asked for."""
 
     @abstractmethod
-    def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
-        """(n_sites, n_species) whole molecules, drawn given the totals of every conserved substance but the drive's.
+    def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
+        """(n_species,) whole molecules of a site, drawn given the totals of every conserved substance but the drive's.
 
-        held: (n_sites,) whole ions that they must hold together. rng: one for each site.
+        held: whole ions that they must hold together.
         """
+
+    def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
+        """(n_sites, n_species) the same of all sites; held: (n_sites,)."""
+        return np.array([self.read_site(i, int(ions), rng[i]) for i, ions in enumerate(held)], dtype=np.int64)
 
     @abstractmethod
     def write_counts(self, counts: Counts) -> None:
         """Take up the moments of (n_sites, n_species) molecules."""
 
     def private(self) -> State:
-        """Arrays, live, that it needs to go on to the bit; `state` and `outside` by default."""
+        """Arrays, live, that it needs to go on to the bit; `state` and `outside` by default. Those with a row for each
+        site are all that makes one site differ from another: sites that rest are put back by them."""
         return {"state": self.state, "outside": self.outside}
 
 
