@@ -42,9 +42,7 @@ class Sampled(Block):
     @model_validator(mode="after")
     def _of_one_sort(self) -> Self:
         if len({s.influx is None for s in self.stimuli}) > 1:
-            raise ValueError(
-                f'"{self.name}": stimuli by influx and stimuli that hold calcium need protocols of their own'
-            )
+            raise ValueError(f'"{self.name}": either all stimuli have influx or none; make two protocols')
         return self
 
 

@@ -1,7 +1,9 @@
 """The learned law and the engine that it was learned from beside a finer model, under the same courses of calcium.
 
 A run is one observation: courses are compared by their largest difference in standard errors, judged against runs that
-are grouped at random, and by Holm's procedure over all of a validation (`couple.compare.statistics`).
+are grouped at random, and by Holm's procedure over all of a validation (`couple.compare.statistics`). Where hardly any
+molecule of all runs is in a state, or hardly any is not, the scatter of some runs tells no standard error: such rows
+are not judged.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from couple.compare.statistics import course, holm
 from reducers.gccd.courses import Law, courses_of
@@ -18,6 +21,8 @@ from reducers.gccd.molecule import Floats, observables
 from reducers.gccd.sampling import UM, Data
 from reducers.gccd.stimuli import Stimulus
 
+FEW = 10.0
+"""Molecules of all runs of the finer model, expected in a state and not in it, below which a row is not judged."""
 QUANTITIES = ("bound", "phosphorylated", "paired", "calcium")
 """Of a calmodulin, see `molecule.observables`."""
 
@@ -83,7 +88,9 @@ def validate(finer: Data, reference: Data, law: Law, engines: tuple[str, str]) -
     model = np.stack([np.stack([*observables(law.probabilities(c)).values()], axis=1) for c in courses])
     others = {engines[1]: reference.shares, "model": model[None]}
     names = tuple(s.name for s in finer.stimuli)
-    judged = {other: _judged(finer.shares, shares) for other, shares in others.items()}
+    molecules = finer.counts[:, 0, :45].sum(axis=1)
+    known = molecules[:, None, None] * np.minimum(model, 1.0 - model) >= FEW
+    judged = {other: _judged(finer.shares, shares, known) for other, shares in others.items()}
     adjusted = iter(holm([p for found in judged.values() for _, p in found]))
     ps = {other: np.array([next(adjusted) for _ in found]).reshape(len(names), -1) for other, found in judged.items()}
     errors = {other: np.array([e for e, _ in found]).reshape(len(names), -1) for other, found in judged.items()}
@@ -108,12 +115,15 @@ def validate(finer: Data, reference: Data, law: Law, engines: tuple[str, str]) -
     )
 
 
-def _judged(a: Floats, b: Floats) -> list[tuple[float, float]]:
-    """(standard errors, p) of every stimulus and quantity; a, b (runs, S, T, 4). Row 0 is the same for all."""
+def _judged(a: Floats, b: Floats, known: npt.NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """(standard errors, p) of every stimulus and quantity; a, b (runs, S, T, 4). known: (S, T, 4) rows to be judged."""
     rng = np.random.default_rng(0)
     _, n_stimuli, _, n_quantities = a.shape
-    pairs = [(i, k) for i in range(n_stimuli) for k in range(n_quantities)]
-    return [course(a[:, i, 1:, k], b[:, i, 1:, k], rng) for i, k in pairs]
+    out = []
+    for i, k in [(i, k) for i in range(n_stimuli) for k in range(n_quantities)]:
+        rows = known[i, :, k]
+        out.append(course(a[:, i, rows, k], b[:, i, rows, k], rng) if rows.any() else (np.nan, np.nan))
+    return out
 
 
 def _compared(a: Floats, b: Floats, k: int, names: tuple[str, ...], errors: Floats, p: Floats) -> Compared:
