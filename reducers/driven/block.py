@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -141,15 +142,17 @@ class Bound(ABC):
         """out (n_sites, n_observables): expected values now of what `bind` was asked for."""
 
     @abstractmethod
-    def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
-        """(n_species,) whole molecules of a site, drawn given the totals of every conserved substance but the drive's.
+    def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
+        """(n_sites, n_species) whole molecules, drawn given the totals of every conserved substance but the drive's.
 
-        held: whole ions that they must hold together.
+        held: (n_sites,) whole ions that they must hold together. rng: one for each site.
         """
 
-    def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
-        """(n_sites, n_species) the same of all sites; held: (n_sites,)."""
-        return np.array([self.read_site(i, int(ions), rng[i]) for i, ions in enumerate(held)], dtype=np.int64)
+    def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
+        """(n_species,) the same of one site."""
+        n = len(self.outside)
+        drawn = self.read_counts(np.full(n, held), [deepcopy(rng) for _ in range(n)])
+        return np.asarray(drawn[row])
 
     @abstractmethod
     def write_counts(self, counts: Counts) -> None:

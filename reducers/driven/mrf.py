@@ -154,6 +154,10 @@ class FieldsAtSites(Bound):
         sites.watched(self.state, self._weights, self._scales, self._fresh, self._values)
         out[...] = self._values
 
+    def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
+        drawn = [self.read_site(i, int(ions), rng[i]) for i, ions in enumerate(held)]
+        return np.array(drawn, dtype=np.int64).reshape(len(held), len(self._block.about.species))
+
     def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
         calmodulin, subunits = np.rint(self._totals[row] * self._scales[row]).astype(np.int64).tolist()
         return draw(expanded(self.state[row]), calmodulin, subunits, held, self._block.about.species, rng)
