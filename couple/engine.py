@@ -234,6 +234,10 @@ class SiteEngine(Component):
         """Tables that results hold beside the records, name → structured array."""
         return {}
 
+    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
+        """How often results cannot be trusted so far, name → (n_sites,) times: the summary of a run says so."""
+        return {}
+
     def spent(self) -> dict[str, float]:
         """Seconds by what they were spent for, where one number does not say enough."""
         return {}

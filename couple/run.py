@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from couple import access, checkpoint, resuming
 from couple.component import Floats, Port, State
+from couple.doubts import doubts_of
 from couple.errors import CoupleError, InputError, Interrupted, RunError
 from couple.experiment import Experiment
 from couple.folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
@@ -337,6 +338,7 @@ class Simulation:
                 "share": seconds[EXCHANGE] / spent if spent else 0.0,
             },
             **self._spent(),
+            **self._doubts(),
             "warnings": self.system.warnings,
             "seed": self.experiment.experiment.seed,
             "versions": versions(),
@@ -346,6 +348,11 @@ class Simulation:
         """Seconds inside of engines that say more than one number, if there are any."""
         found = {e.name: {k: round(v, 6) for k, v in e.spent().items()} for e in self.system.engines if e.spent()}
         return {"seconds_inside": found} if found else {}
+
+    def _doubts(self) -> dict[str, Any]:
+        """How often engines left what they can be trusted with, if any count that."""
+        found = doubts_of(self.system.engines)
+        return {"doubts": found} if found else {}
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from reducers.driven.file import read_block
 from reducers.driven.mrf import MarkovFieldBlock
 from reducers.gccd.command import MarkovFields
 from reducers.gccd.courses import courses_of
-from reducers.gccd.report import ablation_lines
+from reducers.gccd.report import ablation_lines, protocol_lines, validation_lines
 from reducers.gccd.settings import GccdFile
 from reducers.gccd.training import GccdTraining
 from tests.camkii_law import ROOT
@@ -53,12 +53,13 @@ stimuli = [
   { kind = "step", count = 4, peak = "1 20 uM", duration = "50 400 ms", delay = "10 50 ms" },
   { kind = "theta", count = 2, peak = "3 6 uM", rate = "4 8 /s", delay = "10 50 ms", test = true },
 ]
-[[protocol]]
+[[validation]]
 name = "mean"
 duration = "40 ms"
 exchange = "0.1 ms"
 every = "1 ms"
 runs = 2
+against = 4
 site = { engine = "ode" }
 stimuli = [{ kind = "step", peak = "20 uM", duration = "15 ms", delay = "2 ms" }]
 """
@@ -77,8 +78,10 @@ def test_a_short_training_predicts_a_kind_of_stimulus_that_it_never_saw(trained:
     found = trained.scores()["triples"]
     assert found.bound < 0.03 and found.paired < 0.03 and found.pairs < 0.03 and found.calcium < 0.03, found
     assert found.divergence < 10 * found.sampling, found
-    assert trained.checked()["mean"].bound < 0.03 and len(trained.data) == 2  # by another engine, and not learned from
+    (validated,) = trained.validated  # by another engine, and not learned from
+    assert validated.compared["model"]["bound"].nrmse < 0.03 and len(trained.data) == 2
     summary = json.loads((trained.folder / "summary.json").read_text())
+    assert summary["validated"]["mean"]["engine"] == "ode" and list(summary["by_protocol"]) == ["slow"]
     assert summary["on"] == ["theta"] and {"N1 free on", "pairing", "K on c2n2"} <= set(summary["terms"])
 
 
@@ -87,6 +90,8 @@ def test_its_model_is_read_and_drawn(trained: GccdTraining) -> None:
     assert isinstance(block, MarkovFieldBlock) and np.array_equal(block.rates, trained.rates("triples"))
     report = MarkovFields().report(trained.folder / "model.h5")
     assert any("held-out kinds" in " ".join(line) for line in report.lines)
+    assert any("mean: ode (2 runs) and ssa (4 runs): bound" in text for _, text in report.lines)
+    assert block.about.held_out["mean bound"] < 0.03
     report.draw(trained.folder / "again.png")
     assert (trained.folder / "again.png").stat().st_size > 50_000
 
@@ -176,3 +181,8 @@ def test_the_whole_training(tmp_path: Path) -> None:
     assert max(found["triples"].bound, found["triples"].phosphorylated, found["triples"].pairs) <= 0.03
     assert found["triples"].divergence < found["pairs"].divergence < found["independent"].divergence
     assert found["independent"].pairs > 0.03  # the control: a graph without edges fails
+    influx = training.by_protocol()["influx"]  # calcium reacts to the molecules
+    assert max(influx.bound, influx.phosphorylated, influx.pairs) <= 0.03
+    print("\n".join([*protocol_lines(summary), *validation_lines(summary)]))
+    lattice = training.validated[0].compared
+    assert all(c.p > 0.01 for found in lattice.values() for c in found.values() if np.isfinite(c.p))

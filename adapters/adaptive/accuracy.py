@@ -62,6 +62,10 @@ class Accuracy(ABC):
         """(n_sites,) see SiteEngine."""
 
     @abstractmethod
+    def doubts(self, n_sites: int) -> dict[str, Ints]:
+        """Name → (n_sites,) see SiteEngine; 0 where nothing was built."""
+
+    @abstractmethod
     def components(self) -> dict[str, SiteEngine]:
         """Those that were built, by name."""
 
@@ -123,6 +127,9 @@ class Together(Accuracy):
     def doubt(self, counts: Floats) -> Floats:
         return self._engine.doubt(counts)
 
+    def doubts(self, n_sites: int) -> dict[str, Ints]:
+        return self._engine.doubts()
+
     def components(self) -> dict[str, SiteEngine]:
         return {"all": self._engine}
 
@@ -167,6 +174,13 @@ class Apart(Accuracy):
 
     def doubt(self, counts: Floats) -> Floats:
         return np.array([self.engine(k)[0].doubt(counts[k : k + 1])[0] for k in range(len(counts))])
+
+    def doubts(self, n_sites: int) -> dict[str, Ints]:
+        found: dict[str, Ints] = {}
+        for site, engine in sorted(self._engines.items()):
+            for name, times in engine.doubts().items():
+                found.setdefault(name, np.zeros(n_sites, dtype=np.int64))[site] = times[0]
+        return found
 
     def components(self) -> dict[str, SiteEngine]:
         return {str(site): engine for site, engine in sorted(self._engines.items())}

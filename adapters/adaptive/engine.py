@@ -290,6 +290,14 @@ class Adaptive(SiteEngine):
         """See SiteEngine."""
         return {"switches": table(self.switches)}
 
+    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
+        """See SiteEngine: sums over its engines."""
+        found: dict[str, npt.NDArray[np.int64]] = {}
+        for accuracy in self.accuracies:
+            for name, times in accuracy.doubts(len(self.sites)).items():
+                found[name] = found[name] + times if name in found else times
+        return found
+
     def spent(self) -> dict[str, float]:
         """See SiteEngine: seconds of each engine, of deciding, and of handing over."""
         return dict(self._seconds)

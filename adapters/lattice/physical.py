@@ -188,11 +188,13 @@ class PhysicalLattice(Lattice):
                     f'site "{site.name}": {held} molecules fill {held / mask.n_cells:.0%} of {mask.n_cells} '
                     f"lattice sites; diffusion slows down by that much, take less than {spacing * 1e3:g} nm"
                 )
-            warnings += [
-                f'site "{site.name}": {p:.0%} of the encounters of "{reaction}" react at {spacing * 1e3:g} nm; '
-                "kinetics at short times suffer, take a larger one"
-                for reaction, p in calibration.crowded
-            ]
+            if calibration.crowded:
+                reaction, p = max(calibration.crowded, key=lambda found: found[1])
+                others = f" (and {n} more reactions)" if (n := len(calibration.crowded) - 1) else ""
+                warnings.append(
+                    f'site "{site.name}": {p:.0%} of the encounters of "{reaction}"{others} react at '
+                    f"{spacing * 1e3:g} nm; kinetics at short times suffer, take a larger one"
+                )
         return warnings
 
     # -- one site ---------------------------------------------------------------------------------------------

@@ -158,8 +158,9 @@ class Surrogate(WellMixed):
                 "drive", site, f"{self.drive} ({self.numbers[site, layout.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
             )
         for name, bound in self.beside.bound.items():
-            if name not in self._warned and bound.outside.any():
-                self._warn(name, int(bound.outside.argmax()), f"the state of the model {name} left the box")
+            outside = bound.outside[self.beside.rows]
+            if name not in self._warned and outside.any():
+                self._warn(name, int(outside.argmax()), f"the state of the model {name} left the box")
 
     def _warn(self, key: str, site: int, what: str) -> None:
         self._warned.add(key)
@@ -182,6 +183,10 @@ class Surrogate(WellMixed):
         """(n_sites,) steps in which whole molecules stayed because there were no ions for them."""
         return self.marks[:, layout.LIMITED]
 
+    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
+        """See SiteEngine."""
+        return {"outside": self.outside, "limited": self.limited}
+
     # -- other accuracies -----------------------------------------------------------------------------------------
 
     def read_counts(self) -> Counts:
@@ -189,15 +194,15 @@ class Surrogate(WellMixed):
 
         The same state gives the same draw.
         """
-        if not self.beside:
-            return super().read_counts()
-        rng = [generator(self.setup.seed, "surrogate", s.name, "counts") for s in self.sites]
-        reduced = [super(Surrogate, self).read_site(row) for row in range(len(self.sites))]
-        return self.beside.read_counts(np.array(reduced), rng)
+        return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
 
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
         """See SiteEngine."""
-        return np.asarray(self.read_counts()[row]) if self.beside else super().read_site(row, rng)
+        reduced = super().read_site(row, rng)
+        if not self.beside:
+            return reduced
+        drawn = generator(self.setup.seed, "surrogate", self.sites[row].name, "counts") if rng is None else rng
+        return self.beside.read_site(row, reduced, drawn)
 
     def doubt(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """See SiteEngine: the drive in units of the end of the box that is nearer, 1 at either end."""
@@ -214,10 +219,10 @@ class Surrogate(WellMixed):
         network = Replaced(setup.network, blocks).network() if blocks else setup.network
         return network.with_clamped(setup.clamped) if setup.clamped else network
 
-    @classmethod
-    def partial(cls, setup: EngineSetup) -> bool:
-        """See SiteEngine: blocks beside the pools advance all sites."""
-        return not _stepped(setup)
+    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
+        """See SiteEngine."""
+        with self.beside.at(rows):
+            super().advance_sites(ticks, rows)
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species of the whole chemistry) molecules."""
@@ -229,6 +234,18 @@ class Surrogate(WellMixed):
             self.beside.write_counts(whole, self.read("counts"))
             self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """See SiteEngine."""
+        if not self.beside:
+            super().write_sites(rows, counts, rng)
+            return
+        held = self.read("counts")[rows]
+        held[:, : len(self.network.species)] = self.replaced.to_reduced(counts)
+        with self.beside.at(rows):
+            self.beside.write_counts(counts, held)
+        self.read("counts")[rows] = held
+        self.read("means")[rows] = (held[:, None, :] * self.network.observable_weights).sum(axis=2)
+
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: the models, by the hash of what they were trained on."""
         return {f"model_{name}": block.about.data_hash for name, block in self.blocks.items()}
@@ -236,6 +253,9 @@ class Surrogate(WellMixed):
     def _private(self) -> dict[str, npt.NDArray[Any]]:
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
         return {**own, **self.beside.private()}
+
+    def _by_site(self) -> tuple[str, ...]:
+        return (*self._rows, "numbers", "marks", "words")
 
     def _message(self, code: int, site: int) -> str:
         if code == layout.OFF_GRID:

@@ -30,6 +30,10 @@ class WellMixed(SiteEngine):
         """Arrays of the engine's own, live: saved and restored by copying."""
         return {}
 
+    def _by_site(self) -> tuple[str, ...]:
+        """Names of attributes that are arrays with a row for each site."""
+        return (*self._rows, *self._private())
+
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species) molecules; `rng` is not used, there are no places."""
         self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
@@ -47,7 +51,7 @@ class WellMixed(SiteEngine):
             self.advance(ticks)
             return
         views, sites = self._views, self.sites
-        whole: dict[str, npt.NDArray[Any]] = {key: getattr(self, key) for key in (*self._rows, *self._private())}
+        whole: dict[str, npt.NDArray[Any]] = {key: getattr(self, key) for key in self._by_site()}
         self._views, self.sites = {key: view[rows] for key, view in views.items()}, tuple(sites[r] for r in rows)
         for key, array in whole.items():
             setattr(self, key, array[rows])

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.doubts import joined
 from couple.record import Variable, replacing, version_for
 from couple.wiring.places import Order
 
@@ -45,6 +46,7 @@ def merged(summaries: Sequence[Mapping[str, Any]], sites: Mapping[str, Order]) -
         entries = [entry for book in ledgers for entry in book[key]]
         books[key] = sorted(entries, key=lambda e: sites.get(e.get("site", e.get("first")), ()))
     books["floored"] = {k: n for book in ledgers for k, n in book["floored"].items()}
+    doubts = joined(s["doubts"] for s in summaries if "doubts" in s)
     seconds: dict[str, float] = {}
     for summary in summaries:
         for name, spent in summary["seconds"].items():
@@ -54,6 +56,7 @@ def merged(summaries: Sequence[Mapping[str, Any]], sites: Mapping[str, Order]) -
         "ledger": books,
         "seconds": seconds,
         "cpu_seconds": round(sum(s["cpu_seconds"] for s in summaries), 6),
+        **({"doubts": doubts} if doubts else {}),
         "overhead": max((s["overhead"] for s in summaries), key=lambda o: o["share"]),
         "warnings": list(dict.fromkeys(w for s in summaries for w in s["warnings"])),
         "ranks": [{"seconds": s["seconds"], "cpu_seconds": s["cpu_seconds"]} for s in summaries],

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -147,12 +148,19 @@ class Bound(ABC):
         held: (n_sites,) whole ions that they must hold together. rng: one for each site.
         """
 
+    def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
+        """(n_species,) the same of one site."""
+        n = len(self.outside)
+        drawn = self.read_counts(np.full(n, held), [deepcopy(rng) for _ in range(n)])
+        return np.asarray(drawn[row])
+
     @abstractmethod
     def write_counts(self, counts: Counts) -> None:
         """Take up the moments of (n_sites, n_species) molecules."""
 
     def private(self) -> State:
-        """Arrays, live, that it needs to go on to the bit; `state` and `outside` by default."""
+        """Arrays, live, that it needs to go on to the bit; `state` and `outside` by default. Those with a row for each
+        site are all that makes one site differ from another: sites that rest are put back by them."""
         return {"state": self.state, "outside": self.outside}
 
 

@@ -160,14 +160,12 @@ class FieldsAtSites(Bound):
         out[...] = self._values
 
     def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
-        whole = np.rint(self._totals * self._scales[:, None]).astype(np.int64)
-        species = self._block.about.species
-        return np.stack(
-            [
-                draw(expanded(self.state[i]), int(whole[i, 0]), int(whole[i, 1]), int(held[i]), species, rng[i])
-                for i in range(len(held))
-            ]
-        ).reshape(len(held), len(species))
+        drawn = [self.read_site(i, int(ions), rng[i]) for i, ions in enumerate(held)]
+        return np.array(drawn, dtype=np.int64).reshape(len(held), len(self._block.about.species))
+
+    def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
+        calmodulin, subunits = np.rint(self._totals[row] * self._scales[row]).astype(np.int64).tolist()
+        return draw(expanded(self.state[row]), calmodulin, subunits, held, self._block.about.species, rng)
 
     def write_counts(self, counts: Counts) -> None:
         found = counts @ self._census.T / self._scales[:, None]

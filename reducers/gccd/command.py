@@ -9,7 +9,7 @@ from typing import Any
 from couple.errors import InputError
 from reducers.driven.file import read_block
 from reducers.driven.mrf import MarkovFieldBlock
-from reducers.gccd.report import ablation_lines, check_lines, figure, report_lines
+from reducers.gccd.report import ablation_lines, figure, protocol_lines, report_lines, validation_lines
 from reducers.gccd.training import GccdTraining
 from reducers.kinds import Report
 from reducers.resumable import Tell
@@ -31,7 +31,8 @@ class MarkovFields:
             f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s of CPU time",
             f"on {', '.join(summary['on'])}, which it was not learned from:",
             *ablation_lines(summary),
-            *check_lines(summary),
+            *protocol_lines(summary),
+            *validation_lines(summary),
         ]
 
     def report(self, path: Path) -> Report:

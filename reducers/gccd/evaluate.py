@@ -10,18 +10,11 @@ import numpy as np
 from reducers.gccd.courses import Course, Law
 from reducers.gccd.graph import GRAPHS, SiteGraph, divergence
 from reducers.gccd.learning import learn
-from reducers.gccd.molecule import STATES, Floats
+from reducers.gccd.molecule import STATES, Floats, observables
 from reducers.gccd.sampling import Data
 
 PAIR_NAMES = tuple(name for name in SiteGraph.named("all pairs").parameters if " " in name)
 """Moments of two sites: C1 N1, C1 B, ..., P D."""
-
-
-def observables(probabilities: Floats) -> dict[str, Floats]:
-    """(…,) of calmodulin: share that is bound to CaMKII, phosphorylated there, in pairs; ions per molecule, / 4."""
-    share = probabilities @ STATES[:, 2:].astype(float)
-    ions = probabilities @ (STATES[:, 0] + STATES[:, 1]) / 4.0
-    return {"bound": share[..., 0], "phosphorylated": share[..., 1], "paired": share[..., 2], "calcium": ions}
 
 
 def pair_moments(probabilities: Floats) -> Floats:
@@ -59,15 +52,15 @@ def score(law: Law, courses: Sequence[Course], molecules: Sequence[float]) -> Sc
     data = [course.target for course in courses]
     errors = {}
     for name in ("bound", "phosphorylated", "paired", "calcium"):
-        errors[name] = _nrmse([observables(m)[name] for m in model], [observables(d)[name] for d in data])
+        errors[name] = nrmse([observables(m)[name] for m in model], [observables(d)[name] for d in data])
     found, seen = [pair_moments(m) for m in model], [pair_moments(d) for d in data]
-    each = [_nrmse([f[:, k] for f in found], [s[:, k] for s in seen]) for k in range(len(PAIR_NAMES))]
+    each = [nrmse([f[:, k] for f in found], [s[:, k] for s in seen]) for k in range(len(PAIR_NAMES))]
     worst = int(np.argmax(each))
     gaps = [float(divergence(d, m + 1e-6).mean()) for d, m in zip(data, model, strict=True)]
     floor = [float(((d * n > 1).sum(axis=1) - 1).mean() / (2 * n)) for d, n in zip(data, molecules, strict=True)]
     return Score(
         **errors,
-        pairs=_nrmse(found, seen),
+        pairs=nrmse(found, seen),
         worst_pair=each[worst],
         worst_name=PAIR_NAMES[worst],
         divergence=float(np.mean(gaps)),
@@ -75,7 +68,8 @@ def score(law: Law, courses: Sequence[Course], molecules: Sequence[float]) -> Sc
     )
 
 
-def _nrmse(model: Sequence[Floats], data: Sequence[Floats]) -> float:
+def nrmse(model: Sequence[Floats], data: Sequence[Floats]) -> float:
+    """Root mean square of the error over that of the data, all arrays together."""
     error = sum(float(((m - d) ** 2).sum()) for m, d in zip(model, data, strict=True))
     return float(np.sqrt(error / max(sum(float((d**2).sum()) for d in data), 1e-300)))
 

@@ -33,6 +33,17 @@ STATES = np.array([(c, n, *kind) for kind in CLASSES for c, n in LOBES], dtype=n
 IONS = (STATES[:, 0] + STATES[:, 1]).astype(float)
 """(45,) calcium that each holds."""
 
+
+def observables(probabilities: Floats) -> dict[str, Floats]:
+    """(…,) of calmodulin: share that is bound to CaMKII, phosphorylated there, in pairs; ions per molecule, / 4.
+
+    probabilities: (…, 45).
+    """
+    share = probabilities @ STATES[:, 2:].astype(float)
+    ions = probabilities @ IONS / 4.0
+    return {"bound": share[..., 0], "phosphorylated": share[..., 1], "paired": share[..., 2], "calcium": ions}
+
+
 HEADS = {"CaM": (FREE,), "K_CaM": (MONO,), "pK_CaM": (P_MONO,), "K_K": (PAIRED, PAIRED), "pK_K": (P_PAIRED, PAIRED)}
 """Beginning of a species' name → class of each calmodulin in it."""
 

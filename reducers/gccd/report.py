@@ -41,13 +41,34 @@ def ablation_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def check_lines(summary: Mapping[str, Any]) -> list[str]:
-    """How the law compares with finer models, as far as it was checked."""
-    return [
-        f"against {name}: bound {100 * s['bound']:.2f}%, phosphorylated {100 * s['phosphorylated']:.2f}%, "
-        f"paired {100 * s['paired']:.2f}%, calcium held {100 * s['calcium']:.2f}%"
-        for name, s in summary.get("checked", {}).items()
-    ]
+def protocol_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Errors by protocol; where ions came in, what any law that the mean calcium drives leaves out."""
+    lines = []
+    for name, found in summary.get("by_protocol", {}).items():
+        said = ", ".join(f"{k} {100 * found[k]:.2f}%" for k in (*PANELS[:3], "pairs"))
+        lines.append(f"{name}: {said}")
+        if summary["mean_field"].get(name):
+            left = summary["mean_field"][name]
+            said = ", ".join(f"{k} {100 * left[k]:.2f}% (chance {100 * left[f'chance {k}']:.2f}%)" for k in PANELS[:3])
+            lines.append(f"{name}, left out by a mean calcium: {said}, pairs {100 * left['pairs']:.2f}%")
+    return lines
+
+
+def validation_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Finer models beside the law and beside the engine that it was learned from."""
+    lines = []
+    for name, found in summary.get("validated", {}).items():
+        runs = {"model": "", found["own"]: f" ({found['against']} runs)"}
+        for other, compared in found["compared"].items():
+            head = f"{name}: {found['engine']} ({found['runs']} runs) and {other}{runs[other]}"
+            lines.append(f"{head}: {', '.join(_apart(q, c) for q, c in compared.items())}")
+    return lines
+
+
+def _apart(quantity: str, found: Mapping[str, Any]) -> str:
+    judged = "" if found["p"] is None else f", {found['errors']:.1f} SE, p {found['p']:.2g}"
+    what = "calcium held" if quantity == "calcium" else quantity
+    return f"{what} {100 * found['nrmse']:.2f}% apart (chance {100 * found['chance']:.2f}%{judged})"
 
 
 def report_lines(block: MarkovFieldBlock) -> list[tuple[str, str]]:
@@ -68,18 +89,20 @@ def report_lines(block: MarkovFieldBlock) -> list[tuple[str, str]]:
         summary = json.loads(text_of(block.more["summary"]))
         lines += [("held-out kinds", ", ".join(summary["on"]))]
         lines += [("" if k else "ablation", line) for k, line in enumerate(ablation_lines(summary))]
-        lines += [("checked", line) for line in check_lines(summary)]
+        lines += [("held-out", line) for line in protocol_lines(summary)]
+        lines += [("validated", line) for line in validation_lines(summary)]
     return lines
 
 
 def figure(block: MarkovFieldBlock, path: Path) -> Path:
-    """Held-out courses, interactions, the lasso path and the ablation."""
+    """Held-out courses, interactions, the lasso path, the ablation, and what finer models say."""
     import matplotlib.pyplot as plt
 
     more = block.more
     shown = [k for k in range(9) if f"course{k}_name" in more]
     with styled():
-        rows = 6 + 2
+        validated = [k for k in range(9) if f"validated{k}_name" in more]
+        rows = 6 + 2 + len(validated)
         drawing, axes = plt.subplots(
             rows, max(len(shown), 2), figsize=(1.5 * WIDTH, (rows * 26 + 8) * MM), squeeze=False, layout="constrained"
         )
@@ -90,6 +113,8 @@ def figure(block: MarkovFieldBlock, path: Path) -> Path:
         _history(axes[7, 0], more)
         if "summary" in more:
             _ablation(axes[7, 1], json.loads(text_of(more["summary"])))
+        for row, k in enumerate(validated):
+            _validated(axes[8 + row], more, f"validated{k}_")
         for ax in axes.ravel():
             if not ax.has_data():
                 ax.axis("off")
@@ -120,6 +145,22 @@ def _course(axes: np.ndarray[Any, Any], more: Mapping[str, Any], k: int, last: b
     axes[5].set_xlabel("time (s)")
     if last:
         axes[5].legend(ncols=3, fontsize=5, loc="upper center", bbox_to_anchor=(0.5, -0.5))
+
+
+def _validated(axes: np.ndarray[Any, Any], more: Mapping[str, Any], key: str) -> None:
+    """The first stimuli of a validation, one for each axis."""
+    time, names = more[f"{key}time"], json.loads(text_of(more[f"{key}stimuli"]))
+    engine, own = text_of(more[f"{key}engine"]), text_of(more[f"{key}own"])
+    for i, ax in enumerate(axes[: len(names)]):
+        for k, colour in zip((0, 1), COLOURS, strict=False):
+            means, errors = more[f"{key}means"][i, :, k], 2 * more[f"{key}errors"][i, :, k]
+            ax.errorbar(time, means, errors, fmt=".", ms=2.5, elinewidth=0.5, color="0.25", label=None if k else engine)
+            ax.plot(time, more[f"{key}reference"][i, :, k], "--", lw=0.8, color="0.55", label=None if k else own)
+            ax.plot(time, more[f"{key}model"][i, :, k], lw=1, color=colour, label=PANELS[k])
+        ax.set_title(f"{text_of(more[f'{key}name'])} {names[i]}")
+        ax.set_xlabel("time (ms)")
+        ax.set_ylim(bottom=0)
+    axes[0].legend()
 
 
 def _path(ax: Axes, more: Mapping[str, Any]) -> None:

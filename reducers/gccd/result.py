@@ -11,12 +11,13 @@ import numpy.typing as npt
 from reducers.driven.block import About
 from reducers.driven.mrf import MarkovFieldBlock
 from reducers.gccd.courses import Course, Law, courses_of
-from reducers.gccd.evaluate import interactions, molecules_of, observables
+from reducers.gccd.evaluate import interactions, molecules_of
 from reducers.gccd.graph import SiteGraph
 from reducers.gccd.learning import learn
 from reducers.gccd.library import NAMES
-from reducers.gccd.molecule import IONS, STATES, Floats, names_in
+from reducers.gccd.molecule import IONS, STATES, Floats, names_in, observables
 from reducers.gccd.sampling import load_network
+from reducers.gccd.validation import Validated
 
 if TYPE_CHECKING:
     from reducers.gccd.training import GccdTraining
@@ -27,7 +28,7 @@ FINE = 500
 """Values of its calcium."""
 SHOWN = 3
 """Held-out courses that are drawn."""
-SAID = ("held_out", "static", "on", "graph", "terms", "came_back", "checked")
+SAID = ("held_out", "static", "on", "graph", "terms", "came_back", "by_protocol", "mean_field", "validated")
 """What the file repeats of the summary."""
 
 
@@ -40,6 +41,8 @@ def block_of(training: GccdTraining, summary: dict[str, Any]) -> MarkovFieldBloc
     learned = training.courses
     calcium = np.concatenate([course.calcium for course in learned])
     held_out = {key: value for key, value in summary["held_out"][graph].items() if isinstance(value, float)}
+    for v in training.validated:
+        held_out |= {f"{v.name} {q}": found.nrmse for q, found in v.compared["model"].items()}
     about = About.of(
         network,
         training.file.gccd.block,
@@ -80,7 +83,16 @@ def report(training: GccdTraining, summary: dict[str, Any]) -> dict[str, npt.NDA
     final = Law(training.rates(graph), training.descents_mode(graph), training.file.refine.step)
     for k, i in enumerate(_shown(tested)):
         out |= {f"course{k}_{key}": value for key, value in _course(final, tested[i], molecules[i]).items()}
+    for k, validated in enumerate(training.validated):
+        out |= {f"validated{k}_{key}": value for key, value in _validated(validated).items()}
     return out
+
+
+def _validated(found: Validated) -> dict[str, npt.NDArray[Any]]:
+    """What one validation shows."""
+    said = {"name": found.name, "engine": found.engine, "own": found.own, "stimuli": json.dumps(found.stimuli)}
+    courses = {key: getattr(found, key).astype(np.float32) for key in ("time", "means", "errors", "reference", "model")}
+    return {**{key: _text(text) for key, text in said.items()}, **courses}
 
 
 def _text(text: str) -> npt.NDArray[np.uint8]:

@@ -1,13 +1,17 @@
 """Runs of the fine model under many stimuli, and what is kept of them: how many molecules are in each state.
 
-All stimuli of a protocol are sites of one experiment, so that an ensemble of it uses all cores.
+All stimuli of a protocol are sites of one experiment, so that an ensemble of it uses all cores. Where ions come in,
+calcium follows from the chemistry and reacts to the molecules; what is kept of it is its mean over each window and over
+runs, and the law is driven by that. Such a mean field leaves out that in a run calcium is higher where fewer molecules
+have taken it up, and that it fluctuates, by single ions and with the buffers: of the product of calcium and of empty
+lobes the law sees the product of means. `mean_field.py` measures what this costs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,15 @@ from couple.experiment import Experiment
 from couple.network import ReactionNetwork
 from couple.toml import read_toml
 from couple.units import IONS_PER_MM_UM3
-from reducers.gccd.molecule import Floats, census, members
-from reducers.gccd.settings import Protocol
+from reducers.gccd.molecule import Floats, census, members, observables
+from reducers.gccd.settings import Sampled
 from reducers.gccd.stimuli import Stimulus, courses
 
 UM = IONS_PER_MM_UM3 * 1e-3
 """Molecules per uM and um^3."""
+
+SEEN = "Ca_seen"
+"""Observable whose means over windows are the calcium that followed from an influx."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Data:
 
     stimuli: S of them. time: (T,) ms of rows, the first at 0. windows: ms of one value of calcium.
     counts: (S, T, 46) molecules by state, then free subunits, summed over runs. spread: (S, T, 46) variance of one run.
-    runs. volume: um^3 of one run.
+    runs. volume: um^3 of one run. shares: (runs, S, T, 4) `molecule.observables` of each run, if they are kept.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Data:
     spread: Floats
     runs: int
     volume: float
+    shares: Floats | None = None
 
     @property
     def concentrations(self) -> Floats:
@@ -65,21 +73,34 @@ def load_network(path: Path) -> ReactionNetwork:
     return Experiment.parse(content, path=path).network()
 
 
-def gather(protocol: Protocol, path: Path, folder: Path, seed: int, tell: Callable[[str], None], **site: Any) -> Data:
-    """Sample a protocol of the experiment at `path`, or go on with what is in `folder`; site: changes of its site.
+def gather(
+    protocol: Sampled,
+    stimuli: tuple[Stimulus, ...],
+    path: Path,
+    folder: Path,
+    seed: int,
+    runs: int,
+    site: Mapping[str, Any] | None = None,
+    *,
+    shares: bool = False,
+) -> Data:
+    """Sample stimuli in the experiment at `path`, or go on with what is in `folder`.
 
-    Raises InputError for what does not fit in the experiment.
+    site: changes of its site. shares: whether those of each run are kept. Raises InputError for what does not fit in
+    the experiment.
     """
-    stimuli = _stimuli(protocol, seed)
     base = _with_site(read_toml(path), path)
-    content = experiment_of(base, protocol, stimuli, site)
+    content = experiment_of(base, protocol, stimuli, site or {})
     experiment = Experiment.parse(content, path=path, overrides=protocol.set)
-    tell(f"{protocol.name}: {protocol.runs} runs of {len(stimuli)} stimuli, {protocol.duration:g} ms each")
-    with sample(experiment, protocol.runs, seed, folder) as ensemble:
-        engine = ensemble.sites()[stimulus_site(0)][0]
-        counts, spread = _counted(ensemble.file[engine], len(stimuli))
-        volume = float(np.asarray(ensemble.file[engine].attrs["volume_um3"]).ravel()[0])
-        return Data(protocol.name, stimuli, ensemble.time, protocol.exchange, counts, spread, protocol.runs, volume)
+    with sample(experiment, runs, seed, folder) as ensemble:
+        group = ensemble.file[ensemble.sites()[stimulus_site(0)][0]]
+        every = 1 if stimuli[0].influx is None else round(protocol.every / protocol.exchange)
+        counts, spread, each = _counted(group, len(stimuli), every)
+        volume = float(np.asarray(group.attrs["volume_um3"]).ravel()[0])
+        seen = stimuli if stimuli[0].influx is None else _seen(group, stimuli, volume)
+        time = ensemble.time[::every]
+        kept = each if shares else None
+        return Data(protocol.name, seen, time, protocol.exchange, counts, spread, runs, volume, kept)
 
 
 def stimulus_site(i: int) -> str:
@@ -88,32 +109,53 @@ def stimulus_site(i: int) -> str:
 
 
 def experiment_of(
-    base: dict[str, Any], protocol: Protocol, stimuli: tuple[Stimulus, ...], site: dict[str, Any]
+    base: dict[str, Any], protocol: Sampled, stimuli: tuple[Stimulus, ...], site: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Content of the experiment with one site per stimulus, in which calcium is held at its course."""
+    """Content of the experiment with one site per stimulus, in which calcium is held at its course or ions come in."""
     run = {**base["experiment"], "duration": f"{protocol.duration!r} ms", "exchange": f"{protocol.exchange!r} ms"}
     chosen = {**base["site"][0], **site}
     sites = [{**chosen, "name": stimulus_site(i)} for i in range(len(stimuli))]
     middles = " ".join(f"{t:.10g}" for t in window_middles(protocol)) + " ms"
-    drives = []
-    for i, stimulus in enumerate(stimuli):
-        values = " ".join(f"{c:.7g}" for c in stimulus.calcium) + " uM"
-        drives.append({"to": f"{stimulus_site(i)}.Ca", "clamp": {"times": middles, "values": values}})
+    drives = [_drive(stimulus_site(i), middles, stimulus) for i, stimulus in enumerate(stimuli)]
     record = {"every": f"{protocol.every!r} ms", "variables": ["counts"], "species": "all"}
-    return {**base, "experiment": run, "site": sites, "drive": drives, "record": record}
+    made = {**base, "experiment": run, "site": sites, "drive": drives, "record": record}
+    if stimuli[0].influx is None:
+        return made
+    chemistry = base["chemistry"]
+    watched = {**chemistry, "observables": {**chemistry.get("observables", {}), SEEN: ["Ca"]}}
+    means = {**record, "every": run["exchange"], "variables": ["counts", "means"]}
+    return {**made, "chemistry": watched, "record": means}
 
 
-def window_middles(protocol: Protocol) -> Floats:
+def _drive(site: str, middles: str, stimulus: Stimulus) -> dict[str, Any]:
+    """A table [[drive]]."""
+    if stimulus.influx is not None:
+        rates = " ".join(f"{r:.7g}" for r in stimulus.influx) + " /ms"
+        return {"to": f"{site}.Ca", "influx": {"times": middles, "rate": rates}}
+    values = " ".join(f"{c:.7g}" for c in stimulus.calcium) + " uM"
+    return {"to": f"{site}.Ca", "clamp": {"times": middles, "values": values}}
+
+
+def window_middles(protocol: Sampled) -> Floats:
     """(n_windows,) ms."""
     windows = round(protocol.duration / protocol.exchange)
     return np.asarray((np.arange(windows) + 0.5) * protocol.exchange)
 
 
-def _stimuli(protocol: Protocol, seed: int) -> tuple[Stimulus, ...]:
+def stimuli_of(protocol: Sampled, seed: int) -> tuple[Stimulus, ...]:
     """Courses with the digits that the experiment is given."""
     time = window_middles(protocol)
     made = [s for block in protocol.stimuli for s in courses(block, time, seed, protocol.name)]
-    return tuple(Stimulus(s.name, s.kind, s.test, np.array([float(f"{c:.7g}") for c in s.calcium])) for s in made)
+    return tuple(replace(s, calcium=np.array([float(f"{c:.7g}") for c in s.calcium])) for s in made)
+
+
+def volume_of(path: Path, protocol: Sampled, site: Mapping[str, Any]) -> float:
+    """um^3 of the experiment's site with these changes."""
+    base = _with_site(read_toml(path), path)
+    block = Experiment.parse({**base, "site": [{**base["site"][0], **site}]}, path=path).site[0]
+    if block.geometry is None:
+        raise InputError("needs a geometry", where=f"{path}: site")
+    return block.geometry.build().volume
 
 
 def _with_site(content: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -122,19 +164,33 @@ def _with_site(content: dict[str, Any], path: Path) -> dict[str, Any]:
     return content
 
 
-def _counted(group: h5py.Group, n_stimuli: int) -> tuple[Floats, Floats]:
-    """(S, T, 46) sums over runs, and variances over runs, of molecules by state."""
+def _counted(group: h5py.Group, n_stimuli: int, every: int) -> tuple[Floats, Floats, Floats]:
+    """(S, T, 46) sum and variance over runs of every `every`-th row, and (runs, S, T, 4) shares."""
     data = group["counts"]
     names = [str(s) for s in data.attrs["species"]]
     columns = [k for k, name in enumerate(names) if _known(name)]
     weights = census([names[k] for k in columns]).T
     sites = [str(s) for s in data.attrs["site"]]
-    total, square = [], []
+    total, square, shares = [], [], []
     for i in range(n_stimuli):
-        found = np.asarray(data[:, :, sites.index(stimulus_site(i)), :], dtype=float)[:, :, columns] @ weights
+        rows = data[:, ::every, sites.index(stimulus_site(i)), :]
+        found = np.asarray(rows, dtype=float)[:, :, columns] @ weights
         total.append(found.sum(axis=0))
         square.append(found.var(axis=0, ddof=1))
-    return np.stack(total), np.stack(square)
+        molecules = found[:, :, :45]
+        shares.append(np.stack([*observables(molecules / molecules.sum(axis=2, keepdims=True)).values()], axis=2))
+    return np.stack(total), np.stack(square), np.stack(shares, axis=1)
+
+
+def _seen(group: h5py.Group, stimuli: tuple[Stimulus, ...], volume: float) -> tuple[Stimulus, ...]:
+    """The same with the mean calcium of each window."""
+    data = group["means"]
+    sites, column = [str(s) for s in data.attrs["site"]], [str(o) for o in data.attrs["observable"]].index(SEEN)
+    out = []
+    for i, stimulus in enumerate(stimuli):
+        windows = np.asarray(data[:, 1:, sites.index(stimulus_site(i)), column], dtype=float)
+        out.append(replace(stimulus, calcium=windows.mean(axis=0) / (volume * UM)))
+    return tuple(out)
 
 
 def _known(name: str) -> bool:
@@ -151,6 +207,11 @@ def write_data(data: Data, path: Path) -> None:
         file.attrs.update({"name": data.name, "window": data.window, "runs": data.runs, "volume": data.volume})
         file["time"], file["counts"], file["spread"] = data.time, data.counts, data.spread
         file["calcium"] = np.stack([s.calcium for s in data.stimuli])
+        found = [s.influx for s in data.stimuli if s.influx is not None]
+        if found:
+            file["influx"] = np.stack(found)
+        if data.shares is not None:
+            file["shares"] = data.shares
         for key in ("name", "kind", "test"):
             file.attrs[f"stimulus_{key}"] = [getattr(s, key) for s in data.stimuli]
 
@@ -160,21 +221,22 @@ def read_data(path: Path) -> Data:
     try:
         with h5py.File(path) as file:
             calcium = np.asarray(file["calcium"])
+            influx = list(np.asarray(file["influx"])) if "influx" in file else [None] * len(calcium)
             heads = zip(*(file.attrs[f"stimulus_{key}"] for key in ("name", "kind", "test")), strict=True)
             stimuli = tuple(
-                Stimulus(str(name), str(kind), bool(test), calcium[i]) for i, (name, kind, test) in enumerate(heads)
+                Stimulus(str(name), str(kind), bool(test), calcium[i], influx[i])
+                for i, (name, kind, test) in enumerate(heads)
             )
-            arrays = (np.asarray(file[key]) for key in ("counts", "spread"))
-            counts, spread = arrays
             return Data(
                 str(file.attrs["name"]),
                 stimuli,
                 np.asarray(file["time"]),
                 float(file.attrs["window"]),
-                counts,
-                spread,
+                np.asarray(file["counts"]),
+                np.asarray(file["spread"]),
                 int(file.attrs["runs"]),
                 float(file.attrs["volume"]),
+                np.asarray(file["shares"]) if "shares" in file else None,
             )
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"is not the data of a training, or damaged: {error}", where=str(path)) from None

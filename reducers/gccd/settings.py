@@ -20,24 +20,66 @@ class Train(Named):
     seed: Integer = Field(default=1, ge=0, lt=2**63)
 
 
-class Protocol(Block):
+class Sampled(Block):
     """Stimuli that are sampled together, each at a site of its own, for `duration` with a row `every`.
 
-    exchange: calcium is held constant over it. runs: of the ensemble; its mean is learned from. regress: what the rows
-    are dense enough for: "all" moments, the "classes" (bound, phosphorylated, paired; not the lobes, which are faster),
-    or nothing. All protocols serve the refinement. set: changes of the experiment, KEY=VALUE, such as other amounts.
-    site: changes of its site, such as { engine = "lattice" }; such a protocol only checks the model, on a finer one.
+    exchange: calcium, or the flux of it, is held constant over it. set: changes of the experiment, KEY=VALUE, such as
+    other amounts. Either all stimuli hold calcium or all let it in (`influx`).
     """
 
     name: str = Field(pattern=RUN_NAME)
     duration: Time = Field(gt=0)
     exchange: Time = Field(gt=0)
     every: Time = Field(gt=0)
+    set: tuple[str, ...] = ()
+    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
+
+    @property
+    def by_influx(self) -> bool:
+        """Whether ions come in and calcium follows from the chemistry."""
+        return self.stimuli[0].influx is not None
+
+    @model_validator(mode="after")
+    def _of_one_sort(self) -> Self:
+        if len({s.influx is None for s in self.stimuli}) > 1:
+            raise ValueError(f'"{self.name}": either all stimuli have influx or none; make two protocols')
+        return self
+
+
+class Protocol(Sampled):
+    """What is learned from and tested on.
+
+    runs: of the ensemble; its mean is learned from. regress: what the rows are dense enough for: "all" moments, the
+    "classes" (bound, phosphorylated, paired; not the lobes, which are faster), or nothing. All protocols serve the
+    refinement. experiment: another file than that of the training, such as one with buffers and pumps; calmodulin and
+    CaMKII are the same there.
+    """
+
     runs: Integer = Field(default=8, ge=2)
     regress: Literal["all", "classes"] | None = None
-    set: tuple[str, ...] = ()
-    site: dict[str, Any] = {}
-    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
+    experiment: str | None = None
+
+
+class Validation(Sampled):
+    """Stimuli that a finer model gets as well as the experiment's own engine; nothing is learned from them.
+
+    site: changes of the site that make it finer, such as { engine = "lattice", lattice = { spacing = "12 nm" } }.
+    geometry: of both, instead of that of the experiment. runs: of the finer model; against: of the experiment's own.
+    Calcium is held at whole ions, as engines in whole molecules can hold it.
+    """
+
+    runs: Integer = Field(default=8, ge=2)
+    against: Integer = Field(default=32, ge=2)
+    site: dict[str, Any] = Field(min_length=1)
+    geometry: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _held(self) -> Self:
+        if self.by_influx:
+            raise ValueError(f'"{self.name}": a validation holds calcium; give peak in place of influx')
+        if any(s.test for s in self.stimuli):
+            raise ValueError(f'"{self.name}": nothing is learned from a validation; drop test = true')
+        return self
 
 
 class Model(Block):
@@ -78,26 +120,30 @@ class Refine(Block):
 
 
 class GccdFile(LearningFile):
-    """All of it. experiment: the chemistry and one site; engine, geometry and initial amounts are taken from it."""
+    """All of it. experiment: the chemistry and one site; engine, geometry and initial amounts are taken from it.
+
+    validation: a few stimuli on a finer model, such as the lattice, with the one that is learned.
+    """
 
     train: Train
     experiment: str
     protocol: tuple[Protocol, ...] = Field(min_length=1)
+    validation: tuple[Validation, ...] = ()
     gccd: Model = Model()
     law: Law = Law()
     refine: Refine = Refine()
 
     @model_validator(mode="after")
     def _split(self) -> Self:
-        stimuli = [s for p in self.protocol if not p.site for s in p.stimuli]
+        stimuli = [s for p in self.protocol for s in p.stimuli]
         both = {s.kind for s in stimuli if s.test} & {s.kind for s in stimuli if not s.test}
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
         if all(s.test for s in stimuli) or not any(s.test for s in stimuli):
             raise ValueError("needs stimuli to learn from and stimuli with test = true")
-        if not any(p.regress == "all" and not p.site and any(not s.test for s in p.stimuli) for p in self.protocol):
+        if not any(p.regress == "all" and any(not s.test for s in p.stimuli) for p in self.protocol):
             raise ValueError('needs a protocol with regress = "all" and stimuli to learn from')
-        names = [p.name for p in self.protocol]
+        names = [p.name for p in (*self.protocol, *self.validation)]
         if len(set(names)) < len(names):
-            raise ValueError("two protocols have one name")
+            raise ValueError("two protocols or validations have one name")
         return self

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from couple.block import Block
 from couple.random import generator
@@ -32,6 +32,7 @@ TimeRange = Annotated[tuple[float, ...], BeforeValidator(parser("time", quantiti
 RateRange = Annotated[
     tuple[float, ...], BeforeValidator(parser("rate of first order", quantities)), AfterValidator(_range)
 ]
+FluxRange = Annotated[tuple[float, ...], BeforeValidator(parser("count per time", quantities)), AfterValidator(_range)]
 
 
 class StimulusBlock(Block):
@@ -41,6 +42,8 @@ class StimulusBlock(Block):
     and correlation time `decay`), spikes (Poisson, at `rate`), theta (bursts of 4 spikes at 100 /s, `rate` bursts),
     stdp (pairs of a slow presynaptic and a fast postsynaptic transient -50 to 50 ms apart, at `rate`).
     base: calcium at rest. peak: of a single transient; decay: its time constant; transients add up.
+    influx: instead of base and peak, ions that come in per ms at the peak: calcium is then what the chemistry makes of
+    them, with its buffers and pumps.
     test: kept from the training; a kind is either learned from or tested on.
     """
 
@@ -52,17 +55,35 @@ class StimulusBlock(Block):
     rate: RateRange = (5e-3, 5e-2)
     duration: TimeRange = (200.0, 1000.0)
     delay: TimeRange = (5.0, 100.0)
+    influx: FluxRange | None = None
     test: bool = False
+
+    @property
+    def height(self) -> Range:
+        """Least and largest of a single transient: mM, or ions per ms."""
+        low, high = self.peak if self.influx is None else self.influx
+        return low, high
+
+    @model_validator(mode="after")
+    def _one_height(self) -> Self:
+        if self.influx is not None and {"peak", "base"} & self.model_fields_set:
+            raise ValueError(f"{self.kind}: give influx, or base and peak")
+        return self
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One course. calcium: (n_windows,) uM, held constant over each window."""
+    """One course. calcium: (n_windows,) uM, held constant over each window.
+
+    influx: (n_windows,) ions per ms in the middles, None where calcium is held; calcium is then what was seen of it,
+    the mean over each window and over runs, and 0 before anything has run.
+    """
 
     name: str
     kind: str
     test: bool
     calcium: Floats
+    influx: Floats | None = None
 
 
 def courses(block: StimulusBlock, time: Floats, seed: int, protocol: str) -> list[Stimulus]:
@@ -71,8 +92,11 @@ def courses(block: StimulusBlock, time: Floats, seed: int, protocol: str) -> lis
     found = []
     for i in range(block.count):
         rng = generator(seed, "stimuli", protocol, f"{block.kind} {i}")
-        calcium = 1e3 * (block.base + make(block, time, rng))
-        found.append(Stimulus(f"{block.kind} {i}", block.kind, block.test, calcium))
+        made, name = make(block, time, rng), f"{block.kind} {i}"
+        if block.influx is None:
+            found.append(Stimulus(name, block.kind, block.test, 1e3 * (block.base + made)))
+        else:
+            found.append(Stimulus(name, block.kind, block.test, np.zeros(len(time)), made))
     return found
 
 
@@ -91,12 +115,12 @@ def _transients(time: Floats, at: Floats, peak: float, decay: float) -> Floats:
 
 
 def _step(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floats:
-    peak, delay, duration = (_draw(rng, span) for span in (block.peak, block.delay, block.duration))
+    peak, delay, duration = (_draw(rng, span) for span in (block.height, block.delay, block.duration))
     return np.where((time >= delay) & (time < delay + duration), peak, 0.0)
 
 
 def _noise(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floats:
-    peak, decay, delay = (_draw(rng, span) for span in (block.peak, block.decay, block.delay))
+    peak, decay, delay = (_draw(rng, span) for span in (block.height, block.decay, block.delay))
     keep = np.exp(-(time[1] - time[0]) / decay)
     kicks = rng.standard_normal(len(time)) * np.sqrt(1 - keep**2)
     x = np.empty(len(time))
@@ -107,20 +131,20 @@ def _noise(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floa
 
 
 def _spikes(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floats:
-    peak, decay, rate, delay = (_draw(rng, span) for span in (block.peak, block.decay, block.rate, block.delay))
+    peak, decay, rate, delay = (_draw(rng, span) for span in (block.height, block.decay, block.rate, block.delay))
     gaps = rng.exponential(1 / rate, size=int(3 * time[-1] * rate) + 10)
     return _transients(time, delay + np.cumsum(gaps) - gaps[0], peak, decay)
 
 
 def _theta(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floats:
-    peak, decay, rate, delay = (_draw(rng, span) for span in (block.peak, block.decay, block.rate, block.delay))
+    peak, decay, rate, delay = (_draw(rng, span) for span in (block.height, block.decay, block.rate, block.delay))
     starts = np.arange(delay, time[-1], 1 / rate)
     return _transients(time, (starts[:, None] + 10.0 * np.arange(4)).ravel(), peak, decay)
 
 
 def _stdp(block: StimulusBlock, time: Floats, rng: np.random.Generator) -> Floats:
     """The presynaptic transient is slow; a postsynaptic spike that follows it unblocks its channels."""
-    peak, decay, rate, delay = (_draw(rng, span) for span in (block.peak, block.decay, block.rate, block.delay))
+    peak, decay, rate, delay = (_draw(rng, span) for span in (block.height, block.decay, block.rate, block.delay))
     apart = rng.uniform(-50.0, 50.0)
     pre = np.arange(delay + 50.0, time[-1], 1 / rate)
     boost = 1.0 + 2.0 * np.exp(-apart / 20.0) if apart > 0 else 1.0

@@ -1,6 +1,6 @@
 """The training of CaMKII as a user sees it: runs, lasso, refinement, tests; killed, it goes on to the bit.
 
-OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from
+OUT/data/PROTOCOL/   ensembles of the fine model; OUT/data/PROTOCOL.h5 what is learned from, or compared with
 OUT/checkpoint.h5    law and descent as they are
 OUT/model.h5         the block for `engine = "surrogate"`, with what `couple model` draws
 OUT/summary.json     errors on held-out kinds of stimuli, ablation
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -18,17 +19,19 @@ import numpy as np
 
 from couple.component import State
 from couple.stopping import Stop
+from couple.toml import read_toml
 from reducers.gccd.courses import Law, courses_of, mean_divergence
 from reducers.gccd.descent import Descent
 from reducers.gccd.evaluate import STATIC, Score, molecules_of, score, static_divergence
+from reducers.gccd.gathering import Gathering
 from reducers.gccd.kernel import EXACT, INDEPENDENT, N_RATES, PAIRS
 from reducers.gccd.lasso import Chosen, added, choose, relaxed
 from reducers.gccd.library import NAMES
-from reducers.gccd.molecule import Floats, names_in
+from reducers.gccd.molecule import Floats
 from reducers.gccd.regression import class_sums, equations, normals
 from reducers.gccd.returning import returning
-from reducers.gccd.sampling import Data, gather, load_network, read_data, write_data
 from reducers.gccd.settings import GccdFile
+from reducers.gccd.validation import Validated, validate
 from reducers.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
 
 MODES = {"triples": EXACT, "pairs": PAIRS, "independent": INDEPENDENT}
@@ -43,12 +46,11 @@ class GccdTraining(Resumable):
         super().__init__(content, source, folder, tell)
         self.file = GccdFile.read(content, str(source))
         self.site = source.parent / self.file.experiment
-        names_in(load_network(self.site).names)  # before anything is sampled
-        gathered = [self._data(k) for k in range(len(self.file.protocol))]
-        kinds = [bool(p.site) for p in self.file.protocol]
-        self.protocols = [p for p in self.file.protocol if not p.site]
-        self.data = [d for d, check in zip(gathered, kinds, strict=True) if not check]
-        self.checks = [d for d, check in zip(gathered, kinds, strict=True) if check]
+        made = Gathering(self.file, content, source, folder / "data", tell)
+        self.data = [made.protocol(k) for k in range(len(self.file.protocol))]
+        influx = [k for k, p in enumerate(self.file.protocol) if p.by_influx]
+        self.mean_fields = {self.data[k].name: made.mean_field(k, self.data[k]) for k in influx}
+        self.finer = [made.validation(k) for k in range(len(self.file.validation))]
         self.courses = courses_of(self.data, test=False)
         self.law, self.parts = self._regress()
         self.first = Refined(self, self.file.gccd.graph, self._start())
@@ -67,19 +69,10 @@ class GccdTraining(Resumable):
 
     # -- stages --------------------------------------------------------------------------------------------------------
 
-    def _data(self, k: int) -> Data:
-        protocol, folder = self.file.protocol[k], self.folder / "data"
-        kept = folder / f"{protocol.name}-{_key(self.content, self.site, k)}.h5"
-        if not kept.exists():
-            folder.mkdir(exist_ok=True)
-            place = folder / f"{protocol.name}-{_key(self.content, self.site, k)}"
-            write_data(gather(protocol, self.site, place, self.file.train.seed + k, self.tell, **protocol.site), kept)
-        return read_data(kept)
-
     def _regress(self) -> tuple[Chosen, list[str]]:
         """The lasso path, and names of what it chose."""
         block, groups = self.file.law, []
-        for protocol, data in zip(self.protocols, self.data, strict=True):
+        for protocol, data in zip(self.file.protocol, self.data, strict=True):
             if protocol.regress:
                 found = [equations(data, i, block.stride) for i, s in enumerate(data.stimuli) if not s.test]
                 dense = protocol.regress == "all"
@@ -181,18 +174,19 @@ class GccdTraining(Resumable):
         step = self.file.refine.step
         return {g: score(Law(self.rates(g), MODES[g], step), tested, molecules) for g in self.graphs}
 
-    def checked(self) -> dict[str, Score]:
-        """Protocol → how good the law is against its finer model; all its stimuli, whatever their kind."""
+    def by_protocol(self) -> dict[str, Score]:
+        """Protocol → how good the learned law is on its held-out stimuli."""
         law = Law(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
-        out = {}
-        for data in self.checks:
-            courses, molecules = [], []
-            for test in (False, True):
-                if any(s.test == test for s in data.stimuli):
-                    courses += courses_of([data], test=test)
-                    molecules += molecules_of([data], test=test)
-            out[data.name] = score(law, courses, molecules)
-        return out
+        tested = [d for d in self.data if any(s.test for s in d.stimuli)]
+        return {d.name: score(law, courses_of([d], test=True), molecules_of([d], test=True)) for d in tested}
+
+    @cached_property
+    def validated(self) -> list[Validated]:
+        """The learned law beside the finer models; looked at once, when it is learned."""
+        law = Law(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
+        own = str(read_toml(self.site)["site"][0]["engine"])
+        engines = [(str(v.site.get("engine", own)), own) for v in self.file.validation]
+        return [validate(*pair, law, names) for pair, names in zip(self.finer, engines, strict=True)]
 
     def summary(self) -> dict[str, Any]:
         """For summary.json and the terminal."""
@@ -208,7 +202,9 @@ class GccdTraining(Resumable):
             "gap": descent.history[-1] if descent.history else float("nan"),
             "held_out": {g: s.as_dict() for g, s in scores.items()},
             "static": static,
-            "checked": {name: s.as_dict() for name, s in self.checked().items()},
+            "by_protocol": {name: s.as_dict() for name, s in self.by_protocol().items()},
+            "mean_field": self.mean_fields,
+            "validated": {v.name: v.as_dict() for v in self.validated},
             "on": sorted({s.kind for d in self.data for s in d.stimuli if s.test}),
         }
 
@@ -242,10 +238,3 @@ class Refined:
         rates = self.rates(x)
         value, gradient = self.divergence(rates)
         return value, gradient[self._support] * rates[self._support]
-
-
-def _key(content: dict[str, Any], site: Path, k: int) -> str:
-    """Of what decides the runs of a protocol: its stimuli, the experiment, the seed."""
-    protocol = {key: value for key, value in content["protocol"][k].items() if key != "regress"}
-    text = json.dumps([protocol, content["train"].get("seed", 1)], sort_keys=True)
-    return hashlib.sha256(text.encode() + site.read_bytes()).hexdigest()[:12]

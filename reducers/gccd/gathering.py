@@ -1,0 +1,111 @@
+"""The ensembles of a training: made once, kept by what decides them, read again when it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from couple.errors import InputError
+from reducers.driven.chemistry import signature
+from reducers.gccd.mean_field import held_out_means, left_out
+from reducers.gccd.molecule import names_in
+from reducers.gccd.sampling import Data, gather, load_network, read_data, stimuli_of, volume_of, write_data
+from reducers.gccd.settings import GccdFile, Sampled
+from reducers.gccd.validation import whole_ions
+from reducers.resumable import Tell
+
+HELD, FINER = 10_000, 20_000
+"""Added to the seed of the training, so that no two ensembles have the same runs."""
+
+
+class Gathering:
+    """Ensembles of the training `file`, whose tables are `content` and whose path is `source`, in `folder`.
+
+    Raises InputError if an experiment has no calmodulin and CaMKII, or other ones than that of the training.
+    """
+
+    def __init__(self, file: GccdFile, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
+        self._file, self._content, self._source, self._folder, self._tell = file, content, source, folder, tell
+        self._site = source.parent / file.experiment
+        self._check_chemistry()
+
+    def _check_chemistry(self) -> None:
+        """Raises InputError if an experiment has no calmodulin and CaMKII, or other ones than that of the training."""
+        network = load_network(self._site)
+        species = names_in(network.names)
+        for k, protocol in enumerate(self._file.protocol):
+            if protocol.experiment is None:
+                continue
+            other = load_network(self._experiment(k))
+            if names_in(other.names) != species or signature(other, species, "Ca") != signature(network, species, "Ca"):
+                raise InputError(
+                    f"has another chemistry of calmodulin and CaMKII than {self._file.experiment}",
+                    where=f"{self._source}: protocol[{k}].experiment",
+                )
+
+    def _experiment(self, k: int) -> Path:
+        """File of protocol k."""
+        return self._source.parent / (self._file.protocol[k].experiment or self._file.experiment)
+
+    def protocol(self, k: int) -> Data:
+        """What is learned from and tested on."""
+        protocol, seed = self._file.protocol[k], self._file.train.seed + k
+        key = _key(self._content, "protocol", self._experiment(k), k)
+
+        def made(place: Path) -> Data:
+            stimuli = stimuli_of(protocol, seed)
+            self._say(protocol, protocol.runs, len(stimuli))
+            experiment, shares = self._experiment(k), protocol.by_influx
+            return gather(protocol, stimuli, experiment, place, seed, protocol.runs, shares=shares)
+
+        return self._kept(f"{protocol.name}-{key}", made)
+
+    def mean_field(self, k: int, data: Data) -> dict[str, float]:
+        """What a mean calcium leaves out of a protocol by influx; empty if it holds nothing to test on."""
+        protocol, stimuli = self._file.protocol[k], held_out_means(data)
+        if not stimuli:
+            return {}
+
+        def made(place: Path) -> Data:
+            self._say(protocol, protocol.runs, len(stimuli), ", calcium held at the mean that was seen")
+            seed = self._file.train.seed + HELD + k
+            return gather(protocol, stimuli, self._experiment(k), place, seed, protocol.runs, shares=True)
+
+        key = _key(self._content, "protocol", self._experiment(k), k)
+        return left_out(data, self._kept(f"{protocol.name}-held-{key}", made))
+
+    def validation(self, k: int) -> tuple[Data, Data]:
+        """By the finer model and by the experiment's own engine."""
+        block, seed = self._file.validation[k], self._file.train.seed + FINER + k
+        shape = {} if block.geometry is None else {"geometry": block.geometry}
+        stimuli = whole_ions(stimuli_of(block, seed), volume_of(self._site, block, shape))
+        key, out = _key(self._content, "validation", self._site, k), []
+        for what, runs, site in (("finer", block.runs, {**shape, **block.site}), ("own", block.against, shape)):
+
+            def made(place: Path, runs: int = runs, site: dict[str, Any] = site) -> Data:
+                self._say(block, runs, len(stimuli), f", by {site['engine']}" if "engine" in site else "")
+                return gather(block, stimuli, self._site, place, seed, runs, site, shares=True)
+
+            out.append(self._kept(f"{block.name}-{what}-{key}", made))
+        return out[0], out[1]
+
+    def _say(self, block: Sampled, runs: int, stimuli: int, more: str = "") -> None:
+        self._tell(f"{block.name}: {runs} runs of {stimuli} stimuli, {block.duration:g} ms each{more}")
+
+    def _kept(self, name: str, made: Callable[[Path], Data]) -> Data:
+        """Data of that name: what is there, or what is made now."""
+        kept = self._folder / f"{name}.h5"
+        if not kept.exists():
+            self._folder.mkdir(exist_ok=True)
+            write_data(made(self._folder / name), kept)
+        return read_data(kept)
+
+
+def _key(content: dict[str, Any], table: str, site: Path, k: int) -> str:
+    """Of what decides the runs of a protocol or validation: its stimuli, the experiment, the seed."""
+    own = {key: value for key, value in content[table][k].items() if key != "regress"}
+    text = json.dumps([own, content["train"].get("seed", 1)], sort_keys=True)
+    return hashlib.sha256(text.encode() + site.read_bytes()).hexdigest()[:12]
