@@ -34,7 +34,7 @@ def _asked(value: object) -> object:
     listed = isinstance(value, (list, tuple)) and all(type(rank) is int and rank >= 0 for rank in value)
     if value is None or value == "all" or (type(value) is int and value > 0) or listed:
         return value
-    raise ValueError(f'ranks: "all", how many, or a list of those that help, like [1, 2], not {brief(value)}')
+    raise ValueError(f'"all", how many, or a list of those that help, like [1, 2], not {brief(value)}')
 
 
 class Options(MeshOptions):
