@@ -101,6 +101,8 @@ class ModelSpec:
     """Of a network, those of this rank; `model` is then that of the first."""
     rank: int = 0
     size: int = 1
+    helped: bool = False
+    """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
 
 
 @dataclass(frozen=True)

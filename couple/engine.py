@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,14 @@ from couple.component import Component, Floats, Port, State
 from couple.errors import InputError
 from couple.geometry import Geometry
 from couple.network import ReactionNetwork
+from couple.parallel import Team
 from couple.random import generator
 from couple.rounding import Rounding
 from couple.steps import Unit
 
 Counts = npt.NDArray[np.int64]
+Asked = Literal["all"] | int | tuple[int, ...] | None
+"""Ranks that are to solve a site together: all, so many, its own and these; None: its own alone."""
 
 
 class Options(Block):
@@ -101,6 +104,9 @@ class SiteEngine(Component):
 
     spatial: ClassVar[bool] = False
     """Whether molecules have places: calcium below the membrane is then not that of the volume."""
+
+    shareable: ClassVar[bool] = False
+    """Whether several ranks can solve its sites together: see `asked_ranks`, `share`, `helper`."""
 
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
@@ -266,6 +272,27 @@ class SiteEngine(Component):
     def along(cls) -> type[SiteEngine] | None:
         """The class that resolves a site along whole sections, None if this accuracy has none."""
         return None
+
+    @classmethod
+    def asked_ranks(cls, options: Block) -> Asked:
+        """The ranks that are to solve a site with these options; the one that has it holds ports, state and records."""
+        return None
+
+    def share(self, team: Team) -> None:
+        """Advance together with the other ranks of a team from now on, of which this one is the leader.
+
+        Each of them makes a `helper` meanwhile, and advances it whenever this one is. State and ports stay here, whole,
+        as if it were alone. For engines that are `shareable`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is solved by one rank")
+
+    @classmethod
+    def helper(cls, name: str, team: Team) -> Component:
+        """What another rank of the team of an engine of that name advances: no ports, no state.
+
+        Its `advance` raises ElsewhereError if the leader's fails.
+        """
+        raise NotImplementedError(f"{cls.__name__} is solved by one rank")
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check` about what it made of its sites."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 
@@ -10,6 +10,7 @@ from couple.component import Component, Floats, State
 from couple.errors import RunError
 from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
+from couple.parallel import ElsewhereError, world
 from couple.record import Recorder
 from couple.wiring import System
 
@@ -27,22 +28,28 @@ class Orchestrator:
         self.system, self.recorder = system, recorder
         self.exchange: Exchange = system.exchange(recorder.sampled, recorder.summed, max_debt)
         self.window = 0
-        self.seconds = dict.fromkeys([*(c.name for c in system.components), EXCHANGE], 0.0)
+        timed = [*system.components, *system.together]
+        self.seconds = dict.fromkeys([*(c.name for c in timed), EXCHANGE], 0.0)
+        alone = [engine for engine in system.engines if engine not in system.together]
         first: list[Component | None] = [system.electrics, system.drive]
-        second: list[Component | None] = [*system.engines]
+        second: list[Component | None] = [*alone, *system.together]
         self._parallel = scheme == "parallel"
         if self._parallel:
-            first, second = [system.drive], [system.electrics, *system.engines]
-        self._compile()
+            first, second = [system.drive], [system.electrics, *second]
+        self._compile(alone)
+        if system.helped:
+            world().gather(None)  # nobody waits for one that has failed
+            with world().waiting():
+                self._compile(system.together)
         self._first = [c for c in first if c is not None]
         self._second = [c for c in second if c is not None]
 
-    def _compile(self) -> None:
+    def _compile(self, engines: Sequence[Component]) -> None:
         """Try a window of each engine and undo it: kernels are compiled or loaded before anything is timed."""
         ports = self.system.memory.block.copy()
-        for engine in self.system.engines:
+        for engine in engines:
             state = engine.save()
-            with suppress(RunError):  # it will come again, with its time
+            with suppress(RunError, ElsewhereError):  # it will come again, with its time
                 engine.advance(self.system.clock.window)
             engine.restore(state)
         self.system.memory.block[:] = ports

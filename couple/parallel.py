@@ -2,7 +2,8 @@
 
 Without mpiexec or srun nothing is imported and every method is trivial. Two phases differ in what an error does. While
 a run is set up all ranks meet in `gather` again and again: an error on one of them ends all there, with one message.
-While it is running ranks meet inside of NEURON, where nobody can be told anything: an error aborts the whole job.
+While it is running ranks meet inside of NEURON, and teams over what they solve together, where nobody can be told
+anything: an error aborts the whole job.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from couple.errors import CoupleError, MissingDependencyError
 
@@ -23,6 +30,9 @@ Failure = tuple[str, int]
 
 OFF = "COUPLE_RANKS"
 """Environment variable that, set to "off", makes a process one of its own whatever has started it."""
+
+_PATIENCE = 5.0
+"""Seconds in which a rank that has failed itself ends the others, which know of it."""
 
 _LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
@@ -72,6 +82,16 @@ class Alone:
     def abort(self, code: int) -> None:
         """End all other ranks, if there are any, at once."""
 
+    def team(self, members: tuple[int, ...]) -> Team:
+        """Some of the ranks, this one among them, the first of whom leads; to be called by all of them, in an order of
+        teams that all ranks agree on."""
+        raise ValueError("one process is no team")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While others may wait where nobody can be told anything: an error inside is said, and ends all ranks."""
+        yield
+
 
 class Ranks(Alone):
     """The ranks of an MPI job, on a communicator of our own."""
@@ -80,6 +100,7 @@ class Ranks(Alone):
         self._mpi, self._comm = mpi, mpi.COMM_WORLD.Dup()
         self.rank, self.size = int(self._comm.Get_rank()), int(self._comm.Get_size())
         self.sent = 0
+        self._teams: dict[tuple[int, ...], Team] = {}
 
     def gather(self, value: T) -> list[T]:
         found = self._meet(value, None)
@@ -105,10 +126,59 @@ class Ranks(Alone):
         sys.stderr.flush()
         self._comm.Abort(code)
 
+    def team(self, members: tuple[int, ...]) -> Team:
+        if members not in self._teams:
+            group = self._comm.Get_group().Incl(list(members))
+            self._teams[members] = Team(self, self._comm.Create_group(group), members)
+        return self._teams[members]
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        try:
+            yield
+        except ElsewhereError as error:
+            time.sleep(_PATIENCE)  # the one that failed says so
+            self.abort(error.exit_code)
+            raise
+        except BaseException as error:
+            if not isinstance(error, CoupleError):
+                traceback.print_exc()
+            print(f"error: rank {self.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
+            self.abort(error.exit_code if isinstance(error, CoupleError) else 1)
+            raise
+
     def _meet(self, value: Any, error: Failure | None) -> list[tuple[Any, Failure | None]]:
         self.sent += 1
         found: list[tuple[Any, Failure | None]] = self._comm.allgather((value, error))
         return found
+
+
+class Team:
+    """Ranks that solve one thing together. members: of all ranks, the one that leads first; rank, size: among them."""
+
+    def __init__(self, ranks: Alone, comm: Any, members: tuple[int, ...]) -> None:
+        self._ranks, self._comm, self.members = ranks, comm, members
+        self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+
+    def hand_out(self, parts: Sequence[Any] | None = None) -> Any:
+        """The part of this rank, of those that the leader gives for all."""
+        self._ranks.sent += 1
+        return self._comm.scatter(parts)
+
+    def collect(self, part: T) -> list[T]:
+        """What all give here, by rank, for the leader; nothing for others."""
+        self._ranks.sent += 1
+        return self._comm.gather(part) or []
+
+    def summed(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sums over the team: added in the order of its ranks, so that all of them have the same bits, every time."""
+        self._ranks.sent += 1
+        found = np.empty((self.size, *values.shape))
+        self._comm.Allgather(np.ascontiguousarray(values), found)
+        total = np.zeros(values.shape)
+        for part in found:
+            total += part
+        return total
 
 
 def _largest(first: list[float], second: list[float]) -> list[float]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
@@ -206,22 +204,15 @@ class Simulation:
         On SIGINT or SIGTERM a checkpoint is written and Interrupted raised; so it is shortly before `deadline`, by
         time.perf_counter. On any error what was recorded is written to the result file before the error goes on.
         """
-        if self.ranks.size == 1:
-            return self._run(progress, until, deadline)
-        begun = self.orchestrator.window
-        try:
-            return self._run(progress, until, deadline)
-        except Interrupted:  # of all ranks
-            raise
-        except BaseException as error:
-            if isinstance(error, InputError) and self.orchestrator.window == begun:
-                raise  # what is asked for does not fit: all ranks say so
-            # The others wait inside of NEURON, where nothing reaches them.
-            if not isinstance(error, CoupleError):
-                traceback.print_exc()
-            print(f"error: rank {self.ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
-            self.ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
-            raise
+        begun, agreed = self.orchestrator.window, CoupleError()
+        with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
+            try:
+                return self._run(progress, until, deadline)
+            except (Interrupted, InputError) as error:
+                if isinstance(error, InputError) and self.orchestrator.window > begun:
+                    raise
+                agreed = error  # of all ranks, as is what is asked for and does not fit
+        raise agreed
 
     def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
         clock = self.system.clock
@@ -296,7 +287,7 @@ class Simulation:
         states["run"] = resuming.describe(self.experiment, self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
-        if self.ranks.size > 1 or self.experiment.circuit is not None:
+        if self.ranks.size > 1 or self.experiment.circuit is not None or self.system.helped:
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:

@@ -1,4 +1,4 @@
-"""A dendrite shared by two processes gives the same field as one process alone."""
+"""A dendrite stepped by several ranks, piece by piece, has the fields that one process gives it."""
 
 from __future__ import annotations
 
@@ -7,91 +7,150 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from scipy.sparse import csr_array
 from test_dendrite import BUFFER, D_B, D_CA, OFF, ON, TREE
 
+from adapters.fem.dendrite import mesh_dendrite
+from adapters.fem.dissection import dissect, owners
 from couple.cable import Branch
 
 ROOT = Path(__file__).parent.parent
+MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
 SHARED = """
 import json, sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
 par = json.loads(sys.argv[2])
-from adapters.fem.importing import MPI
+from couple.parallel import world
+from adapters.fem.dendrite import mesh_dendrite
 import numpy as np
 from networks import build
-from adapters.fem.dendrite import mesh_dendrite
 from couple.cable import Branch
 from adapters.fem.fields import fields_of
-from adapters.fem.ranks import SharedStepper
-from adapters.fem.stepping import Constants, Tolerance
+from adapters.fem.ranks import Helper, Shared
+from adapters.fem.stepping import Constants, Stepper, Tolerance
 from couple.network import Species
 from couple.units import IONS_PER_MM_UM3
 
-tree = [Branch(n, l, tuple(r), p, a) for n, l, r, p, a in par["tree"]]
-d = mesh_dendrite(tree, 2, comm=MPI.COMM_WORLD).discretisation
 ca = {"Ca": 1}
 species = [Species("Ca", par["D_CA"], contains=ca), Species("B", par["D_B"]), Species("CaB", par["D_B"], contains=ca),
            Species("P", on="membrane"), Species("CaP", on="membrane", contains=ca)]
 equations = [("Ca + B <-> CaB", f"{par['ON']} /mM/ms", f"{par['OFF']} /ms"), ("Ca + P <-> CaP", "1.5e8 /M/s", "15 /s")]
 fields = fields_of(build(species, equations))
-s = SharedStepper(d, fields)
-y, base = s.new_state(), s.layout.base
-along = np.linalg.norm(d.places, axis=1)
-bump = 1e-4 + 2e-3 * np.exp(-(((along - 12.0) / 3.0) ** 2))
-for name, value in (("Ca", bump), ("B", np.full(len(along), par["BUFFER"]))):
-    y.x[base + fields.moving.index(["Ca", "B", "CaB"].index(name))] = value * IONS_PER_MM_UM3
-y.fixed[:, fields.fixed.index(3)] = 200.0
-before = s.totals(y)
-h, idle = 0.0, Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
-for _ in range(10):
-    h = s.window(y, idle, 0.5, h, Tolerance(1e-7, 1e-6, 0), np.empty(len(s.columns)))
-after, own = s.totals(y), d.space.dofmap.index_map.size_local
-width = s.layout.moving + s.layout.sliding
-rows = np.column_stack([d.places[:own], y.x.reshape(-1, width)[:own], y.fixed[:own]])
-gathered = MPI.COMM_WORLD.gather(rows, 0)
-if MPI.COMM_WORLD.rank == 0:
-    print(json.dumps({"rows": np.concatenate(gathered).tolist(), "own": [len(g) for g in gathered],
-                      "before": before.tolist(), "after": after.tolist(), "columns": s.columns.tolist()}))
+
+def end(degree, team=None, thin=0.0):
+    "Fields, their totals before and after, and the last integrals."
+    tree = [Branch(n, l, tuple(x - thin for x in r), p, a) for n, l, r, p, a in par["tree"]]
+    d = mesh_dendrite(tree, 2, degree).discretisation
+    s = Stepper(d, fields)
+    shared = None if team is None else Shared(s, None, team)
+    y, base = s.new_state(), s.layout.base
+    along = np.linalg.norm(d.places, axis=1)
+    bump = 1e-4 + 2e-3 * np.exp(-(((along - 12.0) / 3.0) ** 2))
+    for column, value in ((0, bump), (1, np.full(len(along), par["BUFFER"]))):
+        y.x[base + fields.moving.index(column)] = value * IONS_PER_MM_UM3
+    y.fixed[:, fields.fixed.index(3)] = 200.0
+    before, tolerance, integrals = s.totals(y), Tolerance(1e-6, 1e-5, 0), np.empty(len(s.columns))
+    h, constants = 0.0, Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
+    constants.load[base[7] + fields.moving.index(0)] = 40.0
+    for _ in range(2):
+        if shared is None:
+            h = s.window(y, constants, 0.5, h, tolerance, integrals)
+        else:
+            h = shared.window(y, constants, 0.5, h, tolerance, integrals, s.watched)
+    return {"x": y.x.reshape(len(d.places), -1), "fixed": y.fixed, "before": before, "after": s.totals(y),
+            "integrals": integrals, "columns": s.columns}
+
+ranks = world()
+members = tuple(range(ranks.size))
+if ranks.first:
+    found = [(end(degree), end(degree, ranks.team(members))) for degree in (1, 2)]
+    found.append((end(1), end(1, thin=1e-9)))
+    print(json.dumps([[{k: v.tolist() for k, v in one.items()} for one in pair] for pair in found]))
+else:
+    for _ in (1, 2):
+        helper = Helper("dendrite", ranks.team(members))
+        for _ in range(2):
+            helper.advance(1)
 """
 
 
-def shared(processes: int, tree: tuple[Branch, ...] = TREE) -> dict[str, list[float]]:
-    """What a run on so many processes ends with, nodes in order of their places."""
+def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """The largest, of the largest value of each field."""
+    pairs = [(np.asarray(one[k]), np.asarray(other[k])) for k in ("x", "fixed", "after", "integrals")]
+    return max(float((abs(a - b).max(axis=0) / abs(a).max(axis=0)).max()) for a, b in pairs)
+
+
+@pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python")
+def test_two_ranks_agree_with_one() -> None:
     par = {"D_CA": D_CA, "D_B": D_B, "ON": ON, "OFF": OFF, "BUFFER": BUFFER,
-           "tree": [[b.name, b.length, b.radii, b.parent, b.at] for b in tree]}  # fmt: skip
-    mpiexec = Path(sys.executable).parent / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip("no mpiexec beside this Python")
+           "tree": [[b.name, b.length, b.radii, b.parent, b.at] for b in TREE]}  # fmt: skip
     done = subprocess.run(
-        [str(mpiexec), "-n", str(processes), sys.executable, "-c", SHARED, str(ROOT), json.dumps(par)],
+        [str(MPIEXEC), "-n", "2", sys.executable, "-c", SHARED, str(ROOT), json.dumps(par)],
         capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    rows = np.array(found["rows"])
-    found["rows"] = rows[np.lexsort(np.round(rows[:, :3], 6).T)]
-    return dict(found)
-
-
-def test_two_processes_agree_with_one(tmp_path: Path) -> None:
-    one, two = shared(1), shared(2)
-    assert len(two["own"]) == 2 and min(two["own"]) > 20, "the mesh is shared"
-    a, b = np.asarray(one["rows"]), np.asarray(two["rows"])
-    assert a.shape == b.shape and np.allclose(a[:, :3], b[:, :3], atol=1e-9)
-    size = abs(a[:, 3:]).max(axis=0)
-    worst = (abs(a - b)[:, 3:] / size).max()
-    print(f"largest difference {worst:.1e} of the largest value")
-    assert worst < 1e-10
-    assert np.ptp(a[:, 3]) > 0.1 * a[:, 3].max(), "nothing varies in this test"
-    for found in (one, two):  # calcium, free and bound
+    linear, square, thinner = json.loads(done.stdout.splitlines()[-1])
+    for one, two in (linear, square):
+        assert difference(one, two) < 1e-10
+        entered = 2 * 0.5 * 40.0
         held = [
-            sum(n for n, c in zip(found[k], found["columns"], strict=True) if c in (0, 2, 4))
-            for k in ("before", "after")
+            sum(n for n, c in zip(two[k], two["columns"], strict=True) if c in (0, 2, 4)) for k in ("before", "after")
         ]
-        assert abs(held[1] / held[0] - 1) < 1e-10
-    thin = shared(1, (*TREE[:3], Branch("twig", 6.0, (0.1501,) * 12, parent=1, at=0.5)))
-    assert (abs(np.asarray(thin["rows"]) - a)[:, 3:] / size).max() > 1e-10, "another radius would pass"
+        assert abs(held[1] - held[0] - entered) < 1e-10 * held[1]
+        assert np.ptp(np.asarray(one["x"])[:, 0]) > 0.1 * np.asarray(one["x"])[:, 0].max(), (
+            "nothing varies in this test"
+        )
+    assert difference(*thinner) > 1e-10, "another radius would pass"
+
+
+def comb(teeth: int) -> tuple[Branch, ...]:
+    """A shaft with many branches, each with one of its own."""
+    shaft = Branch("shaft", 40.0, (1.0,) * 40)
+    branches = [shaft]
+    for k in range(teeth):
+        branches.append(Branch(f"tooth{k}", 3.0 + k, (0.4,) * 6, parent=0, at=(k + 1) / (teeth + 2)))
+        branches.append(Branch(f"tip{k}", 2.0, (0.2,) * 4, parent=len(branches) - 1, at=0.5))
+    return tuple(branches)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_pieces_are_even_hang_by_few_nodes_and_add_up(degree: int, n: int) -> None:
+    d = mesh_dendrite(comb(16), 2, degree).discretisation
+    pieces, N = dissect(d, n), len(d.places)
+    assert {int(p.own.sum()) for p in pieces} <= {N // n, N // n + 1}
+    counted = np.zeros(N, dtype=int)
+    for p in pieces:
+        counted[p.nodes_of_mesh[p.own]] += 1
+        inner = len(p.nodes) - len(p.between)
+        alone = np.setdiff1d(np.arange(N), p.nodes_of_mesh)
+        # an inner node has no neighbour elsewhere
+        assert not csr_array(d.mass)[p.nodes_of_mesh[:inner]][:, alone].nnz
+    assert (counted == 1).all()
+    assert pieces[0].n_between <= 2 * degree * (n - 1) * np.log2(N)
+    for name in ("mass", "stiffness", "wall_mass", "wall_stiffness"):
+        whole = getattr(d, name)
+        total = np.zeros(whole.shape)
+        for p in pieces:
+            total[np.ix_(p.nodes_of_mesh, p.nodes_of_mesh)] += getattr(p, name).toarray()
+        assert np.array_equal(total, whole.toarray()), name
+
+
+def test_a_walk_that_visits_small_branches_first_leaves_few_edges_behind() -> None:
+    graph = csr_array(mesh_dendrite(comb(60), 2).discretisation.mass)
+
+    def cuts(piece: npt.NDArray[np.int64]) -> int:
+        rows, columns = graph.nonzero()
+        return int((piece[rows] < piece[columns]).sum())
+
+    n = graph.shape[0]
+    walk = owners(graph, n)
+    assert max(cuts((walk >= k).astype(np.int64)) for k in range(1, n)) <= np.log2(n)
+    across = np.random.default_rng(1).permutation(n) * 2 // n  # control: halves at random
+    assert cuts(across) > 10 * np.log2(n)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.fem.discretisation import Discretisation
+from adapters.fem.discretisation import Matrices
 from adapters.fem.fields import Fields, reach
 from adapters.fem.kernel import Coefficients, Elimination, Layout, Sparse, State
 from adapters.wellmixed.ode_kernel import STAGES
@@ -31,7 +31,7 @@ class Entries(NamedTuple):
     wall_at: Ints | None = None
 
 
-def layout_of(d: Discretisation, f: Fields) -> Layout:
+def layout_of(d: Matrices, f: Fields) -> Layout:
     """Numbers of fields and matrices for the kernels."""
     width = np.full(len(d.places), len(f.moving), dtype=np.int64)
     width[d.nodes] += len(f.sliding)

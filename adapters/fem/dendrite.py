@@ -32,9 +32,8 @@ _SAME = 1e-9
 class Dendrite:
     """The mesh of some branches.
 
-    nodes: of each branch, the vertices of the mesh along it in order (-1 of those on other processes); positions: where
-    they are (0 to 1). segments: (n_cells,) number of the segment that a cell lies in. sizes: (n_cells, 2) volume and
-    membrane of a cell.
+    nodes: of each branch, the vertices of the mesh along it in order; positions: where they are (0 to 1). segments:
+    (n_cells,) number of the segment that a cell lies in. sizes: (n_cells, 2) volume and membrane of a cell.
     """
 
     branches: tuple[Branch, ...]
@@ -91,13 +90,11 @@ def mesh_dendrite(
     *,
     resolution: float | None = None,
     feet: Sequence[Foot] = (),
-    comm: Any = None,
 ) -> Dendrite:
     """A mesh with `cells` equal cells for each segment; radii are constant in a segment, as NEURON has them.
 
     A branch begins at the axis of its parent: NEURON's convention, in which nothing of it lies inside the parent.
     resolution: takes more cells where they would be longer than this (µm). feet: places that are vertices.
-    comm: the processes that share the mesh; this one alone if not given.
     Raises InputError for branches that are not all connected, a place outside of them, and too many cells.
     """
     order = outwards(branches)
@@ -131,15 +128,15 @@ def mesh_dendrite(
         girths += [b.around[i] for i in inside]
         segments += [first_segment[k] + i for i in inside]
     kinds = np.array(radii), np.array(girths), np.array(segments)
-    return _assemble(tuple(branches), np.array(points), np.array(lines), kinds, nodes, positions, degree, comm)
+    return _assemble(tuple(branches), np.array(points), np.array(lines), kinds, nodes, positions, degree)
 
 
 def _assemble(
     branches: tuple[Branch, ...], points: Floats, lines: npt.NDArray[np.int64],
     kinds: tuple[Floats, Floats, npt.NDArray[np.int64]], nodes: list[npt.NDArray[np.int64]], positions: list[Floats],
-    degree: int, comm: Any,
+    degree: int,
 ) -> Dendrite:  # fmt: skip
-    mesh = make_mesh(points, lines, "interval", comm)
+    mesh = make_mesh(points, lines, "interval")
     per_cell = dolfinx.fem.functionspace(mesh, ("DG", 0))
     section, girth = dolfinx.fem.Function(per_cell), dolfinx.fem.Function(per_cell)
     original = np.asarray(mesh.topology.original_cell_index)
@@ -149,7 +146,7 @@ def _assemble(
     geometry = Cable(branches, ()).geometry
     d = discretise(domain, geometry, degree)
     place = {tuple(p): k for k, p in enumerate(np.round(d.places, 9).tolist())}
-    found = tuple(np.array([place.get(tuple(np.round(points[n], 9).tolist()), -1) for n in row]) for row in nodes)
+    found = tuple(np.array([place[tuple(np.round(points[n], 9).tolist())] for n in row]) for row in nodes)
     corners = mesh.geometry.x[nodes_of(mesh)[: len(dofs)]]
     length = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
     sizes = np.stack([section.x.array[dofs] * length, girth.x.array[dofs] * length], axis=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,29 @@ from adapters.fem.importing import compiled, dolfinx, ufl
 from couple.component import Floats
 from couple.errors import InputError
 from couple.geometry import Geometry
+
+
+class Matrices(Protocol):
+    """What steps are made with, see Discretisation. line: whether the mesh is one."""
+
+    @property
+    def mass(self) -> Any: ...
+    @property
+    def stiffness(self) -> Any: ...
+    @property
+    def wall_mass(self) -> Any: ...
+    @property
+    def wall_stiffness(self) -> Any: ...
+    @property
+    def nodes(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def places(self) -> Floats: ...
+    @property
+    def volumes(self) -> Floats: ...
+    @property
+    def areas(self) -> Floats: ...
+    @property
+    def line(self) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +57,6 @@ class Discretisation:
 
     mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. wall_mass, wall_stiffness: (G, G) over the membrane, with
     tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.
-    Of a mesh that several processes share, N counts the nodes in the picture of this one, its own first; their rows of
-    the matrices are complete, those of the others are not.
     off: volume of the mesh over that of the geometry, less 1. scale: the inverse, what measures were multiplied with.
     """
 
@@ -49,6 +70,11 @@ class Discretisation:
     places: Floats
     off: float
     scale: float
+
+    @property
+    def line(self) -> bool:
+        """Whether the mesh is one."""
+        return bool(self.domain.mesh.topology.dim == 1)
 
     @functools.cached_property
     def volumes(self) -> Floats:
@@ -118,9 +144,7 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
 
 
 def _matrix(form: Any) -> Any:
-    assembled = dolfinx.fem.assemble_matrix(compiled(form))
-    assembled.scatter_reverse()
-    made = csr_array(assembled.to_scipy(ghosted=True), dtype=np.float64)
+    made = csr_array(dolfinx.fem.assemble_matrix(compiled(form)).to_scipy(), dtype=np.float64)
     made.sum_duplicates()
     return made
 

@@ -67,27 +67,13 @@ class Domain:
         one = dolfinx.fem.Constant(self.mesh, 1.0)
         volume = compiled(one * self.weight(x) * ufl.dx(domain=self.mesh))
         wall = compiled(one * self.wall(x) * self.along_wall)
-        total = self.mesh.comm.allreduce
-        return total(float(dolfinx.fem.assemble_scalar(volume))), total(float(dolfinx.fem.assemble_scalar(wall)))
+        return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
 
 
-def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName, comm: Any = None) -> Any:
-    """A DOLFINx mesh of straight cells; lines may branch.
-
-    comm: the processes that share it, all of which give the whole mesh; by default this process alone has it.
-    """
+def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName) -> Any:
+    """A DOLFINx mesh of straight cells on this process alone; lines may branch."""
     element = basix.ufl.element("Lagrange", cell, 1, shape=(points.shape[1],), dtype=np.float64)
-    if comm is None or comm.size == 1:
-        return dolfinx.mesh.create_mesh(comm or MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
-    if comm.rank > 0:
-        points, cells = points[:0], cells[:0]
-    links = int(np.bincount(cells.ravel()).max()) if cell == "interval" and len(cells) else 2
-    links = comm.allreduce(links, MPI.MAX)  # cells that meet in a vertex where lines branch
-    # cells next to those of a process belong to its picture: rows of its nodes are then complete
-    share = dolfinx.mesh.create_cell_partitioner(
-        dolfinx.graph.partitioner(), dolfinx.mesh.GhostMode.shared_facet, links
-    )
-    return dolfinx.mesh.create_mesh(comm, cells, ufl.Mesh(element), np.ascontiguousarray(points), share, links)
+    return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
 
 
 def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:

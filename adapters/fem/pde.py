@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from adapters.fem.discretisation import Discretisation
 from adapters.fem.domain import OFF
@@ -24,18 +24,30 @@ from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
 from couple import engine
 from couple.block import Block
 from couple.component import Floats, Port, State
-from couple.engine import EngineSetup, SiteEngine
-from couple.errors import InputError, RunError
+from couple.engine import Asked, EngineSetup, SiteEngine
+from couple.errors import InputError, RunError, brief
 from couple.geometry import Geometry
+
+
+def _asked(value: object) -> object:
+    """Raises ValueError for what are no ranks."""
+    listed = isinstance(value, (list, tuple)) and all(type(rank) is int and rank >= 0 for rank in value)
+    if value is None or value == "all" or (type(value) is int and value > 0) or listed:
+        return value
+    raise ValueError(f'"all", how many, or a list of those that help, like [1, 2], not {brief(value)}')
 
 
 class Options(MeshOptions):
     """Besides the mesh: rtol, atol (molecules), error allowed in an inner step, per species over the whole site; steps:
-    that many equal inner steps per window instead."""
+    that many equal inner steps per window instead.
+
+    ranks: that solve a site along sections together: "all", how many, or a list of those that help the one that has
+    the site; by default that one alone."""
 
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
     atol: float = Field(1e-4, gt=0, lt=1, strict=True)
     steps: int = Field(0, ge=0, le=10**6, strict=True)
+    ranks: Annotated[Asked, BeforeValidator(_asked)] = None
 
 
 class Fields(SiteEngine):
@@ -62,7 +74,9 @@ class Fields(SiteEngine):
         more_inputs: Mapping[str, Port] | None = None,
     ) -> None:
         """meshes: site name → elements of its own, instead of those that the options describe. more: see SiteEngine."""
-        elements = [(meshes or {}).get(site.name) or discretisation_of(setup, site) for site in setup.sites]
+        elements = self._elements = [
+            (meshes or {}).get(site.name) or discretisation_of(setup, site) for site in setup.sites
+        ]
         self._mouths = [
             None if site.mouth is None else mouth_of(d, site.geometry, site.mouth)
             for site, d in zip(setup.sites, elements, strict=True)
@@ -122,6 +136,11 @@ class Fields(SiteEngine):
         return None if mouth is None else (mouth, 0.0)
 
     @classmethod
+    def asked_ranks(cls, options: Block) -> Asked:
+        """See SiteEngine."""
+        return options.ranks if isinstance(options, Options) else None
+
+    @classmethod
     def along(cls) -> type[SiteEngine] | None:
         """See SiteEngine."""
         from adapters.fem.shaft import Shaft
@@ -141,7 +160,7 @@ class Fields(SiteEngine):
         try:
             constants = self._prepare(k, span)
             integrals = np.empty(len(s.columns))
-            self.inner[k] = s.window(y, constants, span, float(self.inner[k]), self._tolerance, integrals)
+            self.inner[k] = self._window(k, constants, span, integrals)
             self._finish(k, integrals / span, span)
             if self._mouths[k] is not None:
                 self._show_mouth(k, self.read("influx_mouth")[k])
@@ -154,6 +173,11 @@ class Fields(SiteEngine):
         except RunError:
             self._undo(k, *before)
             raise
+
+    def _window(self, k: int, constants: Constants, span: float, integrals: Floats) -> float:
+        """Advance the fields of a site; see Stepper.window."""
+        y, h = self.densities[k], float(self.inner[k])
+        return self.steppers[k].window(y, constants, span, h, self._tolerance, integrals)
 
     def _prepare(self, k: int, span: float) -> Constants:
         """Book clamps, take out what leaves, zero the reservoirs of the fields, and spread what enters."""
@@ -213,7 +237,7 @@ class Fields(SiteEngine):
 
     def discretisation(self, site: int = 0) -> Discretisation:
         """Mesh, matrices and nodes of a site."""
-        return self.steppers[site].d
+        return self._elements[site]
 
     def field(self, site: int, species: str) -> Floats:
         """Densities of a species at its nodes, copied: (N,) per µm³, or (G,) per µm² on the membrane.
@@ -321,9 +345,9 @@ class Fields(SiteEngine):
     def describe(self) -> Sequence[str]:
         """See SiteEngine: the mesh of each site, equal ones once."""
         sharing: dict[int, list[str]] = {}
-        for site, s in zip(self.sites, self.steppers, strict=True):
-            sharing.setdefault(id(s.d), []).append(site.name)
-        of = {id(s.d): s.d for s in self.steppers}
+        for site, d in zip(self.sites, self._elements, strict=True):
+            sharing.setdefault(id(d), []).append(site.name)
+        of = {id(d): d for d in self._elements}
         return [
             f"mesh of {', '.join(names)}: {quality_of(of[key].domain.mesh)}, volume {of[key].off:+.2%} off, "
             f"{len(of[key].places)} nodes"

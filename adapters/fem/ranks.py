@@ -1,100 +1,240 @@
-"""The same steps by several processes, each with its part of the mesh."""
+"""The steps of a dendrite by several ranks, each with a piece of the mesh; one of them has the whole state."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse import csr_array
 
-from adapters.fem.discretisation import Discretisation
+from adapters.fem.dissection import Piece, dissect
 from adapters.fem.fields import Fields
-from adapters.fem.importing import PETSc, dolfinx
-from adapters.fem.stepping import Stepper
-from couple.component import Floats
-from couple.errors import InputError
+from adapters.fem.kernel import State
+from adapters.fem.segments import Segments
+from adapters.fem.solver import Direct
+from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
+from couple import component
+from couple.component import Component, Floats
+from couple.parallel import ElsewhereError, Team
 
 
-class SharedDirect:
-    """LU of a matrix whose rows are shared out; see `adapters.fem.solver.Direct`.
+class Dissected:
+    """A x = b, shared out; see `adapters.fem.solver.Linear`. Each rank eliminates its inner nodes I, all of them then
+    solve for the few nodes B between the pieces, alike:
 
-    Values and vectors are those of the picture of this process; rows of its own nodes count.
+    S = Σ (A_BB - A_BI A_II⁻¹ A_IB),  S x_B = Σ (b_B - A_BI A_II⁻¹ b_I),  x_I = A_II⁻¹ b_I - (A_II⁻¹ A_IB) x_B
+
+    with sums over the ranks: one message for the factors, one for each solution.
     """
 
     def __init__(
-        self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32], space: Any, width: int, comm: Any
+        self, start: npt.NDArray[np.int32], column: npt.NDArray[np.int32], piece: Piece, width: int, team: Team
     ) -> None:
-        nodes = space.dofmap.index_map
-        own, everything = nodes.size_local * width, nodes.size_global * width
-        place = nodes.local_to_global(np.arange(nodes.size_local + nodes.num_ghosts, dtype=np.int32))
         self.values = np.zeros(len(column))
-        self._own, self._entries = own, int(start[own])
-        self._start = start[: own + 1].astype(PETSc.IntType)
-        self._column = (place[column // width] * width + column % width)[: self._entries].astype(PETSc.IntType)
-        self._matrix = PETSc.Mat().createAIJ(
-            ((own, everything), (own, everything)),
-            csr=(self._start, self._column, np.zeros(self._entries)),
-            comm=comm,
-        )
-        self._factors = PETSc.PC().create(comm)
-        self._factors.setOperators(self._matrix)
-        self._factors.setType("lu")
-        if comm.size > 1:
-            self._factors.setFactorSolverType("mumps")
-        self._right, self._left = self._matrix.createVecs()
-        self._picture = dolfinx.la.vector(nodes, width)
+        self._team, self._size = team, piece.n_between * width
+        n = self._inner = (len(piece.nodes) - len(piece.between)) * width
+        row = np.repeat(np.arange(len(start) - 1), np.diff(start))
+        inside = (row < n) & (column < n)
+        self._entries = np.flatnonzero(inside)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(row[inside], minlength=n))]).astype(np.int32)
+        self._direct = Direct(starts, column[inside], line=True)
+        self._places = (piece.between[:, None] * width + np.arange(width)).ravel()
+        m = len(self._places)
+        self._right = _Block((row < n) & (column >= n), row, column - n, (n, m))
+        self._down = _Block((row >= n) & (column < n), row - n, column, (m, n))
+        self._corner = _Block((row >= n) & (column >= n), row - n, column - n, (m, m))
+        self._reply = np.zeros((m, n))
+        self._back: Any = None
+        self._factors: Any = None
 
     def factorise(self) -> bool:
-        """Factor the values as they are; False if a pivot vanished or is no number on any process."""
-        self._matrix.setValuesCSR(self._start, self._column, self.values[: self._entries])
-        self._matrix.assemble()
-        try:
-            self._factors.setUp()
-            fine = bool(np.isfinite(self.values[: self._entries]).all())
-        except PETSc.Error:
-            fine = False
-        return bool(self._matrix.comm.tompi4py().allreduce(not fine) == 0)
+        """Factor the values as they are; False, on all ranks, if a pivot vanished or is no number on any."""
+        self._direct.values[:] = self.values[self._entries]
+        schur = np.zeros((self._size, self._size))
+        if self._direct.factorise():
+            self._reply[:] = self._right.of(self.values).toarray().T
+            for reply in self._reply:
+                self._direct.solve(reply)
+            self._back = self._down.of(self.values)
+            own = self._corner.of(self.values).toarray() - self._back @ self._reply.T
+            schur[np.ix_(self._places, self._places)] = own
+        else:
+            schur[:] = math.nan
+        schur = self._team.summed(schur)
+        if not np.isfinite(schur).all():
+            return False
+        self._factors = lu_factor(schur, check_finite=False)
+        return bool((self._factors[0].diagonal() != 0.0).all())
 
     def solve(self, x: Floats) -> None:
-        """x = A⁻¹ x in place, for all nodes in the picture."""
-        self._right.array_w[:] = x[: self._own]
-        self._factors.apply(self._right, self._left)
-        self._picture.array[: self._own] = self._left.array_r
-        self._picture.scatter_forward()
-        x[:] = self._picture.array
+        """x = A⁻¹ x in place; of the nodes between, `x` is the part of this rank before and the whole after."""
+        inner, between, rest = x[: self._inner], x[self._inner :], np.zeros(self._size)
+        self._direct.solve(inner)
+        rest[self._places] = between - self._back @ inner
+        between[:] = lu_solve(self._factors, self._team.summed(rest), check_finite=False)[self._places]
+        inner -= between @ self._reply
 
 
-class SharedStepper(Stepper):
-    """Steps of a site whose mesh several processes share; every one of them has to call the same methods.
+class _Block:
+    """A block of a matrix. chosen: (nnz,) which of its entries; row, column: of all of them, counted from the block."""
 
-    A line only: every node of it is on the membrane. Totals are those of the whole mesh on every process, as are the
-    steps that follow from them. Raises InputError for other meshes.
-    """
+    def __init__(self, chosen: Any, row: Any, column: Any, shape: tuple[int, int]) -> None:
+        self._at, self._shape = np.flatnonzero(chosen), shape
+        self._where = row[self._at], column[self._at]
 
-    def __init__(self, d: Discretisation, fields: Fields) -> None:
-        super().__init__(d, fields)
-        self._comm = d.domain.mesh.comm
-        if d.domain.membrane is not None:
-            raise InputError("only lines, such as dendrites, can be shared between processes")
-        own = d.space.dofmap.index_map.size_local
-        self.volumes, self.areas = (_own(np.asarray(a.sum(axis=1)).ravel(), own) for a in (d.mass, d.wall_mass))
-        self._weights = self._share(d.mass.diagonal(), own), self._share(d.wall_mass.diagonal(), own)
-        volume, area = (self._comm.allreduce(float(a.sum())) for a in (self.volumes, self.areas))
-        inside = np.arange(len(self.columns)) < self.layout.moving + self.layout.resting
-        self._size = np.where(self.columns < fields.n_species, np.where(inside, volume, area), 0.0)
+    def of(self, values: Floats) -> csr_array:
+        """The block of the matrix with these entries."""
+        return csr_array((values[self._at], self._where), shape=self._shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What a rank has to know of a site before it starts. weights, size: see `Stepper`, of the whole mesh."""
+
+    piece: Piece
+    fields: Fields
+    weights: tuple[Floats, Floats]
+    size: Floats
+    watch: Segments | None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A window, as the leader hands it out: the state at the nodes of a rank's piece, and its part of the load."""
+
+    y: State
+    constants: Constants
+    span: float
+    h: float
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What comes back: the state at the own nodes, the own part of the integrals, the step to try next."""
+
+    y: State
+    integrals: Floats
+    watched: Floats
+    h: float
+
+
+class Part(Stepper):
+    """Steps of one rank; all ranks of the team make the same ones."""
+
+    def __init__(self, share: Share, team: Team) -> None:
+        self._piece, self._team = share.piece, team
+        super().__init__(share.piece, share.fields, None if share.watch is None else share.watch.observed)
+        self.weights, self.size = share.weights, share.size
+        self._unknowns = _unknowns(np.flatnonzero(share.piece.own), self.layout.moving + self.layout.sliding)
+
+    def _solver(self) -> Dissected:
         width = self.layout.moving + self.layout.sliding
-        if width:
-            self._direct = SharedDirect(self.pattern.start, self.pattern.column, d.space, width, self._comm)
+        return Dissected(self.pattern.start, self.pattern.column, self._piece, width, self._team)
 
     def _sum(self, values: Floats) -> Floats:
-        return np.asarray(self._comm.allreduce(values))
+        return self._team.summed(values)
 
-    def _share(self, diagonal: Floats, own: int) -> Floats:
-        """Weights of the own nodes, which sum to 1 over all processes."""
-        mine = _own(diagonal, own)
-        return np.asarray(mine / self._comm.allreduce(float(mine.sum())))
+    def go(self, job: Job) -> list[Done]:
+        """A window; what all ranks have done, on the leader. Raises Collapse, on all ranks."""
+        integrals, y = np.empty(len(self.columns)), job.y
+        h = self.window(y, job.constants, job.span, job.h, job.tolerance, integrals)
+        own = self._piece.own
+        return self._team.collect(
+            Done(State(y.x[self._unknowns], y.rest[own], y.fixed[own]), integrals, self.watched, h)
+        )
 
 
-def _own(values: Floats, own: int) -> Floats:
-    """Values at the own nodes, 0 at those of others."""
-    return np.where(np.arange(len(values)) < own, values, 0.0)
+class Shared:
+    """The leader's side: the window of `whole`, a stepper of the whole mesh, made by all ranks of a team."""
+
+    def __init__(self, whole: Stepper, watch: Segments | None, team: Team) -> None:
+        pieces = dissect(whole.d, team.size)
+        width = whole.layout.moving + whole.layout.sliding
+        self._team, self._called = team, False
+        self._where = [(p, _unknowns(p.nodes_of_mesh, width), np.repeat(p.own, width)) for p in pieces]
+        self._part = Part(team.hand_out([_share(whole, watch, piece) for piece in pieces]), team)
+
+    def describe(self) -> str:
+        """Who does how much."""
+        nodes = [int(piece.own.sum()) for piece, _, _ in self._where]
+        each = ", ".join(f"{n} nodes by rank {rank}" for n, rank in zip(nodes, self._team.members, strict=True))
+        return f"{each}, with {self._where[0][0].n_between} between them"
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """An advance: an error before the others are called is told to them, who wait for it."""
+        self._called = False
+        try:
+            yield
+        except BaseException:
+            if not self._called:
+                self._team.hand_out([None] * self._team.size)
+            raise
+
+    def window(
+        self, y: State, c: Constants, span: float, h: float, tolerance: Tolerance, integrals: Floats, watched: Floats
+    ) -> float:
+        """See Stepper.window; watched: what that leaves in `watched`."""
+        jobs = [
+            Job(
+                State(y.x[at], y.rest[p.nodes_of_mesh], y.fixed[p.nodes_of_mesh]),
+                Constants(np.where(own, c.load[at], 0.0), c.held, c.wall_held),
+                span,
+                h,
+                tolerance,
+            )
+            for p, at, own in self._where
+        ]
+        self._called = True
+        done = self._part.go(self._team.hand_out(jobs))
+        integrals[:], watched[:] = 0.0, 0.0
+        for (piece, at, own), one in zip(self._where, done, strict=True):
+            nodes = piece.nodes_of_mesh[piece.own]
+            y.x[at[own]], y.rest[nodes], y.fixed[nodes] = one.y
+            integrals += one.integrals
+            watched += one.watched
+        return done[0].h
+
+
+class Helper(Component):
+    """The side of the other ranks."""
+
+    def __init__(self, name: str, team: Team) -> None:
+        super().__init__(name, {}, {})
+        self._team = team
+        self._part = Part(team.hand_out(), team)
+
+    def advance(self, ticks: int) -> None:
+        """See SiteEngine.helper."""
+        job = self._team.hand_out()
+        try:
+            if job is not None:
+                self._part.go(job)
+                return
+        except Collapse:
+            pass  # of all ranks
+        raise ElsewhereError(f"rank {self._team.members[0]} could not advance {self.name}", 1)
+
+    def save(self) -> component.State:
+        """Nothing: all of the state is with the leader."""
+        return {}
+
+    def restore(self, state: component.State) -> None:
+        """Nothing."""
+
+
+def _unknowns(nodes: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.int64]:
+    return np.asarray((nodes[:, None] * width + np.arange(width)).ravel())
+
+
+def _share(whole: Stepper, watch: Segments | None, piece: Piece) -> Share:
+    nodes, own = piece.nodes_of_mesh, piece.own
+    first, second = (np.where(own, w[nodes], 0.0) for w in whole.weights)
+    return Share(piece, whole.fields, (first, second), whole.size, None if watch is None else watch.part(nodes, own))

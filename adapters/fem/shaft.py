@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -12,13 +13,15 @@ from scipy.sparse import csr_array
 
 from adapters.fem.dendrite import Dendrite, mesh_dendrite
 from adapters.fem.fields import fields_of
-from adapters.fem.kernel import State as Densities
 from adapters.fem.pde import Fields, Options
+from adapters.fem.ranks import Helper, Shared
+from adapters.fem.segments import Segments
 from adapters.fem.stepping import Constants
 from couple.cable import Cable
-from couple.component import Floats, Port, State
+from couple.component import Component, Floats, Port, State
 from couple.engine import EngineSetup
 from couple.errors import InputError, RunError
+from couple.parallel import Team
 
 LONGEST_CELL = 0.5
 """µm, of cells where no resolution is given; a calcium ion diffuses as far in a millisecond."""
@@ -35,7 +38,10 @@ class Shaft(Fields):
     the start of a window in proportion to what is there, those that leave through a neck over the window at its foot.
     """
 
+    shareable = True
+
     def __init__(self, setup: EngineSetup) -> None:
+        self._shared: Shared | None = None
         (site,) = setup.sites
         self.cable = _cable_of(setup)
         try:
@@ -58,20 +64,46 @@ class Shaft(Fields):
                 "influx_feet": Port("count", (feet, len(injected)), "extensive", injected, "species"),
             },
         )
-        self._inside, self._wall = self.dendrite.parts
+        inside, wall = self._inside, self._wall = self.dendrite.parts
+        self._segments = Segments(inside, wall, self._fields, self.network.observable_weights)
         self._volumes, self._areas = np.array(self.cable.volumes), np.array(self.cable.areas)
         self._spread_over = csr_array(self._wall / self._areas[:, None])
         self._feet = np.array([self.dendrite.node(f.branch, f.x) for f in self.cable.feet], dtype=np.int64)
         self._foot_volumes = self._volumes[[self.cable.segment_of(f) for f in self.cable.feet]]
         stepper = self.steppers[0]
         if observed:
-            stepper.watch = self._observed
+            stepper.watch = self._segments.observed
             stepper.watched = np.zeros(n * len(observed))
         self._show_all()
 
     @property
     def _places(self) -> int:
         return len(self.cable.segments)
+
+    # -- ranks ------------------------------------------------------------------------------------------------
+
+    def share(self, team: Team) -> None:
+        """See SiteEngine: every rank steps a piece of the dendrite."""
+        watch = self._segments if self.network.observables else None
+        self._shared = Shared(self.steppers[0], watch, team)
+
+    @classmethod
+    def helper(cls, name: str, team: Team) -> Component:
+        """See SiteEngine."""
+        return Helper(name, team)
+
+    def advance(self, ticks: int) -> None:
+        """See Fields."""
+        with nullcontext() if self._shared is None else self._shared.calling():
+            super().advance(ticks)
+
+    def _window(self, k: int, constants: Constants, span: float, integrals: Floats) -> float:
+        if self._shared is None:
+            return super()._window(k, constants, span, integrals)
+        y, h, watched = self.densities[k], float(self.inner[k]), self.steppers[k].watched
+        return self._shared.window(y, constants, span, h, self._tolerance, integrals, watched)
+
+    # -- a window ---------------------------------------------------------------------------------------------
 
     def _prepare(self, k: int, span: float) -> Constants:
         constants = super()._prepare(k, span)
@@ -105,26 +137,6 @@ class Shaft(Fields):
 
     # -- what is seen -----------------------------------------------------------------------------------------
 
-    def _along(self, y: Densities) -> Floats:
-        """(n_segments, n_states) molecules in each segment; reservoirs and clamped species 0."""
-        f, t = self._fields, self.steppers[0].layout
-        out = np.zeros((self._places, len(self.network.states)))
-        width = t.moving + t.sliding
-        if width:
-            fields = y.x.reshape(-1, width)  # every node of a cable is on the membrane
-            out[:, list(f.moving)] = self._inside @ fields[:, : t.moving]
-            out[:, list(f.sliding)] = self._wall @ fields[:, t.moving :]
-        if t.resting:
-            out[:, list(f.resting)] = self._inside @ y.rest
-        if t.fixed:
-            out[:, list(f.fixed)] = self._wall @ y.fixed
-        out[:, f.n_species :] = 0.0
-        return out
-
-    def _observed(self, y: Densities) -> Floats:
-        """(n_segments × n_observables,) of what is not held."""
-        return (self._along(y) @ self.network.observable_weights.T).ravel()
-
     def _held(self) -> Floats:
         """(n_segments, n_states) of clamped species: the same concentration everywhere."""
         f, counts = self._fields, self.read("counts")[0]
@@ -139,7 +151,7 @@ class Shaft(Fields):
     def _show(self) -> None:
         """Write what segments hold, and what is at the feet of necks, to the outputs."""
         y, f = self.densities[0], self._fields
-        self.read("counts_along")[...] = (self._along(y) + self._held())[:, : f.n_species]
+        self.read("counts_along")[...] = (self._segments.counts(y) + self._held())[:, : f.n_species]
         base, counts = self.steppers[0].layout.base, self.read("counts")[0]
         for i, name in enumerate(self.setup.injected):
             column = self.network.index(name)
@@ -165,7 +177,7 @@ class Shaft(Fields):
 
     def _show_all(self) -> None:
         self._show()
-        counts = self._along(self.densities[0]) + self._held()
+        counts = self._segments.counts(self.densities[0]) + self._held()
         self.read("means_along")[...] = counts @ self.network.observable_weights.T
 
     def save(self) -> State:
@@ -197,11 +209,13 @@ class Shaft(Fields):
 
     def describe(self) -> Sequence[str]:
         """See SiteEngine: the mesh."""
-        q = self.dendrite.quality()
+        q, shared = self.dendrite.quality(), self._shared
+        parts = () if shared is None else (f"{self.sites[0].name}: {shared.describe()}",)
         return (
             f"mesh of {self.sites[0].name}: {q['cells']:g} cells of {q['shortest']:.4g} to {q['longest']:.4g} um along "
             f"{len(self.cable.branches)} sections, neighbouring radii differ by up to {q['largest_jump']:.3g} times, "
             f"{len(self._feet)} necks",
+            *parts,
         )
 
     @classmethod

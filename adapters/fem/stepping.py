@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.fem import kernel
 from adapters.fem.assembly import Pattern, elimination_of, layout_of, pattern_of, stages_of, state_of
-from adapters.fem.discretisation import Discretisation
+from adapters.fem.discretisation import Matrices
 from adapters.fem.fields import Fields
 from adapters.fem.kernel import Layout, State
 from adapters.fem.solver import Direct, Linear
@@ -55,7 +55,7 @@ class Stepper:
     watch: linear function of the state, of which `watched` is the integral over the last window.
     """
 
-    d: Discretisation
+    d: Matrices
     fields: Fields
     watch: Callable[[State], Floats] | None = None
     layout: Layout = field(init=False)
@@ -67,17 +67,18 @@ class Stepper:
         f = self.fields
         self.columns = np.array([*f.moving, *f.resting, *f.sliding, *f.fixed], dtype=np.int64)
         self.volumes, self.areas = self.d.volumes, self.d.areas
-        self._weights = _shares(self.d.mass.diagonal()), _shares(self.d.wall_mass.diagonal())
+        self.weights = _shares(self.d.mass.diagonal()), _shares(self.d.wall_mass.diagonal())
         inside = t.moving + t.resting
         size = np.where(np.arange(len(self.columns)) < inside, self.volumes.sum(), self.areas.sum())
-        self._size = np.where(self.columns < f.n_species, size, 0.0)  # reservoirs follow from the rest
+        self.size = np.where(self.columns < f.n_species, size, 0.0)  # reservoirs follow from the rest
         self._elimination, self._stages = elimination_of(t), stages_of(t)
         self._new = state_of(t)
-        self._direct: Linear = Direct(
-            self.pattern.start, self.pattern.column, line=self.d.domain.mesh.topology.dim == 1
-        )
+        self._direct = self._solver()
         self.watched = np.zeros(0) if self.watch is None else 0.0 * self.watch(self.new_state())
         self._factored = 0.0  # the step whose factors are there, if they depend on nothing else
+
+    def _solver(self) -> Linear:
+        return Direct(self.pattern.start, self.pattern.column, line=self.d.line)
 
     def new_state(self) -> State:
         """Zeros."""
@@ -87,7 +88,7 @@ class Stepper:
         """(n_fields,) molecules."""
         out = np.empty(len(self.columns))
         kernel.totals(self.layout, y, self.volumes, self.areas, out)
-        return self._sum(out)
+        return out
 
     def _sum(self, values: Floats) -> Floats:
         """Over the processes that share the mesh."""
@@ -148,10 +149,10 @@ class Stepper:
         """Largest error in units of the tolerance, and its field."""
         found, size = np.empty(len(self.columns)), np.empty(len(self.columns))
         last = State(self._stages.x[-1], self._stages.rest[-1], self._stages.fixed[-1])
-        kernel.squares(self.layout, last, *self._weights, found)
-        kernel.squares(self.layout, y, *self._weights, size)
+        kernel.squares(self.layout, last, *self.weights, found)
+        kernel.squares(self.layout, y, *self.weights, size)
         found, size = self._sum(found), self._sum(size)
-        scaled = self._size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self._size * np.sqrt(size))
+        scaled = self.size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self.size * np.sqrt(size))
         if not np.isfinite(scaled).all():
             return math.nan, int(np.argmax(~np.isfinite(scaled)))
         return (float(scaled.max()), int(scaled.argmax())) if len(scaled) else (0.0, 0)

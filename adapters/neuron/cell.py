@@ -75,6 +75,7 @@ class NeuronCell(Component):
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         self._spikes = Spikes() if built.spreads else None
+        self._elsewhere = built.elsewhere
         super().__init__(
             "neuron",
             inputs={
@@ -160,10 +161,21 @@ class NeuronCell(Component):
     def save(self) -> State:
         """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
         network = {} if self._spikes is None else {**self._spikes.save(), **moving.named(self._model_state())}
+        if self._spec.helped:
+            network["time"] = float(h.t)
         return {"steps": self.steps, **self._model_state().save(), **network}
 
     def take(self, parts: Sequence[State]) -> None:
-        """Take up the state of a network from those of all ranks that saved it. Raises InputError if that cannot be."""
+        """Take up the state of a network, or of a cell on the first rank, from those of all ranks that saved it. Raises
+        InputError if that cannot be."""
+        if self._spikes is None and self._spec.helped:
+            self.steps = int(str(parts[0]["steps"]))
+            if world().size > 1:  # also where nothing is restored it has to be the same time
+                moving.run_up(float(str(parts[0]["time"])), self.steps, self._dt)
+            self._settle()
+            if not self._elsewhere:
+                self.restore(parts[0])
+            return
         if self._spikes is None or not self._spec.cells:
             raise InputError("only a [network] moves to another number of ranks: resume with as many as wrote it")
         self.steps = int(str(parts[0]["steps"]))

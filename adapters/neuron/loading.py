@@ -36,6 +36,7 @@ class Built:
     mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
     gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
     streams: numbers of its random streams. spreads: whether it is a network, of which other ranks have other cells.
+    elsewhere: whether it is a single cell, which another rank has.
     files: SHA-256 of every file that the model consists of, by path.
     """
 
@@ -44,7 +45,7 @@ class Built:
         self.mechanisms: dict[str, Path] = {}
         self.own: dict[str, float] = {}
         self.own_init = False
-        self.spreads = False
+        self.spreads = self.elsewhere = False
         self.files: dict[str, str] = {}
         self.streams = Numbering()
         self.on_release: list[Callable[[], None]] = []
@@ -106,9 +107,10 @@ def load(spec: ModelSpec) -> Built:
     try:
         with built.streams:
             _build(spec, built)
-        _check_built(spec)
-        _check_membrane(spec)
-        _clamp(spec, built)
+        if not built.elsewhere:
+            _check_built(spec)
+            _check_membrane(spec)
+            _clamp(spec, built)
     except InputError as error:
         _spoilt = isinstance(error, hoc_model.UnfinishedTemplateError)
         built.release(delete=not _spoilt)
@@ -145,31 +147,35 @@ def _build(spec: ModelSpec, built: Built) -> None:
         built.on_release.append(builder.forget)
         shared = builder.takes("rank", "size")  # a builder of networks of its own
         built.spreads = shared
-        _check_spread(spec, shared)
-        built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
+        built.elsewhere = _is_elsewhere(spec, shared)
+        if not built.elsewhere:
+            built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
         files += python_model.neighbours(spec.model.parent)
+    elif _is_elsewhere(spec, False):
+        built.elsewhere = True
     elif spec.model.suffix == ".hoc":
-        _check_spread(spec, False)
         texts = hoc_model.reachable(spec.model)
         built.on_release.append(lambda: hoc_model.release(texts))
         built.result, _ = hoc_model.build(spec)
         built.own_init = any(hoc_text.defines(text, "init") for text in texts.values())
         files += texts
     else:
-        _check_spread(spec, False)
         morphology.build(spec)
     built.files = sources.digests(sources.with_named(files))
 
 
-def _check_spread(spec: ModelSpec, shared: bool) -> None:
-    """A model that knows nothing of ranks would be built as a whole on each of them."""
-    if spec.size > 1 and not shared:
-        raise InputError(
-            f"{spec.model.name} makes one cell, which {spec.size} ranks cannot share: run it without mpiexec, describe "
-            "a [network] of such cells, let the function take rank and size, or spread runs over ranks with couple "
-            "sample",
-            where=WHERE,
-        )
+def _is_elsewhere(spec: ModelSpec, shared: bool) -> bool:
+    """Whether a model is not that of this rank: one that knows nothing of ranks would be built on each of them."""
+    if spec.size == 1 or shared:
+        return False
+    if spec.helped:
+        return spec.rank > 0
+    raise InputError(
+        f"{spec.model.name} makes one cell, which {spec.size} ranks cannot share: run it without mpiexec, describe "
+        "a [network] of such cells, let the function take rank and size, give a site along sections ranks to solve it "
+        '(pde.ranks = "all"), or spread runs over ranks with couple sample',
+        where=WHERE,
+    )
 
 
 def _check_membrane(spec: ModelSpec) -> None:

@@ -81,7 +81,8 @@ def take(model: ModelState, parts: Sequence[State], steps: int, dt: float, cells
     longest = max(world().gather(max((connection.delay for connection in between), default=0.0)))
     if time <= longest + 1:
         raise InputError(f"{time:g} ms is within the longest delay of the start: {_REFUSED}, or start again")
-    _run_up(time, steps, dt, {c.gid: _above(c, values, _fired(parts, time - _RECENT)) for c in cells}, cells)
+    above = {c.gid: _above(c, values, _fired(parts, time - _RECENT)) for c in cells}
+    run_up(time, steps, dt, above, cells)
     _scatter(model, values, streams)
     _deliver(between, parts)
 
@@ -107,8 +108,12 @@ def _above(cell: CellSpec, values: Mapping[str, float], fired: Mapping[int, Sequ
     return above > _FAR or (above > 0 and cell.gid in fired)
 
 
-def _run_up(time: float, steps: int, dt: float, above: Mapping[int, bool], cells: Sequence[CellSpec]) -> None:
-    """From 0 to `time` by NEURON alone, with nothing crossing between cells."""
+def run_up(
+    time: float, steps: int, dt: float, above: Mapping[int, bool] | None = None, cells: Sequence[CellSpec] = ()
+) -> None:
+    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. above: by the number
+    of a cell, whether its detector has seen it above its threshold."""
+    above = above or {}
     for cell in cells:
         pc.threshold(cell.gid, -1e9 if above[cell.gid] else 1e9)
     last = min(_LAST, steps)

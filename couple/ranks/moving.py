@@ -105,9 +105,10 @@ def move(
             exchange[key] = _rows(key, names, parts)
     states: dict[str, State] = {"exchange": exchange, "clock": parts[0]["clock"]}
     spent = states["clock"]
+    for component in (*system.components, *system.together):
+        spent.setdefault(f"seconds.{component.name}", 0.0)
     for component in system.components:
         name = f"component.{component.name}"
-        spent.setdefault(f"seconds.{component.name}", 0.0)
         if isinstance(component, SiteEngine):
             states[name] = _of_sites(component, name, parts)
         elif component is not system.electrics:

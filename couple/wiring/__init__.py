@@ -23,7 +23,7 @@ from couple.wiring.diffusion import diffusion_links, feet_of, mouths_of, place_t
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive, drive_labels
 from couple.wiring.electrics import attach, load_model
-from couple.wiring.engines import Engines, build_engines, load_engines
+from couple.wiring.engines import Engines, asks_for_ranks, build_engines, load_engines
 from couple.wiring.memory import Memory
 from couple.wiring.network import connect_cells
 from couple.wiring.places import Order, Place, distances, place_links, place_sites
@@ -41,7 +41,8 @@ class System:
     kinds: site → name of its engine. distances: site, or neuron.SEGMENT of
     a recorded voltage → path distance from the soma, µm, where there is one.
     describe: lines for `couple check`. warnings: about accuracy. order: of the sites of all ranks, by name.
-    labels: names along the ports of the electrical model and of drives.
+    labels: names along the ports of the electrical model and of drives. together: of `engines`, those that other ranks
+    help with, and what this rank helps others with, in the same order on all ranks. helped: whether any rank has such.
     """
 
     clock: Clock
@@ -60,6 +61,8 @@ class System:
     warnings: tuple[str, ...]
     order: Mapping[str, Order]
     labels: Mapping[str, Sequence[str]]
+    together: tuple[Component, ...] = ()
+    helped: bool = False
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -89,7 +92,8 @@ def _wire(experiment: Experiment) -> System:
     check_rates(network, experiment.time_unit)
     load_engines(experiment)  # before NEURON
     cells = Cells(experiment)
-    model = load_model(experiment, cells)
+    helped = asks_for_ranks(experiment)
+    model = load_model(experiment, cells, helped=helped)
     grown = grow_spines(experiment, model, cells)
     grown += connect_cells(experiment, model, cells)
     branches = None if model is None else Branches(model)
@@ -134,6 +138,8 @@ def _wire(experiment: Experiment) -> System:
         tuple(warnings),
         places.everywhere,
         {**({} if electrics is None else electrics.labels), **drive_labels(drive_links)},
+        tuple(engines.together),
+        helped,
     )
 
 

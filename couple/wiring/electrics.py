@@ -59,9 +59,9 @@ class Electrics:
         return {conductance: i for i, conductance in enumerate(self.attachments.conductances)}
 
 
-def load_model(experiment: Experiment, cells: Cells) -> ElectricalModel | None:
-    """The model of [neuron], or the cells of [network] on this rank; None without. Raises InputError if it cannot be
-    built."""
+def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) -> ElectricalModel | None:
+    """The model of [neuron], or the cells of [network] on this rank; None without. helped: whether other ranks help
+    with its sites. Raises InputError if it cannot be built."""
     spec, ranks = experiment.neuron, world()
     ranks.gather(None)  # all or none go on to NEURON, which makes its own communicators
     if spec is None:
@@ -88,6 +88,7 @@ def load_model(experiment: Experiment, cells: Cells) -> ElectricalModel | None:
             local,
             ranks.rank,
             ranks.size,
+            helped,
         )
     )
     return model
@@ -149,6 +150,7 @@ def _first_of(links: Sequence[PlacedLink]) -> dict[str, Order]:
 def _recorded(model: ElectricalModel, experiment: Experiment, cells: Cells) -> dict[str, Order]:
     """Segments on this rank whose voltage is asked for, with their order."""
     recorded: dict[str, Order] = {}
+    unknown: dict[int, InputError] = {}
     branches = Branches(model) if cells.all and experiment.record.voltages else None
     for i, name in enumerate(experiment.record.voltages):
         key = f"record.voltages[{i}]"
@@ -159,8 +161,9 @@ def _recorded(model: ElectricalModel, experiment: Experiment, cells: Cells) -> d
         try:
             recorded.setdefault(model.resolve(name), (-1, i))
         except InputError as error:
-            if world().size == 1:
-                raise error.at(key) from None
+            unknown[i] = error.at(key)
+    for i in sorted(set.intersection(*world().gather({*unknown}))):  # one that no rank has
+        raise unknown[i]
     return recorded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from couple.parallel import world
 from couple.wiring.places import Order, Place
@@ -10,22 +11,41 @@ from couple.wiring.places import Order, Place
 Group = tuple[str, str, tuple[str, ...], str]
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """Of a component: its name, the species that enter its sites, the ranks that have some, where it is in the file."""
+
+    name: str
+    filled: tuple[str, ...]
+    ranks: tuple[int, ...]
+    key: str
+
+
 def agree_on_groups(
     groups: dict[Group, list[Place]], filled: dict[str, list[str]], everywhere: dict[str, Order]
-) -> dict[Group, tuple[str, tuple[str, ...]]]:
-    """Name and injected species of the component of each group, as one process would choose them.
+) -> dict[Group, Agreed]:
+    """What the component of each group is, as one process would choose it: of all ranks, in the same order on all.
 
     groups: sites of this rank with the same engine and options. filled: species that enter each site.
     """
     mine = [
-        (group, everywhere[members[0].name], members[0].name, len(members), _first_filled(members, filled, everywhere))
+        (
+            group,
+            everywhere[members[0].name],
+            members[0].name,
+            len(members),
+            _first_filled(members, filled, everywhere),
+            members[0].key,
+        )
         for group, members in groups.items()
     ]
-    merged: dict[Group, list[tuple[Order, str, int, dict[str, tuple[Order, int]]]]] = {}
-    for rank in world().gather(mine):
-        for group, *rest in rank:
+    merged: dict[Group, list[tuple[Order, str, int, dict[str, tuple[Order, int]], str]]] = {}
+    ranks: dict[Group, list[int]] = {}
+    for rank, there in enumerate(world().gather(mine)):
+        for group, *rest in there:
             merged.setdefault(group, []).append(tuple(rest))  # type: ignore[arg-type]
-    found: dict[Group, tuple[str, tuple[str, ...]]] = {}
+            ranks.setdefault(group, []).append(rank)
+    found: dict[Group, Agreed] = {}
     names: set[str] = set()
     for group, parts in sorted(merged.items(), key=lambda item: min(part[0] for part in item[1])):
         first = min(parts)
@@ -34,10 +54,11 @@ def agree_on_groups(
             name += "_"
         names.add(name)
         species: dict[str, tuple[Order, int]] = {}
-        for *_, entries in parts:
+        for *_, entries, _ in parts:
             for one, place in entries.items():
                 species[one] = min(place, species.get(one, place))
-        found[group] = name, tuple(sorted(species, key=lambda one: species[one]))
+        ordered = tuple(sorted(species, key=lambda one: species[one]))
+        found[group] = Agreed(name, ordered, tuple(ranks[group]), first[4])
     return found
 
 

@@ -78,7 +78,7 @@ def distances(places: Sequence[Place], branches: Branches | None, segments: Sequ
 
     Empty without a soma.
     """
-    if branches is None:
+    if branches is None or not branches.sections:
         return {}
     try:
         away = branches.distances(branches.soma())
@@ -169,7 +169,8 @@ def _sites_of_block(
 ) -> Iterator[Place]:
     """The sites of a block on this rank; in a network those of every cell that it names, called CELL_NAME."""
     if block.cells is None or cells is None or branches is None:
-        if branches is not None and block.segment is None and block.place is None and not world().first:
+        nowhere = block.segment is None and block.sections is None and block.place is None
+        if branches is not None and nowhere and not world().first:
             return  # in no segment: on the first rank
         for k, place in enumerate(_sites(block, key, branches, folder)):
             yield replace(place, order=(-1, k))

@@ -23,6 +23,8 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Ce
     if model is None or not experiment.spine:
         return []
     branches = Branches(model)  # as it came: no spine grows on a spine
+    if not branches.sections:
+        return []  # another rank has them all
     specs: list[SpineSpec] = []
     for i, block in enumerate(experiment.spine):
         key = f"spine[{i}]"

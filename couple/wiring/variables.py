@@ -30,7 +30,7 @@ def recorded(
     for engine in engines.engines:
         variables += _of_engine(engine, record, linked, memory)
         variables += _along(engine, record, linked, memory) + _through_necks(engine, memory)
-    if record.variables is not None:
+    if record.variables is not None and variables:
         kinds = {v.path: _kind(v.path.split("/")[1]) for v in variables}
         for i, name in enumerate(record.variables):
             # What is known of any experiment stays silent where there is none of it; an ion has to be there.
