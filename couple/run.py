@@ -320,7 +320,7 @@ class Simulation:
         }
         if self._place != "segments":
             states["run"]["place"] = self._place
-        if self.ranks.size > 1 or self.experiment.circuit is not None:
+        if self.ranks.size > 1 or getattr(self.system.electrics, "spreads", True):
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:

@@ -15,6 +15,7 @@ from adapters.neuron.concentration import default_concentration, own
 from adapters.neuron.conductance import place
 from adapters.neuron.direct import Direct
 from adapters.neuron.gating import Gating
+from adapters.neuron.gids import gids, here
 from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
@@ -164,12 +165,11 @@ class NeuronCell(Component):
 
     def take(self, parts: Sequence[State]) -> None:
         """Take up the state of a network from those of all ranks that saved it. Raises InputError if that cannot be."""
-        if self._spikes is None or not self._spec.cells:
-            raise InputError("only a [network] moves to another number of ranks: resume with as many as wrote it")
+        if self._spikes is None:
+            raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
         self.steps = int(str(parts[0]["steps"]))
-        moving.take(self._model_state(), parts, self.steps, self._dt, self._spec.cells)
+        moving.take(self._model_state(), parts, self.steps, self._dt)
         self._settle()
-        here = {cell.gid for cell in self._spec.cells}
         self._spikes.restore(together(parts, here))
 
     def restore(self, state: State) -> None:
@@ -200,7 +200,12 @@ class NeuronCell(Component):
     @property
     def cells(self) -> int:
         """Of a network on this rank."""
-        return len(self._spec.cells)
+        return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is a network, which another number of ranks can take up."""
+        return self._spikes is not None
 
     @property
     def spikes(self) -> tuple[Floats, Ints] | None:
