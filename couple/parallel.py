@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,9 @@ Failure = tuple[str, int]
 
 OFF = "COUPLE_RANKS"
 """Environment variable that, set to "off", makes a process one of its own whatever has started it."""
+
+_NAP = 0.02
+"""Seconds between two looks whether others have come."""
 
 _LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
@@ -65,6 +69,9 @@ class Alone:
         """The largest over all ranks of each of some numbers, cheaply: for the loop."""
         return list(values)
 
+    def rest(self) -> None:
+        """Wait until all ranks are here, for as long as it takes: asleep, as `gather` is not."""
+
     def failed(self, error: BaseException) -> bool:
         """To be called for an error that ends this rank; whether this rank is the one to report it."""
         return True
@@ -92,6 +99,11 @@ class Ranks(Alone):
         self.sent += 1
         found: list[float] = self._comm.allreduce(list(values), op=_largest)
         return found
+
+    def rest(self) -> None:
+        here = self._comm.Ibarrier()
+        while not here.Test():
+            time.sleep(_NAP)
 
     def failed(self, error: BaseException) -> bool:
         if isinstance(error, ElsewhereError):

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from ranked import needs_mpiexec, ranks
 
+from adapters.neuron.fixed import hidden
+from couple import Experiment, Simulation
+
 pytestmark = needs_mpiexec
 
 BUILDER = """
@@ -117,10 +120,10 @@ def write_ring(folder: Path, *, stream: str = "cell.gid", more: str = "") -> Pat
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One process to the end, and two that stopped while spikes were on their way."""
+    """One process, and two, to the end; the checkpoint is of 8.7 ms, with spikes on their way."""
     made = write_ring(tmp_path_factory.mktemp("ring"))
     ranks(1, "run", "ring.toml", "--out", "alone", folder=made)
-    ranks(2, "run", "ring.toml", "--out", "part", "--until", "8.7 ms", folder=made)
+    ranks(2, "run", "ring.toml", "--out", "two", folder=made)
     return made
 
 
@@ -150,39 +153,67 @@ def assert_alike(folder: Path, out: str, mv: float) -> None:
 
 
 def test_the_number_of_ranks_changes_nothing(folder: Path) -> None:
-    ranks(3, "run", "ring.toml", "--out", "three", folder=folder)
-    assert_alike(folder, "three", 0.0)
+    assert_alike(folder, "two", 0.0)
 
 
 @pytest.mark.parametrize("after", [1, 3, pytest.param(4, marks=pytest.mark.acceptance)])
 def test_resuming_with_another_number_of_ranks(folder: Path, after: int) -> None:
     """Cells by gid, sites of three engines, spikes and trains on their way, connections that are off."""
     out = f"to{after}"
-    shutil.copytree(folder / "part", folder / out)
+    shutil.copytree(folder / "two", folder / out)
     ranks(after, "resume", out, folder=folder)
     assert_alike(folder, out, 1e-9)
 
 
+def refusal(folder: Path) -> str:
+    """What is said when one process is to go on with what two have begun."""
+    ranks(2, "run", "ring.toml", "--out", "part", "--until", "5 ms", folder=folder)
+    done = ranks(1, "resume", "part", folder=folder, code=2)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and "resume with as many ranks" in lines[0], done.stderr
+    return lines[0]
+
+
+def test_streams_numbered_by_rank_are_not_moved(tmp_path: Path) -> None:
+    assert "number its streams by gid, not by rank" in refusal(write_ring(tmp_path, stream="rank"))
+
+
+@pytest.mark.acceptance
+def test_sections_of_one_name_are_not_moved(tmp_path: Path) -> None:
+    assert "two of lonely(0.5)" in refusal(write_ring(tmp_path, more="kept.append(h.Section(name='lonely'))"))
+
+
+DIRECT = "kept[0].more = h.NetCon(kept[0].heads[0](0.5)._ref_v, kept[0].ampa, sec=kept[0].heads[0])"
+OTHER = """
+    kept[0].more = h.NetCon(kept[0].soma(0.5)._ref_m_hh, None, sec=kept[0].soma)
+    pc.set_gid2node(20, rank)
+    pc.cell(20, kept[0].more)
+"""
+
+
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("more", "says"),
     [
-        ({"stream": "rank"}, "number its streams by gid, not by rank"),
-        ({"more": "kept[0].a = h.NetCon(kept[0].heads[0](0.5)._ref_v, kept[0].ampa, sec=kept[0].heads[0])"}, "no gid"),
-        ({"more": "kept[0].w = h.IntFire1()"}, "IntFire1 has a state"),
-        ({"more": "kept.append(h.Section(name='lonely'))"}, "two of lonely(0.5)"),
+        ("", ""),
+        (DIRECT, "a NetCon from cell0.a(0.5) to ExpSyn[0] has no gid"),
+        (OTHER, "the spikes of gid 20 are not those of a voltage"),
+        ("kept[0].more = h.IntFire1()", "IntFire1 has a state"),
+        ("kept[0].more = pc.gid_connect(0, kept[0].train)", "NetStim[0] is driven by cells"),
     ],
 )
-def test_what_cannot_be_moved_is_one_line(tmp_path: Path, change: dict[str, str], says: str) -> None:
-    write_ring(tmp_path, **change)
-    ranks(2, "run", "ring.toml", "--out", "part", "--until", "5 ms", folder=tmp_path)
-    done = ranks(1, "resume", "part", folder=tmp_path, code=2)
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1 and says in lines[0] and "resume with as many ranks" in lines[0], done.stderr
+def test_what_has_a_history_elsewhere_is_not_moved(tmp_path: Path, more: str, says: str) -> None:
+    """A checkpoint says so, and those who want to move it."""
+    write_ring(tmp_path, more=more)
+    text = RING[: RING.index("[[site]]")] + '[[site]]\nname = "a_*"\nplace = { on = "cell*.a" }\nengine = "ode"\n'
+    (tmp_path / "ring.toml").write_text(text)
+    simulation = Simulation.in_memory(Experiment.load(tmp_path / "ring.toml"))
+    electrics = simulation.system.electrics
+    assert electrics is not None
+    stuck = str(electrics.save()["stuck"])
+    assert stuck.startswith(says) and bool(stuck) == bool(says), stuck
 
 
 def test_mechanisms_with_a_history_are_known_by_their_source() -> None:
-    from adapters.neuron.fixed import hidden
-
     assert "POINTER" in hidden("NEURON { BBCOREPOINTER rng }")
     assert "POINTER" in hidden("NEURON { POINTER p }\nVERBATIM\nint x;\nENDVERBATIM")
     assert "WATCH" in hidden("NET_RECEIVE (w) { WATCH (v > 0) 1 }")

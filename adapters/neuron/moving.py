@@ -70,7 +70,7 @@ def take(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> No
     for connection, _ in between:
         connection.active(False)
     on = {int(gid) for part in parts for gid in np.asarray(part["on"])}
-    _run_up(time, steps, dt, {d.gid: d.gid in on for d in inventory.detectors if d.segment is not None})
+    run_up(time, steps, dt, {d.gid: d.gid in on for d in inventory.detectors if d.segment is not None})
     _check_trains(model, parts, time)
     _scatter(model, values, streams)
     for connection, i in between:
@@ -131,10 +131,11 @@ def _fired(parts: Sequence[State], since: float) -> dict[int, list[float]]:
     return fired
 
 
-def _run_up(time: float, steps: int, dt: float, on: Mapping[int, bool]) -> None:
-    """From 0 to `time` by NEURON alone, with nothing crossing between cells. on: of the detector of each gid."""
-    thresholds = {gid: pc.threshold(gid) for gid in on}
-    for gid, seen in on.items():
+def run_up(time: float, steps: int, dt: float, on: Mapping[int, bool] | None = None) -> None:
+    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. on: by gid, whether
+    its detector has seen it above its threshold."""
+    thresholds = {gid: pc.threshold(gid) for gid in on or {}}
+    for gid, seen in (on or {}).items():
         pc.threshold(gid, -1e9 if seen else 1e9)
     last = min(_LAST, steps)
     far = (steps - last) * dt
