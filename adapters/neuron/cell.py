@@ -23,6 +23,7 @@ from adapters.neuron.naming import find_membrane, find_segment, section_name
 from adapters.neuron.speaking import listening
 from adapters.neuron.spiking import Ints, Spikes, together
 from adapters.neuron.state import ModelState
+from adapters.neuron.weights import cell_weights
 from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
 from couple.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
@@ -201,6 +202,11 @@ class NeuronCell(Component):
     def cells(self) -> int:
         """Of a network on this rank."""
         return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each cell of a [network] on this rank: its segments, with the mechanisms in each."""
+        return cell_weights(cell.name for cell in self._spec.cells)
 
     @property
     def spreads(self) -> bool:
