@@ -21,6 +21,7 @@ from couple.commands.sample import resume_ensemble, sample
 from couple.errors import CoupleError, Interrupted
 from couple.parallel import launched, speaks, stay_alone, world
 from couple.terminal import (
+    Balance,
     Figure,
     File,
     Json,
@@ -83,6 +84,7 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
     draw: Figure = True,
+    balance: Balance = None,
 ) -> None:
     """Run an experiment from its start; after `mpiexec -n N`, on N ranks."""
     from couple.clock import Clock
@@ -95,7 +97,7 @@ def run(
         Clock.of(experiment).windows_until(end)  # before anything is replaced
     deadline = _deadline(walltime)
     with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
-        simulation = Simulation.new(experiment, folder, force=force)
+        simulation = Simulation.new(experiment, folder, force=force, balance=balance)
     _go(simulation, end, quiet, as_json, draw, deadline)
 
 
@@ -125,15 +127,16 @@ def resume(
 
 
 @app.command()
-def check(file: File, overrides: Overrides = None) -> None:
+def check(file: File, overrides: Overrides = None, balance: Balance = None) -> None:
     """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
     from couple.experiment import Experiment
-    from couple.ranks.balance import balance
+    from couple.ranks.balance import loads
+    from couple.ranks.costs import read_costs
     from couple.wiring import wire
 
     experiment = Experiment.load(file, overrides or ())
-    system = wire(experiment)
-    shared = [*balance(system)]
+    system = wire(experiment, None if balance is None else read_costs(balance))
+    shared = [*loads(system)]
     if not world().first:
         return
     clock = system.clock

@@ -248,6 +248,10 @@ class SiteEngine(Component):
         """Seconds by what they were spent for, where one number does not say enough."""
         return {}
 
+    def effort(self) -> Floats:
+        """(n_sites,) what of its time each site takes, in any unit: the molecules or events that it works through."""
+        return np.ones(len(self.sites))
+
     @classmethod
     def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """What its options are read from: of all tables of a site, that under its own name."""

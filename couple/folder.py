@@ -13,6 +13,7 @@ from couple.lock import FolderLock
 from couple.ranks.checkpoints import clear
 
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
+COSTS = "costs.json"
 
 
 def check_free(folder: Path, force: bool) -> None:
@@ -33,7 +34,7 @@ def empty_folder(name: str, folder: str | Path | None, force: bool) -> tuple[Pat
     lock = lock_folder(folder)
     try:
         check_free(folder, force)  # again: another run may have come and gone while this one was wired
-        for file in (CHECKPOINT, RESULTS, SUMMARY, FIGURE):
+        for file in (CHECKPOINT, RESULTS, SUMMARY, FIGURE, COSTS):
             (folder / file).unlink(missing_ok=True)
         shutil.rmtree(folder / "segments", ignore_errors=True)
         clear(folder)

@@ -15,6 +15,7 @@ from couple.experiment import Experiment
 from couple.folder import RESULTS, SUMMARY
 from couple.layout import attributes_of, component_tables
 from couple.parallel import Alone
+from couple.ranks.costs import Costs, write_costs
 from couple.ranks.results import merge, merged, orders, rank_file, write_spikes
 from couple.record import Recorder, replacing
 from couple.results import FORMAT, Results
@@ -47,15 +48,17 @@ class Keeper:
             times, cells = spikes
             write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
 
-    def keep(self, folder: Path, status: str, summary: dict[str, Any]) -> dict[str, Any]:
-        """Write the results and the summary, of all ranks, into `folder`; returns the summary with peaks."""
+    def keep(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+        """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
+        peaks."""
         if self.ranks.size > 1:
-            return self._keep_of_ranks(folder, status, summary)
+            return self._keep_of_ranks(folder, status, summary, costs)
         with replacing(folder / RESULTS, self.recorder.version) as file:
             self.fill(file, summary)
+        write_costs(folder, [costs])
         return self._with_peaks(folder, summary)
 
-    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any]) -> dict[str, Any]:
+    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """A file of this rank; unless it alone has failed, one over all of them too."""
         with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
             self.fill(file, summary)
@@ -63,8 +66,9 @@ class Keeper:
                 file[path].attrs["order"] = order
         if status == "failed":
             return summary
-        summaries = self.ranks.gather(summary)
+        summaries, every = self.ranks.gather(summary), self.ranks.gather(costs)
         if self.ranks.first:
+            write_costs(folder, every)
             summary = merged(summaries, self.system.order)
             merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
             summary = self._with_peaks(folder, summary)

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -33,16 +34,23 @@ OFF = "COUPLE_RANKS"
 
 _PATIENCE = 5.0
 """Seconds in which a rank that has failed itself ends the others, which know of it."""
+_NAP = 0.02
+"""Seconds between two looks whether others have come."""
 
 _LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Cray; srun --mpi=pmi2
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
     ("PALS_RANKID", "PALS_SIZE"),
+    ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),  # jsrun
+    ("FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # of srun; SLURM_NTASKS is that of the whole job, in its script too
 )
 
-_MARKS = ("PMI_", "PMIX_", "OMPI_", "MV2_", "PALS_", "HYDI_", "HYDRA_", "MPI_LOCAL", "SLURM_PROCID", "SLURM_STEP")
+_MARKS = (
+    *("PMI_", "PMIX_", "OMPI_", "MV2_", "PALS_", "HYDI_", "HYDRA_", "MPI_LOCAL", "PRTE_", "JSM_"),
+    *("FLUX_TASK_RANK", "FLUX_JOB_SIZE", "SLURM_PROCID", "SLURM_STEP"),
+)
 
 
 class ElsewhereError(CoupleError):
@@ -74,6 +82,9 @@ class Alone:
     def largest(self, values: Sequence[float]) -> list[float]:
         """The largest over all ranks of each of some numbers, cheaply: for the loop."""
         return list(values)
+
+    def rest(self) -> None:
+        """Wait until all ranks are here, for as long as it takes: asleep, as `gather` is not."""
 
     def failed(self, error: BaseException) -> bool:
         """To be called for an error that ends this rank; whether this rank is the one to report it."""
@@ -113,6 +124,11 @@ class Ranks(Alone):
         self.sent += 1
         found: list[float] = self._comm.allreduce(list(values), op=_largest)
         return found
+
+    def rest(self) -> None:
+        here = self._comm.Ibarrier()
+        while not here.Test():
+            time.sleep(_NAP)
 
     def failed(self, error: BaseException) -> bool:
         if isinstance(error, ElsewhereError):
@@ -205,21 +221,65 @@ def world() -> Alone:
     if size == 1:
         return Alone()
     try:
-        mpi = import_module("mpi4py.MPI")
+        mpi = _mpi(size)
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
             f"{size} ranks were started, and mpi4py does not load here ({' '.join(str(error).split())}): "
             "uv pip install mpi4py mpich, or build mpi4py with the MPI of your cluster"
         ) from None
     if mpi.COMM_WORLD.Get_size() != size:
-        library = mpi.Get_library_version().split("\n")[0].strip("\0 ")
         raise CoupleError(
-            f"{size} ranks were started but each believes to be alone: mpi4py uses {library}, and mpiexec or srun is "
-            "of another MPI. Start with the mpiexec of that library (beside this Python: "
-            f"{Path(sys.executable).parent / 'mpiexec'}), or build mpi4py with the MPI that starts; "
-            "couple doctor says more"
+            f"{size} ranks were started but each believes to be alone: mpi4py uses {_name(mpi)}, and mpiexec or srun "
+            f"is of another MPI. {_ADVICE}{_of_srun()}; couple doctor says more"
         )
     return Ranks(mpi)
+
+
+_ADVICE = (
+    f"Start with the mpiexec of that library (beside this Python: {Path(sys.executable).parent / 'mpiexec'}), or build "
+    "mpi4py with the MPI that starts"
+)
+
+
+def _mpi(size: int) -> Any:
+    """mpi4py's module of MPI, begun. Raises CoupleError where to begin it would end the process."""
+    there: Any = sys.modules.get("mpi4py.MPI")
+    if there is not None and there.Is_initialized():
+        return there
+    settings: Any = import_module("mpi4py").rc
+    settings.initialize, settings.finalize = False, True
+    mpi = import_module("mpi4py.MPI")
+    if by_open_mpi() and mpi.get_vendor()[0] in _OF_MPICH:
+        raise CoupleError(
+            f"{size} ranks were started by the mpiexec of Open MPI, and mpi4py uses {_name(mpi)}, which cannot take "
+            f"part. {_ADVICE}; couple doctor says more"
+        )
+    with warnings.catch_warnings(action="ignore"):  # of a wrong mpiexec, which is said here
+        mpi.Init_thread()
+    return mpi
+
+
+_OF_MPICH = ("MPICH", "MPICH2", "Intel MPI", "MVAPICH", "MVAPICH2", "Cray MPI")
+
+
+def by_open_mpi(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the mpiexec of Open MPI has started this process."""
+    return "OMPI_COMM_WORLD_SIZE" in environment and "PMI_RANK" not in environment
+
+
+def _name(mpi: Any) -> str:
+    """Library and version."""
+    return str(mpi.Get_library_version().split("\n")[0].split(",")[0].strip("\0 "))
+
+
+def _of_srun(environment: Mapping[str, str] = os.environ) -> str:
+    """What else to do where srun has started the ranks."""
+    if "SLURM_STEP_NUM_TASKS" not in environment:
+        return ""
+    return (
+        ", or srun --mpi=pmix or --mpi=pmi2, as that library wants it (srun --mpi=list); a shell inside of a step is "
+        f"alone with {OFF}=off"
+    )
 
 
 def _imported() -> int:
@@ -238,6 +298,7 @@ def stay_alone() -> None:
     os.environ[OFF] = "off"
 
 
-def speaks() -> bool:
+def speaks(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is rank 0 by its environment: for what goes wrong before the ranks can talk."""
-    return all(os.environ.get(rank, "0") == "0" for rank, size in _LAUNCHERS if size in os.environ)
+    found = (environment[rank] for rank, size in _LAUNCHERS if rank in environment and size in environment)
+    return next(found, "0") == "0"

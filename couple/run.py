@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from couple.lock import FolderLock
 from couple.orchestrator import EXCHANGE, Orchestrator
 from couple.parallel import world
 from couple.ranks import checkpoints
+from couple.ranks.costs import Costs, Meter, read_costs
 from couple.ranks.moving import move, names_of, rows_of
 from couple.ranks.pace import WALLTIME, Pace
 from couple.record import Recorder
@@ -52,6 +54,7 @@ class Simulation:
         system: System,
         lock: FolderLock | None = None,
         segments: str = "segments",
+        costs: Costs | None = None,
     ) -> None:
         self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
         clock, run = system.clock, experiment.experiment
@@ -61,6 +64,8 @@ class Simulation:
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
+        self._costs = costs
+        self._meter, self._metered = Meter(system, self.orchestrator.seconds), 0
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
@@ -73,23 +78,32 @@ class Simulation:
         self._watchers: list[Callable[[Simulation], object]] = []
 
     @classmethod
-    def new(cls, experiment: Experiment, folder: str | Path | None = None, *, force: bool = False) -> Simulation:
+    def new(
+        cls,
+        experiment: Experiment,
+        folder: str | Path | None = None,
+        *,
+        force: bool = False,
+        balance: str | Path | None = None,
+    ) -> Simulation:
         """A run from t = 0.
 
         folder: for the results; it must not hold another run unless `force` (which removes that one). By default
         results/NAME-001, or the next number that is free.
+        balance: folder of an earlier run, by whose costs the cells of a [network] are spread over ranks.
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
         ranks = world()
+        costs = None if balance is None else ranks.from_first(read_costs(Path(balance)) if ranks.first else {})
         if folder is not None and ranks.first:
             check_free(Path(folder), force)
-        system = wire(experiment)
+        system = wire(experiment, costs)
         made, lock = Path(), None
         if ranks.first:  # the folder is claimed once
             made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
             made = ranks.from_first(made)
-            simulation = cls(experiment, made, system, lock)
+            simulation = cls(experiment, made, system, lock, costs=costs)
             simulation.orchestrator.start()
         except BaseException:
             if lock is not None:
@@ -128,8 +142,10 @@ class Simulation:
         written = int(str(run.get("ranks", 1)))
         here = path.parent
         place = str(run.get("place", "segments"))
+        costs = json.loads(str(run["costs"])) if "costs" in run else None
+        system = wire(experiment, costs)
         if written != ranks.size:
-            simulation = cls(experiment, here, wire(experiment), lock, f"{place}-{written}")
+            simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
             parts = [states] if written == 1 else [checkpoints.read(path, run, rank) for rank in range(written)]
             try:
                 move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
@@ -137,7 +153,7 @@ class Simulation:
                 raise error.inside(str(path)) from None
             simulation._left = place
         else:
-            simulation = cls(experiment, here, wire(experiment), lock, place)
+            simulation = cls(experiment, here, system, lock, place, costs)
             simulation.orchestrator.restore(states if ranks.size == 1 else checkpoints.read(path, run, ranks.rank))
         simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
         simulation._checkpoints = int(str(run.get("number", 0)))
@@ -221,6 +237,7 @@ class Simulation:
             raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
         started = process_time()
         before = self._cpu
+        self._meter, self._metered = Meter(self.system, self.orchestrator.seconds), self.orchestrator.window
         wall = self.experiment.checkpoint.wall
         shown = 0.0
 
@@ -287,7 +304,9 @@ class Simulation:
         states["run"] = resuming.describe(self.experiment, self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
-        if self.ranks.size > 1 or self.experiment.circuit is not None or self.system.helped:
+        if self._costs is not None:  # whoever goes on has to spread cells likewise
+            states["run"]["costs"] = json.dumps(self._costs)
+        if self.ranks.size > 1 or self.system.helped or getattr(self.system.electrics, "spreads", True):
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
@@ -353,7 +372,8 @@ class Simulation:
             with self.results as results:
                 summary["peaks"] = results.peaks()
             return summary
-        return self._keeper.keep(self.folder, status, summary)
+        costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
+        return self._keeper.keep(self.folder, status, summary, costs)
 
     def _unlock(self) -> None:
         if self._lock is not None:

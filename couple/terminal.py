@@ -26,6 +26,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but wa
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
+Balance = Annotated[
+    Path | None,
+    typer.Option(
+        "--balance",
+        metavar="OUT",
+        help="Spread the cells of a [network] over ranks by what each took in this earlier run.",
+        show_default=False,
+    ),
+]
 Walltime = Annotated[
     str | None,
     typer.Option("--walltime", metavar="T", help='Stop with a checkpoint before so much time has passed, as in "4 h".'),

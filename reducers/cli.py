@@ -28,7 +28,7 @@ def train(
     as_json: Json = False,
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
-    """Learn a reduced model from runs of a fine one."""
+    """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
     from couple.ensemble.ranks import helped
     from reducers.kinds import kind_of_checkpoint, kind_of_file
     from reducers.resumable import MODEL
@@ -39,8 +39,8 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
-    with helped() as leads:  # with sampling; the fit is the work of one process
-        if not leads:
+    with helped() as leads, _progress(quiet or as_json or not leads) as progress:
+        if not leads:  # helps with sampling; the fit is the work of one process
             return
         if resume is not None:
             kind = kind_of_checkpoint(resume)
@@ -50,7 +50,6 @@ def train(
             assert file is not None
             kind = kind_of_file(read_toml(file))
             training = kind.new(file, folder, overrides or (), force=force, tell=tell)
-    with _progress(quiet or as_json) as progress:
         summary = training.run(progress)
     place = training.folder / MODEL
     if draw:

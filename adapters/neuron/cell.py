@@ -15,6 +15,7 @@ from adapters.neuron.concentration import default_concentration, own
 from adapters.neuron.conductance import place
 from adapters.neuron.direct import Direct
 from adapters.neuron.gating import Gating
+from adapters.neuron.gids import gids, here
 from adapters.neuron.importing import h, pc
 from adapters.neuron.loading import WHERE, Built, initial_voltage
 from adapters.neuron.mechanisms import ChannelPath, channel_path
@@ -22,6 +23,7 @@ from adapters.neuron.naming import find_membrane, find_segment, section_name
 from adapters.neuron.speaking import listening
 from adapters.neuron.spiking import Ints, Spikes, together
 from adapters.neuron.state import ModelState
+from adapters.neuron.weights import cell_weights
 from adapters.neuron.writers import Holds, refuse_writers
 from couple.component import Component, Floats, Port, State, digest_of
 from couple.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
@@ -176,12 +178,11 @@ class NeuronCell(Component):
             if not self._elsewhere:
                 self.restore(parts[0])
             return
-        if self._spikes is None or not self._spec.cells:
-            raise InputError("only a [network] moves to another number of ranks: resume with as many as wrote it")
+        if self._spikes is None:
+            raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
         self.steps = int(str(parts[0]["steps"]))
-        moving.take(self._model_state(), parts, self.steps, self._dt, self._spec.cells)
+        moving.take(self._model_state(), parts, self.steps, self._dt)
         self._settle()
-        here = {cell.gid for cell in self._spec.cells}
         self._spikes.restore(together(parts, here))
 
     def restore(self, state: State) -> None:
@@ -212,7 +213,17 @@ class NeuronCell(Component):
     @property
     def cells(self) -> int:
         """Of a network on this rank."""
-        return len(self._spec.cells)
+        return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each cell of a [network] on this rank: its segments, with the mechanisms in each."""
+        return cell_weights(cell.name for cell in self._spec.cells)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is a network, which another number of ranks can take up."""
+        return self._spikes is not None
 
     @property
     def spikes(self) -> tuple[Floats, Ints] | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from adapters.neuron.gids import Detector, detectors, name_by_gid
 from adapters.neuron.importing import h
 from adapters.neuron.naming import all_sections, section_name, segment_name
 
@@ -27,29 +28,33 @@ class Inventory:
         self.keys: list[str] = []
         """What each reference is of, the same on any rank; "" for what every rank has, or builds anew."""
         self.stream_keys: list[str] = []
+        self.connections: list[str] = []
+        """What each of NEURON's NetCons connects, in their order."""
+        self.detectors: list[Detector] = detectors()
+        self._by_gid = name_by_gid(detector.gid for detector in self.detectors)
         self._owner = ""
         self._processes: dict[str, str] = {}
         self._seen: Counter[str] = Counter()
         self._names: list[str] = []
-        self._mechanisms: dict[str, None] = {}
+        self.mechanisms: dict[str, None] = {}
         for section in all_sections():
             self._names.append(f"{section_name(section).rsplit('.', 1)[-1]}[{section.nseg}]")
             for segment in section:
-                self._owner = segment_name(segment)
+                self._owner = self._by_gid(section, segment_name(segment))
                 self._segment(section, segment)
         self._owner = ""
         for process in artificial_cells():
             self._instance(process, _class_name(process), "")
         for connection in h.List("NetCon"):
             self._connection(connection)
-        for mechanism in self._mechanisms:
+        for mechanism in self.mechanisms:
             for name, size in variables(mechanism, _GLOBAL):
                 self._add(h, name, size)
         for name in ("celsius", "dt"):
             self._add(h, name, 1)
         self.generators = list(h.List("Random"))
         # A saved state names mechanisms by these numbers, which depend on what else the process has loaded before.
-        self._names += [f"{name} {_type_number(name)}" for name in self._mechanisms]
+        self._names += [f"{name} {_type_number(name)}" for name in self.mechanisms]
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +82,7 @@ class Inventory:
 
     def _instance(self, owner: Any, mechanism: str, suffix: str) -> None:
         """All range variables of one instance; `suffix` ends the names of a density mechanism's variables."""
-        self._mechanisms[mechanism] = None
+        self.mechanisms[mechanism] = None
         for name, size in variables(mechanism, EVERY):
             if not self._add(owner, name, size):
                 holder = getattr(owner, mechanism, None) if suffix else owner
@@ -90,7 +95,9 @@ class Inventory:
     def _connection(self, connection: Any) -> None:
         process = connection.syn()
         target = self._processes.get(process.hname() if process is not None else "")
-        self._owner = self._numbered(f"{target} NetCon") if target else ""
+        # By the gid of the source: in which order a builder connects may depend on the ranks.
+        self._owner = self._numbered(f"{target} NetCon from {int(connection.srcgid())}") if target else ""
+        self.connections.append(self._owner)
         self._add(connection, "weight", int(connection.wcnt()), always_array=True)
         self._add(connection, "delay", 1)
         self._owner = ""  # a threshold is that of the source, which may be on another rank

@@ -6,6 +6,9 @@ NEURON's saved state is that of one process. What it holds besides values is tak
   all connections between cells off; what a NetStim does depends neither on the step nor on any voltage;
 * spikes in flight: every spike so far is known, and a connection with a delay that it has not yet crossed delivers it;
 * whether a cell's detector has seen it above its threshold: from the beginning, with a threshold that makes it so.
+
+This holds for a [network] and for what a builder has made that takes rank and size. Whatever has a history that is in
+neither of these is refused.
 """
 
 from __future__ import annotations
@@ -13,16 +16,16 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from adapters.neuron.importing import cvode, h, pc
-from adapters.neuron.inventory import artificial_cells
+from adapters.neuron.fixed import waiting
+from adapters.neuron.importing import h, pc
 from adapters.neuron.state import ModelState
 from couple.component import State
-from couple.electrics import CellSpec
 from couple.errors import InputError
 from couple.parallel import world
 
@@ -32,59 +35,89 @@ _LONG = 0.4
 _LAST = 8
 """Steps of the usual length before the time of the state."""
 
-_RECENT, _FAR = 5.0, 20.0
-"""ms that a spike lasts, and mV that one step does not rise."""
-
 _REFUSED = "resume with as many ranks as wrote it"
 
 
 def named(state: ModelState) -> State:
-    """What `take` needs besides the values: their names, the time to the bit, and events that cannot be moved."""
+    """What `take` needs besides the values: their names, the time to the bit, and what cannot be moved."""
     inventory = state.inventory
     return {
         "keys": _packed(inventory.keys),
         "stream_keys": _packed(inventory.stream_keys),
+        "connections": _packed(inventory.connections),
+        "on": np.array([d.gid for d in inventory.detectors if d.on()], dtype=np.int64),
         "time": float(h.t),
-        "stuck": _stuck(),
+        "stuck": waiting() or state.unmovable,
     }
 
 
-def _stuck() -> str:
-    """A mechanism with events of its own waiting, or an artificial cell with a state, if there is one."""
-    times, flags, targets = h.Vector(), h.Vector(), h.List()
-    cvode.event_queue_info(3, times, flags, targets)
-    kinds = [str(target.hname()).split("[")[0] for target in targets]
-    kinds += [str(cell.hname()).split("[")[0] for cell in artificial_cells()]
-    return next((kind for kind in kinds if kind not in ("NetStim", "PatternStim")), "")
+def take(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> None:
+    """Bring the initialised network on this rank to the time of the states `parts`; all ranks together.
 
-
-def take(model: ModelState, parts: Sequence[State], steps: int, dt: float, cells: Sequence[CellSpec]) -> None:
-    """Bring the initialised network on this rank to the time of the states `parts`; all ranks together."""
+    Raises InputError for what cannot be moved.
+    """
     stuck = next((str(part["stuck"]) for part in parts if str(part["stuck"])), "")
     if stuck:
-        raise InputError(f"{stuck} has a state or events that cannot be moved to other ranks: {_REFUSED}")
-    values: dict[str, float] = {}
-    streams: dict[str, list[float]] = {}
-    for part in parts:
-        values.update(zip(_unpacked(part["keys"]), np.asarray(part["variables"]).tolist(), strict=True))
-        streams.update(zip(_unpacked(part["stream_keys"]), np.asarray(part["streams"]).tolist(), strict=True))
+        raise InputError(f"{stuck}: {_REFUSED}")
     inventory = model.inventory
-    missing = [key for key in inventory.keys if key and key not in values]
-    if missing:
-        raise InputError(f"the checkpoint knows nothing of {missing[0]}: {_REFUSED}")
-    between = [
-        connection for connection in h.List("NetCon") if connection.srcgid() >= 0 and connection.syn() is not None
-    ]
-    for connection in between:
-        connection.active(False)
-    time = float(str(parts[0]["time"]))
-    longest = max(world().gather(max((connection.delay for connection in between), default=0.0)))
+    values = _together(parts, "keys", "variables", [key for key in inventory.keys if key])
+    streams = _together(parts, "stream_keys", "streams", [key for key in inventory.stream_keys if key])
+    active = _together(parts, "connections", "active", [])
+    time, between = float(str(parts[0]["time"])), _between()
+    longest = max(world().gather(max((connection.delay for connection, _ in between), default=0.0)))
     if time <= longest + 1:
         raise InputError(f"{time:g} ms is within the longest delay of the start: {_REFUSED}, or start again")
-    above = {c.gid: _above(c, values, _fired(parts, time - _RECENT)) for c in cells}
-    run_up(time, steps, dt, above, cells)
+    for connection, _ in between:
+        connection.active(False)
+    on = {int(gid) for part in parts for gid in np.asarray(part["on"])}
+    run_up(time, steps, dt, {d.gid: d.gid in on for d in inventory.detectors if d.segment is not None})
+    _check_trains(model, parts, time)
     _scatter(model, values, streams)
-    _deliver(between, parts)
+    for connection, i in between:
+        connection.active(bool(active.get(inventory.connections[i], True)))
+    _deliver([connection for connection, _ in between], parts)
+
+
+def _between() -> list[tuple[Any, int]]:
+    """Connections from cells with gids, each with its number among all."""
+    every = enumerate(h.List("NetCon"))
+    return [(connection, i) for i, connection in every if connection.srcgid() >= 0 and connection.syn() is not None]
+
+
+def _together(parts: Sequence[State], names: str, values: str, wanted: Sequence[str]) -> dict[str, Any]:
+    """Values of all ranks by name. Raises InputError if a name has two, or one that is `wanted` none."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        for key, value in zip(_unpacked(part[names]), np.asarray(part[values]).tolist(), strict=True):
+            if key and key in found:
+                raise InputError(
+                    f"the model has two of {key}: make sections parts of cells with gids, or give each a name of its "
+                    f"own in the whole network; or {_REFUSED}"
+                )
+            found[key] = value
+    missing = next((key for key in wanted if key not in found), None)
+    if missing is not None:
+        raise InputError(f"the checkpoint knows nothing of {missing}: {_REFUSED}")
+    return found
+
+
+def _check_trains(model: ModelState, parts: Sequence[State], time: float) -> None:
+    """Raises InputError unless the random streams that have been run up stand where those of the state stand."""
+    inventory = model.inventory
+    named = zip(inventory.streams, inventory.stream_keys, strict=True)
+    mine = [(*stream.get_ids(), stream.get_seq()) for stream, key in named if not key]
+    mine += [(g.seq(),) for g in inventory.generators]
+    now = Counter(tuple(map(float, row)) for rows in world().gather(mine) for row in rows if row[-1] > 0)
+    then: Counter[tuple[float, ...]] = Counter()
+    for part in parts:
+        rows = zip(_unpacked(part["stream_keys"]), np.asarray(part["streams"]).reshape(-1, 4).tolist(), strict=True)
+        then.update(tuple(row) for key, row in rows if not key and row[-1] > 0)
+        then.update((position,) for position in np.asarray(part["generators"]).tolist() if position > 0)
+    if now != then:
+        raise InputError(
+            f"random numbers of the model stand elsewhere when it is built anew and run to {time:g} ms: number its "
+            f"streams by gid, not by rank (noiseFromRandom123(gid, ...)); or {_REFUSED}"
+        )
 
 
 def _fired(parts: Sequence[State], since: float) -> dict[int, list[float]]:
@@ -98,24 +131,12 @@ def _fired(parts: Sequence[State], since: float) -> dict[int, list[float]]:
     return fired
 
 
-def _above(cell: CellSpec, values: Mapping[str, float], fired: Mapping[int, Sequence[float]]) -> bool:
-    """Whether the cell's detector has seen it above its threshold: it has fired lately, or is far above. One that is
-    just above and has not fired yet crosses in this very step."""
-    from adapters.neuron.naming import find_segment, segment_name
-
-    segment = find_segment(f"{cell.name}.{cell.spikes}")
-    above = values[f"{segment_name(segment)} v 0"] - cell.threshold
-    return above > _FAR or (above > 0 and cell.gid in fired)
-
-
-def run_up(
-    time: float, steps: int, dt: float, above: Mapping[int, bool] | None = None, cells: Sequence[CellSpec] = ()
-) -> None:
-    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. above: by the number
-    of a cell, whether its detector has seen it above its threshold."""
-    above = above or {}
-    for cell in cells:
-        pc.threshold(cell.gid, -1e9 if above[cell.gid] else 1e9)
+def run_up(time: float, steps: int, dt: float, on: Mapping[int, bool] | None = None) -> None:
+    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. on: by gid, whether
+    its detector has seen it above its threshold."""
+    thresholds = {gid: pc.threshold(gid) for gid in on or {}}
+    for gid, seen in (on or {}).items():
+        pc.threshold(gid, -1e9 if seen else 1e9)
     last = min(_LAST, steps)
     far = (steps - last) * dt
     shortest = pc.set_maxstep(10.0)
@@ -126,8 +147,8 @@ def run_up(
         pc.psolve((n + 0.5) * h.dt)
         h.dt, h.t = dt, _before(time, last, dt)
     pc.psolve(time + 0.5 * dt)
-    for cell in cells:
-        pc.threshold(cell.gid, cell.threshold)
+    for gid, threshold in thresholds.items():
+        pc.threshold(gid, threshold)
 
 
 def _before(time: float, steps: int, dt: float) -> float:
@@ -155,12 +176,11 @@ def _scatter(model: ModelState, values: Mapping[str, float], streams: Mapping[st
 
 
 def _deliver(between: Sequence[Any], parts: Sequence[State]) -> None:
-    """Switch connections on again, and send over each what has set out but not arrived."""
+    """Send over each connection what has set out but not arrived."""
     time = float(str(parts[0]["time"]))
     longest = max((connection.delay for connection in between), default=0.0)
     fired = _fired(parts, time - longest)
     for connection in between:
-        connection.active(True)
         for spike in fired.get(int(connection.srcgid()), ()):
             if spike + connection.delay > time:
                 connection.event(spike + connection.delay)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +42,10 @@ class Spikes:
         self._cells.from_python(np.asarray(state["spikes.cell"], dtype=np.float64))
 
 
-def together(parts: Sequence[State], cells: Collection[int]) -> State:
-    """What several ranks have saved, of some cells."""
+def together(parts: Sequence[State], here: Callable[[int], bool]) -> State:
+    """What several ranks have saved, of the cells that are `here`."""
     times = np.concatenate([np.asarray(part["spikes.time"]) for part in parts])
     numbers = np.concatenate([np.asarray(part["spikes.cell"]) for part in parts])
-    mine = np.isin(numbers, list(cells))
+    mine = np.isin(numbers, [gid for gid in np.unique(numbers).tolist() if here(gid)])
     order = np.lexsort((numbers[mine], times[mine]))
     return {"spikes.time": times[mine][order], "spikes.cell": numbers[mine][order]}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adapters.neuron.addresses import library
+from adapters.neuron.fixed import fixed
 from adapters.neuron.importing import NEURON_VERSION, h
 from adapters.neuron.inventory import Inventory
 from adapters.neuron.mechanisms import channel_path
@@ -35,6 +37,11 @@ class ModelState:
         self.pointers = pointers(self.inventory.references)
         self._folder = tempfile.TemporaryDirectory(prefix="couple-neuron-")
         self._recent: OrderedDict[bytes, Any] = OrderedDict()
+
+    @cached_property
+    def unmovable(self) -> str:
+        """What of the model other ranks could not take up, and why; "" if nothing."""
+        return fixed(self.inventory)
 
     def save(self) -> State:
         """Raises CoupleError if the model has events pending that no other process could take up."""

@@ -10,6 +10,7 @@ from adapters.wellmixed import ssa_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import empty_levels
+from couple.component import Floats
 from couple.engine import EngineSetup
 from couple.errors import RunError
 from couple.random import stream
@@ -65,6 +66,10 @@ class Gillespie(WellMixed):
         code = kernel.advance(*arguments) if self._levels is None else ssa_many.advance(*arguments, self._levels)
         if code:
             raise RunError(self._message(code % 8, code // 8))
+
+    def effort(self) -> Floats:
+        """See SiteEngine: reactions so far."""
+        return np.asarray(1.0 + self.events)
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"words": self.words, "events": self.events}

@@ -7,37 +7,108 @@ a single machine would, so that all that is said of kills and of going on holds 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from couple.ensemble.folder import Specification
-from couple.errors import CoupleError, InputError
+from couple.errors import CoupleError, InputError, Interrupted
 from couple.experiment import Experiment
 from couple.parallel import Alone, stay_alone, world
+from couple.stopping import Stop
 
-Order = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
+Runs = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
+Work = Callable[[int, int], Any]
 
 
 @contextmanager
 def helped() -> Iterator[bool]:
-    """The other ranks help with ensembles that rank 0 makes inside; whether this is rank 0."""
+    """The other ranks help with what rank 0 has made by all inside; whether this is rank 0.
+
+    Whatever ends rank 0 ends the others too. Signals are for rank 0, and for whoever makes runs.
+    """
     ranks = world()
     if not ranks.first:
-        _serve(ranks)
+        with Stop().listening():
+            _serve(ranks)
         yield False
         return
-    yield True
+    try:
+        yield True
+    except Interrupted:
+        ranks.rest()
+        ranks.from_first(None)
+        raise
+    except CoupleError:  # which all ranks are told of where it ends
+        if not _busy:
+            ranks.rest()
+        raise
+    except BaseException as error:
+        _end_all(error)
+        raise
+    ranks.rest()
     ranks.from_first(None)
 
 
+_busy = False
+"""Whether the other ranks work, of whom all else waits for an order."""
+
+
+@contextmanager
+def _ordered(order: Runs | Work) -> Iterator[None]:
+    """On rank 0: the others make their share inside, and `gather` what they have made at the end."""
+    global _busy
+    world().rest()
+    world().from_first(order)
+    _busy = True
+    yield
+    _busy = False
+
+
+def _order(ranks: Alone) -> Runs | Work | None:
+    ranks.rest()
+    return ranks.from_first(None)
+
+
 def _serve(ranks: Alone) -> None:
-    while (order := ranks.from_first(None)) is not None:
+    while (order := _order(ranks)) is not None:
+        if callable(order):
+            ranks.gather(_work(order))
+            continue
         source, original, path, seed, runs, fresh, folder, there, jobs = order
         wanted = Specification(Experiment.parse(source, path=path, original=original), seed, runs, fresh)
         made = make_share(wanted, folder, there, jobs, lambda _done, _all: None)
         ranks.gather((made.there, made.stopped))
+
+
+def made_by_all[T](work: Callable[[int, int], T]) -> list[T]:
+    """What each rank makes of `work(rank, ranks)`, a partial of a function; on rank 0, inside of `helped`."""
+    with _ordered(work):
+        return world().gather(_work(work))
+
+
+def _work[T](work: Callable[[int, int], T]) -> T:
+    """The share of this rank. An error that is not one of the input ends all."""
+    ranks = world()
+    try:
+        return work(ranks.rank, ranks.size)
+    except InputError:  # of all ranks
+        raise
+    except BaseException as error:
+        _end_all(error)
+        raise
+
+
+def _end_all(error: BaseException) -> None:
+    """End all ranks, with the message of this one; nothing without others."""
+    ranks = world()
+    if ranks.size > 1:
+        if not isinstance(error, CoupleError):
+            traceback.print_exc()
+        print(f"error: rank {ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
+        ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
 
 
 def make_share(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
@@ -53,9 +124,7 @@ def make_share(wanted: Specification, folder: Path, there: Mapping[int, Path], j
     except InputError:  # of all ranks
         raise
     except BaseException as error:
-        if ranks.size > 1:
-            print(f"error: rank {ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
-            ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
+        _end_all(error)
         raise
     return making
 
@@ -66,10 +135,10 @@ def make_all(wanted: Specification, folder: Path, there: Mapping[int, Path], job
     if ranks.size == 1:
         return make_share(wanted, folder, there, jobs, progress)
     e = wanted.experiment
-    order: Order = (e.source, e.original, e.path, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
-    ranks.from_first(order)
-    making = make_share(wanted, folder, there, jobs, progress)
-    found = ranks.gather((making.there, making.stopped))
+    order: Runs = (e.source, e.original, e.path, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
+    with _ordered(order):
+        making = make_share(wanted, folder, there, jobs, progress)
+        found = ranks.gather((making.there, making.stopped))
     making.take({run: path for parts, _ in found for run, path in parts.items()})
     making.stopped = next((stopped for _, stopped in found if stopped), None)
     return making

@@ -13,6 +13,9 @@ WINDOWS = 5
 FEW = 8
 """Ranks that have a line each."""
 
+UNEVEN = 1.2
+"""Times the mean of which something should be done."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -47,7 +50,7 @@ def measure(system: System) -> Load:
     return Load(getattr(model, "cells", 0), sum(len(e.sites) for e in system.engines), seconds)
 
 
-def balance(system: System) -> Iterator[str]:
+def loads(system: System) -> Iterator[str]:
     """What every rank has, and how even it is; nothing without ranks."""
     if world().size > 1:
         yield from lines(world().gather(measure(system)))
@@ -63,4 +66,6 @@ def lines(loads: Sequence[Load]) -> Iterator[str]:
         yield f"rank {r}: {loads[r].cells} cells, {loads[r].sites} sites, {total} ({parts})"
     mean = sum(load.total for load in loads) / len(loads)
     if mean > 0:
-        yield f"balance: the slowest of {len(loads)} ranks ({slowest}) has {loads[slowest].total / mean:.3f} x the mean"
+        ratio = loads[slowest].total / mean
+        advice = "; in a [network] --balance OUT spreads cells by what an earlier run took" if ratio > UNEVEN else ""
+        yield f"balance: the slowest of {len(loads)} ranks ({slowest}) has {ratio:.3f} x the mean{advice}"

@@ -97,7 +97,9 @@ def move(
     folder: of the run; place: of the recorded rows in it. Raises InputError for a state that cannot be taken apart.
     """
     if any("names" not in part for part in parts):
-        raise InputError("only a [network], or what ranks have begun, goes on with another number of ranks")
+        raise InputError(
+            "only a network, or sites without [neuron], go on with another number of ranks: run it without mpiexec"
+        )
     mine = _exchange(system, recorder)
     exchange: State = {}
     for key, names in mine.items():
@@ -190,6 +192,9 @@ def _take_rows(recorder: Recorder, parts: Parts, folder: Path, place: str) -> No
             for k, key in enumerate(_keys(v)):
                 found[key] = table[:, column.start + k]
     places = columns(recorder.variables)
+    missing = next((key for v in recorder.variables for key in _keys(v) if key not in found), None)
+    if missing is not None:
+        raise InputError(f"the checkpoint has no {' '.join(missing)}: resume with as many ranks as wrote it")
     n = len(next(iter(found.values()), np.zeros(0)))
     table = np.zeros((n, sum(len(v.indices) for v in recorder.variables)))
     for v, column in zip(recorder.variables, places, strict=True):

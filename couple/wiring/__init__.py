@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from couple.clock import Clock
 from couple.component import Component
@@ -63,6 +63,8 @@ class System:
     labels: Mapping[str, Sequence[str]]
     together: tuple[Component, ...] = ()
     helped: bool = False
+    cell_of: Mapping[str, str] = field(default_factory=dict)
+    """Site → its cell, in a network."""
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -75,23 +77,23 @@ class System:
         return Exchange(self.memory.block, made.ions, made.before, made.after, *books, self.diffusion)
 
 
-def wire(experiment: Experiment) -> System:
-    """Load, place and connect everything; nothing is advanced.
+def wire(experiment: Experiment, costs: Mapping[str, float] | None = None) -> System:
+    """Load, place and connect everything; nothing is advanced. costs: of cells, by which ranks share a network.
 
     Raises InputError that names the file and the key of whatever does not fit.
     """
     try:
-        return _wire(experiment)
+        return _wire(experiment, costs)
     except InputError as error:
         raise error if error.where.startswith(experiment.where) else error.inside(experiment.where) from None
 
 
-def _wire(experiment: Experiment) -> System:
+def _wire(experiment: Experiment, costs: Mapping[str, float] | None) -> System:
     clock = Clock.of(experiment)
     network = experiment.network()
     check_rates(network, experiment.time_unit)
     load_engines(experiment)  # before NEURON
-    cells = Cells(experiment)
+    cells = Cells(experiment, costs)
     helped = asks_for_ranks(experiment)
     model = load_model(experiment, cells, helped=helped)
     grown = grow_spines(experiment, model, cells)
@@ -140,6 +142,7 @@ def _wire(experiment: Experiment) -> System:
         {**({} if electrics is None else electrics.labels), **drive_labels(drive_links)},
         tuple(engines.together),
         helped,
+        cell_of={p.name: cells.all[p.order[1]].name for p in places if cells.all and p.block.cells is not None},
     )
 
 

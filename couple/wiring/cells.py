@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from couple.electrics import CellSpec
@@ -41,18 +42,35 @@ def owners(counts: Sequence[int], size: int) -> list[int]:
     return ranks
 
 
-class Cells:
-    """All cells of an experiment's network; none without one."""
+def balanced(costs: Sequence[float], size: int) -> list[int]:
+    """Rank of every cell: the dearest first, each to the rank that has least so far.
 
-    def __init__(self, experiment: Experiment) -> None:
+    The slowest rank has at most 4/3 - 1/(3 size) times what it has at best (Graham 1969, SIAM J. Appl. Math. 17:416).
+    """
+    ranks = [0] * len(costs)
+    least = [(0.0, 0, rank) for rank in range(size)]
+    for gid in sorted(range(len(costs)), key=lambda gid: (-costs[gid], gid)):
+        spent, n, rank = heapq.heappop(least)
+        ranks[gid] = rank
+        heapq.heappush(least, (spent + costs[gid], n + 1, rank))
+    return ranks
+
+
+class Cells:
+    """All cells of an experiment's network; none without one. costs: of each by name, which are to be balanced.
+
+    Raises InputError for costs of other cells, and for more ranks than cells.
+    """
+
+    def __init__(self, experiment: Experiment, costs: Mapping[str, float] | None = None) -> None:
         network = experiment.circuit
         populations = network.population if network is not None else ()
         counts, names = [p.count for p in populations], [p.name for p in populations]
         size = world().size
         if network is not None and sum(counts) < size:
             raise InputError(f"{sum(counts)} cells for {size} ranks: start at most {sum(counts)}", where="network")
-        whose = owners(counts, size)
         pairs = [(f"{names[p]}_{i}", p) for p, n in enumerate(counts) for i in range(n)]
+        whose = owners(counts, size) if costs is None else balanced(_of_cells(costs, [name for name, _ in pairs]), size)
         self.all = tuple(Cell(name, gid, p, whose[gid]) for gid, (name, p) in enumerate(pairs))
         self.local = tuple(cell for cell in self.all if cell.rank == world().rank)
         self._names = {name: i for i, name in enumerate(names)}
@@ -107,6 +125,16 @@ class Cells:
                 )
             )
         return tuple(made)
+
+
+def _of_cells(costs: Mapping[str, float], cells: Sequence[str]) -> list[float]:
+    """Raises InputError unless they are of these cells."""
+    if not cells:
+        raise InputError("there is no [network], whose cells could be spread by cost: leave it out", where="--balance")
+    missing = next((cell for cell in cells if cell not in costs), None)
+    if missing is not None:
+        raise InputError(f"says nothing of cell {missing}: give a run of this [network]", where="--balance")
+    return [costs[cell] for cell in cells]
 
 
 class CellBranches(Branches):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from couple import registry
 from couple.component import Floats
 from couple.engine import EngineSetup, Site
+from couple.ensemble.ranks import made_by_all
 from couple.geometry import Geometry
 from couple.initial import apportion
 from couple.network import ReactionNetwork
@@ -47,7 +49,18 @@ class Runs:
 
 
 def sample(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...]) -> Runs:
-    """All stimuli at once, a site each."""
+    """All stimuli at once, a site each; over ranks, if there are any."""
+    given, stimuli = file.sample, _stimuli(file.sample, file.train.seed)
+    parts = made_by_all(partial(_share, file, network, species))
+    shares = np.empty((len(stimuli), *parts[0].shape[1:]))
+    for k, part in enumerate(parts):
+        shares[k :: len(parts)] = part
+    drive = _ions(np.array([s.calcium for s in stimuli])) / _PER_UM
+    return Runs(stimuli, drive, shares / given.molecules, given.every, given.molecules)
+
+
+def _share(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...], rank: int, size: int) -> Floats:
+    """(n_runs, n_windows + 1, n_states) molecules under every `size`-th stimulus from `rank` on."""
     given, drive = file.sample, file.driven.drive
     part = ReactionNetwork(
         [s for s in network.species if s.name in (*species, drive)],
@@ -55,18 +68,27 @@ def sample(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...])
         network.reservoirs,
     )
     stimuli = _stimuli(given, file.train.seed)
-    course = np.array([s.calcium for s in stimuli])
-    engine = registry.load("couple.engines", given.engine)(_setup(file, part, species, stimuli))
-    per_um = 1e-3 * IONS_PER_MM_UM3 * SIDE**3
-    ions = np.rint(course * per_um)
-    shares = np.empty((len(stimuli), course.shape[1] + 1, len(species)))
+    ions = _ions(np.array([s.calcium for s in stimuli]))[rank::size]
+    counts = np.empty((len(ions), ions.shape[1] + 1, len(species)))
+    if not len(ions):
+        return counts
+    setup = _setup(file, part, species, stimuli)
+    engine = registry.load("couple.engines", given.engine)(replace(setup, sites=setup.sites[rank::size]))
     columns = [part.index(name) for name in species]
-    shares[:, 0] = engine.read("counts")[:, columns]
-    for k in range(course.shape[1]):
+    counts[:, 0] = engine.read("counts")[:, columns]
+    for k in range(ions.shape[1]):
         engine.write("clamp", ions[:, k : k + 1])
         engine.advance(1)
-        shares[:, k + 1] = engine.read("counts")[:, columns]
-    return Runs(stimuli, ions / per_um, shares / given.molecules, given.every, given.molecules)
+        counts[:, k + 1] = engine.read("counts")[:, columns]
+    return counts
+
+
+_PER_UM = 1e-3 * IONS_PER_MM_UM3 * SIDE**3
+
+
+def _ions(course: Floats) -> Floats:
+    """Whole ions in the box for uM."""
+    return np.rint(course * _PER_UM)
 
 
 def _stimuli(given: Sample, seed: int) -> tuple[Stimulus, ...]:
