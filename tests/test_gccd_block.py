@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from couple import Experiment, Simulation
-from couple.errors import InputError
+from couple.errors import InputError, RunError
 from couple.geometry import Geometry
 from reducers.driven.block import Counts
 from reducers.driven.file import read_block, write_block
@@ -150,6 +150,12 @@ def test_uptake_is_the_chord_of_the_next_step(calcium: float) -> None:
     bound.held(more)
     assert (take[0, 0] + take[0, 1] * calcium) * 0.1 == pytest.approx(more[0] - held[0], rel=1e-6, abs=1e-9 * held[0])
     assert take[0, 1] > 0.0
+
+
+def test_a_site_that_diverges_is_named() -> None:
+    bound = bound_at(true_block(), LANES + 2)
+    with pytest.raises(RunError, match=f'"CaMKII" diverges at site {LANES + 1}'):
+        bound.advance(np.where(np.arange(LANES + 2) == LANES + 1, np.nan, 1.0), 0.1)
 
 
 def test_whole_molecules_have_the_totals_and_the_ions() -> None:
