@@ -73,6 +73,7 @@ def test_engines_without_doubts_say_nothing(tmp_path: Path) -> None:
 
 def test_limited_draws_are_counted() -> None:
     """By site, those without any left out."""
+
     class Counting:
         name = "sites"
         sites = [type("S", (), {"name": n})() for n in ("a", "b", "c")]
