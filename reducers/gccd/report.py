@@ -160,7 +160,7 @@ def _validated(axes: np.ndarray[Any, Any], more: Mapping[str, Any], key: str) ->
         ax.set_title(f"{text_of(more[f'{key}name'])} {names[i]}")
         ax.set_xlabel("time (ms)")
         ax.set_ylim(bottom=0)
-    axes[0].legend()
+    axes[0].legend(fontsize=5, loc="center right")
 
 
 def _path(ax: Axes, more: Mapping[str, Any]) -> None:

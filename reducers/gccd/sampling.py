@@ -4,7 +4,8 @@ All stimuli of a protocol are sites of one experiment, so that an ensemble of it
 calcium follows from the chemistry and reacts to the molecules; what is kept of it is its mean over each window and over
 runs, and the law is driven by that. Such a mean field leaves out that in a run calcium is higher where fewer molecules
 have taken it up, and that it fluctuates, by single ions and with the buffers: of the product of calcium and of empty
-lobes the law sees the product of means. `mean_field.py` measures what this costs.
+lobes the law sees the product of means. `mean_field.py` measures what this costs: in a head of 0.1 um^3 with 30 uM
+calmodulin less than the scatter of 16 runs (0.7 % of bound, 2.5 % of phosphorylated, NRMSE on held-out stimuli).
 """
 
 from __future__ import annotations
