@@ -16,8 +16,7 @@ from scipy.special import hyp1f1
 from test_surrogate import SK, WINDOW, engine, exact_sk
 
 from adapters.surrogate import Surrogate
-from adapters.surrogate.lanes import LANES, lanes
-from adapters.surrogate.lanes import _exponentials as exponentials
+from adapters.surrogate.lanes import LANES, exponentials, lanes
 from adapters.surrogate.program import ADD, nodes, program
 from adapters.surrogate.tables import grid, propagators
 from couple.engine import Site
