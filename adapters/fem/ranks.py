@@ -46,11 +46,12 @@ class Dissected:
         self._direct = Direct(starts, column[inside], line=True)
         self._places = (piece.between[:, None] * width + np.arange(width)).ravel()
         m = len(self._places)
-        self._right = _Block((row < n) & (column >= n), row, column - n, (n, m))
-        self._down = _Block((row >= n) & (column < n), row - n, column, (m, n))
-        self._corner = _Block((row >= n) & (column >= n), row - n, column - n, (m, m))
+        self._right = _entries(~inside & (row < n), row, column - n)
+        self._corner = _entries((row >= n) & (column >= n), row - n, column - n)
+        self._down, to, of = _entries((row >= n) & (column < n), row - n, column)
+        # in compressed rows as they are: only the values change
+        self._back = csr_array((np.zeros(len(to)), of, np.searchsorted(to, np.arange(m + 1))), shape=(m, n))
         self._reply = np.zeros((m, n))
-        self._back: Any = None
         self._factors: Any = None
 
     def factorise(self) -> bool:
@@ -58,11 +59,15 @@ class Dissected:
         self._direct.values[:] = self.values[self._entries]
         schur = np.zeros((self._size, self._size))
         if self._direct.factorise():
-            self._reply[:] = self._right.of(self.values).toarray().T
+            at, inner, between = self._right
+            self._reply[:] = 0.0
+            self._reply[between, inner] = self.values[at]
             for reply in self._reply:
                 self._direct.solve(reply)
-            self._back = self._down.of(self.values)
-            own = self._corner.of(self.values).toarray() - self._back @ self._reply.T
+            self._back.data[:] = self.values[self._down]
+            own = -(self._back @ self._reply.T)
+            at, to, of = self._corner
+            own[to, of] += self.values[at]
             schur[np.ix_(self._places, self._places)] = own
         else:
             schur[:] = math.nan
@@ -81,16 +86,10 @@ class Dissected:
         inner -= between @ self._reply
 
 
-class _Block:
-    """A block of a matrix. chosen: (nnz,) which of its entries; row, column: of all of them, counted from the block."""
-
-    def __init__(self, chosen: Any, row: Any, column: Any, shape: tuple[int, int]) -> None:
-        self._at, self._shape = np.flatnonzero(chosen), shape
-        self._where = row[self._at], column[self._at]
-
-    def of(self, values: Floats) -> csr_array:
-        """The block of the matrix with these entries."""
-        return csr_array((values[self._at], self._where), shape=self._shape)
+def _entries(chosen: Any, row: Any, column: Any) -> tuple[Any, Any, Any]:
+    """Which entries of a matrix are in a block of it, and where: `row` and `column` are counted from the block."""
+    at = np.flatnonzero(chosen)
+    return at, row[at], column[at]
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,12 +23,13 @@ from couple.wiring.diffusion import diffusion_links, feet_of, mouths_of, place_t
 from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive, drive_labels
 from couple.wiring.electrics import attach, load_model
-from couple.wiring.engines import Engines, asks_for_ranks, build_engines, load_engines
+from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
 from couple.wiring.network import connect_cells
 from couple.wiring.places import Order, Place, distances, place_links, place_sites
 from couple.wiring.sharing import share_sites
 from couple.wiring.spines import grow_spines
+from couple.wiring.teams import asks_for_ranks, make_teams
 from couple.wiring.variables import recorded
 
 __all__ = ["System", "wire"]
@@ -108,6 +109,7 @@ def _wire(experiment: Experiment, costs: Mapping[str, float] | None) -> System:
     links = place_links(experiment, places)
     diffusing = [(place.name, tie.species.name) for tie in ties for place in (tie.first, tie.second)]
     engines = build_engines(experiment, clock, network, places, links, diffusing, feet_of(ties), mouths_of(ties))
+    make_teams(engines)
     drive, drive_links = build_drive(experiment, clock, places)
     electrics = attach(model, experiment, engines, links, cells)
     component = None if electrics is None else electrics.component

@@ -20,7 +20,6 @@ from couple.errors import InputError, MissingDependencyError, nearest
 from couple.experiment import Experiment
 from couple.initial import initial_counts
 from couple.network import ReactionNetwork
-from couple.parallel import world
 from couple.wiring.groups import Agreed, Group, agree_on_groups
 from couple.wiring.places import Place, PlacedLink, Sited, matching
 
@@ -29,12 +28,14 @@ from couple.wiring.places import Place, PlacedLink, Sited, matching
 class Engines:
     """All engines, and where each site is: site name → (engine, row).
 
-    together: those that other ranks help with, and what this rank helps others with, in the same order on all ranks.
+    agreed: on the components of all ranks. together: of `engines`, those that other ranks help with, and what this rank
+    helps others with, in the same order on all ranks.
     """
 
     engines: list[SiteEngine] = field(default_factory=list)
     of: dict[str, tuple[SiteEngine, int]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    agreed: Mapping[Group, Agreed] = field(default_factory=dict)
     together: list[Component] = field(default_factory=list)
 
 
@@ -57,16 +58,15 @@ def build_engines(
         injected.setdefault(site, []).append(species)
     groups: dict[Group, list[Place]] = {}
     for place in places:
-        options = _factory(place.block.engine, place.key).gather(place.block.engine, place.block.options)
+        options = factory_of(place.block.engine, place.key).gather(place.block.engine, place.block.options)
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
         alone = place.name if place.cable is not None else ""
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held, alone), []).append(place)
-    built = Engines()
     agreed = agree_on_groups(groups, injected, places.everywhere)
-    teams = {group: _team(group, there) for group, there in agreed.items()}
+    built = Engines(agreed=agreed)
     for group, members in groups.items():
         (kind, text, held, _), key = group, members[0].key
-        factory = _of_group(group, key)
+        factory = of_group(group, key)
         setup = EngineSetup(
             name=agreed[group].name,
             network=network,
@@ -102,72 +102,7 @@ def build_engines(
         built.engines.append(engine)
         for row, place in enumerate(members):
             built.of[place.name] = (engine, row)
-    _share(built, agreed, teams)
     return built
-
-
-def _team(group: Group, there: Agreed) -> tuple[int, ...]:
-    """The ranks that solve the sites of a component together, the one that has them first; none if that one is alone.
-
-    Raises InputError, the same on all ranks, where that cannot be.
-    """
-    kind, text, _, _ = group
-    factory, size = _of_group(group, there.key), world().size
-    asked = factory.asked_ranks(read_options(factory, json.loads(text), f"{there.key}.{kind}"))
-    if asked is None:
-        return ()
-    where = f"{there.key}.{kind}.ranks"
-    if not factory.shareable:
-        raise InputError(
-            f"{kind} shares only a site along sections between ranks; this one is solved by the rank that has it: "
-            "leave ranks out, or give the site `sections`",
-            where=where,
-        )
-    own = there.ranks[0]
-    if isinstance(asked, tuple):
-        if missing := [rank for rank in asked if rank >= size]:
-            raise InputError(f"there is no rank {missing[0]} of {size} (0 to {size - 1}): start more", where=where)
-        others = [rank for rank in sorted({*asked}) if rank != own]
-    else:
-        n = size if asked == "all" else asked
-        if n > size:
-            started = "1 rank runs" if size == 1 else f"{size} ranks run"
-            raise InputError(f'asks for {n} ranks and {started}: mpiexec -n {n}, or ranks = "all"', where=where)
-        others = [(own + k) % size for k in range(1, n)]
-    return (own, *others) if others else ()
-
-
-def _share(built: Engines, agreed: Mapping[Group, Agreed], teams: Mapping[Group, tuple[int, ...]]) -> None:
-    """Make the teams, one after the other on all ranks."""
-    if not any(teams.values()):
-        return
-    ranks = world()
-    ranks.gather(None)  # nobody waits for a rank whose sites cannot be
-    with ranks.waiting():
-        for group, members in teams.items():
-            if ranks.rank not in members:
-                continue
-            team, name = ranks.team(members), agreed[group].name
-            if ranks.rank == members[0]:
-                (engine,) = (e for e in built.engines if e.name == name)
-                engine.share(team)
-                built.together.append(engine)
-            else:
-                built.together.append(_of_group(group, agreed[group].key).helper(name, team))
-
-
-def _of_group(group: Group, key: str) -> type[SiteEngine]:
-    kind, _, _, alone = group
-    return _along(kind, key) if alone else _factory(kind, key)
-
-
-def asks_for_ranks(experiment: Experiment) -> bool:
-    """Whether some site is to be solved by several ranks. Raises InputError that names the key."""
-    for i, block in enumerate(experiment.site):
-        factory, key = _factory(block.engine, f"site[{i}]"), f"site[{i}].{block.engine}"
-        if factory.asked_ranks(read_options(factory, factory.gather(block.engine, block.options), key)) is not None:
-            return True
-    return False
 
 
 def load_engines(experiment: Experiment) -> None:
@@ -177,7 +112,7 @@ def load_engines(experiment: Experiment) -> None:
     names the key.
     """
     for i, block in enumerate(experiment.site):
-        chosen = _factory(block.engine, f"site[{i}]")
+        chosen = factory_of(block.engine, f"site[{i}]")
         try:
             chosen.gather(block.engine, block.options)  # imports whatever that one needs
         except InputError as error:
@@ -188,7 +123,8 @@ def load_engines(experiment: Experiment) -> None:
                     read_options(registry.load("couple.engines", kind), options, f"site[{i}].{kind}")
 
 
-def _factory(kind: str, key: str) -> type[SiteEngine]:
+def factory_of(kind: str, key: str) -> type[SiteEngine]:
+    """The class of an engine. Raises InputError that names the key."""
     try:
         factory: type[SiteEngine] = registry.load("couple.engines", kind)
     except InputError as error:
@@ -198,7 +134,7 @@ def _factory(kind: str, key: str) -> type[SiteEngine]:
 
 def _along(kind: str, key: str) -> type[SiteEngine]:
     """The engine that resolves a site along sections. Raises InputError if this accuracy cannot."""
-    found = _factory(kind, key).along()
+    found = factory_of(kind, key).along()
     if found is None:
         able = []
         for name in registry.names("couple.engines"):
@@ -248,3 +184,9 @@ def _fillable(network: ReactionNetwork, name: str, key: str) -> str:
     if known[name].on != "volume":
         raise InputError(f'"{name}" lives on the membrane; only species in the volume can be filled', where=key)
     return name
+
+
+def of_group(group: Group, key: str) -> type[SiteEngine]:
+    """The class of its component."""
+    kind, _, _, along = group
+    return _along(kind, key) if along else factory_of(kind, key)
