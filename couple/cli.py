@@ -85,7 +85,7 @@ def run(
     as_json: Json = False,
     draw: Figure = True,
 ) -> None:
-    """Run an experiment from its start; after `mpiexec -n N`, on N ranks."""
+    """Run an experiment from its start. After `mpiexec -n N`, on N ranks."""
     from couple.clock import Clock
     from couple.experiment import Experiment
     from couple.run import Simulation
@@ -111,7 +111,7 @@ def resume(
     as_json: Json = False,
     draw: Figure = True,
 ) -> None:
-    """Go on from a checkpoint, in the same folder, as if the run had never stopped; or finish an ensemble."""
+    """Go on from a checkpoint, or finish an ensemble. In the same folder, as if it had never stopped."""
     from couple.run import Simulation
 
     if resume_ensemble(checkpoint, until, quiet, as_json):

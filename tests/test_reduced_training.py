@@ -158,8 +158,9 @@ def test_data_that_are_no_numbers_or_of_two_lattices_are_named(place: Path, caps
         counts = np.asarray(file["counts"])
     other = Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), np.ones((12, 9, 16), dtype=np.uint8), (4, 4))
     other.write(place / "other.h5")
-    line = fails(capsys, "train", str(place / "train.toml"), "--set", 'data.files=["ensemble.h5","other.h5"]')
-    assert "must have the same times, species and lattice" in line
+    made = ["--out", str(place / "made"), "--set", 'data.files=["ensemble.h5","other.h5"]']
+    assert "must have the same times, species and lattice" in fails(capsys, "train", str(place / "train.toml"), *made)
+    assert not (place / "made").exists()
     counts[3, 2, 0] = np.nan
     with h5py.File(place / "ensemble.h5", "a") as file:
         file["counts"][...] = counts
