@@ -14,7 +14,7 @@ import pathlib, mpi4py.MPI as M
 maps = pathlib.Path("/proc/self/maps")
 lines = maps.read_text().splitlines() if maps.exists() else []
 files = sorted({line.split()[-1] for line in lines if "libmpi" in line.rsplit("/", 1)[-1]})
-print(M.Get_library_version().split("\\n")[0].strip("\\0 "), "|", " ".join(files))
+print(*M.Get_library_version().split("\\n")[0].strip("\\0 ").split(), "|", *files)
 """
 _DOLFINX = """
 try:
@@ -53,7 +53,7 @@ def launcher(library: str) -> Finding:
     if kind(line) != kind(library):
         advice = "every rank would believe to be alone: use the mpiexec of the library above"
         return Finding("mpiexec", "warn", f"{found} is of {kind(line) or 'another MPI'}, not {kind(library)}", advice)
-    return Finding("mpiexec", "ok", f"{found} ({line})")
+    return Finding("mpiexec", "ok", f"{found}, of {kind(line) or line}")
 
 
 def kind(text: str) -> str:

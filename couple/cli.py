@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import logging
@@ -86,7 +87,7 @@ def run(
     draw: Figure = True,
     balance: Balance = None,
 ) -> None:
-    """Run an experiment from its start; after `mpiexec -n N`, on N ranks."""
+    """Run an experiment from its start. After `mpiexec -n N`, on N ranks."""
     from couple.clock import Clock
     from couple.experiment import Experiment
     from couple.run import Simulation
@@ -112,7 +113,7 @@ def resume(
     as_json: Json = False,
     draw: Figure = True,
 ) -> None:
-    """Go on from a checkpoint, in the same folder, as if the run had never stopped; or finish an ensemble."""
+    """Go on from a checkpoint, or finish an ensemble. In the same folder, as if it had never stopped."""
     from couple.run import Simulation
 
     if resume_ensemble(checkpoint, until, quiet, as_json):
@@ -240,13 +241,19 @@ def _one_line(message: str) -> str:
     return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-10:]}", " ".join(message.split()))
 
 
+@functools.cache
+def _add_commands() -> None:
+    """Commands of other layers; once, however often `main` is called in a process."""
+    for name in registry.names("couple.commands"):
+        command = registry.load("couple.commands", name)  # a group of commands, or one
+        app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    for name in registry.names("couple.commands"):
-        command = registry.load("couple.commands", name)  # a group of commands, or one
-        app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+    _add_commands()
     if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
         if not speaks():
             return  # the work of one process

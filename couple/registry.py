@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -17,7 +18,7 @@ def register(group: str, name: str, thing: Any) -> None:
 
 def names(group: str) -> list[str]:
     """Registered names of a group such as "couple.engines"."""
-    return sorted({e.name for e in entry_points(group=group)} | {n for g, n in _registered if g == group})
+    return sorted({*_installed(group)} | {n for g, n in _registered if g == group})
 
 
 def load(group: str, name: str) -> Any:
@@ -27,7 +28,7 @@ def load(group: str, name: str) -> Any:
     """
     if (group, name) in _registered:
         return _registered[group, name]
-    found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=group)}
+    found = _installed(group)
     if name not in found:
         kind, near = group.rsplit(".", 1)[-1].removesuffix("s"), nearest(name, names(group))
         everything = "" if near.startswith("known") else f" (all: {', '.join(names(group))})"
@@ -41,3 +42,9 @@ def load(group: str, name: str) -> Any:
         raise MissingDependencyError(
             f'"{name}" needs the module "{error.name}", which is not installed: uv pip install {error.name}'
         ) from error
+
+
+@functools.cache
+def _installed(group: str) -> dict[str, EntryPoint]:
+    """Entry points of a group by name; every package's metadata are read for it, so once."""
+    return {e.name: e for e in entry_points(group=group)}

@@ -67,7 +67,7 @@ def model(
     output: Annotated[Path | None, typer.Option("--out", help="Draw the report into this picture.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a reduced model is and how good; draw parameters, moments, closure terms and layers."""
+    """Say what a reduced model is and how good. Draws parameters, moments, closure terms and layers."""
     from reducers.kinds import kind_of_model
 
     place = path / "model.h5" if path.is_dir() else path

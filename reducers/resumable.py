@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -51,8 +52,15 @@ class Resumable(ABC):
             raise InputError(
                 f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
             )
-        place.mkdir(parents=True, exist_ok=True)
-        return cls(content, path.resolve(), place, tell)
+        if place.exists():
+            return cls(content, path.resolve(), place, tell)
+        place.mkdir(parents=True)
+        try:
+            return cls(content, path.resolve(), place, tell)
+        except BaseException:
+            with suppress(OSError):  # runs that were sampled stay
+                place.rmdir()
+            raise
 
     @classmethod
     def resumed(cls, folder: Path, *, tell: Tell = lambda text: None) -> Self:

@@ -206,6 +206,15 @@ def run_resumed(model: Path, state_file: Path) -> Any:
     return loop(cell, range(150, 300))
 
 
+def run_resumed_and_control(model: Path, state_file: Path) -> Any:
+    """What `run_resumed` returns, then what it returns without the random streams of the state."""
+    found = run_resumed(model, state_file)
+    whole, state, *rest = pickle.loads(state_file.read_bytes())
+    broken = {**state, "streams": np.asarray(state["streams"]) + [0, 0, 0, 1]}
+    state_file.write_bytes(pickle.dumps((whole, broken, *rest)))
+    return found, run_resumed(model, state_file)
+
+
 def run_charge(model: Path) -> Any:
     """Charge of each window, and the same from NEURON's own recording of ica."""
     cell = attach(model)

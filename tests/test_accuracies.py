@@ -184,8 +184,8 @@ def check(found: Floats, other: Callable[..., Floats]) -> None:
 
 
 def test_lattice_agrees_with_ssa() -> None:
-    """Without calbindin and with 32 heads: half a minute."""
-    check(on_a_lattice(32), functools.partial(well_mixed, Gillespie, 1000))
+    """Without calbindin. Each head adds 65 or more to the T² of every error: 8 bring it above 500; the limit is 22."""
+    check(on_a_lattice(8), functools.partial(well_mixed, Gillespie, 1000))
 
 
 def test_ssa_agrees_with_ode_in_a_large_volume() -> None:

@@ -51,12 +51,15 @@ def test_the_spike_runs_back_and_brings_calcium(tmp_path: Path) -> None:
         assert all(positioned[f"{s}.head(0.5)"] == pytest.approx(away[s]) for s in away)
 
 
-def test_the_timescale_of_sk(tmp_path: Path) -> None:
+def test_the_timescale_of_sk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("timescale")
-    answer = module.main(8, tmp_path, ["experiment.duration=330 ms"], jobs=1)
+    monkeypatch.setattr(module, "BURST", 60.0)
+    monkeypatch.setattr(module, "SETTLED", 100.0)
+    early = "neuron.arguments={ positions = [100.0], times = [60.0, 70.0, 80.0] }"
+    answer = module.main(8, tmp_path, ["experiment.duration=200 ms", early], jobs=1)
     assert answer.runs == 8 and (tmp_path / "timescale.png").stat().st_size > 10_000
     assert answer.most < 0, "SK channels hyperpolarise"
-    assert 0 <= answer.first < answer.at <= answer.last <= 180
+    assert 0 <= answer.first < answer.at <= answer.last <= 140
     assert "open SK channels" in str(answer)
 
 

@@ -25,7 +25,7 @@ from couple.run import Simulation
 
 D = 0.22  # µm²/ms
 HEAD, NECK, LONG = Geometry.cylinder(0.5, 0.5), (0.2, 0.4), 2.0
-IONS, WINDOW, WINDOWS, RUNS = 1500, 0.1, 60, 12
+IONS, WINDOW, WINDOWS, RUNS = 1500, 0.1, 60, 6
 
 CELL = f"""
 from neuron import h

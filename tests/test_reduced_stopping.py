@@ -9,56 +9,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import place_files
 
 from couple import checkpoint
 from reducers.model import ReducedModel
 from reducers.training import Training
-from reducers.trajectories import Trajectories
 
-TRAINING = """
-[train]
-name = "small"
-held_out = 4
-checkpoint = 10
-[data]
-files = ["ensemble.h5"]
-[model]
-family = "dbm"
-hidden = [{ species = ["H", "P"] }]
-links = [{ pairs = [["H", "H"], ["P", "P"]], width = 2 }]
-[law]
-family = "hermite"
-domain = ["a0_H", "W01_PP"]
-side = 0.1
-[fit]
-steps = 400
-window = 3
-slide = 50
-optimiser = "adam"
-rate = 1e-4
-chains = 2
-wake = 2
-sleep = 2
-[report]
-chains = 4
-sweeps = 3
-"""
+LONGER = [
+    "train.checkpoint=10",
+    "fit.steps=400",
+    "fit.slide=50",
+    "fit.truncate=false",
+    "fit.optimiser=adam",
+    "fit.rate=1e-4",
+    "report.closure=[]",
+]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs, a training file, and that training without a stop in `whole`."""
-    folder, rng = tmp_path_factory.mktemp("stopping"), np.random.default_rng(0)
-    density, draws = np.linspace(0.1, 0.25, 9)[None, :, None], rng.uniform(size=(12, 9, 25))
-    states = np.where(draws < density, 1, np.where(draws < 2 * density, 2, 0)).astype(np.uint8)
-    Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), states, (5, 5)).write(folder / "ensemble.h5")
-    (folder / "train.toml").write_text(TRAINING)
-    Training.new(folder / "train.toml", folder / "whole").run()
+    folder = place_files(tmp_path_factory.mktemp("stopping"))
+    Training.new(folder / "train.toml", folder / "whole", LONGER).run()
     return folder
 
 
 def begin(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "couple.cli", "train", "--quiet", "--no-figure", *arguments]
+    """The training from its start, or with `--resume` from where it is, in a process of its own."""
+    changes = [] if "--resume" in arguments else [f"--set={change}" for change in LONGER]
+    command = [sys.executable, "-m", "couple.cli", "train", "--quiet", "--no-figure", *arguments, *changes]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -88,7 +67,7 @@ def same_as_whole(place: Path, folder: Path) -> bool:
 def test_a_training_killed_at_random_goes_on_to_the_bit(place: Path, tmp_path: Path) -> None:
     folder, moments, kills = tmp_path / "out", random.Random(7), 0
     process = begin(str(place / "train.toml"), "--out", str(folder))
-    for _ in range(3):
+    for _ in range(2):
         wait_for_progress(process, folder)
         time.sleep(moments.uniform(0.0, 0.1))
         process.kill()
@@ -102,7 +81,7 @@ def test_a_training_killed_at_random_goes_on_to_the_bit(place: Path, tmp_path: P
     assert not list(folder.glob(".*"))  # nothing is left of writes that were killed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.acceptance)])
 def test_a_training_asked_to_stop_keeps_its_state(number: signal.Signals, place: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     process = begin(str(place / "train.toml"), "--out", str(folder))

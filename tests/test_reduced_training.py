@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from small_training import TRAINING, place_files
 
 from couple.cli import main
 from couple.errors import InputError
@@ -18,45 +19,10 @@ from reducers.trajectories import Trajectories
 
 ROOT = Path(__file__).parent.parent
 
-TRAINING = """
-[train]
-name = "small"
-held_out = 4
-checkpoint = 5
-[data]
-files = ["ensemble.h5"]
-[model]
-family = "dbm"
-hidden = [{ species = ["H", "P"] }]
-links = [{ pairs = [["H", "H"], ["P", "P"]], width = 2 }]
-[law]
-family = "hermite"
-domain = ["a0_H", "W01_PP"]
-side = 0.1
-[fit]
-steps = 12
-window = 3
-truncate = true
-rate = 1e-3
-chains = 2
-wake = 2
-sleep = 2
-[report]
-chains = 4
-sweeps = 3
-closure = ["P"]
-"""
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    density = np.linspace(0.1, 0.25, 9)[None, :, None]
-    draws = rng.uniform(size=(12, 9, 25))
-    states = np.where(draws < density, 1, np.where(draws < 2 * density, 2, 0)).astype(np.uint8)
-    Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), states, (5, 5)).write(tmp_path / "ensemble.h5")
-    (tmp_path / "train.toml").write_text(TRAINING)
-    return tmp_path
+    return place_files(tmp_path)
 
 
 def call(*arguments: str) -> None:
@@ -192,8 +158,9 @@ def test_data_that_are_no_numbers_or_of_two_lattices_are_named(place: Path, caps
         counts = np.asarray(file["counts"])
     other = Trajectories.of_snapshots(np.arange(9.0), ("H", "P"), np.ones((12, 9, 16), dtype=np.uint8), (4, 4))
     other.write(place / "other.h5")
-    line = fails(capsys, "train", str(place / "train.toml"), "--set", 'data.files=["ensemble.h5","other.h5"]')
-    assert "must have the same times, species and lattice" in line
+    made = ["--out", str(place / "made"), "--set", 'data.files=["ensemble.h5","other.h5"]']
+    assert "must have the same times, species and lattice" in fails(capsys, "train", str(place / "train.toml"), *made)
+    assert not (place / "made").exists()
     counts[3, 2, 0] = np.nan
     with h5py.File(place / "ensemble.h5", "a") as file:
         file["counts"][...] = counts

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked_cell import CELL
 from networks import spine, spine_site
 
 from adapters.fem.dendrite import mesh_dendrite
@@ -21,27 +22,6 @@ from couple.results import Results
 from couple.run import Simulation
 from couple.wiring import wire
 
-CELL = """
-from neuron import h
-from adapters.neuron import insert_cav
-
-def build(segments=8):
-    soma, trunk, left, right = sections = [h.Section(name=name) for name in ("soma", "trunk", "left", "right")]
-    soma.L = soma.diam = 10
-    for branch, parent, length, diameter, n in (
-        (trunk, soma(1), 8, 1.0, segments), (left, trunk(1), 6, 0.6, 6), (right, trunk(0.5), 5, 0.4, 5)
-    ):
-        branch.connect(parent)
-        branch.L, branch.diam, branch.nseg, branch.Ra = length, diameter, n, 150
-    for section in sections:
-        section.insert("pas")
-        for segment in section:
-            segment.pas.g, segment.pas.e = 3e-4, -65
-    insert_cav(left, 2e-3)
-    clamp = h.IClamp(soma(0.5))
-    clamp.delay, clamp.dur, clamp.amp = 1, 6, 0.06
-    return sections, clamp
-"""
 NECK = {"diameter": "0.15 um", "length": "0.6 um"}
 HEAD = {"diameter": "0.5 um", "length": "0.5 um"}
 SHAFT = {"name": "shaft", "sections": ["trunk", "left", "right"], "engine": "pde", "pde": {"resolution": "0.25 um"}}

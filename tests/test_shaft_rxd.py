@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked_cell import CELL
 
 from couple.experiment import Experiment
 from couple.results import Results
@@ -19,28 +20,7 @@ from couple.run import Simulation
 ROOT = Path(__file__).parent.parent
 D_CA, D_B, ON, OFF, BUFFER, REST, END = 0.22, 0.02, 30.0, 0.03, 0.01, 1e-4, 8.0
 """µm²/ms, µm²/ms, /mM/ms, /ms, mM, mM, ms."""
-
-CELL = """
-from neuron import h
-from adapters.neuron import insert_cav
-
-def build(wide=0.6):
-    soma, trunk, left, right = sections = [h.Section(name=name) for name in ("soma", "trunk", "left", "right")]
-    soma.L = soma.diam = 10
-    for branch, parent, length, diameter, n in (
-        (trunk, soma(1), 8, 1.0, 31), (left, trunk(1), 6, wide, 25), (right, trunk(0.5), 5, 0.4, 21)
-    ):
-        branch.connect(parent)
-        branch.L, branch.diam, branch.nseg, branch.Ra = length, diameter, n, 150
-    for section in sections:
-        section.insert("pas")
-        for segment in section:
-            segment.pas.g, segment.pas.e = 3e-4, -65
-    insert_cav(left, 2e-3)
-    clamp = h.IClamp(soma(0.5))
-    clamp.delay, clamp.dur, clamp.amp = 0.5, 4, 0.06
-    return sections, clamp
-"""
+MODEL = {"segments": [31, 25, 21], "delay": 0.5, "duration": 4}
 
 RXD = """
 import json, sys
@@ -50,7 +30,7 @@ from adapters.neuron.importing import h
 from neuron import rxd
 from cell import build
 h.load_file("stdrun.hoc")
-sections, clamp = build()
+sections, clamp = build(**par["MODEL"])
 soma, *dendrite = sections
 where = rxd.Region(dendrite, nrn_region="i")
 Ca = rxd.Species(where, name="ca", charge=2, d=par["D_CA"], initial=par["REST"])
@@ -71,7 +51,7 @@ def ours(folder: Path, wide: float = 0.6) -> dict[str, float]:
     content: dict[str, Any] = {
         "experiment": {"name": "tree", "duration": f"{END} ms", "exchange": "0.05 ms"},
         "neuron": {
-            "model": "cell.py:build", "arguments": {"wide": wide}, "dt": "0.0125 ms", "celsius": 34.0,
+            "model": "cell.py:build", "arguments": {**MODEL, "wide": wide}, "dt": "0.0125 ms", "celsius": 34.0,
             "v_init": "-65 mV",
         },
         "chemistry": {
@@ -99,7 +79,8 @@ def ours(folder: Path, wide: float = 0.6) -> dict[str, float]:
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="NEURON's rxd compiles its reactions")
 def test_within_one_percent_of_rxd_in_every_segment(tmp_path: Path) -> None:
     (tmp_path / "cell.py").write_text(CELL)
-    par = {"D_CA": D_CA, "D_B": D_B, "ON": ON, "OFF": OFF, "BUFFER": BUFFER, "REST": REST, "END": END}
+    par = {"D_CA": D_CA, "D_B": D_B, "ON": ON, "OFF": OFF, "BUFFER": BUFFER, "REST": REST, "END": END,
+           "MODEL": MODEL}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{RXD}", str(tmp_path), json.dumps(par)],
         capture_output=True, text=True, cwd=tmp_path,

@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+LAYERS = ("couple", "reducers", "adapters")
 TEXT = (ROOT / "examples" / "tutorial" / "README.md").read_text()
 STEP = re.compile(r"(?P<before>[^`]*(?:`[^`]+`[^`]*)*)```(?P<kind>\w+)\n(?P<body>.*?)```\n", re.S)
 INSERT = re.compile(r"[Aa]fter the line\s+`([^`]+)`\s+of\s+`([^`]+)`\s+add:\s*$")
@@ -19,14 +20,15 @@ WRITE = re.compile(r"[Ww]rite\s+`([^`]+)`:\s*$")
 
 
 def copy(folder: Path) -> None:
-    """What a clone holds, and nothing that was made in it since."""
+    """What a clone holds, and of what was made in it since only kernels, which know their source by its date."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in listed.stdout.splitlines():
+    kernels = (str(p.relative_to(ROOT)) for layer in LAYERS for p in (ROOT / layer).rglob("*.nb[ic]"))
+    for name in (*listed.stdout.splitlines(), *kernels):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 def install(folder: Path) -> None:

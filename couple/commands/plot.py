@@ -26,7 +26,7 @@ def plot(
     ] = None,
     form: Annotated[str | None, typer.Option("--format", help="png, pdf or svg.", show_default=False)] = None,
 ) -> None:
-    """Draw voltage, free ions, open channels and ions in and out; of an ensemble, means with bands."""
+    """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands."""
     from couple.plot import figure
 
     with whole(results), opened(results) as content:

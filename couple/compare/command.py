@@ -41,7 +41,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     figure: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/compare.png.")] = True,
 ) -> None:
-    """Hold experiments or results against the first of them: what differs by more than chance, and what each costs."""
+    """Hold experiments or results against the first of them. What differs by more than chance, and what each costs."""
     from couple.compare.comparison import compare as held_against
     from couple.compare.report import show
     from couple.compare.sides import requests, side_of

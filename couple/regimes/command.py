@@ -33,7 +33,7 @@ def regimes(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     figure: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw the map.")] = True,
 ) -> None:
-    """Run one chemistry through every engine that can express it: moments, agreement, CPU time, and a map."""
+    """Run one chemistry through every engine that can express it. Moments, agreement, CPU time, and a map."""
     from couple.experiment import Experiment
     from couple.regimes.compare import compare
 
