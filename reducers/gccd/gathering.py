@@ -36,13 +36,12 @@ class Gathering:
 
     def _check_blocks(self) -> None:
         """Wire one stimulus of each block that is not sampled yet: what does not fit is said before anything runs."""
-        protocols = [("protocol", k, b, self._experiment(k), {}) for k, b in enumerate(self._file.protocol)]
-        finer = [("validation", k, b, self._site, _finer(b)) for k, b in enumerate(self._file.validation)]
-        for table, k, block, experiment, site in (*protocols, *finer):
-            name = (
-                f"{block.name}{'-finer' if table == 'validation' else ''}-{_key(self._content, table, experiment, k)}"
-            )
-            if (self._folder / f"{name}.h5").exists():
+        blocks: list[tuple[str, int, Sampled, Path, dict[str, Any]]] = []
+        blocks += [("protocol", k, b, self._experiment(k), {}) for k, b in enumerate(self._file.protocol)]
+        blocks += [("validation", k, b, self._site, _finer(b)) for k, b in enumerate(self._file.validation)]
+        for table, k, block, experiment, site in blocks:
+            finer = "-finer" if table == "validation" else ""
+            if (self._folder / f"{block.name}{finer}-{_key(self._content, table, experiment, k)}.h5").exists():
                 continue
             try:
                 wire(build(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
