@@ -139,6 +139,27 @@ def test_a_protocol_is_of_one_sort() -> None:
         Protocol.model_validate({"name": "p", "duration": "1 ms", "exchange": "1 ms", "every": "1 ms", "stimuli": both})
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('engine = "lattice"', 'engine = "latice"', ["validation[0]", "latice"]),
+        ('spacing = "12 nm"', 'spacing = "10 nm"', ["validation[0]", "10.8"]),
+        ('every = "0.5 ms"\nruns = 12', 'every = "0.7 ms"\nruns = 12', ["protocol[1]", "0.7"]),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_runs(old: str, new: str, words: list[str], tmp_path: Path) -> None:
+    text = (CAMKII / "train.toml").read_text()
+    assert old in text
+    (tmp_path / "train.toml").write_text(text.replace(old, new))
+    for name in ("site.toml", "spine.toml"):
+        (tmp_path / name).write_text((CAMKII / name).read_text())
+    file, content = GccdFile.load(tmp_path / "train.toml")
+    with pytest.raises(InputError) as error:
+        Gathering(file, content, tmp_path / "train.toml", tmp_path / "data", print)
+    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), error.value
+    assert not (tmp_path / "data").exists()
+
+
 def test_another_chemistry_of_camkii_is_refused_before_anything_runs(tmp_path: Path) -> None:
     text = (CAMKII / "spine.toml").read_text().replace("camkii = {}", 'camkii = { rates = "verbatim" }')
     (tmp_path / "spine.toml").write_text(text)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from couple.errors import InputError
+from couple.wiring import wire
 from reducers.driven.chemistry import signature
 from reducers.gccd.mean_field import held_out_means, left_out
 from reducers.gccd.molecule import names_in
-from reducers.gccd.sampling import Data, gather, load_network, read_data, stimuli_of, volume_of, write_data
-from reducers.gccd.settings import GccdFile, Sampled
+from reducers.gccd.sampling import Data, build, gather, load_network, read_data, stimuli_of, volume_of, write_data
+from reducers.gccd.settings import GccdFile, Sampled, Validation
 from reducers.gccd.validation import whole_ions
 from reducers.resumable import Tell
 
@@ -31,6 +32,21 @@ class Gathering:
         self._file, self._content, self._source, self._folder, self._tell = file, content, source, folder, tell
         self._site = source.parent / file.experiment
         self._check_chemistry()
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        """Wire one stimulus of each block that is not sampled yet: what does not fit is said before anything runs."""
+        blocks: list[tuple[str, int, Sampled, Path, dict[str, Any]]] = []
+        blocks += [("protocol", k, b, self._experiment(k), {}) for k, b in enumerate(self._file.protocol)]
+        blocks += [("validation", k, b, self._site, _finer(b)) for k, b in enumerate(self._file.validation)]
+        for table, k, block, experiment, site in blocks:
+            finer = "-finer" if table == "validation" else ""
+            if (self._folder / f"{block.name}{finer}-{_key(self._content, table, experiment, k)}.h5").exists():
+                continue
+            try:
+                wire(build(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
+            except InputError as error:
+                raise error.inside(f"{self._source}: {table}[{k}]") from None
 
     def _check_chemistry(self) -> None:
         """Raises InputError if an experiment has no calmodulin and CaMKII, or other ones than that of the training."""
@@ -80,10 +96,10 @@ class Gathering:
     def validation(self, k: int) -> tuple[Data, Data]:
         """By the finer model and by the experiment's own engine."""
         block, seed = self._file.validation[k], self._file.train.seed + FINER + k
-        shape = {} if block.geometry is None else {"geometry": block.geometry}
+        shape = _shape(block)
         stimuli = whole_ions(stimuli_of(block, seed), volume_of(self._site, block, shape))
         key, out = _key(self._content, "validation", self._site, k), []
-        for what, runs, site in (("finer", block.runs, {**shape, **block.site}), ("own", block.against, shape)):
+        for what, runs, site in (("finer", block.runs, _finer(block)), ("own", block.against, shape)):
 
             def made(place: Path, runs: int = runs, site: dict[str, Any] = site) -> Data:
                 self._say(block, runs, len(stimuli), f", by {site['engine']}" if "engine" in site else "")
@@ -102,6 +118,16 @@ class Gathering:
             self._folder.mkdir(exist_ok=True)
             write_data(made(self._folder / name), kept)
         return read_data(kept)
+
+
+def _shape(block: Validation) -> dict[str, Any]:
+    """Changes of the site that both models of a validation have."""
+    return {} if block.geometry is None else {"geometry": block.geometry}
+
+
+def _finer(block: Validation) -> dict[str, Any]:
+    """Changes of the site of the finer model."""
+    return {**_shape(block), **block.site}
 
 
 def _key(content: dict[str, Any], table: str, site: Path, k: int) -> str:

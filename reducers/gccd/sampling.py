@@ -90,9 +90,7 @@ def gather(
     site: changes of its site. shares: whether those of each run are kept. Raises InputError for what does not fit in
     the experiment.
     """
-    base = _with_site(read_toml(path), path)
-    content = experiment_of(base, protocol, stimuli, site or {})
-    experiment = Experiment.parse(content, path=path, overrides=protocol.set)
+    experiment = build(protocol, stimuli, path, site or {})
     with sample(experiment, runs, seed, folder) as ensemble:
         group = ensemble.file[ensemble.sites()[stimulus_site(0)][0]]
         every = 1 if stimuli[0].influx is None else round(protocol.every / protocol.exchange)
@@ -102,6 +100,12 @@ def gather(
         time = ensemble.time[::every]
         kept = each if shares else None
         return Data(protocol.name, seen, time, protocol.exchange, counts, spread, runs, volume, kept)
+
+
+def build(protocol: Sampled, stimuli: tuple[Stimulus, ...], path: Path, site: Mapping[str, Any]) -> Experiment:
+    """The experiment at `path` under these stimuli. Raises InputError for what does not fit in it."""
+    content = experiment_of(_with_site(read_toml(path), path), protocol, stimuli, site)
+    return Experiment.parse(content, path=path, overrides=protocol.set)
 
 
 def stimulus_site(i: int) -> str:
