@@ -12,7 +12,6 @@ from ranked import NETWORK, assert_same, needs_mpiexec, ranks, write_network
 
 from couple import Experiment, Simulation
 from couple.errors import InputError
-from couple.ranks.balance import Load, lines
 from couple.wiring.cells import balanced, owners
 
 pytestmark = needs_mpiexec
@@ -88,14 +87,6 @@ def test_costs_that_do_not_fit_are_refused(folder: Path) -> None:
             Simulation.new(Experiment.load(folder / "network.toml"), folder / "x", balance=folder / given)
         assert "--balance" in error.value.where
     assert not (folder / "x").exists()
-
-
-def test_only_an_uneven_load_asks_for_balance() -> None:
-    def last(*seconds: float) -> str:
-        return [*lines([Load(3, 4, {"neuron": s}) for s in seconds])][-1]
-
-    assert "(1) has 1.500 x the mean; in a [network] --balance OUT" in last(1e-3, 3e-3)
-    assert last(1e-3, 1.1e-3).endswith("x the mean")
 
 
 @pytest.mark.parametrize("size", [2, 3, 7])
