@@ -149,7 +149,7 @@ def check(file: File, overrides: Overrides = None, balance: Balance = None) -> N
     for line in system.describe:
         out.print(f"  {escape(line)}")
     for line in shared:
-        out.print(f"  {line}")
+        out.print(f"  {escape(line)}")
     for component in system.components:
         for kind, ports in (("input", component.inputs), ("output", component.outputs)):
             for name, port in ports.items():

@@ -145,6 +145,16 @@ def write_network(folder: Path) -> Path:
     return folder
 
 
+def write_sites(folder: Path) -> None:
+    """Six sites of three engines, two of them joined, one driven."""
+    text = SITES
+    for name, engine in (("a", "ssa"), ("b", "ssa"), ("c", "ode"), ("d", "ssa"), ("e", "ode"), ("f", "langevin")):
+        text += f'[[site]]\nname = "{name}"\nengine = "{engine}"\ngeometry.sphere = {{ diameter = "1 um" }}\n'
+    text += '[[link]]\nfrom = "a.A"\nto = "d.A"\nthrough = { diameter = "0.1 um", length = "1 um" }\n'
+    text += '[[drive]]\nto = "b.A"\ninflux = { times = "0 2 ms", rate = "490 /ms" }\n'
+    (folder / "sites.toml").write_text(text)
+
+
 def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple.cli")) -> list[str]:
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
     quiet = ["--quiet", "--no-figure"] if arguments[0] in ("run", "resume") and "--json" not in arguments else []

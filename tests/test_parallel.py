@@ -10,7 +10,7 @@ import pytest
 from couple.doctor.ranks import Seen, judge, libraries
 from couple.errors import InputError
 from couple.experiment import Experiment
-from couple.parallel import Alone, launched
+from couple.parallel import Alone, launched, speaks
 from couple.ranks.balance import Load, lines
 from couple.ranks.pace import MOST, Pace
 from couple.ranks.results import merge, rank_file
@@ -19,19 +19,37 @@ from couple.wiring.cells import owners
 EXAMPLE = Path(__file__).parent.parent / "examples" / "network" / "network.toml"
 
 
-@pytest.mark.parametrize(
-    ("environment", "size"),
-    [
-        ({}, 1),
-        ({"PMI_RANK": "1", "PMI_SIZE": "4"}, 4),
-        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "3"}, 3),
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, 1),  # the script of a job, which no srun has started
-        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "8"}, 8),
-        ({"PMI_RANK": "1", "PMI_SIZE": "4", "COUPLE_RANKS": "off"}, 1),
-    ],
-)
-def test_ranks_are_seen_by_what_starts_them(environment: dict[str, str], size: int) -> None:
-    assert launched(environment) == size
+SRUN = {
+    "SLURM_JOB_ID": "7",
+    "SLURM_NTASKS": "8",
+    "SLURM_STEP_ID": "0",
+    "SLURM_PROCID": "3",
+    "SLURM_STEP_NUM_TASKS": "8",
+}
+OPEN = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "PMIX_RANK": "1"}
+LAUNCHES = {
+    "nobody": ({}, 1, True),
+    "a script of Slurm": ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, 1, True),
+    "srun --mpi=pmix": ({**SRUN, "PMIX_RANK": "3", "PMIX_NAMESPACE": "slurm.7.0"}, 8, False),
+    "srun --mpi=pmi2": ({**SRUN, "PMI_RANK": "3", "PMI_SIZE": "8", "PMI_FD": "9"}, 8, False),
+    "srun, its first rank": ({**SRUN, "SLURM_PROCID": "0"}, 8, True),
+    "mpiexec of MPICH in a step of one task": (
+        {**SRUN, "SLURM_STEP_NUM_TASKS": "1", "PMI_RANK": "1", "PMI_SIZE": "4"},
+        4,
+        False,
+    ),
+    "mpiexec of Open MPI in a script of Slurm": ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0", **OPEN}, 2, False),
+    "PALS": ({"PALS_RANKID": "0", "PALS_SIZE": "16"}, 16, True),
+    "Flux": ({"FLUX_TASK_RANK": "2", "FLUX_JOB_SIZE": "4"}, 4, False),
+    "switched off": ({**SRUN, "COUPLE_RANKS": "off"}, 1, True),
+}
+
+
+@pytest.mark.parametrize("by", LAUNCHES)
+def test_launchers_are_known_by_their_environment(by: str) -> None:
+    """As their manuals describe it; of these only MPICH and Open MPI have been run."""
+    environment, size, first = LAUNCHES[by]
+    assert launched(environment) == size and (size == 1 or speaks(environment) == first)
 
 
 @pytest.mark.parametrize("counts", [[80, 20], [1, 1, 1, 1], [5], [3, 2, 7], [1, 10]])
@@ -131,7 +149,8 @@ def test_the_master_has_the_order_of_one_process(tmp_path: Path) -> None:
 def test_the_balance_names_the_slowest() -> None:
     loads = [Load(2, 4, {"neuron": 1.0, "ssa": 1.0}), Load(2, 4, {"neuron": 1.0, "ssa": 3.0})]
     found = [*lines(loads)]
-    assert len(found) == 3 and "2 ranks (1) has 1.333 x the mean" in found[-1]
+    assert len(found) == 3 and "2 ranks (1) has 1.333 x the mean; in a [network] --balance OUT" in found[-1]
+    assert [*lines(loads[:1])][-1].endswith("1.000 x the mean")
     assert len([*lines(loads * 100)]) == 3
 
 

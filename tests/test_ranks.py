@@ -4,7 +4,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from ranked import SITES, assert_same, content, needs_mpiexec, ranks, write_network
+from ranked import assert_same, content, needs_mpiexec, ranks, write_network, write_sites
 
 from couple.results import Results
 
@@ -72,16 +72,14 @@ def test_one_cell_is_not_shared_and_too_many_ranks_are_refused(folder: Path, tmp
 
 
 def test_sites_without_neuron_are_shared(tmp_path: Path) -> None:
-    """Joined sites stay together; drives find their sites wherever these are."""
-    text = SITES
-    for name, engine in (("a", "ssa"), ("b", "ssa"), ("c", "ode"), ("d", "ssa"), ("e", "ode"), ("f", "langevin")):
-        text += f'[[site]]\nname = "{name}"\nengine = "{engine}"\ngeometry.sphere = {{ diameter = "1 um" }}\n'
-    text += '[[link]]\nfrom = "a.A"\nto = "d.A"\nthrough = { diameter = "0.1 um", length = "1 um" }\n'
-    text += '[[drive]]\nto = "b.A"\ninflux = { times = "0 2 ms", rate = "490 /ms" }\n'
-    (tmp_path / "sites.toml").write_text(text)
+    """Joined sites stay together; drives find their sites wherever these are; what one has begun three go on with."""
+    write_sites(tmp_path)
     ranks(1, "run", "sites.toml", "--out", "alone", folder=tmp_path)
     ranks(3, "run", "sites.toml", "--out", "shared", folder=tmp_path)
     assert_same(tmp_path / "alone", tmp_path / "shared")
+    ranks(1, "run", "sites.toml", "--out", "moved", "--until", "3 ms", folder=tmp_path)
+    ranks(3, "resume", "moved", folder=tmp_path)
+    assert_same(tmp_path / "alone", tmp_path / "moved")
     done = ranks(2, "show", "shared", folder=tmp_path)
     assert done.stdout.count("status") == 1  # what is not spread is the work of one
     ranks(1, "plot", "shared", "--out", "figure.png", folder=tmp_path)

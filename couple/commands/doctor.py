@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from couple.parallel import speaks, stay_alone
+from couple.parallel import launched, speaks, stay_alone
 from couple.terminal import Json, out
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -27,7 +27,8 @@ def doctor(as_json: Json = False) -> None:
     together = [*ranks()]
     if not speaks():
         return
-    stay_alone()  # what is started now is no rank
+    if launched() > 1:
+        stay_alone()  # what is started now is no rank
     for finding in itertools.chain(together, examine()):
         found.append(finding)
         if not as_json:

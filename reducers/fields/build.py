@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from couple.errors import InputError
+from couple.ensemble.ranks import made_by_all
+from couple.errors import CoupleError, InputError
 from couple.registry import load
 from reducers.dynamics.hermite import Hermite
 from reducers.dynamics.law import Law
@@ -47,11 +50,18 @@ def _cut(particles: Particles, block: FieldData) -> Particles:
 
 def build_basis(block: FieldModel, beside: Path) -> FieldBasis:
     """The elements, from whoever registered them. Raises InputError, also if they are not installed."""
+    made_by_all(partial(_begin, block.basis))
     try:
         made: FieldBasis = load("couple.fields", block.basis)(block.mesh, beside)
     except InputError as error:
         raise error.at("model") if error.where.startswith("mesh") else error from None
     return made
+
+
+def _begin(basis: str, _rank: int, _ranks: int) -> None:
+    """PETSc begins on all ranks together, or waits for ever; whoever uses it says what is wrong with it."""
+    with suppress(CoupleError):
+        load("couple.fields", basis)
 
 
 def build_priors(
