@@ -13,7 +13,7 @@ from couple.geometry import Geometry
 from reducers.driven.block import Counts
 from reducers.driven.file import read_block, write_block
 from reducers.driven.mrf import FieldsAtSites, MarkovFieldBlock
-from reducers.gccd.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, calcium_grid, run
+from reducers.gccd.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, run
 from reducers.gccd.molecule import Floats
 from reducers.gccd.propagators import tables
 from reducers.gccd.sites import LANES
@@ -127,7 +127,7 @@ def test_lanes_are_the_law_of_one_site_to_the_bit(graph: int) -> None:
     for site in (0, LANES - 1, LANES, n - 1):
         path, course, start = np.empty((201, N_STATE)), np.ascontiguousarray(drives[:, site]), bound.state[site].copy()
         table, subunits = tables(block.rates[:16], 0.1), float(bound._totals[site, 1])
-        run(start, block.rates, subunits, table, calcium_grid(), course, 5, 0.1, graph, path)
+        run(start, block.rates, subunits, table, course, 5, 0.1, graph, path)
         bound.state[site], ends[site] = path[0], path[-1]
     for drive in drives:
         bound.uptake(take)

@@ -22,7 +22,7 @@ from tests.camkii_law import network, true_rates
 
 def path_of(rates: Floats, start: Floats, calcium: Floats, h: float = 0.1, graph: int = 0) -> Floats:
     out = np.empty((len(calcium) + 1, N_STATE))
-    run(start.copy(), rates, 80.0, tables(rates[:16], h), calcium_grid(), calcium, 1, h, graph, out)
+    run(start.copy(), rates, 80.0, tables(rates[:16], h), calcium, 1, h, graph, out)
     return out
 
 
@@ -107,9 +107,7 @@ def test_the_adjoint_is_the_gradient(graph: int) -> None:
 
     found, gtable = np.zeros(N_RATES), np.zeros((NODES, 24))
     made = path_of(rates, start, calcium, graph=graph)
-    run_back(
-        made, rates, 80.0, tables(rates[:16], 0.1), calcium_grid(), calcium, 1, 0.1, graph, weights, 1, found, gtable
-    )
+    run_back(made, rates, 80.0, tables(rates[:16], 0.1), calcium, 1, 0.1, graph, weights, 1, found, gtable)
     found[:16] += rates_pulled(rates[:16], 0.1, gtable)
     for j in range(N_RATES):
         step = 1e-5 * max(rates[j], 1e-4)

@@ -221,7 +221,6 @@ def run_back(
     k: Floats,
     subunits: float,
     table: Floats,
-    grid: Floats,
     calcium: Floats,
     substeps: int,
     h: float,
@@ -236,7 +235,7 @@ def run_back(
     a, b, c = np.empty(N_STATE), np.empty(N_STATE), np.empty(N_STATE)
     d, between = np.empty(N_STATE), np.empty(N_STATE)
     for w in range(len(calcium) - 1, -1, -1):
-        cell, weight = interpolate(table, grid, calcium[w], t)
+        cell, weight = interpolate(table, calcium[w], t)
         gt[:] = 0.0
         for at in range((w + 1) * substeps, w * substeps, -1):
             if at % every == 0:

@@ -12,7 +12,7 @@ import numpy as np
 from couple.errors import InputError, RunError
 from reducers.gccd.backward import run_back
 from reducers.gccd.graph import divergence
-from reducers.gccd.kernel import DK, DP, N_RATES, N_STATE, NODES, calcium_grid, run
+from reducers.gccd.kernel import DK, DP, N_RATES, N_STATE, NODES, run
 from reducers.gccd.library import expanded, reduced
 from reducers.gccd.molecule import Floats
 from reducers.gccd.propagators import rates_pulled, tables
@@ -82,7 +82,7 @@ class Law:
     def __init__(self, rates: Floats, graph: int, step: float) -> None:
         if rates.shape != (N_RATES,) or not np.isfinite(rates).all() or (rates < 0).any():
             raise InputError(f"a law has {N_RATES} rates of 0 or more")
-        self.rates, self.graph, self.step, self.grid = rates, graph, step, calcium_grid()
+        self.rates, self.graph, self.step = rates, graph, step
         self._tables: dict[float, Floats] = {}
 
     def table(self, h: float) -> Floats:
@@ -97,7 +97,7 @@ class Law:
         h = course.window / n
         out = np.empty((len(course.calcium) * n + 1, N_STATE))
         start = course.start.copy()
-        run(start, self.rates, course.subunits, self.table(h), self.grid, course.calcium, n, h, self.graph, out)
+        run(start, self.rates, course.subunits, self.table(h), course.calcium, n, h, self.graph, out)
         if not np.isfinite(out[-1]).all():
             raise RunError(f"the law diverges under {course.name}")
         return out, n * course.every
@@ -143,7 +143,7 @@ def _one(law: Law, course: Course) -> tuple[float, Floats, Floats, float]:
     gk, gtable = np.zeros(N_RATES), np.zeros((NODES, 24))
     h = course.window / n
     run_back(
-        path, law.rates, course.subunits, law.table(h), law.grid, course.calcium, n, h, law.graph, slopes, every,
+        path, law.rates, course.subunits, law.table(h), course.calcium, n, h, law.graph, slopes, every,
         gk, gtable,
     )  # fmt: skip
     return value, gk, gtable, h

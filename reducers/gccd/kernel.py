@@ -180,7 +180,7 @@ def mix(table: Floats, cell: int, w: float, t: Floats, i: int = 0, n: int = 1) -
 
 
 @njit(cache=True, error_model="numpy")
-def interpolate(table: Floats, grid: Floats, calcium: float, t: Floats) -> tuple[int, float]:
+def interpolate(table: Floats, calcium: float, t: Floats) -> tuple[int, float]:
     """Propagators at a calcium, into t (24,)."""
     t[0] = calcium
     cell, w = locate(calcium, t.view(np.int64)[0])
@@ -249,7 +249,6 @@ def run(
     k: Floats,
     subunits: float,
     table: Floats,
-    grid: Floats,
     calcium: Floats,
     substeps: int,
     h: float,
@@ -261,7 +260,7 @@ def run(
     path[0] = y
     project(path[0], graph)
     for w in range(len(calcium)):
-        interpolate(table, grid, calcium[w], t)
+        interpolate(table, calcium[w], t)
         for i in range(substeps):
             at = w * substeps + i
             path[at + 1] = path[at]
