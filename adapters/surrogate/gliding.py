@@ -205,11 +205,11 @@ def _follow(program: Program, nodes: Nodes, sites: Sites, lanes: Lanes, first: i
 
 
 @njit(**INLINE)
-def _report(program: Program, sites: Sites, lane: int, site: int, part: float) -> None:
+def _report(program: Program, sites: Sites, site: int, part: float) -> None:
     """Add part of the observables of what whole molecules there are now, and of what never changes."""
-    for o in range(sites.means.shape[1]):
-        seen = weighted(sites.counts, site, program.weights, o, sites.counts.shape[1])
-        sites.means[site, o] += part * seen
+    for k in range(len(program.weights)):
+        seen = program.weights[k] * sites.counts[site, program.seen[k, 1]]
+        sites.means[site, program.seen[k, 0]] += part * seen
 
 
 @njit(**INLINE)
@@ -220,14 +220,14 @@ def _finish(model: Model, program: Program, sites: Sites, lanes: Lanes, lane: in
     for o in range(means.shape[1]):
         means[site, o] = model.free_weights[o] * c * scale
     if lanes.moved[lane] == 0:
-        _report(program, sites, lane, site, 1.0)
+        _report(program, sites, site, 1.0)
     else:
-        _report(program, sites, lane, site, 0.5)
+        _report(program, sites, site, 0.5)
         for i in range(len(program.columns), lanes.whole.shape[1]):
             counts[site, tables[tables[t.COLUMN] + i]] = lanes.whole[lane, i]
         for i in range(4):
             sites.words[site, i] = lanes.words[lane, i]
-        _report(program, sites, lane, site, 0.5)
+        _report(program, sites, site, 0.5)
     counts[site, tables[tables[t.DRIVE]]] = lanes.start[lane] * scale + lanes.gain[lane]
     numbers[site, GUESS], numbers[site, MEAN], numbers[site, SHORT] = c, c, 0.0
     numbers[site, WAIT] = lanes.wait[lane]

@@ -25,11 +25,11 @@ class Program(NamedTuple):
     ops: (n_ops, 3) register that changes, register read, entry of the row, or ADD or SUBTRACT. registers: how many.
     columns: (n_states,) of pools with the law "mean". results: (n_states,) registers of their new amounts, -1: stays.
     holds: (n_states,) of the drive in a molecule. flows: (n_flows, 2) register and column of what reservoirs gain;
-    flow_holds: (n_flows,). watched: (n, 2) register of a mean over the step, and its observable. weights:
-    (n_observables, n_columns + 1) of what does not change in a step in which no whole molecule moves. entries: of the
-    row of propagators, that the operations read, in their order. ends: (2,) columns up to the last that takes from the
-    drive, and up to the last of whole molecules. whole: (1,) where rows of these begin. usable: (1,) 0 if
-    the pools cannot be stepped this way.
+    flow_holds: (n_flows,). watched: (n, 2) register of a mean over the step, and its observable. seen: (n, 2)
+    observable and column of what does not change in a step in which no whole molecule moves; weights: (n,). entries:
+    of the row of propagators, that the operations read, in their order. ends: (2,) columns up to the last that takes
+    from the drive, and up to the last of whole molecules. whole: (1,) where rows of these begin. usable: (1,) 0 if the
+    pools cannot be stepped this way.
     """
 
     ops: Ints
@@ -40,6 +40,7 @@ class Program(NamedTuple):
     flows: Ints
     flow_holds: Floats
     watched: Ints
+    seen: Ints
     weights: Floats
     entries: Ints
     ends: Ints
@@ -99,6 +100,7 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
     ops = [(to, source, place.get(entry, entry)) for to, source, entry in ops]
     booked = all(_at(tables, t.BOOKED, q) for q in range(len(made.pools)))
     drive = _at(tables, t.DRIVE, 0) >= 0 and not _at(tables, t.DRIVE, 1)
+    seen = _seen(made)
     return Program(
         np.array(ops, dtype=np.int64).reshape(-1, 3),
         np.array([used]),
@@ -108,7 +110,8 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
         np.array(flows, dtype=np.int64).reshape(-1, 2),
         made.flow_holds[: len(flows)].copy(),
         np.array(watched, dtype=np.int64).reshape(-1, 2),
-        _weights(made, volume),
+        np.array([row[:2] for row in seen], dtype=np.int64).reshape(-1, 2),
+        np.array([weight for *_, weight in seen]),
         np.array(entries, dtype=np.int64),
         np.array([max(columns, default=-1) + 1, max(whole, default=-1) + 1]),
         np.array([_at(tables, t.MATRIX, len(mean)) if whole else made.width]),
@@ -138,20 +141,18 @@ def _product(s: int, m: int, n1: int, n2: int, tmp: int) -> list[Operation]:
     return ops
 
 
-def _weights(made: t.Plan, volume: int) -> Floats:
-    """(n_observables, n_columns + 1) of whole molecules, and of species that no reaction changes."""
-    tables = made.tables
-    out = np.zeros((len(made.free_weights), volume + 1))
+def _seen(made: t.Plan) -> list[tuple[int, int, float]]:
+    """(observable, column, weight) of whole molecules, and of species that no reaction changes."""
+    tables, found = made.tables, []
     for q, pool in enumerate(made.pools):
         if pool.law == "multinomial":
             s = _at(tables, t.POOL_START, q)
             for k in range(_at(tables, t.WATCH_START, q), _at(tables, t.WATCH_START, q + 1)):
-                at = _at(tables, t.WEIGHT, k)
-                for i in range(len(pool.states)):
-                    out[_at(tables, t.WATCH_NUMBER, k), _at(tables, t.COLUMN, s + i)] += made.weights[at + i]
-    for k, weight in enumerate(made.still_weights.tolist()):
-        out[_at(tables, t.STILL_NUMBER, k), _at(tables, t.STILL_COLUMN, k)] += weight
-    return out
+                weights = made.weights[_at(tables, t.WEIGHT, k) :][: len(pool.states)].tolist()
+                number = _at(tables, t.WATCH_NUMBER, k)
+                found += [(number, _at(tables, t.COLUMN, s + i), w) for i, w in enumerate(weights) if w]
+    still = enumerate(made.still_weights.tolist())
+    return found + [(_at(tables, t.STILL_NUMBER, k), _at(tables, t.STILL_COLUMN, k), w) for k, w in still]
 
 
 def nodes(made: t.Plan, network: ReactionNetwork, program: Program, rows: Floats, uptakes: Floats) -> Nodes:

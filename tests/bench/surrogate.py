@@ -9,6 +9,7 @@ what SSA and surrogate cost depends on it, so figures are given by activity, wit
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
 import time
@@ -78,11 +79,15 @@ def per_window(made: SiteEngine, course: np.ndarray) -> float:
     """CPU seconds per site and window over the course, the first window left out."""
     made.write("influx", 0.0)
     made.advance(1)
+    gc.collect()
+    gc.disable()
     start = time.process_time()
     for ions in course.tolist():
         made.write("influx", np.floor(ions) if made.integer else ions)
         made.advance(1)
-    return (time.process_time() - start) / len(course) / len(made.sites)
+    spent = time.process_time() - start
+    gc.enable()
+    return spent / len(course) / len(made.sites)
 
 
 def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rounds: int, spacing: str) -> None:
