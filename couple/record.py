@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ import numpy.typing as npt
 
 from couple.checkpoint import replace, settle
 from couple.component import State
-from couple.errors import CoupleError, InputError, RunError
+from couple.disk import Disk
+from couple.errors import InputError, RunError
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,21 +76,16 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with h5py.File(beside, "w", libver=version) as file:
-            yield file
+        with Disk(beside) as disk:
+            with h5py.File(disk, "w", libver=version) as file:
+                yield file
+            if disk.error is not None:
+                raise disk.error
         settle(beside, path)
-    except CoupleError:
-        raise
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
-        raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _reason(error: Exception) -> str:
-    """What the disk said, inside of what HDF5 made of it."""
-    found = re.search(r"error message = '([^']*)'", str(error))
-    return found[1] if found else getattr(error, "strerror", None) or str(error)
 
 
 def columns(variables: Sequence[Variable]) -> list[slice]:
