@@ -84,14 +84,14 @@ def balance(
 
 
 @njit(**INLINE)
-def mix(rows: Floats, level: int, c: float, scratch: Scratch, begin: int = 0) -> None:
-    """Set `mixed`, from `begin` on: the row of the propagators of a level at c, between two points of the grid."""
+def mix(rows: Floats, level: int, c: float, scratch: Scratch) -> None:
+    """Set `mixed`: the row of the propagators of a level at c, between two points of the grid."""
     mixed = scratch.mixed
     width = len(mixed)
     k, w = place(c, scratch.real, scratch.bits)
     a = (level * t.POINTS + k) * width
     b = a + width
-    for i in range(begin, width):
+    for i in range(width):
         mixed[i] = rows[a + i] + w * (rows[b + i] - rows[a + i])
 
 

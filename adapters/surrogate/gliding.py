@@ -8,11 +8,13 @@ own numbers only: the bits of a site do not depend on its neighbours.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.surrogate.balance import mix, place
+from adapters.surrogate.balance import place
 from adapters.surrogate.channels import FEW
 from adapters.surrogate.lanes import SMALL, Lanes, fits, measure, solve, weighted
 from adapters.surrogate.layout import (
@@ -33,9 +35,8 @@ from adapters.surrogate.layout import (
     Scratch,
     Sites,
 )
-from adapters.surrogate.moves import channels
 from adapters.surrogate.program import ADD, Nodes, Program
-from couple.random import exponential
+from couple.random import exponential, uniform
 
 TRIES = 2
 """How often c* is the next guess."""
@@ -54,6 +55,48 @@ def _error(model: Model, lanes: Lanes, lane: int, span: float) -> float:
 
 
 @njit(**INLINE)
+def _leap(model: Model, program: Program, sites: Sites, scratch: Scratch, lanes: Lanes, lane: int, site: int) -> None:
+    """Whole molecules move, one after the other as in `channels.hop`: most windows see one at most."""
+    tables, rows, whole = model.tables, model.rows, lanes.whole
+    start, matrix, pools = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS] - tables[t.MATRIX]
+    w, width, wait, drawn = lanes.weight[lane], len(scratch.mixed), sites.numbers[site, WAIT], 0.0
+    below = lanes.node[lane] * np.uint64(width)
+    above = below + np.uint64(width)
+    for i in range(4):
+        scratch.own[i] = sites.words[site, i]
+    for q in range(program.first[0], pools):
+        s, m = tables[start + q], tables[matrix + q]
+        n = tables[start + q + 1] - s
+        for j in range(n):
+            whole[lane, s + j] = sites.counts[site, tables[tables[t.COLUMN] + s + j]]
+        for j in range(n):
+            at = np.uint64(m + n * n + j)
+            each = rows[below + at] + w * (rows[above + at] - rows[below + at])
+            left = sites.counts[site, tables[tables[t.COLUMN] + s + j]]
+            while wait < left * each:
+                left -= math.floor(wait / each) + 1.0
+                at = np.uint64(m + j * n + j)
+                stays = rows[below + at] + w * (rows[above + at] - rows[below + at])
+                u, to = uniform(scratch.own) * (1.0 - stays), j
+                for i in range(n):
+                    at = np.uint64(m + i * n + j)
+                    part = rows[below + at] + w * (rows[above + at] - rows[below + at])
+                    if i != j and part > 0.0:
+                        to = i
+                        u -= part
+                        if u <= 0.0:
+                            break
+                whole[lane, s + j] -= 1.0
+                whole[lane, s + to] += 1.0
+                drawn += model.holds[s + to] - model.holds[s + j]
+                wait = exponential(scratch.own)
+            wait -= left * each
+    for i in range(4):
+        lanes.words[lane, i] = scratch.own[i]
+    lanes.moved[lane], lanes.drawn[lane], lanes.wait[lane] = 1, drawn, wait
+
+
+@njit(**INLINE)
 def _jump(
     model: Model,
     program: Program,
@@ -68,8 +111,7 @@ def _jump(
     """Whole molecules of a lane in the step, and c* with what they take."""
     k, w = place(lanes.middle[lane], scratch.real, scratch.bits)
     lanes.node[lane], lanes.weight[lane] = k, w
-    wait, scale = sites.numbers[site, WAIT], sites.scales[site]
-    end = program.ends[1]
+    wait, end = sites.numbers[site, WAIT], program.ends[1]
     low = weighted(sites.counts, site, nodes.hazards, k, end)
     hazard = low + w * (weighted(sites.counts, site, nodes.hazards, k + 1, end) - low)
     lanes.moved[lane], lanes.drawn[lane], lanes.wait[lane] = 0, 0.0, wait - hazard
@@ -78,20 +120,11 @@ def _jump(
     if not hazard < FEW:
         lanes.alone[lane] = 1
         return
-    column, mean, n = model.tables[t.COLUMN], len(program.columns), len(scratch.p)
-    for i in range(mean, n):
-        scratch.p[i] = sites.counts[site, model.tables[column + i]]
-    for i in range(4):
-        scratch.own[i] = sites.words[site, i]
-    mix(model.rows, 0, lanes.middle[lane], scratch, program.whole[0])
-    lanes.moved[lane] = 1
-    lanes.drawn[lane], lanes.wait[lane] = channels(model, scratch, 0, lanes.middle[lane], wait)
-    for i in range(mean, n):
-        lanes.whole[lane, i] = scratch.new[i]
-    for i in range(4):
-        lanes.words[lane, i] = scratch.own[i]
+    _leap(model, program, sites, scratch, lanes, lane, site)
+    if lanes.drawn[lane] == 0.0:
+        return
     c = lanes.middle[lane]
-    lanes.middle[lane] = max(c - lanes.drawn[lane] / scale * lanes.share[lane], SMALL)
+    lanes.middle[lane] = max(c - lanes.drawn[lane] / lanes.scale[lane] * lanes.share[lane], SMALL)
     off = abs(lanes.middle[lane] / c - 1.0) * abs(lanes.flat[lane])
     if off > close * (abs(lanes.flat[lane]) + lanes.chord[lane] * c):  # the chord is another one
         lanes.gain[lane] -= lanes.drawn[lane]

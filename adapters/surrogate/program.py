@@ -28,7 +28,7 @@ class Program(NamedTuple):
     flow_holds: (n_flows,). watched: (n, 2) register of a mean over the step, and its observable. seen: (n, 2)
     observable and column of what does not change in a step in which no whole molecule moves; weights: (n,). entries:
     of the row of propagators, that the operations read, in their order. ends: (2,) columns up to the last that takes
-    from the drive, and up to the last of whole molecules. whole: (1,) where rows of these begin. usable: (1,) 0 if the
+    from the drive, and up to the last of whole molecules. first: (1,) pool of whole molecules. usable: (1,) 0 if the
     pools cannot be stepped this way.
     """
 
@@ -44,7 +44,7 @@ class Program(NamedTuple):
     weights: Floats
     entries: Ints
     ends: Ints
-    whole: Ints
+    first: Ints
     usable: Ints
 
 
@@ -114,7 +114,7 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
         np.array([weight for *_, weight in seen]),
         np.array(entries, dtype=np.int64),
         np.array([max(columns, default=-1) + 1, max(whole, default=-1) + 1]),
-        np.array([_at(tables, t.MATRIX, len(mean)) if whole else made.width]),
+        np.array([len(mean)]),
         np.array([int(booked and drive)]),
     )
 
