@@ -211,12 +211,29 @@ def launched(environment: Mapping[str, str] = os.environ) -> int:
     return 1
 
 
-@functools.cache
+_apart: list[Alone] = []
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What this rank does inside, it does as one process without others, who know nothing of it."""
+    _apart.append(Alone())
+    try:
+        yield
+    finally:
+        _apart.pop()
+
+
 def world() -> Alone:
     """The ranks of this run; found on first use, which has to be before NEURON is imported.
 
     Raises CoupleError if there are several and they cannot talk to each other.
     """
+    return _apart[-1] if _apart else _world()
+
+
+@functools.cache
+def _world() -> Alone:
     size = launched() if os.environ.get(OFF) == "off" else max(launched(), _imported())
     if size == 1:
         return Alone()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.errors import InputError
+from couple.parallel import apart
 from couple.wiring import wire
 from reducers.driven.chemistry import signature
 from reducers.gccd.mean_field import held_out_means, left_out
@@ -44,7 +45,8 @@ class Gathering:
             if (self._folder / f"{block.name}{finer}-{_key(self._content, table, experiment, k)}.h5").exists():
                 continue
             try:
-                wire(build(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
+                with apart():  # only the first rank asks
+                    wire(build(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
             except InputError as error:
                 raise error.inside(f"{self._source}: {table}[{k}]") from None
 
