@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from adapters.neuron.importing import cvode, h
-from adapters.neuron.inventory import Inventory, artificial_cells
+from adapters.neuron.inventory import Inventory, artificial_cells, mechanism_type
 from adapters.neuron.naming import segment_name
 from adapters.neuron.user_mechanisms import without_comments
 
@@ -81,11 +81,5 @@ def hidden(code: str) -> str:
 
 @functools.cache
 def _source(mechanism: str) -> str:
-    for kind in (0, 1):
-        kinds, name = h.MechanismType(kind), h.ref("")
-        for i in range(int(kinds.count())):
-            kinds.select(i)
-            kinds.selected(name)
-            if name[0] == mechanism:
-                return str(kinds.code())
-    return ""
+    kinds = mechanism_type(mechanism)
+    return "" if kinds is None else str(kinds.code())

@@ -126,15 +126,21 @@ def artificial_cells() -> Iterator[Any]:
             yield from h.List(name[0])
 
 
-def _type_number(mechanism: str) -> int:
+def mechanism_type(mechanism: str) -> Any | None:
+    """NEURON's MechanismType with a mechanism or point process selected; None if there is none of this name."""
     for kind in (0, 1):
         kinds, name = h.MechanismType(kind), h.ref("")
         for i in range(int(kinds.count())):
             kinds.select(i)
             kinds.selected(name)
             if name[0] == mechanism:
-                return int(kinds.internal_type())
-    return -1
+                return kinds
+    return None
+
+
+def _type_number(mechanism: str) -> int:
+    kinds = mechanism_type(mechanism)
+    return -1 if kinds is None else int(kinds.internal_type())
 
 
 def _ions() -> list[str]:
