@@ -1,1 +1,1 @@
-"""One folder is one engine behind the contract of `couple.component` and `couple.engine`."""
+"""One folder is one engine behind the contract of `couple.components.component` and `couple.components.engine`."""

@@ -6,11 +6,11 @@ from couple import Experiment, Simulation, Results, Ensemble, sample
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from couple.base.errors import CoupleError, InputError, RunError
     from couple.ensemble import Ensemble, sample
-    from couple.errors import CoupleError, InputError, RunError
     from couple.experiment import Experiment
-    from couple.results import Results
-    from couple.run import Simulation
+    from couple.simulation.simulation import Simulation
+    from couple.storage.results import Results
 
 __all__ = [
     "CoupleError",
@@ -24,13 +24,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CoupleError": "couple.errors",
+    "CoupleError": "couple.base.errors",
     "Ensemble": "couple.ensemble",
     "Experiment": "couple.experiment",
-    "InputError": "couple.errors",
-    "Results": "couple.results",
-    "RunError": "couple.errors",
-    "Simulation": "couple.run",
+    "InputError": "couple.base.errors",
+    "Results": "couple.storage.results",
+    "RunError": "couple.base.errors",
+    "Simulation": "couple.simulation.simulation",
     "sample": "couple.ensemble",
 }
 

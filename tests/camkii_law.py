@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from couple.chemistries.camkii import PAIRING, PHOSPHORYLATION, RATES
+from couple.base.arrays import Floats
+from couple.chemistry.library.camkii import PAIRING, PHOSPHORYLATION, RATES
+from couple.chemistry.network import ReactionNetwork
 from couple.experiment import Chemistry
-from couple.network import ReactionNetwork
-from reducers.driven.block import About
-from reducers.driven.mrf import MarkovFieldBlock
+from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.kernel import N_RATES, OFF, ON, PAIR, PART, PHOS
-from reducers.gccd.molecule import LOBES, Floats, names_in
+from reducers.gccd.molecule import LOBES, names_in
+from reducers.markov.block import About
 
 ROOT = Path(__file__).parent.parent
 CA = {"Ca": {"contains": {"Ca": 1}, "D": "220 um^2/s"}}

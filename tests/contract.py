@@ -16,11 +16,11 @@ import pytest
 from networks import build, isomers
 from scipy.stats import norm
 
-from couple import registry
-from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import CoupleError, InputError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
+from couple.base import registry
+from couple.base.errors import CoupleError, InputError
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.geometry.geometry import Geometry
 
 TICK = 0.1
 HEAD = Geometry.cylinder(0.5, 0.5)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import numpy.typing as npt
 
-from adapters.fem.basis import MeshBasis
-from adapters.fem.field_meshes import box, interval
+from adapters.fem.field_basis.basis import MeshBasis
+from adapters.fem.field_basis.meshes import box, interval
+from couple.base.arrays import Floats
 from reducers.fields.particles import Particles
-
-Floats = npt.NDArray[np.float64]
 
 
 @functools.lru_cache

@@ -306,7 +306,7 @@ def _become(arguments: list[str], folder: Path, out: Path, err: Path) -> None:
         os.chdir(folder)
         for stream, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), stream)
-        from couple.cli import main
+        from couple.cli.main import main
 
         try:
             main(arguments)
@@ -386,12 +386,12 @@ def campaign(cases: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def prepare() -> None:
     """Have all modules, mechanisms and kernels in this process, so that forks start at once."""
-    import couple.cli
-    import couple.ensemble.making
-    import couple.results  # noqa: F401
-    from adapters.neuron.mechanisms import channel_path
+    import couple.cli.main
+    import couple.ensemble.sampling
+    import couple.storage.results  # noqa: F401
+    from adapters.neuron.mechanisms.builtin import channel_path
     from couple.experiment import Experiment
-    from couple.run import Simulation
+    from couple.simulation.simulation import Simulation
 
     channel_path()
     for base in bases():

@@ -12,9 +12,9 @@ from scipy.integrate import solve_ivp
 from scipy.special import gammaln
 
 from adapters.lattice import Lattice
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 
 def lattice(network: ReactionNetwork, sites: Sequence[Site], spacing: str = "10 nm", **setup: Any) -> Lattice:

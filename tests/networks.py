@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from couple.engine import Site
-from couple.equations import read_reaction
-from couple.geometry import Geometry
-from couple.initial import apportion
-from couple.network import Reaction, ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3, quantity
+from couple.base.units import IONS_PER_MM_UM3, quantity
+from couple.chemistry.equations import read_reaction
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.components.engine import Site
+from couple.geometry.geometry import Geometry
+from couple.wiring.initial_counts import apportion
 
 HEAD = Geometry.cylinder(0.5, 0.5)
 """The spine head of the minimal spine: d = L = 0.5 µm."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from adapters.neuron import load_model
-from adapters.neuron.importing import h
-from couple.electrics import Attachments, Conductance, IonSegments, ModelSpec
-from couple.errors import InputError
+from adapters.neuron.hoc.h import h
+from couple.base.errors import InputError
+from couple.components.electrics import Attachments, Conductance, IonSegments, ModelSpec
 
 DT = 0.025
 SPINE = Path(__file__).parents[1] / "examples" / "spine" / "cell.py"

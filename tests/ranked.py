@@ -155,7 +155,7 @@ def write_sites(folder: Path) -> None:
     (folder / "sites.toml").write_text(text)
 
 
-def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple.cli")) -> list[str]:
+def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple")) -> list[str]:
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
     quiet = ["--quiet", "--no-figure"] if arguments[0] in ("run", "resume") and "--json" not in arguments else []
     return [*launch, sys.executable, *program, *map(str, arguments), *quiet]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reducers.trajectories import Trajectories
+from reducers.data.trajectories import Trajectories
 
 TRAINING = """
 [train]

@@ -23,13 +23,13 @@ from scipy.stats import f, t
 
 from adapters.wellmixed.ode import MassAction
 from adapters.wellmixed.ssa import Gillespie
-from couple.component import Floats
-from couple.engine import EngineSetup, Site, SiteEngine
+from couple.base.arrays import Floats
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
-from couple.geometry import Geometry
-from couple.initial import initial_counts
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.geometry.geometry import Geometry
+from couple.wiring.initial_counts import initial_counts
 
 SPINE = Path(__file__).parents[1] / "examples" / "spine" / "spine.toml"
 ALPHA = 1e-3

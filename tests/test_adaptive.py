@@ -13,12 +13,12 @@ from adapters.adaptive import Adaptive
 from adapters.adaptive.options import AdaptiveOptions
 from adapters.adaptive.rule import mixing_times
 from adapters.wellmixed.ode import MassAction
-from couple.engine import EngineSetup, Site
+from couple.base.errors import CoupleError, InputError, RunError
+from couple.components.engine import EngineSetup, Site
 from couple.ensemble import sample
-from couple.errors import CoupleError, InputError, RunError
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 
 ROOT = Path(__file__).parent.parent
 BURST = ROOT / "examples" / "adaptive" / "burst.toml"

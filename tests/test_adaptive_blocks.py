@@ -12,7 +12,7 @@ from adapters.adaptive import Adaptive
 from adapters.adaptive.accuracy import Together
 from adapters.surrogate import Surrogate
 from couple.experiment import Experiment
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 
 CAMKII = Path(__file__).parent.parent / "examples" / "camkii"
 NAMES = ("a", "b", "c")

@@ -11,7 +11,7 @@ from ensembles import birth_death
 
 import couple
 from couple import Experiment, InputError, Results, RunError, Simulation, sample
-from couple.errors import MissingDependencyError
+from couple.base.errors import MissingDependencyError
 from couple.experiment import Chemistry, Run, SiteBlock
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from couple.cli import main
+from couple.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 SPINE = ROOT / "examples" / "spine" / "spine.toml"

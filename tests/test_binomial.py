@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from couple.binomial import binomial
-from couple.random import stream
+from couple.rng.binomial import binomial
+from couple.rng.streams import stream
 
 DRAWS = 40_000
 CASES = [(1, 0.3), (7, 0.5), (40, 0.02), (40, 0.9), (30, 0.33), (60, 0.4), (1000, 0.0099), (1000, 0.011), (10**6, 0.7)]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from couple import registry
-from couple.chemistries.camkii import PAIRING, RATES, STATES, CaMKII, _steps
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
+from couple.base import registry
+from couple.base.errors import InputError
+from couple.chemistry.library.camkii import PAIRING, RATES, STATES, CaMKII, _steps
+from couple.chemistry.network import ReactionNetwork
+from couple.components.engine import EngineSetup, Site
 from couple.experiment import Chemistry, Experiment
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork
+from couple.geometry.geometry import Geometry
 
 CA = {"Ca": {"contains": {"Ca": 1}, "D": "220 um^2/s"}}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple import checkpoint
-from couple.errors import InputError, RunError
+from couple.base.errors import InputError, RunError
+from couple.storage import checkpoint
 
 STATE = {
     "a": {"x": np.arange(500.0), "n": 7, "blob": b"\x00\xff", "text": "µ", "f": 0.1, "empty": np.zeros((0, 3))},

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from networks import HEAD, build, dimerisation, sk, spine, spine_site
 
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
 from couple.experiment import Experiment
-from couple.geometry import Geometry
-from couple.initial import initial_counts
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.geometry.geometry import Geometry
+from couple.wiring.initial_counts import initial_counts
 
 libsbml = pytest.importorskip("libsbml")
 ONE = Geometry.box(1, 1, 1)

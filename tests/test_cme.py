@@ -15,11 +15,11 @@ from adapters.cme import MasterEquation, Options, solve
 from adapters.cme.size import size_of
 from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.geometry.geometry import Geometry
 
 ONE = Geometry.box(1, 1, 1)
 ALPHA = 1e-5

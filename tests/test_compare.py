@@ -11,17 +11,17 @@ import pytest
 from contract import z_bound
 from typer.testing import CliRunner
 
-from couple.cli import app
-from couple.compare.command import compare as command
-from couple.compare.comparison import Row, compare
-from couple.compare.picture import draw
-from couple.compare.report import verdict
-from couple.compare.sides import Request, Series, Side, requests, side_of
-from couple.compare.spikes import distance, energy, spike_times
-from couple.compare.statistics import correlation_time, course, holm, welch
-from couple.errors import InputError
+from couple.analysis.compare.comparison import Row, compare
+from couple.analysis.compare.picture import draw
+from couple.analysis.compare.report import verdict
+from couple.analysis.compare.sides import Request, Series, Side, requests, side_of
+from couple.analysis.compare.spikes import distance, energy, spike_times
+from couple.analysis.compare.statistics import correlation_time, course, holm, welch
+from couple.base.errors import InputError
+from couple.cli.compare import compare as command
+from couple.cli.main import app
 from couple.experiment import Experiment
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 
 TOML = """
 [experiment]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from contract import EngineContract, EngineUnderTest
 
-from couple import registry
+from couple.base import registry
 
 RULES = Path(__file__).parent / "rules" / "flap.py"
 

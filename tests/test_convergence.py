@@ -14,15 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy.integrate import solve_ivp
 
+from couple.base.arrays import Floats
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
-
-Floats = npt.NDArray[np.float64]
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 
 EXCHANGES = (0.4, 0.2, 0.1, 0.05, 0.025)  # ms
 STEPS = 4  # of NEURON in every exchange

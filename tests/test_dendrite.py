@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from networks import build
 
-from adapters.fem.dendrite import Dendrite, mesh_dendrite
+from adapters.fem.cable_pde import Shaft
+from adapters.fem.mesh.dendrite import Dendrite, mesh_dendrite
 from adapters.fem.pde import Fields, Options
-from adapters.fem.shaft import Shaft
-from couple.cable import Branch
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import Species
+from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
-from couple.network import Species
-from couple.run import Simulation
-from couple.units import IONS_PER_MM_UM3
+from couple.geometry.cable import Branch
+from couple.simulation.simulation import Simulation
 
 TREE = (
     Branch("trunk", 20.0, (0.5,) * 40),

@@ -15,9 +15,9 @@ import pytest
 from scipy.sparse import csr_array
 from test_dendrite import BUFFER, D_B, D_CA, OFF, ON, TREE
 
-from adapters.fem.dendrite import mesh_dendrite
-from adapters.fem.dissection import dissect, owners
-from couple.cable import Branch
+from adapters.fem.mesh.dendrite import mesh_dendrite
+from adapters.fem.mesh.partition import dissect, owners
+from couple.geometry.cable import Branch
 
 ROOT = Path(__file__).parent.parent
 MPIEXEC = Path(sys.executable).parent / "mpiexec"

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from scipy.linalg import expm
 
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.experiment import Experiment
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 from couple.wiring import wire
 
 D = 0.22  # µm²/ms

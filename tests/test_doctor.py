@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapters import environment
-from adapters.neuron import checks as neuron_checks
-from couple import registry
-from couple.cli import main
+from adapters.fem import doctor
+from adapters.neuron import doctor as neuron_checks
+from couple.base import registry
+from couple.cli.main import main
 from couple.doctor import checks, examine
 from couple.doctor.finding import Finding, first_line, python
 from couple.doctor.tested import NEEDED, OPTIONAL, PYTHON
@@ -84,16 +84,16 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mpi(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "python", lambda *_: (1, "ModuleNotFoundError: No module named 'mpi4py'"))
-    (missing,) = environment.mpi()
+    monkeypatch.setattr(doctor, "python", lambda *_: (1, "ModuleNotFoundError: No module named 'mpi4py'"))
+    (missing,) = doctor.mpi()
     assert missing.status == "warn" and "uv pip install mpi4py" in missing.advice
-    monkeypatch.setattr(environment, "python", lambda *_: (0, "MPICH Version: 4.2 | libmpi.so.12"))
-    monkeypatch.setattr(environment.shutil, "which", lambda _name: "mpiexec")
+    monkeypatch.setattr(doctor, "python", lambda *_: (0, "MPICH Version: 4.2 | libmpi.so.12"))
+    monkeypatch.setattr(doctor.shutil, "which", lambda _name: "mpiexec")
     for line, status in (("HYDRA build details:", "ok"), ("mpiexec (OpenRTE) 4.1.4", "warn")):
-        monkeypatch.setattr(environment, "first_line", lambda _command, line=line: (0, line))
-        assert [f.status for f in environment.mpi()] == ["ok", status]
-    monkeypatch.setattr(environment, "python", lambda *_: (0, "MPICH Version: 4.2 | a/libmpi.so.12 b/libmpi.so.40"))
-    assert next(environment.mpi()).status == "warn"
+        monkeypatch.setattr(doctor, "first_line", lambda _command, line=line: (0, line))
+        assert [f.status for f in doctor.mpi()] == ["ok", status]
+    monkeypatch.setattr(doctor, "python", lambda *_: (0, "MPICH Version: 4.2 | a/libmpi.so.12 b/libmpi.so.40"))
+    assert next(doctor.mpi()).status == "warn"
 
 
 def test_dolfinx(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +102,8 @@ def test_dolfinx(monkeypatch: pytest.MonkeyPatch) -> None:
         ((1, "ModuleNotFoundError: No module named 'dolfinx'"), "warn", "dolfinx-solver-real"),
         ((1, "ImportError: libpetsc.so"), "warn", "reinstall"),
     ):
-        monkeypatch.setattr(environment, "python", lambda *_, answer=answer: answer)
-        (found,) = environment.dolfinx()
+        monkeypatch.setattr(doctor, "python", lambda *_, answer=answer: answer)
+        (found,) = doctor.dolfinx()
         assert found.status == status and word in found.advice
 
 

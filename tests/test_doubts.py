@@ -11,10 +11,10 @@ import pytest
 
 from adapters.adaptive import Adaptive
 from adapters.surrogate import Surrogate
-from couple.doubts import doubts_of, joined
 from couple.experiment import Experiment
-from couple.run import Simulation
-from reducers.driven.file import write_block
+from couple.simulation.simulation import Simulation
+from couple.simulation.validity_counts import doubts_of, joined
+from reducers.markov.file import write_block
 from tests.test_surrogate import exact_sk
 
 ROOT = Path(__file__).parent.parent

@@ -9,12 +9,12 @@ import pytest
 from networks import SK_STATES, spine
 
 from adapters.surrogate.pools import pools_of
-from couple.errors import InputError
-from reducers.driven.command import Molecules
-from reducers.driven.file import read_block
-from reducers.driven.markov import MarkovBlock
-from reducers.driven.report import steady
-from reducers.driven.training import DrivenTraining
+from couple.base.errors import InputError
+from reducers.markov.command import Molecules
+from reducers.markov.file import read_block
+from reducers.markov.markov import MarkovBlock
+from reducers.markov.report import steady
+from reducers.markov.training import DrivenTraining
 
 SK = tuple(SK_STATES)
 EXAMPLE = Path(__file__).parent.parent / "examples" / "sk"

@@ -13,20 +13,20 @@ import pytest
 from ensembles import BIRTH, DEATH, assert_same, birth_death, datasets, noisy
 from scipy.stats import norm
 
+from couple.base.errors import CannotRestart, InputError, RunError
 from couple.ensemble import (
     Ensemble,
     autocorrelation,
     correlation,
-    making,
     resume_sampling,
     run_seed,
     sample,
+    sampling,
     statistics,
 )
 from couple.ensemble.sampler import Sampler
-from couple.errors import CannotRestart, InputError, RunError
 from couple.experiment import Experiment
-from couple.run import Interrupted, Simulation
+from couple.simulation.simulation import Interrupted, Simulation
 
 HERE = Path(__file__).parent
 
@@ -66,7 +66,7 @@ def test_a_closed_loop_is_the_run_of_a_process_of_its_own(tmp_path: Path) -> Non
     there = datasets(tmp_path / "out" / "ensemble.h5")
     run = ["run", str(tmp_path / "noisy.toml"), "--quiet", "--no-figure", "--out", str(tmp_path / "one")]
     seed = f"experiment.seed={run_seed(3, 4)}"
-    subprocess.run([sys.executable, "-m", "couple.cli", *run, "--set", seed], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "couple", *run, "--set", seed], check=True, timeout=60)
     for name, values in datasets(tmp_path / "one" / "results.h5").items():
         if name != "time":
             assert values.tobytes() == there[name][4].tobytes(), name
@@ -131,7 +131,7 @@ def test_a_process_that_dies_is_one_line(tmp_path: Path) -> None:
 def test_jobs_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = birth_death("5 ms")
     sample(experiment, 30, 3, tmp_path / "one", jobs=1).close()
-    monkeypatch.setattr(making, "WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(sampling, "WORTH_A_PROCESS", 0.0)
     sample(experiment, 30, 3, tmp_path / "two", jobs=2).close()
     assert_same(tmp_path / "one" / "ensemble.h5", tmp_path / "two" / "ensemble.h5")
     sample(experiment, 30, 4, tmp_path / "other", jobs=1).close()
@@ -184,7 +184,7 @@ def test_a_damaged_part_is_made_again(tmp_path: Path, monkeypatch: pytest.Monkey
     def give_up(*_: object) -> None:
         raise RunError("no space left")
 
-    monkeypatch.setattr(making, "assemble", give_up)
+    monkeypatch.setattr(sampling, "assemble", give_up)
     with pytest.raises(RunError, match="no space"):
         sample(experiment, 6, 3, tmp_path / "out", jobs=1)
     monkeypatch.undo()

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from couple.analysis.plot.traces import panels_of, positions
 from couple.experiment import Experiment
-from couple.plot.traces import panels_of, positions
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from couple.errors import RunError
+from couple.base.errors import RunError
 from couple.exchange.exchange import Exchange
 from couple.exchange.kernels import CARRIED, OWED, RECEIVED, SENT
 from couple.exchange.ledger import Ledger

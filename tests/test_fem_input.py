@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from networks import HEAD, build, isomers, spine, spine_site
 
-from adapters.fem import shapes
-from adapters.fem.domain import build_domain, check_mesh, make_mesh
-from adapters.fem.importing import MPI, dolfinx, foreign_mpi
+from adapters.fem.mesh import lattice_points
+from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, foreign_mpi
+from adapters.fem.mesh.domain import build_domain, check_mesh, make_mesh
+from adapters.fem.mesh.quality import quality_of
 from adapters.fem.pde import Fields, Options
-from adapters.fem.quality import quality_of
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 ROOT = Path(__file__).parent.parent
 BOX = Geometry.box(0.3, 0.4, 0.5)
@@ -117,7 +117,7 @@ def test_a_mesh_that_is_not_quite_the_site_is_a_warning(gmsh_file: Callable[...,
 
 
 def test_inverted_flat_and_torn_meshes() -> None:
-    points, cells = shapes.solid(BOX, 0.2)
+    points, cells = lattice_points.solid(BOX, 0.2)
     check_mesh(make_mesh(points, cells, "tetrahedron"), "good.msh")
     twisted = cells.copy()
     twisted[5, :2] = twisted[5, 1::-1]
@@ -159,7 +159,7 @@ def test_quality() -> None:
 
 
 def _dx(mesh: Any) -> Any:
-    from adapters.fem.importing import ufl
+    from adapters.fem.mesh.dolfinx_import import ufl
 
     return ufl.dx(domain=mesh)
 
@@ -284,7 +284,7 @@ def test_the_spine_with_neuron(name: str, tmp_path: Path) -> None:
     short = ['experiment.duration="1 ms"', 'checkpoint.every="1 ms"', f"site.head.engine={name}"]
     sets = [part for s in short for part in ("--set", s)]
     done = subprocess.run(
-        [sys.executable, "-m", "couple.cli", "run", "examples/spine/spine.toml", *sets, "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "couple", "run", "examples/spine/spine.toml", *sets, "--out", str(tmp_path / "out")],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from adapters.fem.basis import MeshBasis
-from adapters.fem.field_meshes import build_basis, disc, interval, spine
+from adapters.fem.field_basis.basis import MeshBasis
+from adapters.fem.field_basis.meshes import build_basis, disc, interval, spine
 from adapters.lattice.paper.run import run as lattice_run
-from couple.network import Reaction, ReactionNetwork, Species
+from couple.base.arrays import Floats
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.guess import guess, start_fields
 from reducers.fields.law import FieldLaw, constants, diffusion
@@ -20,8 +21,6 @@ from reducers.fields.learn import Ensemble, LearnedLaw, Learner
 from reducers.fields.particles import Loads, Particles, log_likelihoods
 from reducers.fields.stepping import Stepper
 from reducers.fields.validate import choose, folds_of
-
-Floats = npt.NDArray[np.float64]
 
 pytestmark = pytest.mark.acceptance
 

@@ -9,8 +9,9 @@ import pytest
 from field_cases import brownian, source
 from numba import njit
 
-from adapters.fem.field_meshes import box, interval
-from couple.errors import InputError, RunError
+from adapters.fem.field_basis.meshes import box, interval
+from couple.base.errors import InputError, RunError
+from reducers.data.trajectories import Trajectories
 from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.estimate import Prior, estimate, normalised, roughness
 from reducers.fields.guess import guess, start_fields
@@ -20,7 +21,6 @@ from reducers.fields.pairs import fit_pairs
 from reducers.fields.particles import Loads, Particles, log_likelihoods
 from reducers.fields.stepping import Stepper
 from reducers.fields.validate import choose, folds_of
-from reducers.trajectories import Trajectories
 
 # -- particles ----------------------------------------------------------------------------------------------------
 

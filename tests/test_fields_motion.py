@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from field_cases import basis_of, source
 
-from adapters.fem.basis import MeshBasis
-from adapters.fem.domain import make_mesh
-from adapters.fem.field_meshes import build_basis, disc, interval, spine
-from couple.errors import InputError, RunError
-from reducers.dynamics.hermite import Hermite
-from reducers.dynamics.polynomial import Polynomial
+from adapters.fem.field_basis.basis import MeshBasis
+from adapters.fem.field_basis.meshes import build_basis, disc, interval, spine
+from adapters.fem.mesh.domain import make_mesh
+from couple.base.errors import InputError, RunError
+from reducers.dbd.laws.hermite import Hermite
+from reducers.dbd.laws.polynomial import Polynomial
 from reducers.fields.law import FieldLaw, MassAction, Term, diffusion, reactions
 from reducers.fields.stepping import Stepper
 
@@ -258,7 +258,7 @@ def test_a_step_that_does_not_converge_changes_nothing() -> None:
 
 
 def test_without_a_compiler_there_is_one_clear_line(tmp_path: Path) -> None:
-    code = "from adapters.fem.field_meshes import interval; interval(0.0, 1.0, 3)"
+    code = "from adapters.fem.field_basis.meshes import interval; interval(0.0, 1.0, 3)"
     env = {**os.environ, "CC": "/nowhere/cc", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=env, check=False)
     assert done.returncode and "need a C compiler once and `/nowhere/cc` is not there" in done.stderr.splitlines()[-1]

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from field_cases import brownian
 
-from adapters.fem.field_meshes import box
-from couple.cli import main
-from couple.errors import InputError, Interrupted, RunError
+from adapters.fem.field_basis.meshes import box
+from couple.base.errors import InputError, Interrupted, RunError
+from couple.cli.main import main
 from reducers.fields.model import FieldModel
 from reducers.fields.particles import Particles
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.resumable import MODEL
+from reducers.training.resumable import MODEL
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,8 +7,8 @@ from contract import z_bound
 from numba import njit
 from scipy.stats import chi2, norm
 
-from couple.gaussian import normal
-from couple.random import stream
+from couple.rng.normal import normal
+from couple.rng.streams import stream
 
 N = 2_000_000
 

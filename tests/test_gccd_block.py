@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from couple import Experiment, Simulation
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from reducers.driven.block import Counts
-from reducers.driven.file import read_block, write_block
-from reducers.driven.mrf import FieldsAtSites, MarkovFieldBlock
+from couple.base.arrays import Counts, Floats
+from couple.base.errors import InputError, RunError
+from couple.geometry.geometry import Geometry
+from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock
 from reducers.gccd.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, run
-from reducers.gccd.molecule import Floats
 from reducers.gccd.propagators import tables
 from reducers.gccd.sites import LANES
+from reducers.markov.file import read_block, write_block
 from tests.camkii_law import ROOT, network, true_block
 
 TIMES = (20, 60, 80, 100, 120, 140)

@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import expm
 from scipy.stats import linregress
 
+from couple.base.arrays import Floats
 from reducers.gccd.backward import run_back
 from reducers.gccd.courses import _pulled
 from reducers.gccd.graph import GRAPHS, SiteGraph, divergence
@@ -14,7 +15,7 @@ from reducers.gccd.kernel import DK, DP, N_RATES, N_STATE, NODES, ON, calcium_gr
 from reducers.gccd.lasso import relaxed
 from reducers.gccd.learning import learn, learn_slice, smoothed
 from reducers.gccd.library import NAMES, Setting, expanded, functions, reduced
-from reducers.gccd.molecule import SPECIES, STATES, Floats, census, members
+from reducers.gccd.molecule import SPECIES, STATES, census, members
 from reducers.gccd.propagators import rates_pulled, tables
 from reducers.gccd.regression import _normal
 from tests.camkii_law import network, true_rates

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.errors import InputError
-from reducers.driven.file import read_block
-from reducers.driven.mrf import MarkovFieldBlock
+from couple.base.errors import InputError
+from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.command import MarkovFields
 from reducers.gccd.courses import courses_of
 from reducers.gccd.report import ablation_lines, protocol_lines, validation_lines
 from reducers.gccd.settings import GccdFile
 from reducers.gccd.training import GccdTraining
+from reducers.markov.file import read_block
 from tests.camkii_law import ROOT
 
 EXAMPLE = ROOT / "examples/camkii/train.toml"

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from couple.errors import InputError
+from couple.base.errors import InputError
+from reducers.data.stimuli import Stimulus
 from reducers.gccd.courses import Law
 from reducers.gccd.gathering import Gathering
 from reducers.gccd.kernel import EXACT, OFF, ON
 from reducers.gccd.mean_field import left_out
 from reducers.gccd.sampling import UM, Data, gather, read_data, stimuli_of, volume_of, write_data
 from reducers.gccd.settings import GccdFile, Protocol, Validation
-from reducers.gccd.stimuli import Stimulus
 from reducers.gccd.validation import validate, whole_ions
 from tests.camkii_law import ROOT, true_rates
 
@@ -27,7 +27,7 @@ SPIKES = {"kind": "spikes", "influx": "2000 /ms", "decay": "2 ms", "rate": "100 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are made in this process: others would cost more to start than the runs."""
-    monkeypatch.setattr("couple.ensemble.making.default_jobs", lambda: 1)
+    monkeypatch.setattr("couple.ensemble.sampling.default_jobs", lambda: 1)
 
 
 def influx(place: Path, calmodulin: str) -> Data:

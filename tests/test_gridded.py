@@ -16,12 +16,12 @@ from scipy.stats import chi2, poisson
 
 from adapters.gridded import Grid, Gridded, GriddedOptions, grid_of
 from adapters.gridded.grid import grid_of_mask
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError, RunError
+from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.geometry.geometry import Geometry
 from couple.wiring import wire
 
 ALPHA = 1e-5

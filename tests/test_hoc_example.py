@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from adapters.neuron import channel_path
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 from couple.wiring import wire
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "hoc"

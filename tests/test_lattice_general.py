@@ -16,13 +16,14 @@ from lattice_cases import equilibrium
 from networks import build
 from test_lattice_paper import brute
 
-from adapters.lattice import Lattice, tables
-from adapters.lattice.calibrate import AGAIN_FACE, again_face
-from adapters.lattice.physical import PhysicalLattice
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from adapters.lattice import Lattice
+from adapters.lattice.physical import tables
+from adapters.lattice.physical.calibrate import AGAIN_FACE, again_face
+from adapters.lattice.physical.engine import PhysicalLattice
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
 
 H = 0.01
 

@@ -11,10 +11,10 @@ from networks import HEAD, build
 from scipy.stats import t as student
 
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 BOX = Geometry.box(0.3, 0.3, 0.3)
 

@@ -15,14 +15,14 @@ from contract import z_bound
 from lotka_volterra import BETWEEN, ROW_FIRST, UNIFORM, campaign, column, disagreements
 from scipy.stats import chi2
 
-from adapters.lattice.domain import EMPTY, build_domain
+from adapters.lattice.common.domain import EMPTY, build_domain
 from adapters.lattice.paper import annihilation, ensemble, lotka_volterra, roessler, run
 from adapters.lattice.paper.choose import any_of, free_site
 from adapters.lattice.paper.kernel import advance, put
 from adapters.lattice.paper.tables import build_particles, build_rules
-from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork, Species
-from couple.random import stream
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.rng.streams import stream
 
 RUNS = 400
 

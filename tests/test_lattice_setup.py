@@ -12,12 +12,12 @@ from lattice_cases import binding, copies, lattice
 from networks import HEAD, spine, spine_site
 
 from adapters.lattice import Lattice
-from adapters.lattice.calibrate import AGAIN_FACE, AGAIN_VOLUME, Place, calibrate
-from adapters.lattice.mask import WALL, Placed, build_mask, mask_of
-from couple.engine import EngineSetup, Options, Site
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.network import Reaction, ReactionNetwork, Species
+from adapters.lattice.common.mask import WALL, Placed, build_mask, mask_of
+from adapters.lattice.physical.calibrate import AGAIN_FACE, AGAIN_VOLUME, Place, calibrate
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Options, Site
+from couple.geometry.geometry import Geometry
 
 BOX = Geometry.box(0.3, 0.3, 0.3)
 SHAPES = [HEAD, Geometry.sphere(0.4), BOX, Geometry.cylinder(0.3, 0.4, caps=True)]

@@ -14,12 +14,12 @@ from lattice_cases import binding, copies, lattice
 from networks import HEAD, build, spine, spine_site
 
 from adapters.lattice import Lattice
-from couple.component import State
-from couple.engine import Site
-from couple.errors import RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.component import State
+from couple.components.engine import Site
+from couple.geometry.geometry import Geometry
 
 SPINE = spine()
 BOX = Geometry.box(0.3, 0.3, 0.3)

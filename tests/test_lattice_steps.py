@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from test_lattice_paper import brute
 
-from adapters.lattice.image import configuration, draw
+from adapters.lattice.common.image import configuration, draw
 from adapters.lattice.paper.engine import PaperLattice
-from couple.component import State
-from couple.errors import CoupleError, InputError
+from couple.base.errors import CoupleError, InputError
+from couple.components.component import State
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 from couple.wiring import wire
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "lattice"

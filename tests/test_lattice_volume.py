@@ -12,11 +12,11 @@ from lattice_cases import binding, copies, equilibrium, lattice, relaxation
 from networks import HEAD, build
 from scipy.special import gammaln
 
-from adapters.lattice.calibrate import AGAIN_VOLUME
-from couple.engine import Site
-from couple.geometry import Geometry
-from couple.network import Species
-from couple.units import IONS_PER_MM_UM3
+from adapters.lattice.physical.calibrate import AGAIN_VOLUME
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import Species
+from couple.components.engine import Site
+from couple.geometry.geometry import Geometry
 
 BOX = Geometry.box(0.3, 0.3, 0.3)
 MODE = 4

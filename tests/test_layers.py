@@ -29,7 +29,7 @@ def test_no_module_imports_a_layer_above_its_own(path: Path) -> None:
 
 def test_the_core_imports_no_engine_no_neuron_no_matplotlib() -> None:
     code = (
-        "import sys, couple.cli, couple.run, couple.wiring, couple.plot;"
+        "import sys, couple.cli.main, couple.simulation.simulation, couple.wiring, couple.analysis.plot;"
         "print([m for m in ('neuron', 'matplotlib', 'mpi4py', 'adapters', 'reducers') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

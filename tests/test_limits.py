@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.errors import RunError
+from couple.base.errors import RunError
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 
 CELL = """
 from neuron import h

@@ -13,12 +13,12 @@ from networks import HEAD, build
 from test_neck import FIELD, IONS, pair
 
 from adapters.fem.pde import Fields, Options
-from adapters.lattice.options import LatticeOptions
-from adapters.lattice.physical import PhysicalLattice
-from couple.engine import EngineSetup, Site
-from couple.errors import RunError
-from couple.network import Species
-from couple.results import Results
+from adapters.lattice.common.options import LatticeOptions
+from adapters.lattice.physical.engine import PhysicalLattice
+from couple.base.errors import RunError
+from couple.chemistry.network import Species
+from couple.components.engine import EngineSetup, Site
+from couple.storage.results import Results
 
 MOUTH = 0.2
 

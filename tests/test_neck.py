@@ -13,15 +13,15 @@ from networks import build
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg, expm_multiply
 
-from adapters.lattice.mask import Mask
-from adapters.lattice.options import LatticeOptions
-from adapters.lattice.physical import PhysicalLattice
-from couple.engine import EngineSetup, Site
+from adapters.lattice.common.mask import Mask
+from adapters.lattice.common.options import LatticeOptions
+from adapters.lattice.physical.engine import PhysicalLattice
+from couple.chemistry.network import Species
+from couple.components.engine import EngineSetup, Site
 from couple.exchange.diffusion import crossing, neck_resistance
 from couple.experiment import Experiment
-from couple.geometry import Geometry
-from couple.network import Species
-from couple.run import Simulation
+from couple.geometry.geometry import Geometry
+from couple.simulation.simulation import Simulation
 
 D = 0.22  # µm²/ms
 HEAD, NECK, LONG = Geometry.cylinder(0.5, 0.5), (0.2, 0.4), 2.0
@@ -168,7 +168,7 @@ def test_particles_follow_the_mean_of_their_lattice() -> None:
     cells = np.asarray(mask.cells, dtype=np.int64)
     z = mask.positions(cells)[:, 2]
     rng = np.random.default_rng(1)
-    from adapters.lattice.moves import put_all
+    from adapters.lattice.physical.moves import put_all
 
     for k in range(len(e.sites)):
         chosen = rng.choice(cells[z < -LENGTH / 2], ions, replace=False).astype(np.int32)

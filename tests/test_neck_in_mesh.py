@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from adapters.fem.domain import Spine, build_spine, outside
-from adapters.fem.importing import dolfinx
+from adapters.fem.mesh.dolfinx_import import dolfinx
+from adapters.fem.mesh.domain import Spine, build_spine, outside
 from adapters.fem.pde import Fields
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.exchange.diffusion import neck_resistance
 from couple.experiment import Experiment
-from couple.geometry import Geometry
-from couple.run import Simulation
+from couple.geometry.geometry import Geometry
+from couple.simulation.simulation import Simulation
 
 D, IONS = 0.22, 1000
 WIDE, LONG, HEAD = 0.1, 0.5, Geometry.cylinder(0.5, 0.5)

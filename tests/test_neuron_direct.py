@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from neuron_models import CALCIUM, attach, loop
 
-from adapters.neuron import addresses
-from adapters.neuron.addresses import Variable
-from adapters.neuron.direct import MOVED, Direct, load
-from adapters.neuron.importing import h
-from couple.electrics import Conductance
+from adapters.neuron.hoc.h import h
+from adapters.neuron.memory import addresses
+from adapters.neuron.memory.addresses import Variable
+from adapters.neuron.memory.direct_access import MOVED, Direct, load
+from couple.components.electrics import Conductance
 
 PLACES = ("head(0.1)", "head(0.5)", "head(0.9)")
 

@@ -15,9 +15,9 @@ import pytest
 from neuron_models import PASSIVE, spec
 
 from adapters.neuron import load_model
-from adapters.neuron.importing import h
-from couple.electrics import Attachments
-from couple.errors import InputError
+from adapters.neuron.hoc.h import h
+from couple.base.errors import InputError
+from couple.components.electrics import Attachments
 
 TEMPLATE = """
 // A template, in a file that another one loads.

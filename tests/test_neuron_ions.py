@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from neuron_models import IONS, PASSIVE, attach, fresh, loop, spec
 
-from adapters.neuron import charge, compiling, load_model
-from adapters.neuron.importing import h
-from couple.electrics import Attachments, IonSegments
-from couple.errors import InputError
+from adapters.neuron import load_model
+from adapters.neuron.coupling import charge
+from adapters.neuron.hoc.h import h
+from adapters.neuron.mechanisms import nmodl
+from couple.base.errors import InputError
+from couple.base.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
+from couple.components.electrics import Attachments, IonSegments
 from couple.experiment import Experiment
-from couple.run import Simulation
-from couple.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
+from couple.simulation.simulation import Simulation
 from couple.wiring import wire
 
 RT_F = 1e3 * 8.31446261815324 * (273.15 + 34) / 96485.33212
@@ -77,7 +79,7 @@ DERIVATIVE change { ki' = -ik }
 def test_a_mechanism_that_writes_potassium_is_named(cell: Path, tmp_path: Path) -> None:
     """It stands in the way of ki alone; where it may stay, chemistry can have sodium."""
     (tmp_path / "kdyn.mod").write_text(KDYN)
-    compiler = compiling.nrnivmodl()
+    compiler = nmodl.nrnivmodl()
     assert compiler is not None
     subprocess.run([compiler], cwd=tmp_path, capture_output=True, check=False)
     cell.write_text(IONS.replace("add_zz(head);", "add_zz(head); head.insert('test_kdyn');"))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from neuron_models import CALCIUM, PASSIVE, RICH, spec
 
-from adapters.neuron import load_model, loading
-from adapters.neuron.importing import cvode, h
-from couple.electrics import Attachments, Conductance
-from couple.errors import CoupleError, InputError
+from adapters.neuron import load_model
+from adapters.neuron.hoc.h import cvode, h
+from adapters.neuron.models import loader
+from couple.base.errors import CoupleError, InputError
+from couple.components.electrics import Attachments, Conductance
 
 
 @pytest.fixture
@@ -240,9 +241,9 @@ def build():
 
 def test_sections_made_outside_of_the_model_are_refused(model, monkeypatch: pytest.MonkeyPatch) -> None:
     load_model(spec(model(PASSIVE)))
-    assert loading._current is not None
-    loading._current.release()
-    monkeypatch.setattr(loading, "_current", None)
+    assert loader._current is not None
+    loader._current.release()
+    monkeypatch.setattr(loader, "_current", None)
     stranger = h.Section(name="stranger")
     with pytest.raises(InputError, match=r"already holds sections .*\(stranger\)"):
         load_model(spec(model(PASSIVE)))

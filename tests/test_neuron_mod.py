@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from neuron_models import PASSIVE, spec
 
-from adapters.neuron import compiling, load_model, user_mechanisms
-from adapters.neuron.ions import IonUse, uses_in
-from couple.errors import InputError
+from adapters.neuron import load_model
+from adapters.neuron.coupling.ion_use import IonUse, uses_in
+from adapters.neuron.mechanisms import nmodl, user
+from couple.base.errors import InputError
 
 MOD = Path(__file__).with_name("mod")
 
@@ -103,7 +104,7 @@ def test_an_error_is_shown_with_its_file(cell: Path, tmp_path: Path, monkeypatch
     ],
 )
 def test_the_first_error_of_a_compilation(output: str, line: str) -> None:
-    assert compiling.first_error(output) == line
+    assert nmodl.first_error(output) == line
 
 
 def test_without_a_compiler_it_says_so(cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ def test_without_a_compiler_it_says_so(cell: Path, tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setenv("COUPLE_NO_COMPILER", "1")
         assert "(leak.mod) need a C++ compiler: COUPLE_NO_COMPILER is set" in refused(cell, tmp_path / "leak.mod")
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    monkeypatch.setattr(nmodl.shutil, "which", lambda name: None)
     assert "need a C++ compiler: no C++ compiler" in refused(cell, tmp_path / "leak.mod")
 
 
@@ -132,10 +133,10 @@ def _compile(root: str, file: str, started: Any, results: Any) -> None:
         made.write_text("library")
         return made
 
-    compiling._compile = slow  # type: ignore[assignment]
-    compiling.cache_roots = lambda: [Path(root)]
+    nmodl._compile = slow  # type: ignore[assignment]
+    nmodl.cache_roots = lambda: [Path(root)]
     started.wait()
-    results.put(str(compiling.library([Path(file)], "model")))
+    results.put(str(nmodl.library([Path(file)], "model")))
 
 
 def test_two_processes_compile_once(tmp_path: Path) -> None:
@@ -173,4 +174,4 @@ def test_ions_of_a_mod_file() -> None:
         IonUse("na", ("ena",), ()),
     )
     assert [u.carries for u in uses_in(text)] == [True, True, False]
-    assert user_mechanisms.without_comments("a ? b\nCOMMENT\nc\nENDCOMMENT d : e\nf").split() == ["a", "d", "f"]
+    assert user.without_comments("a ? b\nCOMMENT\nc\nENDCOMMENT d : e\nf").split() == ["a", "d", "f"]

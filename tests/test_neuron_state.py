@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from neuron_models import CALCIUM, PASSIVE, RICH, attach, fresh, loop, run_resumed, run_through
 
-from adapters.neuron.importing import cvode
-from couple.errors import CoupleError
+from adapters.neuron.hoc.h import cvode
+from couple.base.errors import CoupleError
 
 
 @pytest.fixture

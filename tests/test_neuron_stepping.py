@@ -11,9 +11,9 @@ import pytest
 from neuron_models import CALCIUM, DT, PASSIVE, SPINE, attach, fresh, spec
 
 from adapters.neuron import load_model
-from adapters.neuron.importing import h
-from couple.electrics import Attachments, Conductance
-from couple.errors import RunError
+from adapters.neuron.hoc.h import h
+from couple.base.errors import RunError
+from couple.components.electrics import Attachments, Conductance
 
 
 @pytest.fixture

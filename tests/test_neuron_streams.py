@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from neuron_models import attach, fresh, loop
 
-from adapters.neuron import streams
-from adapters.neuron.importing import h
+from adapters.neuron.hoc.h import h
+from adapters.neuron.state import random_streams
 
 NOISY = """
 from neuron import h
@@ -64,5 +64,5 @@ def test_a_second_build_draws_what_the_first_did(noisy: Path, tmp_path: Path) ->
 
 def test_without_numbering_it_would_not(noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trace(noisy)
-    monkeypatch.setattr(streams.Numbering, "__exit__", lambda *_: None)
+    monkeypatch.setattr(random_streams.Numbering, "__exit__", lambda *_: None)
     assert not np.array_equal(trace(noisy), first)

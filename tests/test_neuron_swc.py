@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from neuron_models import spec
 
-from adapters.neuron import load_model, swc
-from adapters.neuron.biophysics import length_constant
-from adapters.neuron.importing import h
-from couple.electrics import Attachments, Current
-from couple.errors import InputError
+from adapters.neuron import load_model
+from adapters.neuron.hoc.h import h
+from adapters.neuron.models import swc
+from adapters.neuron.models.biophysics import length_constant
+from couple.base.errors import InputError
+from couple.components.electrics import Attachments, Current
 
 # A soma of one point; an axon, a basal tree that branches, an apical one, and a piece of type 7.
 CELL = """# a comment

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from neuron_models import DT, PASSIVE, attach, spec
 
-from adapters.neuron import channel_path, compiling, load_model, mechanisms
-from adapters.neuron.importing import h
-from couple.electrics import Attachments, CaiWriters
-from couple.errors import InputError
+from adapters.neuron import channel_path, load_model
+from adapters.neuron.hoc.h import h
+from adapters.neuron.mechanisms import builtin, nmodl
+from couple.base.errors import InputError
+from couple.components.electrics import Attachments, CaiWriters
 
 MOD = Path(__file__).with_name("mod")
 
@@ -139,7 +140,7 @@ def test_a_state_holds_what_is_held(tmp_path: Path) -> None:
 
 
 def test_without_a_compiler_a_writer_cannot_be_overruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.neuron.writers.channel_path", lambda: "KSChan")
+    monkeypatch.setattr("adapters.neuron.coupling.cai_writers.channel_path", lambda: "KSChan")
     with pytest.raises(InputError, match=r'"test_pool" in head .*"ignore" needs a C\+\+ compiler'):
         writing(tmp_path, "ignore", "test_pool")
 
@@ -157,11 +158,11 @@ def test_rxd_calcium_is_refused(cell: Path) -> None:
 
 def test_our_own_mechanisms_are_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    library = mechanisms.compiled_library()
+    library = builtin.compiled_library()
     assert library is not None and library.parent.parent == tmp_path / "couple" / "mod"
     assert [path.name for path in library.parent.iterdir()] == ["libcouple.so"], "the build left something behind"
     stamp = library.stat().st_mtime_ns
-    assert mechanisms.compiled_library() == library
+    assert builtin.compiled_library() == library
     assert library.stat().st_mtime_ns == stamp
 
 
@@ -170,9 +171,9 @@ def test_without_a_place_to_write_the_temporary_directory_serves(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    monkeypatch.setattr(compiling, "_compile", lambda script, inputs, folder, made: made)
-    library = mechanisms.compiled_library()
+    monkeypatch.setattr(nmodl.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(nmodl, "_compile", lambda script, inputs, folder, made: made)
+    library = builtin.compiled_library()
     assert library is not None and library.is_relative_to(tmp_path / "temporary")
 
 
@@ -183,15 +184,15 @@ def test_a_failing_compiler_is_reported_and_does_without(
     script.write_text("#!/bin/sh\necho something is missing\nexit 1\n")
     script.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compiling, "nrnivmodl", lambda: str(script))
+    monkeypatch.setattr(nmodl, "nrnivmodl", lambda: str(script))
     with caplog.at_level(logging.WARNING):
-        assert mechanisms.compiled_library() is None
+        assert builtin.compiled_library() is None
     assert "something is missing" in caplog.text
 
 
 def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
-    assert mechanisms.compiled_library() is None
+    monkeypatch.setattr(nmodl.shutil, "which", lambda name: None)
+    assert builtin.compiled_library() is None
 
 
 def test_the_path_is_known(cell: Path) -> None:

@@ -49,7 +49,7 @@ def process(*arguments: object, limit: int | None = None) -> subprocess.Popen[st
         def small() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    command = [sys.executable, "-m", "couple.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "couple", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=small)
 
 
@@ -92,12 +92,12 @@ def test_a_full_disk_while_sampling(file: Path, tmp_path: Path, capsys: pytest.C
 def test_a_folder_that_cannot_be_written(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
         assert couple(*command, "--quiet", "--out", "/proc/couple") == 2
-    from couple import lock
+    from couple.storage import folder_lock
 
     def refuse(*_: object) -> int:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(lock.os, "open", refuse)
+    monkeypatch.setattr(folder_lock.os, "open", refuse)
     out = tmp_path / "read-only"
     for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
         assert couple(*command, "--quiet", "--out", str(out)) == 2

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.cli.summaries import FEW, ledger_lines, peak_lines, show_lines
 from couple.experiment import Experiment
-from couple.overview import FEW, ledger_lines, peak_lines, show_lines
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 from couple.wiring import wire
 
 N = 6

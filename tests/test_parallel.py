@@ -7,13 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
+from couple.base.errors import InputError
 from couple.doctor.ranks import Seen, judge, libraries
-from couple.errors import InputError
 from couple.experiment import Experiment
-from couple.parallel import Alone, launched, speaks
-from couple.ranks.balance import Load, lines
-from couple.ranks.pace import MOST, Pace
-from couple.ranks.results import merge, rank_file
+from couple.parallel.communicator import Alone, launched, speaks
+from couple.parallel.stop_agreement import MOST, Pace
+from couple.simulation.load_report import Load, lines
+from couple.simulation.rank_results import merge, rank_file
 from couple.wiring.cells import owners
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "network" / "network.toml"

@@ -12,17 +12,17 @@ import pytest
 from jit_off import outputs, outputs_without_jit
 from networks import HEAD, build, spine, spine_site
 
-from adapters.fem.discretisation import discretise
-from adapters.fem.domain import CellName, build_domain
-from adapters.fem.importing import dolfinx, ufl
-from adapters.fem.output import write_xdmf
+from adapters.fem.mesh.discretisation import discretise
+from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.domain import CellName, build_domain
 from adapters.fem.pde import Fields, Options
-from adapters.fem.stepping import Constants, Stepper, Tolerance
+from adapters.fem.solver.rosenbrock import Constants, Stepper, Tolerance
+from adapters.fem.xdmf import write_xdmf
 from adapters.wellmixed.ode import MassAction
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 TICK = 0.1
 UNIT = Geometry.box(1, 1, 1)

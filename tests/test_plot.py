@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from ensembles import birth_death
 
-from couple.cli import main
+from couple.analysis.plot import figure, kinds_of
+from couple.analysis.plot.curves import Curve, Scale, draw_curves, thinned
+from couple.analysis.plot.style import panels, styled
+from couple.analysis.plot.traces import draw_traces, panels_of
+from couple.base.errors import InputError
+from couple.cli.main import main
 from couple.ensemble import sample
-from couple.errors import InputError
 from couple.experiment import Experiment
-from couple.plot import figure, kinds_of
-from couple.plot.curves import Curve, Scale, draw_curves, thinned
-from couple.plot.style import panels, styled
-from couple.plot.traces import draw_traces, panels_of
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 
 
 def driven(sites: int) -> Simulation:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from couple.cli import main
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.base.units import celsius
+from couple.cli.main import main
 from couple.experiment import Experiment
-from couple.units import celsius
 
 
 def content(q10: float | None = 3.0, at: str | None = "22 celsius", **places: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import h5py
 import pytest
 from ranked import assert_same, content, needs_mpiexec, ranks, write_network, write_sites
 
-from couple.results import Results
+from couple.storage.results import Results
 
 pytestmark = needs_mpiexec
 

@@ -11,7 +11,7 @@ import pytest
 from ranked import NETWORK, assert_same, needs_mpiexec, ranks, write_network
 
 from couple import Experiment, Simulation
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.wiring.cells import balanced, owners
 
 pytestmark = needs_mpiexec

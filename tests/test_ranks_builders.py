@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ranked import needs_mpiexec, ranks
 
-from adapters.neuron.fixed import hidden
+from adapters.neuron.state.unmovable import hidden
 from couple import Experiment, Simulation
 
 pytestmark = needs_mpiexec

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from couple.cli import main
+from couple.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

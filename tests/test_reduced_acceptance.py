@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from couple.network import Reaction, ReactionNetwork, Species
-from reducers.boltzmann.dbm import DeepBoltzmann
-from reducers.evaluate import mean_error, model_moments
-from reducers.model import ReducedModel
-from reducers.moments import Estimate, data_moments, nrmse
-from reducers.terms import learned_closure
-from reducers.training import Training
-from reducers.trajectories import Floats, Trajectories
+from couple.base.arrays import Floats
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.data.moments import Estimate, data_moments, nrmse
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.report.evaluate import mean_error, model_moments
+from reducers.dbd.report.terms import learned_closure
+from reducers.dbd.training import Training
 
 pytestmark = pytest.mark.acceptance
 paper = pytest.importorskip("adapters.lattice.paper", reason="needs the paper's lattice")

@@ -5,19 +5,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from couple.errors import RunError
-from couple.network import Reaction, ReactionNetwork, Species
-from reducers.adjoint import METHODS, Solver
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link
-from reducers.boltzmann.ising import Chain
-from reducers.boltzmann.mrf import MarkovRandomField
-from reducers.closure import closure_terms
-from reducers.dynamics.combine import Combination, Driven, Sum
-from reducers.dynamics.hermite import Hermite
-from reducers.dynamics.law import Floats, Law
-from reducers.dynamics.polynomial import Polynomial
-from reducers.dynamics.reactions import ChainFunction, hops, rules_of
-from reducers.regress import regress
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
+from reducers.dbd.energy.ising import Chain
+from reducers.dbd.energy.mrf import MarkovRandomField
+from reducers.dbd.fit.adjoint import METHODS, Solver
+from reducers.dbd.fit.regress import regress
+from reducers.dbd.laws.combine import Combination, Driven, Sum
+from reducers.dbd.laws.hermite import Hermite
+from reducers.dbd.laws.law import Law
+from reducers.dbd.laws.polynomial import Polynomial
+from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
+from reducers.dbd.report.closure import closure_terms
 
 LINK = Link(((0,), (1,)), (("H", "H"), ("P", "P")))
 MACHINE = DeepBoltzmann(

@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from couple import checkpoint
-from couple.errors import InputError, RunError
-from reducers.adjoint import METHODS, Solver
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.boltzmann.wellmixed import BirthDeath, WellMixed
-from reducers.comparison import Exact, WakeSleep
-from reducers.dynamics.hermite import Hermite
-from reducers.fit import Fit, Recipe
-from reducers.optimise import SGD, Adam, Optimiser
-from reducers.trajectories import Trajectories
+from couple.base.errors import InputError, RunError
+from couple.storage import checkpoint
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.wellmixed import BirthDeath, WellMixed
+from reducers.dbd.fit.adjoint import METHODS, Solver
+from reducers.dbd.fit.comparison import Exact, WakeSleep
+from reducers.dbd.fit.fit import Fit, Recipe
+from reducers.dbd.fit.optimise import SGD, Adam, Optimiser
+from reducers.dbd.laws.hermite import Hermite
 
 RNG = np.random.default_rng(0)
 LAYER = Layer((6, 6), ("H", "P"))

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from couple.errors import InputError
-from reducers.boltzmann.ais import annealed
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.boltzmann.family import Floats
-from reducers.boltzmann.gibbs import Chains, Conditionals
-from reducers.boltzmann.meanfield import mean_field
-from reducers.dynamics.hermite import Hermite
-from reducers.likelihood import log_likelihood
-from reducers.trajectories import Snapshots
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from reducers.data.trajectories import Snapshots
+from reducers.dbd.energy.ais import annealed
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.energy.meanfield import mean_field
+from reducers.dbd.laws.hermite import Hermite
+from reducers.dbd.report.likelihood import log_likelihood
 
 OPEN = DeepBoltzmann([Layer((3,), ("A",)), Layer((2,), ("A",))], [Link(((0,), (-1,)), (("A", "A"),), periodic=False)])
 DEEP = DeepBoltzmann(

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.network import Reaction, ReactionNetwork, Species
-from reducers.adjoint import RK4, Solver
-from reducers.boltzmann.ising import Chain, decay_rates, diffusion_rates
-from reducers.boltzmann.mrf import Rule, ising_ring, ring
-from reducers.comparison import Exact
-from reducers.dynamics.combine import Combination, Sum
-from reducers.dynamics.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
-from reducers.fit import Fit, Recipe
-from reducers.maps import draw_maps, reaction_map, standard_rules
-from reducers.optimise import Adam, Schedule
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.dbd.energy.ising import Chain, decay_rates, diffusion_rates
+from reducers.dbd.energy.mrf import Rule, ising_ring, ring
+from reducers.dbd.fit.adjoint import RK4, Solver
+from reducers.dbd.fit.comparison import Exact
+from reducers.dbd.fit.fit import Fit, Recipe
+from reducers.dbd.fit.optimise import Adam, Schedule
+from reducers.dbd.laws.combine import Combination, Sum
+from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
+from reducers.dbd.report.maps import draw_maps, reaction_map, standard_rules
 
 ONE = ReactionNetwork(
     [Species("A")],

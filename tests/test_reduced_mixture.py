@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from couple.errors import InputError
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.boltzmann.gibbs import Chains, Conditionals
-from reducers.boltzmann.mixture import FORBIDDEN, Mixture, class_rates, components
-from reducers.branch import Branch, Following
-from reducers.closure import closure_terms
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, class_rates, components
+from reducers.dbd.fit.moment_tracking import Branch, Following
+from reducers.dbd.report.closure import closure_terms
 
 SMALL = DeepBoltzmann(
     [Layer((3,), ("H", "P")), Layer((3,), ("H", "P"))], [Link(((0,), (1,)), (("H", "H"), ("P", "P")))]

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from reducers.predator_prey import CLOSURES, MOMENTS, Rates, compare, fit_k3, mean_field, pair_approximation
+from reducers.dbd.report.predator_prey import (
+    CLOSURES,
+    MOMENTS,
+    Rates,
+    compare,
+    fit_k3,
+    mean_field,
+    pair_approximation,
+)
 
 START = {"P": 200.0, "H": 120.0, "PP nn": 70.0, "HH nn": 25.0, "HP nn": 40.0}
 TIME = np.arange(0.0, 61.0)

@@ -10,18 +10,18 @@ from scipy.stats import chi2, norm
 from adapters.lattice.paper import ensemble
 from adapters.lattice.paper.start import draw_chain
 from couple import Experiment, Simulation
-from couple.errors import InputError, RunError
-from couple.network import Reaction, ReactionNetwork, Species
-from reducers.adjoint import METHODS, Solver
-from reducers.boltzmann.ising import Chain
-from reducers.boltzmann.static import match_moments
-from reducers.boltzmann.triplets import TripletChain
-from reducers.build import exact_moments
-from reducers.dynamics.combine import Combination
-from reducers.dynamics.law import Floats
-from reducers.dynamics.reactions import ChainFunction, hops, rules_of
-from reducers.rates import Rates, estimate_rates, tangent
-from reducers.trajectories import Ints, Trajectories
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError, RunError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.ising import Chain
+from reducers.dbd.energy.static import match_moments
+from reducers.dbd.energy.triplets import TripletChain
+from reducers.dbd.fit.adjoint import METHODS, Solver
+from reducers.dbd.fit.rates import Rates, estimate_rates, tangent
+from reducers.dbd.laws.combine import Combination
+from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
+from reducers.dbd.model.build import exact_moments
 
 CHAIN = Chain("A")
 DEATH, PAIR, MERGE = Reaction(("A",), (), 1.0), Reaction(("A", "A"), (), 1.0), Reaction(("A", "A"), ("A",), 1.0)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from couple.errors import InputError, RunError
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link
-from reducers.boltzmann.ising import Chain
-from reducers.boltzmann.mrf import MarkovRandomField
-from reducers.boltzmann.static import match_configurations, match_moments
-from reducers.boltzmann.triplets import TripletChain
-from reducers.dynamics.law import Floats
-from reducers.evaluate import sampled_chains
-from reducers.moments import Estimate, bonds, lattice_moments
-from reducers.trajectories import Trajectories
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
+from reducers.data.moments import Estimate, bonds, lattice_moments
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
+from reducers.dbd.energy.ising import Chain
+from reducers.dbd.energy.mrf import MarkovRandomField
+from reducers.dbd.energy.static import match_configurations, match_moments
+from reducers.dbd.energy.triplets import TripletChain
+from reducers.dbd.report.evaluate import sampled_chains
 
 RNG = np.random.default_rng(1)
 

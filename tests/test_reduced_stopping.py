@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from small_training import place_files
 
-from couple import checkpoint
-from reducers.model import ReducedModel
-from reducers.training import Training
+from couple.storage import checkpoint
+from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.training import Training
 
 LONGER = [
     "train.checkpoint=10",
@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begin(*arguments: str) -> subprocess.Popen[str]:
     """The training from its start, or with `--resume` from where it is, in a process of its own."""
     changes = [] if "--resume" in arguments else [f"--set={change}" for change in LONGER]
-    command = [sys.executable, "-m", "couple.cli", "train", "--quiet", "--no-figure", *arguments, *changes]
+    command = [sys.executable, "-m", "couple", "train", "--quiet", "--no-figure", *arguments, *changes]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from small_training import TRAINING, place_files
 
-from couple.cli import main
-from couple.errors import InputError
-from couple.toml import read_toml
-from reducers.blocks import TrainingFile
-from reducers.boltzmann.mixture import Mixture
+from couple.base.errors import InputError
+from couple.base.toml import read_toml
+from couple.cli.main import main
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.mixture import Mixture
+from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.model.settings import TrainingFile
+from reducers.dbd.training import Training
 from reducers.fields.blocks import is_field
-from reducers.model import ReducedModel
-from reducers.training import Training
-from reducers.trajectories import Trajectories
 
 ROOT = Path(__file__).parent.parent
 

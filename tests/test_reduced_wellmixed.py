@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork, Species
-from reducers.adjoint import RK4, Solver
-from reducers.boltzmann.wellmixed import BirthDeath, GaussianBirthDeath, WellMixed, mean_of_geometric
-from reducers.dynamics.combine import Combination
-from reducers.dynamics.law import AUTONOMOUS, Floats, Law
-from reducers.dynamics.reactions import EnumeratedFunction
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.dbd.energy.wellmixed import BirthDeath, GaussianBirthDeath, WellMixed, mean_of_geometric
+from reducers.dbd.fit.adjoint import RK4, Solver
+from reducers.dbd.laws.combine import Combination
+from reducers.dbd.laws.law import AUTONOMOUS, Law
+from reducers.dbd.laws.reactions import EnumeratedFunction
 
 NETWORK = ReactionNetwork([Species("A")], [Reaction(("A",), ("A", "A"), 1.0), Reaction(("A",), (), 1.0)])
 BIRTH, DEATH = 0.5, 1.5

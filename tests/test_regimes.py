@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from couple import cli
-from couple.errors import InputError
+from couple.analysis.regimes.compare import Comparison, compare
+from couple.analysis.regimes.picture import draw
+from couple.base.errors import InputError
+from couple.cli import main
 from couple.experiment import Experiment
-from couple.regimes.compare import Comparison, compare
-from couple.regimes.picture import draw
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "regimes"
 FAST = ("cme", "gridded", "langevin", "ode", "ssa")
@@ -71,14 +71,14 @@ def test_the_map_is_drawn(tmp_path: Path) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        cli.main(["regimes", str(EXAMPLES / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
+        main.main(["regimes", str(EXAMPLES / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "C after 4 ms; off in standard errors from cme" in out
     assert "map in agree.png" in out
     assert (tmp_path / "agree.png").exists()
     with pytest.raises(SystemExit):
-        cli.main(
+        main.main(
             ["regimes", str(EXAMPLES / "agree.toml"), "--engines", "ssa,cme", "--runs", "9", "--json", "--no-figure"]
         )
     found = json.loads(capsys.readouterr().out)

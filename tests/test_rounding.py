@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import build
 
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.rounding import Rounding
 from couple.experiment import Experiment
 from couple.experiment.chemistry import Chemistry
-from couple.network import ReactionNetwork, Species
-from couple.rounding import Rounding
 
 SPINE = Experiment.load(Path(__file__).parent.parent / "examples" / "spine" / "spine.toml").network()
 DIMERS = build(

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from couple.cli import main
+from couple.cli.main import main
 
 SPINE = Path(__file__).parent.parent / "examples" / "spine" / "spine.toml"
 ENGINES = ("lattice", "ssa", "ode")
@@ -36,7 +36,7 @@ def couple(*arguments: str) -> int | str | None:
 
 def process(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
-    command = [sys.executable, "-m", "couple.cli", *arguments]
+    command = [sys.executable, "-m", "couple", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -10,16 +10,16 @@ import pytest
 from forked_cell import CELL
 from networks import spine, spine_site
 
-from adapters.fem.dendrite import mesh_dendrite
+from adapters.fem.cable_pde import Shaft
+from adapters.fem.mesh.dendrite import mesh_dendrite
 from adapters.fem.pde import Options
-from adapters.fem.shaft import Shaft
-from couple.cable import Branch, Cable, Foot
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError, RunError
+from couple.analysis.plot import figure, kinds_of
+from couple.base.errors import InputError, RunError
+from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
-from couple.plot import figure, kinds_of
-from couple.results import Results
-from couple.run import Simulation
+from couple.geometry.cable import Branch, Cable, Foot
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 from couple.wiring import wire
 
 NECK = {"diameter": "0.15 um", "length": "0.6 um"}
@@ -276,7 +276,7 @@ def test_a_foot_outside_of_the_mesh_is_refused() -> None:
 
 
 def test_the_example_and_its_figures(tmp_path: Path) -> None:
-    from adapters.fem.output import xdmf_series
+    from adapters.fem.xdmf import xdmf_series
 
     file = Path(__file__).parent.parent / "examples" / "shaft" / "shaft.toml"
     coarse = ["experiment.duration=12 ms", "site.spine_*.lattice.spacing=20 nm", "record.every=1 ms"]

@@ -14,8 +14,8 @@ import pytest
 from forked_cell import CELL
 
 from couple.experiment import Experiment
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 
 ROOT = Path(__file__).parent.parent
 D_CA, D_B, ON, OFF, BUFFER, REST, END = 0.22, 0.02, 30.0, 0.03, 0.01, 1e-4, 8.0

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.experiment import Experiment
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 from couple.wiring import wire
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
@@ -173,9 +173,7 @@ def two(folder: Path) -> Path:
     return run(folder, 2, "one.toml", "two", 'site.shaft.pde.ranks="all"')
 
 
-def couple(
-    folder: Path, n: int, *arguments: object, code: int = 0, program: tuple[str, ...] = ("-m", "couple.cli")
-) -> str:
+def couple(folder: Path, n: int, *arguments: object, code: int = 0, program: tuple[str, ...] = ("-m", "couple")) -> str:
     """What it says on stderr."""
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
     line = [*launch, sys.executable, *program, *map(str, arguments), "--quiet", "--no-figure"]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from couple.errors import InputError
+from couple.base.errors import InputError
 from couple.exchange.ions import concentration_per_ion
 from couple.experiment import Experiment
 from couple.experiment.placement import interval
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 from couple.wiring import System, wire
 from couple.wiring.branches import stem
 

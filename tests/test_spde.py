@@ -12,16 +12,16 @@ from contract import z_bound
 from networks import HEAD, birth_death, build, spine, spine_site
 from scipy.linalg import eigh
 
-from adapters.fem import noise
-from adapters.fem.discretisation import Discretisation
+from adapters.fem.mesh.discretisation import Discretisation
+from adapters.fem.solver import thermal_noise
 from adapters.fem.spde import Diffusion, FluctuatingFields, Options
 from adapters.wellmixed.ode import MassAction
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.random import stream
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
+from couple.rng.streams import stream
 
 BOX = Geometry.box(0.4, 0.5, 0.6)
 D = 0.2
@@ -52,13 +52,13 @@ def modes(d: Discretisation) -> tuple[np.ndarray, np.ndarray]:
 def test_noise_is_made_of_what_dissipates(geometry: Geometry, cells: str) -> None:
     """Covariance of the random fluxes at density 1: 2 D dt K, and no molecule made."""
     d = engine(INERT, Site("s", geometry, (1,)), cells=cells).discretisation()
-    c = noise.cells_of(d)
+    c = thermal_noise.cells_of(d)
     made = np.zeros(d.stiffness.shape)
     for nodes, measure, slope in zip(c.nodes, c.measure, c.slope, strict=True):
         made[np.ix_(nodes, nodes)] += measure * slope @ slope.T
     assert abs(made - d.stiffness.toarray()).max() <= 1e-12 * abs(made).max()
     out = np.zeros(len(d.volumes))
-    noise.kick(c, 1e3 * d.volumes, d.volumes, 1.0, stream(1, "a", "b", "c"), out)
+    thermal_noise.kick(c, 1e3 * d.volumes, d.volumes, 1.0, stream(1, "a", "b", "c"), out)
     assert abs(out).max() > 0
     assert abs(out.sum()) <= 1e-12 * abs(out).sum()
 
@@ -73,7 +73,7 @@ def test_variances_of_modes(courant: float) -> None:
     d = engine(INERT, site, resolution="0.15 um").discretisation()
     values, vectors = modes(d)
     step = courant / (D * values[-1])
-    diffusion = Diffusion(d, noise.cells_of(d), D, step)
+    diffusion = Diffusion(d, thermal_noise.cells_of(d), D, step)
     words, even = stream(1, "spde", "s", "diffusion"), 200_000 * d.volumes / BOX.volume
     apart, samples, n = math.ceil(4 / (D * values[0] * step)), 200, even.copy()
     nothing, found = np.zeros(len(n)), []

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from couple.cli import main
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.cli.main import main
 from couple.experiment import Experiment
 from couple.experiment.spine import Size
-from couple.results import Results
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
 from couple.wiring import wire
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "spines" / "spines.toml"
@@ -59,7 +59,7 @@ def grown(folder: Path, spine: dict[str, Any], seed: int = 1) -> list[str]:
 
 
 def test_spines_are_sections_of_the_branch(tmp_path: Path) -> None:
-    from adapters.neuron.importing import h
+    from adapters.neuron.hoc.h import h
 
     channels = {"couple_cav": {"gmax": "7 pS/um^2"}, "hh": {"gnabar": "0.1 S/cm^2", "el": "-60 mV"}}
     system = wire(experiment(tmp_path, {"head": {**HEAD, "channels": channels}}))
@@ -81,7 +81,7 @@ def test_spines_are_sections_of_the_branch(tmp_path: Path) -> None:
 
 
 def test_what_is_given_replaces_what_the_branch_has(tmp_path: Path) -> None:
-    from adapters.neuron.importing import h
+    from adapters.neuron.hoc.h import h
 
     leak = {"g": "1e-4 S/cm^2", "e": "-65 mV"}
     place = {"on": "bare(0.55)"}

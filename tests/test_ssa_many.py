@@ -13,9 +13,10 @@ from test_wellmixed_ssa import ALPHA, ONE, dimers, pearson, replicas
 from adapters.wellmixed import ssa
 from adapters.wellmixed.levels import choose, empty_levels, put, restore_levels, saved_levels
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site
-from couple.network import ReactionNetwork, Species
-from couple.random import Words, stream
+from couple.base.arrays import Words
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.rng.streams import stream
 
 
 @pytest.fixture

@@ -19,15 +19,15 @@ from adapters.surrogate.factors import factors
 from adapters.surrogate.pools import pools_of
 from adapters.surrogate.tables import exponential
 from adapters.wellmixed import ode, ssa
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
-from reducers.driven.block import About
-from reducers.driven.file import read_block, write_block
-from reducers.driven.generator import Generator, candidates, matrices
-from reducers.driven.markov import MarkovBlock
+from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
+from reducers.markov.block import About
+from reducers.markov.file import read_block, write_block
+from reducers.markov.generator import Generator, candidates, matrices
+from reducers.markov.markov import MarkovBlock
 
 WINDOW = 0.1
 SK = tuple(SK_STATES)

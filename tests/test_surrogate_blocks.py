@@ -11,13 +11,13 @@ import pytest
 from networks import spine, spine_site
 from test_surrogate import INFLUX, course, engine
 
-from couple.component import State
-from couple.engine import Counts
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork
-from reducers.driven.block import About, Bound, Stepped
-from reducers.driven.file import KINDS, write_block
+from couple.base.arrays import Counts
+from couple.base.errors import InputError, RunError
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import State
+from couple.geometry.geometry import Geometry
+from reducers.markov.block import About, Bound, Stepped
+from reducers.markov.file import KINDS, write_block
 
 
 class Lobe(Stepped):

@@ -19,10 +19,10 @@ from adapters.surrogate import Surrogate
 from adapters.surrogate.lanes import LANES, exponentials, lanes
 from adapters.surrogate.program import ADD, nodes, program
 from adapters.surrogate.tables import grid, propagators
-from couple.engine import Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from reducers.driven.file import write_block
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import Site
+from couple.geometry.geometry import Geometry
+from reducers.markov.file import write_block
 
 
 @pytest.fixture(scope="module")

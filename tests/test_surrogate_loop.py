@@ -11,9 +11,9 @@ from contract import z_bound
 
 import couple
 from couple.experiment import Experiment
-from couple.run import Simulation
-from reducers.driven.file import read_block, write_block
-from reducers.driven.markov import MarkovBlock
+from couple.simulation.simulation import Simulation
+from reducers.markov.file import read_block, write_block
+from reducers.markov.markov import MarkovBlock
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SK = EXAMPLES / "sk" / "sk.h5"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from couple.errors import InputError
-from couple.units import ELEMENTARY_CHARGES_PER_FC, quantities, quantity
+from couple.base.errors import InputError
+from couple.base.units import ELEMENTARY_CHARGES_PER_FC, quantities, quantity
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from couple import registry
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.network import Reaction, ReactionNetwork, Species
+from couple.base import registry
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 GEOMETRY = Geometry.sphere(1.0)
 

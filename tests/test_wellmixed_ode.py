@@ -13,11 +13,11 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from adapters.wellmixed.ode import MassAction, Options
-from couple.engine import EngineSetup, Site
-from couple.errors import RunError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 ONE = Geometry.box(1, 1, 1)
 TICK = 0.1

@@ -12,12 +12,12 @@ from networks import HEAD, birth_death, build, dimerisation, isomers, sk, sk_ope
 from scipy.stats import chi2, poisson
 
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site
-from couple.errors import RunError
-from couple.geometry import Geometry
-from couple.initial import apportion
-from couple.network import ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import RunError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
+from couple.wiring.initial_counts import apportion
 
 ONE = Geometry.box(1, 1, 1)
 ALPHA = 1e-5

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from couple.base.units import IONS_PER_MM_UM3
 from couple.experiment import Experiment
-from couple.run import Simulation
-from couple.units import IONS_PER_MM_UM3
+from couple.simulation.simulation import Simulation
 from couple.wiring import wire
 
 SPINE = Path(__file__).parent.parent / "examples" / "spine" / "spine.toml"

@@ -6,14 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from couple.component import Floats, State
-from couple.engine import Counts, EngineSetup, SiteEngine
-from couple.errors import InputError
-from couple.network import ReactionNetwork
-
-Ints = npt.NDArray[np.int64]
+from couple.base.arrays import Counts, Floats, Ints
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import State
+from couple.components.engine import EngineSetup, SiteEngine
 
 
 class Accuracy(ABC):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.component import Floats
-from couple.engine import Counts, EngineSetup
-from couple.errors import InputError
-from couple.network import ReactionNetwork
+from couple.base.arrays import Counts, Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
+from couple.components.engine import EngineSetup
 
 WHOLE = 1e-6
 """Less than this is missing to a whole ion only by rounding."""

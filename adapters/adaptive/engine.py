@@ -19,14 +19,15 @@ from adapters.adaptive.carrying import Carrying
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
 from adapters.adaptive.replacing import Replacing
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
-from couple import engine
-from couple.block import Block
-from couple.component import Port, State, digest_of
-from couple.engine import EngineSetup, SiteEngine
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.random import next_word, stream
-from couple.units import IONS_PER_MM_UM3
+from couple.base.arrays import Counts
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.base.units import IONS_PER_MM_UM3
+from couple.components import engine
+from couple.components.component import Port, State, digest_of
+from couple.components.engine import EngineSetup, SiteEngine
+from couple.geometry.geometry import Geometry
+from couple.rng.streams import next_word, stream
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +202,7 @@ class Adaptive(SiteEngine):
         log.info('t = %g ms: site "%s": %s -> %s: %s', now, self.sites[site].name, old.name, new.name, reason)
         self.active[site], self.since[site] = to, now
 
-    def _carry_on(self, site: int, whole: engine.Counts, new: Accuracy) -> None:
+    def _carry_on(self, site: int, whole: Counts, new: Accuracy) -> None:
         component, row = new.engine(site)
         whole = np.pad(whole, (0, len(self.network.species) - len(whole)))
         self.carrying.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
@@ -213,7 +214,7 @@ class Adaptive(SiteEngine):
 
     # -- counts of and for others ---------------------------------------------------------------------------------
 
-    def read_site(self, row: int, rng: np.random.Generator | None = None) -> engine.Counts:
+    def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
         """See SiteEngine: of the active engine."""
         accuracy: Accuracy = self.accuracies[self.active[row]]
         return accuracy.read(row, rng)

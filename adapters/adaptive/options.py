@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from couple import registry
-from couple.engine import Options, SiteEngine
-from couple.errors import InputError, nearest
-from couple.units import Time
+from couple.base import registry
+from couple.base.errors import InputError, nearest
+from couple.base.units import Time
+from couple.components.engine import Options, SiteEngine
 
 NAME = "adaptive"
 

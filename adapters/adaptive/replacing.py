@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options
-from couple.engine import EngineSetup
-from couple.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup
 
 
 @dataclass(frozen=True)

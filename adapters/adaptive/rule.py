@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from couple.component import Floats
-from couple.errors import InputError, RunError
-
-Ints = npt.NDArray[np.int64]
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError, RunError
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3
 """What speaks against an engine: too few molecules for real numbers, ions that are not mixed, the engine's own doubt;

@@ -13,7 +13,7 @@ from typing import Any
 
 from adapters.chemistry.arithmetic import evaluate
 from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
-from couple.errors import InputError
+from couple.base.errors import InputError
 
 READ = ("parameters", "species", "reactions", "groups")
 _RATE_LAWS = ("Sat", "MM", "Hill", "FunctionProduct", "Arrhenius", "Ele")

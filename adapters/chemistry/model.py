@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from couple.errors import InputError
-from couple.network import Place, ReactionNetwork, Species
-from couple.units import CANONICAL, IONS_PER_MM_UM3, factor, quantity
+from couple.base.errors import InputError
+from couple.base.units import CANONICAL, IONS_PER_MM_UM3, factor, quantity
+from couple.chemistry.network import Place, ReactionNetwork, Species
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from couple.errors import InputError
+from couple.base.errors import InputError
 
 Polynomial = dict[tuple[str, ...], float]
 """Sorted species of a term → its coefficient."""

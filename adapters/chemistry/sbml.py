@@ -14,9 +14,9 @@ from typing import Any
 
 from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
 from adapters.chemistry.polynomial import Polynomial, polynomial
-from couple.errors import InputError, MissingDependencyError
-from couple.network import Place
-from couple.units import IONS_PER_MM_UM3
+from couple.base.errors import InputError, MissingDependencyError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import Place
 
 AVOGADRO = IONS_PER_MM_UM3 * 1e18
 

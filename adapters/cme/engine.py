@@ -12,10 +12,11 @@ from pydantic import Field
 
 from adapters.cme.size import check_size
 from adapters.cme.space import Space
-from couple import engine
-from couple.component import Floats, State
-from couple.engine import EngineSetup, SiteEngine
-from couple.errors import InputError, RunError
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
+from couple.components import engine
+from couple.components.component import State
+from couple.components.engine import EngineSetup, SiteEngine
 
 ENTRIES = 64
 """Times in a window at which molecules enter, at most."""

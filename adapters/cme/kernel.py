@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from couple.component import Floats
+from couple.base.arrays import Floats, Ints
 
 Ints32 = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
 UNKNOWN, NOWHERE = -1, -2
 TAIL = 1e-15
 """Poisson weight at which the series of uniformisation ends."""

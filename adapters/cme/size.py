@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from couple.errors import InputError
-from couple.network import ReactionNetwork
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
 
 WIDTH = 3.0
 """Standard deviations to each side within which almost all probability lies, at the least."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from adapters.cme.size import check_size
 from adapters.cme.space import Space
-from couple.component import Floats
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
+from couple.geometry.geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False)

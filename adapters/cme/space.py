@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from adapters.cme import kernel
 from adapters.cme.kernel import Ints32
-from couple.component import Floats
-from couple.errors import InputError
-from couple.network import ReactionNetwork
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
 
 JUMPS = 60.0
 """Largest expected number of jumps in a step of uniformisation."""

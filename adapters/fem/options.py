@@ -9,15 +9,15 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from adapters.fem.discretisation import Discretisation, discretise
-from adapters.fem.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
-from adapters.fem.importing import dolfinx
-from couple import engine
-from couple.block import Block
-from couple.engine import EngineSetup, Site
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.units import Length, factor
+from adapters.fem.mesh.discretisation import Discretisation, discretise
+from adapters.fem.mesh.dolfinx_import import dolfinx
+from adapters.fem.mesh.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.base.units import Length, factor
+from couple.components import engine
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 _PER_RADIUS: dict[str, float] = {"interval": 16, "triangle": 8, "tetrahedron": 4, "hexahedron": 5}
 """Cells per smallest half axis where no resolution is given."""
@@ -115,7 +115,7 @@ def mouth_in_file(options: MeshOptions, folder: Path) -> float | None:
 
 @functools.lru_cache(maxsize=16)
 def _mouth_in_file(file: Path, unit: float) -> float | None:
-    from adapters.fem.meshfile import read_gmsh
+    from adapters.fem.mesh.gmsh import read_gmsh
 
     mesh, _, mouth = read_gmsh(file, unit)
     if mouth is None:

@@ -11,22 +11,23 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from adapters.fem.discretisation import Discretisation
-from adapters.fem.domain import OFF
-from adapters.fem.fields import fields_of
-from adapters.fem.kernel import State as Densities
-from adapters.fem.mouth import mouth_of
-from adapters.fem.opening import reaches
+from adapters.fem.mesh.discretisation import Discretisation
+from adapters.fem.mesh.domain import OFF
+from adapters.fem.mesh.neck_capacity import reaches
+from adapters.fem.mesh.neck_facets import mouth_of
+from adapters.fem.mesh.quality import POOR, quality_of
 from adapters.fem.options import MeshOptions, discretisation_of, mouth_in_file, spine_of
-from adapters.fem.quality import POOR, quality_of
-from adapters.fem.restoring import take_up
-from adapters.fem.stepping import Collapse, Constants, Stepper, Tolerance
-from couple import engine
-from couple.block import Block
-from couple.component import Floats, Port, State
-from couple.engine import Asked, EngineSetup, SiteEngine
-from couple.errors import InputError, RunError, brief
-from couple.geometry import Geometry
+from adapters.fem.restore import take_up
+from adapters.fem.solver.field_layout import fields_of
+from adapters.fem.solver.kernels import State as Densities
+from adapters.fem.solver.rosenbrock import Collapse, Constants, Stepper, Tolerance
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError, brief
+from couple.base.schema import Block
+from couple.components import engine
+from couple.components.component import Port, State
+from couple.components.engine import Asked, EngineSetup, SiteEngine
+from couple.geometry.geometry import Geometry
 
 
 def _asked(value: object) -> object:
@@ -143,7 +144,7 @@ class Fields(SiteEngine):
     @classmethod
     def along(cls) -> type[SiteEngine] | None:
         """See SiteEngine."""
-        from adapters.fem.shaft import Shaft
+        from adapters.fem.cable_pde import Shaft
 
         return Shaft
 

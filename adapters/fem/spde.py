@@ -13,19 +13,20 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.sparse import csr_array
 
-from adapters.fem import noise
-from adapters.fem.discretisation import Discretisation
-from adapters.fem.fields import Fields, fields_of
+from adapters.fem.mesh.discretisation import Discretisation
 from adapters.fem.options import MeshOptions, discretisation_of
-from adapters.fem.reacting import Books, react_inside, react_wall
-from adapters.fem.restoring import take_up
-from adapters.fem.solver import Direct
-from couple import engine
-from couple.component import Floats, State
-from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import InputError, RunError
-from couple.random import generator, stream
-from couple.units import Time
+from adapters.fem.restore import take_up
+from adapters.fem.solver import thermal_noise
+from adapters.fem.solver.field_layout import Fields, fields_of
+from adapters.fem.solver.nodal_ssa import Books, react_inside, react_wall
+from adapters.fem.solver.petsc_lu import Direct
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
+from couple.base.units import Time
+from couple.components import engine
+from couple.components.component import State
+from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.rng.streams import generator, stream
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Diffusion:
     discrete operator, for any step (Donev et al., CAMCoS 5:149, 2010).
     """
 
-    def __init__(self, d: Discretisation, cells: noise.Cells, D: float, step: float) -> None:
+    def __init__(self, d: Discretisation, cells: thermal_noise.Cells, D: float, step: float) -> None:
         self._volumes, self._cells, self._strength = d.volumes, cells, 2 * D * step
         half = csr_array(0.5 * D * step * d.stiffness)
         half.sum_duplicates()
@@ -70,7 +71,7 @@ class Diffusion:
         """n (N,) molecules at the nodes, in place; `load` (N,) enter."""
         c = n / self._volumes
         right = n - self._half @ c + load
-        noise.kick(self._cells, n, self._volumes, self._strength, words, right)
+        thermal_noise.kick(self._cells, n, self._volumes, self._strength, words, right)
         self._direct.solve(right)
         n[:] = right * self._volumes
 
@@ -102,7 +103,7 @@ class FluctuatingFields(SiteEngine):
         fastest = [max(speeds, default=0.0) * _stiffest(d) for d in self._d]
         self._steps = [max(1, math.ceil(setup.tick / (step or STIFF / max(x, 1e-300)) - 1e-9)) for x in fastest]
         made: dict[tuple[int, float, int], Diffusion] = {}
-        cells = {id(d): noise.cells_of(d) for d in self._d}
+        cells = {id(d): thermal_noise.cells_of(d) for d in self._d}
         self._diffusion: list[list[Diffusion | None]] = []
         for d, steps in zip(self._d, self._steps, strict=True):
             row: list[Diffusion | None] = []

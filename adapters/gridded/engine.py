@@ -14,15 +14,16 @@ from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import Molecules, Tables, build_molecules, build_tables
 from adapters.wellmixed.levels import restore_levels, saved_levels
-from couple.block import Block
-from couple.component import Floats, State
-from couple.engine import Counts, EngineSetup, Options, Site, SiteEngine
-from couple.errors import InputError, RunError
-from couple.geometry import Geometry
-from couple.mask import read_mask
-from couple.network import ReactionNetwork
-from couple.random import generator, stream
-from couple.units import IONS_PER_MM_UM3, Length
+from couple.base.arrays import Counts, Floats
+from couple.base.errors import InputError, RunError
+from couple.base.schema import Block
+from couple.base.units import IONS_PER_MM_UM3, Length
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import State
+from couple.components.engine import EngineSetup, Options, Site, SiteEngine
+from couple.geometry.geometry import Geometry
+from couple.geometry.mask import read_mask
+from couple.rng.streams import generator, stream
 
 RETURN = 0.2527
 """Watson's integral over 6: a pair on a cubic grid that misses meets again this many times h²/D later."""

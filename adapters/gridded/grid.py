@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
-from couple.component import Floats
-from couple.errors import InputError
-from couple.geometry import Geometry
+from couple.base.arrays import Bools, Floats
+from couple.base.errors import InputError
+from couple.geometry.geometry import Geometry
 
 MAX_VOXELS = 4_000_000
 
 _EDGE = 1e-9  # of an edge: a centre on the surface is inside, whatever the rounding
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from numba import njit
 
 from adapters.gridded.tables import Molecules, Tables
 from adapters.wellmixed.levels import LEVELS, choose, put, resum
-from couple.component import Floats
-from couple.random import below, exponential, uniform
+from couple.base.arrays import Floats
+from couple.rng.streams import below, exponential, uniform
 
 REFRESH = 1 << 20
 """Events after which propensities are summed anew, so that rounding cannot drift."""

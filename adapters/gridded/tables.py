@@ -19,10 +19,10 @@ from adapters.gridded.grid import Grid
 from adapters.wellmixed import grouping as g
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import Levels, empty_levels
-from adapters.wellmixed.packing import Ints, table
-from couple.component import Floats
-from couple.errors import InputError
-from couple.network import ReactionNetwork
+from adapters.wellmixed.packing import table
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
 
 
 class Tables(NamedTuple):

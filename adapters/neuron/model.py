@@ -9,26 +9,29 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from adapters.neuron.cell import NeuronCell
-from adapters.neuron.concentration import valences
-from adapters.neuron.describe import describe, ion_sources
-from adapters.neuron.importing import h
-from adapters.neuron.loading import Built, load
-from adapters.neuron.mechanisms import channel_path
-from adapters.neuron.naming import all_sections, find_membrane, find_segment, forget, remember, segment_name
-from adapters.neuron.network import announce, check_delays, connect
-from adapters.neuron.places import inventory, points
-from adapters.neuron.spines import grow
-from couple.electrics import Attachments, Contact, ModelSpec, Section, SpineSpec
-from couple.errors import InputError
-from couple.geometry import Geometry
+from adapters.neuron.component import NeuronCell
+from adapters.neuron.coupling.ion_ownership import valences
+from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.sections import all_sections, find_membrane, find_segment, forget, remember, segment_name
+from adapters.neuron.mechanisms.builtin import channel_path
+from adapters.neuron.models.loader import Built, load
+from adapters.neuron.models.network import announce, check_delays, connect
+from adapters.neuron.models.section_table import inventory, points
+from adapters.neuron.models.spines import grow
+from adapters.neuron.summary import describe, ion_sources
+from couple.base.errors import InputError
+from couple.components.electrics import Attachments, Contact, ModelSpec, Section, SpineSpec
+from couple.geometry.geometry import Geometry
 
 _UNCONNECTED = 1e19
 """What NEURON gives as the distance of two segments that nothing connects is more than this."""
 
 
 class NeuronModel:
-    """Implements `couple.electrics.ElectricalModel`. NEURON holds one at a time: loading another releases this one."""
+    """Implements `couple.components.electrics.ElectricalModel`.
+
+    NEURON holds one at a time: loading another releases this one.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec

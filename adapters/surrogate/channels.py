@@ -7,9 +7,9 @@ import math
 from numba import njit
 
 from adapters.surrogate.layout import INLINE, JIT
-from couple.binomial import binomial
-from couple.component import Floats
-from couple.random import Words, exponential, uniform
+from couple.base.arrays import Floats, Words
+from couple.rng.binomial import binomial
+from couple.rng.streams import exponential, uniform
 
 FEW = 10.0
 """Expected moves below which molecules are followed from one move to the next."""

@@ -12,22 +12,23 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
 from adapters.surrogate import kernel, layout
-from adapters.surrogate.beside import Beside
+from adapters.surrogate.bound_blocks import Beside
 from adapters.surrogate.lanes import Lanes, lanes
 from adapters.surrogate.pools import block_pool, guess_drive, pools_of
 from adapters.surrogate.program import Nodes, nodes, program
 from adapters.surrogate.replaced import Replaced
 from adapters.surrogate.tables import Plan, plan, propagators
 from adapters.wellmixed.base import WellMixed
-from couple import engine
-from couple.engine import Counts, EngineSetup
-from couple.errors import InputError, RunError
-from couple.network import ReactionNetwork
-from couple.random import generator, stream
-from couple.units import IONS_PER_MM_UM3, Time
-from reducers.driven.block import DrivenBlock, Stepped
-from reducers.driven.file import read_block
-from reducers.driven.markov import MarkovBlock
+from couple.base.arrays import Counts
+from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3, Time
+from couple.chemistry.network import ReactionNetwork
+from couple.components import engine
+from couple.components.engine import EngineSetup
+from couple.rng.streams import generator, stream
+from reducers.markov.block import DrivenBlock, Stepped
+from reducers.markov.file import read_block
+from reducers.markov.markov import MarkovBlock
 
 FLOOR = 1e-3
 """uM below which the error of the concentration is absolute."""
@@ -58,7 +59,7 @@ class Surrogate(WellMixed):
     """Pools of molecules driven by one concentration, and learned blocks in the place of some species.
 
     Everything that calcium drives molecule by molecule (buffers, pumps, channels) follows propagators tabulated over
-    its concentration; see `tables` and `kernel`. Reduced blocks (`reducers.driven`) stand for the species that
+    its concentration; see `tables` and `kernel`. Reduced blocks (`reducers.markov`) stand for the species that
     their files name: generators join the pools; any other block is advanced beside them, and what it takes up is booked
     in the same step. A species that a block of that kind stands for is not counted: its ions are in `NAME_Ca`, and its
     observables are in `means`.

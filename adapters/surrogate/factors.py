@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from adapters.surrogate.pools import Pool
-from couple.component import Floats
+from couple.base.arrays import Floats
 
 Edge = frozenset[int]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from adapters.surrogate.gliding import glide
+from adapters.surrogate.batched_step import glide
 from adapters.surrogate.lanes import Lanes
 from adapters.surrogate.layout import JIT, OK, Model, Scratch, Sites
 from adapters.surrogate.program import Nodes, Program

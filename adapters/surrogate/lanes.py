@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from adapters.surrogate.balance import place
+from adapters.surrogate.implicit_drive import place
 from adapters.surrogate.layout import (
     HIGHEST,
     INLINE,
@@ -21,8 +21,7 @@ from adapters.surrogate.layout import (
     Sites,
 )
 from adapters.surrogate.program import Nodes, Program
-from adapters.wellmixed.packing import Ints
-from couple.component import Floats
+from couple.base.arrays import Floats, Ints
 
 LANES = 64
 """Sites side by side at most."""

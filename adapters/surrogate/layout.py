@@ -6,9 +6,7 @@ import math
 from typing import NamedTuple
 
 from adapters.surrogate import tables as t
-from adapters.wellmixed.packing import Ints
-from couple.component import Floats
-from couple.random import Words
+from couple.base.arrays import Floats, Ints, Words
 
 JIT = {"cache": True, "_nrt": False, "error_model": "numpy"}
 """Without counts of references, which are atomic and took most of the time; so kernels cannot make arrays."""

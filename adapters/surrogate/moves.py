@@ -5,10 +5,10 @@ from __future__ import annotations
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.surrogate.balance import dot, place
 from adapters.surrogate.channels import draw
+from adapters.surrogate.implicit_drive import dot, place
 from adapters.surrogate.layout import INLINE, Model, Scratch
-from couple.component import Floats
+from couple.base.arrays import Floats
 
 
 @njit(**INLINE)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from couple.component import Floats
-from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork
-from reducers.driven.markov import MarkovBlock
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork
+from reducers.markov.markov import MarkovBlock
 
 UM = 1e-3
 """mM in one uM: the drive is counted in uM."""

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from adapters.surrogate import tables as t
-from adapters.wellmixed.packing import Ints
-from couple.component import Floats
-from couple.network import ReactionNetwork
+from couple.base.arrays import Floats, Ints
+from couple.chemistry.network import ReactionNetwork
 
 ADD, SUBTRACT = -1, -2
 Operation = tuple[int, int, int]

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from couple.engine import Counts, EngineSetup, Site
-from couple.network import ReactionNetwork, Species
-from reducers.driven.block import Stepped
+from couple.base.arrays import Counts
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from reducers.markov.block import Stepped
 
 
 class Replaced:

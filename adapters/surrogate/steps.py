@@ -7,7 +7,7 @@ import math
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.surrogate.balance import balance, mix
+from adapters.surrogate.implicit_drive import balance, mix
 from adapters.surrogate.layout import (
     ACCURACY,
     FLOOR,

@@ -15,9 +15,9 @@ import numpy as np
 
 from adapters.surrogate.factors import Factors, factors
 from adapters.surrogate.pools import ONE, Pool
-from adapters.wellmixed.packing import Ints, pack, ragged
-from couple.component import Floats
-from couple.network import ReactionNetwork
+from adapters.wellmixed.packing import pack, ragged
+from couple.base.arrays import Floats, Ints
+from couple.chemistry.network import ReactionNetwork
 
 LOWEST, OCTAVES, PER_OCTAVE = -12, 26, 32
 """The grid begins at 2^LOWEST uM and ends at 2^(LOWEST + OCTAVES) = 16 mM."""

@@ -24,7 +24,7 @@ from adapters.surrogate.layout import (
     Sites,
 )
 from adapters.surrogate.steps import run
-from couple.random import exponential
+from couple.rng.streams import exponential
 
 
 @njit(**INLINE)

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from couple.component import State
-from couple.engine import Counts, EngineSetup, SiteEngine
-from couple.errors import InputError
+from couple.base.arrays import Counts
+from couple.base.errors import InputError
+from couple.components.component import State
+from couple.components.engine import EngineSetup, SiteEngine
 
 
 class WellMixed(SiteEngine):

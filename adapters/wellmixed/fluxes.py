@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.packing import Ints, observed, pack, ragged
-from couple.network import ReactionNetwork
+from adapters.wellmixed.packing import observed, pack, ragged
+from couple.base.arrays import Ints
+from couple.chemistry.network import ReactionNetwork
 
 # Tables in the packed array. Places are the columns of the counts, and behind them the constant 1.
 (

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.packing import Ints, observed, pack, ragged
-from couple.network import ReactionNetwork
+from adapters.wellmixed.packing import observed, pack, ragged
+from couple.base.arrays import Ints
+from couple.chemistry.network import ReactionNetwork
 
 BLOCK = 16
 """Groups per block: the search for the next reaction goes over blocks, groups, then members."""

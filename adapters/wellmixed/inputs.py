@@ -7,8 +7,7 @@ import math
 from numba import njit
 
 from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, OK, TOO_FEW
-from adapters.wellmixed.packing import Ints
-from couple.component import Floats
+from couple.base.arrays import Floats, Ints
 
 
 @njit(cache=True, inline="always")

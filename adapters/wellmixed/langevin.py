@@ -14,10 +14,10 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import langevin_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.fluxes import fluxes
-from couple import engine
-from couple.engine import EngineSetup
-from couple.errors import RunError
-from couple.random import stream
+from couple.base.errors import RunError
+from couple.components import engine
+from couple.components.engine import EngineSetup
+from couple.rng.streams import stream
 
 _log = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from numba import njit
 from adapters.wellmixed import fluxes as x
 from adapters.wellmixed.codes import COLLAPSED, OK
 from adapters.wellmixed.inputs import among, hold, spread
-from adapters.wellmixed.packing import Ints, table
-from couple.component import Floats
-from couple.gaussian import normal
-from couple.random import Words, uniform
+from adapters.wellmixed.packing import table
+from couple.base.arrays import Floats, Ints, Words
+from couple.rng.normal import normal
+from couple.rng.streams import uniform
 
 MARGIN = 1.0 - 1e-12
 """Part of a count that may be taken: the rest is room for rounding."""

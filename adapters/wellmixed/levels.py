@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from adapters.wellmixed.packing import Ints
-from couple.component import Floats
-from couple.random import Words, below, uniform
+from couple.base.arrays import Floats, Ints, Words
+from couple.rng.streams import below, uniform
 
 LEVELS = 64
 """Powers of two above the smallest weight that matters; smaller ones share the lowest level."""

@@ -12,9 +12,9 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import ode_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.elimination import eliminate
-from couple import engine
-from couple.engine import EngineSetup
-from couple.errors import RunError
+from couple.base.errors import RunError
+from couple.components import engine
+from couple.components.engine import EngineSetup
 
 
 class Options(engine.Options):

@@ -18,8 +18,8 @@ from numba import njit
 from adapters.wellmixed import elimination as e
 from adapters.wellmixed.codes import COLLAPSED, NEGATIVE, OK
 from adapters.wellmixed.inputs import hold, spread
-from adapters.wellmixed.packing import Ints, table
-from couple.component import Floats
+from adapters.wellmixed.packing import table
+from couple.base.arrays import Floats, Ints
 
 STAGES = 6
 GAMMA = 0.25

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from couple.errors import InputError
-from couple.network import ReactionNetwork
-
-Ints = npt.NDArray[np.int64]
+from couple.base.arrays import Ints
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
 
 
 def pack(tables: Iterable[Iterable[int]]) -> Ints:

@@ -10,10 +10,10 @@ from adapters.wellmixed import ssa_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import empty_levels
-from couple.component import Floats
-from couple.engine import EngineSetup
-from couple.errors import RunError
-from couple.random import stream
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from couple.components.engine import EngineSetup
+from couple.rng.streams import stream
 
 MANY = 512
 """Groups of reactions (one per species that others react with) above which composition and rejection is the faster way

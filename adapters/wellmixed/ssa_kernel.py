@@ -13,9 +13,9 @@ from numba import njit
 from adapters.wellmixed import grouping as g
 from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, BAD_PROPENSITY, OK, TOO_FEW
 from adapters.wellmixed.grouping import BLOCK
-from adapters.wellmixed.packing import Ints, table
-from couple.component import Floats
-from couple.random import Words, exponential, uniform
+from adapters.wellmixed.packing import table
+from couple.base.arrays import Floats, Ints, Words
+from couple.rng.streams import exponential, uniform
 
 REFRESH = 1024
 GRID = float(1 << 24)

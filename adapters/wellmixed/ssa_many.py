@@ -13,10 +13,10 @@ from numba import njit
 from adapters.wellmixed import grouping as g
 from adapters.wellmixed.codes import BAD_PROPENSITY, OK
 from adapters.wellmixed.levels import LEVELS, Levels, choose, clear, put, resum
-from adapters.wellmixed.packing import Ints, table
+from adapters.wellmixed.packing import table
 from adapters.wellmixed.ssa_kernel import begin, effects, happen, member_at, next_entry, partners
-from couple.component import Floats
-from couple.random import Words, exponential
+from couple.base.arrays import Floats, Ints, Words
+from couple.rng.streams import exponential
 
 REFRESH = 1 << 16
 

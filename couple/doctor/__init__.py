@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from couple import registry
+from couple.base import registry
+from couple.base.errors import CoupleError
 from couple.doctor.checks import core
 from couple.doctor.finding import Finding
-from couple.errors import CoupleError
 
 __all__ = ["Finding", "examine"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from couple import registry
+from couple.base import registry
+from couple.base.errors import CoupleError
 from couple.doctor.finding import Finding
-from couple.errors import CoupleError
-from couple.parallel import launched, world
+from couple.parallel.communicator import launched, world
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Many runs of one experiment: made by `sample`, read by `Ensemble`."""
 
 from couple.ensemble.ensemble import Ensemble
-from couple.ensemble.making import resume_sampling, sample
+from couple.ensemble.sampling import resume_sampling, sample
 from couple.ensemble.seeds import run_seed
 from couple.ensemble.statistics import Statistics, autocorrelation, correlation, statistics
 

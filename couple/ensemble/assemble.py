@@ -10,12 +10,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from couple.component import Floats
+from couple.base.arrays import Floats
 from couple.ensemble.folder import ENSEMBLE, Specification, read_part
 from couple.ensemble.seeds import run_seed
-from couple.layout import Layout
-from couple.record import columns, create, replacing
-from couple.run import versions
+from couple.simulation.result_layout import Layout
+from couple.simulation.simulation import versions
+from couple.storage.recorder import columns, create, replacing
 
 FORMAT = "couple ensemble 1"
 """Attribute `format` of an ensemble file."""

@@ -6,14 +6,12 @@ import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from couple.base.arrays import Floats, Ints
 from couple.ensemble.assemble import FORMAT
 from couple.ensemble.folder import ENSEMBLE
 from couple.ensemble.statistics import Statistics, statistics
-from couple.recording import Floats, Recording
-
-Whole = npt.NDArray[np.int64]
+from couple.storage.record_file import Recording
 
 
 class Ensemble(Recording):
@@ -25,12 +23,12 @@ class Ensemble(Recording):
     FORMAT, FILE, MADE_BY = FORMAT, ENSEMBLE, "sample"
 
     @property
-    def runs(self) -> Whole:
+    def runs(self) -> Ints:
         """(n_runs,) numbers of the runs: 0, 1, ... in a complete ensemble."""
         return np.asarray(self.file["run"])
 
     @property
-    def seeds(self) -> Whole:
+    def seeds(self) -> Ints:
         """(n_runs,) experiment seeds: `couple run --set experiment.seed=...` repeats a run to the bit."""
         return np.asarray(self.file["seed"])
 

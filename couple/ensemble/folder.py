@@ -21,14 +21,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from couple import checkpoint
-from couple.component import State
+from couple.base.errors import InputError
+from couple.base.toml import flatten
+from couple.components.component import State
 from couple.ensemble.sampler import Run
-from couple.errors import InputError
 from couple.experiment import Experiment
-from couple.folder import claim_folder, lock_folder
-from couple.run import versions
-from couple.toml import flatten
+from couple.simulation.simulation import versions
+from couple.storage import checkpoint
+from couple.storage.run_folder import claim_folder, lock_folder
 
 log = logging.getLogger(__name__)
 

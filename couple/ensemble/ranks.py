@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from couple.base.errors import CoupleError, InputError, Interrupted
 from couple.ensemble.folder import Specification
-from couple.errors import CoupleError, InputError, Interrupted
 from couple.experiment import Experiment
-from couple.parallel import Alone, stay_alone, world
-from couple.stopping import Stop
+from couple.parallel.communicator import Alone, stay_alone, world
+from couple.simulation.signals import Stop
 
 Runs = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
 Work = Callable[[int, int], Any]
@@ -113,7 +113,7 @@ def _end_all(error: BaseException) -> None:
 
 def make_share(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
     """The runs of this rank. An error of one run ends all ranks; what is finished is kept."""
-    from couple.ensemble.making import Making
+    from couple.ensemble.sampling import Making
 
     ranks = world()
     if ranks.size > 1:

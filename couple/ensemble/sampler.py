@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time
 
-from couple.component import Floats, State
-from couple.errors import CannotRestart, CoupleError, InputError, RunError
+from couple.base.arrays import Floats
+from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
+from couple.components.component import State
 from couple.experiment import Experiment
-from couple.layout import Layout
-from couple.orchestrator import Orchestrator
-from couple.record import Recorder
+from couple.simulation.orchestrator import Orchestrator
+from couple.simulation.result_layout import Layout
+from couple.storage.recorder import Recorder
 from couple.wiring import wire
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from couple.errors import InputError
-
-Floats = npt.NDArray[np.float64]
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from couple.base.errors import CannotRestart, CoupleError, RunError
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import Run, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
-from couple.errors import CannotRestart, CoupleError, RunError
 from couple.experiment import Experiment
 
 BATCH_BYTES = 32 * 2**20

@@ -32,12 +32,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from couple.binomial import binomial
+from couple.base.arrays import Floats, Ints, Words
 from couple.exchange.link import Holding
-from couple.random import Words, stream
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from couple.rng.binomial import binomial
+from couple.rng.streams import stream
 
 SHORT, MOST = 0.1, 10_000
 """Longest round of a window in units of the time in which a site with several links empties; most rounds."""
@@ -88,7 +86,7 @@ class End:
 class DiffusionLink:
     """A species that moves between two sites. conductance: µm³/ms. contains: conserved substances in one molecule.
 
-    implicit: whether a window is one implicit step (through a mouth, see couple.wiring.mouths), not exact.
+    implicit: whether a window is one implicit step (through a mouth, see couple.wiring.resolved_necks), not exact.
     """
 
     name: str

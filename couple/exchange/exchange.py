@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.component import State
-from couple.errors import InputError, RunError
+from couple.base.arrays import Floats, Indices
+from couple.base.errors import InputError, RunError
+from couple.components.component import State
 from couple.exchange import kernels
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.uint32]
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
@@ -188,7 +186,7 @@ class Exchange:
         )
 
 
-def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[Ints, Floats]:
+def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[Indices, Floats]:
     """As `kernels.deliver` takes them."""
     row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
     start, source, weight = _rows([link.sources for link in ions])
@@ -207,7 +205,7 @@ def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[I
     return ints, np.concatenate([weight, content])
 
 
-def _value_tables(links: Sequence[ValueLink]) -> tuple[Ints, Floats]:
+def _value_tables(links: Sequence[ValueLink]) -> tuple[Indices, Floats]:
     """As `kernels.hand_over` takes them."""
     start, source, weight = _rows([v.sources for v in links])
     extrapolates = any(v.beyond for v in links)
@@ -215,7 +213,7 @@ def _value_tables(links: Sequence[ValueLink]) -> tuple[Ints, Floats]:
     return ints, np.concatenate([weight, [v.least for v in links], [v.beyond for v in links]])
 
 
-def _audit_tables(holdings: Sequence[Holding]) -> tuple[Ints, Floats]:
+def _audit_tables(holdings: Sequence[Holding]) -> tuple[Indices, Floats]:
     """As `kernels.audit` takes them: sites of one chemistry share a row of contents."""
     kinds = {contents: k for k, contents in enumerate(dict.fromkeys(h.contents for h in holdings))}
     start, column, content = _rows([tuple((s, float(n)) for s, n in enumerate(c) if n) for c in kinds])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from couple.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
+from couple.base.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
 
 VALENCE = {"ca": 2, "na": 1, "k": 1, "cl": -1}
 """Charge numbers of common ions, where there is no model to ask."""

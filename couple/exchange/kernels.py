@@ -15,20 +15,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.uint32]
+from couple.base.arrays import Floats, Indices
 
 CARRIED, OWED, SENT, RECEIVED = 0, 1, 2, 3  # columns of `accounts`
 HELD_AT_START, TAKEN_UP, MOVED, IMBALANCE = 0, 1, 2, 3  # columns of `balance`
 
 
-def pack(sizes: Sequence[int], *tables: npt.ArrayLike) -> Ints:
+def pack(sizes: Sequence[int], *tables: npt.ArrayLike) -> Indices:
     """Sizes, then integer tables, in one array."""
     return np.concatenate([np.asarray(t, dtype=np.uint32).ravel() for t in (sizes, *tables)])
 
 
 @njit(cache=True)
-def deliver(memory: Floats, ints: Ints, floats: Floats, accounts: Floats, balance: Floats, max_debt: float) -> int:
+def deliver(memory: Floats, ints: Indices, floats: Floats, accounts: Floats, balance: Floats, max_debt: float) -> int:
     """Hand the ions of the last window to their sites; returns a row whose debt is above `max_debt`, or -1.
 
     ints:   n, n_sources, n_parts | target, free, whole (n each) | start (n+1) | source | part_start (n+1) | part_row
@@ -72,7 +71,7 @@ def deliver(memory: Floats, ints: Ints, floats: Floats, accounts: Floats, balanc
 
 
 @njit(cache=True)
-def hand_over(memory: Floats, ints: Ints, floats: Floats, state: Floats) -> None:
+def hand_over(memory: Floats, ints: Indices, floats: Floats, state: Floats) -> None:
     """Set each target to a weighted sum of sources, at least `least`.
 
     ints:   n, n_sources, whether any row goes beyond | target (n) | start (n+1) | source (n_sources)
@@ -98,7 +97,7 @@ def hand_over(memory: Floats, ints: Ints, floats: Floats, state: Floats) -> None
 
 
 @njit(cache=True)
-def audit(memory: Floats, ints: Ints, contents: Floats, balance: Floats, tolerance: float) -> int:
+def audit(memory: Floats, ints: Indices, contents: Floats, balance: Floats, tolerance: float) -> int:
     """Check that every site holds what it held at the start plus what it took up; returns a bad row or -1.
 
     ints:     n, n_kinds, n_entries | first, whole, kind (n each) | start (n_kinds + 1) | column (n_entries)
@@ -124,7 +123,7 @@ def audit(memory: Floats, ints: Ints, contents: Floats, balance: Floats, toleran
 
 
 @njit(cache=True)
-def note(memory: Floats, ints: Ints, sums: Floats, rows: Floats, row: int) -> None:
+def note(memory: Floats, ints: Indices, sums: Floats, rows: Floats, row: int) -> None:
     """Add this window to the `sums`; if `row` >= 0 also write a row: sampled values, then sums, which restart at 0.
 
     ints: n_sampled, n_summed | sampled | summed
@@ -142,7 +141,14 @@ def note(memory: Floats, ints: Ints, sums: Floats, rows: Floats, row: int) -> No
 
 @njit(cache=True)
 def collect(
-    memory: Floats, ints: Ints, floats: Floats, state: Floats, balance: Floats, tolerance: float, rows: Floats, row: int
+    memory: Floats,
+    ints: Indices,
+    floats: Floats,
+    state: Floats,
+    balance: Floats,
+    tolerance: float,
+    rows: Floats,
+    row: int,
 ) -> int:
     """The end of a window: hand over, audit, note. Returns a bad ledger row or -1.
 

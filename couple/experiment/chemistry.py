@@ -9,18 +9,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from couple import registry
-from couple.block import Block
-from couple.chemistries import added, ready_made
-from couple.equations import read_reaction, warmed
-from couple.errors import InputError
+from couple.base import registry
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.base.toml import read_toml
+from couple.base.units import Diffusion, Temperature
+from couple.chemistry.equations import read_reaction, warmed
+from couple.chemistry.library import added, ready_made
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.experiment.fields import Integer, Name
-from couple.network import Reaction, ReactionNetwork, Species
-from couple.toml import read_toml
-from couple.units import (
-    Diffusion,
-    Temperature,
-)
 
 
 class SpeciesBlock(Block):

@@ -7,10 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from couple.block import END, Block
-from couple.units import (
-    Concentration,
-)
+from couple.base.schema import END, Block
+from couple.base.units import Concentration
 
 
 class Influx(Block):

@@ -10,8 +10,11 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from couple.block import Block, explain, plain
-from couple.errors import InputError, brief
+from couple.base.errors import InputError, brief
+from couple.base.schema import Block, explain, plain
+from couple.base.toml import override_value, read_toml
+from couple.chemistry.lattice_units import Unit, time_unit
+from couple.chemistry.network import ReactionNetwork
 from couple.experiment.chemistry import Chemistry, with_file
 from couple.experiment.drive import DriveBlock
 from couple.experiment.link import LinkBlock
@@ -21,9 +24,6 @@ from couple.experiment.record import Record
 from couple.experiment.run import Checkpoint, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.spine import SpineBlock
-from couple.network import ReactionNetwork
-from couple.steps import Unit, time_unit
-from couple.toml import override_value, read_toml
 
 
 class Experiment(Block):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from couple.block import NAME
+from couple.base.schema import NAME
 
 Integer = Annotated[int, Field(strict=True)]
 Name = Annotated[str, Field(pattern=NAME)]

@@ -6,12 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.block import END, Block
+from couple.base.schema import END, Block
+from couple.base.units import Conductance, Voltage
 from couple.experiment.placement import Neck
-from couple.units import (
-    Conductance,
-    Voltage,
-)
 
 
 class LinkBlock(Block):

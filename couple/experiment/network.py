@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple.block import NAME, Block
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.base.schema import NAME, Block
+from couple.base.units import Conductance, Rate, Time, Voltage, quantity
 from couple.experiment.placement import SEED, Names
-from couple.units import Conductance, Rate, Time, Voltage, quantity
 
 MOST = 10_000_000
 """Cells of a population; more is a slip."""

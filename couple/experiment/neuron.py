@@ -7,13 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from couple.block import Block
-from couple.electrics import CaiWriters
-from couple.units import (
-    ElectricCurrent,
-    Time,
-    Voltage,
-)
+from couple.base.schema import Block
+from couple.base.units import ElectricCurrent, Time, Voltage
+from couple.components.electrics import CaiWriters
 
 
 class CurrentBlock(Block):
@@ -29,7 +25,8 @@ class Neuron(Block):
     """The electrical model: "cell.py:function" (or a class), "cell.hoc", "cell.hoc:Template" or "cell.swc".
 
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
-    morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see `couple.electrics`.
+    morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see
+    `couple.components.electrics`.
     """
 
     model: str = Field(default="", min_length=1)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple.block import Block
-from couple.errors import InputError
-from couple.geometry import LONGEST
-from couple.units import Length, LineDensity, quantity
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.base.units import Length, LineDensity, quantity
+from couple.geometry.geometry import LONGEST
 
 MOST = 100_000
 """Sites or spines of one block; more is a slip of a unit."""

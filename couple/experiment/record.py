@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from couple.block import Block
-from couple.errors import nearest
-from couple.units import (
-    Time,
-)
+from couple.base.errors import nearest
+from couple.base.schema import Block
+from couple.base.units import Time
 
 QUANTITIES = ("v", "charge", "cai", "g", "counts", "means", "influx")
 

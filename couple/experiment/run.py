@@ -6,11 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from couple.block import RUN_NAME, Block
+from couple.base.schema import RUN_NAME, Block
+from couple.base.units import Time
 from couple.experiment.fields import Integer
-from couple.units import (
-    Time,
-)
 
 
 class Run(Block):

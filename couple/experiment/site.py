@@ -7,16 +7,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple import registry
-from couple.block import SITE_NAME, Block
-from couple.errors import nearest
+from couple.base import registry
+from couple.base.errors import nearest
+from couple.base.schema import SITE_NAME, Block
+from couple.base.units import Length, parser, quantities
 from couple.experiment.placement import Names, Placement
-from couple.geometry import Geometry
-from couple.units import (
-    Length,
-    parser,
-    quantities,
-)
+from couple.geometry.geometry import Geometry
 
 RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions")
 """Names that no site may have."""

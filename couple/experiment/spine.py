@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from couple.block import NAME, Block
+from couple.base.schema import NAME, Block
+from couple.base.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
 from couple.experiment.placement import SEED, Extent, Names, Placement
-from couple.geometry import LONGEST
-from couple.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
+from couple.geometry.geometry import LONGEST
 
 DRAWS = 1000
 """Attempts at a size between min and max before the distribution is refused."""

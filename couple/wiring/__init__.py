@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from couple.clock import Clock
-from couple.component import Component
-from couple.engine import SiteEngine
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.chemistry.lattice_units import check_rates
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import Component
+from couple.components.engine import SiteEngine
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import Holding
 from couple.experiment import Experiment
-from couple.network import ReactionNetwork
-from couple.record import Variable
-from couple.steps import check_rates
+from couple.experiment.clock import Clock
+from couple.storage.recorder import Variable
 from couple.wiring.branches import Branches
 from couple.wiring.cells import Cells
 from couple.wiring.connect import Connections, Parts, connect, holdings
 from couple.wiring.diffusion import diffusion_links, feet_of, mouths_of, place_ties, tie_line
-from couple.wiring.doubts import doubts
 from couple.wiring.drives import build_drive, drive_labels
 from couple.wiring.electrics import attach, load_model
 from couple.wiring.engines import Engines, build_engines, load_engines
 from couple.wiring.memory import Memory
 from couple.wiring.network import connect_cells
-from couple.wiring.places import Order, Place, distances, place_links, place_sites
-from couple.wiring.sharing import share_sites
+from couple.wiring.shared_sites import asks_for_ranks, make_teams
+from couple.wiring.site_partition import share_sites
+from couple.wiring.sites import Order, Place, distances, place_links, place_sites
 from couple.wiring.spines import grow_spines
-from couple.wiring.teams import asks_for_ranks, make_teams
 from couple.wiring.variables import recorded
+from couple.wiring.warnings import doubts
 
 __all__ = ["System", "wire"]
 

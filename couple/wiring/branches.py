@@ -6,8 +6,8 @@ import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 
-from couple.electrics import ElectricalModel
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.components.electrics import ElectricalModel
 
 
 def stem(pattern: str, name: str) -> str | None:

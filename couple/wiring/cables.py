@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from couple.cable import Branch, Cable, Foot, outwards
-from couple.electrics import Section
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.components.electrics import Section
+from couple.geometry.cable import Branch, Cable, Foot, outwards
 from couple.wiring.branches import Branches, section_of
 
 

@@ -8,10 +8,10 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from couple.electrics import CellSpec
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.components.electrics import CellSpec
 from couple.experiment import Experiment
-from couple.parallel import world
+from couple.parallel.communicator import world
 from couple.wiring.branches import Branches, stem
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from couple.component import Component
-from couple.electrics import ElectricalModel
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import Component
+from couple.components.electrics import ElectricalModel
 from couple.exchange.conductance import density_per_channel, point_per_channel
 from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
-from couple.network import ReactionNetwork
 from couple.wiring.drives import DriveLink
 from couple.wiring.electrics import Electrics
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import Part, Place, PlacedLink, Shared, shared
+from couple.wiring.sites import Part, Place, PlacedLink, Shared, shared
 
 
 @dataclass

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from couple.cable import Foot
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.base.units import quantity
+from couple.chemistry.network import ReactionNetwork, Species
 from couple.exchange.diffusion import DiffusionLink, End, neck_resistance
 from couple.experiment import Experiment, LinkBlock
 from couple.experiment.placement import Neck
-from couple.network import ReactionNetwork, Species
-from couple.units import quantity
+from couple.geometry.cable import Foot
 from couple.wiring.branches import Branches, section_of, stem
 from couple.wiring.cables import foot_of
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.mouths import mouth_within
-from couple.wiring.places import Place, matching
+from couple.wiring.resolved_necks import mouth_within
+from couple.wiring.sites import Place, matching
 
 LEAST, MOST = 1e-12, 1e9
 """µm³/ms; anything that diffuses does so within these."""

@@ -8,18 +8,16 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from couple.clock import Clock
-from couple.drive import Drive, clamp_per_window, influx_per_window, replayed
-from couple.electrics import IonSegments
-from couple.errors import InputError, nearest
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, nearest
+from couple.base.units import IONS_PER_MM_UM3
+from couple.components.drive import Drive, clamp_per_window, influx_per_window, replayed
+from couple.components.electrics import IonSegments
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
-from couple.units import IONS_PER_MM_UM3
-from couple.wiring.places import Place, matching
-
-Floats = npt.NDArray[np.float64]
+from couple.experiment.clock import Clock
+from couple.wiring.sites import Place, matching
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from couple import registry
-from couple.component import Component
-from couple.electrics import CALCIUM, Attachments, Conductance, Current, ElectricalModel, IonSegments, ModelSpec
-from couple.errors import InputError, nearest
+from couple.base import registry
+from couple.base.errors import InputError, nearest
+from couple.components.component import Component
+from couple.components.electrics import (
+    CALCIUM,
+    Attachments,
+    Conductance,
+    Current,
+    ElectricalModel,
+    IonSegments,
+    ModelSpec,
+)
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.experiment import Experiment
-from couple.parallel import world
+from couple.parallel.communicator import world
 from couple.wiring.branches import Branches
 from couple.wiring.cells import Cells
 from couple.wiring.engines import Engines
-from couple.wiring.places import Order, PlacedLink, Shared, shared
+from couple.wiring.sites import Order, PlacedLink, Shared, shared
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from couple import registry
-from couple.block import explain
-from couple.cable import Foot
-from couple.clock import Clock
-from couple.component import Component
-from couple.engine import EngineSetup, Site, SiteEngine
-from couple.errors import InputError, MissingDependencyError, nearest
+from couple.base import registry
+from couple.base.errors import InputError, MissingDependencyError, nearest
+from couple.base.schema import explain
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import Component
+from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
-from couple.initial import initial_counts
-from couple.network import ReactionNetwork
+from couple.experiment.clock import Clock
+from couple.geometry.cable import Foot
 from couple.wiring.groups import Agreed, Group, agree_on_groups
-from couple.wiring.places import Place, PlacedLink, Sited, matching
+from couple.wiring.initial_counts import initial_counts
+from couple.wiring.sites import Place, PlacedLink, Sited, matching
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from couple.parallel import world
-from couple.wiring.places import Order, Place
+from couple.parallel.communicator import world
+from couple.wiring.sites import Order, Place
 
 Group = tuple[str, str, tuple[str, ...], str]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from couple.component import Component
+from couple.components.component import Component
 
 
 class Memory:

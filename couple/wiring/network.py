@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from couple.electrics import Contact, ElectricalModel, Train
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.base.units import quantities
+from couple.components.electrics import Contact, ElectricalModel, Train
 from couple.experiment import Experiment
 from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
-from couple.random import generator
-from couple.units import quantities
+from couple.rng.streams import generator
 from couple.wiring.branches import Branches
 from couple.wiring.cells import Cell, CellBranches, Cells, number
 from couple.wiring.spines import US_PER_PS

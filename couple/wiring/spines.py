@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from couple.electrics import ElectricalModel, SpineSpec, SynapseSpec
-from couple.errors import InputError
+from couple.base.errors import InputError
+from couple.base.units import quantities
+from couple.components.electrics import ElectricalModel, SpineSpec, SynapseSpec
 from couple.experiment import Experiment
 from couple.experiment.spine import Part, SpineBlock, Synapse
-from couple.random import generator
-from couple.units import quantities
+from couple.rng.streams import generator
 from couple.wiring.branches import Branches, section_of
 from couple.wiring.cells import Cell, CellBranches, Cells, number
-from couple.wiring.spots import Spot, spots
+from couple.wiring.placement import Spot, spots
 
 US_PER_PS = 1e-6
 

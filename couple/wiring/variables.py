@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from couple.engine import SiteEngine
-from couple.errors import InputError, nearest
+from couple.base.errors import InputError, nearest
+from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
-from couple.record import Variable
+from couple.storage.recorder import Variable
 from couple.wiring.electrics import Electrics
 from couple.wiring.engines import Engines
 from couple.wiring.memory import Memory
-from couple.wiring.places import PlacedLink
+from couple.wiring.sites import PlacedLink
 
 TOTAL = "total since the row before"
 AVERAGE = "average over the last exchange interval"

@@ -29,8 +29,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from couple import Experiment, sample
+from couple.analysis.plot.style import COLOURS, styled
 from couple.ensemble import Ensemble
-from couple.plot.style import COLOURS, styled
 
 HERE = Path(__file__).parent
 LAST = 100.0

@@ -22,8 +22,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from couple import Experiment, sample
+from couple.analysis.plot.style import COLOURS, styled
 from couple.ensemble import Ensemble, autocorrelation, statistics
-from couple.plot.style import COLOURS, styled
 
 HERE = Path(__file__).parent
 BURST = 150.0

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from couple.random import generator
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.rng.streams import generator
 from reducers.fields.basis import FieldBasis
 from reducers.fields.particles import Particles
 
@@ -21,8 +20,6 @@ CHUNK = 2_000_000
 FLOOR = 1e-12
 """Share of the homogeneous density that is added to the kernel estimate: a particle far from all others is unlikely,
 not impossible."""
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

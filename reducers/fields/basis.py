@@ -1,4 +1,4 @@
-"""What the learning of fields needs of finite elements; `adapters.fem.basis` implements it on DOLFINx meshes.
+"""What the learning of fields needs of finite elements; `adapters.fem` implements it on DOLFINx meshes.
 
 A field is ν(x) = Σ_j ν_j φ_j(x) with piecewise linear φ_j, and stands for an intensity of particles λ = e^{-ν}. All
 integrals of e^{-ν} use one quadrature, so that what is conserved is what the likelihood normalises with.
@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats, Integers
 
 FormName = Literal["entropy", "plain"]
-Integers = npt.NDArray[np.integer[Any]]
 
 
 class Factors(Protocol):

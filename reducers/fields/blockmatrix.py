@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reducers.dynamics.law import Floats
-from reducers.fields.basis import Factors, FieldBasis, Integers
+from couple.base.arrays import Floats, Integers
+from reducers.fields.basis import Factors, FieldBasis
 
 
 class BlockMatrix:

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple.block import Block
-from couple.errors import InputError
-from couple.units import quantity
-from reducers.blocks import Data, Integer, Positive, Train
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.base.units import quantity
+from reducers.dbd.model.settings import Data, Integer, Positive, Train
 from reducers.fields.basis import FormName
 from reducers.fields.estimate import PriorName
 from reducers.fields.law import PLACES
 from reducers.fields.stepping import MethodName
-from reducers.files import LearningFile
+from reducers.training.files import LearningFile
 
 
 def _length(value: object) -> float:
@@ -59,7 +59,7 @@ class FieldData(Data):
 class FieldModel(Block):
     """Where the field lives and how smooth it is.
 
-    basis: who brings the elements. mesh: see `adapters.fem.field_meshes`. prior: what is penalised.
+    basis: who brings the elements. mesh: see `adapters.fem.field_basis.meshes`. prior: what is penalised.
     smooth: its weight, or "auto" for cross-validation. couple: whether estimates of neighbouring times are coupled.
     """
 

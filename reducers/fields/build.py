@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from couple.base.errors import CoupleError, InputError
+from couple.base.registry import load
 from couple.ensemble.ranks import made_by_all
-from couple.errors import CoupleError, InputError
-from couple.registry import load
-from reducers.dynamics.hermite import Hermite
-from reducers.dynamics.law import Law
-from reducers.dynamics.polynomial import Polynomial
+from reducers.data.sources import ensembles
+from reducers.dbd.laws.hermite import Hermite
+from reducers.dbd.laws.law import Law
+from reducers.dbd.laws.polynomial import Polynomial
 from reducers.fields.basis import FieldBasis
 from reducers.fields.blocks import FieldData, FieldLawBlock, FieldModel
 from reducers.fields.estimate import Prior
@@ -22,7 +23,6 @@ from reducers.fields.law import PLACES, FieldLaw, Term, diffusion, reactions
 from reducers.fields.particles import Particles
 from reducers.fields.stepping import Stepper
 from reducers.fields.validate import choose, folds_of
-from reducers.source import ensembles
 
 Tell = Callable[[str], None]
 

@@ -9,12 +9,12 @@ from typing import Any
 from reducers.fields.model import FieldModel
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.kinds import Report
-from reducers.resumable import Tell
+from reducers.training.kinds import Report
+from reducers.training.resumable import Tell
 
 
 class Fields:
-    """See `reducers.kinds.Kind`."""
+    """See `reducers.training.kinds.Kind`."""
 
     def new(
         self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell

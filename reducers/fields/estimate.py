@@ -19,8 +19,8 @@ import numpy as np
 from scipy.sparse import block_diag, csc_array, csr_array, diags_array, kron
 from scipy.sparse.linalg import splu
 
-from couple.errors import InputError, RunError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
 from reducers.fields.basis import FieldBasis
 
 PriorName = Literal["gradient", "laplacian"]

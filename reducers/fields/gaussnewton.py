@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
-from couple.errors import RunError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
 
 if TYPE_CHECKING:
     from reducers.fields.learn import Learner

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
 from reducers.fields.basis import FieldBasis
 from reducers.fields.estimate import Prior, estimate
 from reducers.fields.learn import Ensemble

@@ -1,6 +1,6 @@
 """Laws of motion of fields, dν_a/dt = F⁰_a(ν) + F¹_a(ν)|∇ν_a|² + F²_a(ν)Δν_a, as sums of terms.
 
-A term is a family of functions of the values of ν at a point (`reducers.dynamics`: constants, polynomials, Hermite
+A term is a family of functions of the values of ν at a point (`reducers.dbd.laws`: constants, polynomials, Hermite
 elements, reactions) that enters F⁰, F¹ and F² with fixed factors. Diffusion is one constant that enters F¹ with -1 and
 F² with +1; because the master equation is linear in its processes, the terms of processes add.
 """
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from couple.equations import parse_equation
-from couple.errors import InputError, nearest
-from reducers.dynamics.law import AUTONOMOUS, Coefficients, Floats, Law
-from reducers.dynamics.polynomial import Polynomial
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, nearest
+from couple.chemistry.equations import parse_equation
+from reducers.dbd.laws.law import AUTONOMOUS, Coefficients, Law
+from reducers.dbd.laws.polynomial import Polynomial
 
 PLACES = ("F0", "F1", "F2")
 

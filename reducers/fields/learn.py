@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from couple.errors import InputError, RunError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
 from reducers.fields.basis import FieldBasis
 from reducers.fields.estimate import Prior, roughness
 from reducers.fields.gaussnewton import System

@@ -11,14 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from couple.checkpoint import replace as put_in_place
-from couple.errors import InputError
-from reducers.dynamics.law import Floats
-from reducers.fields.basis import FieldBasis, Integers
+from couple.base.arrays import Floats, Integers
+from couple.base.errors import InputError
+from couple.storage.checkpoint import replace as put_in_place
+from reducers.dbd.model.model import FORMAT, law_state, restore_law
+from reducers.fields.basis import FieldBasis
 from reducers.fields.blocks import FieldTrainingFile
 from reducers.fields.build import build_basis, build_law, build_stepper
 from reducers.fields.law import FieldLaw
-from reducers.model import FORMAT, law_state, restore_law
 
 
 @dataclass(eq=False)

@@ -19,8 +19,8 @@ from scipy.sparse import csc_array, csr_array, hstack
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from couple.errors import InputError, RunError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
 from reducers.fields.basis import FieldBasis
 from reducers.fields.estimate import Prior, roughness
 from reducers.fields.particles import Particles

@@ -9,16 +9,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from couple.errors import InputError
-from couple.random import generator
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError
+from couple.rng.streams import generator
+from reducers.data.trajectories import Trajectories
 from reducers.fields.basis import FieldBasis
-from reducers.trajectories import Trajectories
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from couple.errors import InputError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
 from reducers.fields.model import FieldModel
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from couple.errors import RunError
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
 from reducers.fields.basis import Factors, FieldBasis, FormName
 from reducers.fields.blockmatrix import BlockMatrix
 from reducers.fields.law import FieldLaw

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from couple.component import State
-from couple.errors import InputError, Interrupted, RunError
-from couple.stopping import Stop
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, Interrupted, RunError
+from couple.components.component import State
+from couple.simulation.signals import Stop
 from reducers.fields.baselines import difference, homogeneous, kernel_density
 from reducers.fields.blocks import FieldTrainingFile
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
@@ -21,7 +21,7 @@ from reducers.fields.guess import guess, start_fields
 from reducers.fields.learn import Ensemble, LearnedLaw, Learner
 from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.particles import Loads, Particles, log_likelihoods
-from reducers.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
 
 
 class FieldTraining(Resumable):

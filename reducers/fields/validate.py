@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from couple.errors import RunError
-from couple.random import generator
-from reducers.dynamics.law import Floats
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from couple.rng.streams import generator
 from reducers.fields.basis import FieldBasis
 from reducers.fields.estimate import Prior, PriorName, estimate
 from reducers.fields.particles import Loads, Particles

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from couple.component import Floats
+from couple.base.arrays import Floats
 from reducers.gccd.kernel import (
     ALONE,
     DEPHOS,

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from couple.errors import InputError
-from reducers.driven.file import read_block
-from reducers.driven.mrf import MarkovFieldBlock
+from couple.base.errors import InputError
+from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.report import ablation_lines, figure, protocol_lines, report_lines, validation_lines
 from reducers.gccd.training import GccdTraining
-from reducers.kinds import Report
-from reducers.resumable import Tell
+from reducers.markov.file import read_block
+from reducers.training.kinds import Report
+from reducers.training.resumable import Tell
 
 
 class MarkovFields:
-    """See `reducers.kinds.Kind`."""
+    """See `reducers.training.kinds.Kind`."""
 
     def new(
         self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from couple.errors import InputError, RunError
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
 from reducers.gccd.backward import run_back
 from reducers.gccd.graph import divergence
 from reducers.gccd.kernel import DK, DP, N_RATES, N_STATE, NODES, run
 from reducers.gccd.library import expanded, reduced
-from reducers.gccd.molecule import Floats
 from reducers.gccd.propagators import rates_pulled, tables
 from reducers.gccd.sampling import Data
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from couple.component import State
-from reducers.gccd.molecule import Floats
+from couple.base.arrays import Floats
+from couple.components.component import State
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 

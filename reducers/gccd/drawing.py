@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from reducers.gccd.molecule import FREE, IONS, LOBES, MONO, P_MONO, P_PAIRED, PAIRED, Floats, state_of
-
-Counts = npt.NDArray[np.int64]
+from couple.base.arrays import Counts, Floats
+from reducers.gccd.molecule import FREE, IONS, LOBES, MONO, P_MONO, P_PAIRED, PAIRED, state_of
 
 
 def draw(

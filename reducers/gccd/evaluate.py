@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from couple.base.arrays import Floats
 from reducers.gccd.courses import Course, Law
 from reducers.gccd.graph import GRAPHS, SiteGraph, divergence
 from reducers.gccd.learning import learn
-from reducers.gccd.molecule import STATES, Floats, observables
+from reducers.gccd.molecule import STATES, observables
 from reducers.gccd.sampling import Data
 
 PAIR_NAMES = tuple(name for name in SiteGraph.named("all pairs").parameters if " " in name)

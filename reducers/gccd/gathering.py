@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from couple.errors import InputError
-from couple.parallel import apart
+from couple.base.errors import InputError
+from couple.parallel.communicator import apart
 from couple.wiring import wire
-from reducers.driven.chemistry import signature
 from reducers.gccd.mean_field import held_out_means, left_out
 from reducers.gccd.molecule import names_in
 from reducers.gccd.sampling import Data, build, gather, load_network, read_data, stimuli_of, volume_of, write_data
 from reducers.gccd.settings import GccdFile, Sampled, Validation
 from reducers.gccd.validation import whole_ions
-from reducers.resumable import Tell
+from reducers.markov.chemistry import signature
+from reducers.training.resumable import Tell
 
 HELD, FINER = 10_000, 20_000
 """Added to the seed of the training, so that no two ensembles have the same runs."""

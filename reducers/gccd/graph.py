@@ -7,8 +7,9 @@ from itertools import combinations, product
 
 import numpy as np
 
-from couple.errors import InputError
-from reducers.boltzmann.family import Enumerated, Floats
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from reducers.dbd.energy.family import Enumerated
 from reducers.gccd.molecule import LEVELS, SITES, STATES
 
 GRAPHS: dict[str, tuple[str, ...]] = {

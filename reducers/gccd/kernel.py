@@ -19,12 +19,9 @@ in loops over lanes, which the compiler takes eight at a time: they have no bran
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from couple.component import Floats
-
-Ints = npt.NDArray[np.int64]
+from couple.base.arrays import Floats
 
 LANE = {"cache": True, "_nrt": False, "error_model": "numpy", "forceinline": True}
 """For what runs in a lane: a division that asks for zeros first is a branch."""

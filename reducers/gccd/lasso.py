@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from scipy.optimize import nnls
 
-from reducers.gccd.molecule import Floats
+from couple.base.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from couple.errors import RunError
-from reducers.boltzmann.family import Enumerated, Floats
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from reducers.dbd.energy.family import Enumerated
 
 PSEUDO = 0.5
 """Molecules added to the data, spread evenly over the states: where a state was never seen μ stays finite."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from couple.base.arrays import Floats
 from reducers.gccd.kernel import ALONE, DEPHOS, DK, DP, LEAVE, N_RATES, N_STATE, OFF, ON, PAIR, PART, PHOS
-from reducers.gccd.molecule import LOBES, Floats
+from reducers.gccd.molecule import LOBES
 
 _CALCIUM = [
     f"{lobe}{step} {kind} {way}"

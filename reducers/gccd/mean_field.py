@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from reducers.data.stimuli import Stimulus
 from reducers.gccd.evaluate import nrmse, pair_moments
 from reducers.gccd.sampling import Data
-from reducers.gccd.stimuli import Stimulus
 from reducers.gccd.validation import QUANTITIES
 
 

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from couple.errors import InputError
-
-Floats = npt.NDArray[np.float64]
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
 
 SITES = ("C", "N", "B", "P", "D")
 LEVELS = (3, 3, 2, 2, 2)

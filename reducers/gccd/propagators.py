@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from couple.base.arrays import Floats
 from reducers.gccd.kernel import calcium_grid
-from reducers.gccd.molecule import Floats
 
 CHAINS = ("C free", "N free", "C bound", "N bound")
 """Rates of each: first ion on, off, second ion on, off."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from couple.base.arrays import Floats
 from reducers.gccd.kernel import DK, DP, N_STATE
 from reducers.gccd.lasso import Normal, added, relaxed
 from reducers.gccd.library import Setting, functions, reduced
-from reducers.gccd.molecule import Floats
 from reducers.gccd.sampling import Data
 
 Equations = tuple[Floats, Floats]

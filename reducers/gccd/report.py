@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from couple.plot.style import COLOURS, MM, WIDTH, save, styled
-from reducers.driven.mrf import MarkovFieldBlock
+from couple.analysis.plot.style import COLOURS, MM, WIDTH, save, styled
+from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.graph import SiteGraph
 from reducers.gccd.kernel import N_RATES
 from reducers.gccd.result import text_of

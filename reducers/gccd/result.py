@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reducers.driven.block import About
-from reducers.driven.mrf import MarkovFieldBlock
+from couple.base.arrays import Floats
+from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.courses import Course, Law, courses_of
 from reducers.gccd.evaluate import interactions, molecules_of
 from reducers.gccd.graph import SiteGraph
 from reducers.gccd.learning import learn
 from reducers.gccd.library import NAMES
-from reducers.gccd.molecule import IONS, STATES, Floats, names_in, observables
+from reducers.gccd.molecule import IONS, STATES, names_in, observables
 from reducers.gccd.sampling import load_network
 from reducers.gccd.validation import Validated
+from reducers.markov.block import About
 
 if TYPE_CHECKING:
     from reducers.gccd.training import GccdTraining

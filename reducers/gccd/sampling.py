@@ -19,15 +19,16 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.base.toml import read_toml
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork
 from couple.ensemble import sample
-from couple.errors import InputError
 from couple.experiment import Experiment
-from couple.network import ReactionNetwork
-from couple.toml import read_toml
-from couple.units import IONS_PER_MM_UM3
-from reducers.gccd.molecule import Floats, census, members, observables
+from reducers.data.stimuli import Stimulus, courses
+from reducers.gccd.molecule import census, members, observables
 from reducers.gccd.settings import Sampled
-from reducers.gccd.stimuli import Stimulus, courses
 
 UM = IONS_PER_MM_UM3 * 1e-3
 """Molecules per uM and um^3."""

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.block import RUN_NAME, Block
-from couple.units import Time
-from reducers.files import LearningFile, Named
-from reducers.gccd.stimuli import StimulusBlock
+from couple.base.schema import RUN_NAME, Block
+from couple.base.units import Time
+from reducers.data.stimuli import StimulusBlock
+from reducers.training.files import LearningFile, Named
 
 Integer = Annotated[int, Field(strict=True)]
 

@@ -1,4 +1,4 @@
-"""The law at many sites at once, in blocks of lanes. Called by `reducers.driven.mrf`.
+"""The law at many sites at once, in blocks of lanes. Called by `reducers.gccd.block`.
 
 All that a site has is a column of `sites` (n_rows, n), n a multiple of `LANES`; columns beyond the last site are 0 and
 stay so. A block is copied into `work`, one array with a row of `LANES` for each number of a site, so that the compiler
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from couple.component import Floats
+from couple.base.arrays import Floats, Ints
 from reducers.gccd.kernel import (
     DK,
     DP,
@@ -19,7 +19,6 @@ from reducers.gccd.kernel import (
     LEAST,
     N_STATE,
     N_TABLE,
-    Ints,
     bind,
     locate,
     mix,

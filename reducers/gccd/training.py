@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from couple.component import State
-from couple.stopping import Stop
-from couple.toml import read_toml
+from couple.base.arrays import Floats
+from couple.base.toml import read_toml
+from couple.components.component import State
+from couple.simulation.signals import Stop
 from reducers.gccd.courses import Law, courses_of, mean_divergence
 from reducers.gccd.descent import Descent
 from reducers.gccd.evaluate import STATIC, Score, molecules_of, score, static_divergence
@@ -27,12 +28,11 @@ from reducers.gccd.gathering import Gathering
 from reducers.gccd.kernel import EXACT, INDEPENDENT, N_RATES, PAIRS
 from reducers.gccd.lasso import Chosen, added, choose, relaxed
 from reducers.gccd.library import NAMES
-from reducers.gccd.molecule import Floats
 from reducers.gccd.regression import class_sums, equations, normals
-from reducers.gccd.returning import returning
 from reducers.gccd.settings import GccdFile
+from reducers.gccd.term_recovery import returning
 from reducers.gccd.validation import Validated, validate
-from reducers.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
 
 MODES = {"triples": EXACT, "pairs": PAIRS, "independent": INDEPENDENT}
 
@@ -210,8 +210,8 @@ class GccdTraining(Resumable):
 
     def write(self, summary: dict[str, Any]) -> None:
         """Write the model."""
-        from reducers.driven.file import write_block
         from reducers.gccd.result import block_of
+        from reducers.markov.file import write_block
 
         write_block(block_of(self, summary), self.folder / MODEL)
 

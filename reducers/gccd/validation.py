@@ -1,9 +1,9 @@
 """The learned law and the engine that it was learned from beside a finer model, under the same courses of calcium.
 
 A run is one observation: courses are compared by their largest difference in standard errors, judged against runs that
-are grouped at random, and by Holm's procedure over all of a validation (`couple.compare.statistics`). Where hardly any
-molecule of all runs is in a state, or hardly any is not, the scatter of some runs tells no standard error: such rows
-are not judged.
+are grouped at random, and by Holm's procedure over all of a validation (`couple.analysis.compare.statistics`). Where
+hardly any molecule of all runs is in a state, or hardly any is not, the scatter of some runs tells no standard
+error: such rows are not judged.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.compare.statistics import course, holm
+from couple.analysis.compare.statistics import course, holm
+from couple.base.arrays import Floats
+from reducers.data.stimuli import Stimulus
 from reducers.gccd.courses import Law, courses_of
-from reducers.gccd.molecule import Floats, observables
+from reducers.gccd.molecule import observables
 from reducers.gccd.sampling import UM, Data
-from reducers.gccd.stimuli import Stimulus
 
 FEW = 10.0
 """Molecules of all runs of the finer model, expected in a state and not in it, below which a row is not judged."""

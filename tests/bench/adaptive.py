@@ -12,7 +12,7 @@ from figures import interleaved, median_of, report
 
 from couple.ensemble.sampler import Sampler
 from couple.experiment import Experiment
-from couple.run import Simulation
+from couple.simulation.simulation import Simulation
 
 BURST = Path(__file__).parent.parent.parent / "examples" / "adaptive" / "burst.toml"
 CASES = {

@@ -16,10 +16,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from reducers.driven.file import read_block
-from reducers.driven.mrf import FieldsAtSites, MarkovFieldBlock
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
+from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock
+from reducers.markov.file import read_block
 from tests.bench.figures import report
 from tests.camkii_law import ROOT, network
 

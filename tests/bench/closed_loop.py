@@ -26,12 +26,12 @@ sys.path.insert(0, str(HERE))
 
 from figures import interleaved, median_of, report  # noqa: E402
 
-from adapters.lattice.kernel import run as lattice_kernel  # noqa: E402
+from adapters.lattice.physical.kernel import run as lattice_kernel  # noqa: E402
 from adapters.wellmixed import ode_kernel, ssa_kernel  # noqa: E402
-from couple import registry  # noqa: E402
-from couple.engine import SiteEngine  # noqa: E402
+from couple.base import registry  # noqa: E402
+from couple.components.engine import SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
-from couple.run import Simulation  # noqa: E402
+from couple.simulation.simulation import Simulation  # noqa: E402
 from couple.wiring import wire  # noqa: E402
 
 SPINE = HERE.parent.parent / "examples" / "spine" / "spine.toml"
@@ -107,13 +107,13 @@ def bare_neuron(
     what sums the calcium charge and makes eca follow cai, to show what that costs. site: the other part, which then
     takes turns with NEURON window by window.
     """
-    from adapters.neuron import loading
-    from adapters.neuron.concentration import own
-    from adapters.neuron.importing import h, pc
-    from adapters.neuron.mechanisms import channel_path
+    from adapters.neuron.coupling.ion_ownership import own
+    from adapters.neuron.hoc.h import h, pc
+    from adapters.neuron.mechanisms.builtin import channel_path
+    from adapters.neuron.models import loader
 
-    if loading._current is not None:
-        loading._current.release()
+    if loader._current is not None:
+        loader._current.release()
     channel_path()
     spec = importlib.util.spec_from_file_location("bare_cell", file)
     assert spec is not None and spec.loader is not None

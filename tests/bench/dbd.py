@@ -13,14 +13,14 @@ import time
 import numpy as np
 from figures import report
 
-from reducers.adjoint import Solver
-from reducers.boltzmann.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.boltzmann.gibbs import Chains, Conditionals
-from reducers.comparison import WakeSleep
-from reducers.dynamics.hermite import Hermite
-from reducers.fit import Fit, Recipe
-from reducers.optimise import SGD
-from reducers.trajectories import Trajectories
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.fit.adjoint import Solver
+from reducers.dbd.fit.comparison import WakeSleep
+from reducers.dbd.fit.fit import Fit, Recipe
+from reducers.dbd.fit.optimise import SGD
+from reducers.dbd.laws.hermite import Hermite
 
 SHAPE, TIMES, STEPS = (40, 40), 501, 980
 DOMAIN = ("a0_H", "a0_P", "W01_HH", "W01_PP", "W12_HH", "W12_PP")

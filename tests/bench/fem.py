@@ -21,16 +21,16 @@ from figures import interleaved, median_of, report
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from networks import build, spine, spine_site
 
-from adapters.fem.importing import MPI, PETSc, basix, dolfinx, ufl
+from adapters.fem.cable_pde import Shaft
+from adapters.fem.mesh.dolfinx_import import MPI, PETSc, basix, dolfinx, ufl
 from adapters.fem.pde import Fields, Options
-from adapters.fem.shaft import Shaft
-from adapters.fem.solver import SUPERNODES
-from adapters.fem.stepping import Constants
+from adapters.fem.solver.petsc_lu import SUPERNODES
+from adapters.fem.solver.rosenbrock import Constants
 from adapters.wellmixed.ode_kernel import GAMMA, STAGES
-from couple.cable import Branch, Cable
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.cable import Branch, Cable
+from couple.geometry.geometry import Geometry
 
 importlib.import_module("dolfinx.fem.petsc")  # after dolfinx_solver
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from figures import interleaved, median_of, report
 
-from adapters.fem.basis import QUADRATURE, MeshBasis
-from adapters.fem.field_meshes import box, interval
-from adapters.fem.importing import MPI, PETSc, dolfinx, ufl
-from adapters.fem.solver import SUPERNODES
+from adapters.fem.field_basis.basis import QUADRATURE, MeshBasis
+from adapters.fem.field_basis.meshes import box, interval
+from adapters.fem.mesh.dolfinx_import import MPI, PETSc, dolfinx, ufl
+from adapters.fem.solver.petsc_lu import SUPERNODES
 from reducers.fields.law import FieldLaw, diffusion
 from reducers.fields.stepping import CLOSE, RISE, Stepper
 
@@ -105,7 +105,7 @@ def compare(name: str, basis: MeshBasis, repeats: int) -> None:
 def compilation() -> None:
     """A first and a second process with an empty cache; the number of libraries that the second one adds."""
     code = (
-        "import numpy as np; from adapters.fem.field_meshes import interval;"
+        "import numpy as np; from adapters.fem.field_basis.meshes import interval;"
         "from reducers.fields.law import FieldLaw, diffusion; from reducers.fields.stepping import Stepper;"
         "b = interval(0.0, 1.0, 9); law = FieldLaw(('A',), [diffusion(('A',))]); law.assign(np.array([1.0]));"
         "s = Stepper(b, law); p = s.solve(np.zeros((1, 10)), np.array([0.0, 1.0]), keep=True);"

@@ -12,12 +12,12 @@ import time
 import numpy as np
 
 from adapters.lattice import Lattice
-from couple.engine import EngineSetup, Site
-from couple.equations import read_reaction
-from couple.geometry import Geometry
-from couple.initial import apportion
-from couple.network import Reaction, ReactionNetwork, Species
-from couple.units import IONS_PER_MM_UM3
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.equations import read_reaction
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
+from couple.wiring.initial_counts import apportion
 
 REST = 1e-4  # mM
 

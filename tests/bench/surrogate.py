@@ -25,11 +25,11 @@ sys.path[:0] = [str(HERE)]
 from closed_loop import bare_neuron, recorded, simulation  # noqa: E402
 from figures import report  # noqa: E402
 
-from couple import registry  # noqa: E402
-from couple.engine import EngineSetup, Site, SiteEngine  # noqa: E402
+from couple.base import registry  # noqa: E402
+from couple.components.engine import EngineSetup, Site, SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
-from couple.geometry import Geometry  # noqa: E402
-from couple.initial import initial_counts  # noqa: E402
+from couple.geometry.geometry import Geometry  # noqa: E402
+from couple.wiring.initial_counts import initial_counts  # noqa: E402
 
 ROOT = HERE.parents[1]
 SPINE = ROOT / "examples" / "spine" / "spine.toml"

@@ -26,9 +26,9 @@ from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed import ssa
 from adapters.wellmixed.langevin import Langevin
 from adapters.wellmixed.ssa import Gillespie
-from couple.engine import EngineSetup, Site
-from couple.geometry import Geometry
-from couple.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site
+from couple.geometry.geometry import Geometry
 
 MS = 200.0
 """Simulated time of one SSA run."""

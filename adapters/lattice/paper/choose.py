@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.lattice.compiled import Int64, Integer, Uint8, compiled, inlined
-from adapters.lattice.domain import EMPTY, OUTSIDE, PERIODIC
+from adapters.lattice.common.compiled import Int64, Integer, Uint8, compiled, inlined
+from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
 from adapters.lattice.paper.tables import Particles, Rules
-from couple.random import Words, below
+from couple.base.arrays import Words
+from couple.rng.streams import below
 
 NONE = -1
 _MANY = 32

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.lattice.domain import Domain, build_domain
-from adapters.lattice.engine import Lattice
-from adapters.lattice.options import Couplings, LatticeOptions
+from adapters.lattice.common.domain import Domain, build_domain
+from adapters.lattice.common.options import Couplings, LatticeOptions
+from adapters.lattice.common.recorders import recorder_ports
+from adapters.lattice.factory import Lattice
 from adapters.lattice.paper import kernel
 from adapters.lattice.paper.run import place_all
 from adapters.lattice.paper.start import draw_chain
 from adapters.lattice.paper.tables import Particles, build_particles, build_rules
-from adapters.lattice.recorders import recorder_ports
-from couple.component import Floats, State
-from couple.engine import EngineSetup
-from couple.errors import InputError
-from couple.geometry import Geometry
-from couple.random import Words, generator, stream
+from couple.base.arrays import Floats, Words
+from couple.base.errors import InputError
+from couple.components.component import State
+from couple.components.engine import EngineSetup
+from couple.geometry.geometry import Geometry
+from couple.rng.streams import generator, stream
 
 _SAVED = ("population", "reservoir", "words", "clock", "pending", "due", "events")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.lattice.compiled import Int32, Int64, Integer, Uint8, compiled, inlined
-from adapters.lattice.domain import EMPTY, OUTSIDE, PERIODIC
-from adapters.lattice.neighbours import count_pairs
+from adapters.lattice.common.compiled import Int32, Int64, Integer, Uint8, compiled, inlined
+from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
+from adapters.lattice.common.neighbours import count_pairs
 from adapters.lattice.paper.choose import NONE, any_of, free_neighbour, free_site, open_neighbour
 from adapters.lattice.paper.tables import DONE, TRIES, Particles, Rules
-from couple.component import Floats
-from couple.random import below, exponential, uniform
+from couple.base.arrays import Floats
+from couple.rng.streams import below, exponential, uniform
 
 _R17, _R19, _R23, _R32, _R41, _R45 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45))
 _LOW = np.uint64((1 << 32) - 1)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.lattice.domain import Boundary, Domain, build_domain
-from adapters.lattice.neighbours import pairs_of
+from adapters.lattice.common.domain import Boundary, Domain, build_domain
+from adapters.lattice.common.neighbours import pairs_of
 from adapters.lattice.paper import kernel
 from adapters.lattice.paper.tables import Particles, Rules, build_particles, build_rules
-from couple.errors import InputError, nearest
-from couple.network import ReactionNetwork
-from couple.random import stream
+from couple.base.errors import InputError, nearest
+from couple.chemistry.network import ReactionNetwork
+from couple.rng.streams import stream
 
 Int64 = npt.NDArray[np.int64]
 Uint8 = npt.NDArray[np.uint8]

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float64]
+from couple.base.arrays import Floats
+
 Uint8 = npt.NDArray[np.uint8]
 
 

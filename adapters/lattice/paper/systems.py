@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from couple.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
 
 
 def lotka_volterra(birth: float = 0.025, death: float = 0.06, eaten: float = 0.4) -> ReactionNetwork:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adapters.lattice.compiled import Int32, Int64, Uint8, Uint64
-from adapters.lattice.domain import Domain
-from adapters.lattice.neighbours import layout_of, moment_offsets
-from couple.component import Floats
-from couple.errors import InputError
-from couple.network import Reaction, ReactionNetwork
+from adapters.lattice.common.compiled import Int32, Int64, Uint8, Uint64
+from adapters.lattice.common.domain import Domain
+from adapters.lattice.common.neighbours import layout_of, moment_offsets
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork
 
 DONE = 64
 """Added to the code of a particle that has had its turn in this sweep."""
@@ -26,7 +26,7 @@ class Rules(NamedTuple):
 
     offsets: Int64  # (n_directions,) flat step of each direction
     shift: Int64  # (n_directions,) see Domain
-    layout: Int64  # (9,) see adapters.lattice.neighbours
+    layout: Int64  # (9,) see adapters.lattice.common.neighbours
     row_first: Int64  # (1,) whether choices go row by row
     rate: Floats  # (n_uni,) per step and molecule, of order 0 and 1
     counted: Int64  # (n_uni,) code whose number sets the speed

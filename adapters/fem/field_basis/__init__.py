@@ -1,0 +1,1 @@
+"""Finite-element bases of learned fields, for `reducers.fields`. Imports `mesh` and `solver`."""

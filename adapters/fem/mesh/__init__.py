@@ -1,0 +1,1 @@
+"""Meshes of heads, necks and dendrites, and the one import of DOLFINx."""

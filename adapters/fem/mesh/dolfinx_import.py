@@ -1,0 +1,94 @@
+"""The one place where DOLFINx is imported.
+
+The pip wheel brings its own PETSc and has to be told before `dolfinx` is asked for; any other DOLFINx needs nothing.
+MPI should come before NEURON (adapters/neuron/importing.py): NEURON opens whatever libmpi the system has, mpi4py is
+then bound to that one, and PETSc of the wheel finds the wrong library. The wiring therefore loads engines first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import Any
+
+from couple.base.errors import InputError, MissingDependencyError
+
+INSTALL = "uv pip install dolfinx-solver-real mpi4py mpich"
+
+
+def foreign_mpi(modules: Container[str], maps: Path = Path("/proc/self/maps")) -> str | None:
+    """The MPI library that NEURON, imported first, has bound this process to, or None.
+
+    modules: those imported so far. maps: what is mapped into the process, a line each.
+    """
+    if "neuron" not in modules or "mpi4py.MPI" in modules or not maps.exists():
+        return None
+    names = (line.split()[-1] for line in maps.read_text().splitlines() if "libmpi" in line)
+    return next((n for n in names if Path(n).name.startswith("libmpi.so")), None)
+
+
+def _import() -> None:
+    late = "put `import adapters.fem.pde` in front of `import neuron`"
+    found = foreign_mpi(sys.modules)
+    if found is not None:
+        raise InputError(f"NEURON was imported before DOLFINx and uses {found}, DOLFINx needs its own MPI: {late}")
+    try:
+        if importlib.util.find_spec("dolfinx_solver") is not None:
+            importlib.import_module("dolfinx_solver")
+        importlib.import_module("mpi4py.MPI")
+        importlib.import_module("petsc4py.PETSc")
+        importlib.import_module("dolfinx")
+    except ImportError as error:
+        hint = f"{INSTALL}; if it is installed, {late}" if "neuron" in sys.modules else INSTALL
+        raise MissingDependencyError(
+            f"finite elements need DOLFINx with PETSc, which cannot be loaded ({str(error).splitlines()[0]}): {hint}"
+        ) from error
+
+
+_import()
+
+import basix.ufl  # noqa: E402
+import dolfinx  # noqa: E402
+import dolfinx.fem  # noqa: E402
+import dolfinx.graph  # noqa: E402
+import dolfinx.io  # noqa: E402
+import dolfinx.mesh  # noqa: E402
+import ufl  # noqa: E402
+
+MPI: Any = importlib.import_module("mpi4py.MPI")
+PETSc: Any = importlib.import_module("petsc4py.PETSc")
+
+__all__ = ["MPI", "PETSc", "basix", "compiled", "dolfinx", "ufl"]
+
+
+def compiler() -> str | None:
+    """The C compiler that forms would be compiled with, or None."""
+    return shutil.which(shlex.split(os.environ.get("CC", "cc") or "cc")[0])
+
+
+def compiled(form: Any) -> Any:
+    """A form ready for assembly; what was compiled once is found on disk.
+
+    Raises InputError if a form is not there yet and cannot be compiled.
+    """
+    compile_form: Callable[[Any], Any] = dolfinx.fem.form
+    try:
+        return compile_form(form)
+    except Exception as error:
+        cache = dolfinx.jit.get_options()["cache_dir"]
+        if compiler() is None:
+            raise InputError(
+                f"the forms of finite elements need a C compiler once and `{os.environ.get('CC', 'cc')}` is not there: "
+                "install one (apt-get install gcc, xcode-select --install), or use engine = gridded, lattice or ode"
+            ) from error
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise InputError(
+            f"the forms of finite elements cannot be compiled ({lines[0]}): if another run was killed while it "
+            f"compiled, empty {cache}"
+        ) from error

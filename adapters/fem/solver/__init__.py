@@ -1,0 +1,1 @@
+"""Assembly, kernels and time steps of reacting and diffusing fields. Imports `mesh`."""

@@ -1,0 +1,141 @@
+"""The network as reactions at the nodes of a mesh: what diffuses, what only reacts, what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.wellmixed.packing import ragged
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import Reaction, ReactionNetwork
+
+
+class Rules(NamedTuple):
+    """Reactions at one kind of node, in positions of the values at a node (see `Fields`).
+
+    rate: (n,) in µm, ms and molecules. first, second: (n,) positions of the reactants, that of the constant 1 where
+    there is none. start (n + 1,), what, by: what each reaction changes and by how much.
+    """
+
+    rate: Floats
+    first: Ints
+    second: Ints
+    start: Ints
+    what: Ints
+    by: Floats
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Columns of the states (species, then reservoirs) by how they are treated.
+
+    moving:    of the volume, coupled from node to node: they diffuse, react with the membrane or are filled.
+    resting:   of the volume, each node by itself; reservoirs of reactions in the volume among them.
+    sliding:   of the membrane, coupled from node to node: they diffuse in it.
+    fixed:     of the membrane, each node by itself; reservoirs of reactions on the membrane among them.
+    held, wall_held: clamped species of the volume and of the membrane.
+    n_species: columns of species; the rest are reservoirs.
+    D:         (n_states,) µm²/ms.
+    inside, wall: reactions at a node of the volume, with values (moving, resting, held, 1), and at a node of the
+               membrane, with (moving, resting, sliding, fixed, held, wall_held, 1).
+    """
+
+    moving: tuple[int, ...]
+    resting: tuple[int, ...]
+    sliding: tuple[int, ...]
+    fixed: tuple[int, ...]
+    held: tuple[int, ...]
+    wall_held: tuple[int, ...]
+    n_species: int
+    D: Floats
+    inside: Rules
+    wall: Rules
+
+
+def fields_of(network: ReactionNetwork, injected: Sequence[str] = ()) -> Fields:
+    """Raises InputError for a reaction of the volume that makes a membrane species."""
+    on_wall = [_on_wall(network, r) for r in network.reactions]
+    n = len(network.species)
+    membrane = {k for k, s in enumerate(network.species) if s.on == "membrane"}
+    clamped = {network.index(name) for name in network.clamped}
+    touched = {int(c) for r, at in enumerate(on_wall) if at for c in np.flatnonzero(network.change[r])}
+    changed_inside = {int(c) for r, at in enumerate(on_wall) if not at for c in np.flatnonzero(network.change[r])}
+    D = np.array([s.D for s in network.species] + [0.0] * len(network.reservoirs))
+    filled = {network.index(name) for name in injected}
+    free = [k for k in range(n) if k not in clamped]
+    moving = [k for k in free if k not in membrane and (D[k] > 0 or k in touched or k in filled)]
+    resting = [k for k in free if k not in membrane and k not in moving]
+    sliding = [k for k in free if k in membrane and D[k] > 0]
+    fixed = [k for k in free if k in membrane and k not in sliding]
+    resting += [k for k in range(n, len(network.states)) if k in changed_inside]
+    fixed += [k for k in range(n, len(network.states)) if k in touched]
+    held = [k for k in sorted(clamped) if k not in membrane]
+    wall_held = [k for k in sorted(clamped) if k in membrane]
+    inside = _rules(network, [r for r, at in enumerate(on_wall) if not at], moving + resting, [*held, -1])
+    wall = _rules(
+        network,
+        [r for r, at in enumerate(on_wall) if at],
+        moving + [k if k < n else -2 for k in resting] + sliding + fixed,
+        [*held, *wall_held, -1],
+    )
+    return Fields(
+        tuple(moving), tuple(resting), tuple(sliding), tuple(fixed), tuple(held), tuple(wall_held), n, D, inside, wall
+    )
+
+
+def _on_wall(network: ReactionNetwork, reaction: Reaction) -> bool:
+    """Whether a reaction happens on the membrane."""
+    reactants = network.order_reactants(reaction)
+    made = [s for s in network.species if s.name in reaction.products]
+    if any(s.on == "membrane" for s in reactants) or (not reactants and made and all(s.on != "volume" for s in made)):
+        return True
+    wrong = [s.name for s in made if s.on == "membrane"]
+    if wrong:
+        raise InputError(
+            f'"{reaction}" makes {wrong[0]} of the membrane from what is anywhere in the volume: '
+            "let it react with a species of the membrane"
+        )
+    return False
+
+
+def _rules(network: ReactionNetwork, chosen: list[int], free: list[int], constant: list[int]) -> Rules:
+    """Rules of the chosen reactions for values of the columns `free`, then `constant` (-1: the number 1)."""
+    place = {k: i for i, k in enumerate(free + constant)}
+    change = [[(place[k], int(by)) for k, by in enumerate(network.change[r]) if by and k in place] for r in chosen]
+    start, flat = ragged(change)
+    pairs = np.array([[place[int(c)] for c in network.reactant_columns[r]] for r in chosen], dtype=np.int64)
+    pairs = pairs.reshape(-1, 2)
+    return Rules(
+        np.array([_rate(network, network.reactions[r]) for r in chosen]),
+        pairs[:, 0].copy(),
+        pairs[:, 1].copy(),
+        np.array(start, dtype=np.int64),
+        np.array([k for k, _ in flat], dtype=np.int64),
+        np.array([float(by) for _, by in flat]),
+    )
+
+
+def _rate(network: ReactionNetwork, reaction: Reaction) -> float:
+    """The rate constant for densities in molecules per µm³ and µm²."""
+    reactants = network.order_reactants(reaction)
+    made = [s.on for s in network.species if s.name in reaction.products]
+    dimension = network.rate_dimension(reactants, made)
+    scale = {"rate of zeroth order": IONS_PER_MM_UM3, "rate of second order": 1.0 / IONS_PER_MM_UM3}
+    return reaction.rate * scale.get(dimension, 1.0)
+
+
+def reach(rules: Rules, n: int) -> npt.NDArray[np.bool_]:
+    """(n, n) whether the rate of change of value i depends on value j, of the first n values."""
+    found = np.zeros((n, n), dtype=bool)
+    for r in range(len(rules.rate)):
+        for i in rules.what[rules.start[r] : rules.start[r + 1]]:
+            for j in (rules.first[r], rules.second[r]):
+                if j < n:
+                    found[i, j] = True
+    return found

@@ -1,0 +1,63 @@
+"""Fields as files for ParaView."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
+from adapters.fem.pde import Fields
+from couple.base.errors import InputError, RunError
+from couple.simulation.simulation import Simulation
+
+
+def write_xdmf(path: Path, engine: Fields, site: int = 0, species: Sequence[str] | None = None) -> None:
+    """Write fields of a site as they are now, in molecules per µm³ (elements of degree 1).
+
+    species: of the volume; by default all that have a field. Raises InputError for one that has none and for elements
+    of degree 2, RunError if the file cannot be written.
+    """
+    volume = _drawable(engine, site)
+    try:
+        with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), "w") as file:
+            file.write_mesh(engine.discretisation(site).domain.mesh)
+            _write(file, engine, site, volume if species is None else species, 0.0)
+    except RuntimeError as error:
+        raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
+
+
+def xdmf_series(
+    path: Path, engine: Fields, site: int = 0, species: Sequence[str] | None = None, every: int = 1
+) -> Callable[[Simulation], None]:
+    """A watcher for `Simulation.after_each_window` that writes such fields over time, one file for ParaView.
+
+    every: windows between two times. Raises what `write_xdmf` does.
+    """
+    names = _drawable(engine, site) if species is None else list(species)
+    write_xdmf(path, engine, site, names)
+
+    def watch(simulation: Simulation) -> None:
+        if simulation.orchestrator.window % every == 0:
+            try:
+                with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), "a") as file:
+                    _write(file, engine, site, names, simulation.time)
+            except RuntimeError as error:
+                raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
+
+    return watch
+
+
+def _drawable(engine: Fields, site: int) -> list[str]:
+    """Species of the volume that have a field, if the elements are of degree 1."""
+    d = engine.discretisation(site)
+    if d.space.element.basix_element.degree != 1:
+        raise InputError(f'"{engine.name}" has elements of degree 2; XDMF takes degree 1')
+    network = engine.network
+    return [s.name for s in network.species if s.on == "volume" and s.name not in network.clamped]
+
+
+def _write(file: dolfinx.io.XDMFFile, engine: Fields, site: int, names: Sequence[str], time: float) -> None:
+    for name in names:
+        made = engine.discretisation(site).function(engine.field(site, name))
+        made.name = name
+        file.write_function(made, time)

@@ -1,0 +1,110 @@
+"""Options of the lattice engine: the keys `lattice.*` of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from adapters.lattice.common.domain import BOUNDARIES, Boundary
+from couple.base.errors import nearest
+from couple.base.schema import Block
+from couple.base.units import Length, parser, quantities
+from couple.components.engine import Options
+from couple.experiment import GeometryBlock
+
+Faces = tuple[Boundary, Boundary]
+_AXES = ("x", "y", "z")
+
+
+def _boundary(value: object) -> object:
+    """One word for all faces, or a table { x = "periodic", y = ["reflecting", "absorbing"] }."""
+    if isinstance(value, str):
+        value = dict.fromkeys(_AXES, value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f'{value!r} is no boundary; give one like "periodic" or {{ x = "periodic" }}')
+    faces: dict[str, tuple[str, str]] = {}
+    for axis, given in value.items():
+        if axis not in _AXES:
+            raise ValueError(f'unknown axis "{axis}"; {nearest(str(axis), _AXES)}')
+        pair = (given, given) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
+        if len(pair) != 2 or any(word not in BOUNDARIES for word in pair):
+            raise ValueError(f"{axis} = {given!r}: give one of {', '.join(BOUNDARIES)}, or two of them, low end first")
+        faces[axis] = pair
+    return tuple(faces.get(axis, ("reflecting", "reflecting")) for axis in _AXES)
+
+
+Boundaries = Annotated[tuple[Faces, Faces, Faces], BeforeValidator(_boundary)]
+_CLOSED: tuple[Faces, Faces, Faces] = (("reflecting", "reflecting"),) * 3
+
+
+class ShapeBlock(GeometryBlock):
+    """One of the shapes of a union; at: its centre."""
+
+    at: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))] = (0.0, 0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set - {"at"}) != 1:
+            raise ValueError("give exactly one of cylinder, sphere, box")
+        return self
+
+
+class Couplings(Block):
+    """Of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
+
+    h: Annotated[float, Field(ge=-20, le=20)]
+    J: Annotated[float, Field(ge=-20, le=20)] = 0.0
+    K: Annotated[float, Field(ge=-20, le=20)] = 0.0
+
+
+class LatticeOptions(Options):
+    """What the lattice is and how it runs.
+
+    mode:      "physical" (lengths, times, calibrated rates) or "paper" (one hop a step, see adapters.lattice.paper).
+    spacing:   edge of a lattice cell, a length such as "10 nm"; above 1 µm it is no lattice any more. Physical mode.
+    shape:     cells along each of one to three axes, instead of the site's geometry.
+    mask:      a .npy file with an array of one to three axes, cells where it is not 0, instead of a shape.
+    shapes:    a union of shapes, instead of a shape: { sphere = { diameter = "0.4 um" }, at = "0 0 0.4 um" }.
+    boundary:  of all faces of the box, or per axis, or per face; "absorbing" lets molecules out for good. Physical
+               walls are membrane. selection: how the paper mode chooses.
+    couplings: the paper mode's row of sites for one species starts as a draw of this chain, and not with a number of
+               molecules: the state that a reduced model begins with.
+    moments:   record pairs of neighbours. snapshots: record the species of every cell.
+    """
+
+    mode: Literal["physical", "paper"] = "physical"
+    spacing: Length | None = Field(default=None, gt=0, le=1)
+    shape: tuple[Annotated[int, Field(ge=1, strict=True)], ...] | None = Field(default=None, min_length=1, max_length=3)
+    mask: str | None = None
+    shapes: tuple[ShapeBlock, ...] = ()
+    boundary: Boundaries = _CLOSED
+    selection: Literal["uniform", "row_first"] = "uniform"
+    couplings: Couplings | None = None
+    moments: bool = False
+    snapshots: bool = False
+
+    @model_validator(mode="after")
+    def _of_the_mode(self) -> Self:
+        if self.mode == "paper":
+            if self.spacing is not None:
+                raise ValueError('spacing: lattice.mode = "paper" has no lengths, leave it out')
+            if self.shape is None:
+                raise ValueError('lattice.mode = "paper" needs a shape, like lattice.shape = [40, 40]')
+            if self.mask is not None or self.shapes:
+                raise ValueError('lattice.mode = "paper" takes a shape only')
+        elif sum((self.shape is not None, self.mask is not None, bool(self.shapes))) > 1:
+            raise ValueError("give one of shape, mask, shapes")
+        elif self.shapes and self.boundary != _CLOSED:
+            raise ValueError("boundary: a union of shapes is closed; give a mask, or shape, for other boundaries")
+        for key in ("selection", "couplings"):
+            if self.mode != "paper" and key in self.model_fields_set:
+                raise ValueError(f'{key}: only for lattice.mode = "paper"')
+        if self.couplings is not None and len(self.shape or ()) != 1:
+            raise ValueError("couplings are those of a row of sites, like lattice.shape = [1000]")
+        return self
+
+    def faces(self, dimension: int) -> tuple[Faces, ...]:
+        """(low, high) boundary of each axis in use: x, then y, then z."""
+        return self.boundary[:dimension]

@@ -1,0 +1,324 @@
+"""The engine `lattice` in its physical mode: sites with every molecule on a cubic lattice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.lattice.common.compiled import Integer
+from adapters.lattice.common.domain import WALL
+from adapters.lattice.common.mask import Mask
+from adapters.lattice.common.options import LatticeOptions
+from adapters.lattice.common.recorders import Recorders, recorder_ports
+from adapters.lattice.factory import Lattice
+from adapters.lattice.physical.calibrate import Calibration, Place, calibrate
+from adapters.lattice.physical.kernel import FEW, run
+from adapters.lattice.physical.meetings import FULL, OK
+from adapters.lattice.physical.moves import put_all
+from adapters.lattice.physical.neck_opening import Mouth, cross, mouth_of
+from adapters.lattice.physical.places import mask_for
+from adapters.lattice.physical.tables import (
+    FIXED,
+    MEMBRANE,
+    Molecules,
+    Tables,
+    build_molecules,
+    build_tables,
+    check_reactions,
+)
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, RunError
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import Port, State
+from couple.components.engine import EngineSetup, Site
+from couple.rng.streams import exponential, generator, stream
+
+CROWDED = 0.1
+"""Share of sites above which diffusion and rates are visibly those of a crowd."""
+
+
+class PhysicalLattice(Lattice):
+    """Molecules on a cubic lattice, one per site in the volume and one per face on the membrane.
+
+    Mobile species hop at their own rate, at most once a step; encounters react with the probability that gives the
+    macroscopic rate (`calibrate`); membrane species sit on the faces of the geometry's membrane, or walk
+    over them. Counts follow the analytic volume and area of the geometry, whatever the cells add up to.
+
+    A site's random streams are keyed by the seed, "lattice" and its own name: neither the component nor the other
+    sites of it enter, and how ticks are grouped into windows does not matter (but for what crosses a mouth: it does so
+    at the start of a window, the nearest molecules going out).
+
+    A clamp puts in and takes out molecules at random places in every inner step, so a molecule that was just released
+    may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare.
+    """
+
+    def __init__(self, setup: EngineSetup) -> None:
+        options = _options(setup)
+        masks = [_mask(setup, site) for site in setup.sites]
+        ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
+        own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
+        self._mouths = [_mouth(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)]
+        super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
+        self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
+        self.masks: list[Mask] = []
+        self.tables: list[Tables] = []
+        self.molecules: list[Molecules] = []
+        for site, rates, mask in zip(self.sites, self.rates, masks, strict=True):
+            calibration = _calibrated(self.network, site, rates, mask)
+            tables = build_tables(
+                self.network, calibration, mask, setup.tick, self.injected_columns, self.clamped_columns
+            )
+            words = stream(setup.seed, "lattice", site.name, "steps")
+            molecules = build_molecules(self.network, tables, mask, words)
+            molecules.wait[0] = exponential(words)
+            self.masks.append(mask)
+            self.tables.append(tables)
+            self.molecules.append(molecules)
+            rng = generator(setup.seed, "lattice", site.name, "placement")
+            self._place(len(self.tables) - 1, np.array(site.initial, dtype=np.int64), rng)
+        self._steps_per_tick = [round(setup.tick / float(t.step[0])) for t in self.tables]
+
+    def advance(self, ticks: int) -> None:
+        """See Component. Raises RunError if a site is full, or if more ions are taken from it than it holds."""
+        influx, clamp = self.read("influx"), self.read("clamp")
+        counts, means = self.read("counts"), self.read("means")
+        for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
+            steps = ticks * self._steps_per_tick[k]
+            self._through_mouth(k)
+            status = run(tables, molecules, k, steps, influx, clamp, counts, means)
+            if status != OK:
+                self._fail(k, status)
+            self._look(k)
+
+    def _through_mouth(self, k: int) -> None:
+        """What crosses the mouth of a neck does so at the start of a window."""
+        mouth = self._mouths[k]
+        if mouth is None:
+            return
+        t, m = self.tables[k], self.molecules[k]
+        for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
+            if not np.isfinite(n):
+                raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
+            if n != 0.0 and (status := cross(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
+                self._fail(k, status, "influx_mouth")
+
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """See SiteEngine; molecules go uniformly to sites and faces."""
+        whole = self.checked_counts(counts)
+        for k in range(len(self.sites)):
+            self._check_room(k, whole[k])
+        for k in range(len(self.sites)):
+            self._clear(k)
+            self._place(k, whole[k], rng)
+
+    def positions(self, site: int, species: str) -> Floats:
+        """(n, 3) positions of all molecules of a species, µm: centres of cells, or of faces on the membrane."""
+        column = self.network.names.index(species) if species in self.network.names else -1
+        if column < 0:
+            raise InputError(f'"{self.name}" has no species "{species}"')
+        t, m, mask = self.tables[site], self.molecules[site], self.masks[site]
+        at = int(t.list_of[column])
+        places = m.lists[t.start[at] : t.start[at] + m.length[at]]
+        if t.kind[column] == MEMBRANE:
+            return mask.face_positions(places[m.face[places] == column + 1])
+        return mask.positions(places[m.lattice[places] == column + 1])
+
+    def save(self) -> State:
+        """See Component. The lattice itself is left out: it follows from the lists."""
+        state: State = {}
+        for k, (t, m) in enumerate(zip(self.tables, self.molecules, strict=True)):
+            places = [m.lists[a : a + n] for a, n in zip(t.start, m.length, strict=True)]
+            codes = [(m.face if s else m.lattice)[p] for s, p in zip(t.surface, places, strict=True)]
+            state |= {
+                f"site{k}.places": np.concatenate([*places, np.empty(0, dtype=np.int32)]),
+                f"site{k}.codes": np.concatenate([*codes, np.empty(0, dtype=np.uint8)]),
+                f"site{k}.length": m.length.copy(),
+                f"site{k}.reservoir": m.reservoir.copy(),
+                f"site{k}.words": m.words.copy(),
+                f"site{k}.wait": m.wait.copy(),
+                f"site{k}.phase": m.phase.copy(),
+                f"site{k}.unsorted": m.unsorted.copy(),
+            }
+        return state
+
+    def restore(self, state: State) -> None:
+        """See Component."""
+        for k, (t, m) in enumerate(zip(self.tables, self.molecules, strict=True)):
+            saved = {key: np.asarray(state[f"site{k}.{key}"]) for key in _SAVED}
+            self._clear(k)
+            for key in ("length", "reservoir", "words", "wait", "phase", "unsorted"):
+                getattr(m, key)[...] = saved[key]
+            places, codes = saved["places"], saved["codes"]
+            ends = np.cumsum(m.length)
+            for at, (n, end) in enumerate(zip(m.length, ends, strict=True)):
+                here, code = places[end - n : end], codes[end - n : end]
+                m.lists[t.start[at] : t.start[at] + n] = here
+                table, entry = (m.face, m.face_entry) if t.surface[at] else (m.lattice, m.entry)
+                table[here] = code
+                if t.surface[at] or at >= len(t.pace):
+                    entry[here] = np.arange(n)
+            m.population[:] = np.bincount(codes.astype(np.int64), minlength=len(m.population) + 1)[1:]
+            self._show(k)
+
+    def attributes(self) -> dict[str, Any]:
+        """See SiteEngine: the lattice of each site, and the species behind the codes of a snapshot."""
+        return {"shape": [m.domain.shape for m in self.masks], "codes": ["", *self.network.names]}
+
+    @classmethod
+    def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
+        """See SiteEngine: absorbing walls add a reservoir for each species that can reach them."""
+        network = super().network_of(setup)
+        if any("absorbing" in pair for pair in _options(setup).boundary):
+            network = network.with_absorbed(s.name for s in network.species if s.on == "volume" and s.D > 0)
+        return network
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> list[str]:
+        """See SiteEngine: crowded sites and encounters that nearly always react."""
+        network = cls.network_of(setup)
+        warnings = []
+        for site in setup.sites:
+            rates = network.count_rates(site.geometry.volume, site.geometry.area)
+            mask = _mask(setup, site)
+            calibration, spacing = _calibrated(network, site, rates, mask), mask.spacing
+            held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume")
+            if held > CROWDED * mask.n_cells:
+                warnings.append(
+                    f'site "{site.name}": {held} molecules fill {held / mask.n_cells:.0%} of {mask.n_cells} '
+                    f"lattice sites; diffusion slows down by that much, take less than {spacing * 1e3:g} nm"
+                )
+            if calibration.crowded:
+                reaction, p = max(calibration.crowded, key=lambda found: found[1])
+                others = f" (and {n} more reactions)" if (n := len(calibration.crowded) - 1) else ""
+                warnings.append(
+                    f'site "{site.name}": {p:.0%} of the encounters of "{reaction}"{others} react at '
+                    f"{spacing * 1e3:g} nm; kinetics at short times suffer, take a larger one"
+                )
+        return warnings
+
+    # -- one site ---------------------------------------------------------------------------------------------
+
+    def _check_room(self, k: int, counts: npt.NDArray[np.int64]) -> None:
+        """Raise InputError if the molecules do not fit on the sites and faces."""
+        membrane = self.tables[k].kind == MEMBRANE
+        for chosen, room, what in (
+            (~membrane, self.masks[k].n_cells, "site"),
+            (membrane, len(self.tables[k].slots), "face"),
+        ):
+            n = int(counts[chosen].sum())
+            if n > room:
+                where = "lattice sites" if what == "site" else "membrane faces"
+                raise InputError(
+                    f'site "{self.sites[k].name}" has {n} molecules for {room} {where} at a spacing of '
+                    f"{self.masks[k].spacing * 1e3:g} nm; take a smaller spacing"
+                )
+
+    def _place(self, k: int, counts: npt.NDArray[np.int64], rng: np.random.Generator) -> None:
+        """Put `counts` (n_species,) molecules uniformly into an empty site."""
+        self._check_room(k, counts)
+        t, m, mask = self.tables[k], self.molecules[k], self.masks[k]
+        membrane = t.kind == MEMBRANE
+        species = np.repeat(np.flatnonzero(~membrane), counts[~membrane])
+        put_all(t, m, species, mask.draw(len(species), rng))
+        if not membrane.any():
+            self._show(k)
+            return
+        # An immobile molecule in front of a protein would keep everything from it for good.
+        species = np.repeat(np.flatnonzero(membrane), counts[membrane])
+        faces = rng.permutation(mask.slots)
+        front = m.lattice[mask.slot_cell[faces]]
+        blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
+        put_all(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
+        self._show(k)
+
+    def _clear(self, k: int) -> None:
+        """Take all molecules out of a site."""
+        t, m = self.tables[k], self.molecules[k]
+        for at, surface in enumerate(t.surface):
+            places = m.lists[t.start[at] : t.start[at] + m.length[at]]
+            (m.face if surface else m.lattice)[places] = 0
+        m.length[:] = 0
+        m.population[:] = 0
+        m.revision[:] = (0, -1, -1)
+
+    def _show(self, k: int) -> None:
+        """Write the counts of a site to its output."""
+        m = self.molecules[k]
+        self.read("counts")[k] = np.concatenate([m.population, m.reservoir])
+        self._look(k)
+
+    def _look(self, k: int) -> None:
+        """Write what the recorders of a site see, if there are any."""
+        t, m = self.tables[k], self.molecules[k]
+        if "nn" in self.outputs:
+            volume = [m.lists[a : a + n] for a, n, s in zip(t.start, m.length, t.surface, strict=True) if not s]
+            sites = np.concatenate([*volume, np.empty(0, dtype=np.int32)])
+            self.read("nn")[k], self.read("m2")[k] = self._recorders[k].moments(m.lattice, sites)
+        if "snapshot" in self.outputs:
+            cells = self._recorders[k].cells(m.lattice)
+            self.read("snapshot")[k] = WALL
+            self.read("snapshot")[k, : cells.size] = cells
+
+    def _fail(self, k: int, status: Integer, port: str = "influx") -> None:
+        site, mask = self.sites[k], self.masks[k]
+        if status == FULL:
+            raise RunError(
+                f'site "{site.name}" is full: no free place among {mask.n_cells} lattice sites and '
+                f"{len(self.tables[k].slots)} membrane faces at a spacing of {mask.spacing * 1e3:g} nm"
+            )
+        influx = dict(zip(self.setup.injected, self.read(port)[k].tolist(), strict=True))
+        held = dict(zip(self.network.names, self.molecules[k].population.tolist(), strict=True))
+        if status == FEW:
+            short = next(s for s, n in influx.items() if -n > held[s])
+            raise RunError(f'site "{site.name}": {-influx[short]:g} {short} are to leave, it holds {held[short]}')
+        clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
+        raise RunError(f'site "{site.name}" got an input that is no count: influx {influx}, clamp {clamp}')
+
+
+_SAVED = ("places", "codes", "length", "reservoir", "words", "wait", "phase", "unsorted")
+
+
+def _options(setup: EngineSetup) -> LatticeOptions:
+    assert isinstance(setup.options, LatticeOptions)  # Lattice made sure
+    return setup.options
+
+
+def _mouth(site: Site, mask: Mask) -> Mouth | None:
+    """Where a neck opens into a site, if it does and the site is a cylinder."""
+    if site.mouth is None or site.geometry.shape != "cylinder":
+        return None
+    return mouth_of(mask, site.geometry, site.mouth)
+
+
+def _mouth_ports(setup: EngineSetup) -> dict[str, Port]:
+    return {"influx_mouth": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
+
+
+def _mask(setup: EngineSetup, site: Site) -> Mask:
+    """Raises InputError, with the site's name, if there is none."""
+    try:
+        return mask_for(_options(setup), site.geometry, setup.folder)
+    except InputError as error:
+        raise InputError(f'site "{site.name}": {error.message}', where=error.where) from None
+
+
+def _calibrated(network: ReactionNetwork, site: Site, rates: Floats, mask: Mask) -> Calibration:
+    """Calibrated rates of a site. Raises InputError, with the site's name, if they cannot be had."""
+    try:
+        check_reactions(network)
+        held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume" and s.D == 0)
+        walks = any(s.on == "membrane" for s in network.species)
+        place = Place(
+            mask.spacing,
+            mask.volume,
+            mask.face_area if walks else 0.0,
+            mask.domain.dimension,
+            mask.open_share,
+            mask.membrane.open_share if any(s.on == "membrane" and s.D > 0 for s in network.species) else 1.0,
+            max(0.0, 1.0 - held / mask.n_cells),
+        )
+        return calibrate(network, rates, place)
+    except InputError as error:
+        raise InputError(f'site "{site.name}": {error.message}') from None

@@ -1,0 +1,150 @@
+"""Kernels that hop: one visit to each molecule of a mobile list, and sorting the list by place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adapters.lattice.common.compiled import Integer, compiled
+from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC, WALL
+from adapters.lattice.physical.meetings import FULL, OK, meet, meet_on_surface
+from adapters.lattice.physical.moves import take
+from adapters.lattice.physical.tables import BLOCK_BITS, TEST_BITS, Molecules, Tables
+from couple.rng.streams import below, next_word
+
+_R17, _R19, _R23, _R32, _R41, _R45, _R62 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45, 62))
+_TEST_MASK = np.uint64((1 << TEST_BITS) - 1)
+_EMPTY, _OUTSIDE, _PERIODIC, _WALL = (np.uint64(n) for n in (EMPTY, OUTSIDE, PERIODIC, WALL))
+
+
+@compiled
+def sweep(t: Tables, m: Molecules, at: Integer) -> Integer:
+    """One hop of each molecule of a mobile list in the volume, the last entry first; returns OK or FULL.
+
+    Downwards, because what takes the place of a removed entry has then had its visit, and what an event appends
+    waits for the next sweep. Three things make a hop cheap: the random stream (xoshiro256++, see couple.rng.streams)
+    stays in registers, for words in memory would put a store and a load into every hop's chain of dependence; indices
+    are unsigned, which spares the test for negative ones; and nothing is called inside of the loop over hops.
+    """
+    s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
+    lattice, lists, hop, shift = m.lattice, m.lists, t.hop, t.shift
+    codes, limit, sides = np.uint64(t.D.size + 1), t.limit, np.uint64(t.hop.size)
+    base, faces = np.uint64(t.start[at]), t.slots.size > 0
+    i = m.length[at] - 1
+    while i >= 0:
+        reaction, there = np.int64(-1), np.uint64(0)
+        slot = np.int64(-1)
+        while i >= 0:
+            total = s0 + s3
+            word = ((total << _R23) | (total >> _R41)) + s0
+            shifted = s1 << _R17
+            s2 ^= s0
+            s3 ^= s1
+            s1 ^= s2
+            s0 ^= s3
+            s2 ^= shifted
+            s3 = (s3 << _R45) | (s3 >> _R19)
+
+            direction = ((word >> _R32) * sides) >> _R32
+            entry = base + np.uint64(i)
+            here = np.uint64(lists[entry])
+            there = here + hop[direction]
+            met = np.uint64(lattice[there])
+            if met == _PERIODIC:
+                there += shift[direction]
+                met = np.uint64(lattice[there])
+            if met == _EMPTY:
+                lattice[there] = lattice[here]
+                lattice[here] = EMPTY
+                lists[entry] = there
+            else:
+                slot = np.int64(-1)
+                if met >= _OUTSIDE:
+                    if met != _WALL:
+                        reaction = np.int64(-2)
+                        break
+                    met = _EMPTY
+                    if faces:
+                        face = sides * np.uint64(t.wall_row[there]) + direction
+                        met = np.uint64(m.face[face])
+                        slot = np.int64(face)
+                pair = np.uint64(lattice[here]) * codes + met
+                if np.int64(word & _TEST_MASK) < limit[pair]:
+                    channel = t.pair_of[pair]
+                    while np.int64(word & _TEST_MASK) >= t.pair_limit[channel]:
+                        channel += 1
+                    reaction = t.pair_reaction[channel]
+                    break
+            i -= 1
+        if reaction != -1:
+            m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
+            if reaction == -2:
+                absorb(t, m, at, i)
+            elif meet(t, m, at, i, np.int64(there), slot, reaction) != OK:
+                return FULL
+            s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
+            i = min(i, m.length[at]) - 1
+    m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
+    return OK
+
+
+@compiled
+def absorb(t: Tables, m: Molecules, at: Integer, i: Integer) -> None:
+    """Entry `i` of a list leaves through an absorbing face."""
+    m.reservoir[t.absorbed[np.int64(m.lattice[m.lists[t.start[at] + i]]) - 1]] += 1
+    take(t, m, at, i)
+
+
+@compiled
+def sweep_surface(t: Tables, m: Molecules, at: Integer) -> Integer:
+    """The same on the membrane: each molecule of a mobile list tries to walk over one of the four edges of its face."""
+    base, codes, i = t.start[at], t.D.size + 1, m.length[at] - 1
+    while i >= 0:
+        word = next_word(m.words)
+        here = np.int64(m.lists[base + i])
+        there = np.int64(t.beside[4 * here + np.int64(word >> _R62)])
+        if there >= 0:
+            met = np.int64(m.face[there])
+            if met == EMPTY:
+                m.face[there] = m.face[here]
+                m.face_entry[there] = i
+                m.face[here] = EMPTY
+                m.lists[base + i] = there
+            else:
+                pair = np.int64(m.face[here]) * codes + met
+                test = np.int64(word & _TEST_MASK)
+                if test < t.limit[pair]:
+                    channel = t.pair_of[pair]
+                    while test >= t.pair_limit[channel]:
+                        channel += 1
+                    if meet_on_surface(t, m, at, i, there, t.pair_reaction[channel]) != OK:
+                        return FULL
+                    i = min(i, m.length[at])
+        i -= 1
+    return OK
+
+
+@compiled
+def sort(t: Tables, m: Molecules, at: Integer) -> None:
+    """Sort a list by blocks of neighbouring cells, so that a sweep finds what it needs in the cache.
+
+    Upwards or downwards at random: which of two neighbours hops first then says nothing about where they are, and the
+    sweeps leave all configurations equally likely.
+    """
+    base, n, first = t.start[at], m.length[at], m.block
+    blocks = first.size
+    for b in range(blocks):
+        first[b] = 0
+    for k in range(n):
+        m.spare[k] = m.lists[base + k]
+        first[m.spare[k] >> BLOCK_BITS] += 1
+    upwards, start = below(m.words, 2), 0
+    for k in range(blocks):
+        b = k if upwards else blocks - 1 - k
+        count = first[b]
+        first[b] = start
+        start += count
+    for k in range(n):
+        site = m.spare[k]
+        b = site >> BLOCK_BITS
+        m.lists[base + first[b]] = site
+        first[b] += 1

@@ -1,0 +1,278 @@
+"""The stepping component: NEURON's fixed step, driven from one exchange to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from adapters.neuron.coupling.cai_writers import Holds, refuse_writers
+from adapters.neuron.coupling.charge import ChargeMeter
+from adapters.neuron.coupling.conductance import place
+from adapters.neuron.coupling.ion_ownership import default_concentration, own
+from adapters.neuron.hoc.h import h, pc
+from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
+from adapters.neuron.mechanisms import synapses
+from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
+from adapters.neuron.mechanisms.nmda_gating import Gating
+from adapters.neuron.memory.addresses import Variable
+from adapters.neuron.memory.direct_access import Direct
+from adapters.neuron.models.loader import WHERE, Built, initial_voltage
+from adapters.neuron.state import repartition
+from adapters.neuron.state.cell_weights import cell_weights
+from adapters.neuron.state.gids import gids, here
+from adapters.neuron.state.save_state import ModelState
+from adapters.neuron.state.spikes import Spikes, together
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import CoupleError, InputError, RunError
+from couple.components.component import Component, Port, State, digest_of
+from couple.components.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
+from couple.parallel.communicator import world
+
+FC_PER_DENSITY = -10.0
+"""From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
+
+_MAX_STEP = 10.0
+"""ms; psolve wants one. With spikes between ranks NEURON takes the shortest delay if that is less."""
+
+
+class NeuronCell(Component):
+    """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalModel.attach`.
+
+    One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
+    straight to and from NEURON's memory.
+    """
+
+    def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
+        ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
+        places = _membranes([c.segment for c in attachments.conductances], repeats=True)
+        voltages = [find_segment(name) for name in attachments.voltages]
+        self.holds = Holds(ions[0][1], spec.cai_writers)
+        for ion, segments in ions:
+            _own(ion, segments)
+        inside = [(f"{ion.ion}i", segment) for ion, segments in ions for segment in segments]
+        currents = [(ion.ion, segment) for ion, segments in ions for segment in segments]
+
+        self._spec, self._attachments = spec, attachments
+        self._dt, self.steps = spec.dt, 0
+        self._charge = ChargeMeter(currents)
+        pairs = [place(c, segment) for c, segment in zip(attachments.conductances, places, strict=True)]
+        self._processes = [process for process, _ in pairs]
+        self._gating = Gating(synapses.gated) if synapses.gated else None
+        # In the order of the ports: each direction is one pass over the block of port values.
+        accumulators = self._charge.accumulators
+        self._inputs = self.holds.together_with(
+            Direct(
+                [Variable(s, name) for name, s in inside] + [Variable(process, "gmax") for process in self._processes],
+                [1.0] * len(inside) + [scale for _, scale in pairs],
+                zeroed=accumulators,
+            )
+        )
+        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for _, segment in currents]
+        reported = accumulators + [Variable(s, "v") for s in voltages]
+        self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
+        self._scatter: Callable[[Floats], None] = self._inputs.scatter
+        self._gather, self._solve = self._outputs.gather, pc.psolve
+        self._time, self._step = h._ref_t, h._ref_dt
+        self._state: ModelState | None = None
+        self._spikes = Spikes() if built.spreads else None
+        self._elsewhere = built.elsewhere
+        super().__init__(
+            "neuron",
+            inputs={
+                **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
+                "g": Port("S/cm^2 or uS", (len(pairs),), "intensive"),
+            },
+            outputs={
+                **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
+                "v": Port("mV", (len(voltages),), "intensive"),
+            },
+        )
+        for ion, segments in ions:
+            self.read(ion.concentration)[:] = ion.initial or [default_concentration(ion.ion)] * len(segments)
+        self._initialise = partial(self._initialised, inside, self.memory[: len(inside)].tolist())
+        self._initialise(attachments.seed)
+        self.model_files = built.files
+        built.on_release.append(self.close)
+
+    @property
+    def channel_path(self) -> ChannelPath:
+        """Which mechanisms run: "MOD" (compiled) or "KSChan"."""
+        return channel_path()
+
+    def attach(self, memory: Floats) -> None:
+        """Move the port values, and the views of them that `advance` uses."""
+        super().attach(memory)
+        self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
+
+    def _initialised(self, inside: Sequence[tuple[str, Any]], concentrations: Sequence[float], seed: int) -> None:
+        """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
+        h.Random().Random123_globalindex(seed % 2**32)
+        world().gather(None)  # from here on ranks wait for each other inside of NEURON
+        pc.set_maxstep(_MAX_STEP)
+        if self._spikes is not None:
+            self._spikes.clear()
+        for (name, segment), value in zip(inside, concentrations, strict=True):
+            setattr(segment, name, value)
+        self.holds.initialise(concentrations)
+        with listening() as said:
+            try:
+                h.finitialize(initial_voltage(self._spec))
+            except RuntimeError as error:
+                message = (said.errors or [str(error)])[0]
+                raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
+        h.dt = self._dt
+        self._settle()
+        self._gather(self._to)
+
+    def _settle(self) -> None:
+        """NEURON may have arranged its memory anew."""
+        self._inputs.settle()
+        self._outputs.settle()
+
+    def advance(self, ticks: int) -> None:
+        """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
+        # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
+        self._scatter(self._from)
+        if self._gating is not None:
+            self._gating.set_window(ticks * self._dt)
+        self.steps += ticks
+        # psolve does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
+        target = (self.steps + 0.5) * self._dt
+        try:
+            self._solve(target)
+        except RuntimeError as error:
+            raise RunError(f"NEURON stopped at t = {h.t:g} ms: {error}") from error
+        if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
+            raise RunError(
+                f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
+            )
+        if not self._gather(self._to):
+            self._raise_not_finite()
+
+    def _raise_not_finite(self) -> NoReturn:
+        names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
+        names += [f"v of {s}" for s in self._attachments.voltages]
+        bad = [name for name, value in zip(names, self._to, strict=True) if not np.isfinite(value)]
+        raise RunError(
+            f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
+            "chemistry sends too large, or dt too long?"
+        )
+
+    def save(self) -> State:
+        """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
+        network = {} if self._spikes is None else {**self._spikes.save(), **repartition.named(self._model_state())}
+        if self._spec.helped:
+            network["time"] = float(h.t)
+        return {"steps": self.steps, **self._model_state().save(), **network}
+
+    def take(self, parts: Sequence[State]) -> None:
+        """Take up the state of a network, or of a cell on the first rank, from those of all ranks that saved it. Raises
+        InputError if that cannot be."""
+        if self._spikes is None and self._spec.helped:
+            self.steps = int(str(parts[0]["steps"]))
+            if world().size > 1:  # also where nothing is restored it has to be the same time
+                repartition.run_up(float(str(parts[0]["time"])), self.steps, self._dt)
+            self._settle()
+            if not self._elsewhere:
+                self.restore(parts[0])
+            return
+        if self._spikes is None:
+            raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
+        self.steps = int(str(parts[0]["steps"]))
+        repartition.take(self._model_state(), parts, self.steps, self._dt)
+        self._settle()
+        self._spikes.restore(together(parts, here))
+
+    def restore(self, state: State) -> None:
+        """Take up a state of an equally built model, made in this process or another."""
+        self._model_state().restore(state)
+        self._settle()
+        self.steps = int(state["steps"])
+        if self._spikes is not None:
+            self._spikes.restore(state)
+
+    def restart(self, start: State, seed: int) -> None:
+        """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
+        model = self._model_state()
+        model.refuse_unrewound()
+        # Before the streams are set back, which makes them forget what they drew with the other index.
+        h.Random().Random123_globalindex(seed % 2**32)
+        self.restore(start)
+        model.move_streams()
+        self._initialise(seed)
+        self.steps = 0
+        model.check_rewound(start)
+
+    @property
+    def stepping_seconds(self) -> float:
+        """Of this rank so far, without waiting for spikes of others."""
+        return float(pc.step_time())
+
+    @property
+    def cells(self) -> int:
+        """Of a network on this rank."""
+        return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each cell of a [network] on this rank: its segments, with the mechanisms in each."""
+        return cell_weights(cell.name for cell in self._spec.cells)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is a network, which another number of ranks can take up."""
+        return self._spikes is not None
+
+    @property
+    def spikes(self) -> tuple[Floats, Ints] | None:
+        """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
+        return None if self._spikes is None else self._spikes.read()
+
+    def digest(self, state: State) -> str:
+        """See Component. NEURON's own file is left out: it holds bytes of memory that mean nothing."""
+        return digest_of({key: value for key, value in state.items() if key != "savestate"})
+
+    def _model_state(self) -> ModelState:
+        if self._state is None:
+            self._state = ModelState()
+        return self._state
+
+    def close(self) -> None:
+        """Take our mechanisms out of the model; the component cannot be used afterwards."""
+        self._charge.close()
+        self.holds.close()
+        self._processes.clear()
+        self._gating = self._state = self._spikes = None
+        self._scatter = _released
+
+
+def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
+    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (for calcium, see Holds)."""
+    if ion.initial and len(ion.initial) != len(segments):
+        of = "calcium" if ion.ion == CALCIUM else ion.ion
+        raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(segments)} {of} segments")
+    if ion.ion != CALCIUM:
+        refuse_writers(ion.ion, segments)
+    for section in {section_name(segment.sec): segment.sec for segment in segments}.values():
+        own(ion.ion, section)
+
+
+def _released(_: Floats) -> NoReturn:
+    raise CoupleError("this NEURON model was released: another one has been loaded or attached since")
+
+
+def _membranes(names: Sequence[str], *, repeats: bool = False) -> list[Any]:
+    """Segments by name; two names of one segment are refused unless `repeats`."""
+    segments = [find_membrane(name) for name in names]
+    seen: dict[tuple[str, int], str] = {}
+    for name, segment in zip(names, segments, strict=True):
+        # Not its x, which is what was asked for, nor node_index, which is wrong until NEURON has sorted the tree.
+        node = (section_name(segment.sec), int(segment.x * segment.sec.nseg))
+        if node in seen and not repeats:
+            raise InputError(f'"{name}" and "{seen[node]}" are the same segment; name it once')
+        seen[node] = name
+    return segments

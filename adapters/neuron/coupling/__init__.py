@@ -1,0 +1,1 @@
+"""What crosses between NEURON and sites: charge, concentrations, conductances, and who owns them."""

@@ -1,0 +1,103 @@
+"""Density mechanisms and values of their parameters, with the units that NEURON knows for them."""
+
+from __future__ import annotations
+
+import math
+import re
+import tokenize
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.messages import listening
+from couple.base.errors import InputError, brief, nearest
+from couple.base.units import registry
+
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+
+
+def unit_of(variable: str) -> str:
+    """NEURON's unit of a variable such as "gnabar_hh" ("S/cm2"); "" if it has none, or none that can be read."""
+    with listening() as said:
+        try:
+            unit = str(h.units(variable))
+        except RuntimeError:
+            unit = ""
+        said.forget()
+    return "" if unit in ("", "1", "degC") or not _known(_as_pint(unit)) else unit
+
+
+def density_mechanisms() -> list[str]:
+    """Names of all density mechanisms that NEURON has now, ions among them."""
+    kinds, name, found = h.MechanismType(0), h.ref(""), []
+    for i in range(int(kinds.count())):
+        kinds.select(i)
+        kinds.selected(name)
+        found.append(name[0])
+    return [n for n in found if n not in ("morphology", "capacitance", "extracellular", "fastpas")]
+
+
+def parameters_of(mechanism: str) -> list[str]:
+    """Range parameters of a density mechanism, without its suffix."""
+    standard, name = h.MechanismStandard(mechanism, 1), h.ref("")
+    found = []
+    for i in range(int(standard.count())):
+        standard.name(name, i)
+        found.append(name[0].removesuffix(f"_{mechanism}"))
+    return found
+
+
+def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Parameter → value in NEURON's unit. Raises InputError that names the key and the unit it needs."""
+    known = parameters_of(mechanism)
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f'"{mechanism}" has no parameter "{key}"; {nearest(key, known)}', where=f"{where}.{key}")
+        values[key] = in_unit(value, unit_of(f"{key}_{mechanism}"), f"{where}.{key}")
+    return values
+
+
+def in_unit(value: Any, unit: str, where: str) -> float:
+    """A number: `value` (text with a unit) in `unit`, or a plain number where there is no unit."""
+    import pint
+
+    if not unit:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number", where=where)
+        return _finite(float(value), value, where)
+    shown = _as_pint(unit)
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise InputError(
+            f'{brief(value)} has no unit; NEURON has it in {shown}, give text like "1 {shown}"', where=where
+        )
+    try:
+        given = registry().Quantity(float(match[1]), _as_pint(match[2]) or "dimensionless")
+        return _finite(float(given.to(_as_pint(unit)).magnitude), value, where)
+    except pint.DimensionalityError:
+        raise InputError(f'"{value}" is not in a unit of {shown}', where=where) from None
+    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
+        raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {shown}', where=where) from None
+
+
+def _finite(number: float, value: Any, where: str) -> float:
+    if not math.isfinite(number):
+        raise InputError(f"{brief(value)} is not a finite number", where=where)
+    return number
+
+
+def _as_pint(unit: str) -> str:
+    """ "S/cm2" → "S/cm^2", "mA-ms/cm2" → "mA*ms/cm^2", "mho" → "S"."""
+    text = re.sub(r"(?<=[A-Za-z])(\d)", r"^\1", unit.strip()).replace("mho", "S")
+    text = re.sub(r"(?<=[A-Za-z0-9])[- ](?=[A-Za-z])", "*", text)
+    return "dimensionless" + text if text.startswith("/") else text
+
+
+def _known(unit: str) -> bool:
+    """Whether pint can read it; modellers have notations of their own, such as "(imp)"."""
+    try:
+        registry().parse_units(unit)
+    except Exception:  # noqa: BLE001 - pint raises whatever its tokenizer raises
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""MOD files of users: found, compiled into the cache, loaded, and their names reported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.messages import listening
+from adapters.neuron.mechanisms import nmodl
+from adapters.neuron.mechanisms.builtin import MOD_FILES, without_compiler
+from couple.base.errors import InputError, nearest
+
+WHERE = "neuron.mechanisms"
+
+_COMMENT = re.compile(r"^\s*COMMENT\b.*?^\s*ENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*", re.MULTILINE | re.DOTALL)
+_NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
+
+
+def load(paths: Sequence[Path]) -> dict[str, Path]:
+    """Compile and load MOD files (or folders of them) before the model is built: mechanism → file.
+
+    Raises InputError in one line: nothing there, a name that NEURON has already, no compiler, an error in a file.
+    """
+    files = mod_files(paths)
+    names = _names(files)
+    present = loaded()
+    missing = {n: f for n, f in names.items() if not _is_loaded(n, f, present)}
+    if missing:
+        _load(sorted(missing.values()))
+    return names
+
+
+def mod_files(paths: Sequence[Path]) -> list[Path]:
+    """All MOD files that the paths mean. Raises InputError for a path without any."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(path.glob("*.mod"))
+            if not found:
+                raise InputError(f'the folder "{path}" holds no .mod file', where=WHERE)
+            files += found
+        elif path.is_file() and path.suffix == ".mod":
+            files.append(path)
+        elif path.exists():
+            raise InputError(f'"{path.name}" is not a MOD file; give .mod files, or folders of them', where=WHERE)
+        else:
+            there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise InputError(f'there is no file or folder "{path}"; {nearest(path.name, there)}', where=WHERE)
+    return list(dict.fromkeys(f.resolve() for f in files))
+
+
+def without_comments(text: str) -> str:
+    """The text of a MOD file without COMMENT blocks, TITLE and comments."""
+    return _COMMENT.sub("", text)
+
+
+def _names(files: Sequence[Path]) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for file in files:
+        match = _NAME.search(without_comments(_text(file)))
+        name = match[1] if match else file.stem
+        if name == "nothing":
+            name = file.stem  # SUFFIX nothing: functions for HOC, no mechanism
+        if name in names:
+            raise InputError(f'"{name}" is defined in {names[name].name} and in {file.name}; rename one', where=WHERE)
+        names[name] = file
+    return names
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def loaded() -> dict[str, str]:
+    """Mechanisms, point processes and artificial cells that NEURON has, each with the text of its MOD file or ""."""
+    found = {}
+    for kind in (0, 1):
+        kinds, name = h.MechanismType(kind), h.ref("")
+        for i in range(int(kinds.count())):
+            kinds.select(i)
+            kinds.selected(name)
+            found[name[0]] = str(kinds.code() or "")
+    return found
+
+
+def _is_loaded(name: str, file: Path, present: dict[str, str]) -> bool:
+    """Whether NEURON has this very mechanism already. Raises InputError if it has another of the name."""
+    if name not in present:
+        return False
+    if present[name].strip() == _text(file).strip():
+        return True
+    if name in {f.stem for f in MOD_FILES.glob("*.mod")}:
+        whose = "that is one of couple's own"
+    elif name in _built_in:
+        whose = "that is one of NEURON's own"
+    else:
+        whose = (
+            "another one of that name was loaded before in this process, by a model or from a compiled folder such as "
+            "x86_64/ where NEURON was started"
+        )
+    raise InputError(f'mechanism "{name}" of {file.name}: {whose}; rename its SUFFIX', where=WHERE)
+
+
+_built_in = frozenset(loaded())
+"""What NEURON has before anything of ours or of a model is loaded."""
+
+
+def _load(files: Sequence[Path]) -> None:
+    try:
+        if without_compiler():
+            raise nmodl.NoCompilerError("COUPLE_NO_COMPILER is set")
+        library = nmodl.library(files, "model")
+    except nmodl.NoCompilerError as error:
+        shown = ", ".join(f.name for f in files[:5]) + (", ..." if len(files) > 5 else "")
+        raise InputError(
+            f"the MOD files of this model ({shown}) need a C++ compiler: {error}. Install one "
+            "(apt install g++, or on macOS xcode-select --install)",
+            where=WHERE,
+        ) from None
+    except nmodl.CompilationError as error:
+        raise InputError(f"nrnivmodl failed: {error.line}", where=WHERE) from None
+    with listening() as said:
+        try:
+            done = h.nrn_load_dll(str(library)) == 1.0
+        except RuntimeError:
+            done = False
+    if not done:
+        reason = said.errors[0] if said.errors else f"it cannot be opened; remove {library} to build it anew"
+        raise InputError(f"NEURON could not load the compiled mechanisms: {reason}", where=WHERE)

@@ -1,0 +1,152 @@
+"""Variables of NEURON read and written where they lie, without a call of NEURON.
+
+A PtrVector follows a handle per variable, 5 to 7 ns each; a plain load takes one. Addresses are asked for when the
+model has been initialised or restored, and proved there in both directions against a PtrVector of the same variables:
+what that writes must be read at the addresses, what is written at them must be read by that. The kernels look at
+NEURON's count of structure changes before they touch anything. Where the proof fails, or NEURON exports no addresses,
+or the model has changed, the PtrVector does the work, to the same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from adapters.neuron.memory import addresses
+from adapters.neuron.memory.addresses import Variable
+from adapters.neuron.memory.pointers import Few, Many, pointers
+from couple.base.arrays import Floats
+
+log = logging.getLogger(__name__)
+
+Ints = npt.NDArray[np.int64] | npt.NDArray[np.uint32]
+
+FINITE, NOT_FINITE, MOVED = 0, 1, 2
+
+
+@njit(cache=True)
+def moved(flags: npt.NDArray[np.int32], at: Ints) -> bool:
+    """Whether addresses may be out of date. at: indices of the count and two flags of changes, the count noted."""
+    return flags[at[0]] != at[3] or flags[at[1]] != 0 or flags[at[2]] != 0  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, out: Floats) -> int:
+    """Read out.size variables, times their factors. at: as for `moved`, then indices into `memory`."""
+    if moved(flags, at):
+        return MOVED
+    finite = True
+    for i in range(out.size):
+        value = memory[at[4 + i]]
+        # Infinity minus itself is no number either.
+        finite &= value - value == 0.0
+        out[i] = value * scale[i]
+    return FINITE if finite else NOT_FINITE
+
+
+@njit(cache=True)
+def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, values: Floats) -> int:
+    """Write `values`, times their factors, and zeros into all variables after them. at: as for `load`."""
+    if moved(flags, at):
+        return MOVED
+    for i in range(values.size):
+        memory[at[4 + i]] = values[i] * scale[i]
+    for i in range(values.size, at.size - 4):
+        memory[at[4 + i]] = 0.0
+    return FINITE
+
+
+class Direct:
+    """Variables in a fixed order, as in `pointers`. Nothing is direct before `settle`."""
+
+    def __init__(self, variables: Sequence[Variable], scale: npt.ArrayLike = 1.0, zeroed: Sequence[Variable] = ()):
+        references, others = [v.reference for v in variables], [v.reference for v in zeroed]
+        self.size = len(references)
+        self._variables = [*variables, *zeroed]
+        self._scale = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (self.size,)))
+        self._handles: Few | Many = pointers(references, self._scale, others)
+        self._every = pointers([*references, *others])
+        self._load: Any = _never
+        self._store: Any = _never
+
+    def gather(self, out: Floats) -> bool:
+        """Read all variables, times their factors, into `out` (size,); whether all are finite."""
+        state = self._load(out)
+        return state == FINITE if state != MOVED else self._follow().gather(out)
+
+    def scatter(self, values: Floats) -> None:
+        """Write `values` (size,), times their factors, and zeros into the zeroed ones."""
+        if self._store(values) == MOVED:
+            self._follow().scatter(values)
+
+    @property
+    def direct(self) -> bool:
+        """Whether addresses are in use."""
+        return self._load is not _never
+
+    def settle(self) -> None:
+        """Ask for all addresses and prove them, after NEURON was initialised or restored."""
+        if not self._variables or (self.direct and self._proved()):
+            return
+        self._load = self._store = _never
+        layout = addresses.layout()
+        if layout is not None and not layout.settled:
+            return
+        if layout is None or not self._resolved(layout):
+            log.info("NEURON's memory cannot be addressed; values are exchanged by PtrVector, which is slower")
+
+    def _resolved(self, layout: addresses.Layout) -> bool:
+        """Take addresses into use; whether they were proved."""
+        places = [variable.address() for variable in self._variables]
+        if not all(places):
+            return False
+        try:
+            memory, at = addresses.window(places, np.dtype(np.float64))
+        except ValueError:
+            return False
+        # Short indices where they reach, to touch less memory.
+        indices = np.array([*layout.at, layout.changes, *at], dtype=np.int64)
+        self._use(memory, layout, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
+        if not self._proved():
+            self._load = self._store = _never
+        return self.direct
+
+    def _use(self, memory: Floats, layout: addresses.Layout, at: Ints) -> None:
+        self._raw = memory, layout.flags, at, np.ones(len(self._variables))
+        self._load = partial(load, memory, layout.flags, at, self._scale)
+        self._store = partial(store, memory, layout.flags, at, self._scale)
+
+    def _proved(self) -> bool:
+        """Write by NEURON's references and read by address, then the other way; leaves all values as they were."""
+        n = len(self._variables)
+        before, by_handle, by_address = np.empty((3, n))
+        self._every.gather(before)
+        self._every.scatter(np.arange(n, dtype=np.float64) + 0.5)
+        self._every.gather(by_handle)
+        good = load(*self._raw, by_address) == FINITE and np.array_equal(by_handle, by_address)
+        if good:
+            store(*self._raw, before)
+            self._every.gather(by_handle)
+            good = by_handle.tobytes() == before.tobytes()
+        if not good:
+            self._every.scatter(before)
+        return good
+
+    def _follow(self) -> Few | Many:
+        """NEURON's own references: they follow what has moved. Addresses come back when no change waits."""
+        layout = addresses.layout()
+        if self.direct and layout is not None and layout.settled:
+            self._load = self._store = _never
+            self.settle()
+        return self._handles
+
+
+def _never(_: Floats) -> int:
+    """In place of a kernel: without addresses all goes by NEURON's references."""
+    return MOVED

@@ -1,0 +1,1 @@
+"""The user's model, however it is written: Python, HOC, SWC, networks, spines."""

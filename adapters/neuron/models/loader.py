@@ -1,0 +1,244 @@
+"""Build the user's model in NEURON; take the model of a previous run out of NEURON first.
+
+NEURON is one per process, and so is a loaded model: `load` releases the one before it, and refuses sections that it
+did not create, because it could neither name nor save them reliably.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from adapters.neuron.hoc import source_text
+from adapters.neuron.hoc.h import cvode, h, pc
+from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.sections import all_sections, find_membrane
+from adapters.neuron.mechanisms import synapses, user
+from adapters.neuron.models import files as sources
+from adapters.neuron.models import hoc, import3d, network, python
+from adapters.neuron.state.random_streams import Numbering
+from couple.base.errors import InputError, nearest
+from couple.components.electrics import ModelSpec
+
+WHERE = "neuron.model"
+
+_CELSIUS, _V_INIT, _TSTOP = 6.3, -65.0, 5.0
+"""NEURON's own values of what a model leaves alone."""
+
+_KINDS = (".py", ".hoc", ".swc")
+
+
+class Built:
+    """What a model file made: keeps the builder's result, and with it the cell, alive until `release`.
+
+    mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
+    gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
+    streams: numbers of its random streams. spreads: whether it is a network, of which other ranks have other cells.
+    elsewhere: whether it is a single cell, which another rank has.
+    files: SHA-256 of every file that the model consists of, by path.
+    """
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.mechanisms: dict[str, Path] = {}
+        self.own: dict[str, float] = {}
+        self.own_init = False
+        self.spreads = self.elsewhere = False
+        self.files: dict[str, str] = {}
+        self.streams = Numbering()
+        self.on_release: list[Callable[[], None]] = []
+
+    def release(self, *, delete: bool = True) -> None:
+        """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards.
+
+        delete: whether sections can be deleted.
+        """
+        for action in self.on_release:
+            action()
+        self.on_release.clear()
+        self.result = None
+        synapses.gated.clear()
+        gc.collect()
+        for section in all_sections() if delete else ():
+            h.delete_section(sec=section)
+        pc.gid_clear()
+        cvode.active(False)
+
+
+_spoilt = False
+"""Whether NEURON holds sections of a template that it never finished reading: to touch them may end the process."""
+
+_current: Built | None = None
+
+
+def load(spec: ModelSpec) -> Built:
+    """Build the model of `spec` in NEURON. Raises InputError, in one line, for whatever is wrong with the file."""
+    global _current, _spoilt
+    if _current is not None:
+        _current.release()
+        _current = None
+    if _spoilt:
+        raise InputError(
+            "an error inside a HOC template has left NEURON with sections that cannot be deleted: start a new process",
+            where=WHERE,
+        )
+    strangers = [section.name() for section in all_sections()]
+    if strangers:
+        raise InputError(
+            f"NEURON already holds sections that this model did not create ({', '.join(strangers[:5])}); create all "
+            "sections inside the model's function",
+            where=WHERE,
+        )
+    for cell in {cell.model: cell for cell in spec.cells}.values():
+        _check_file(replace(spec, model=cell.model, biophysics=None), f"{cell.key}.model")
+    _check_file(spec)
+    spec = replace(spec, model=spec.model.resolve())
+    built = Built()
+    built.mechanisms = user.load(spec.mechanisms)
+    # Only here: a model may choose these, but must not inherit them from the one before.
+    h.secondorder, h.celsius = 0, _CELSIUS
+    for name, value in (("v_init", _V_INIT), ("tstop", _TSTOP)):
+        if _knows(name):
+            setattr(h, name, value)
+    _set_globals(spec)
+    before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
+    try:
+        with built.streams:
+            _build(spec, built)
+        if not built.elsewhere:
+            _check_built(spec)
+            _check_membrane(spec)
+            _clamp(spec, built)
+    except InputError as error:
+        _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
+        built.release(delete=not _spoilt)
+        raise
+    built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
+    _set_globals(spec)
+    _current = built
+    return built
+
+
+def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
+    file = spec.model
+    if not file.is_file():
+        there = [p.name for p in file.parent.iterdir() if p.suffix in _KINDS] if file.parent.is_dir() else []
+        raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=where)
+    if file.suffix not in _KINDS:
+        raise InputError(
+            f'"{file.name}" is no model: give "cell.py:function", "cell.hoc", "cell.hoc:Template" or "cell.swc"',
+            where=where,
+        )
+    if spec.biophysics is not None and file.suffix != ".swc":
+        raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
+
+
+def _build(spec: ModelSpec, built: Built) -> None:
+    """Make the sections, and note the files that they came from."""
+    files = [spec.model, *built.mechanisms.values()]
+    if spec.cells:
+        built.result, more, built.own_init = network.build(spec, built.on_release)
+        built.spreads = True
+        files += more
+    elif spec.model.suffix == ".py":
+        builder = python.Builder(spec)
+        built.on_release.append(builder.forget)
+        shared = builder.takes("rank", "size")  # a builder of networks of its own
+        built.spreads = shared
+        built.elsewhere = _is_elsewhere(spec, shared)
+        if not built.elsewhere:
+            built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
+        files += python.neighbours(spec.model.parent)
+    elif _is_elsewhere(spec, False):
+        built.elsewhere = True
+    elif spec.model.suffix == ".hoc":
+        texts = hoc.reachable(spec.model)
+        built.on_release.append(lambda: hoc.release(texts))
+        built.result, _ = hoc.build(spec)
+        built.own_init = any(source_text.defines(text, "init") for text in texts.values())
+        files += texts
+    else:
+        import3d.build(spec)
+    built.files = sources.digests(sources.with_named(files))
+
+
+def _is_elsewhere(spec: ModelSpec, shared: bool) -> bool:
+    """Whether a model is not that of this rank: one that knows nothing of ranks would be built on each of them."""
+    if spec.size == 1 or shared:
+        return False
+    if spec.helped:
+        return spec.rank > 0
+    raise InputError(
+        f"{spec.model.name} makes one cell, which {spec.size} ranks cannot share: run it without mpiexec, describe "
+        "a [network] of such cells, let the function take rank and size, give a site along sections ranks to solve it "
+        '(pde.ranks = "all"), or spread runs over ranks with couple sample',
+        where=WHERE,
+    )
+
+
+def _check_membrane(spec: ModelSpec) -> None:
+    """NEURON finds a diameter of 0 when it first needs an area, and says so over several lines."""
+    with listening() as said, suppress(RuntimeError):
+        for section in all_sections():
+            for segment in section:
+                segment.area()
+    if said.errors:
+        flat = re.match(r"(\S+) diameter diam = 0", said.errors[0])
+        what = f"{flat[1]} has no diameter: give every section diam and L" if flat else said.errors[0]
+        raise InputError(f"{spec.model.name}: {what}", where=WHERE)
+
+
+def _check_built(spec: ModelSpec) -> None:
+    if not all_sections():
+        what = f"{spec.function}() of {spec.model.name}" if spec.model.suffix == ".py" else spec.model.name
+        raise InputError(
+            f"{what} left no section behind; return the cell, or its sections, from "
+            "the function (NEURON deletes a section that nothing refers to)",
+            where=WHERE,
+        )
+    if cvode.active():
+        raise InputError(
+            f"{spec.model.name} switches on CVODE; the coupling needs the fixed step: remove cvode_active(1)",
+            where=WHERE,
+        )
+
+
+def _clamp(spec: ModelSpec, built: Built) -> None:
+    """The current clamps of the experiment."""
+    clamps = []
+    for i, current in enumerate(spec.currents):
+        try:
+            clamp = h.IClamp(find_membrane(current.segment))
+        except InputError as error:
+            raise error.at(current.key or f"neuron.current[{i}].at") from None
+        clamp.delay, clamp.dur, clamp.amp = current.start, current.duration, current.amplitude
+        clamps.append(clamp)
+    built.on_release.append(clamps.clear)
+
+
+def initial_voltage(spec: ModelSpec) -> float:
+    """mV at t = 0: as given, or else what the model set."""
+    if spec.v_init is not None:
+        return spec.v_init
+    return float(h.v_init) if _knows("v_init") else _V_INIT
+
+
+def _knows(name: str) -> bool:
+    """Whether a global of NEURON's standard run library exists: it does if the model has loaded that."""
+    return hasattr(h, name)
+
+
+def _globals() -> dict[str, float]:
+    """Globals by which a model says how it wants to be run."""
+    return {n: float(getattr(h, n)) for n in ("celsius", "dt", "v_init", "tstop", "secondorder") if _knows(n)}
+
+
+def _set_globals(spec: ModelSpec) -> None:
+    h.dt = spec.dt
+    if spec.celsius is not None:
+        h.celsius = spec.celsius

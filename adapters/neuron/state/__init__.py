@@ -1,0 +1,1 @@
+"""Saving, restoring and moving a NEURON model to the bit."""

@@ -1,0 +1,163 @@
+"""Save and restore a NEURON model to the bit, in this process or in another one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import OrderedDict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.neuron.hoc.h import NEURON_VERSION, h
+from adapters.neuron.mechanisms.builtin import channel_path
+from adapters.neuron.memory.addresses import library
+from adapters.neuron.memory.pointers import pointers
+from adapters.neuron.state.inventory import Inventory
+from adapters.neuron.state.unmovable import fixed
+from couple.base.arrays import Floats
+from couple.base.errors import CannotRestart, CoupleError
+from couple.components.component import State
+
+_KEPT = 4
+"""Saved states whose NEURON object is kept, so that a rollback needs no file."""
+
+_AWAY = 2**20
+"""Draws by which a stream is moved."""
+
+_PYTHON_EVENT = b"\nPythonObject\n"
+"""How SaveState writes a pending Python callable: as text that the process that reads it dies of."""
+
+
+class ModelState:
+    """The state of the loaded model. Build it when nothing will be added to the model any more."""
+
+    def __init__(self) -> None:
+        self.inventory = Inventory()
+        self.pointers = pointers(self.inventory.references)
+        self._folder = tempfile.TemporaryDirectory(prefix="couple-neuron-")
+        self._recent: OrderedDict[bytes, Any] = OrderedDict()
+
+    @cached_property
+    def unmovable(self) -> str:
+        """What of the model other ranks could not take up, and why; "" if nothing."""
+        return fixed(self.inventory)
+
+    def save(self) -> State:
+        """Raises CoupleError if the model has events pending that no other process could take up."""
+        snapshot = h.SaveState()
+        snapshot.save()
+        content = self._to_bytes(snapshot)
+        if _PYTHON_EVENT in content:
+            raise CoupleError(
+                "the model has a Python function waiting in NEURON's event queue (cvode.event), which cannot be saved; "
+                "play the change into a variable with Vector.play, or use a NetCon"
+            )
+        self._keep(content, snapshot)
+        variables = np.empty(self.pointers.size)
+        self.pointers.gather(variables)
+        return {
+            "neuron_version": str(NEURON_VERSION),
+            "channel_path": channel_path(),
+            "fingerprint": self.inventory.fingerprint,
+            "savestate": content,
+            "variables": variables,
+            "active": np.array([bool(c.active()) for c in h.List("NetCon")], dtype=np.bool_),
+            "streams": self._streams(),
+            "generators": np.array([g.seq() for g in self.inventory.generators], dtype=np.float64),
+            "secondorder": int(h.secondorder),
+        }
+
+    def restore(self, state: State) -> None:
+        """Raises CoupleError if the state was made by another model, NEURON or channel path."""
+        for key, what, now in (
+            ("neuron_version", "version of NEURON", NEURON_VERSION),
+            ("channel_path", "channel path", channel_path()),
+            ("fingerprint", "model", self.inventory.fingerprint),
+        ):
+            if state[key] != now:
+                raise CoupleError(
+                    f"this checkpoint was made with another {what} ({state[key]!s}, now {now}); restart with the "
+                    "model, NEURON and compiler setting (COUPLE_NO_COMPILER) that it was made with"
+                )
+        self._snapshot(bytes(_as_bytes(state["savestate"]))).restore(0)
+        self.pointers.scatter(np.asarray(state["variables"], dtype=np.float64))
+        for connection, active in zip(h.List("NetCon"), np.asarray(state["active"]).tolist(), strict=True):
+            if bool(connection.active()) != active:
+                connection.active(active)
+        for stream, words in zip(self.inventory.streams, np.asarray(state["streams"]).tolist(), strict=True):
+            stream.set_ids(*(int(w) for w in words[:3]))
+            # Even to the value that it has: after SaveState a stream goes on wrongly until it is set.
+            stream.set_seq(words[3])
+        for generator, position in zip(
+            self.inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
+        ):
+            generator.seq(position)
+        h.secondorder = int(state["secondorder"])
+
+    def refuse_unrewound(self) -> None:
+        """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""
+        if self.inventory.generators:
+            raise CannotRestart(
+                f"the model draws from {len(self.inventory.generators)} h.Random objects; "
+                "give its NetStims noiseFromRandom123 instead"
+            )
+
+    def move_streams(self) -> None:
+        """Put every stream somewhere else, so that `check_rewound` sees which ones the model rewinds."""
+        for stream in self.inventory.streams:
+            stream.set_seq(stream.get_seq() + _AWAY)
+
+    def check_rewound(self, start: State) -> None:
+        """Raises CannotRestart if initialising the model did not bring every stream to where it was at the start."""
+        if not np.array_equal(self._streams(), np.asarray(start["streams"])):
+            raise CannotRestart("a mechanism of the model draws random numbers that its INITIAL block does not rewind")
+
+    def _streams(self) -> Floats:
+        """(n, 4): three ids and the position of each stream; all are whole and far below 2^53."""
+        rows = [[*stream.get_ids(), stream.get_seq()] for stream in self.inventory.streams]
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+    def _keep(self, content: bytes, snapshot: Any) -> None:
+        self._recent[content] = snapshot
+        if len(self._recent) > _KEPT:
+            self._recent.popitem(last=False)
+
+    def _snapshot(self, content: bytes) -> Any:
+        """NEURON's object for `content`: the one that wrote it, or a new one read from a file."""
+        if content in self._recent:
+            return self._recent[content]
+        path = Path(self._folder.name) / "in"
+        path.write_bytes(content)
+        _forget_event_targets()
+        snapshot, file = h.SaveState(), h.File(str(path))
+        snapshot.fread(file)
+        file.close()
+        path.unlink()
+        return snapshot
+
+    def _to_bytes(self, snapshot: Any) -> bytes:
+        path = Path(self._folder.name) / "out"
+        file = h.File(str(path))
+        snapshot.fwrite(file)
+        file.close()
+        content = path.read_bytes()
+        path.unlink()
+        return content
+
+
+def _forget_event_targets() -> None:
+    """Make NEURON look up the targets of self events anew when it reads a file.
+
+    It keeps a table of all point processes from the first file that it reads in a process; with another model since,
+    the table points to objects that are gone, and reading ends in a failed assertion or a segmentation fault.
+    """
+    forget = getattr(library(), "_ZN9SelfEvent14savestate_freeEv", None)
+    if forget is not None:
+        forget()
+
+
+def _as_bytes(value: object) -> bytes:
+    """Bytes as they are, or as HDF5 gives them back (an array of bytes)."""
+    return value if isinstance(value, bytes) else np.asarray(value).tobytes()

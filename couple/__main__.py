@@ -1,0 +1,5 @@
+"""`python -m couple`: the command line."""
+
+from couple.cli.main import main
+
+main()

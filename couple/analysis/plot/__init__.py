@@ -1,0 +1,37 @@
+"""Figures of results and ensembles. matplotlib is imported here and only when a figure is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from couple.analysis.plot.kinds import Kind, draw, kinds_of
+from couple.analysis.plot.style import FORMATS, save, styled
+from couple.base.errors import InputError, nearest
+from couple.storage.record_file import Recording
+
+__all__ = ["Kind", "figure", "kinds_of"]
+
+
+def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
+    """Draw a result or ensemble file; returns the picture's path.
+
+    path: its suffix sets the format (png without one); in a folder, figure.png.
+    kind: "traces" (the default: voltage, free ions, observables, ions in and out, over time; of an ensemble means with
+    bands), "sites" (free ions of every site over time, as a map), "along" (those of a dendrite, by distance), "ledger"
+    and "timing" (of one run).
+    Raises InputError for a format that is not drawn, a kind that the file does not have, and a disk that refuses.
+    """
+    path = path / "figure.png" if path.is_dir() else path
+    path = path if path.suffix else path.with_suffix(".png")
+    if path.suffix[1:].lower() not in FORMATS:
+        raise InputError(f'"{path.suffix}" is not drawn; give one of {", ".join(FORMATS)}', where=str(path))
+    if kind is not None and kind not in get_args(Kind):
+        raise InputError(f'unknown kind "{kind}"; {nearest(kind, get_args(Kind))}', where="--kind")
+    known = kinds_of(recording)
+    if (kind or "traces") not in known:
+        message = f'has no "{kind}", only {", ".join(known) or "nothing"}' if kind else "holds nothing to draw"
+        raise InputError(message, where=str(recording.path))
+    with styled():
+        save(draw(recording, kind or "traces"), path)
+    return path

@@ -1,0 +1,207 @@
+"""Everything over time: voltage, free ions, observables, ions in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from couple.analysis.plot.curves import FEW, Curve, Scale, draw_curves
+from couple.analysis.plot.style import MAP, head, panels
+from couple.storage.record_file import Recording
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FLATTENS = 5.0
+"""Ratio of sizes from which on sites are compared by size, not by number of molecules."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """label: of the y axis, with its unit. from_zero: whether the axis starts at 0."""
+
+    label: str
+    curves: tuple[Curve, ...]
+    from_zero: bool = True
+
+
+def panels_of(recording: Recording) -> list[Panel]:
+    """What there is to show; counts of all species if there is nothing else."""
+    makers: tuple[Callable[[Recording], list[Panel]], ...] = (_voltages, _free, _observables, _books)
+    found = [panel for make in makers for panel in make(recording) if panel.curves]
+    return found or [panel for panel in _counts(recording) if panel.curves]
+
+
+def draw_traces(recording: Recording) -> Figure:
+    """Panels above each other, on one time axis."""
+    found = panels_of(recording)
+    scale = scale_of(recording) if any(len(p.curves) > FEW for p in found) else None
+    drawing, axes = panels(len(found), sharex=True)
+    for panel, ax in zip(found, axes, strict=True):
+        _draw_panel(recording, panel, ax, scale)
+    axes[-1].set_xlabel(f"time ({recording.time_unit})")
+    if scale is not None:
+        _colour_bar(drawing, axes, scale)
+    drawing.align_ylabels(axes)
+    head(drawing, recording.name, note_of(recording))
+    return drawing
+
+
+def note_of(recording: Recording) -> str:
+    """Engines, what the bands are, and the status if it is not complete."""
+    runs = recording.file["run"].shape[0] if "run" in recording.file else 0
+    parts = [", ".join(dict.fromkeys(recording.engines().values()))]
+    if runs:
+        parts.append(f"{runs} runs: mean, its 95 % confidence (dark), ± 1 s.d. of runs (light)")
+    if recording.status != "complete":
+        parts.append(recording.status)
+    return "; ".join(parts)
+
+
+def positions(recording: Recording) -> dict[str, float]:
+    """Of every site on the colour scale: its path distance from the soma in µm if the file has it, else its number."""
+    found: dict[str, float] = {}
+    for number, (site, (component, row)) in enumerate(recording.sites().items()):
+        distances = recording.file[component].attrs.get("distance_um")
+        found[site] = float(number + 1 if distances is None else distances[row])
+    return found
+
+
+def scale_of(recording: Recording) -> Scale:
+    """Colours of sites, and of voltages where their distances are known too."""
+    values = [*positions(recording).values(), *_voltage_positions(recording)]
+    return Scale("path distance (µm)" if _measured(recording) else "site", min(values), max(values))
+
+
+def _measured(recording: Recording) -> bool:
+    """Whether colours of sites are path distances."""
+    return any("distance_um" in recording.file[component].attrs for component, _ in recording.sites().values())
+
+
+def _voltage_positions(recording: Recording) -> list[float]:
+    """Path distances of recorded voltages in µm; empty if they or those of the sites are not known."""
+    if "neuron/v" not in recording.file or not _measured(recording):
+        return []
+    return [float(d) for d in recording.file["neuron"].attrs.get("distance_um", ())]
+
+
+def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | None) -> None:
+    many = scale is not None and len(panel.curves) > FEW
+    draw_curves(ax, recording.time, panel.curves, scale if many else None)
+    ax.set_ylabel(panel.label)
+    ax.margins(x=0)
+    if panel.from_zero and ax.dataLim.y0 < 0.6 * ax.dataLim.y1:
+        ax.set_ylim(bottom=0)
+    if many and any(c.dashed for c in panel.curves):
+        ax.plot([], [], color="0.3", lw=0.8, label="entered")
+        ax.plot([], [], color="0.3", lw=0.8, ls=(0, (3, 1.5)), label="left")
+    if many:
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    elif len(panel.curves) > 1 or panel.curves[0].label:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(panel.curves), 4))
+
+
+def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    colours = ListedColormap(colormaps[MAP](np.linspace(0, 0.92, 256)))
+    shown = ScalarMappable(Normalize(scale.low, scale.high), colours)
+    ticks = MaxNLocator(8, integer=True)
+    bar = drawing.colorbar(shown, ax=axes, pad=0.02, aspect=40, label=scale.label, ticks=ticks)
+    bar.outline.set_linewidth(0.4)
+
+
+# A maker returns its panels, without curves where there is nothing.
+
+
+def _voltages(recording: Recording) -> list[Panel]:
+    voltages = recording.voltages()
+    at = _voltage_positions(recording) or np.linspace(*_ends(recording), len(voltages)).tolist()
+    curves = tuple(Curve(s, v, p) for (s, v), p in zip(voltages.items(), at, strict=True))
+    return [Panel("V (mV)", curves, from_zero=False)]
+
+
+def _ends(recording: Recording) -> tuple[float, float]:
+    values = list(positions(recording).values()) or [0.0]
+    return min(values), max(values)
+
+
+def _free(recording: Recording) -> list[Panel]:
+    """A panel for each species."""
+    at = positions(recording)
+    found: dict[str, list[Curve]] = {}
+    for site in recording.sites():
+        for species in recording.free(site):
+            found.setdefault(species, []).append(
+                Curve(_label(recording, site), recording.micromolar(site, species), at[site])
+            )
+    return [Panel(f"free {species} (µM)", tuple(curves)) for species, curves in found.items()]
+
+
+def _observables(recording: Recording) -> list[Panel]:
+    """A panel for each; where sites differ much in size, by their size."""
+    sites_of: dict[str, list[str]] = {}
+    for site in recording.sites():
+        for name in recording.labels(site, "means", "observable"):
+            sites_of.setdefault(name, []).append(site)
+    return [_observable(recording, name, sites) for name, sites in sites_of.items()]
+
+
+def _observable(recording: Recording, name: str, sites: list[str]) -> Panel:
+    homes = {recording.observed_on(site, name) for site in sites}
+    home = homes.pop() if len(homes) == 1 else ""
+    if home == "membrane" and _differ(recording, sites, "area_um2"):
+        values, unit = recording.per_membrane, "1/µm²"
+    elif home == "volume" and _differ(recording, sites, "volume_um3"):
+        values, unit = recording.per_volume, "µM"
+    else:
+        values, unit = recording.observable, "molecules"
+    at = positions(recording)
+    curves = tuple(Curve(_label(recording, site), values(site, name), at[site]) for site in sites)
+    return Panel(f"{_words(name)}\n({unit})", curves)
+
+
+def _differ(recording: Recording, sites: list[str], size: str) -> bool:
+    """Whether the largest site would flatten the others' curves."""
+    places = recording.sites()
+    sizes = [float(recording.file[component].attrs[size][row]) for component, row in map(places.__getitem__, sites)]
+    return max(sizes) > FLATTENS * min(sizes)
+
+
+def _books(recording: Recording) -> list[Panel]:
+    """What entered (solid) and left (dashed), since the start."""
+    at, curves = positions(recording), []
+    for site in recording.sites():
+        of = _label(recording, site)
+        for species in recording.labels(site, "influx", "species"):
+            curves.append(Curve(f"entered {of}".strip(), recording.entered(site, species), at[site]))
+            left = recording.extruded(site)
+            if left:
+                total = np.sum(list(left.values()), axis=0)
+                curves.append(Curve(f"left {of}".strip(), total, at[site], dashed=True))
+    return [Panel("ions", tuple(curves), from_zero=False)]
+
+
+def _counts(recording: Recording) -> list[Panel]:
+    return [
+        Panel(f"molecules {_label(recording, site)}".strip(), tuple(Curve(s, recording.counts(site, s)) for s in names))
+        for site in recording.sites()
+        if (names := recording.labels(site, "counts", "species"))
+    ]
+
+
+def _label(recording: Recording, site: str) -> str:
+    """A site's name, where there is more than one."""
+    return site if len(recording.sites()) > 1 else ""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,112 @@
+"""Tables of the input: frozen, and an unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from couple.base.errors import InputError, brief, nearest
+from couple.base.units import canonical_unit
+
+
+class Block(BaseModel):
+    """Base of every table of an input file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    _given: dict[str, Any] = {}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keep what was given: quantities with their units, for files and for building larger tables."""
+        made = handler(data)
+        if isinstance(data, Mapping):
+            made._given = dict(data)
+        return made
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {f.alias or key for key, f in cls.model_fields.items()}
+            for key in data:
+                if key not in known:
+                    raise ValueError(f'unknown key "{key}"; {nearest(key, known)}')
+        return data
+
+
+def plain(value: Any) -> Any:
+    """For JSON: a table as it was given, numbers of NumPy as those of Python, anything else as text."""
+    if isinstance(value, Block):
+        return value._given
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def explain(error: ValidationError, content: Any) -> InputError:
+    """The first problem that pydantic found in `content`, as one line with the key."""
+    problems = error.errors()
+    first = next((e for e in problems if e["type"] == "value_error"), problems[0])
+    keys, place = "", content
+    for part in first["loc"]:
+        inside = isinstance(place, Mapping) and part in place
+        if isinstance(part, int):
+            keys += f"[{part}]"
+            place = place[part] if isinstance(place, list) and part < len(place) else None
+        elif inside or (first["type"] == "missing" and part == first["loc"][-1]):
+            keys += f".{part}" if keys else part
+            place = place[part] if inside else None
+        # anything else is pydantic's name of an alternative, not a key
+    others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
+    return InputError(_said(first) + (f" (and {others} more)" if others else ""), where=keys)
+
+
+NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+SITE_NAME = r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$"
+END = r"^[^.\s]+\.[^.\s]+$"
+
+SHAPES = {
+    NAME: "a name of letters, digits and _",
+    RUN_NAME: "a name of letters, digits, _, . and -",
+    SITE_NAME: 'a name of letters, digits and _, like "head", with at most one *, like "spine_*"',
+    END: 'two names with a dot between, like "head.Ca" or "neuron.ica"',
+}
+"""Patterns of text, in words."""
+
+WANTED = {
+    "model_type": "must be a table, like {{ key = value }}",
+    "dict_type": "must be a table, like {{ key = value }}",
+    "tuple_type": 'must be a list, like ["a", "b"]',
+    "string_type": "must be text in quotes",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number without quotes",
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "needs at least {min_length} of them",
+    "string_pattern_mismatch": "must be {pattern}",
+}
+"""What pydantic's types of problems mean to somebody who writes TOML."""
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """One problem in words: what was given and what is allowed."""
+    kind = problem["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    message = str(problem["msg"])
+    wanted = WANTED.get(kind, f"{message[:1].lower()}{message[1:]}".replace("{", "{{").replace("}", "}}"))
+    given, limits = problem.get("input"), dict(problem.get("ctx", {}))
+    if "pattern" in limits:
+        limits["pattern"] = SHAPES.get(limits["pattern"], f"like {limits['pattern']}")
+    unit = canonical_unit(given) if kind.startswith(("greater", "less")) and isinstance(given, str) else ""
+    return f"{wanted.format(**limits)}{unit and ' ' + unit}, not {brief(given)}"

@@ -1,0 +1,1 @@
+"""Reaction networks: species, reactions, rates and whole-number amounts. Imports `base`."""

@@ -1,0 +1,79 @@
+"""Reading reactions: "Ca + CBP <-> CaCBP" with rates that carry units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from couple.base.errors import InputError, nearest
+from couple.base.units import quantity
+from couple.chemistry.lattice_units import lattice_rate
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+
+_TERM = re.compile(r"\s*(?:(\d+)\s*\*?\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*")
+
+
+def _side(text: str, equation: str) -> tuple[str, ...]:
+    if text.strip() in ("", "0", "∅"):
+        return ()
+    names: list[str] = []
+    for term in text.split("+"):
+        match = _TERM.fullmatch(term)
+        if match is None or match[1] == "0":
+            raise InputError(f'cannot read "{term.strip()}" in "{equation}"; write it like "A + 2 B <-> C"')
+        names += [match[2]] * int(match[1] or 1)
+    return tuple(names)
+
+
+def parse_equation(equation: str) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """ "A + 2 B <-> C" → (reactants, products, reversible). Raises InputError if it cannot be read."""
+    arrow = "<->" if "<->" in equation else "->"
+    sides = equation.split(arrow)
+    if len(sides) != 2:
+        raise InputError(f'"{equation}" needs one arrow, "->" or "<->"')
+    return _side(sides[0], equation), _side(sides[1], equation), arrow == "<->"
+
+
+def warmed(reactions: Iterable[Reaction], factor: float) -> list[Reaction]:
+    """The reactions with their rates times a `factor` that comes from the temperature."""
+    return [replace(r, rate=r.rate * factor, warming=factor) for r in reactions]
+
+
+def read_reaction(
+    species: Mapping[str, Species],
+    equation: str,
+    forward: str,
+    backward: str | None = None,
+    reservoirs: Iterable[str] | None = None,
+) -> list[Reaction]:
+    """One or two irreversible reactions from an equation and rates with units.
+
+    Names that are no species are reservoirs; with `reservoirs` given, only these are.
+    Raises InputError if a name is unknown, or a rate is missing, superfluous, negative or of the wrong dimension.
+    """
+    left, right, reversible = parse_equation(equation)
+    if reservoirs is not None:
+        known = [*species, *reservoirs]
+        for name in (*left, *right):
+            if name not in known:
+                raise InputError(f'unknown species "{name}" in "{equation}"; {nearest(name, known)}', where="equation")
+    if reversible and backward is None:
+        raise InputError(f'"{equation}" is reversible: give backward = "... /s" too, or write "->"')
+    if not reversible and backward is not None:
+        raise InputError(f'"{equation}" has a backward rate: write "<->"')
+    reactions = []
+    for key, a, b, rate in (("forward", left, right, forward), ("backward", right, left, backward)):
+        if rate is None:
+            continue
+        reactants = [species[n] for n in a if n in species]
+        dimension = ReactionNetwork.rate_dimension(reactants, [species[n].on for n in b if n in species])
+        try:
+            value, per = lattice_rate(rate, len(reactants)) or (quantity(rate, dimension), "time")
+        except InputError as error:
+            raise error.at(key) from None
+        if value < 0:
+            raise InputError(f'"{rate}" is negative', where=key)
+        text = f"{' + '.join(a) or '0'} -> {' + '.join(b) or '0'}"
+        reactions.append(Reaction(a, b, value, text, per=per))
+    return reactions

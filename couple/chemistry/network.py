@@ -1,0 +1,335 @@
+"""The chemistry of a site, described once and read by every engine.
+
+Rates are macroscopic (concentrations, surface densities); `ReactionNetwork.count_rates` turns them into
+rates per molecule for one volume and membrane area.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError, nearest
+from couple.base.units import IONS_PER_MM_UM3
+
+Place = Literal["volume", "membrane"]
+
+
+@dataclass(frozen=True)
+class Species:
+    """A kind of molecule.
+
+    D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
+    one molecule holds, as in {"Ca": 2}.
+    """
+
+    name: str
+    D: float = 0.0
+    on: Place = "volume"
+    contains: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One irreversible reaction of order 0, 1 or 2.
+
+    reactants, products: names, repeated for a stoichiometry above one; reservoirs included.
+    rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
+    one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
+    warming: the part of `rate` that comes from the temperature; it is in the rate already.
+    per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
+    """
+
+    reactants: tuple[str, ...]
+    products: tuple[str, ...]
+    rate: float
+    text: str = ""
+    warming: float = 1.0
+    per: Literal["time", "step", "encounter"] = "time"
+
+    def __str__(self) -> str:
+        return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
+
+
+def _weighted(key: str, members: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    """An observable as {species: weight}."""
+    if isinstance(members, Mapping):
+        return {name: float(weight) for name, weight in members.items()}
+    if len(set(members)) < len(members):
+        raise InputError(
+            f'observable "{key}" names a species twice: {list(members)}; once each, or weights as in {{ D = 2 }}'
+        )
+    return dict.fromkeys(members, 1.0)
+
+
+class ReactionNetwork:
+    """Species, irreversible reactions, reservoirs and observables.
+
+    observables: sums of counts, as ["A", "B"], or with weights as {"A": 1, "B": 2}.
+
+    Reservoirs stand for the outside: their activity is 1, and what enters or leaves them is counted. Columns of
+    all count arrays are `states` = species names, then reservoir names. `clamped`, `absorbed`: see
+    `with_clamped`, `with_absorbed`.
+
+    Raises InputError if a name is unknown, an order is unsupported or a reaction does not balance.
+    """
+
+    def __init__(
+        self,
+        species: Iterable[Species],
+        reactions: Iterable[Reaction] = (),
+        reservoirs: Iterable[str] = (),
+        observables: Mapping[str, Sequence[str] | Mapping[str, float]] | None = None,
+        clamped: Iterable[str] = (),
+        absorbed: Iterable[str] = (),
+    ) -> None:
+        self.species = tuple(species)
+        self.reactions = tuple(reactions)
+        self.clamped, self.absorbed = tuple(clamped), tuple(absorbed)
+        self._given_reservoirs = tuple(reservoirs)
+        hands = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
+        self.reservoirs = self._given_reservoirs + hands
+        self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
+        self.names = tuple(s.name for s in self.species)
+        self.states = self.names + self.reservoirs
+        self._check_names()
+        for reaction in self.reactions:
+            self.rate_dimension(self.order_reactants(reaction))
+        self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
+        self.reservoir_contents = self._balance()
+        for name, hand in zip((*self.clamped, *self.absorbed), hands, strict=True):
+            self.reservoir_contents[hand] = dict(self.species[self.names.index(name)].contains)
+
+    def _check_names(self) -> None:
+        for name in self.states:
+            if self.states.count(name) > 1:
+                raise InputError(f'"{name}" is declared twice among species and reservoirs')
+        for reaction in self.reactions:
+            if sorted(reaction.reactants) == sorted(reaction.products):
+                raise InputError(f'"{reaction}" changes nothing')
+            for name in (*reaction.reactants, *reaction.products):
+                if name not in self.states:
+                    raise InputError(f'unknown species "{name}" in "{reaction}"; {nearest(name, self.states)}')
+        for name in self.clamped:
+            if name not in self.names:
+                raise InputError(f'cannot clamp "{name}"; {nearest(name, self.names)}')
+        for key, members in self.observables.items():
+            if key in self.states:
+                raise InputError(f'observable "{key}" has the name of a species')
+            if not members:
+                raise InputError(f'observable "{key}" needs one or more species')
+            for name in members:
+                if name not in self.names:
+                    raise InputError(f'unknown species "{name}" in observable "{key}"; {nearest(name, self.names)}')
+
+    # -- structure ------------------------------------------------------------------------------------------
+
+    def index(self, name: str) -> int:
+        """Column of a species or reservoir. Raises InputError if unknown."""
+        try:
+            return self.states.index(name)
+        except ValueError:
+            raise InputError(f'unknown species "{name}"; {nearest(name, self.states)}') from None
+
+    def order_reactants(self, reaction: Reaction) -> tuple[Species, ...]:
+        """The reactants that count towards the order: species, not reservoirs."""
+        return tuple(self.species[self.names.index(n)] for n in reaction.reactants if n in self.names)
+
+    @staticmethod
+    def rate_dimension(reactants: Sequence[Species], product_places: Iterable[Place] = ()) -> str:
+        """Name of the dimension (in `couple.base.units.CANONICAL`) of a rate constant.
+
+        Raises InputError for an order above 2.
+        """
+        places = [s.on for s in reactants]
+        if len(places) > 2:
+            names = " + ".join(s.name for s in reactants)
+            raise InputError(f'"{names}" is of order {len(places)}; orders 0, 1 and 2 are supported: write it in steps')
+        if len(places) == 2:
+            surface = places == ["membrane", "membrane"]
+            return "rate of second order" + (" on the membrane" if surface else "")
+        if len(places) == 1:
+            return "rate of first order"
+        made = set(product_places)
+        return "rate of zeroth order" + (" on the membrane" if made == {"membrane"} else "")
+
+    @cached_property
+    def reactant_columns(self) -> Ints:
+        """(n_reactions, 2) columns of the species that set the speed; -1 where there is none."""
+        table = np.full((len(self.reactions), 2), -1, dtype=np.int64)
+        for r, reaction in enumerate(self.reactions):
+            for k, s in enumerate(self.order_reactants(reaction)):
+                table[r, k] = self.index(s.name)
+        return table
+
+    @cached_property
+    def change(self) -> Ints:
+        """(n_reactions, n_states) what one event adds to each count."""
+        table = np.zeros((len(self.reactions), len(self.states)), dtype=np.int64)
+        for r, reaction in enumerate(self.reactions):
+            for name in reaction.reactants:
+                table[r, self.index(name)] -= 1
+            for name in reaction.products:
+                table[r, self.index(name)] += 1
+        for name in self.clamped:
+            table[:, self.index(f"{name}_clamp")] = table[:, self.index(name)]
+            table[:, self.index(name)] = 0
+        return table
+
+    @cached_property
+    def observable_weights(self) -> Floats:
+        """(n_observables, n_states): by how much each molecule counts in an observable."""
+        table = np.zeros((len(self.observables), len(self.states)))
+        for i, members in enumerate(self.observables.values()):
+            for name, weight in members.items():
+                table[i, self.index(name)] = weight
+        return table
+
+    def contents(self, substance: str) -> Ints:
+        """(n_states,) how much of a conserved substance one molecule of each state holds, reservoirs included."""
+        held = [s.contains.get(substance, 0) for s in self.species]
+        return np.array(held + [self.reservoir_contents[r].get(substance, 0) for r in self.reservoirs], dtype=np.int64)
+
+    def _balance(self) -> dict[str, dict[str, int]]:
+        """What each reservoir holds, from the reactions that name it; every other reaction must balance."""
+        contents: dict[str, dict[str, int]] = {r: {} for r in self._given_reservoirs}
+        first: dict[str, Reaction] = {}
+        for reaction in self.reactions:
+            gain = self._gain(reaction)
+            flows = {r: reaction.products.count(r) - reaction.reactants.count(r) for r in self._given_reservoirs}
+            used = {r: n for r, n in flows.items() if n}
+            if len(used) > 1:
+                raise InputError(f'"{reaction}" names {len(used)} reservoirs; one is allowed')
+            if not used:
+                for substance, amount in gain.items():
+                    if amount:
+                        known = (
+                            f"one of {', '.join(self._given_reservoirs)}"
+                            if self.reservoirs
+                            else f'reservoirs = ["{substance}_out"]'
+                        )
+                        verb, side = ("makes", "reactant") if amount > 0 else ("loses", "product")
+                        raise InputError(
+                            f'"{reaction}" {verb} {abs(amount)} {substance}: declare what its species contain, '
+                            f"or name a reservoir as {side} ({known})"
+                        )
+                continue
+            ((reservoir, flow),) = used.items()
+            held = {}
+            for substance, amount in gain.items():
+                if amount % flow:
+                    raise InputError(
+                        f'"{reaction}" moves {amount} {substance} through {abs(flow)} {reservoir}: a fraction each'
+                    )
+                held[substance] = -amount // flow
+            if reservoir in first and contents[reservoir] != held:
+                raise InputError(
+                    f'reservoir "{reservoir}" holds {contents[reservoir]} by "{first[reservoir]}" '
+                    f'but {held} by "{reaction}": use two reservoirs'
+                )
+            contents[reservoir], first[reservoir] = held, reaction
+        return contents
+
+    def _gain(self, reaction: Reaction) -> dict[str, int]:
+        """Substances that one event adds to the species (reservoirs left out)."""
+        gain = dict.fromkeys(self.substances, 0)
+        for names, sign in ((reaction.reactants, -1), (reaction.products, 1)):
+            for name in names:
+                if name in self.names:
+                    for substance, amount in self.species[self.names.index(name)].contains.items():
+                        gain[substance] += sign * amount
+        return gain
+
+    # -- numbers ----------------------------------------------------------------------------------------------
+
+    def count_rates(self, volume: float, area: float) -> Floats:
+        """(n_reactions,) rates per ms in counts, for a site of `volume` µm³ and membrane `area` µm².
+
+        The propensity of a reaction is rate × n_A × n_B, n_A (n_A - 1) for two of a kind.
+        Raises InputError for a rate per step or per encounter.
+        """
+        rates = np.empty(len(self.reactions))
+        for r, reaction in enumerate(self.reactions):
+            if reaction.per != "time":
+                raise InputError(
+                    f'"{reaction}" has a rate per {reaction.per}: only lattice.mode = "paper" counts in steps; '
+                    "give a rate in physical units"
+                )
+            reactants = self.order_reactants(reaction)
+            made = [s.on for s in self.species if s.name in reaction.products]
+            dimension = self.rate_dimension(reactants, made)
+            scale = {
+                "rate of zeroth order": IONS_PER_MM_UM3 * volume,
+                "rate of zeroth order on the membrane": area,
+                "rate of first order": 1.0,
+                "rate of second order": 1.0 / (IONS_PER_MM_UM3 * volume),
+                "rate of second order on the membrane": 1.0 / area if area > 0 else np.inf,
+            }[dimension]
+            rates[r] = reaction.rate * scale
+        return rates
+
+    def with_clamped(self, clamped: Iterable[str]) -> ReactionNetwork:
+        """The network in which the named species are held by an outside hand.
+
+        Their changes by reactions go to a reservoir `NAME_clamp`, and so does what enters or leaves to hold them.
+        """
+        return ReactionNetwork(self.species, self.reactions, self._given_reservoirs, self.observables, clamped)
+
+    def with_absorbed(self, absorbed: Iterable[str]) -> ReactionNetwork:
+        """The network with a reservoir `NAME_absorbed` for each species that can leave through absorbing walls."""
+        return ReactionNetwork(
+            self.species, self.reactions, self._given_reservoirs, self.observables, self.clamped, absorbed
+        )
+
+    # -- initial state ----------------------------------------------------------------------------------------
+
+    def moiety(self, name: str, clamped: Iterable[str]) -> tuple[str, ...]:
+        """Species that `name` can turn into (or come from) while the `clamped` ones are held.
+
+        Raises InputError if a reaction joins two members, so that the steady state is not a linear problem.
+        """
+        held = {*clamped, *self.reservoirs}
+        members, queue = {name}, [name]
+        while queue:
+            current = queue.pop()
+            for reaction in self.reactions:
+                left = [n for n in reaction.reactants if n not in held]
+                right = [n for n in reaction.products if n not in held]
+                if current in left or current in right:
+                    if len(left) != 1 or len(right) != 1:
+                        raise InputError(
+                            f'at = "steady" for "{name}" needs reactions that turn one molecule into one other '
+                            f'while {", ".join(sorted(clamped)) or "nothing"} is held; "{reaction}" does not'
+                        )
+                    new = {*left, *right} - members
+                    members |= new
+                    queue += sorted(new)
+        return tuple(n for n in self.names if n in members)
+
+    def steady_fractions(self, name: str, clamped: Mapping[str, float]) -> dict[str, float]:
+        """Share of each member of the moiety of `name` at the steady state with `clamped` held.
+
+        clamped: name → concentration in mM (volume species).
+        """
+        members = self.moiety(name, clamped)
+        generator = np.zeros((len(members), len(members)))
+        for reaction in self.reactions:
+            left = [n for n in reaction.reactants if n in members]
+            right = [n for n in reaction.products if n in members]
+            if left and right and left != right:
+                speed = reaction.rate
+                for n in reaction.reactants:
+                    if n in clamped:
+                        speed *= clamped[n]
+                i, j = members.index(left[0]), members.index(right[0])
+                generator[j, i] += speed
+                generator[i, i] -= speed
+        system = np.vstack([generator / max(np.abs(generator).max(), 1e-300), np.ones(len(members))])
+        shares = np.linalg.lstsq(system, np.r_[np.zeros(len(members)), 1.0], rcond=None)[0]
+        shares = np.clip(shares, 0.0, None)
+        return dict(zip(members, (shares / shares.sum()).tolist(), strict=True))

@@ -1,0 +1,1 @@
+"""The command line. Imports everything in `couple`; nothing imports it."""

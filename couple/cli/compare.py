@@ -1,0 +1,87 @@
+"""`couple compare A B`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from couple.base.errors import InputError
+from couple.cli.console import Jobs, Overrides, Until, bar_of, milliseconds, out
+
+LABELS = "ABCDEFGH"
+
+
+def compare(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="Experiments (.toml), results or ensembles; KEY=VALUE stands for the experiment before it with that "
+            "change (several with ; between).",
+            show_default=False,
+        ),
+    ],
+    runs: Annotated[int, typer.Option("--runs", "-n", min=2, help="Runs of each experiment, with its own seeds.")] = 10,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the ensembles.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for runs and figure (default: results/compare-NNN).")
+    ] = None,
+    overrides: Overrides = None,
+    start: Annotated[str, typer.Option("--from", metavar="T", help="Leave out what is before, as in 50 ms.")] = "0 ms",
+    until: Until = None,
+    quantity: Annotated[
+        str | None, typer.Option("--of", help='Quantities, a pattern such as "head *".', show_default=False)
+    ] = None,
+    threshold: Annotated[float, typer.Option("--threshold", help="Of a spike, mV.")] = 0.0,
+    within: Annotated[float, typer.Option("--match", help="Spikes nearer than this are matched, ms.")] = 5.0,
+    jobs: Jobs = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    figure: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/compare.png.")] = True,
+) -> None:
+    """Hold experiments or results against the first of them. What differs by more than chance, and what each costs."""
+    from couple.analysis.compare.comparison import compare as held_against
+    from couple.analysis.compare.report import show
+    from couple.analysis.compare.sides import requests, side_of
+
+    wanted = requests(what, overrides or ())
+    if len(wanted) > len(LABELS):
+        raise InputError(f"{len(wanted)} sides: give at most {len(LABELS)}", where="compare")
+    if not within > 0:
+        raise InputError(f"{within:g} ms: give a time above 0", where="--match")
+    end, begin = None if until is None else milliseconds(until, "--until"), milliseconds(start, "--from")
+    at = folder or _next_folder()
+    sides = []
+    with bar_of(as_json) as bar:
+        for label, request in zip(LABELS, wanted, strict=False):
+            task = bar.add_task("run", at=f"{label}: starting", speed="", total=None)
+
+            def update(done: int, total: int, task: int = task, label: str = label) -> None:
+                bar.update(task, completed=done, total=total, at=f"{label}: {done} of {total} runs")  # type: ignore[arg-type]
+
+            sides.append(
+                side_of(label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update)
+            )
+    found = held_against(sides, start=begin, threshold=threshold, within=within, of=quantity)
+    picture = None
+    if figure:
+        from couple.analysis.compare.picture import draw
+
+        at.mkdir(parents=True, exist_ok=True)
+        picture = draw(found, at / "compare.png")
+    if as_json:
+        out.print_json(json.dumps({**found.json(), "figure": None if picture is None else str(picture)}))
+        return
+    show(found, out)
+    if picture is not None:
+        out.print(escape(f"figure in {picture}"))
+
+
+def _next_folder() -> Path:
+    """results/compare-001, or the next number that is free."""
+    number = 1
+    while (path := Path("results") / f"compare-{number:03d}").exists():
+        number += 1
+    return path

@@ -1,0 +1,110 @@
+"""What all commands share: options, consoles, progress bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from couple.base.errors import InputError
+from couple.base.units import quantity
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one value, as in site.head.engine="ode".')
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/figure.png at the end.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="T", help='Stop at this simulated time, as in "100 ms".')]
+Balance = Annotated[
+    Path | None,
+    typer.Option(
+        "--balance",
+        metavar="OUT",
+        help="Spread the cells of a [network] over ranks by what each took in this earlier run.",
+        show_default=False,
+    ),
+]
+Walltime = Annotated[
+    str | None,
+    typer.Option("--walltime", metavar="T", help='Stop with a checkpoint before so much time has passed, as in "4 h".'),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", help="Processes at a time (default: cores).", show_default=False)
+]
+
+
+def starting(hidden: bool) -> AbstractContextManager[Any]:
+    """Something to look at while models load and kernels compile."""
+    return nullcontext() if hidden else err.status("starting (kernels are compiled on first use, half a minute)")
+
+
+def stdout_for_json(as_json: bool) -> AbstractContextManager[Any]:
+    """With --json, what a model prints goes to stderr: stdout is the summary alone."""
+    return redirect_stdout(sys.stderr) if as_json else nullcontext()
+
+
+def bar_of(hidden: bool) -> Progress:
+    """A progress bar of tasks with the fields `at` and `speed`."""
+    columns = (
+        TextColumn("{task.fields[at]}"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal)
+
+
+@contextmanager
+def progress(hidden: bool) -> Iterator[Any]:
+    """A bar with simulated ms per second and time left; without a terminal, nothing."""
+    with bar_of(hidden) as bar:
+        task = bar.add_task("run", at="", speed="", total=None)
+
+        def update(time: float, end: float) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                completed=time,
+                total=end,
+                at=f"{time:.1f} of {end:g} ms",
+                speed=f"{speed:.1f} ms/s" if speed else "",
+            )
+
+        yield update
+
+
+def table(lines: list[tuple[str, str]]) -> None:
+    """Print pairs in two columns."""
+    width = max(len(what) for what, _ in lines)
+    for what, value in lines:
+        out.print(f"{what:<{width}}  {value}", markup=False)
+
+
+def milliseconds(text: str, option: str) -> float:
+    """A time such as "100 ms". Raises InputError that names the option."""
+    try:
+        return quantity(text, "time")
+    except InputError as error:
+        raise error.at(option) from None
+
+
+@contextmanager
+def whole(results: Path) -> Iterator[None]:
+    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        from couple.storage.record_file import unreadable
+
+        raise InputError(unreadable(error), where=str(results)) from error

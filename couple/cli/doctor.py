@@ -1,0 +1,41 @@
+"""`couple doctor`: what this machine has, and what to do about the rest."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+
+import typer
+from rich.markup import escape
+
+from couple.cli.console import Json, out
+from couple.parallel.communicator import launched, speaks, stay_alone
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look at Python, packages, compiler, NEURON, MPI, DOLFINx, cores and disk; exit code 1 if something fails.
+
+    After mpiexec -n N also at the ranks: whether they find each other, their MPI libraries and cores.
+    """
+    from couple.doctor import examine
+    from couple.doctor.ranks import ranks
+
+    found = []
+    together = [*ranks()]
+    if not speaks():
+        return
+    if launched() > 1:
+        stay_alone()  # what is started now is no rank
+    for finding in itertools.chain(together, examine()):
+        found.append(finding)
+        if not as_json:
+            mark = f"[{_COLOURS[finding.status]}]{finding.status:4}[/]"
+            advice = f" -> {finding.advice}" if finding.advice else ""
+            out.print(f"{mark}  {finding.name:<18}{escape(finding.found)}{escape(advice)}")
+    if as_json:
+        out.print_json(json.dumps([asdict(finding) for finding in found]))
+    if any(finding.status == "fail" for finding in found):
+        raise typer.Exit(1)

@@ -1,0 +1,273 @@
+"""The command line: `couple run`, `resume`, `check`, `show`, `plot`, and what other layers register."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import logging
+import re
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from couple.base import registry
+from couple.base.errors import CoupleError, Interrupted
+from couple.base.units import CANONICAL
+from couple.cli.console import (
+    Balance,
+    Figure,
+    File,
+    Json,
+    Overrides,
+    Quiet,
+    Until,
+    Walltime,
+    err,
+    milliseconds,
+    out,
+    progress,
+    starting,
+    stdout_for_json,
+    table,
+    whole,
+)
+from couple.cli.doctor import doctor
+from couple.cli.plot import opened, plot
+from couple.cli.sample import resume_ensemble, sample
+from couple.parallel.communicator import launched, speaks, stay_alone, world
+
+BEGAN = perf_counter()
+
+SPREAD = ("run", "resume", "check", "sample", "train", "doctor")
+"""Commands that use all ranks."""
+
+app = typer.Typer(
+    name="couple",
+    help="Advance a NEURON model in closed loop with the biochemistry of its spines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(importlib.metadata.version("couple"))
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Advance a NEURON model in closed loop with the biochemistry of its spines."""
+
+
+@app.command()
+def run(
+    file: File,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the results (default: results/NAME-NNN).", show_default=False),
+    ] = None,
+    overrides: Overrides = None,
+    until: Until = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier run in the folder.")] = False,
+    walltime: Walltime = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    draw: Figure = True,
+    balance: Balance = None,
+) -> None:
+    """Run an experiment from its start. After `mpiexec -n N`, on N ranks."""
+    from couple.experiment import Experiment
+    from couple.experiment.clock import Clock
+    from couple.simulation.simulation import Simulation
+
+    experiment = Experiment.load(file, overrides or ())
+    end = None if until is None else milliseconds(until, "--until")
+    if end is not None:
+        Clock.of(experiment).windows_until(end)  # before anything is replaced
+    deadline = _deadline(walltime)
+    with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
+        simulation = Simulation.new(experiment, folder, force=force, balance=balance)
+    _go(simulation, end, quiet, as_json, draw, deadline)
+
+
+@app.command()
+def resume(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run or ensemble.", show_default=False)
+    ],
+    until: Until = None,
+    walltime: Walltime = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    draw: Figure = True,
+) -> None:
+    """Go on from a checkpoint, or finish an ensemble. In the same folder, as if it had never stopped."""
+    from couple.simulation.simulation import Simulation
+
+    if resume_ensemble(checkpoint, until, quiet, as_json):
+        return
+    end = None if until is None else milliseconds(until, "--until")
+    deadline = _deadline(walltime)
+    with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
+        simulation = Simulation.resumed(checkpoint, until=end)
+    if not (quiet or as_json) and world().first:
+        err.print(f"resuming at t = {simulation.time:g} ms")
+    _go(simulation, end, quiet, as_json, draw, deadline)
+
+
+@app.command()
+def check(file: File, overrides: Overrides = None, balance: Balance = None) -> None:
+    """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
+    from couple.experiment import Experiment
+    from couple.simulation.cell_costs import read_costs
+    from couple.simulation.load_report import loads
+    from couple.wiring import wire
+
+    experiment = Experiment.load(file, overrides or ())
+    system = wire(experiment, None if balance is None else read_costs(balance))
+    shared = [*loads(system)]
+    if not world().first:
+        return
+    clock = system.clock
+    unit = experiment.time_unit
+    out.print(
+        f"{experiment.experiment.name}: {clock.time(clock.windows):g} {unit} in {clock.windows} exchanges of "
+        f"{clock.time(1):g} {unit} ({clock.window} ticks of {clock.tick:g} {unit}), {experiment.experiment.scheme}"
+    )
+    for line in system.describe:
+        out.print(f"  {escape(line)}")
+    for line in shared:
+        out.print(f"  {escape(line)}")
+    for component in system.components:
+        for kind, ports in (("input", component.inputs), ("output", component.outputs)):
+            for name, port in ports.items():
+                if 0 not in port.shape:
+                    out.print(f"  {component.name}.{name}: {kind}, {escape(str(port.shape))}, {port.unit}, {port.kind}")
+    for reaction in system.network.reactions:
+        made = [s.on for s in system.network.species if s.name in reaction.products]
+        dimension = system.network.rate_dimension(system.network.order_reactants(reaction), made)
+        warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
+        rate_unit = CANONICAL[dimension].removeprefix("1") if reaction.per == "time" else f"per {reaction.per}"
+        out.print(f"  {reaction}: {reaction.rate:.6g} {rate_unit}{warming}", markup=False)
+    for warning in system.warnings:
+        err.print(f"warning: {escape(warning)}")
+
+
+@app.command()
+def show(
+    results: Annotated[Path, typer.Argument(help="results.h5 or ensemble.h5, or their folder.", show_default=False)],
+    everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
+) -> None:
+    """Print what a result file holds: peaks, ledger, timings."""
+    from couple.cli.sample import ensemble_lines
+    from couple.cli.summaries import show_lines
+    from couple.storage.results import Results
+
+    with whole(results), opened(results) as content:
+        lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
+    table(lines)
+
+
+app.command()(sample)
+app.command()(plot)
+app.command()(doctor)
+
+
+def _deadline(walltime: str | None) -> float | None:
+    """When the time that is given to this process ends."""
+    return None if walltime is None else BEGAN + milliseconds(walltime, "--walltime") / 1000
+
+
+def _go(
+    simulation: Any, until: float | None, quiet: bool, as_json: bool, draw: bool, deadline: float | None = None
+) -> None:
+    """Run with a progress bar, draw the figure, print the summary."""
+    from couple.analysis.plot import figure
+    from couple.simulation.simulation import FIGURE
+    from couple.storage.results import Results
+
+    ranks = world()
+    warnings = [warning for told in ranks.gather(simulation.system.warnings) for warning in told]
+    if not ranks.first:  # rank 0 speaks for all
+        simulation.run(until=until, deadline=deadline)
+        return
+    for warning in dict.fromkeys(warnings):
+        err.print(f"warning: {escape(warning)}")
+    with progress(quiet or as_json) as update, stdout_for_json(as_json):
+        summary = simulation.run(update, until=until, deadline=deadline)
+    if draw:
+        with Results(simulation.folder) as results:
+            figure(results, simulation.folder / FIGURE)
+    if as_json:
+        out.print_json(json.dumps(summary))
+    elif not quiet:
+        _summary(summary, simulation.folder)
+
+
+def _summary(summary: dict[str, Any], folder: Path) -> None:
+    from couple.cli.summaries import ledger_lines, peak_lines
+
+    lines = peak_lines(summary["peaks"]) + ledger_lines(summary["ledger"])
+    lines += [(f"time in {name}", f"{seconds:.3f} s") for name, seconds in summary["seconds"].items()]
+    cost, share = summary["overhead"]["us_per_exchange"], 100 * summary["overhead"]["share"]
+    lines.append(("exchanges", f"{summary['exchanges']}, {cost:.1f} us each, {share:.2f} % of the run"))
+    lines.append(("results in", str(folder)))
+    table(lines)
+
+
+def _speaks(error: CoupleError) -> bool:
+    """Whether this rank is to report an error that ends all ranks."""
+    try:
+        ranks = world()
+    except CoupleError:
+        return speaks()
+    return ranks.first if isinstance(error, Interrupted) else ranks.failed(error)
+
+
+def _one_line(message: str) -> str:
+    """Without line breaks, and words of absurd length shortened."""
+    return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-10:]}", " ".join(message.split()))
+
+
+@functools.cache
+def _add_commands() -> None:
+    """Commands of other layers; once, however often `main` is called in a process."""
+    for name in registry.names("couple.commands"):
+        command = registry.load("couple.commands", name)  # a group of commands, or one
+        app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: errors are one line on stderr, with their exit code."""
+    logging.addLevelName(logging.WARNING, "warning")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    _add_commands()
+    if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
+        if not speaks():
+            return  # the work of one process
+        stay_alone()
+    try:
+        app(arguments)
+    except CoupleError as error:
+        if _speaks(error):
+            err.print(f"error: {escape(_one_line(str(error)))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("error: interrupted before a checkpoint could be written")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a person sees of a run: pairs (what, value). Of many sites of one kind the extremes and the totals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from couple.storage.results import Results
+
+FEW = 4
+"""As many of one kind have a line each."""
+
+Line = tuple[str, str]
+
+
+def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
+    """All that `couple show` prints. everything: a line for each site, however many there are."""
+    time = results.time
+    lines = [("experiment", results.name), ("status", results.status)]
+    lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
+    lines += peak_lines(results.peaks(), everything=everything) + ledger_lines(results.ledger(), everything=everything)
+    lines += accuracy_lines(results)
+    return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
+
+
+def accuracy_lines(results: Results) -> list[Line]:
+    """Of sites that choose their accuracy while they run: how long they had which, and how often they switched."""
+    lines = []
+    for component in dict.fromkeys(c for c, _ in results.sites().values()):
+        group = results.file[component]
+        if "accuracy" not in group or "switches" not in group:
+            continue
+        taken, names = group["accuracy"][1:], [str(n) for n in group.attrs["accuracies"]]
+        shares = ", ".join(f"{(taken == k).mean():.1%} {n}" for k, n in enumerate(names)) if taken.size else "nothing"
+        spent = ", ".join(f"{float(v):.3f} s {k}" for k, v in results.file[f"timing/{component}"].attrs.items())
+        lines += [(f"accuracy of {component}", f"{shares}; {len(group['switches'])} switches")]
+        lines += [(f"time inside {component}", spent)]
+    return lines
+
+
+def peak_lines(peaks: Mapping[str, Mapping[str, float]], *, everything: bool = False) -> list[Line]:
+    """Largest values, of many sites of one kind the least and the greatest of them."""
+    found = [
+        (name if owner == "neuron" else f"{owner} {name}", value)
+        for owner, entries in peaks.items()
+        for name, value in entries.items()
+    ]
+    lines = []
+    for kind, members in _kinds(found, everything):
+        if len(members) == 1:
+            lines.append((f"peak {members[0][0]}", f"{members[0][1]:.4g}"))
+            continue
+        low, high = min(members, key=lambda m: m[1]), max(members, key=lambda m: m[1])
+        ends = " .. ".join(f"{value:.4g} in {_owner(name)}" for name, value in (low, high))
+        lines.append((f"peak {kind} ({len(members)})", ends))
+    return lines
+
+
+def ledger_lines(ledger: Mapping[str, Any], *, everything: bool = False) -> list[Line]:
+    """The books, of many links or sites of one kind their sums; and the largest imbalance."""
+    lines = []
+    for name, e in _summed(((e["link"], e) for e in ledger["links"]), everything):
+        parts = f"{e['received']:.3f} received + {e['carried']:.3f} carried - {e['owed']:.3f} owed"
+        lines.append((name, f"{e['sent']:.3f} sent = {parts}"))
+    for name, e in _summed(((e["link"], e) for e in ledger.get("diffusion", ())), everything):
+        lines.append((name, f"{e['forth']:.6g} forth, {e['back']:.6g} back"))
+    for name, e in _summed(((f"{e['substance']} in {e['site']}", e) for e in ledger["sites"]), everything):
+        start, parts = e["held_at_start"], " + ".join(f"{e[k]:.6g} {k}" for k in ("free", "bound", "extruded"))
+        lines.append((name, f"{start:.0f} at start + {e['received']:.6g} received = {parts}"))
+    return [*lines, ("largest imbalance", f"{ledger['max_imbalance_ions']:g} ions")]
+
+
+def _summed(entries: Iterable[tuple[str, Mapping[str, Any]]], everything: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    for kind, members in _kinds(list(entries), everything):
+        name = members[0][0] if len(members) == 1 else f"{kind} ({len(members)})"
+        keys = [k for k, v in members[0][1].items() if isinstance(v, int | float)]
+        yield name, {k: sum(e[k] for _, e in members) for k in keys}
+
+
+def _kinds[Value](found: list[tuple[str, Value]], everything: bool) -> Iterator[tuple[str, list[tuple[str, Value]]]]:
+    """Entries whose names differ in numbers alone, where there are many of them; else each by itself."""
+    kinds: dict[str, list[tuple[str, Value]]] = {}
+    for name, value in found:
+        kinds.setdefault(name if everything else _kind(name), []).append((name, value))
+    for kind, members in kinds.items():
+        if len(members) > FEW:
+            yield kind, members
+        else:
+            yield from ((kind, [member]) for member in members)
+
+
+def _kind(name: str) -> str:
+    """ "spine_3.Ca -> neuron.cai" → "spine_*.Ca -> neuron.cai", "V dend[2](0.5) [mV]" → "V dend[*](*) [mV]"."""
+    return re.sub(r"(?<=[_\[(])\d+(\.\d+)?(?=\b|_)", "*", name)
+
+
+def _owner(name: str) -> str:
+    """Site or segment of an entry: "spine_3 Ca [uM]" → "spine_3", "V dend[2](0.5) [mV]" → "dend[2](0.5)"."""
+    words = name.split(" ")
+    return words[1] if words[0] == "V" else words[0]

@@ -1,0 +1,272 @@
+"""What the loop asks of the electrical model; `adapters.neuron` implements it with NEURON.
+
+Loading and attaching are two steps: the geometry of sites comes from the loaded model, and only with the
+sites known is it clear where calcium and conductances are exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from couple.components.component import Component
+from couple.geometry.geometry import Geometry
+
+CALCIUM = "ca"
+CaiWriters = Literal["refuse", "remove", "ignore"]
+"""What is done with mechanisms of the model that write `cai` where chemistry owns it.
+
+refuse: an error that names them. remove: density mechanisms are taken out of the coupled sections, with all that they
+do, currents too. ignore: they stay and their currents count, but what they write into `cai` of a coupled segment is
+overwritten within the same step, before anything can read it.
+"""
+
+
+@dataclass(frozen=True)
+class Current:
+    """A current clamp: `amplitude` (nA) into `segment` for `duration` ms from `start` ms on."""
+
+    segment: str
+    start: float
+    duration: float
+    amplitude: float
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """A cell of a network that is on this rank.
+
+    gid: its number in the whole network. key: where its population stands in the file. model, function, arguments: as
+    in ModelSpec. spikes: the segment whose voltage, crossing `threshold` (mV) upwards, is a spike.
+    """
+
+    name: str
+    gid: int
+    key: str
+    model: Path
+    function: str
+    arguments: Mapping[str, Any] | Sequence[Any]
+    spikes: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Train:
+    """Spikes from outside: at `times` (ms), or from `start` on at random with a mean `rate` (/ms) in a stream."""
+
+    times: tuple[float, ...] = ()
+    rate: float = 0.0
+    start: float = 0.0
+    stream: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Receptors in a segment, and what drives them: cells by (gid, delay in ms), and trains.
+
+    key: where it stands in the file. weight: peak conductance of an event, µS.
+    """
+
+    key: str
+    segment: str
+    receptor: Literal["AMPA", "NMDA", "GABA"]
+    weight: float
+    sources: tuple[tuple[int, float], ...] = ()
+    trains: tuple[Train, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Where the electrical model is and how it steps.
+
+    model: file. function: its builder, class or HOC template; "" takes the file as a whole. dt: ms.
+    celsius, v_init (mV): None leaves them to the model. arguments: of the builder, by name or in order.
+    mechanisms: MOD files, or folders of them. biophysics: the block of that name, for a bare morphology.
+    """
+
+    model: Path
+    function: str
+    dt: float
+    celsius: float | None
+    v_init: float | None
+    cai_writers: CaiWriters = "refuse"
+    arguments: Mapping[str, Any] | Sequence[Any] = ()
+    mechanisms: tuple[Path, ...] = ()
+    biophysics: Mapping[str, Any] | None = None
+    currents: tuple[Current, ...] = ()
+    cells: tuple[CellSpec, ...] = ()
+    """Of a network, those of this rank; `model` is then that of the first."""
+    rank: int = 0
+    size: int = 1
+    helped: bool = False
+    """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """An unbranched piece of the model, for whoever places sites.
+
+    region: "soma", "axon", "basal", "apical", another label, or "" if unknown. parent: name of the section that its
+    0 end is connected to, None for a root. length: µm. segments: their number. distance: path from the middle of the
+    soma (or of the root) to the 0 end, µm; a point at x is at distance + x·length (in the soma: at 0).
+    at: where on the parent (0 to 1). end: which end of it is connected there, 0 in nearly all models.
+    """
+
+    name: str
+    region: str
+    parent: str | None
+    length: float
+    segments: int
+    distance: float
+    at: float = 1.0
+    end: float = 0.0
+
+
+@dataclass(frozen=True)
+class Conductance:
+    """A conductance that chemistry sets at a segment.
+
+    kind: "density" (values in S/cm²) or "point" (µS). ion: whose reversal potential it has ("k"); `reversal` (mV)
+    instead makes it a nonspecific current with that fixed reversal.
+    """
+
+    name: str
+    segment: str
+    kind: Literal["density", "point"] = "density"
+    ion: str = "k"
+    reversal: float | None = None
+
+
+@dataclass(frozen=True)
+class IonSegments:
+    """Segments where an ion, by NEURON's name of it ("ca"), is exchanged. initial: concentrations there, mM."""
+
+    ion: str
+    segments: tuple[str, ...]
+    initial: tuple[float, ...] = ()
+
+    @property
+    def concentration(self) -> str:
+        """The input port of its concentrations: "cai"."""
+        return f"{self.ion}i"
+
+    @property
+    def charge(self) -> str:
+        """The output port of its charge: "charge" for calcium, "charge_na" for another."""
+        return "charge" if self.ion == CALCIUM else f"charge_{self.ion}"
+
+
+@dataclass(frozen=True)
+class Attachments:
+    """Where the model is coupled; the order is the order of the port values.
+
+    calcium:      segments whose `cai` the chemistry owns and whose calcium charge is handed out.
+    conductances: what the chemistry sets.
+    voltages:     segments whose voltage is handed out.
+    cai:          initial concentrations at `calcium`, mM.
+    seed:         of the experiment.
+    others:       the same as `calcium` and `cai` for other ions.
+    """
+
+    calcium: tuple[str, ...]
+    conductances: tuple[Conductance, ...]
+    voltages: tuple[str, ...]
+    cai: tuple[float, ...] = ()
+    seed: int = 0
+    others: tuple[IonSegments, ...] = ()
+
+    @property
+    def ions(self) -> tuple[IonSegments, ...]:
+        """Calcium, then the others."""
+        return (IonSegments(CALCIUM, self.calcium, self.cai), *self.others)
+
+
+@dataclass(frozen=True)
+class SynapseSpec:
+    """AMPA and NMDA receptors on a spine head and the spikes that drive them.
+
+    ampa, nmda: peak conductances, µS. times: of the spikes, ms; or, with a `rate` (/ms), a Poisson train from `start`.
+    stream: numbers that key its random stream, with that of the cell in a network; NEURON adds the experiment's seed.
+    """
+
+    ampa: float
+    nmda: float
+    times: tuple[float, ...] = ()
+    rate: float = 0.0
+    start: float = 0.0
+    stream: tuple[int, int] = (0, 0)
+    cell: int = 0
+
+
+@dataclass(frozen=True)
+class SpineSpec:
+    """A spine to grow: sections NAME.neck and NAME.head.
+
+    key: where it stands in the file. section, x: of the branch. head, neck: (diameter, length), µm.
+    head_channels, neck_channels: density mechanism → variable → value with its unit, or a number.
+    Ra (ohm cm), cm (uF/cm²), leak (conductance as text, reversal in mV): those of the branch if None.
+    """
+
+    name: str
+    key: str
+    section: str
+    x: float
+    head: tuple[float, float]
+    neck: tuple[float, float]
+    head_channels: Mapping[str, Mapping[str, str | float]]
+    neck_channels: Mapping[str, Mapping[str, str | float]]
+    Ra: float | None = None
+    cm: float | None = None
+    leak: tuple[str, float] | None = None
+    synapse: SynapseSpec | None = None
+    away: float | None = None
+    """Path distance in µm, where the block asked for one."""
+
+
+class ElectricalModel(Protocol):
+    """A loaded model, not yet stepping."""
+
+    def segments(self) -> Sequence[str]:
+        """Names of all segments, as "head(0.5)"."""
+
+    def sections(self) -> Sequence[Section]:
+        """All sections, in the order of their creation."""
+
+    def resolve(self, segment: str) -> str:
+        """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)".
+
+        Raises InputError, with the nearest names, if there is no such segment.
+        """
+
+    def geometry(self, segment: str) -> Geometry:
+        """Cylinder of a segment. Raises InputError, with the nearest names, if there is no such segment."""
+
+    def area(self, segment: str) -> float:
+        """Membrane area of a segment in µm², as NEURON has it."""
+
+    def grow(self, spines: Sequence[SpineSpec]) -> None:
+        """Add spines; before anything is attached. Raises InputError that names the key of one that cannot be."""
+
+    def connect(self, contacts: Sequence[Contact]) -> None:
+        """Give the cells of a network their numbers and connect them; after `grow`, before anything is attached."""
+
+    def distances(self, origin: str) -> Mapping[str, float]:
+        """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""
+
+    def ions(self) -> Mapping[str, float]:
+        """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
+
+    def describe(self) -> Sequence[str]:
+        """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""
+
+    def attach(self, attachments: Attachments) -> Component:
+        """The stepping component, initialised at t = 0.
+
+        Inputs  `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
+        Outputs `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
+                the like of other ions; `v` (n_voltages,) mV.
+        Raises InputError if a mechanism in a coupled segment writes such a concentration and may not be removed.
+        """

@@ -1,0 +1,308 @@
+"""Base of all chemistry engines: what the loop and a user may ask of any accuracy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.base.arrays import Counts, Floats
+from couple.base.errors import InputError
+from couple.base.schema import Block
+from couple.chemistry.lattice_units import Unit
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.rounding import Rounding
+from couple.components.component import Component, Port, State
+from couple.geometry.cable import Cable
+from couple.geometry.geometry import Geometry
+from couple.parallel.communicator import Team
+from couple.rng.streams import generator
+
+Asked = Literal["all"] | int | tuple[int, ...] | None
+"""Ranks that are to solve a site together: all, so many, its own and these; None: its own alone."""
+
+
+class Options(Block):
+    """Base of an engine's own options: the table `[site] ENGINE.key = value`."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start.
+
+    mouth: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
+    cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
+    """
+
+    name: str
+    geometry: Geometry
+    initial: tuple[int, ...]
+    cable: Cable | None = None
+    mouth: float | None = None
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """All that an engine is built from.
+
+    name:     of the component, for messages and results.
+    network:  the chemistry (clamped species are marked by `clamped`, see ReactionNetwork.with_clamped).
+    sites:    at least one.
+    tick:     ms per tick of the clock.
+    injected: species that receive ions from links and drives: the columns of the input `influx`.
+    clamped:  species whose count is held at the input `clamp`.
+    folder:   of the experiment file; paths in options are relative to it.
+    window:   ms between exchanges with the rest; 0 if nobody says.
+    """
+
+    name: str
+    network: ReactionNetwork
+    sites: tuple[Site, ...]
+    tick: float
+    injected: tuple[str, ...] = ()
+    clamped: tuple[str, ...] = ()
+    seed: int = 0
+    options: Options = field(default_factory=Options)
+    folder: Path = Path()
+    window: float = 0.0
+
+
+class SiteEngine(Component):
+    """An engine of chemistry with one or many sites.
+
+    inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
+             ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
+             `clamp` (n_sites, n_clamped): the count at which a species is held; what enters such a species goes on
+             into its reservoir `NAME_clamp`.
+             `influx_mouth` (n_sites, n_injected), of engines that know where a neck opens, if one does: what comes in
+             (or, below 0, goes out) there; `influx` is then all else.
+    outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
+             `means` (n_sites, n_observables): each observable averaged over the last window.
+             Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
+
+    An engine whose sites may hold their neck (see `neck_of`) has besides
+    output   `counts_mouth` (n_sites, n_injected): the density at each mouth times `reach`, less what came in there in
+             the last window: the density that would be there if nothing had.
+
+    An engine along sections (see `along`) has one site, with a cable, and besides
+    inputs   `influx_along` (n_segments, n_injected) and `influx_feet` (n_feet, n_injected): as `influx`, through the
+             membrane of each segment and at the foot of each neck.
+    outputs  `counts_along` (n_segments, n_species), `means_along` (n_segments, n_observables): as those above.
+             `counts_feet` (n_feet, n_injected): the density at each foot times the volume of its segment.
+
+    A site's results may not depend on which other sites share its component.
+    """
+
+    integer: ClassVar[bool] = True
+    """Whether molecules are whole numbers: the exchange then hands over whole ions and carries the fraction."""
+
+    spatial: ClassVar[bool] = False
+    """Whether molecules have places: calcium below the membrane is then not that of the volume."""
+
+    shareable: ClassVar[bool] = False
+    """Whether several ranks can solve its sites together: see `asked_ranks`, `share`, `helper`."""
+
+    clock: ClassVar[Unit] = "ms"
+    """What its time counts: ms, or steps of a lattice without units."""
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(
+        self,
+        setup: EngineSetup,
+        more: Mapping[str, Port] | None = None,
+        more_inputs: Mapping[str, Port] | None = None,
+    ) -> None:
+        """more, more_inputs: ports besides those of every engine."""
+        network = self.network_of(setup)
+        self.setup, self.network, self.sites = setup, network, setup.sites
+        n = len(setup.sites)
+        for site in setup.sites:
+            if len(site.initial) != len(network.species):
+                raise InputError(
+                    f'site "{site.name}" has {len(site.initial)} initial counts for {len(network.species)} species'
+                )
+        super().__init__(
+            setup.name,
+            inputs={
+                "influx": Port("count", (n, len(setup.injected)), "extensive", setup.injected),
+                "clamp": Port("count", (n, len(setup.clamped)), "intensive", setup.clamped),
+                **(more_inputs or {}),
+            },
+            outputs={
+                "counts": Port("count", (n, len(network.states)), "extensive", network.states),
+                "means": Port("count", (n, len(network.observables)), "intensive", tuple(network.observables)),
+                **(more or {}),
+            },
+        )
+        counts = self.read("counts")
+        counts[:, : len(network.species)] = [s.initial for s in setup.sites]
+        self.read("means")[...] = counts @ network.observable_weights.T
+        self.injected_columns = np.array([network.index(s) for s in setup.injected], dtype=np.int64)
+        self.clamped_columns = np.array([network.index(s) for s in setup.clamped], dtype=np.int64)
+        self.read("clamp")[...] = counts[:, self.clamped_columns]
+        self.rates: Floats = np.array([self.count_rates(s.geometry) for s in setup.sites])
+        self.rates = self.rates.reshape(n, len(network.reactions))
+
+    @classmethod
+    def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
+        """The chemistry with the reservoirs that this engine adds to it."""
+        return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+
+    @classmethod
+    def counted(cls, setup: EngineSetup) -> ReactionNetwork:
+        """The chemistry whose states its output `counts` has: another one if it replaces species by others."""
+        return cls.network_of(setup)
+
+    @classmethod
+    def partial(cls, setup: EngineSetup) -> bool:
+        """Whether it can advance some of its sites only: see `advance_sites`, `write_sites`."""
+        return False
+
+    def count_rates(self, geometry: Geometry) -> Floats:
+        """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
+        return self.network.count_rates(geometry.volume, geometry.area)
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        """From real to whole molecules of this chemistry."""
+        return Rounding(self.network)
+
+    def read_counts(self) -> Counts:
+        """(n_sites, n_species) whole molecules now: how a site is handed to another accuracy.
+
+        Of a continuous engine they are rounded so that all that reactions conserve stays whole, at random (the same
+        counts give the same result), see couple.chemistry.rounding. A fraction of an ion is left out.
+        """
+        return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
+
+    def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
+        """(n_species,) the same of one site, rounded with random numbers of one's own if they are given."""
+        counts = self.read("counts")[row, : len(self.network.species)]
+        whole = np.rint(counts)
+        if self.integer or bool((whole == counts).all()):
+            return whole.astype(np.int64)
+        if rng is None:
+            rng = generator(self.setup.seed, "rounding", self.sites[row].name, counts.tobytes().hex())
+        return self.rounding(counts, rng)
+
+    @abstractmethod
+    def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
+        """Take up (n_sites, n_species) molecules from another accuracy; `rng` places them where places matter.
+
+        Reservoir counts stay. Raises InputError for a wrong shape or a negative count.
+        """
+
+    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
+        """Advance these sites only; all others stay as they are, to the bit. For engines that are `partial`."""
+        raise NotImplementedError(f"{type(self).__name__} advances all of its sites")
+
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """`write_counts` of these sites only, (len(rows), n_species). For engines that are `partial`."""
+        raise NotImplementedError(f"{type(self).__name__} takes up all of its sites")
+
+    def doubt(self, counts: Floats) -> Floats:
+        """(n_sites,) how far it may be trusted with (n_sites, n_species) molecules, whatever its own state is.
+
+        0 well inside of what it was made for, 1 at the edge, more outside. Species are those of `setup.network`.
+        """
+        return np.zeros(len(self.sites))
+
+    def restart(self, start: State, seed: int) -> None:
+        """See Component: what an engine built with that seed would hold, taken over."""
+        fresh = type(self)(replace(self.setup, seed=seed))
+        self.restore(fresh.save())
+        self.setup = fresh.setup
+        self.memory[:] = fresh.memory
+
+    def checked_counts(self, counts: npt.ArrayLike, species: int | None = None) -> Counts:
+        """`counts` as whole numbers of the right shape, by default that of the network's species, or InputError."""
+        array = np.asarray(counts)
+        shape = (len(self.sites), len(self.network.species) if species is None else species)
+        if array.shape != shape:
+            raise InputError(f'"{self.name}" takes counts of shape {shape} (sites, species), not {array.shape}')
+        whole = np.rint(array).astype(np.int64)
+        if not np.array_equal(whole, array) or (whole < 0).any():
+            raise InputError(f'"{self.name}" takes whole, non-negative counts')
+        return whole
+
+    def attributes(self) -> dict[str, Any]:
+        """What results say of this engine besides volumes, areas and names: attributes of its group."""
+        return {}
+
+    def log(self) -> dict[str, npt.NDArray[np.void]]:
+        """Tables that results hold beside the records, name → structured array."""
+        return {}
+
+    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
+        """How often results cannot be trusted so far, name → (n_sites,) times: the summary of a run says so."""
+        return {}
+
+    def spent(self) -> dict[str, float]:
+        """Seconds by what they were spent for, where one number does not say enough."""
+        return {}
+
+    def effort(self) -> Floats:
+        """(n_sites,) what of its time each site takes, in any unit: the molecules or events that it works through."""
+        return np.ones(len(self.sites))
+
+    @classmethod
+    def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """What its options are read from: of all tables of a site, that under its own name."""
+        return dict(tables.get(name, {}))
+
+    @classmethod
+    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
+        """The geometry of a site that has none but its options, None if they say nothing about it."""
+        return None
+
+    @classmethod
+    def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
+        """Diameter and length (µm) of a neck that ends in a mouth and is part of a site with these options, None if
+        they have none; length 0 if nobody knows what of the site is a neck."""
+        return None
+
+    def reach(self, row: int, species: str) -> float:
+        """µm³: how much of a site answers within a window to what crosses its mouth."""
+        raise NotImplementedError(f"{type(self).__name__} has no mouths")
+
+    @classmethod
+    def along(cls) -> type[SiteEngine] | None:
+        """The class that resolves a site along whole sections, None if this accuracy has none."""
+        return None
+
+    @classmethod
+    def asked_ranks(cls, options: Block) -> Asked:
+        """The ranks that are to solve a site with these options; the one that has it holds ports, state and records."""
+        return None
+
+    def share(self, team: Team) -> None:
+        """Advance together with the other ranks of a team from now on, of which this one is the leader.
+
+        Each of them makes a `helper` meanwhile, and advances it whenever this one is. State and ports stay here, whole,
+        as if it were alone. For engines that are `shareable`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is solved by one rank")
+
+    @classmethod
+    def helper(cls, name: str, team: Team) -> Component:
+        """What another rank of the team of an engine of that name advances: no ports, no state.
+
+        Its `advance` raises ElsewhereError if the leader's fails.
+        """
+        raise NotImplementedError(f"{cls.__name__} is solved by one rank")
+
+    def describe(self) -> Sequence[str]:
+        """Lines for `couple check` about what it made of its sites."""
+        return ()
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """Warnings about accuracy, shown before anything runs. Raises InputError if it cannot run."""
+        return ()

@@ -1,0 +1,1 @@
+"""Shapes of sites: volumes, membranes, cables and masks. Imports `base`."""

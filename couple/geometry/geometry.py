@@ -1,0 +1,72 @@
+"""One geometry object for a place in the cell; NEURON, every engine and the links take it from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from couple.base.errors import InputError
+
+LONGEST = 1e5
+"""µm; no part of a cell is longer."""
+
+ShapeName = Literal["cylinder", "sphere", "box", "cells"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Volume and membrane of a site.
+
+    shape:    "cylinder" (size = (diameter, length)), "sphere" (diameter,) or "box" (x, y, z), µm; "cells" for a
+              lattice that the options of its engine describe (size: cells along each axis).
+    volume:   µm³.
+    area:     membrane area in µm², analytic, never a face count; of a cylinder the lateral area only, as in
+              NEURON: its end caps reflect and carry no proteins unless `caps`.
+    """
+
+    shape: ShapeName
+    size: tuple[float, ...]
+    volume: float
+    area: float
+    caps: bool = False
+
+    @classmethod
+    def cylinder(cls, diameter: float, length: float, *, caps: bool = False) -> Geometry:
+        """A cylinder with its axis along z; lengths in µm."""
+        _positive(diameter=diameter, length=length)
+        lateral = math.pi * diameter * length
+        ends = math.pi * diameter**2 / 2 if caps else 0.0
+        return cls("cylinder", (diameter, length), math.pi * diameter**2 / 4 * length, lateral + ends, caps)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Geometry]) -> Geometry:
+        """Cylinders in a row as one: volumes, membranes and lengths add up. A single one is returned as it is."""
+        if len(parts) == 1:
+            return parts[0]
+        volume, area, length = (sum(x) for x in zip(*((p.volume, p.area, p.size[1]) for p in parts), strict=True))
+        return replace(cls.cylinder(2 * math.sqrt(volume / math.pi / length), length), volume=volume, area=area)
+
+    @classmethod
+    def sphere(cls, diameter: float) -> Geometry:
+        """A sphere; all of its surface is membrane."""
+        _positive(diameter=diameter)
+        return cls("sphere", (diameter,), math.pi * diameter**3 / 6, math.pi * diameter**2)
+
+    @classmethod
+    def box(cls, x: float, y: float, z: float) -> Geometry:
+        """A box; all six faces are membrane."""
+        _positive(x=x, y=y, z=z)
+        return cls("box", (x, y, z), x * y * z, 2 * (x * y + y * z + z * x))
+
+    @classmethod
+    def cells(cls, shape: Sequence[int], volume: float = 0.0, area: float = 0.0) -> Geometry:
+        """A lattice of `shape` cells; volume 0 if it has no lengths."""
+        return cls("cells", tuple(float(n) for n in shape), volume, area)
+
+
+def _positive(**lengths: float) -> None:
+    for key, value in lengths.items():
+        if not 0 < value <= LONGEST:
+            raise InputError(f"{key} = {value:g} um; give a length above 0 and up to {LONGEST:g} um")

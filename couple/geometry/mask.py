@@ -1,0 +1,23 @@
+"""Which cells of a grid are inside, from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from couple.base.errors import InputError
+
+
+def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """The array in a .npy file. Raises InputError that names it."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError("no such file: give the .npy file of a mask", where=str(path)) from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"is not a .npy file: {error}", where=str(path)) from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or not 1 <= array.ndim <= 3:
+        raise InputError("a mask is an array of numbers with one to three axes", where=str(path))
+    return np.asarray(array != 0)

@@ -1,0 +1,77 @@
+"""What each cell of a network took of a run, and runs that spread their cells by it: OUT/costs.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from couple.base.errors import InputError
+from couple.storage import checkpoint
+from couple.storage.run_folder import COSTS
+from couple.wiring import System
+
+Costs = dict[str, float]
+"""Cell → seconds of one exchange window: of its electrics, and of all of its sites."""
+
+
+class Meter:
+    """Measures what this rank does from now on."""
+
+    def __init__(self, system: System, seconds: Mapping[str, float]) -> None:
+        self._system, self._before = system, self._seconds(system, seconds)
+
+    @staticmethod
+    def _seconds(system: System, seconds: Mapping[str, float]) -> dict[str, float]:
+        """Of each component, without waiting for others."""
+        own = getattr(system.electrics, "stepping_seconds", 0.0)
+        return {**seconds, "": own}
+
+    def costs(self, seconds: Mapping[str, float], windows: int) -> Costs:
+        """Of the cells on this rank. seconds: of each component by now; windows: since the meter was made.
+
+        What a component took is divided by what each cell or site says of its work.
+        """
+        model = self._system.electrics
+        weights: Mapping[str, float] = getattr(model, "weights", {})
+        if model is None or not weights or windows <= 0:
+            return {}
+        spent = {name: s - self._before[name] for name, s in self._seconds(self._system, seconds).items()}
+        whole = (spent[""] or spent[model.name]) / sum(weights.values())
+        found = {cell: whole * weight for cell, weight in weights.items()}
+        for engine in self._system.engines:
+            effort = engine.effort()
+            each = spent[engine.name] * effort / max(float(effort.sum()), 1e-300)
+            for site, share in zip(engine.sites, each.tolist(), strict=True):
+                cell = self._system.cell_of.get(site.name)
+                if cell in found:
+                    found[cell] += share
+        return {cell: s / windows for cell, s in found.items()}
+
+
+def write_costs(folder: Path, parts: Sequence[Costs]) -> None:
+    """Those of all ranks into a folder; nothing if there are none. Raises RunError if the disk refuses."""
+    cells = {cell: s for part in parts for cell, s in part.items()}
+    if cells:
+        text = json.dumps({"unit": "s per exchange", "cells": cells}, indent=1)
+        checkpoint.replace(folder / COSTS, (text + "\n").encode())
+
+
+def read_costs(folder: Path) -> Costs:
+    """Of the run in a folder. Raises InputError if it has none."""
+    path = folder / COSTS if folder.is_dir() else folder
+    try:
+        cells = json.loads(path.read_bytes())["cells"]
+        found = {str(cell): float(seconds) for cell, seconds in cells.items()}
+    except FileNotFoundError:
+        raise InputError(
+            f'"{folder}" has no {COSTS}: give the folder of a run of this [network], be it a short one (--until)',
+            where="--balance",
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path} is damaged: run again, or leave it out", where="--balance") from None
+    if not all(np.isfinite(s) and s >= 0 for s in found.values()):
+        raise InputError(f"{path} is damaged: run again, or leave it out", where="--balance")
+    return found

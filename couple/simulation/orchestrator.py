@@ -1,0 +1,140 @@
+"""The loop: advance, exchange, record. It knows components only by their contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from time import perf_counter
+
+from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from couple.components.component import Component, State
+from couple.exchange.exchange import Exchange
+from couple.exchange.ledger import Ledger
+from couple.parallel.communicator import ElsewhereError, world
+from couple.storage.recorder import Recorder
+from couple.wiring import System
+
+EXCHANGE = "exchange and record"
+
+
+class Orchestrator:
+    """Advances a wired system window by window.
+
+    scheme: "staggered" (Gauss-Seidel): the electrical model first, its ions enter the sites over the same window.
+    "parallel" (Jacobi): both advance from the same moment; ions enter one window later.
+    """
+
+    def __init__(self, system: System, recorder: Recorder, scheme: str, max_debt: float) -> None:
+        self.system, self.recorder = system, recorder
+        self.exchange: Exchange = system.exchange(recorder.sampled, recorder.summed, max_debt)
+        self.window = 0
+        timed = [*system.components, *system.together]
+        self.seconds = dict.fromkeys([*(c.name for c in timed), EXCHANGE], 0.0)
+        alone = [engine for engine in system.engines if engine not in system.together]
+        first: list[Component | None] = [system.electrics, system.drive]
+        second: list[Component | None] = [*alone, *system.together]
+        self._parallel = scheme == "parallel"
+        if self._parallel:
+            first, second = [system.drive], [system.electrics, *second]
+        self._compile(alone)
+        if system.helped:
+            world().gather(None)  # nobody waits for one that has failed
+            with world().waiting():
+                self._compile(system.together)
+        self._first = [c for c in first if c is not None]
+        self._second = [c for c in second if c is not None]
+
+    def _compile(self, engines: Sequence[Component]) -> None:
+        """Try a window of each engine and undo it: kernels are compiled or loaded before anything is timed."""
+        ports = self.system.memory.block.copy()
+        for engine in engines:
+            state = engine.save()
+            with suppress(RunError, ElsewhereError):  # it will come again, with its time
+                engine.advance(self.system.clock.window)
+            engine.restore(state)
+        self.system.memory.block[:] = ports
+
+    def start(self) -> None:
+        """Hand over the initial state and record it as row 0."""
+        self.exchange.prime()
+        self.exchange.note(self.recorder.rows, self.recorder.next_row)
+        self.recorder.written()
+
+    def restart(self, starts: Mapping[str, State], memory: Floats, seed: int) -> None:
+        """A new run of another seed in the same system, as if it had been wired with that seed.
+
+        starts: by component, and memory: the block of port values, both as they were before `start`.
+        Raises CannotRestart if a component cannot.
+        """
+        self.system.memory.block[:] = memory
+        for component in self.system.components:
+            component.restart(starts[component.name], seed)
+        self.exchange.clear(seed)
+        self.recorder.clear()
+        self.window = 0
+        self.start()
+
+    def step(self) -> None:
+        """One exchange window. Raises RunError if a part of it cannot go on."""
+        ticks, seconds, recorder = self.system.clock.window, self.seconds, self.recorder
+        t = perf_counter()
+        for component in self._first:
+            component.advance(ticks)
+            t, before = perf_counter(), t
+            seconds[component.name] += t - before
+        self.exchange.deliver()
+        t, before = perf_counter(), t
+        seconds[EXCHANGE] += t - before
+        for component in self._second:
+            component.advance(ticks)
+            t, before = perf_counter(), t
+            seconds[component.name] += t - before
+        self.window += 1
+        due = self.window % self.system.clock.record == 0
+        self.exchange.collect(recorder.rows, recorder.next_row if due else -1)
+        if due:
+            recorder.written()
+        seconds[EXCHANGE] += perf_counter() - t
+
+    def run(self, until: int, after_window: Callable[[], bool] | None = None) -> None:
+        """Step to window `until`, or until `after_window` says stop.
+
+        A RunError carries the simulated time at which it happened.
+        """
+        while self.window < until:
+            try:
+                self.step()
+            except RunError as error:
+                raise RunError(f"t = {self.time:.6g} ms: {error}") from error
+            if after_window is not None and after_window():
+                return
+
+    @property
+    def time(self) -> float:
+        """Simulated ms."""
+        return self.system.clock.time(self.window)
+
+    def ledger(self) -> Ledger:
+        """The books as they stand."""
+        return Ledger.of(self.exchange, in_flight=self._parallel)
+
+    def save(self) -> dict[str, State]:
+        """All states by name; the recorder closes its segment."""
+        states: dict[str, State] = {f"component.{c.name}": c.save() for c in self.system.components}
+        states["exchange"] = self.exchange.save()
+        states["recorder"] = self.recorder.save()
+        states["clock"] = {"window": self.window, **{f"seconds.{k}": v for k, v in self.seconds.items()}}
+        return states
+
+    def restore(self, states: dict[str, State]) -> None:
+        """Take up what `save` of an equal system made."""
+        self.exchange.restore(states["exchange"])
+        for component in self.system.components:
+            component.restore(states[f"component.{component.name}"])
+        # Components may have touched their ports on restoring: the exchange's memory is the authority.
+        self.exchange.restore(states["exchange"])
+        self.recorder.restore(states["recorder"])
+        clock = states["clock"]
+        self.window = int(str(clock["window"]))
+        self.seconds = {k: float(str(clock[f"seconds.{k}"])) for k in self.seconds}

@@ -1,0 +1,111 @@
+"""What the columns of recorded rows mean: all that is needed to make an HDF5 file of them without the system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from couple.chemistry.network import ReactionNetwork
+from couple.experiment import Experiment
+from couple.simulation.orchestrator import EXCHANGE
+from couple.storage.recorder import Variable
+from couple.wiring import System
+
+
+@dataclass(frozen=True)
+class Layout:
+    """variables: in file order. attributes: of the file. tables: name → attributes of a group. warnings: of the wiring.
+
+    times: (n_rows,) ms of a whole run.
+    """
+
+    variables: tuple[Variable, ...]
+    times: tuple[float, ...]
+    attributes: Mapping[str, Any]
+    tables: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, system: System, experiment: Experiment) -> Layout:
+        """Of a wired experiment."""
+        clock = system.clock
+        rows = clock.windows // clock.record + 1
+        return cls(
+            system.variables,
+            tuple(clock.time(k * clock.record) for k in range(rows)),
+            {**attributes_of(system, experiment), "parts": json.dumps(parts_of(system))},
+            component_tables(system),
+            tuple(system.warnings),
+        )
+
+    def to_json(self) -> str:
+        """As text; `from_json` reads it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """What `to_json` wrote."""
+        content = json.loads(text)
+        variables = tuple(
+            Variable(
+                **{
+                    **v,
+                    "dims": tuple(v["dims"]),
+                    "labels": tuple(map(tuple, v["labels"])),
+                    "indices": tuple(v["indices"]),
+                    "order": tuple(map(tuple, v["order"])),
+                }
+            )
+            for v in content["variables"]
+        )
+        return cls(
+            variables, tuple(content["times"]), content["attributes"], content["tables"], tuple(content["warnings"])
+        )
+
+
+def parts_of(system: System) -> list[str]:
+    """What the time of a run is spent in, in the order of `Orchestrator.seconds`."""
+    return [*(c.name for c in system.components), EXCHANGE]
+
+
+def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
+    """Attributes of a result or ensemble file: the experiment, its engines, the channel path."""
+    return {
+        "experiment": json.dumps(experiment.source),
+        "name": experiment.experiment.name,
+        "time_unit": experiment.time_unit,
+        "channel_path": getattr(system.electrics, "channel_path", None) or "",
+        "engines": json.dumps(dict(system.kinds)),
+    }
+
+
+def component_tables(system: System) -> dict[str, dict[str, Any]]:
+    """Component → what its datasets need to be read: sizes of its sites, kinds of its species, distances."""
+    voltages = [f"neuron.{segment}" for v in system.variables if v.path == "neuron/v" for segment in v.labels[0]]
+    model = {"neuron": _distances(system, voltages)} if voltages else {}
+    return model | {
+        engine.name: {
+            "volume_um3": [s.geometry.volume for s in engine.sites],
+            "area_um2": [s.geometry.area for s in engine.sites],
+            "reservoirs": list(engine.network.reservoirs),
+            "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
+            "observed_on": [_home(engine.network, members) for members in engine.network.observables.values()],
+            "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),
+            **_distances(system, [s.name for s in engine.sites]),
+            **engine.attributes(),
+        }
+        for engine in system.engines
+    }
+
+
+def _home(network: ReactionNetwork, members: Iterable[str]) -> str:
+    """Where the species of an observable live: "membrane", "volume", or "both"."""
+    homes = {s.on for s in network.species if s.name in set(members)}
+    return homes.pop() if len(homes) == 1 else "both"
+
+
+def _distances(system: System, names: list[str]) -> dict[str, list[float]]:
+    found = [system.distances[name] for name in names if name in system.distances]
+    return {"distance_um": found} if len(found) == len(names) else {}

@@ -1,0 +1,98 @@
+"""What a run leaves in its folder: results.h5, and summary.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from couple.experiment import Experiment
+from couple.parallel.communicator import Alone
+from couple.simulation.cell_costs import Costs, write_costs
+from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
+from couple.simulation.result_layout import attributes_of, component_tables
+from couple.storage import checkpoint
+from couple.storage.recorder import Recorder, replacing
+from couple.storage.results import FORMAT, Results
+from couple.storage.run_folder import RESULTS, SUMMARY
+from couple.wiring import System
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes what `recorder` holds of a system, on each rank its own part."""
+
+    experiment: Experiment
+    system: System
+    recorder: Recorder
+    ranks: Alone
+
+    def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
+        """Put all that was recorded so far into an HDF5 file."""
+        clock = self.system.clock
+        times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
+        engines = self.system.engines
+        spent = {f"timing/{e.name}": e.spent() for e in engines if e.spent()}
+        tables = {**self._tables(summary), **component_tables(self.system), **spent}
+        self.recorder.fill(file, times, self._attributes(summary), tables)
+        for engine in engines:
+            for name, rows in engine.log().items():
+                data = file.create_dataset(f"{engine.name}/{name}", data=rows)
+                data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
+        spikes = getattr(self.system.electrics, "spikes", None)
+        if spikes is not None:
+            times, cells = spikes
+            write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
+
+    def keep(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+        """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
+        peaks."""
+        if self.ranks.size > 1:
+            return self._keep_of_ranks(folder, status, summary, costs)
+        with replacing(folder / RESULTS, self.recorder.version) as file:
+            self.fill(file, summary)
+        write_costs(folder, [costs])
+        return self._with_peaks(folder, summary)
+
+    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+        """A file of this rank; unless it alone has failed, one over all of them too."""
+        with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
+            self.fill(file, summary)
+            for path, order in orders(self.system.variables, self.system.order).items():
+                file[path].attrs["order"] = order
+        if status == "failed":
+            return summary
+        summaries, every = self.ranks.gather(summary), self.ranks.gather(costs)
+        if self.ranks.first:
+            write_costs(folder, every)
+            summary = merged(summaries, self.system.order)
+            merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
+            summary = self._with_peaks(folder, summary)
+        return self.ranks.from_first(summary)
+
+    def _with_peaks(self, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+        """The summary, as it is put on the disk."""
+        with Results(folder / RESULTS) as results:
+            summary["peaks"] = results.peaks()
+        checkpoint.replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        return summary
+
+    def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **attributes_of(self.system, self.experiment),
+            "engines": json.dumps(summary["engines"]),
+            "status": summary["status"],
+            "seed": self.experiment.experiment.seed,
+            "format": FORMAT,
+        }
+
+    def _tables(self, summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
+            "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
+            "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
+            "versions": summary["versions"],
+        }

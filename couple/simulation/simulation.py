@@ -1,0 +1,381 @@
+"""A run as a user sees it: a folder in which results, checkpoints and a summary appear, whatever happens."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import h5py
+import numpy.typing as npt
+
+from couple.base.arrays import Floats
+from couple.base.errors import CoupleError, InputError, Interrupted, RunError
+from couple.base.versions import versions
+from couple.components.component import Port, State
+from couple.experiment import Experiment
+from couple.parallel.communicator import world
+from couple.parallel.stop_agreement import WALLTIME, Pace
+from couple.simulation import port_access, resume
+from couple.simulation.cell_costs import Costs, Meter, read_costs
+from couple.simulation.orchestrator import EXCHANGE, Orchestrator
+from couple.simulation.repartition import move, names_of, rows_of
+from couple.simulation.run_writer import Keeper
+from couple.simulation.signals import Stop
+from couple.simulation.validity_counts import doubts_of
+from couple.storage import checkpoint, rank_checkpoints
+from couple.storage.folder_lock import FolderLock
+from couple.storage.recorder import Recorder
+from couple.storage.results import Results
+from couple.storage.run_folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
+from couple.wiring import System, wire
+
+__all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, float], None]
+"""Called after windows with (simulated ms, ms to reach)."""
+
+
+class Simulation:
+    """An experiment on its way.
+
+    Build one with `Simulation.new` or `Simulation.resumed`; `run()` goes to the end, `step()` one exchange window.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path | None,
+        system: System,
+        lock: FolderLock | None = None,
+        segments: str = "segments",
+        costs: Costs | None = None,
+    ) -> None:
+        self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
+        clock, run = system.clock, experiment.experiment
+        self.ranks = world()
+        self._place, self._left = segments, ""
+        place = rows_of(segments, self.ranks.rank, self.ranks.size)
+        self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
+        self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
+        self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
+        self._costs = costs
+        self._meter, self._metered = Meter(system, self.orchestrator.seconds), 0
+        self._last_checkpoint = perf_counter()
+        self._cpu = 0.0
+        self._stop = Stop()
+        self._ending: str | None = None
+        self._asked = False
+        self._names: State = {}
+        self._margin = 1.0
+        self._pace = Pace(self.ranks)
+        self._checkpoints = 0
+        self._watchers: list[Callable[[Simulation], object]] = []
+
+    @classmethod
+    def new(
+        cls,
+        experiment: Experiment,
+        folder: str | Path | None = None,
+        *,
+        force: bool = False,
+        balance: str | Path | None = None,
+    ) -> Simulation:
+        """A run from t = 0.
+
+        folder: for the results; it must not hold another run unless `force` (which removes that one). By default
+        results/NAME-001, or the next number that is free.
+        balance: folder of an earlier run, by whose costs the cells of a [network] are spread over ranks.
+        Raises InputError if anything in the experiment does not fit; nothing is written then.
+        """
+        ranks = world()
+        costs = None if balance is None else ranks.from_first(read_costs(Path(balance)) if ranks.first else {})
+        if folder is not None and ranks.first:
+            check_free(Path(folder), force)
+        system = wire(experiment, costs)
+        made, lock = Path(), None
+        if ranks.first:  # the folder is claimed once
+            made, lock = empty_folder(experiment.experiment.name, folder, force)
+        try:
+            made = ranks.from_first(made)
+            simulation = cls(experiment, made, system, lock, costs=costs)
+            simulation.orchestrator.start()
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        return simulation
+
+    @classmethod
+    def in_memory(cls, experiment: Experiment) -> Simulation:
+        """A run from t = 0 that leaves no files; `results` has its rows, and it cannot be resumed."""
+        simulation = cls(experiment, None, wire(experiment))
+        simulation.orchestrator.start()
+        return simulation
+
+    @classmethod
+    def resumed(cls, path: str | Path, *, until: float | None = None) -> Simulation:
+        """Go on from a checkpoint, in the same folder; an `until` (ms) after the end makes the experiment longer.
+
+        path: the checkpoint, or the folder of the run.
+        Raises InputError if the file is damaged, or if the experiment or its model changed since.
+        """
+        path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
+        lock = lock_folder(path.parent) if world().first else None
+        try:
+            world().gather(None)
+            return cls._resumed(path, until, lock)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    @classmethod
+    def _resumed(cls, path: Path, until: float | None, lock: FolderLock | None) -> Simulation:
+        experiment, states = resume.read(path, until)
+        run, ranks = states["run"], world()
+        written = int(str(run.get("ranks", 1)))
+        here = path.parent
+        place = str(run.get("place", "segments"))
+        costs = json.loads(str(run["costs"])) if "costs" in run else None
+        system = wire(experiment, costs)
+        if written != ranks.size:
+            simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
+            parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in range(written)]
+            try:
+                move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
+            except InputError as error:
+                raise error.inside(str(path)) from None
+            simulation._left = place
+        else:
+            simulation = cls(experiment, here, system, lock, place, costs)
+            simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
+        simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
+        simulation._checkpoints = int(str(run.get("number", 0)))
+        ranks.gather(None)
+        return simulation
+
+    # -- going on ------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Simulated ms."""
+        return self.orchestrator.time
+
+    def step(self) -> None:
+        """Advance one exchange window. Raises RunError at the end of the experiment."""
+        if self.orchestrator.window >= self.system.clock.windows:
+            raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
+        self.orchestrator.step()
+        for watcher in self._watchers:
+            watcher(self)
+
+    def after_each_window(self, watcher: Callable[[Simulation], object]) -> None:
+        """Have `watcher(simulation)` called after every exchange window from now on; True from it stops `run`."""
+        self._watchers.append(watcher)
+
+    def port(self, name: str) -> Port:
+        """Unit, shape and columns of a port such as "neuron.v" or "head.counts"."""
+        return port_access.port(self.system, name)
+
+    def read(self, name: str) -> Floats:
+        """Values now, a copy: of a port ("neuron.v", "head.counts"), of its unit and shape, or, of shape (), of a
+        species ("head.Ca": molecules) or an observable ("head.SK_open": mean over the last window) of a site.
+        """
+        return port_access.read(self.system, name)
+
+    def write(self, name: str, values: npt.ArrayLike) -> None:
+        """Set an input of the electrical model ("neuron.cai", "neuron.g") for the next window.
+
+        Links write it again at the end of that. Raises InputError for other ports: `send` is for sites.
+        """
+        port_access.write(self.system, name, values)
+
+    def send(self, name: str, molecules: float) -> None:
+        """Let molecules of a species ("head.Ca") enter its site over the next window, booked in the ledger.
+
+        Negative ones leave. A link or drive has to fill the species (an influx of rate "0 /ms" will do).
+        """
+        self.orchestrator.exchange.send(*port_access.species_of(self.system, name), molecules)
+
+    @property
+    def results(self) -> Results:
+        """What was recorded so far, from memory; close it or use it in a `with` statement."""
+        buffer = io.BytesIO()
+        done = self.orchestrator.window == self.system.clock.windows
+        with h5py.File(buffer, "w") as file:
+            self._keeper.fill(file, self.summary("complete" if done else "partial"))
+        return Results(buffer)
+
+    def run(
+        self, progress: Progress | None = None, *, until: float | None = None, deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Go to the end (or to `until` ms), write results and summary, and return the summary.
+
+        On SIGINT or SIGTERM a checkpoint is written and Interrupted raised; so it is shortly before `deadline`, by
+        time.perf_counter. On any error what was recorded is written to the result file before the error goes on.
+        """
+        begun, agreed = self.orchestrator.window, CoupleError()
+        with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
+            try:
+                return self._run(progress, until, deadline)
+            except (Interrupted, InputError) as error:
+                if isinstance(error, InputError) and self.orchestrator.window > begun:
+                    raise
+                agreed = error  # of all ranks, as is what is asked for and does not fit
+        raise agreed
+
+    def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
+        clock = self.system.clock
+        end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
+        if end < self.orchestrator.window:
+            raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
+        started = process_time()
+        before = self._cpu
+        self._meter, self._metered = Meter(self.system, self.orchestrator.seconds), self.orchestrator.window
+        wall = self.experiment.checkpoint.wall
+        shown = 0.0
+
+        def after_window() -> bool:
+            nonlocal shown
+            now = perf_counter()
+            window = self.orchestrator.window
+            due = bool(clock.checkpoint and self.folder is not None and window % clock.checkpoint == 0)
+            waited = wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000
+            late = None if deadline is None or now < deadline - self._margin else WALLTIME
+            # Only what all ranks know may decide what they do next.
+            self._ending, waited, stop = self._pace.agreed(self._stop.signal or late, waited, self._asked)
+            if due or waited:
+                self._cpu = before + process_time() - started
+                self.write_checkpoint()
+            if progress is not None and (now - shown > 0.1 or window == end):
+                shown = now
+                progress(self.time, clock.time(end))
+            for watcher in self._watchers:
+                self._asked |= watcher(self) is True
+            return self._ending is not None or stop or (self._asked and self.ranks.size == 1)
+
+        try:
+            if self._lock is not None:
+                self._lock.acquire()
+            with self._stop.listening():
+                self.orchestrator.run(end, after_window)
+        except BaseException:  # whatever it was, what was recorded is kept
+            self._cpu = before + process_time() - started
+            self._keep_if_possible()
+            raise
+        self._cpu = before + process_time() - started
+        try:
+            if self._ending is not None and self.orchestrator.window < end:
+                raise self._interrupted(self._ending)
+            if self.folder is not None and self.orchestrator.window < clock.windows:
+                self.write_checkpoint()  # to go on later
+            return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
+        finally:
+            self._unlock()
+
+    def _keep_if_possible(self) -> None:
+        """After an error: results as far as there are any. A disk that refuses does not hide the error."""
+        try:
+            self._keep_what_there_is("failed")
+        except RunError as error:
+            log.warning("%s", error)
+        finally:
+            self._unlock()
+
+    def _interrupted(self, signal: str) -> Interrupted:
+        """The error to raise, with everything on the disk."""
+        message = f"stopped by {signal} at t = {self.time:.6g} ms"
+        if self.folder is not None:
+            message += f"; go on with: couple resume {self.write_checkpoint()}"
+        self._keep_what_there_is("interrupted")
+        return Interrupted(message)
+
+    def write_checkpoint(self) -> Path:
+        """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""
+        if self.folder is None:
+            raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
+        states = self.orchestrator.save()
+        states["run"] = resume.describe(self.experiment, self.system, self._cpu)
+        if self._place != "segments":
+            states["run"]["place"] = self._place
+        if self._costs is not None:  # whoever goes on has to spread cells likewise
+            states["run"]["costs"] = json.dumps(self._costs)
+        if self.ranks.size > 1 or self.system.helped or getattr(self.system.electrics, "spreads", True):
+            states["names"] = self._names = self._names or names_of(self.system, self.recorder)
+        path, begun = self.folder / CHECKPOINT, perf_counter()
+        if self.ranks.size == 1:
+            checkpoint.write(path, states)
+        else:
+            self._checkpoints += 1
+            rank_checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
+        self._last_checkpoint = perf_counter()
+        if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
+            rank_checkpoints.clear_others(self.folder, self._left, self.ranks.size)
+        self._left = ""
+        self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
+        return path
+
+    def finish(self, status: str) -> dict[str, Any]:
+        """Write results.h5 and summary.json; returns the summary."""
+        summary = self._keep_what_there_is(status)
+        if self.folder is not None and not (self.folder / CHECKPOINT).exists():
+            self.recorder.discard_segments()
+        self._unlock()
+        return summary
+
+    def summary(self, status: str) -> dict[str, Any]:
+        """Peaks, ledger, seconds per component and overhead, as plain values for JSON."""
+        seconds = dict(self.orchestrator.seconds)
+        spent = sum(seconds.values())
+        return {
+            "name": self.experiment.experiment.name,
+            "status": status,
+            "simulated_ms": self.time,
+            "exchanges": self.orchestrator.window,
+            "engines": dict(self.system.kinds),
+            "channel_path": getattr(self.system.electrics, "channel_path", None),
+            "ledger": self.orchestrator.ledger().as_dict(),
+            "seconds": {k: round(v, 6) for k, v in seconds.items()},
+            "cpu_seconds": round(self._cpu, 6),
+            "overhead": {
+                "us_per_exchange": 1e6 * seconds[EXCHANGE] / max(self.orchestrator.window, 1),
+                "share": seconds[EXCHANGE] / spent if spent else 0.0,
+            },
+            **self._spent(),
+            **self._doubts(),
+            "warnings": self.system.warnings,
+            "seed": self.experiment.experiment.seed,
+            "versions": versions(),
+        }
+
+    def _spent(self) -> dict[str, Any]:
+        """Seconds inside of engines that say more than one number, if there are any."""
+        found = {e.name: {k: round(v, 6) for k, v in e.spent().items()} for e in self.system.engines if e.spent()}
+        return {"seconds_inside": found} if found else {}
+
+    def _doubts(self) -> dict[str, Any]:
+        """How often engines left what they can be trusted with, if any count that."""
+        found = doubts_of(self.system.engines)
+        return {"doubts": found} if found else {}
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _keep_what_there_is(self, status: str) -> dict[str, Any]:
+        summary = self.summary(status)
+        if self.folder is None:
+            with self.results as results:
+                summary["peaks"] = results.peaks()
+            return summary
+        costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
+        return self._keeper.keep(self.folder, status, summary, costs)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()

@@ -1,0 +1,112 @@
+"""Checkpoint files: everything a run needs to go on to the bit, written so that no kill can spoil it.
+
+The file is HDF5 (open it with h5py) with a user block in front that holds a SHA-256 of all that follows. It is
+written beside its place, flushed to disk and renamed over it: at any instant the old or the new one is there,
+whole. A flipped bit or a missing byte anywhere is found on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from couple.base.errors import InputError, RunError
+from couple.components.component import State, StateValue
+
+_BLOCK = 512
+_MAGIC = b"couple checkpoint 1\n"
+
+
+def write(path: Path, states: Mapping[str, State]) -> None:
+    """Write named states atomically. Raises RunError if the disk refuses; the file that was there stays."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=_BLOCK) as file:
+        for name, state in states.items():
+            group = file.create_group(name)
+            for key, value in state.items():
+                _put(group, key, value)
+    body = buffer.getvalue()[_BLOCK:]
+    header = (_MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n").ljust(_BLOCK, b"\0")
+    replace(path, header + body)
+
+
+def read(path: Path) -> dict[str, State]:
+    """The states in a checkpoint. Raises InputError if the file is missing, no checkpoint, or damaged."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file; give the checkpoint.h5 of a run", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    header, body = content[:_BLOCK], content[_BLOCK:]
+    whole = (_MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n").ljust(_BLOCK, b"\0")
+    if header != whole:
+        if content[:8] == b"\x89HDF\r\n\x1a\n":
+            raise InputError(
+                "is not a checkpoint (an HDF5 file of another kind); give OUT/checkpoint.h5", where=str(path)
+            )
+        raise InputError(
+            "is damaged or not a checkpoint (its checksum does not fit): use an older one or run again", where=str(path)
+        )
+    with h5py.File(io.BytesIO(content), "r") as file:
+        return {name: {key: _get(item) for key, item in group.items()} for name, group in file.items()}
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: whole or not at all. Raises RunError if the disk refuses."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+        settle(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def settle(beside: Path, path: Path) -> None:
+    """Flush a file to the disk and rename it over `path`; the rename is on the disk when this returns."""
+    _flush(beside)
+    beside.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put(group: h5py.Group, key: str, value: object) -> None:
+    if isinstance(value, str):
+        value, kind = np.frombuffer(value.encode(), dtype=np.uint8), "text"
+    elif isinstance(value, bytes):
+        value, kind = np.frombuffer(value, dtype=np.uint8), "bytes"
+    elif isinstance(value, (int, float)):
+        value, kind = np.array(value), type(value).__name__
+    else:
+        kind = "array"
+    group.create_dataset(key, data=value).attrs["kind"] = kind
+
+
+def _get(item: h5py.Dataset) -> StateValue:
+    value: StateValue = np.asarray(item[()])
+    kind = item.attrs["kind"]
+    if kind == "array":
+        return value
+    content = np.asarray(value)
+    if kind == "text":
+        return content.tobytes().decode()
+    if kind == "bytes":
+        return content.tobytes()
+    return int(content) if kind == "int" else float(content)

@@ -1,0 +1,262 @@
+"""What result and ensemble files have in common: plain HDF5, one group per component; this names what is in it."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
+
+import h5py
+import numpy as np
+
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, nearest
+from couple.base.units import IONS_PER_MM_UM3
+
+if TYPE_CHECKING:
+    import xarray
+
+
+KEPT_BYTES = 256 * 2**20
+"""Columns that were read and may be asked for again."""
+
+
+def unreadable(error: Exception) -> str:
+    """What is wrong with a file that HDF5 does not take, in a few words."""
+    if "truncated file" in str(error):
+        return "is damaged (it is cut short): run again, or resume the checkpoint of the run"
+    if "signature not found" in str(error):
+        return "is not an HDF5 file: give the results.h5 of a run, or the ensemble.h5 of an ensemble"
+    return f"is damaged: {error}"
+
+
+class Recording:
+    """A file of records, open for reading; use it in a `with` statement.
+
+    Times series have the shape (..., n_rows): nothing in front in the results of one run, (n_runs, n_rows) in an
+    ensemble. Raises InputError if the file is missing, damaged or of another kind.
+    """
+
+    FORMAT: ClassVar[str]
+    FILE: ClassVar[str]
+    MADE_BY: ClassVar[str]
+
+    def __init__(self, path: str | Path | BinaryIO) -> None:
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._columns: dict[tuple[str, int], Floats] = {}
+        if not isinstance(path, str | Path):
+            self.path, self.file = Path("memory"), h5py.File(path, "r")
+            return
+        self.path = Path(path)
+        if self.path.is_dir():
+            self.path = self.path / self.FILE
+        try:
+            self.file = h5py.File(self.path, "r")
+        except FileNotFoundError:
+            raise InputError(
+                f"no such file; give the {self.FILE} of a {self.MADE_BY} or its folder", where=str(path)
+            ) from None
+        except OSError as error:
+            raise InputError(unreadable(error), where=str(path)) from None
+        if self.file.attrs.get("format", "") != self.FORMAT:
+            self.file.close()
+            raise InputError(f'is not a result file of couple {self.MADE_BY} ("{self.FORMAT}")', where=str(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; arrays that were read stay."""
+        self.file.close()
+
+    @property
+    def time(self) -> Floats:
+        """(n_rows,) ms, or steps of a lattice: see `time_unit`."""
+        return np.asarray(self.file["time"])
+
+    @property
+    def time_unit(self) -> str:
+        """What `time` counts: ms or step."""
+        return str(self.file["time"].attrs["unit"])
+
+    @property
+    def name(self) -> str:
+        """Of the experiment."""
+        return str(self.file.attrs["name"])
+
+    @property
+    def status(self) -> str:
+        """complete, partial, interrupted or failed."""
+        return str(self.file.attrs["status"])
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All records as an xarray Dataset, in memory: named dimensions and labels, `units` and `long_name`.
+
+        Raises MissingDependencyError without xarray.
+        """
+        from couple.storage.to_xarray import dataset
+
+        return dataset(self)
+
+    def engines(self) -> dict[str, str]:
+        """Site → engine."""
+        return {k: str(v) for k, v in json.loads(self.file.attrs["engines"]).items()}
+
+    def sites(self) -> dict[str, tuple[str, int]]:
+        """Site → (component, row)."""
+        return self._sites
+
+    @cached_property
+    def _sites(self) -> dict[str, tuple[str, int]]:
+        found = {}
+        for name, group in self.file.items():
+            if isinstance(group, h5py.Group) and "volume_um3" in group.attrs:
+                names = next(
+                    (self._axis(f"{name}/{q}", "site") for q in ("counts", "means", "influx") if q in group), ()
+                )
+                found.update({site: (name, row) for row, site in enumerate(names)})
+        return found
+
+    def voltages(self) -> dict[str, Floats]:
+        """Segment → (..., n_rows) mV."""
+        if "neuron/v" not in self.file:
+            return {}
+        data = np.moveaxis(np.asarray(self.file["neuron/v"]), -1, 0)
+        return dict(zip(self._axis("neuron/v", "segment"), data, strict=True))
+
+    def __getitem__(self, name: str) -> Floats:
+        """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
+        of the voltage of a segment ("neuron.head(0.5)": mV). Raises InputError if it was not recorded.
+        """
+        site, _, quantity = name.partition(".")
+        if site == "neuron":
+            voltages = self.voltages()
+            if quantity not in voltages:
+                raise InputError(f'"{name}" was not recorded; {nearest(quantity, voltages)}', where=str(self.path))
+            return voltages[quantity]
+        if quantity in self.labels(site, "means", "observable"):
+            return self.observable(site, quantity)
+        return self.counts(site, quantity)
+
+    def counts(self, site: str, species: str) -> Floats:
+        """(..., n_rows) molecules. Raises InputError if it was not recorded."""
+        return self._column(site, "counts", "species", species)
+
+    def observable(self, site: str, name: str) -> Floats:
+        """(..., n_rows) mean over the last window."""
+        return self._column(site, "means", "observable", name)
+
+    def observed_on(self, site: str, name: str) -> str:
+        """Where the species of an observable live: "membrane", "volume" or "both"; "" in files that do not say."""
+        component, _ = self._place(site)
+        homes = dict(
+            zip(
+                self.labels(site, "means", "observable"),
+                self.file[component].attrs.get("observed_on", ()),
+                strict=False,
+            )
+        )
+        return str(homes.get(name, ""))
+
+    def per_membrane(self, site: str, name: str) -> Floats:
+        """(..., n_rows) molecules per µm² of the site's membrane: mean of an observable over the last window."""
+        component, row = self._place(site)
+        return self.observable(site, name) / float(self.file[component].attrs["area_um2"][row])
+
+    def per_volume(self, site: str, name: str) -> Floats:
+        """(..., n_rows) µM: mean of an observable over the last window, by the site's volume."""
+        component, row = self._place(site)
+        volume = float(self.file[component].attrs["volume_um3"][row])
+        return self.observable(site, name) / (IONS_PER_MM_UM3 * volume) * 1e3
+
+    def entered(self, site: str, species: str) -> Floats:
+        """(..., n_rows) molecules that entered since the start."""
+        total = self._column(site, "influx", "species", species)
+        component, row = self._place(site)
+        for port in ("influx_mouth", "influx_along", "influx_feet"):
+            names = self.labels(site, port, "species")
+            if species in names:
+                values = np.asarray(self.file[f"{component}/{port}"][..., names.index(species)])
+                total = total + (values[..., row] if port == "influx_mouth" else values.sum(axis=-1))
+        return np.asarray(np.cumsum(total, axis=-1))
+
+    def extruded(self, site: str) -> dict[str, Floats]:
+        """Reservoir → (..., n_rows) molecules that left into it."""
+        component, _ = self._place(site)
+        known = self.labels(site, "counts", "species")
+        return {str(r): self.counts(site, str(r)) for r in self.file[component].attrs["reservoirs"] if str(r) in known}
+
+    def micromolar(self, site: str, species: str) -> Floats:
+        """(..., n_rows) µM. Raises InputError for a species of the membrane: it has no concentration."""
+        component, row = self._place(site)
+        if species in self.file[component].attrs["membrane"]:
+            raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
+        volume = float(self.file[component].attrs["volume_um3"][row])
+        return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
+
+    def along(self, site: str, species: str) -> Floats:
+        """(..., n_rows, n_segments) µM of a species in every segment of a site along sections.
+
+        Raises InputError for another site, and for what was not recorded.
+        """
+        component, _ = self._place(site)
+        path, known = f"{component}/counts_along", self.labels(site, "counts_along", "species")
+        if not known:
+            raise InputError(f'"{site}" does not lie along sections', where=str(self.path))
+        if species not in known:
+            raise InputError(f'"{species}" of {site} was not recorded; {nearest(species, known)}', where=str(self.path))
+        volumes = np.asarray(self.file[component].attrs["segment_volume_um3"])
+        counts = np.asarray(self.file[path][..., known.index(species)])
+        return np.asarray(counts / (IONS_PER_MM_UM3 * volumes) * 1e3)
+
+    def cable(self, site: str) -> tuple[Floats, list[str]]:
+        """(n_segments,) distance along the tree, µm, and section of every segment; none of another site."""
+        attributes = self.file[self._place(site)[0]].attrs
+        away = np.asarray(attributes.get("segment_distance_um", ()), dtype=np.float64)
+        return away, [str(name) for name in attributes.get("segment_branch", ())]
+
+    def labels(self, site: str, quantity: str, axis: str) -> list[str]:
+        """Names along an axis of a site's dataset; empty if there is none."""
+        component, _ = self._place(site)
+        return list(self._axis(f"{component}/{quantity}", axis))
+
+    def _axis(self, path: str, axis: str) -> tuple[str, ...]:
+        """The same by the dataset's path, read once: with many sites HDF5 takes longer over names than over numbers."""
+        if (path, axis) not in self._names:
+            names = self.file[path].attrs[axis] if path in self.file else ()
+            self._names[path, axis] = tuple(str(x) for x in names)
+        return self._names[path, axis]
+
+    def free(self, site: str) -> list[str]:
+        """Recorded species that links and drives fill or hold."""
+        component, _ = self._place(site)
+        return [str(s) for s in self.file[component].attrs["free"] if str(s) in self.labels(site, "counts", "species")]
+
+    def _place(self, site: str) -> tuple[str, int]:
+        sites = self.sites()
+        if site not in sites:
+            raise InputError(f'no site "{site}"; {nearest(site, sites)}', where=str(self.path))
+        return sites[site]
+
+    def _column(self, site: str, quantity: str, axis: str, name: str) -> Floats:
+        component, row = self._place(site)
+        labels = self.labels(site, quantity, axis)
+        if name not in labels:
+            raise InputError(f'"{name}" of {site} was not recorded; {nearest(name, labels)}', where=str(self.path))
+        return self._of_all_sites(f"{component}/{quantity}", labels.index(name))[..., row].copy()
+
+    def _of_all_sites(self, path: str, column: int) -> Floats:
+        """(..., n_rows, n_sites), kept: a chunk of the file holds all sites, and whoever asks for one asks for more."""
+        if (path, column) not in self._columns:
+            values = np.asarray(self.file[path][..., column])
+            if sum(v.nbytes for v in self._columns.values()) + values.nbytes > KEPT_BYTES:
+                self._columns.clear()
+            self._columns[path, column] = values
+        return self._columns[path, column]

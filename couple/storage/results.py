@@ -1,0 +1,82 @@
+"""Reading the result file of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from couple.base.arrays import Floats
+from couple.base.units import IONS_PER_MM_UM3
+from couple.storage.record_file import Recording
+
+FORMAT = "couple results 1"
+"""Attribute `format` of a result file."""
+
+BLOCK_VALUES = 2**20
+"""Values that are read at a time."""
+
+
+class Results(Recording):
+    """The results of one run: time series are (n_rows,). `Results("OUT")` opens OUT/results.h5."""
+
+    FORMAT, FILE, MADE_BY = FORMAT, "results.h5", "run"
+
+    def ledger(self) -> dict[str, Any]:
+        """The books at the end."""
+        return {k: json.loads(v) for k, v in self.file["ledger"].attrs.items()}
+
+    def spikes(self) -> tuple[Floats, dict[str, Floats]]:
+        """(n,) ms of all spikes of a network, and those of each cell that fired, by name: "E_3"; empty without one."""
+        if "spikes" not in self.file:
+            return np.zeros(0), {}
+        times, cells = np.asarray(self.file["spikes/time"]), np.asarray(self.file["spikes/cell"])
+        populations: dict[str, int] = json.loads(self.file["spikes"].attrs["populations"])
+        names = [f"{population}_{i}" for population, n in populations.items() for i in range(n)]
+        by_cell = {int(cell): times[cells == cell] for cell in np.unique(cells)}
+        return times, {names[cell] if cell < len(names) else str(cell): found for cell, found in by_cell.items()}
+
+    def seconds(self) -> dict[str, float]:
+        """Wall-clock seconds per component."""
+        return {k: float(v) for k, v in self.file["timing"].attrs.items()}
+
+    def peaks(self) -> dict[str, dict[str, float]]:
+        """Largest values: "V ..." in mV, free ions in µM, observables."""
+        found: dict[str, dict[str, float]] = {"neuron": {}, **{site: {} for site in self.sites()}}
+        if "neuron/v" in self.file:
+            names = self._axis("neuron/v", "segment")
+            found["neuron"] = {f"V {s} [mV]": x for s, x in zip(names, self._largest("neuron/v").tolist(), strict=True)}
+        for component in dict.fromkeys(c for c, _ in self.sites().values()):
+            for name, values in self._peaks_of(component):
+                for site, value in zip(self._sites_of(component), values.tolist(), strict=True):
+                    found[site][name] = value
+        return {k: v for k, v in found.items() if v}
+
+    def _peaks_of(self, component: str) -> Iterator[tuple[str, Floats]]:
+        """What is shown of a component, each with its (n_sites,) largest values."""
+        attributes, counts, means = self.file[component].attrs, f"{component}/counts", f"{component}/means"
+        if counts in self.file:
+            names, largest = self._axis(counts, "species"), self._largest(counts)
+            volumes = np.asarray(attributes["volume_um3"])
+            membrane = set(map(str, attributes["membrane"]))
+            for species in map(str, attributes["free"]):
+                if species in names:
+                    values = largest[:, names.index(species)]
+                    concentrations = values / (IONS_PER_MM_UM3 * volumes) * 1e3
+                    yield (species, values) if species in membrane else (f"{species} [uM]", concentrations)
+        if means in self.file:
+            yield from zip(self._axis(means, "observable"), self._largest(means).T, strict=True)
+
+    def _sites_of(self, component: str) -> list[str]:
+        return [site for site, (c, _) in self.sites().items() if c == component]
+
+    def _largest(self, path: str) -> Floats:
+        """Largest value over all rows, of the shape of a row; NaN if there is none. Reads few rows at a time."""
+        data = self.file[path]
+        largest = np.full(data.shape[1:], np.nan)
+        rows = max(1, BLOCK_VALUES // max(largest.size, 1))
+        for start in range(0, len(data), rows):
+            largest = np.fmax(largest, np.max(data[start : start + rows], axis=0))
+        return largest

@@ -1,0 +1,1 @@
+"""`couple train` and `couple model`."""

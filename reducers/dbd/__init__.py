@@ -1,0 +1,1 @@
+"""Dynamic Boltzmann distributions: energy models whose parameters move by a learned law."""

@@ -1,0 +1,213 @@
+"""The training file: frozen, checked tables; an unknown key is an error with the nearest known one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from couple.base.schema import Block
+from reducers.training.files import LearningFile, Named
+
+Integer = Annotated[int, Field(strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Train(Named):
+    """What is learned. held_out: runs (of each initial condition) that only the report sees."""
+
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+    held_out: Integer = Field(default=0, ge=0)
+    checkpoint: Integer = Field(default=100, ge=1)
+    """Optimisation steps between checkpoints."""
+
+
+class Data(Block):
+    """Runs of a fine model: ensemble files, or an experiment that is sampled when the training begins.
+
+    conditions: lists of KEY=VALUE, one list for each initial condition (see `couple run --set`).
+    every, until: keep every n-th time, up to the recorded row `until`.
+    """
+
+    files: tuple[str, ...] = ()
+    experiment: str | None = None
+    runs: Integer = Field(default=100, ge=1)
+    conditions: tuple[tuple[str, ...], ...] = ((),)
+    site: str | None = None
+    every: Integer = Field(default=1, ge=1)
+    until: Integer | None = Field(default=None, ge=1)
+    periodic: bool = True
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.files) == (self.experiment is not None):
+            raise ValueError('give either files = ["ensemble.h5"] or experiment = "experiment.toml"')
+        if not self.conditions:
+            raise ValueError("conditions is empty; leave it out for one initial condition")
+        return self
+
+
+class LinkBlock(Block):
+    """Connections of a layer and the one above. width: of the patch of units that a unit sees; or offsets."""
+
+    pairs: tuple[tuple[str, str], ...]
+    width: Integer | None = Field(default=None, ge=1)
+    offsets: tuple[tuple[Integer, ...], ...] | None = None
+    periodic: bool = True
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.width is None) == (self.offsets is None):
+            raise ValueError("give either width = 2 or offsets = [[0], [1]]")
+        return self
+
+
+class LayerBlock(Block):
+    """Units of a layer; shape: of its lattice, that of the data if not given."""
+
+    species: tuple[str, ...]
+    shape: tuple[Integer, ...] | None = None
+
+
+class Model(Block):
+    """The energy model. wellmixed: order, largest. chain, triplets: data on a line. dbm: hidden layers and links."""
+
+    family: Literal["wellmixed", "chain", "triplets", "dbm"]
+    order: Integer = Field(default=1, ge=1, le=6)
+    largest: Integer = Field(default=500, ge=1)
+    hidden: tuple[LayerBlock, ...] = ()
+    links: tuple[LinkBlock, ...] = ()
+    absent: tuple[str, ...] = ()
+    """dbm: species whose loss makes a class of its own, see `reducers.dbd.energy.mixture`."""
+    start: dict[str, float] | None = None
+    """θ at the start; otherwise from the moments of the data (Boltzmann machines: densities; all else 0)."""
+    static: Integer = Field(default=0, ge=0)
+    """Boltzmann machines: steps of a static fit to the data at the first time, of each initial condition."""
+
+
+class ReactionTerm(Block):
+    """A function F_r whose rate is learned, beginning at `rate`; hop: diffusion of species instead of an equation."""
+
+    equation: str | None = None
+    hop: str | tuple[str, ...] | None = None
+    rate: float = 0.0
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.equation is None) == (self.hop is None):
+            raise ValueError('give either equation = "2 A -> 0" or hop = "A"')
+        return self
+
+    @property
+    def label(self) -> str:
+        """What the rate is called."""
+        return self.equation or f"hop {' '.join(self.hopping)}"
+
+    @property
+    def hopping(self) -> tuple[str, ...]:
+        """Species that hop, all at the same rate."""
+        return (self.hop,) if isinstance(self.hop, str) else self.hop or ()
+
+
+class LawBlock(Block):
+    """F of dθ/dt = F(θ): hermite (domain, side), polynomial (domain, degree) or reactions."""
+
+    family: Literal["hermite", "polynomial", "reactions"]
+    domain: tuple[str, ...] = ()
+    side: Positive | tuple[Positive, ...] = 0.1
+    degree: Integer = Field(default=2, ge=0, le=8)
+    reactions: tuple[ReactionTerm, ...] = ()
+    shared: bool = True
+
+
+class FitBlock(Block):
+    """The recipe; see `reducers.dbd.fit.fit.Recipe` and `reducers.dbd.fit.comparison.WakeSleep`."""
+
+    steps: Integer = Field(default=1000, ge=1)
+    window: Integer | None = Field(default=None, ge=1)
+    slide: Integer = Field(default=2, ge=1)
+    order: Literal["sliding", "random", "early", "growing"] = "sliding"
+    truncate: bool = False
+    batch: Integer | None = Field(default=None, ge=1)
+    method: Literal["euler", "heun", "rk4"] = "euler"
+    substeps: Integer = Field(default=1, ge=1)
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    rate: Positive = 1e-3
+    rates: dict[str, float] = {}
+    """Learning rates by parameter; a name ending in * stands for all that begin so."""
+    schedule: Literal["constant", "exponential", "cosine", "linear"] = "constant"
+    end: Positive = 0.01
+    chains: Integer = Field(default=5, ge=1)
+    wake: Integer = Field(default=10, ge=1)
+    sleep: Integer = Field(default=10, ge=1)
+    persistent: bool = True
+    centre: float = Field(default=0.0, ge=0, le=1)
+
+
+class FollowBlock(Block):
+    """The recipe that follows moments; see `reducers.dbd.fit.moment_tracking.Following`.
+
+    start, reference: θ by name, 0 otherwise.
+    """
+
+    start: dict[str, float] = {}
+    reference: dict[str, float] = {}
+    chains: Integer = Field(default=96, ge=8)
+    starts: tuple[str, ...] = ("random",)
+    sweeps: Integer = Field(default=20, ge=1)
+    draws: Integer = Field(default=4, ge=1)
+    between: Integer = Field(default=3, ge=1)
+    settle: Integer = Field(default=40, ge=0)
+    gain: float = Field(default=0.4, gt=0, le=1)
+    relax: float = Field(default=0.03, ge=0, lt=1)
+    ridge: Positive = 0.02
+    damp: Positive = 0.05
+    largest: Positive = 0.1
+    agree: Positive = 0.04
+    caution: float = Field(default=0.5, ge=0)
+    least: Integer = Field(default=5, ge=1)
+    smooth: Positive = 3.0
+    law_ridge: Positive = 1e-4
+
+
+class PredatorPrey(Block):
+    """Rates per step of the data for the closures by hand; see `reducers.dbd.report.predator_prey.Rates`."""
+
+    birth: Positive
+    death: Positive
+    hop: Positive = 0.25
+
+
+class Report(Block):
+    """How the free-running model is sampled for the report.
+
+    every: recorded times between rows. distances: of the pairs of sites that are counted. checked: numbers of sweeps at
+    which the errors are found again, from random, empty and full lattices. smooth: standard deviation in recorded times
+    of the Gaussian filter over both the sum of closure terms and the derivative of the data.
+    """
+
+    every: Integer = Field(default=5, ge=1)
+    chains: Integer = Field(default=50, ge=2)
+    sweeps: Integer = Field(default=30, ge=1)
+    distances: tuple[Integer, ...] = (1,)
+    checked: tuple[Integer, ...] = ()
+    smooth: Positive = 10.0
+    predator_prey: PredatorPrey | None = None
+    """Compare with mean field and pair approximation: prey P and hunters H on a periodic square lattice."""
+    closure: tuple[str, ...] = ()
+    """Moments whose closure terms are shown, such as "P" or "PP nn"."""
+    likelihood: tuple[Integer, ...] = ()
+    """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
+
+
+class TrainingFile(LearningFile):
+    """All of it."""
+
+    train: Train
+    data: Data
+    model: Model
+    law: LawBlock
+    fit: FitBlock = FitBlock()
+    follow: FollowBlock | None = None
+    """Follow the moments of the data instead of the adjoint's descent."""
+    report: Report = Report()

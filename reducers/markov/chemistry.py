@@ -1,0 +1,56 @@
+"""Which part of a network a reduced block stands for, and a hash that tells whether it is the one that was learned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from couple.base.errors import InputError
+from couple.chemistry.network import Reaction, ReactionNetwork, Species
+
+DIGITS = 9
+"""Significant digits of a rate that count as the same chemistry."""
+
+
+def own_reactions(network: ReactionNetwork, species: Sequence[str], drive: str) -> tuple[Reaction, ...]:
+    """Reactions that involve any of `species`; besides them only the drive and reservoirs may take part.
+
+    Raises InputError that names a species the network lacks, or a reaction with something else.
+    """
+    for name in (*species, drive):
+        if name not in network.names:
+            raise InputError(f'stands for "{name}", which this chemistry does not have')
+    members, known = set(species), {*species, drive, *network.reservoirs}
+    found = tuple(r for r in network.reactions if members & {*r.reactants, *r.products})
+    for reaction in found:
+        others = {*reaction.reactants, *reaction.products} - known
+        if others:
+            raise InputError(
+                f'"{reaction}" couples it to {", ".join(sorted(others))}, not only to {drive}: '
+                "a reduced block must hold both or neither"
+            )
+    return found
+
+
+def signature(network: ReactionNetwork, species: Sequence[str], drive: str) -> str:
+    """SHA-256 of the species, what they hold, where they live, and their reactions with rates; order does not matter.
+
+    Raises InputError as `own_reactions`.
+    """
+    reactions = own_reactions(network, species, drive)
+    of = {s.name: s for s in network.species}
+    lines = [_species_line(of[name]) for name in species]
+    lines += [_reaction_line(r, set(network.reservoirs)) for r in reactions]
+    return hashlib.sha256("\n".join([f"drive {drive}", *sorted(lines)]).encode()).hexdigest()
+
+
+def _species_line(species: Species) -> str:
+    held = " ".join(f"{k}:{n}" for k, n in sorted(species.contains.items()) if n)
+    return f"species {species.name} {species.on} {held}"
+
+
+def _reaction_line(reaction: Reaction, reservoirs: set[str]) -> str:
+    def side(names: Sequence[str]) -> str:
+        return "+".join(sorted("@" if n in reservoirs else n for n in names))
+
+    return f"reaction {side(reaction.reactants)}>{side(reaction.products)} {reaction.rate:.{DIGITS}g} {reaction.per}"

@@ -1,0 +1,90 @@
+"""The training file of a block of independent molecules: frozen, checked tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from couple.base.errors import InputError, nearest
+from couple.base.schema import NAME, Block
+from couple.base.units import Time
+from couple.chemistry.network import ReactionNetwork
+from reducers.data.stimuli import StimulusBlock
+from reducers.training.files import LearningFile, Named
+
+Integer = Annotated[int, Field(strict=True)]
+
+
+class Train(Named):
+    """name: of the folder. seed: of stimuli and runs."""
+
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+
+
+class Driven(Block):
+    """block: word before recorded names. species: what the block stands for, by name or with a * at the end."""
+
+    block: str = Field(pattern=NAME)
+    species: tuple[str, ...] = Field(min_length=1)
+    drive: str = "Ca"
+
+    def names(self, network: ReactionNetwork) -> tuple[str, ...]:
+        """The species, in the order of the network. Raises InputError for a name that fits none."""
+        chosen: set[str] = set()
+        for i, text in enumerate(self.species):
+            found = {n for n in network.names if n == text or (text.endswith("*") and n.startswith(text[:-1]))}
+            if not found - {self.drive}:
+                raise InputError(f'no species "{text}"; {nearest(text, network.names)}', where=f"driven.species[{i}]")
+            chosen |= found - {self.drive}
+        return tuple(n for n in network.names if n in chosen)
+
+
+class Sample(Block):
+    """Runs that are learned from: `molecules` under each course of the drive, held constant over `every`.
+
+    start: with all molecules in one state, another one in each run ("each"), or at the steady state.
+    """
+
+    engine: Literal["ssa", "ode"] = "ssa"
+    molecules: Integer = Field(default=20000, ge=100, le=10**7)
+    duration: Time = Field(gt=0)
+    every: Time = Field(gt=0)
+    start: Literal["each", "steady"] = "each"
+    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        both = {s.kind for s in self.stimuli if s.test} & {s.kind for s in self.stimuli if not s.test}
+        if both:
+            raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
+        if all(s.test for s in self.stimuli) or not any(s.test for s in self.stimuli):
+            raise ValueError("needs stimuli to learn from and stimuli with test = true")
+        if self.every >= self.duration / 10:
+            raise ValueError("duration must be ten times `every` or more")
+        return self
+
+
+class LassoPath(Block):
+    """The lasso path. points: penalties. folds: groups of stimuli left out in turn."""
+
+    points: Integer = Field(default=40, ge=2)
+    folds: Integer = Field(default=4, ge=2)
+
+
+class Refine(Block):
+    """Descent on the error of one window, by the adjoint. substeps: of the integrator in a window."""
+
+    iterations: Integer = Field(default=15, ge=0)
+    substeps: Integer = Field(default=1, ge=1, le=100)
+
+
+class DrivenFile(LearningFile):
+    """All of it. experiment: file with the chemistry, at its temperature."""
+
+    train: Train
+    experiment: str
+    driven: Driven
+    sample: Sample
+    path: LassoPath = LassoPath()
+    refine: Refine = Refine()

@@ -1,0 +1,121 @@
+"""A training of a block of independent molecules: sample, learn, test on kinds of stimuli not learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+from scipy.linalg import expm
+
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.experiment import Experiment
+from reducers.markov.block import About
+from reducers.markov.chemistry import own_reactions
+from reducers.markov.file import write_block
+from reducers.markov.generator import candidates, matrices
+from reducers.markov.learning import Learned, learn
+from reducers.markov.markov import MarkovBlock
+from reducers.markov.sampling import Runs, sample
+from reducers.markov.settings import DrivenFile
+from reducers.training.resumable import MODEL, SUMMARY, Progress, Tell
+
+
+class DrivenTraining:
+    """A training file and the folder of its results."""
+
+    def __init__(
+        self,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Tell = lambda text: None,
+    ) -> None:
+        self.file, self.content = DrivenFile.load(path, overrides)
+        self.path = path
+        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
+        if (self.folder / MODEL).exists() and not force:
+            raise InputError("holds a model: give --force to train it again", where=str(self.folder))
+        network = Experiment.load(path.parent / self.file.experiment).network()
+        try:
+            self.species = self.file.driven.names(network)
+            own_reactions(network, self.species, self.file.driven.drive)
+        except InputError as error:
+            raise error.inside(str(path)) from None
+        self.network, self.tell = network, tell
+
+    @property
+    def done(self) -> int:
+        """There is no going on."""
+        return 0
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """To the end; writes the model and returns the summary. Raises InputError for a chemistry that does not fit."""
+        cpu, driven = process_time(), self.file.driven
+        named = {s.name: s for s in self.network.species}
+        substance = next(iter(named[driven.drive].contains), None)
+        if substance is None:
+            raise InputError(f"{driven.drive} holds nothing: say what it contains", where=f"{self.path}: driven.drive")
+        held = [named[s].contains.get(substance, 0) for s in self.species]
+        self.tell(f"sampling {len(self.species)} states under {len(self.file.sample.stimuli)} kinds of stimuli")
+        runs = sample(self.file, self.network, self.species)
+        learned = learn(self.file, runs.select(test=False), candidates(held), self.tell)
+        block = self._block(runs, learned)
+        write_block(block, self._place() / MODEL)
+        summary = {
+            "transitions": self._lines(learned),
+            "error": learned.error,
+            "held_out": dict(block.about.held_out),
+            "cpu_seconds": process_time() - cpu,
+        }
+        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        return summary
+
+    def _place(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+    def _block(self, runs: Runs, learned: Learned) -> MarkovBlock:
+        base, slope = matrices(len(self.species), learned.transitions, learned.rates)
+        about = About.of(
+            self.network,
+            self.file.driven.block,
+            self.species,
+            self.file.driven.drive,
+            drive_box=(0.0, float(runs.drive.max())),
+            box=np.stack([runs.shares.min(axis=(0, 1)), runs.shares.max(axis=(0, 1))]),
+            data_hash=runs.digest(),
+            training=json.dumps(self.content),
+        )
+        errors = held_out(runs.select(test=True), base, slope, about)
+        return MarkovBlock(About(**{**vars(about), "held_out": errors}), base, slope)
+
+    def _lines(self, learned: Learned) -> list[str]:
+        unit = {True: "/ms/uM", False: "/ms"}
+        return [
+            f"{self.species[t.source]} -> {self.species[t.target]}: {rate:.6g} {unit[t.driven]}"
+            for t, rate in zip(learned.transitions, learned.rates.tolist(), strict=True)
+        ]
+
+
+def held_out(runs: Runs, base: Floats, slope: Floats, about: About) -> dict[str, float]:
+    """Free runs of the law against runs: NRMSE (by the range) of each observable, the ions held and the worst state."""
+    found = np.empty_like(runs.shares)
+    found[:, 0] = runs.shares[:, 0]
+    for k in range(runs.drive.shape[1]):
+        for r, u in enumerate(runs.drive[:, k].tolist()):
+            found[r, k + 1] = expm(runs.every * (base + u * slope)) @ found[r, k]
+    weights = {**about.observables, **{f"{k} held": w for k, w in about.contents.items()}}
+    errors = {key: _nrmse(found @ np.array(w), runs.shares @ np.array(w)) for key, w in weights.items()}
+    worst = max(_nrmse(found[..., i], runs.shares[..., i]) for i in range(found.shape[-1]))
+    return {**errors, "worst state": worst}
+
+
+def _nrmse(a: Floats, b: Floats) -> float:
+    return float(np.sqrt(np.mean((a - b) ** 2)) / max(float(np.ptp(b)), 1e-300))

@@ -1,0 +1,111 @@
+"""What all trainings have in common that go on after a kill: a file, a folder, a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from couple.base.errors import InputError, Interrupted
+from couple.components.component import State
+from couple.storage import checkpoint
+from reducers.training.files import LearningFile
+
+CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
+
+Progress = Callable[[int, int, float], None]
+"""Called with (step, of, gap)."""
+Tell = Callable[[str], None]
+
+
+class Resumable(ABC):
+    """A training on its way. Build one with `new` or `resumed`; `run()` goes to the end.
+
+    content: the training file as nested tables; source: its path. tell: takes a line for the user.
+    """
+
+    File: ClassVar[type[LearningFile]]
+
+    def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
+        self.content, self.source, self.folder, self.tell = content, source, folder, tell
+
+    @classmethod
+    def new(
+        cls,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Tell = lambda text: None,
+    ) -> Self:
+        """A training from its start, in a new folder (by default results/NAME-train); runs that are there are kept.
+
+        Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
+        """
+        file, content = cls.File.load(path, overrides)
+        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
+        if (place / CHECKPOINT).exists() and not force:
+            raise InputError(
+                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
+            )
+        if place.exists():
+            return cls(content, path.resolve(), place, tell)
+        place.mkdir(parents=True)
+        try:
+            return cls(content, path.resolve(), place, tell)
+        except BaseException:
+            with suppress(OSError):  # runs that were sampled stay
+                place.rmdir()
+            raise
+
+    @classmethod
+    def resumed(cls, folder: Path, *, tell: Tell = lambda text: None) -> Self:
+        """Go on from the checkpoint in a folder. Raises InputError if it is damaged or its data changed since."""
+        path = folder / CHECKPOINT if folder.is_dir() else folder
+        states = checkpoint.read(path)
+        if "training" not in states:
+            raise InputError("is not the checkpoint of a training", where=str(path))
+        head = states.pop("training")
+        for left in path.parent.glob(".*.h5.*"):  # by writes that were killed
+            left.unlink(missing_ok=True)
+        made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
+        if made.digest() != str(head["data"]):
+            raise InputError("the data of this training have changed: start it again", where=str(path))
+        made.restore(states)
+        return made
+
+    @property
+    @abstractmethod
+    def done(self) -> int:
+        """Steps so far."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Of what is learned from."""
+
+    @abstractmethod
+    def states(self) -> dict[str, State]:
+        """What going on to the bit needs."""
+
+    @abstractmethod
+    def restore(self, states: dict[str, State]) -> None:
+        """Take up what `states` gave."""
+
+    @abstractmethod
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """To the end; writes model and summary, and returns the summary."""
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest()}
+        checkpoint.write(self.folder / CHECKPOINT, {"training": head, **self.states()})
+
+    def stopped(self, signal: str, steps: int) -> Interrupted:
+        """What to raise after a signal; the checkpoint is written."""
+        return Interrupted(
+            f"stopped by {signal} at step {self.done} of {steps}; go on with: couple train --resume {self.folder}"
+        )
