@@ -12,16 +12,17 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
+from figures import report
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from adapters.wellmixed.ssa import Gillespie
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock
 from reducers.markov.file import read_block
-from tests.bench.figures import report
-from tests.camkii_law import ROOT, network
+from support.camkii_law import network
+from support.paths import ROOT
 
 SITES, WINDOWS = 1000, 200
 PER_UM = 602.214 * Geometry.cylinder(0.5, 0.5).volume

@@ -13,10 +13,9 @@ from pathlib import Path
 from figures import report
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from ensembles import birth_death
-
 from couple.ensemble import sample
 from couple.ensemble.sampler import Sampler
+from support.ensembles import birth_death
 
 WINDOWS, RUNS = 500, 300
 

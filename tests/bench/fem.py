@@ -19,8 +19,6 @@ import numpy as np
 from figures import interleaved, median_of, report
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from networks import build, spine, spine_site
-
 from adapters.fem.cable_pde import Shaft
 from adapters.fem.mesh.dolfinx_import import MPI, PETSc, basix, dolfinx, ufl
 from adapters.fem.pde import Fields, Options
@@ -31,6 +29,7 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.cable import Branch, Cable
 from couple.geometry.geometry import Geometry
+from support.networks import build, spine, spine_site
 
 importlib.import_module("dolfinx.fem.petsc")  # after dolfinx_solver
 

@@ -19,7 +19,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from figures import report
-from networks import HEAD, build, isomers, spine, spine_site
 
 from adapters.cme import solve
 from adapters.gridded import Gridded, GriddedOptions
@@ -29,6 +28,7 @@ from adapters.wellmixed.ssa import Gillespie
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
+from support.networks import HEAD, build, isomers, spine, spine_site
 
 MS = 200.0
 """Simulated time of one SSA run."""

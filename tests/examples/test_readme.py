@@ -1,0 +1,50 @@
+"""What the README says can be typed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from couple.cli.main import main
+from support.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def couple(*arguments: str) -> int | str | None:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return stop.value.code or 0
+
+
+def test_the_model_of_your_own_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cell.py").write_text((ROOT / "examples" / "spine" / "cell.py").read_text())
+    (tmp_path / "mine.toml").write_text(blocks("toml")[0])
+    assert couple("check", str(tmp_path / "mine.toml")) == 0
+    printed = capsys.readouterr().out
+    assert "neuron.ica -> head.Ca" in printed and "ions/fC" in printed
+    out = tmp_path / "out"
+    assert couple("run", str(tmp_path / "mine.toml"), "--out", str(out), "--set", "experiment.duration=5 ms") == 0
+    assert {p.name for p in out.iterdir()} == {"results.h5", "summary.json", "figure.png"}
+    assert couple("show", str(out)) == 0
+    assert "largest imbalance" in capsys.readouterr().out
+    assert couple("plot", str(out), "--out", str(tmp_path / "figure.pdf")) == 0
+    assert (tmp_path / "figure.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_the_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks("python")
+    short = code.replace('"site.head.engine=ode"', '"site.head.engine=ode", "experiment.duration=5 ms"')
+    assert short != code
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(short, "README", "exec"), {})
+
+
+def test_ci_calls_the_test_command_of_the_readme() -> None:
+    assert any("uv run pytest\n" in block for block in blocks("sh"))
+    assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,94 @@
+"""Checkpoints of NEURON: exact to the bit, in another process and in this one."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapters.neuron.hoc.h import cvode
+from couple.base.errors import CoupleError
+from support.neuron_models import CALCIUM, PASSIVE, RICH, attach, fresh, loop, run_resumed, run_through
+
+
+@pytest.fixture
+def rich(tmp_path: Path) -> Path:
+    path = tmp_path / "rich.py"
+    path.write_text(RICH)
+    return path
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_resumed_in_a_fresh_process_is_never_stopped(rich: Path, tmp_path: Path, compiler: bool) -> None:
+    whole, _, _, path = fresh("through", rich, tmp_path / "state", compiler=compiler)
+    rest, control = fresh("resumed_and_control", rich, tmp_path / "rest", tmp_path / "state", compiler=compiler)
+    assert path == "KSChan" or compiler
+    assert np.array_equal(rest, whole[150:])
+    assert np.ptp(whole[150:, 0]) > 10, "nothing happens in the model"
+    assert not np.array_equal(control, whole[150:]), "a state without its random streams is not enough"
+
+
+def test_state_holds_what_hdf5_can_hold(rich: Path) -> None:
+    state = attach(rich).save()
+    assert all(isinstance(value, np.ndarray | bytes | str | int | float) for value in state.values())
+
+
+def test_rollback_in_process(rich: Path) -> None:
+    cell = attach(rich)
+    loop(cell, range(50))
+    state, ports = cell.save(), cell.memory.copy()
+    first = loop(cell, range(50, 150))
+    for _ in range(2):
+        cell.restore(state)
+        cell.memory[:] = ports
+        assert np.array_equal(loop(cell, range(50, 150)), first)
+    # Older states than those that are kept in memory come back from their bytes.
+    for _ in range(6):
+        cell.advance(4)
+        cell.save()
+    cell.restore(state)
+    cell.memory[:] = ports
+    assert np.array_equal(loop(cell, range(50, 150)), first)
+
+
+def test_in_one_process_a_rebuilt_model_takes_up_the_state(rich: Path, tmp_path: Path) -> None:
+    result = run_through(rich)
+    (tmp_path / "state").write_bytes(pickle.dumps(result))
+    assert np.array_equal(run_resumed(rich, tmp_path / "state"), result[0][150:])
+
+
+def test_bytes_may_come_back_as_an_array(rich: Path) -> None:
+    cell = attach(rich)
+    loop(cell, range(10))
+    state = cell.save()
+    ports, first = cell.memory.copy(), loop(cell, range(20))
+    for stored in (np.void(state["savestate"]), np.frombuffer(state["savestate"], dtype=np.uint8)):
+        cell.restore({**state, "savestate": stored})
+        cell.memory[:] = ports
+        assert np.array_equal(loop(cell, range(20)), first)
+
+
+def test_state_of_another_model_is_refused(rich: Path, tmp_path: Path) -> None:
+    state = attach(rich).save()
+    (tmp_path / "other.py").write_text(CALCIUM)
+    other = attach(tmp_path / "other.py")
+    with pytest.raises(CoupleError, match="another model"):
+        other.restore(state)
+    with pytest.raises(CoupleError, match=r"another channel path \(nonsense"):
+        other.restore({**other.save(), "channel_path": "nonsense"})
+
+
+def test_a_python_function_in_the_event_queue_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cell.py").write_text(PASSIVE)
+    cell = attach(tmp_path / "cell.py", calcium=(), cai=(), voltages=("head(0.5)",))
+    cell.advance(4)
+    cell.save()
+    happened = []
+    cvode.event(1.0, lambda: happened.append(1))
+    with pytest.raises(CoupleError, match="Python function waiting"):
+        cell.save()
+    cell.advance(40)
+    assert happened == [1]
+    cell.save()

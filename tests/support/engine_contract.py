@@ -1,0 +1,365 @@
+"""The conformance suite that every engine of chemistry must pass.
+
+A test module subclasses `EngineContract` and gives it a fixture `engine` of `EngineUnderTest`; see test_contract.py.
+Statistical checks have bounds z·sigma with z from the number of comparisons, and a control that must fail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from couple.base import registry
+from couple.base.errors import CoupleError, InputError
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.geometry.geometry import Geometry
+from support.networks import build, isomers
+
+TICK = 0.1
+HEAD = Geometry.cylinder(0.5, 0.5)
+BOX = Geometry.box(0.3, 0.3, 0.3)
+
+
+def z_bound(comparisons: int, alpha: float = 1e-5) -> float:
+    """Two-sided bound in standard deviations for an error probability `alpha` over all comparisons."""
+    return float(norm.isf(alpha / (2 * comparisons)))
+
+
+@dataclass(frozen=True)
+class EngineUnderTest:
+    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters."""
+
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    stochastic: bool = True
+
+    def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
+        """The engine on these sites; `setup` as in EngineSetup."""
+        cls = registry.load("couple.engines", self.name)
+        options = cls.Options.model_validate(dict(self.options))
+        engine = cls(
+            EngineSetup(
+                **{"name": "head", "tick": TICK, "seed": 1, **setup}, network=network, sites=sites, options=options
+            )
+        )
+        assert isinstance(engine, SiteEngine)
+        return engine
+
+
+def chemistry() -> ReactionNetwork:
+    """Calcium, a buffer, and a pump on the membrane that lets it out and leaks."""
+    ca = {"Ca": 1}
+    species = [
+        Species("Ca", 0.22, contains=ca),
+        Species("B", 0.028),
+        Species("CaB", 0.028, contains=ca),
+        Species("P", on="membrane"),
+        Species("CaP", on="membrane", contains=ca),
+    ]
+    equations = [
+        ("Ca + B <-> CaB", "2.47e8 /M/s", "524 /s"),
+        ("Ca + P <-> CaP", "1.5e8 /M/s", "150 /s"),
+        ("CaP -> P + Ca_out", "1200 /s"),
+        ("P + Ca_out -> P + Ca", "200 /s"),
+    ]
+    return build(species, equations, ["Ca_out"], {"free": ["Ca"], "bound": ["CaB", "CaP"]})
+
+
+NETWORK = chemistry()
+SITES = (
+    Site("one", HEAD, (30, 60, 10, 40, 5)),
+    Site("two", Geometry.cylinder(0.4, 0.6), (20, 50, 20, 30, 3)),
+    Site("three", BOX, (15, 40, 5, 20, 8)),
+)
+INFLUX = (3.0, 0.0, -2.0, 7.0, -1.0, 0.0, 12.0, 1.0)
+
+
+def run(engine: SiteEngine, windows: int, influx: float = 2.0) -> np.ndarray:
+    """All outputs after each of some windows: (windows, values), copied."""
+    rows = []
+    for _ in range(windows):
+        engine.write("influx", influx)
+        engine.advance(1)
+        rows.append(np.concatenate([engine.read("counts").ravel(), engine.read("means").ravel()]))
+    return np.array(rows)
+
+
+def held(engine: SiteEngine, substance: str = "Ca") -> np.ndarray:
+    """(n_sites,) amount of a substance, reservoirs included."""
+    return np.array([row @ engine.network.contents(substance) for row in engine.read("counts")])
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal to the bit."""
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+class EngineContract:
+    """What the loop and a user may take for granted of any engine."""
+
+    def spine(self, engine: EngineUnderTest, sites: tuple[Site, ...] = SITES, **setup: Any) -> SiteEngine:
+        return engine.make(NETWORK, sites, **{"injected": ("Ca",), **setup})
+
+    # -- ports ------------------------------------------------------------------------------------------------
+
+    def test_ports(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine, clamped=("B",))
+        ports = {**e.inputs, **e.outputs}
+        states = (*NETWORK.states, "B_clamp")
+        expected = {
+            "influx": ("count", (3, 1), "extensive", ("Ca",)),
+            "clamp": ("count", (3, 1), "intensive", ("B",)),
+            "counts": ("count", (3, len(states)), "extensive", states),
+            "means": ("count", (3, 2), "intensive", ("free", "bound")),
+        }
+        found = {k: (p.unit, p.shape, p.kind, p.columns) for k, p in ports.items() if k in expected}
+        assert found == expected
+        assert {*ports} - {*expected} <= {*e.outputs}
+        assert all(p.shape[0] == 3 for p in ports.values())
+
+    def test_initial_counts(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        expected = [site.initial for site in SITES]
+        assert e.read("counts")[:, :5].tolist() == [list(map(float, row)) for row in expected]
+        assert (e.read("counts")[:, 5:] == 0).all()
+        assert e.read_counts().tolist() == [list(row) for row in expected]
+        assert e.read("means").tolist() == [[30, 15], [20, 23], [15, 13]]
+
+    def test_initial_counts_of_another_network_are_refused(self, engine: EngineUnderTest) -> None:
+        with pytest.raises(InputError, match="initial counts"):
+            self.spine(engine, (Site("one", HEAD, (1, 2)),))
+
+    def test_attach_to_another_block(self, engine: EngineUnderTest) -> None:
+        twin, moved = self.spine(engine), self.spine(engine)
+        old = moved.memory
+        arena = np.full(old.size + 9, -7.0)
+        moved.attach(arena[4:-5])
+        before = old.copy()
+        for k in range(4):
+            twin.write("influx", k)
+            arena[4 + moved.start_of("influx") :][:3] = k  # as the exchange does
+            twin.advance(1)
+            moved.advance(1)
+            for port in ("counts", "means"):
+                start = 4 + moved.start_of(port)
+                assert same(arena[start:][: twin.read(port).size], twin.read(port).ravel()), port
+        assert same(old, before), "the engine still writes into the block it was moved from"
+        assert (arena[:4] == -7).all()
+        assert (arena[-5:] == -7).all()
+
+    # -- conservation -----------------------------------------------------------------------------------------
+
+    def check_conserved(self, e: SiteEngine, before: np.ndarray, sent: np.ndarray | float) -> None:
+        if e.integer:
+            assert (held(e) - before == sent).all(), "calcium was made or lost"
+        else:
+            assert (abs(held(e) - before - sent) <= 1e-9 * np.maximum(abs(sent), before)).all()
+
+    @pytest.mark.parametrize("influx", [INFLUX, (0.0,) * 8], ids=["influx", "closed"])
+    def test_conservation(self, engine: EngineUnderTest, influx: tuple[float, ...]) -> None:
+        e = self.spine(engine)
+        for amount in influx:
+            free = np.floor(e.read("counts")[:, 0])
+            sent = np.maximum(amount, -free)
+            before = held(e)
+            e.write("influx", sent[:, None])
+            e.advance(1)
+            self.check_conserved(e, before, sent)
+            self.check_counts(e)
+        assert (e.read("counts")[:, 5] != 0).any(), "nothing went through the reservoir in this test"
+        bound = e.read("counts")[:, [1, 2]].sum(axis=1), e.read("counts")[:, [3, 4]].sum(axis=1)
+        np.testing.assert_allclose(bound, [[70, 70, 45], [45, 33, 28]], rtol=0 if e.integer else 1e-9)
+
+    def test_conservation_with_a_clamp(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine, clamped=("Ca",))
+        start = held(e)
+        for k, target in enumerate((30.0, 45.0, 12.0, 12.5, 0.0, 0.25, 20.0)):
+            e.write("clamp", target)
+            e.write("influx", 3.0 * (k % 2))  # the hand that clamps takes it up
+            start += 3.0 * (k % 2)
+            e.advance(1)
+            if target == math.floor(target) or not e.integer:
+                np.testing.assert_allclose(e.read("counts")[:, 0], target, rtol=1e-6)
+            assert (abs(e.read("counts")[:, 0] - target) < 1).all()
+            self.check_conserved(e, start, 0.0)
+        assert (e.read("counts")[:, 6] != 0).all(), "the clamp did nothing in this test"
+
+    def test_clamp_starts_at_the_initial_count(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine, clamped=("Ca",))
+        e.advance(1)
+        assert e.read("counts")[:, 0].tolist() == [30, 20, 15]
+
+    def check_counts(self, e: SiteEngine) -> None:
+        counts, species = e.read("counts"), len(e.network.species)
+        assert np.isfinite(counts).all()
+        if e.integer:
+            assert (counts == np.rint(counts)).all()
+        assert (counts[:, :species] >= (0 if e.integer else -1e-3)).all()
+
+    def test_counts_stay_counts(self, engine: EngineUnderTest) -> None:
+        poor = (Site("poor", HEAD, (1, 1, 0, 2, 0)), Site("empty", HEAD, (0, 0, 0, 0, 0)))
+        e = self.spine(engine, poor)
+        for k in range(30):
+            e.write("influx", float(k == 3))
+            e.advance(1)
+            self.check_counts(e)
+
+    def test_a_non_finite_influx_stops(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        e.write("influx", [[0.0], [math.nan], [0.0]])
+        with pytest.raises(CoupleError, match="two"):
+            e.advance(1)
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    def test_save_and_restore_to_the_bit(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        run(e, 3)
+        state, ports = e.save(), e.memory.copy()
+        first = run(e, 4)
+        for other in (e, self.spine(engine), self.spine(engine, seed=99)):
+            other.restore(state)
+            other.memory[:] = ports  # kept by the loop
+            self.check_whole(other)
+            assert same(run(other, 4), first)
+
+    def check_whole(self, e: SiteEngine) -> None:
+        """Counts for another accuracy: what is conserved stays whole, a fraction of an ion is left out."""
+        whole, counts = e.read_counts(), e.read("counts")[:, :5]
+        assert whole.dtype == np.int64 and (whole >= 0).all()
+        assert same(whole, e.read_counts())
+        if e.integer:
+            assert same(whole, np.rint(counts).astype(np.int64))
+        of = e.network.contents("Ca")[:5]
+        assert (whole @ of == np.floor(counts @ of + 1e-6)).all()
+        for pair in ([1, 2], [3, 4]):
+            assert (whole[:, pair].sum(axis=1) == np.rint(counts[:, pair].sum(axis=1))).all()
+
+    def test_saved_state_is_a_copy_that_a_file_can_hold(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        run(e, 1)
+        state = e.save()
+        kept = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+        run(e, 3)
+        for key, value in state.items():
+            assert isinstance(value, np.ndarray | bytes | str | int | float), key
+            if isinstance(value, np.ndarray):
+                assert value.dtype.kind in "biufS", key
+                assert same(value, kept[key]), key
+            else:
+                assert value == kept[key], key
+        e.restore(state)
+        run(e, 1)
+        assert all(same(v, kept[k]) for k, v in state.items() if isinstance(v, np.ndarray)), "restore keeps a view"
+
+    def test_seed(self, engine: EngineUnderTest) -> None:
+        first, again, other = (run(self.spine(engine, seed=seed), 5) for seed in (1, 1, 2))
+        assert same(first, again)
+        assert same(first, other) is not engine.stochastic
+
+    def test_restart_is_to_be_built_with_that_seed(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        start = e.save()
+        run(e, 5)
+        for seed in (2, 1):
+            e.restart(start, seed)
+            fresh = self.spine(engine, seed=seed)
+            assert same(e.memory, fresh.memory)
+            assert same(run(e, 5), run(fresh, 5))
+
+    def test_a_site_does_not_see_its_batch(self, engine: EngineUnderTest) -> None:
+        def of(sites: tuple[Site, ...], name: str) -> np.ndarray:
+            e = self.spine(engine, sites)
+            rows, at = [], [s.name for s in sites].index(name)
+            for k in range(5):
+                for i, site in enumerate(sites):
+                    e.read("influx")[i] = k + len(site.name)
+                e.advance(1)
+                rows += [e.read("counts")[at].copy(), e.read("means")[at].copy()]
+            return np.concatenate(rows)
+
+        together = of(SITES, "two")
+        assert same(together, of(SITES[1:2], "two"))
+        assert same(together, of((SITES[2], SITES[1], SITES[0]), "two"))
+
+    def test_counts_to_and_from_another_accuracy(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        run(e, 3)
+        out = e.read("counts")[:, 5].copy()
+        counts = np.array([[9, 30, 4, 12, 1], [0, 0, 7, 3, 0], [11, 2, 2, 2, 2]])
+        e.write_counts(counts, np.random.default_rng(1))
+        assert (e.read_counts() == counts).all()
+        assert (e.read("counts")[:, :5] == counts).all()
+        assert same(e.read("counts")[:, 5].copy(), out)
+        before = held(e)
+        e.write("influx", 4.0)
+        e.advance(2)
+        self.check_conserved(e, before, 4.0)
+        self.check_counts(e)
+
+    def test_counts_that_cannot_be_are_refused(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        before, rng = e.read("counts").copy(), np.random.default_rng(1)
+        for wrong in (np.ones((2, 5)), np.ones(5), np.full((3, 5), -1), np.full((3, 5), 0.5), np.full((3, 6), 1)):
+            with pytest.raises(InputError):
+                e.write_counts(wrong, rng)
+        assert same(e.read("counts"), before)
+
+    # -- against exact results --------------------------------------------------------------------------------
+
+    FORWARD, BACKWARD, MOLECULES, REPLICAS = 0.3, 0.2, 60, 80
+
+    def isomerised(
+        self, engine: EngineUnderTest, windows: int, ticks: int, forward: float = 0.3
+    ) -> tuple[float, float]:
+        """(B at the end, mean of B over the last window), summed over many sites that start as A."""
+        network = isomers(f"{forward!r} /ms", f"{self.BACKWARD!r} /ms")
+        replicas = self.REPLICAS if engine.stochastic else 1
+        sites = tuple(Site(f"s{i}", BOX, (self.MOLECULES, 0)) for i in range(replicas))
+        e = engine.make(network, sites)
+        for _ in range(windows):
+            e.advance(ticks)
+        means = e.read("means")
+        assert ((means >= 0) & (means <= self.MOLECULES)).all()
+        return float(e.read("counts")[:, 1].sum()), float(means.sum())
+
+    def share(self, t: float) -> float:
+        """Probability that an A of time 0 is B at `t` ms."""
+        both = self.FORWARD + self.BACKWARD
+        return self.FORWARD / both * -math.expm1(-both * t)
+
+    def test_linear_network_against_the_exact_mean(self, engine: EngineUnderTest) -> None:
+        n = self.MOLECULES * (self.REPLICAS if engine.stochastic else 1)
+        duration, both = 20 * TICK, self.FORWARD + self.BACKWARD
+        p = self.share(duration)
+        mean = self.FORWARD / both * (1 + math.expm1(-both * duration) / (both * duration))
+        # the exact values, at the end and over time; a time mean of n independent molecules varies less than its end
+        bound = z_bound(12) * math.sqrt(n * p * (1 - p)) if engine.stochastic else 1e-5 * n
+        for windows, ticks in ((20, 1), (1, 20), (4, 5)):
+            end, over = self.isomerised(engine, windows, ticks)
+            assert abs(end - n * p) < bound, f"{windows} windows of {ticks} ticks"
+            if windows == 1:
+                assert abs(over - n * mean) < bound
+        wrong, _ = self.isomerised(engine, 1, 20, forward=1.2 * self.FORWARD)
+        assert abs(wrong - n * p) > bound, "a rate wrong by a fifth would pass this test"
+
+    def test_one_long_window_against_many_short(self, engine: EngineUnderTest) -> None:
+        sites = tuple(Site(f"s{i}", HEAD, (30, 60, 10, 40, 5)) for i in range(40 if engine.stochastic else 1))
+        ends = []
+        for windows, ticks, name in ((1, 20, "long"), (20, 1, "short")):
+            e = engine.make(NETWORK, sites, injected=("Ca",), seed=len(name))
+            for _ in range(windows):
+                e.write("influx", 40.0 / windows)
+                e.advance(ticks)
+            ends.append(e.read("counts").copy())
+        long, short = (end.mean(axis=0) for end in ends)
+        spread = sum(end.var(axis=0, ddof=1) for end in ends) / len(sites) if engine.stochastic else 0.0
+        bound = z_bound(6) * np.sqrt(spread) + 1e-12 if engine.stochastic else 1e-4 * 100
+        assert (abs(long - short) <= bound).all()

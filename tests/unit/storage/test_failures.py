@@ -1,0 +1,138 @@
+"""Where the disk, the folder or another run is in the way: one line, and nothing lost that was on the disk."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.simulation.test_resume import assert_equal_results, couple
+
+OPEN = """
+[experiment]
+name = "open"
+duration = "{duration} ms"
+exchange = "0.1 ms"
+
+[chemistry]
+species.A = {}
+reactions = [{ equation = "0 -> A", forward = "1e-4 mM/ms" }, { equation = "A -> 0", forward = "0.1 /ms" }]
+
+[[site]]
+name = "box"
+engine = "ssa"
+geometry.sphere = { diameter = "1 um" }
+
+[record]
+species = "all"
+
+[checkpoint]
+every = "100 ms"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "open.toml"
+    path.write_text(OPEN.replace("{duration}", "2000"))
+    return path
+
+
+def process(*arguments: object, limit: int | None = None) -> subprocess.Popen[str]:
+    """The command line in a process that may not write files of more than `limit` bytes."""
+    small: Callable[[], None] | None = None
+    if limit is not None:
+
+        def small() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-m", "couple", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=small)
+
+
+def one_line(running: subprocess.Popen[str], code: int) -> str:
+    _, stderr = running.communicate(timeout=120)
+    assert running.returncode == code, stderr
+    lines = stderr.splitlines()
+    assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in stderr, stderr
+    return next(line for line in lines if line.startswith("error: "))
+
+
+def test_a_full_disk_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
+    """Files of more than 20 kB fail as on a full disk; afterwards the run goes on as if nothing had been."""
+    straight, out = tmp_path / "straight", tmp_path / "out"
+    assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(straight)) == 0
+    assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(out), "--until", "300 ms") == 0
+    before = (out / "checkpoint.h5").read_bytes()
+    line = one_line(process("resume", out, "--quiet", limit=20_000), 1)
+    assert str(out) in line and "cannot be written" in line
+    assert not [p.name for p in out.rglob(".*")], "left-overs"
+    assert before[:512] == (out / "checkpoint.h5").read_bytes()[:512] or len(before) < 20_000
+    assert couple("resume", str(out), "--quiet", "--no-figure") == 0
+    assert_equal_results(straight / "results.h5", out / "results.h5")
+
+
+def test_a_full_disk_while_sampling(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ("sample", file, "--runs", 3, "--quiet", "--out", out, "--jobs", 1)
+    assert "cannot be written" in one_line(process(*arguments, limit=20_000), 1)
+    assert couple(*map(str, arguments)) == 0
+    capsys.readouterr()
+    assert couple("sample", str(file), "--runs", "4", "--json", "--out", str(out), "--jobs", "1") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"] == 4 and found["status"] == "complete" and found["rows"] == 20001
+    assert couple("resume", str(out), "--until", "1 ms") == 2
+    assert couple("resume", str(out)) == 0
+    assert "4 of 2000 ms" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
+        assert couple(*command, "--quiet", "--out", "/proc/couple") == 2
+    from couple.storage import folder_lock
+
+    def refuse(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(folder_lock.os, "open", refuse)
+    out = tmp_path / "read-only"
+    for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
+        assert couple(*command, "--quiet", "--out", str(out)) == 2
+    monkeypatch.undo()
+    assert list(out.iterdir()) == []
+
+
+def test_a_picture_on_a_full_disk(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(tmp_path / "out"), "--until", "10 ms") == 0
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    (tmp_path / "figure.png").symlink_to(full)
+    assert couple("plot", str(tmp_path / "out"), "--out", str(tmp_path / "figure.png")) == 2
+    assert "No space left" in capsys.readouterr().err
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While one runs, no other may replace, resume or sample there; when it was killed, the folder is free."""
+    file, out = tmp_path / "long.toml", tmp_path / "out"
+    file.write_text(OPEN.replace("{duration}", "10000000"))
+    running = process("run", file, "--quiet", "--out", out)
+    while not (out / "checkpoint.h5").exists() and running.poll() is None:
+        time.sleep(0.01)
+    for command in (
+        ("run", str(file), "--force", "--out", str(out)),
+        ("resume", str(out)),
+        ("sample", str(file), "--runs", "2", "--out", str(out)),
+    ):
+        assert couple(*command, "--quiet") == 2
+        error = capsys.readouterr().err
+        assert f"another run (process {running.pid})" in error and error.count("\n") == 1
+    running.kill()
+    running.communicate()
+    assert (out / ".lock").exists()
+    assert couple("run", str(file), "--force", "--quiet", "--no-figure", "--out", str(out), "--until", "100 ms") == 0
+    assert not (out / ".lock").exists()

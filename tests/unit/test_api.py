@@ -1,0 +1,166 @@
+"""From Python: the example runs, ports are read and written, records have labels."""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import couple
+from couple import Experiment, InputError, Results, RunError, Simulation, sample
+from couple.base.errors import MissingDependencyError
+from couple.experiment import Chemistry, Run, SiteBlock
+from support.ensembles import birth_death
+from support.paths import EXAMPLES
+
+
+def content(engine: str = "ssa") -> dict[str, Any]:
+    return {
+        "experiment": {"name": "api", "duration": "10 ms", "exchange": "0.1 ms"},
+        "chemistry": {
+            "species": {"Ca": {"D": "220 um^2/s", "contains": {"Ca": 1}}, "B": {}, "CaB": {"contains": {"Ca": 1}}},
+            "reactions": [{"equation": "Ca + B <-> CaB", "forward": "1e7 /M/s", "backward": "100 /s"}],
+            "observables": {"bound": ["CaB"]},
+            "initial": {"B": {"count": 40}},
+        },
+        "site": [
+            {
+                "name": "box",
+                "engine": engine,
+                "geometry": {"sphere": {"diameter": "0.5 um"}},
+                "lattice": {"spacing": "20 nm"},
+            }
+        ],
+        "drive": [{"to": "box.Ca", "influx": {"times": "1 3 ms", "rate": "0 /ms"}}],
+        "record": {"species": "all"},
+    }
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "api" / "spine.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "calcium peaks at" in said and "bound at the end" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
+def test_models_and_dicts_are_the_same_experiment() -> None:
+    tables = content()
+    models = {
+        **tables,
+        "experiment": Run(**tables["experiment"]),
+        "chemistry": Chemistry(**tables["chemistry"]),
+        "site": [SiteBlock(**tables["site"][0])],
+    }
+    built = Experiment.build(**models)
+    assert built == Experiment.parse(tables) and built.source == tables and built.digest()
+    assert built.changed("experiment.seed=5").experiment.seed == 5 and built.experiment.seed == 1
+    with pytest.raises(InputError, match=r'experiment.*exchnge.*did you mean "exchange"'):
+        Experiment.build(**{**tables, "experiment": {"name": "x", "duration": "1 ms", "exchnge": "0.1 ms"}})
+    assert (
+        Experiment.build(**{**tables, "experiment": {**tables["experiment"], "seed": np.int64(3)}}).experiment.seed == 3
+    )
+
+
+@pytest.mark.parametrize("engine", ["ssa", "ode", "lattice"])
+def test_what_is_sent_is_booked(engine: str) -> None:
+    simulation = Simulation.in_memory(Experiment.parse(content(engine)))
+    for _ in range(5):
+        simulation.step()
+    simulation.send("box.Ca", 30)
+    simulation.step()
+    held = float(simulation.read("box.Ca") + simulation.read("box.CaB"))
+    assert held == pytest.approx(30, abs=1e-9)
+    simulation.send("box.Ca", -4)
+    summary = simulation.run()
+    assert float(simulation.read("box.Ca") + simulation.read("box.CaB")) == pytest.approx(26, abs=1e-9)
+    (link,), (site,) = summary["ledger"]["links"], summary["ledger"]["sites"]
+    assert link["sent"] == link["received"] == site["received"] == 26
+    assert summary["ledger"]["max_imbalance_ions"] <= (1e-9 * 34 if engine == "ode" else 0)
+    assert summary["status"] == "complete"
+    with pytest.raises(RunError, match="ends at t = 10 ms"):
+        simulation.step()
+
+
+def test_names_are_checked() -> None:
+    simulation = Simulation.in_memory(Experiment.parse(content()))
+    assert simulation.port("box.counts").columns == ("Ca", "B", "CaB") and simulation.port("box.counts").unit == "count"
+    assert simulation.read("box.counts").shape == (1, 3) and simulation.read("box.bound").shape == ()
+    copy = simulation.read("box.counts")
+    copy[:] = -1
+    assert simulation.read("box.B") == 40
+    for wrong, said in (("bx.Ca", '"box"'), ("box.Cb", "box"), ("box.influxx", "influx")):
+        with pytest.raises(InputError, match=said):
+            simulation.read(wrong)
+    with pytest.raises(InputError, match="send"):
+        simulation.write("box.influx", 1.0)
+    with pytest.raises(InputError, match="nothing fills"):
+        simulation.send("box.B", 1)
+    with pytest.raises(InputError, match="no species"):
+        simulation.send("box.bound", 1)
+    with pytest.raises(InputError, match="checkpoint"):
+        simulation.write_checkpoint()
+
+
+def test_an_input_of_the_model_is_set_for_a_window() -> None:
+    """A large conductance for potassium pulls the head down within a window."""
+    spine = Experiment.load(EXAMPLES / "spine" / "spine.toml", ["site.head.engine=ode", "experiment.duration=1 ms"])
+    runs = [Simulation.in_memory(spine)]
+    runs[0].step()
+    left = float(runs[0].read("neuron.v")[1])
+    runs = [Simulation.in_memory(spine)]
+    runs[0].write("neuron.g", [1.0])
+    runs[0].step()
+    assert float(runs[0].read("neuron.v")[1]) < left - 2
+    with pytest.raises(InputError, match=r"shape \(1,\)"):
+        runs[0].write("neuron.g", [1.0, 2.0])
+
+
+def test_watchers_see_every_window_and_may_stop() -> None:
+    simulation = Simulation.in_memory(Experiment.parse(content()))
+    times: list[float] = []
+    simulation.after_each_window(lambda now: times.append(now.time))
+    simulation.after_each_window(lambda now: now.time > 4.95)
+    simulation.step()
+    assert simulation.run()["status"] == "partial"
+    assert times == pytest.approx(np.arange(1, 51) * 0.1)
+    assert simulation.run()["simulated_ms"] == pytest.approx(5.1)  # it still wants to stop
+
+
+def test_results_from_memory_are_those_of_a_file(tmp_path: Path) -> None:
+    experiment = Experiment.parse(content())
+    first, second = Simulation.in_memory(experiment), Simulation.new(experiment, tmp_path / "out")
+    assert first.run()["peaks"] == second.run()["peaks"]
+    with first.results as a, Results(tmp_path / "out") as b:
+        assert a.time.tobytes() == b.time.tobytes() and a["box.Ca"].tobytes() == b["box.Ca"].tobytes()
+        assert a.status == b.status == "complete"
+
+
+def test_xarray_has_names_labels_and_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xarray")
+    simulation = Simulation.in_memory(Experiment.parse(content()))
+    simulation.run()
+    with simulation.results as results:
+        found = results.to_xarray()
+        ca = found["box.counts"].sel(site="box", species="Ca")
+        assert ca.dims == ("time",) and np.array_equal(ca.values, results["box.Ca"])
+        assert found["box.counts"].attrs["units"] == "count" and found.time.attrs["units"] == "ms"
+        assert found["box.influx"].dims == ("time", "site", "species_of_box.influx")  # Ca alone
+    with sample(birth_death("5 ms"), 4, 3, tmp_path / "out", jobs=1) as ensemble:
+        found = ensemble.to_xarray()
+        assert found["box.counts"].dims == ("run", "time", "site", "species")
+        assert found.seed.values.tolist() == ensemble.seeds.tolist()
+        mean = found["box.counts"].sel(species="A", site="box").mean("run")
+        assert np.allclose(mean, ensemble.statistics("box.A").mean)
+        monkeypatch.setitem(sys.modules, "xarray", None)
+        with pytest.raises(MissingDependencyError, match="uv pip install xarray"):
+            ensemble.to_xarray()
+
+
+def test_the_package_names_what_is_used_most() -> None:
+    assert {getattr(couple, name).__name__ for name in couple.__all__} == set(couple.__all__)
+    assert dir(couple) == couple.__all__
+    with pytest.raises(AttributeError):
+        _ = couple.Simulatoin
