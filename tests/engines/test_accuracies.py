@@ -26,10 +26,10 @@ from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
 from couple.wiring.initial_counts import initial_counts
-from support.engine_contract import z_bound
 from support.lattice_cases import binding, copies, equilibrium, lattice, relaxation
 from support.networks import HEAD, build
 from support.paths import EXAMPLES
+from support.statistics import z_bound
 
 SPINE = EXAMPLES / "spine" / "spine.toml"
 ALPHA = 1e-3

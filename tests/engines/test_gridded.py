@@ -20,9 +20,9 @@ from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
 from couple.wiring import wire
-from support.engine_contract import z_bound
 from support.jit_off import outputs, outputs_without_jit
 from support.networks import birth_death, build, spine, spine_site
+from support.statistics import z_bound
 
 ALPHA = 1e-5
 HEAD = Geometry.cylinder(0.5, 0.5)

@@ -17,8 +17,8 @@ from scipy.sparse import csr_array
 from adapters.fem.mesh.dendrite import mesh_dendrite
 from adapters.fem.mesh.partition import dissect, owners
 from couple.geometry.cable import Branch
+from support.dendrites import BUFFER, D_B, D_CA, OFF, ON, TREE
 from support.paths import TESTS
-from tests.engines.fem.test_dendrite import BUFFER, D_B, D_CA, OFF, ON, TREE
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 

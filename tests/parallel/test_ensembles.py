@@ -9,6 +9,7 @@ import pytest
 
 from support.mpi_runs import needs_mpiexec, ranks, write_network
 from support.paths import ROOT
+from support.small_gccd_training import SHORT
 
 pytestmark = needs_mpiexec
 
@@ -88,8 +89,6 @@ def test_a_training_is_that_of_one_process(tmp_path: Path, file: str) -> None:
 
 @pytest.mark.acceptance
 def test_a_training_by_correlation_dynamics_is_that_of_one_process(tmp_path: Path) -> None:
-    from tests.reducers.gccd.test_training import SHORT
-
     (tmp_path / "train.toml").write_text(SHORT.replace("EXPERIMENT", str(ROOT / "examples/camkii/site.toml")))
     for n in (1, 2):
         ranks(n, "train", "train.toml", "--out", f"{n}", "--quiet", "--no-figure", folder=tmp_path)

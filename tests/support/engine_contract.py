@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError
@@ -21,15 +20,11 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.geometry.geometry import Geometry
 from support.networks import build, isomers
+from support.statistics import z_bound
 
 TICK = 0.1
 HEAD = Geometry.cylinder(0.5, 0.5)
 BOX = Geometry.box(0.3, 0.3, 0.3)
-
-
-def z_bound(comparisons: int, alpha: float = 1e-5) -> float:
-    """Two-sided bound in standard deviations for an error probability `alpha` over all comparisons."""
-    return float(norm.isf(alpha / (2 * comparisons)))
 
 
 @dataclass(frozen=True)

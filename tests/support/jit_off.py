@@ -1,4 +1,4 @@
-"""Runs a small case of the well-mixed engines in a fresh interpreter with numba's compiler off."""
+"""Kernels in a fresh interpreter with numba's compiler off: what they give there must be what they give here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,38 @@ import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from support.engine_contract import NETWORK, SITES, EngineUnderTest, run
-from support.paths import TESTS
+from support.paths import ROOT, TESTS
 
 OPTIONS = {"cme": {"leak": 0.01}, "gridded": {"spacing": "250 nm"}}
 
 
-def outputs(engine: str) -> str:
-    """Outputs of two windows of the contract's chemistry, as hexadecimal bytes."""
+def without_jit(function: Callable[..., str], *arguments: str) -> str:
+    """What a module's function of strings returns by plain Python."""
+    code = "import sys; from {module} import {name}; print({name}(*sys.argv[1:]))"
+    # numpy warns of the overflow that random words are made of
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-c"),
+            code.format(module=function.__module__, name=function.__name__),
+            *arguments,
+        ],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(map(str, (ROOT, TESTS)))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def outputs(*engines: str) -> str:
+    """Outputs of two windows of the contract's chemistry for each engine, as hexadecimal bytes."""
+    return " ".join(map(_outputs, engines))
+
+
+def _outputs(engine: str) -> str:
     made = EngineUnderTest(engine, OPTIONS.get(engine, {})).make(NETWORK, SITES[:2], injected=("Ca",), clamped=("B",))
     return run(made, 2, 3.0).tobytes().hex()
 
@@ -22,13 +45,4 @@ def outputs(engine: str) -> str:
 @functools.cache
 def outputs_without_jit(engines: tuple[str, ...] = ("cme", "gridded", "langevin", "ode", "ssa")) -> dict[str, str]:
     """The same of each engine, by plain Python."""
-    # numpy warns of the overflow that random words are made of
-    code = "import sys; from support.jit_off import outputs; print(*map(outputs, sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *engines],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return dict(zip(engines, done.stdout.split(), strict=True))
+    return dict(zip(engines, without_jit(outputs, *engines).split(), strict=True))

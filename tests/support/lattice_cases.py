@@ -68,3 +68,16 @@ def relaxation(a: int, b: int, c: int, kon: float, koff: float, t: float) -> tup
     p = solve_ivp(change, (0, t), start, method="LSODA", rtol=1e-8, atol=1e-12).y[:, -1]
     mean = float(p @ n)
     return mean, float(p @ (n - mean) ** 2)
+
+
+def count_pairs(lattice: np.ndarray, a: int, b: int, distance: int, *, periodic: bool) -> int:
+    """Pairs of sites with `a` and `b` at a Manhattan distance, site by site."""
+    found = 0
+    for site in np.ndindex(lattice.shape):
+        for other in np.ndindex((2 * distance + 1,) * lattice.ndim):
+            step = np.array(other) - distance
+            there = np.array(site) + step
+            if abs(step).sum() != distance or (not periodic and ((there < 0) | (there >= lattice.shape)).any()):
+                continue
+            found += int(lattice[site] == a and lattice[tuple(there % lattice.shape)] == b)
+    return found // 2 if a == b else found

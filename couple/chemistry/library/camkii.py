@@ -156,7 +156,7 @@ class CaMKII(Block):
             if PHOSPHORYLATION[y]:
                 yield f"{_mixed(x, y)} -> pK_CaM_{_at(x)} + pK_CaM_{_at(y)}", PHOSPHORYLATION[y], None
         for other in STATES:
-            for x, y, (kon, koff) in _steps(rates.bound):
+            for x, y, (kon, koff) in binding_steps(rates.bound):
                 # Either calmodulin of two equal ones may take or lose the ion.
                 yield (
                     f"Ca + {_pair(x, other)} <-> {_pair(y, other)}",
@@ -167,7 +167,7 @@ class CaMKII(Block):
                 yield f"Ca + {_mixed(other, x)} <-> {_mixed(other, y)}", kon, koff
 
 
-def _steps(rates: dict[str, tuple[float, float]]) -> Iterator[tuple[State, State, tuple[float, float]]]:
+def binding_steps(rates: dict[str, tuple[float, float]]) -> Iterator[tuple[State, State, tuple[float, float]]]:
     """The 12 steps (from, to) by which a calmodulin takes up one ion."""
     for c, n in STATES:
         if c < 2:
@@ -177,7 +177,7 @@ def _steps(rates: dict[str, tuple[float, float]]) -> Iterator[tuple[State, State
 
 
 def _calcium(name: str, rates: dict[str, tuple[float, float]]) -> Iterator[Rule]:
-    for x, y, (on, off) in _steps(rates):
+    for x, y, (on, off) in binding_steps(rates):
         yield f"Ca + {name.format(_at(x))} <-> {name.format(_at(y))}", on, off
 
 

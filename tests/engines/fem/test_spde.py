@@ -20,8 +20,8 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import stream
-from support.engine_contract import z_bound
 from support.networks import HEAD, birth_death, build, spine, spine_site
+from support.statistics import z_bound
 
 BOX = Geometry.box(0.4, 0.5, 0.6)
 D = 0.2

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,10 @@ from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
-from support.engine_contract import z_bound
-from support.lattice_cases import equilibrium
+from support.jit_off import without_jit
+from support.lattice_cases import count_pairs, equilibrium
 from support.networks import build
-from support.paths import TESTS
-from tests.engines.lattice.test_paper import brute
+from support.statistics import z_bound
 
 H = 0.01
 
@@ -227,12 +223,12 @@ def test_recorders() -> None:
     frame = engine.read("snapshot")[0].reshape(6, 7).astype(int)
     assert [(frame == k).sum() for k in (1, 2)] == [20, 15]
     for k, (a, b) in enumerate([(1, 1), (1, 2), (2, 2)]):
-        assert engine.read("nn")[0, k] == brute(frame, a, b, 1, periodic=True)
-        assert engine.read("m2")[0, k] == brute(frame, a, b, 2, periodic=True)
+        assert engine.read("nn")[0, k] == count_pairs(frame, a, b, 1, periodic=True)
+        assert engine.read("m2")[0, k] == count_pairs(frame, a, b, 2, periodic=True)
 
 
-def everything(windows: tuple[int, ...]) -> str:
-    """State of a small lattice with every kind of wall and event, as text."""
+def everything(windows: str = "6") -> str:
+    """State after windows of so many ticks of a small lattice with every kind of wall and event, as text."""
     species = [Species("A", 0.02), Species("B", 0.01), *(Species(n, 0.01, on="membrane") for n in ("M", "N", "MN"))]
     network = build(
         species,
@@ -245,27 +241,13 @@ def everything(windows: tuple[int, ...]) -> str:
     )
     walls = {"x": ["absorbing", "reflecting"], "y": "periodic"}
     engine = cells(network, (12, 9, 6, 5, 3), shape=[6, 5, 4], boundary=walls, tick=0.1, seed=3, injected=("A",))
-    for ticks in windows:
+    for ticks in map(int, windows.split()):
         engine.advance(ticks)
     return " ".join(np.asarray(v).tobytes().hex() for v in engine.save().values())
 
 
 def test_windows_leave_no_trace_and_bits_need_no_compiler() -> None:
-    assert everything((6,)) == everything((1, 2, 3))
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            "from tests.engines.lattice.test_general import everything; print(everything((6,)))",
-        ],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == everything((6,))
+    assert everything() == everything("1 2 3") == without_jit(everything)
 
 
 def refused(network: ReactionNetwork, counts: tuple[int, ...], folder: Path = Path(), **given: Any) -> str:

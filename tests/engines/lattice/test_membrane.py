@@ -12,9 +12,9 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from support.engine_contract import z_bound
 from support.lattice_cases import binding, copies, equilibrium, lattice
 from support.networks import HEAD, build
+from support.statistics import z_bound
 
 BOX = Geometry.box(0.3, 0.3, 0.3)
 

@@ -16,9 +16,9 @@ from couple.base.errors import RunError
 from couple.chemistry.network import Species
 from couple.components.engine import EngineSetup, Site
 from couple.storage.results import Results
-from support.engine_contract import z_bound
 from support.networks import HEAD, build
-from tests.engines.test_neck import FIELD, IONS, pair
+from support.spine_on_dendrite import FIELD, IONS, pair
+from support.statistics import z_bound
 
 MOUTH = 0.2
 

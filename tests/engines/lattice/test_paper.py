@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,9 +17,10 @@ from adapters.lattice.paper.tables import build_particles, build_rules
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.rng.streams import stream
-from support.engine_contract import z_bound
+from support.jit_off import without_jit
+from support.lattice_cases import count_pairs
 from support.lotka_volterra import BETWEEN, ROW_FIRST, UNIFORM, campaign, column, disagreements
-from support.paths import TESTS
+from support.statistics import z_bound
 
 RUNS = 400
 
@@ -60,19 +58,6 @@ def test_neighbours_at_the_start_are_those_of_chance(row_first: bool) -> None:
         assert (abs(found[:, 0].mean(axis=0) - 1.2 * expected) > z_bound(12) * error).all()
 
 
-def brute(lattice: np.ndarray, a: int, b: int, distance: int, *, periodic: bool) -> int:
-    """Pairs of sites with `a` and `b` at a Manhattan distance, site by site."""
-    found = 0
-    for site in np.ndindex(lattice.shape):
-        for other in np.ndindex((2 * distance + 1,) * lattice.ndim):
-            step = np.array(other) - distance
-            there = np.array(site) + step
-            if abs(step).sum() != distance or (not periodic and ((there < 0) | (there >= lattice.shape)).any()):
-                continue
-            found += int(lattice[site] == a and lattice[tuple(there % lattice.shape)] == b)
-    return found // 2 if a == b else found
-
-
 @pytest.mark.parametrize("periodic", [True, False])
 @pytest.mark.parametrize("shape", [(17,), (6, 7), (4, 5, 6)])
 def test_moments_count_every_pair_once(shape: tuple[int, ...], periodic: bool) -> None:
@@ -80,8 +65,8 @@ def test_moments_count_every_pair_once(shape: tuple[int, ...], periodic: bool) -
     made = run(reacting("AB", ("A", "B", 0.1)), shape, 0, 1, initial=start, periodic=periodic, snapshots=True)
     assert made.snapshots is not None and np.array_equal(made.snapshots[0], start)
     for k, (a, b) in enumerate([(1, 1), (1, 2), (2, 2)]):
-        assert made.nn[0, k] == brute(start, a, b, 1, periodic=periodic)
-        assert made.m2[0, k] == brute(start, a, b, 2, periodic=periodic)
+        assert made.nn[0, k] == count_pairs(start, a, b, 1, periodic=periodic)
+        assert made.m2[0, k] == count_pairs(start, a, b, 2, periodic=periodic)
 
 
 @pytest.mark.parametrize("row_first", [True, False])
@@ -259,14 +244,7 @@ def bits() -> str:
 
 
 def test_the_same_bits_without_the_compiler() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "from tests.engines.lattice.test_paper import bits; print(bits())"],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == bits()
+    assert without_jit(bits) == bits()
 
 
 def test_lists_and_lattice_say_the_same() -> None:

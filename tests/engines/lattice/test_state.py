@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,10 +12,10 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.component import State
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry
-from support.engine_contract import z_bound
+from support.jit_off import without_jit
 from support.lattice_cases import binding, copies, lattice
 from support.networks import HEAD, build, spine, spine_site
-from support.paths import TESTS
+from support.statistics import z_bound
 
 SPINE = spine()
 BOX = Geometry.box(0.3, 0.3, 0.3)
@@ -124,14 +120,6 @@ def _row(rows: np.ndarray, k: int) -> np.ndarray:
     return rows[:, k * n : (k + 1) * n]
 
 
-_PLAIN = """
-import warnings
-warnings.simplefilter("ignore")
-from tests.engines.lattice.test_state import plain
-print(plain())
-"""
-
-
 def plain() -> str:
     """All state of a small case with every kind of event, as text."""
     ca = {"Ca": 1}
@@ -165,14 +153,7 @@ def plain() -> str:
 
 
 def test_the_same_bits_without_the_compiler() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PLAIN],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == plain()
+    assert without_jit(plain) == plain()
 
 
 def test_negative_influx_leaves_at_the_start() -> None:

@@ -17,8 +17,8 @@ from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from couple.wiring import wire
+from support.lattice_cases import count_pairs
 from support.paths import EXAMPLES
-from tests.engines.lattice.test_paper import brute
 
 EXAMPLES = EXAMPLES / "lattice"
 
@@ -56,8 +56,8 @@ def test_the_examples_run(name: str, tmp_path: Path) -> None:
             for k in range(counts.shape[1]):
                 assert np.array_equal((frames == k + 1).sum(axis=tuple(range(1, frames.ndim))), counts[:, k])
             periodic = name == "lotka_volterra"
-            assert group["nn"][30, 0, 0] == brute(frames[30], 1, 1, 1, periodic=periodic)
-            assert group["m2"][30, 0, 0] == brute(frames[30], 1, 1, 2, periodic=periodic)
+            assert group["nn"][30, 0, 0] == count_pairs(frames[30], 1, 1, 1, periodic=periodic)
+            assert group["m2"][30, 0, 0] == count_pairs(frames[30], 1, 1, 2, periodic=periodic)
 
 
 @pytest.mark.parametrize("selection", ["uniform", "row_first"])

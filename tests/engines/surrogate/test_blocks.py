@@ -17,7 +17,7 @@ from couple.geometry.geometry import Geometry
 from reducers.markov.block import About, Bound, Stepped
 from reducers.markov.file import KINDS, write_block
 from support.networks import spine, spine_site
-from tests.engines.surrogate.test_engine import INFLUX, course, engine
+from support.surrogate_cases import INFLUX, course, engine
 
 
 class Lobe(Stepped):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from adapters.surrogate import Surrogate
-from adapters.surrogate.engine import Options
 from adapters.surrogate.factors import factors
 from adapters.surrogate.pools import pools_of
 from adapters.surrogate.tables import exponential
@@ -22,47 +20,12 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from reducers.markov.block import About
 from reducers.markov.file import read_block, write_block
 from reducers.markov.generator import Generator, candidates, matrices
 from reducers.markov.markov import MarkovBlock
-from support.engine_contract import z_bound
 from support.networks import HEAD, SK_STATES, build, sk, sk_open, spine, spine_site
-
-WINDOW = 0.1
-SK = tuple(SK_STATES)
-
-
-def exact_sk(network: ReactionNetwork, drive_box: tuple[float, float] = (0.0, 1e3), scale: float = 1.0) -> MarkovBlock:
-    """The generator of the scheme itself; `scale` slows it down, for controls."""
-    pool = next(p for p in pools_of(network, "Ca") if set(p.states) == set(SK))
-    order = [pool.states.index(s) for s in SK]
-    about = About.of(network, "SK", SK, "Ca", drive_box=drive_box, box=np.array([np.zeros(6), np.ones(6)]))
-    base, slope = (scale * m[np.ix_(order, order)] for m in (pool.base, pool.slope))
-    return MarkovBlock(about, base, slope)
-
-
-def engine(network: ReactionNetwork, sites: Sequence[Site], folder: Path = Path(), **setup: Any) -> Surrogate:
-    options = Options.model_validate(setup.pop("options", {}))
-    given = {"injected": ("Ca",), **setup}
-    return Surrogate(
-        EngineSetup("head", network, tuple(sites), WINDOW, seed=1, options=options, folder=folder, **given)
-    )
-
-
-def course(made: Any, influx: np.ndarray) -> np.ndarray:
-    """(windows, n_states) counts of the first site."""
-    rows = []
-    for ions in influx.tolist():
-        made.write("influx", ions)
-        made.advance(1)
-        rows.append(made.read("counts")[0].copy())
-    return np.array(rows)
-
-
-INFLUX = np.where((np.arange(400) % 150 > 100) & (np.arange(400) % 150 < 120), 49.0, 0.0)
-"""Ions per window: pulses of 2 ms that a channel's worth of current brings."""
-
+from support.statistics import z_bound
+from support.surrogate_cases import INFLUX, SK, WINDOW, course, engine, exact_sk
 
 # -- pools -----------------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +18,9 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry
 from reducers.markov.file import write_block
+from support.jit_off import without_jit
 from support.networks import build, spine, spine_site
-from support.paths import TESTS
-from tests.engines.surrogate.test_engine import SK, WINDOW, engine, exact_sk
+from support.surrogate_cases import SK, WINDOW, engine, exact_sk
 
 
 @pytest.fixture(scope="module")
@@ -175,17 +172,8 @@ def outputs() -> str:
 
 def test_plain_python_does_the_same() -> None:
     """Sums go in another order there, so bits may differ in the last places."""
-    code = "from tests.engines.surrogate.test_lanes import outputs; print(outputs())"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    np.testing.assert_allclose(
-        [float(x) for x in done.stdout.split()], [float(x) for x in outputs().split()], rtol=1e-9, atol=1e-9
-    )
+    plain, compiled = ([float(x) for x in text.split()] for text in (without_jit(outputs), outputs()))
+    np.testing.assert_allclose(plain, compiled, rtol=1e-9, atol=1e-9)
 
 
 def test_what_goes_on_is_what_is_saved() -> None:

@@ -13,8 +13,8 @@ from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from reducers.markov.file import read_block, write_block
 from reducers.markov.markov import MarkovBlock
-from support.engine_contract import z_bound
 from support.paths import EXAMPLES
+from support.statistics import z_bound
 
 SK = EXAMPLES / "sk" / "sk.h5"
 QUANTITIES = ("V", "Ca", "SK")

@@ -15,9 +15,9 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from support.engine_contract import z_bound
 from support.jit_off import outputs, outputs_without_jit
 from support.networks import build, isomers, spine, spine_site
+from support.statistics import z_bound
 
 ONE = Geometry.box(1, 1, 1)
 

@@ -15,30 +15,10 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from couple.wiring.initial_counts import apportion
-from support.engine_contract import z_bound
 from support.jit_off import outputs, outputs_without_jit
 from support.networks import HEAD, birth_death, build, dimerisation, isomers, sk, sk_open, spine, spine_site
-
-ONE = Geometry.box(1, 1, 1)
-ALPHA = 1e-5
-
-
-def replicas(network: ReactionNetwork, n: int, initial: tuple[int, ...], tick: float, **setup: object) -> Gillespie:
-    """Many equal sites with their own random streams."""
-    sites = tuple(Site(f"s{i}", ONE, initial) for i in range(n))
-    return Gillespie(EngineSetup(**{"seed": 5, **setup}, name="x", network=network, sites=sites, tick=tick))  # type: ignore[arg-type]
-
-
-def pearson(samples: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
-    """Chi-square of integer samples against P(k), k = 0, 1, ..., and its bound; bins of at least 10 expected."""
-    expected, bins = probability * len(samples), [0]
-    while expected[bins[-1] :].sum() >= 20:
-        total = np.cumsum(expected[bins[-1] :])
-        bins.append(bins[-1] + int(np.searchsorted(total, 10)) + 1)
-    edges = np.array([*bins[:-1], len(probability)])
-    seen = np.add.reduceat(np.bincount(samples, minlength=len(probability)), edges[:-1])
-    wanted = np.add.reduceat(expected, edges[:-1])
-    return float(((seen - wanted) ** 2 / wanted).sum()), float(chi2.isf(ALPHA, len(wanted) - 1))
+from support.ssa_cases import dimers, replicas
+from support.statistics import ALPHA, pearson, z_bound
 
 
 @pytest.mark.parametrize("windows", [1, 400])
@@ -65,15 +45,6 @@ def test_number_of_events() -> None:
     assert abs(births.mean() - 20 * t) < bound * math.sqrt(20 * t / n)
     # sample variance of a Poisson number: its own variance is (mu + 2 mu²) / n and a little
     assert abs(births.var(ddof=1) - 20 * t) < bound * math.sqrt((20 * t + 2.01 * (20 * t) ** 2) / n)
-
-
-def dimers(total: int, forward: float, backward: float) -> np.ndarray:
-    """P(number of dimers) at equilibrium, from detailed balance."""
-    weights = [1.0]
-    for m in range(total // 2):
-        left = total - 2 * m
-        weights.append(weights[-1] * forward * left * (left - 1) / (backward * (m + 1)))
-    return np.array(weights) / sum(weights)
 
 
 @pytest.mark.parametrize("total", [41, 3, 2, 1])

@@ -14,9 +14,10 @@ from couple.base.arrays import Words
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.rng.streams import stream
-from support.engine_contract import NETWORK, SITES, z_bound
+from support.engine_contract import NETWORK, SITES
 from support.networks import birth_death, build, dimerisation
-from tests.engines.wellmixed.test_ssa import ALPHA, ONE, dimers, pearson, replicas
+from support.ssa_cases import ONE, dimers, replicas
+from support.statistics import ALPHA, pearson, z_bound
 
 
 @pytest.fixture

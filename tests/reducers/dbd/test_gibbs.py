@@ -1,9 +1,5 @@
 """Block Gibbs sampling against listed states; mean field; annealed importance sampling."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -17,7 +13,7 @@ from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.energy.meanfield import mean_field
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.report.likelihood import log_likelihood
-from support.paths import TESTS
+from support.jit_off import without_jit
 
 OPEN = DeepBoltzmann([Layer((3,), ("A",)), Layer((2,), ("A",))], [Link(((0,), (-1,)), (("A", "A"),), periodic=False)])
 DEEP = DeepBoltzmann(
@@ -148,14 +144,7 @@ def outputs() -> str:
 
 
 def test_kernels_give_the_same_without_the_compiler() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "from tests.reducers.dbd.test_gibbs import outputs; print(outputs())"],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == outputs()
+    assert without_jit(outputs) == outputs()
 
 
 def test_likelihoods_of_configurations_are_those_of_enumeration() -> None:

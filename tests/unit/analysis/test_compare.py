@@ -21,7 +21,7 @@ from couple.cli.compare import compare as command
 from couple.cli.main import app
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from support.engine_contract import z_bound
+from support.statistics import z_bound
 
 TOML = """
 [experiment]

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from couple.base import registry
 from couple.base.errors import InputError
-from couple.chemistry.library.camkii import PAIRING, RATES, STATES, CaMKII, _steps
+from couple.chemistry.library.camkii import PAIRING, RATES, STATES, CaMKII, binding_steps
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
 from couple.experiment import Chemistry, Experiment
@@ -36,7 +36,7 @@ def cycles(rates: str) -> np.ndarray:
     """Product of equilibrium constants around each of the 12 squares CaM -> K.CaM, one more ion, and back."""
     r = RATES[rates]
     around = []
-    for (x, y, free), (_, _, bound) in zip(_steps(r.free), _steps(r.bound), strict=True):
+    for (x, y, free), (_, _, bound) in zip(binding_steps(r.free), binding_steps(r.bound), strict=True):
         constants = [free[0] / free[1], r.to_K[y][0] / r.to_K[y][1], bound[1] / bound[0], r.to_K[x][1] / r.to_K[x][0]]
         around.append(math.prod(constants))
     return np.array(around)
@@ -104,7 +104,7 @@ def test_equal_subunits_are_counted_once() -> None:
     constant = {k: rate / forward[k[::-1]] for k, rate in forward.items() if k[::-1] in forward}
     bound = RATES["consistent"].bound
     one = {(0, 0): 1.0}  # weight of a K_CaM in each state, by its own steps
-    for x, y, (on, off) in sorted(_steps(bound)):
+    for x, y, (on, off) in sorted(binding_steps(bound)):
         one.setdefault(y, one[x] * on / off * 1e3)  # mM
     pairing = PAIRING[0] / PAIRING[1] * 1e3
     pair = {

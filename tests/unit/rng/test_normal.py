@@ -8,7 +8,7 @@ from scipy.stats import chi2, norm
 
 from couple.rng.normal import normal
 from couple.rng.streams import stream
-from support.engine_contract import z_bound
+from support.statistics import z_bound
 
 N = 2_000_000
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from couple.cli.main import main
+from support.command_line import assert_equal_results, couple, datasets
 from support.paths import EXAMPLES
 
 SPINE = EXAMPLES / "spine" / "spine.toml"
@@ -28,13 +28,6 @@ SHORT = (
 )
 
 
-def couple(*arguments: str) -> int | str | None:
-    """The command line in this process: its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    return stop.value.code or 0
-
-
 def process(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "couple", *arguments]
@@ -44,28 +37,6 @@ def process(*arguments: str, environment: dict[str, str] | None = None) -> subpr
 def arguments(engine: str, out: Path, *more: str) -> list[str]:
     sets = [f"site.head.engine={engine}", *SHORT, *more]
     return ["run", str(SPINE), "--quiet", "--no-figure", "--out", str(out), *(x for s in sets for x in ("--set", s))]
-
-
-def datasets(path: Path) -> dict[str, np.ndarray]:
-    """Everything in a result file but the timings."""
-    found: dict[str, np.ndarray] = {}
-    with h5py.File(path) as file:
-
-        def visit(name: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name] = item[()]
-
-        file.visititems(visit)
-        found |= {f"ledger:{k}": np.array(v) for k, v in file["ledger"].attrs.items()}
-    return found
-
-
-def assert_equal_results(a: Path, b: Path) -> None:
-    first, second = datasets(a), datasets(b)
-    assert first.keys() == second.keys()
-    for name, values in first.items():
-        assert values.dtype == second[name].dtype
-        assert values.tobytes() == second[name].tobytes(), f"{name} differs"
 
 
 @pytest.fixture(scope="module")

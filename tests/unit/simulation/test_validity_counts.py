@@ -16,7 +16,7 @@ from couple.simulation.simulation import Simulation
 from couple.simulation.validity_counts import doubts_of, joined
 from reducers.markov.file import write_block
 from support.paths import ROOT
-from tests.engines.surrogate.test_engine import exact_sk
+from support.surrogate_cases import exact_sk
 
 
 def experiment(folder: Path, engine: str, **more: Any) -> Experiment:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.simulation.test_resume import assert_equal_results, couple
+from support.command_line import assert_equal_results, couple
 
 OPEN = """
 [experiment]
