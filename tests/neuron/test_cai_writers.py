@@ -173,7 +173,7 @@ def test_without_a_place_to_write_the_temporary_directory_serves(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(nmodl.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    monkeypatch.setattr(nmodl, "_compile", lambda script, inputs, folder, made: made)
+    monkeypatch.setattr(nmodl, "compile_library", lambda script, inputs, folder, made: made)
     library = builtin.compiled_library()
     assert library is not None and library.is_relative_to(tmp_path / "temporary")
 

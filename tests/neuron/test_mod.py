@@ -134,7 +134,7 @@ def _compile(root: str, file: str, started: Any, results: Any) -> None:
         made.write_text("library")
         return made
 
-    nmodl._compile = slow  # type: ignore[assignment]
+    nmodl.compile_library = slow  # type: ignore[assignment]
     nmodl.cache_roots = lambda: [Path(root)]
     started.wait()
     results.put(str(nmodl.library([Path(file)], "model")))

@@ -57,7 +57,7 @@ def library(files: Sequence[Path], stem: str) -> Path:
                 if made.exists():
                     return made
                 with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-                    return _compile(script, inputs, Path(folder), made)
+                    return compile_library(script, inputs, Path(folder), made)
         except OSError:
             continue
     raise NoCompilerError("no place to keep compiled mechanisms: neither the cache nor a temporary folder is writable")
@@ -70,7 +70,7 @@ def cached(files: Sequence[Path], stem: str) -> Path | None:
     return next((made for made in found if made.exists()), None)
 
 
-def _compile(script: str, inputs: Sequence[Path], folder: Path, made: Path) -> Path:
+def compile_library(script: str, inputs: Sequence[Path], folder: Path, made: Path) -> Path:
     """Build in `folder`, then move into place in one step."""
     for file in inputs:
         shutil.copy(file, folder)
