@@ -112,8 +112,7 @@ def bare_neuron(
     from adapters.neuron.mechanisms.builtin import channel_path
     from adapters.neuron.models import loader
 
-    if loader._current is not None:
-        loader._current.release()
+    loader.release_current()
     channel_path()
     spec = importlib.util.spec_from_file_location("bare_cell", file)
     assert spec is not None and spec.loader is not None

@@ -239,11 +239,9 @@ def build():
     assert any("dend[0..1999]" in line for line in lines) and any("and " in line and " more" in line for line in lines)
 
 
-def test_sections_made_outside_of_the_model_are_refused(model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sections_made_outside_of_the_model_are_refused(model) -> None:
     load_model(spec(model(PASSIVE)))
-    assert loader._current is not None
-    loader._current.release()
-    monkeypatch.setattr(loader, "_current", None)
+    loader.release_current()
     stranger = h.Section(name="stranger")
     with pytest.raises(InputError, match=r"already holds sections .*\(stranger\)"):
         load_model(spec(model(PASSIVE)))

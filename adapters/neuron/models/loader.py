@@ -79,9 +79,7 @@ _current: Built | None = None
 def load(spec: ModelSpec) -> Built:
     """Build the model of `spec` in NEURON. Raises InputError, in one line, for whatever is wrong with the file."""
     global _current, _spoilt
-    if _current is not None:
-        _current.release()
-        _current = None
+    release_current()
     if _spoilt:
         raise InputError(
             "an error inside a HOC template has left NEURON with sections that cannot be deleted: start a new process",
@@ -122,6 +120,14 @@ def load(spec: ModelSpec) -> Built:
     _set_globals(spec)
     _current = built
     return built
+
+
+def release_current() -> None:
+    """Delete the model that NEURON holds, if `load` has built one."""
+    global _current
+    if _current is not None:
+        _current.release()
+        _current = None
 
 
 def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
