@@ -19,7 +19,7 @@ from support.paths import EXAMPLES
 
 pytestmark = pytest.mark.acceptance
 paper = pytest.importorskip("adapters.lattice.paper", reason="needs the paper's lattice")
-EXAMPLES = EXAMPLES / "reduce"
+FOLDER = EXAMPLES / "reduce"
 
 
 def write(ensemble: object, path: Path) -> Path:
@@ -33,7 +33,7 @@ def write(ensemble: object, path: Path) -> Path:
 
 def trained(name: str, files: list[Path], folder: Path, *overrides: str) -> Training:
     listed = ", ".join(f'"{f}"' for f in files)
-    text = (EXAMPLES / f"{name}.toml").read_text()
+    text = (FOLDER / f"{name}.toml").read_text()
     kept, skipping = [], False
     for line in text.splitlines():
         skipping = skipping or line.startswith("conditions = [")
@@ -142,7 +142,7 @@ def test_lotka_volterra_by_both_recipes(tmp_path: Path) -> None:
 
 def own_data(name: str, folder: Path, *overrides: str) -> Training:
     """An example with the runs that it samples itself; of one folder, they are sampled once."""
-    training = Training.new(EXAMPLES / f"{name}.toml", folder, overrides, force=True)
+    training = Training.new(FOLDER / f"{name}.toml", folder, overrides, force=True)
     training.run()
     return training
 

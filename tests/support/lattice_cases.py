@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -71,13 +72,13 @@ def relaxation(a: int, b: int, c: int, kon: float, koff: float, t: float) -> tup
 
 
 def count_pairs(lattice: np.ndarray, a: int, b: int, distance: int, *, periodic: bool) -> int:
-    """Pairs of sites with `a` and `b` at a Manhattan distance, site by site."""
+    """Pairs of sites with `a` and `b` at a Manhattan distance, step by step."""
     found = 0
-    for site in np.ndindex(lattice.shape):
-        for other in np.ndindex((2 * distance + 1,) * lattice.ndim):
-            step = np.array(other) - distance
-            there = np.array(site) + step
-            if abs(step).sum() != distance or (not periodic and ((there < 0) | (there >= lattice.shape)).any()):
-                continue
-            found += int(lattice[site] == a and lattice[tuple(there % lattice.shape)] == b)
+    for step in itertools.product(range(-distance, distance + 1), repeat=lattice.ndim):
+        if sum(map(abs, step)) != distance:
+            continue
+        pairs = (lattice == a) & (np.roll(lattice, [-s for s in step], range(lattice.ndim)) == b)
+        if not periodic:
+            pairs = pairs[tuple(slice(max(-s, 0), max(n - s, 0)) for s, n in zip(step, lattice.shape, strict=True))]
+        found += int(pairs.sum())
     return found // 2 if a == b else found

@@ -20,11 +20,11 @@ from couple.wiring import wire
 from support.lattice_cases import count_pairs
 from support.paths import EXAMPLES
 
-EXAMPLES = EXAMPLES / "lattice"
+FOLDER = EXAMPLES / "lattice"
 
 
 def content(name: str = "lotka_volterra") -> dict[str, Any]:
-    return tomllib.loads((EXAMPLES / f"{name}.toml").read_text())
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text())
 
 
 def engine(**options: object) -> PaperLattice:
@@ -41,7 +41,7 @@ def same(a: State, b: State) -> bool:
 
 @pytest.mark.parametrize("name", ["lotka_volterra", "roessler", "annihilation"])
 def test_the_examples_run(name: str, tmp_path: Path) -> None:
-    experiment = Experiment.load(EXAMPLES / f"{name}.toml", ["experiment.duration=30 steps"])
+    experiment = Experiment.load(FOLDER / f"{name}.toml", ["experiment.duration=30 steps"])
     Simulation.new(experiment, tmp_path / "out").run()
     with Results(tmp_path / "out") as results:
         assert results.time.tolist() == list(range(31)) and results.time_unit == "step"
@@ -147,7 +147,7 @@ def test_bad_input(change: dict[str, Any], where: str, what: str) -> None:
 
 
 def test_a_picture_of_a_configuration(tmp_path: Path) -> None:
-    experiment = Experiment.load(EXAMPLES / "lotka_volterra.toml", ["experiment.duration=2 steps"])
+    experiment = Experiment.load(FOLDER / "lotka_volterra.toml", ["experiment.duration=2 steps"])
     Simulation.new(experiment, tmp_path / "out").run()
     file = tmp_path / "out" / "results.h5"
     codes, names = configuration(file, "field", 2)

@@ -15,13 +15,13 @@ from couple.cli.main import main
 from couple.experiment import Experiment
 from support.paths import EXAMPLES
 
-EXAMPLES = EXAMPLES / "regimes"
+FOLDER = EXAMPLES / "regimes"
 FAST = ("cme", "gridded", "langevin", "ode", "ssa")
 
 
 @functools.cache
 def comparison(name: str, *engines: str, runs: int = 200) -> Comparison:
-    return compare(Experiment.load(EXAMPLES / f"{name}.toml"), engines=engines, runs=runs)
+    return compare(Experiment.load(FOLDER / f"{name}.toml"), engines=engines, runs=runs)
 
 
 def verdicts(found: Comparison) -> dict[str, bool | None]:
@@ -56,7 +56,7 @@ def test_low_numbers_need_whole_molecules() -> None:
 def test_a_mixed_site_of_the_same_chemistry_agrees() -> None:
     """The control of segregation: with fast diffusion the same molecules do not know where they are."""
     experiment = Experiment.load(
-        EXAMPLES / "segregation.toml",
+        FOLDER / "segregation.toml",
         ["chemistry.species.A.D=1e5 um^2/s", "chemistry.species.B.D=1e5 um^2/s", "site.dendrite.gridded.spacing=4 um"],
     )  # fmt: skip
     assert verdicts(compare(experiment, engines=("gridded", "cme"), runs=100)) == {"gridded": True, "cme": None}
@@ -72,7 +72,7 @@ def test_the_map_is_drawn(tmp_path: Path) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main.main(["regimes", str(EXAMPLES / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
+        main.main(["regimes", str(FOLDER / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "C after 4 ms; off in standard errors from cme" in out
@@ -80,16 +80,14 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert (tmp_path / "agree.png").exists()
     with pytest.raises(SystemExit):
         main.main(
-            ["regimes", str(EXAMPLES / "agree.toml"), "--engines", "ssa,cme", "--runs", "9", "--json", "--no-figure"]
+            ["regimes", str(FOLDER / "agree.toml"), "--engines", "ssa,cme", "--runs", "9", "--json", "--no-figure"]
         )
     found = json.loads(capsys.readouterr().out)
     assert {e["engine"] for e in found["engines"]} == {"ssa", "cme"}
 
 
 def test_engines_that_cannot_are_named_with_the_reason() -> None:
-    experiment = Experiment.load(
-        EXAMPLES / "agree.toml", ["site.head.lattice.spacing=200 nm", "site.head.cme.states=5"]
-    )
+    experiment = Experiment.load(FOLDER / "agree.toml", ["site.head.lattice.spacing=200 nm", "site.head.cme.states=5"])
     found = compare(experiment, engines=("lattice", "cme", "ode"), runs=2)
     reasons = {r.engine: r.reason for r in found.refusals}
     assert "cme.states = 5 are allowed" in reasons["cme"]
@@ -109,12 +107,12 @@ def test_engines_that_cannot_are_named_with_the_reason() -> None:
 )
 def test_bad_input(given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compare(Experiment.load(EXAMPLES / "agree.toml"), runs=2, **given)  # type: ignore[arg-type]
+        compare(Experiment.load(FOLDER / "agree.toml"), runs=2, **given)  # type: ignore[arg-type]
 
 
 def test_a_cell_is_not_a_regime() -> None:
     with pytest.raises(InputError, match=r"regimes compares chemistry without NEURON"):
-        compare(Experiment.load(EXAMPLES.parent / "spine" / "spine.toml"))
+        compare(Experiment.load(EXAMPLES / "spine" / "spine.toml"))
 
 
 def test_drives_reach_every_engine() -> None:
