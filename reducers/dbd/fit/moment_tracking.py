@@ -20,8 +20,8 @@ from reducers.dbd.energy.gibbs import Chains, Conditionals
 
 
 @dataclass(frozen=True)
-class Following:
-    """Settings.
+class TrackingRecipe:
+    """How moments are tracked.
 
     chains: shared by the `starts` of Gibbs sampling; sweeps: before the first of `draws` samples, `between` sweeps
     apart. settle: steps spent on the moments of the first time. gain: share of an error that a step corrects.
@@ -50,7 +50,7 @@ class Following:
     law_ridge: float = 1e-4
 
 
-class Branch:
+class MomentTracker:
     """A machine on its way along targets.
 
     targets: (T, m) moments; plain: (T, m) those of independent sites; names: of the m moments.
@@ -66,7 +66,7 @@ class Branch:
         theta: Floats,
         reference: Floats,
         pinned: npt.NDArray[np.bool_],
-        settings: Following,
+        settings: TrackingRecipe,
         periodic: bool,
     ) -> None:
         self.machine, self.names, self.targets, self.plain = machine, names, targets, plain
