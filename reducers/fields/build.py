@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,7 @@ from reducers.fields.density.particles import ParticleRuns
 from reducers.fields.laws.law import PLACES, FieldLaw, LawTerm, diffusion, reactions
 from reducers.fields.laws.stepper import FieldStepper
 from reducers.fields.settings import FieldDataBlock, FieldLawBlock, FieldModelBlock
-
-Tell = Callable[[str], None]
+from reducers.training.resumable import Tell
 
 
 def build_data(block: FieldDataBlock, beside: Path, folder: Path, seed: int, tell: Tell) -> list[ParticleRuns]:
