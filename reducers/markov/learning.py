@@ -106,7 +106,10 @@ def _normal(columns: Floats, change: Floats) -> tuple[Floats, Floats, float]:
 def select(
     runs: StimulusRuns, transitions: Sequence[Transition], points: int, folds: int
 ) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Which transitions are needed, from the largest penalty whose error is within one standard error of the least."""
+    """(n,) whether each transition is needed, and (points, 3) penalty, error and its standard error of the path.
+
+    Needed are those at the largest penalty whose error is within one standard error of the least.
+    """
     columns, change = _equations(runs, transitions)
     scale = np.sqrt((columns**2).sum(axis=(0, 1)))
     columns = columns / np.maximum(scale, 1e-300)

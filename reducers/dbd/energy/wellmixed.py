@@ -28,7 +28,7 @@ class WellMixedModel(Enumerated):
         super().__init__([f"nu{k}" for k in range(1, order + 1)], features, sign=-1)
 
     def tail(self, theta: Floats) -> float:
-        """Probability of the largest count: what the cut may hide."""
+        """Probability at θ (n,) of the largest count: what the cut may hide."""
         return float(self.probabilities(theta)[-1])
 
     def drift(self, network: ReactionNetwork, reaction: int, rate: float = 1.0) -> Floats:

@@ -58,7 +58,7 @@ class SumLaw(Law):
             law.pull(theta, weights, drive[:, i])
 
     def reserve(self, theta: Floats) -> None:
-        """Make room in all laws."""
+        """Make room in all laws for what matters at θ (batch, n)."""
         for law in self.laws:
             law.reserve(theta)
 
@@ -152,6 +152,6 @@ class DrivenLaw(Law):
             law.pull(theta, drive[:, j, None] * weights)
 
     def reserve(self, theta: Floats) -> None:
-        """Make room in all parts."""
+        """Make room in all parts for what matters at θ (batch, n)."""
         for law in self.parts():
             law.reserve(theta)

@@ -89,7 +89,7 @@ class Law(ABC):
         return
 
     def reserve(self, theta: Floats) -> None:
-        """Make room for the coefficients that matter at `theta`."""
+        """Make room for the coefficients that matter at θ (batch, n), with zeros in them."""
         return
 
     def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:

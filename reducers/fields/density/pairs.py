@@ -43,7 +43,7 @@ class PairFields:
     errors: Floats
 
     def interaction(self, pair: int, distance: Floats) -> Floats:
-        """ν₂ at distances."""
+        """(…,) ν₂ of a pair of species at distances (…,)."""
         return np.asarray(np.interp(distance, self.knots, self.nu2[pair], right=0.0))
 
 

@@ -29,7 +29,7 @@ class GaussNewtonSystem:
         self._small = self._make_small()
 
     def __call__(self, z: Floats) -> Floats:
-        """H z."""
+        """(length,) H z."""
         me = self.misfit
         u, starts = me.unpack(z)
         me.law.clear()
@@ -79,7 +79,10 @@ class GaussNewtonSystem:
         return me.pack(self._small @ u, solved)
 
     def solve(self, right: Floats, tolerance: float) -> tuple[Floats, int]:
-        """H⁻¹ b by preconditioned conjugate gradients, and how many products it took."""
+        """(length,) H⁻¹ b by preconditioned conjugate gradients, and how many products it took.
+
+        tolerance: of the residual in the norm of the preconditioner, relative. Raises RunError after 400 products.
+        """
         if not self.misfit.joint:
             return self._small @ right, 0
         x = np.zeros_like(right)

@@ -94,7 +94,7 @@ class PathMisfit:
         return np.stack([q @ x for x, q in zip(nu, self.rough, strict=True)]) if self.joint else np.zeros_like(nu)
 
     def pack(self, u: Floats, starts: Sequence[Floats]) -> Floats:
-        """Coefficients and, if they are learned, initial fields as one vector."""
+        """(length,) coefficients (size,) and, if they are learned, initial fields (species, N) as one vector."""
         return np.concatenate([u, *(x.ravel() for x in starts)]) if self.joint else u
 
     def unpack(self, z: Floats) -> tuple[Floats, list[Floats]]:

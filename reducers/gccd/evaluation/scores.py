@@ -71,7 +71,7 @@ def score(law: CaMKIILaw, courses: Sequence[StimulusCourse], molecules: Sequence
 
 
 def nrmse(model: Sequence[Floats], data: Sequence[Floats]) -> float:
-    """Root mean square of the error over that of the data, all arrays together."""
+    """Root mean square of the error over that of the data; all pairs of arrays of one shape together."""
     error = sum(float(((m - d) ** 2).sum()) for m, d in zip(model, data, strict=True))
     return float(np.sqrt(error / max(sum(float((d**2).sum()) for d in data), 1e-300)))
 

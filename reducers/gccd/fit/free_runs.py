@@ -86,7 +86,7 @@ class CaMKIILaw:
         self._tables: dict[float, Floats] = {}
 
     def table(self, h: float) -> Floats:
-        """Propagators for steps of h ms."""
+        """(NODES, 24) propagators of the lobes for steps of h ms, kept."""
         if h not in self._tables:
             self._tables[h] = tables(self.rates[:16], h)
         return self._tables[h]
