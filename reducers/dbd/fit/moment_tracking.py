@@ -78,7 +78,7 @@ class MomentTracker:
     def step(self, at: int, following: bool, seed: int, purpose: str) -> float:
         """Sample at one time and move on to the next; returns the mean relative error of the moments."""
         visible, hidden = self._sample(seed, purpose)
-        self._doubt(visible)
+        self._adapt_share(visible)
         found = visible.mean(axis=(0, 1, 2))
         target = self._target(at)
         ahead = self._target(min(at + 1, len(self.targets) - 1)) - target if following else np.zeros_like(target)
@@ -94,7 +94,7 @@ class MomentTracker:
         ratio = np.divide(target, plain, out=np.ones_like(plain), where=(plain > 0) & (target > 0))
         return np.asarray(plain * ratio**self.share)
 
-    def _doubt(self, visible: Floats) -> None:
+    def _adapt_share(self, visible: Floats) -> None:
         """Let `share` answer to how far the starts of visible (starts, chains, draws, m) disagree beyond chance."""
         s, (starts, chains) = self.settings, visible.shape[:2]
         if starts == 1:

@@ -56,16 +56,16 @@ class TrackingFit:
         self.law, self.model, self.solver, self.settings = law, model, solver, settings
         self.seed, self.points = seed, len(data.time)
         labels = model.labels(data.counts) if isinstance(model, Mixture) else np.zeros(data.counts.shape[:2], np.int64)
-        self.branches = _branches(model, data, labels, start, reference, settings, periodic)
-        self.weights = _shares(labels, len(self.branches), settings.smooth)
+        self.trackers = _trackers(model, data, labels, start, reference, settings, periodic)
+        self.weights = _shares(labels, len(self.trackers), settings.smooth)
         self.followed = np.zeros((self.points, len(model.parameters)))
         self.theta0 = self._theta(0)[None]
         self.done = 0
         self.history: list[float] = []
 
     def _theta(self, at: int) -> Floats:
-        """(N,) the branches as they are, with the shares of runs at a time."""
-        machines = np.stack([branch.theta for branch in self.branches])
+        """(N,) the trackers as they are, with the shares of runs at a time."""
+        machines = np.stack([tracker.theta for tracker in self.trackers])
         return self.model.joined(self.weights[at], machines) if isinstance(self.model, Mixture) else machines[0]
 
     @property
@@ -84,7 +84,7 @@ class TrackingFit:
         following = self.done >= self.settings.settle
         if following:
             self.followed[at] = self._theta(at)
-        gaps = [b.step(at, following, self.seed, f"follow {k} {self.done}") for k, b in enumerate(self.branches)]
+        gaps = [t.step(at, following, self.seed, f"follow {k} {self.done}") for k, t in enumerate(self.trackers)]
         self.done += 1
         gap = float(self.weights[at] @ gaps)
         self.history.append(gap)
@@ -118,8 +118,8 @@ class TrackingFit:
         """All that resuming to the bit needs; samples begin anew at every step."""
         state: State = {"done": self.done, "history": np.array(self.history)}
         state |= {"followed": self.followed, "theta0": self.theta0}
-        state |= {"theta": np.stack([b.theta for b in self.branches])}
-        state |= {"share": np.array([b.share for b in self.branches])}
+        state |= {"theta": np.stack([t.theta for t in self.trackers])}
+        state |= {"share": np.array([t.share for t in self.trackers])}
         return {"follow": state, "law": law_state(self.law)}
 
     def restore(self, states: dict[str, State]) -> None:
@@ -128,9 +128,9 @@ class TrackingFit:
         self.done, self.history = int(str(state["done"])), list(np.asarray(state["history"], dtype=float))
         self.followed = np.asarray(state["followed"], dtype=float).copy()
         self.theta0 = np.asarray(state["theta0"], dtype=float).copy()
-        for k, branch in enumerate(self.branches):
-            branch.theta = np.asarray(state["theta"], dtype=float)[k].copy()
-            branch.share = float(np.asarray(state["share"], dtype=float)[k])
+        for k, tracker in enumerate(self.trackers):
+            tracker.theta = np.asarray(state["theta"], dtype=float)[k].copy()
+            tracker.share = float(np.asarray(state["share"], dtype=float)[k])
         restore_law(self.law, states["law"])
 
 
@@ -154,7 +154,7 @@ def _check(model: AnyDeep, data: Trajectories, solver: Solver, settings: Trackin
         raise InputError(f"{settings.chains} chains are too few for {len(settings.starts)} starts", where="follow")
 
 
-def _branches(
+def _trackers(
     model: AnyDeep,
     data: Trajectories,
     labels: np.ndarray,
