@@ -1,1 +1,1 @@
-"""`couple train` and `couple model`."""
+"""`couple train` and `couple model`. Imports `training`, which finds the kinds."""

@@ -1,1 +1,1 @@
-"""What is learned from: trajectories, moments, stimuli."""
+"""What is learned from: trajectories, moments, stimuli, the table [data]. Imports `couple` only."""

@@ -91,7 +91,7 @@ def lattice_moments(
 def uncorrelated(
     means: Mapping[str, Floats], species: Sequence[str], shape: Sequence[int], periodic: bool = True
 ) -> dict[str, Floats]:
-    """Numbers and pairs of neighbours of a lattice of independent sites with the given mean numbers."""
+    """Numbers ("A") and pairs of neighbours ("AB nn") of a lattice of independent sites with mean numbers (…,)."""
     density = {name: means[name] / float(np.prod(shape)) for name in species}
     out = {name: means[name] for name in species}
     for a, first in enumerate(species):
@@ -109,6 +109,6 @@ def data_moments(runs: Trajectories, periodic: bool = True, distances: Sequence[
 
 
 def nrmse(model: Floats, data: Floats) -> float:
-    """Root-mean-square error over time, divided by the root-mean-square of the data; infinite if those are all 0."""
+    """Root-mean-square error of model (T,) over that of the data (T,) about 0; infinite if those are all 0."""
     scale = float(np.mean(data**2))
     return float(np.sqrt(np.mean((model - data) ** 2) / scale)) if scale else float("inf")

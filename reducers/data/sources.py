@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from couple.base.errors import InputError, MissingDependencyError
+from couple.base.errors import InputError, Interrupted
+from couple.ensemble import sample
 from couple.experiment import Experiment
-from couple.simulation.simulation import Interrupted
+from reducers.data.settings import DataBlock
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.model.settings import Data
 
 Tell = Callable[[str], None]
 
 
-def load_data(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> Trajectories:
+def load_data(block: DataBlock, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> Trajectories:
     """The runs that a training file names; several files or conditions are initial conditions of their own.
 
     beside: folder of the training file, to which its paths are relative. folder: of the training; what is sampled is
     kept in it and used again. Raises InputError for what is missing or does not fit.
     """
-    found = ensembles(block, beside, folder, seed, tell)
+    found = load_ensembles(block, beside, folder, seed, tell)
     joined = Trajectories.join(found) if len(found) > 1 else found[0]
     last = len(joined.time) - 1 if block.until is None else block.until
     if last >= len(joined.time):
@@ -31,7 +30,9 @@ def load_data(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = l
     return joined.thinned(np.arange(0, last + 1, block.every))
 
 
-def ensembles(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> list[Trajectories]:
+def load_ensembles(
+    block: DataBlock, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None
+) -> list[Trajectories]:
     """The runs of each file or condition, all of their times."""
     if block.files:
         paths = [beside / name for name in block.files]
@@ -40,12 +41,8 @@ def ensembles(block: Data, beside: Path, folder: Path, seed: int, tell: Tell = l
     return [Trajectories.load(path, block.site) for path in paths]
 
 
-def _sampled(block: Data, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:
+def _sampled(block: DataBlock, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:
     """The ensemble file of one initial condition; made if it is not there."""
-    try:
-        sample = importlib.import_module("couple.ensemble").sample
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(f"experiments cannot be sampled here ({error}): give files instead") from None
     experiment = Experiment.load(beside / str(block.experiment), overrides=list(block.conditions[k]))
     place = folder / "data" / f"{k:03d}"
     tell(f"sampling {block.runs} runs of {experiment.experiment.name} ({k + 1} of {len(block.conditions)})")

@@ -72,7 +72,7 @@ class StimulusBlock(Block):
 
 
 @dataclass(frozen=True)
-class Stimulus:
+class CalciumStimulus:
     """One course. calcium: (n_windows,) uM, held constant over each window.
 
     influx: (n_windows,) ions per ms in the middles, None where calcium is held; calcium is then what was seen of it,
@@ -86,7 +86,7 @@ class Stimulus:
     influx: Floats | None = None
 
 
-def courses(block: StimulusBlock, time: Floats, seed: int, protocol: str) -> list[Stimulus]:
+def make_stimuli(block: StimulusBlock, time: Floats, seed: int, protocol: str) -> list[CalciumStimulus]:
     """All of a block at the middles of windows `time` (n_windows,) ms, from streams keyed by kind and number."""
     make = _KINDS[block.kind]
     found = []
@@ -94,9 +94,9 @@ def courses(block: StimulusBlock, time: Floats, seed: int, protocol: str) -> lis
         rng = generator(seed, "stimuli", protocol, f"{block.kind} {i}")
         made, name = make(block, time, rng), f"{block.kind} {i}"
         if block.influx is None:
-            found.append(Stimulus(name, block.kind, block.test, 1e3 * (block.base + made)))
+            found.append(CalciumStimulus(name, block.kind, block.test, 1e3 * (block.base + made)))
         else:
-            found.append(Stimulus(name, block.kind, block.test, np.zeros(len(time)), made))
+            found.append(CalciumStimulus(name, block.kind, block.test, np.zeros(len(time)), made))
     return found
 
 

@@ -63,6 +63,7 @@ class Trajectories:
 
     @property
     def runs(self) -> int:
+        """Number of runs R."""
         return len(self.counts)
 
     @property
@@ -108,7 +109,7 @@ class Trajectories:
         return self.select(np.sort(order[held_out:])), self.select(np.sort(order[:held_out]))
 
     def digest(self) -> str:
-        """SHA-256 of what is learned from."""
+        """SHA-256 of times, counts, snapshots and conditions."""
         content = hashlib.sha256(repr((self.species, self.shape)).encode())
         for values in (self.time, self.counts, self.snapshots, self.conditions):
             if values is not None:

@@ -1,4 +1,4 @@
-"""Dynamic Boltzmann distributions at the command line."""
+"""Dynamic Boltzmann distributions for `couple train` and `couple model`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,40 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.ising import Chain
-from reducers.dbd.energy.mixture import Mixture
-from reducers.dbd.model.model import ReducedModel
-from reducers.dbd.report.maps import draw_maps
-from reducers.dbd.report.report import figure, report_lines
-from reducers.dbd.report.terms import learned_closure
-from reducers.dbd.training import Training
-from reducers.training.kinds import Report
+from reducers.training.kinds import ModelReport, PreparedTraining
 from reducers.training.resumable import Tell
 
 
-class Distributions:
-    """See `reducers.training.kinds.Kind`."""
+class DistributionTrainingKind:
+    """See `reducers.training.kinds.TrainingKind`."""
 
-    def new(self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell) -> Training:
-        return Training.new(file, folder, overrides, force=force, tell=tell)
+    def trains(self, content: Mapping[str, Any]) -> bool:
+        """Whether it names an energy model that is not a field."""
+        model = content.get("model")
+        return isinstance(model, dict) and model.get("family") in ("wellmixed", "chain", "triplets", "dbm")
 
-    def resumed(self, folder: Path, *, tell: Tell) -> Training:
-        return Training.resumed(folder, tell=tell)
+    def wrote(self, head: Mapping[str, str]) -> bool:
+        """Whether it is a reduced model that is not a field."""
+        from reducers.dbd.model.model import FORMAT
+
+        return head["format"] == FORMAT and head["family"] != "field"
+
+    def new(
+        self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell
+    ) -> PreparedTraining:
+        """A training from its start, see `DistributionTraining`. Raises InputError if anything does not fit."""
+        from reducers.dbd.training import DistributionTraining
+
+        return DistributionTraining.new(file, folder, overrides, force=force, tell=tell)
+
+    def resumed(self, folder: Path, *, tell: Tell) -> PreparedTraining:
+        """The training whose checkpoint is in `folder`. Raises InputError if it is damaged or of other data."""
+        from reducers.dbd.training import DistributionTraining
+
+        return DistributionTraining.resumed(folder, tell=tell)
 
     def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
+        """Steps, rates, likelihoods and errors, from the summary."""
         lines = [f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}"]
         lines += [f"rate of {name}: {rate:.4g} ± {error:.2g}" for name, (rate, error) in summary["rates"].items()]
         lines += [
@@ -37,7 +49,16 @@ class Distributions:
         lines += [f"NRMSE of {name} on {summary['on']}: {error:.4f}" for name, error in summary["nrmse"].items()]
         return lines
 
-    def report(self, path: Path) -> Report:
+    def report(self, path: Path) -> ModelReport:
+        """Law, errors and closure terms of a model file. Raises InputError for a file of another kind."""
+        from reducers.dbd.energy.dbm import DeepBoltzmann
+        from reducers.dbd.energy.ising import Chain
+        from reducers.dbd.energy.mixture import Mixture
+        from reducers.dbd.model.model import ReducedModel
+        from reducers.dbd.report.closure_terms import learned_closure
+        from reducers.dbd.report.law_maps import draw_maps
+        from reducers.dbd.report.report import figure, report_lines
+
         found = ReducedModel.read(path)
         deep = isinstance(found.model, DeepBoltzmann | Mixture)
         names = found.file.report.closure
@@ -49,4 +70,4 @@ class Distributions:
                 drawn.append(draw_maps(picture.with_stem(f"{picture.stem}-maps")))
             return drawn
 
-        return Report(report_lines(found, closures), draw)
+        return ModelReport(report_lines(found, closures), draw)

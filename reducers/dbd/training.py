@@ -19,30 +19,30 @@ from reducers.data.sources import load_data
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.mixture import Mixture
+from reducers.dbd.energy.sufficient_statistics import exact_moments
 from reducers.dbd.fit.fit import Fit
-from reducers.dbd.fit.follow import Follow
 from reducers.dbd.fit.rates import estimate_rates
-from reducers.dbd.laws.combine import Combination
+from reducers.dbd.fit.tracking_fit import TrackingFit
+from reducers.dbd.laws.combination import Combination
 from reducers.dbd.model.build import (
     build_comparison,
-    build_follow,
     build_law,
     build_model,
     build_optimiser,
     build_recipe,
     build_solver,
     build_start,
-    exact_moments,
+    build_tracking_fit,
 )
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
-from reducers.dbd.report.evaluate import checked_errors, held_out_errors, reference_moments
 from reducers.dbd.report.likelihood import likelihoods
+from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, reference_moments
 from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
 
 
-class Training(Resumable):
+class DistributionTraining(Resumable):
     """A recipe on its way. Build one with `Training.new` or `Training.resumed`; `run()` goes to the end."""
 
     File = TrainingFile
@@ -57,13 +57,13 @@ class Training(Resumable):
         except InputError as error:
             raise error.inside(str(source)) from None
 
-    def _fit(self) -> Fit | Follow:
+    def _fit(self) -> Fit | TrackingFit:
         file, data = self.file, self.data
         self.model = build_model(file.model, data.species, data.shape)
         theta0 = build_start(file.model, self.model, data, file.data.periodic, file.train.seed)
         law = build_law(file.law, self.model, theta0[0], data.species)
         if file.follow is not None:
-            return build_follow(file, self.model, data, law)
+            return build_tracking_fit(file, self.model, data, law)
         comparison = build_comparison(file, self.model, data)
         solver, optimiser = build_solver(file.fit, data.dt), build_optimiser(file.fit, self.model.parameters)
         return Fit(law, comparison, solver, theta0, optimiser, build_recipe(file.fit, file.train.seed))
@@ -74,12 +74,15 @@ class Training(Resumable):
         return self.fit.done
 
     def digest(self) -> str:
+        """SHA-256 of the runs that are learned from."""
         return self.data.digest()
 
     def states(self) -> dict[str, State]:
+        """State of the fit, by part."""
         return self.fit.save()
 
     def restore(self, states: dict[str, State]) -> None:
+        """Take up what `states` gave."""
         self.fit.restore(states)
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -194,7 +197,7 @@ class Training(Resumable):
             return {}
         if data.species != ("H", "P") or len(data.shape) != 2 or not self.file.data.periodic or data.snapshots is None:
             raise InputError("needs snapshots of H and P on a periodic square lattice", where="report.predator_prey")
-        rates = predator_prey.Rates(block.birth, block.death, block.hop, sites=int(np.prod(data.shape)))
+        rates = predator_prey.PredatorPreyRates(block.birth, block.death, block.hop, sites=int(np.prod(data.shape)))
         learned = {name: values.mean(axis=0) for name, values in data_moments(data).items()}
         test = {name: model.reference[f"{name} mean"] for name in predator_prey.MOMENTS}
         times = model.reference["time mean"]

@@ -1,1 +1,1 @@
-"""Spatial dynamic Boltzmann distributions: interactions ν(x, t) that are finite-element fields, and their laws."""
+"""Spatial dynamic Boltzmann distributions: finite-element fields ν(x, t) and their laws. Imports `dbd`."""

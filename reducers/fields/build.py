@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,33 +11,33 @@ import numpy as np
 from couple.base.errors import CoupleError, InputError
 from couple.base.registry import load
 from couple.ensemble.ranks import made_by_all
-from reducers.data.sources import ensembles
+from reducers.data.sources import load_ensembles
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
 from reducers.dbd.laws.polynomial import Polynomial
-from reducers.fields.basis import FieldBasis
-from reducers.fields.blocks import FieldData, FieldLawBlock, FieldModel
-from reducers.fields.estimate import Prior
-from reducers.fields.law import PLACES, FieldLaw, Term, diffusion, reactions
-from reducers.fields.particles import Particles
-from reducers.fields.stepping import Stepper
-from reducers.fields.validate import choose, folds_of
+from reducers.fields.density.basis import FieldBasis
+from reducers.fields.density.cross_validation import choose_prior, folds_of
+from reducers.fields.density.estimates import Prior
+from reducers.fields.density.particles import ParticleRuns
+from reducers.fields.laws.law import PLACES, FieldLaw, LawTerm, diffusion, reactions
+from reducers.fields.laws.stepper import FieldStepper
+from reducers.fields.settings import FieldDataBlock, FieldLawBlock, FieldModelBlock
+from reducers.training.resumable import Tell
 
-Tell = Callable[[str], None]
 
-
-def build_data(block: FieldData, beside: Path, folder: Path, seed: int, tell: Tell) -> list[Particles]:
+def build_data(block: FieldDataBlock, beside: Path, folder: Path, seed: int, tell: Tell) -> list[ParticleRuns]:
     """The particles of each initial condition. Raises InputError for what is missing or does not fit."""
     if block.particles:
-        found = [Particles.load(beside / name) for name in block.particles]
+        found = [ParticleRuns.load(beside / name) for name in block.particles]
     else:
         found = [
-            Particles.of_lattice(e, block.spacing, block.origin) for e in ensembles(block, beside, folder, seed, tell)
+            ParticleRuns.of_lattice(e, block.spacing, block.origin)
+            for e in load_ensembles(block, beside, folder, seed, tell)
         ]
     return [_cut(p, block) for p in found]
 
 
-def _cut(particles: Particles, block: FieldData) -> Particles:
+def _cut(particles: ParticleRuns, block: FieldDataBlock) -> ParticleRuns:
     last = len(particles.time) - 1 if block.until is None else block.until
     if last >= len(particles.time) or last <= block.first:
         raise InputError(
@@ -48,7 +47,7 @@ def _cut(particles: Particles, block: FieldData) -> Particles:
     return cut if block.axes is None else cut.along(block.axes)
 
 
-def build_basis(block: FieldModel, beside: Path) -> FieldBasis:
+def build_basis(block: FieldModelBlock, beside: Path) -> FieldBasis:
     """The elements, from whoever registered them. Raises InputError, also if they are not installed."""
     made_by_all(partial(_begin, block.basis))
     try:
@@ -65,13 +64,15 @@ def _begin(basis: str, _rank: int, _ranks: int) -> None:
 
 
 def build_priors(
-    block: FieldModel, particles: Particles, basis: FieldBasis, seed: int, *, couple: bool = False
+    block: FieldModelBlock, particles: ParticleRuns, basis: FieldBasis, seed: int, *, couple: bool = False
 ) -> list[Prior]:
-    """Of each species, given or by cross-validation."""
+    """The prior of each species, given or by cross-validation."""
     if block.smooth != "auto":
         return [Prior(block.prior, block.smooth)] * len(particles.species)
     folds = folds_of(particles, basis, seed)
-    return [choose(basis, folds, a, particles.time, block.prior, couple=couple) for a in range(len(particles.species))]
+    return [
+        choose_prior(basis, folds, a, particles.time, block.prior, couple=couple) for a in range(len(particles.species))
+    ]
 
 
 def build_law(block: FieldLawBlock, species: tuple[str, ...]) -> FieldLaw:
@@ -84,7 +85,7 @@ def build_law(block: FieldLawBlock, species: tuple[str, ...]) -> FieldLaw:
             if block.diffusion and g > 0:
                 raise InputError(f"diffusion = true stands for F1 and F2: leave {place} out", where=f"law.{place}")
             factors = (float(unit[g, 0]), float(unit[g, 1]), float(unit[g, 2]))
-            terms.append(Term(place, _family(family, block, species), factors))
+            terms.append(LawTerm(place, _family(family, block, species), factors))
     if block.reactions:
         terms.append(reactions(species, block.reactions))
     return FieldLaw(species, terms)
@@ -103,5 +104,6 @@ def _family(family: str, block: FieldLawBlock, species: tuple[str, ...]) -> Law:
     return Hermite(species, species, block.side, [0.0])
 
 
-def build_stepper(block: FieldLawBlock, basis: FieldBasis, law: FieldLaw) -> Stepper:
-    return Stepper(basis, law, form=block.form, method=block.method, substeps=block.substeps)
+def build_stepper(block: FieldLawBlock, basis: FieldBasis, law: FieldLaw) -> FieldStepper:
+    """The integrator of the law, with form, method and substeps of [law]."""
+    return FieldStepper(basis, law, form=block.form, method=block.method, substeps=block.substeps)

@@ -14,11 +14,12 @@ import numpy as np
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
 from couple.storage.checkpoint import replace as put_in_place
-from reducers.dbd.model.model import FORMAT, law_state, restore_law
-from reducers.fields.basis import FieldBasis
-from reducers.fields.blocks import FieldTrainingFile
+from reducers.dbd.laws.law import law_state, restore_law
+from reducers.dbd.model.model import FORMAT
 from reducers.fields.build import build_basis, build_law, build_stepper
-from reducers.fields.law import FieldLaw
+from reducers.fields.density.basis import FieldBasis
+from reducers.fields.laws.law import FieldLaw
+from reducers.fields.settings import FieldTrainingFile
 
 
 @dataclass(eq=False)
@@ -51,6 +52,7 @@ class FieldModel:
 
     @property
     def file(self) -> FieldTrainingFile:
+        """The training file, checked again."""
         return FieldTrainingFile.read(self.content, "model")
 
     def basis(self) -> FieldBasis:
@@ -134,12 +136,3 @@ def restore_state(law: FieldLaw, state: dict[str, Any]) -> None:
     for k, t in enumerate(law.terms):
         prefix = f"{k}_"
         restore_law(t.law, {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)})
-
-
-def holds_field(path: Path) -> bool:
-    """Whether a file is a reduced model of a field."""
-    try:
-        with h5py.File(path) as file:
-            return bool(file.attrs.get("family") == "field")
-    except OSError:
-        return False

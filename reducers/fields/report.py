@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
 from reducers.fields.model import FieldModel
+from reducers.training.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,13 +53,7 @@ def figure(model: FieldModel, path: Path) -> Path:
     for a in species:
         draw(axes[a * height : (a + 1) * height], model, a, rows)
     drawing.suptitle(f"{model.file.train.name} (field)", x=0.01, ha="left", fontsize=10, fontweight="bold")
-    try:
-        drawing.savefig(path, dpi=150)
-    except (ValueError, OSError) as error:
-        raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
-    finally:
-        plt.close(drawing)
-    return path
+    return save_figure(drawing, path)
 
 
 def _lines(axes: Any, model: FieldModel, a: int, rows: Any) -> None:

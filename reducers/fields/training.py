@@ -13,14 +13,15 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, Interrupted, RunError
 from couple.components.component import State
 from couple.simulation.signals import Stop
-from reducers.fields.baselines import difference, homogeneous, kernel_density
-from reducers.fields.blocks import FieldTrainingFile
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
-from reducers.fields.estimate import Prior
-from reducers.fields.guess import guess, start_fields
-from reducers.fields.learn import Ensemble, LearnedLaw, Learner
+from reducers.fields.density.baselines import difference, homogeneous, kernel_density
+from reducers.fields.density.estimates import Prior
+from reducers.fields.density.particles import ParticleLoads, ParticleRuns, log_likelihoods
+from reducers.fields.fit.initial_guess import estimate_all_fields, regress_coefficients
+from reducers.fields.fit.learner import LearnedLaw, Learner
+from reducers.fields.fit.misfit import ParticleEnsemble
 from reducers.fields.model import FieldModel, law_state_of, restore_state
-from reducers.fields.particles import Loads, Particles, log_likelihoods
+from reducers.fields.settings import FieldTrainingFile
 from reducers.training.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
 
 
@@ -39,8 +40,8 @@ class FieldTraining(Resumable):
             if any(d.species != data[0].species or not np.array_equal(d.time, data[0].time) for d in data):
                 raise InputError("ensembles of several initial conditions must have the same times and species")
             split = [d.split(held_out, seed) if held_out else (d, None) for d in data]
-            self.data: list[Particles] = [a for a, _ in split]
-            self.test: list[Particles] = [b for _, b in split if b is not None]
+            self.data: list[ParticleRuns] = [a for a, _ in split]
+            self.test: list[ParticleRuns] = [b for _, b in split if b is not None]
             self.basis = build_basis(self.file.model, source.parent)
             self.law = build_law(self.file.law, self.data[0].species)
             if "hermite" in (self.file.law.F0, self.file.law.F1, self.file.law.F2) and not self.file.fit.ridge:
@@ -53,19 +54,19 @@ class FieldTraining(Resumable):
         """Estimate the fields of every time, and begin with the law that fits them best."""
         block, seed, time = self.file.model, self.file.train.seed, self.data[0].time
         self.estimates: list[Floats] = []
-        ensembles: list[Ensemble] = []
+        ensembles: list[ParticleEnsemble] = []
         first: list[Prior] = []
         for k, d in enumerate(self.data):
             self.tell(f"estimating fields at {len(time)} times ({k + 1} of {len(self.data)})")
-            loads = Loads.of(d, self.basis)
+            loads = ParticleLoads.of(d, self.basis)
             total = loads.total()
             priors = build_priors(block, d, self.basis, seed, couple=block.couple)
             first = first or [Prior(p.kind, p.smooth) for p in priors]
-            self.estimates.append(start_fields(self.basis, total, d.runs, priors, time))
-            ensembles.append(Ensemble(time, total, d.runs, self.estimates[-1][0], loads))
+            self.estimates.append(estimate_all_fields(self.basis, total, d.runs, priors, time))
+            ensembles.append(ParticleEnsemble(time, total, d.runs, self.estimates[-1][0], loads))
         self.priors = first
         stepper = build_stepper(self.file.law, self.basis, self.law)
-        self.law.assign(guess(stepper, ensembles, self.estimates, self.file.fit.ridge))
+        self.law.assign(regress_coefficients(stepper, ensembles, self.estimates, self.file.fit.ridge))
         joint = self.file.fit.start == "joint"
         self.learner = Learner(stepper, ensembles, first if joint else None, self.file.fit.ridge)
 
@@ -75,7 +76,7 @@ class FieldTraining(Resumable):
         return self.learner.done
 
     def digest(self) -> str:
-        """Of the particles that are learned from."""
+        """SHA-256 of the particles that are learned from, for each initial condition."""
         return " ".join(d.digest() for d in self.data)
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -121,11 +122,13 @@ class FieldTraining(Resumable):
         return summary
 
     def states(self) -> dict[str, State]:
+        """Steps so far, coefficients of the law, and fields at the start."""
         learned: State = {"done": self.learner.done, "history": np.array(self.learner.history)}
         start: State = {str(k): x for k, x in enumerate(self.learner.nu0)}
         return {"learner": learned, "law": law_state_of(self.law), "start": start}
 
     def restore(self, states: dict[str, State]) -> None:
+        """Take up what `states` gave."""
         restore_state(self.law, dict(states["law"]))
         self.learner.done = int(str(states["learner"]["done"]))
         self.learner.history = list(np.asarray(states["learner"]["history"], dtype=float))
@@ -167,7 +170,7 @@ class FieldTraining(Resumable):
         if self.file.report.kernel:
             found["kernel"] = []
         for k, (learn, test) in enumerate(zip(self.data, self.test or self.data, strict=True)):
-            loads = Loads.of(test, self.basis)
+            loads = ParticleLoads.of(test, self.basis)
             found["law"].append(log_likelihoods(loads, learned.paths[k], self.basis))
             found["estimates"].append(log_likelihoods(loads, self.estimates[k], self.basis))
             found["homogeneous"].append(homogeneous(learn, test, self.basis))
@@ -182,6 +185,6 @@ class FieldTraining(Resumable):
         return out
 
 
-def _rows(loads: Loads, a: int) -> Any:
+def _rows(loads: ParticleLoads, a: int) -> Any:
     """Rows of `each` of one species."""
     return np.arange(a, loads.each.shape[0], loads.shape[2])

@@ -1,1 +1,1 @@
-"""Graph-constrained correlation dynamics of calmodulin and CaMKII (Johnson et al. 2015, Phys Biol 12:045005)."""
+"""Graph-constrained correlation dynamics of CaMKII (Johnson et al. 2015, Phys Biol 12). Imports `markov`, `dbd`."""

@@ -13,13 +13,13 @@ from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
-from reducers.gccd import sites
-from reducers.gccd.courses import substeps
-from reducers.gccd.drawing import draw
-from reducers.gccd.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS
-from reducers.gccd.library import expanded, reduced
-from reducers.gccd.molecule import census
-from reducers.gccd.propagators import tables
+from reducers.gccd.fit.free_runs import substeps
+from reducers.gccd.law import lanes
+from reducers.gccd.law.count_sampling import draw_counts
+from reducers.gccd.law.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS
+from reducers.gccd.law.library import expanded, reduced
+from reducers.gccd.law.molecule import census
+from reducers.gccd.law.propagators import tables
 from reducers.markov.block import About, Bound, Stepped
 
 MARGIN = 1.25
@@ -29,7 +29,7 @@ STEP = 0.1
 
 
 class MarkovFieldBlock(Stepped):
-    """The law of `reducers.gccd.kernel` at learned rates.
+    """The law of `reducers.gccd.law.kernel` at learned rates.
 
     rates: (48,) per ms and uM. graph: EXACT (that of triples), PAIRS or INDEPENDENT. totals: (2, 2) least and most
     uM of calmodulin and of CaMKII in training. more: arrays that reports draw.
@@ -53,16 +53,22 @@ class MarkovFieldBlock(Stepped):
         self.more = dict(more or {})
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Rates, graph and totals; what reports draw under names that begin with "report_"."""
         own = {"rates": self.rates, "graph": np.array(self.graph), "totals": self.totals}
         return {**own, **{f"report_{key}": value for key, value in self.more.items()}}
 
     @classmethod
     def build(cls, about: About, arrays: Mapping[str, npt.NDArray[Any]]) -> MarkovFieldBlock:
+        """The block that `arrays` was made from. Raises KeyError or ValueError."""
         more = {k.removeprefix("report_"): v for k, v in arrays.items() if k.startswith("report_")}
         rates, totals = (np.asarray(arrays[key], dtype=float) for key in ("rates", "totals"))
         return cls(about, rates, int(np.asarray(arrays["graph"])), totals, more)
 
     def bind(self, sites: Sequence[Geometry], counts: Counts, observables: Sequence[Sequence[float]]) -> FieldsAtSites:
+        """The block at sites, see `Stepped.bind`.
+
+        Raises InputError for observables of pairs, and for concentrations that it was not trained at.
+        """
         return FieldsAtSites(self, sites, counts, observables)
 
 
@@ -83,14 +89,14 @@ class FieldsAtSites(Bound):
         weights = np.array([self._reported(w) for w in observables]).reshape(len(observables), N_STATE)
         self._watched = np.concatenate([[0], np.count_nonzero(weights, axis=1).cumsum()]), np.nonzero(weights)[1]
         self._weights, self._tables = weights[weights != 0.0], dict[float, tuple[Floats, int]]()
-        self._all, self._work = sites.empty(n, len(observables))
+        self._all, self._work = lanes.empty(n, len(observables))
         self._bits = self._work.view(np.int64)
         self._outside = np.zeros(self._all.shape[1], dtype=np.int64)
         mine = self._all[:, :n].T
-        self.state, self.outside, self._found = mine[:, :N_STATE], self._outside[:n], mine[:, sites.HELD :]
-        self._totals, self._calcium = mine[:, sites.CALMODULIN : sites.SUBUNITS + 1], mine[:, sites.CALCIUM]
-        self._chord, self._values = mine[:, sites.BASE : sites.SLOPE + 1], mine[:, sites.VALUES :]
-        self._held, self._scales = mine[:, sites.HELD], mine[:, sites.SCALE]
+        self.state, self.outside, self._found = mine[:, :N_STATE], self._outside[:n], mine[:, lanes.HELD :]
+        self._totals, self._calcium = mine[:, lanes.CALMODULIN : lanes.SUBUNITS + 1], mine[:, lanes.CALCIUM]
+        self._chord, self._values = mine[:, lanes.BASE : lanes.SLOPE + 1], mine[:, lanes.VALUES :]
+        self._held, self._scales = mine[:, lanes.HELD], mine[:, lanes.SCALE]
         self._scales[:] = [1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries]
         self._span = np.full(1, 0.1)
         self.write_counts(counts)
@@ -136,9 +142,9 @@ class FieldsAtSites(Bound):
         return self._tables[span]
 
     def _run(self, table: Floats, h: float, steps: int) -> None:
-        """See `sites.advance`. Raises RunError."""
+        """See `lanes.advance_sites`. Raises RunError."""
         block = self._block
-        failed = sites.advance(
+        failed = lanes.advance_sites(
             self._all, self._outside, block.rates, table, block.about.box, *self._watched, self._weights,
             self._work, self._bits, h, steps, block.graph,
         )  # fmt: skip
@@ -147,28 +153,35 @@ class FieldsAtSites(Bound):
             raise RunError(f'the model "{block.about.name}" diverges at site {site}')
 
     def advance(self, drive: Floats, span: float) -> None:
+        """Sites `span` ms forward in steps of 0.1 ms or less, see `Bound.advance`. Raises RunError if any diverges."""
         self._calcium[:], self._span[0] = drive, span
         table, n = self._table(span)
         self._run(table, span / n, n)
 
     def uptake(self, out: Floats) -> None:
+        """(n_sites, 2) into out: uptake of calcium as found at the last `advance`, see `Bound.uptake`."""
         out[...] = self._chord
 
     def held(self, out: Floats) -> None:
+        """(n_sites,) into out: ions held now."""
         out[...] = self._held
 
     def watch(self, out: Floats) -> None:
+        """(n_sites, n_observables) into out: expected molecules now."""
         out[...] = self._values
 
     def read_counts(self, held: Counts, rng: Sequence[np.random.Generator]) -> Counts:
+        """(n_sites, n_species) whole molecules, see `Bound.read_counts`."""
         drawn = [self.read_site(i, int(ions), rng[i]) for i, ions in enumerate(held)]
         return np.array(drawn, dtype=np.int64).reshape(len(held), len(self._block.about.species))
 
     def read_site(self, row: int, held: int, rng: np.random.Generator) -> Counts:
+        """(n_species,) the same of one site."""
         calmodulin, subunits = np.rint(self._totals[row] * self._scales[row]).astype(np.int64).tolist()
-        return draw(expanded(self.state[row]), calmodulin, subunits, held, self._block.about.species, rng)
+        return draw_counts(expanded(self.state[row]), calmodulin, subunits, held, self._block.about.species, rng)
 
     def write_counts(self, counts: Counts) -> None:
+        """Take up the moments of (n_sites, n_species) molecules; calcium is 0 until `advance`."""
         found = counts @ self._census.T / self._scales[:, None]
         self.state[...] = reduced(found)
         self._totals[:, 0], self._totals[:, 1] = found[:, :45].sum(axis=1), found[:, 9:].sum(axis=1)
@@ -178,6 +191,7 @@ class FieldsAtSites(Bound):
         self._run(table, span / n, 0)
 
     def private(self) -> State:
+        """State, totals, what the last step found, and its span, see `Bound.private`."""
         return {
             "state": self.state,
             "outside": self.outside,

@@ -11,9 +11,9 @@ import numpy as np
 
 from couple.analysis.plot.style import COLOURS, MM, WIDTH, save, styled
 from reducers.gccd.block import MarkovFieldBlock
-from reducers.gccd.graph import SiteGraph
-from reducers.gccd.kernel import N_RATES
-from reducers.gccd.result import text_of
+from reducers.gccd.export import text_of
+from reducers.gccd.law.graph import SiteGraph
+from reducers.gccd.law.kernel import N_RATES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

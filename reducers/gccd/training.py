@@ -21,20 +21,21 @@ from couple.base.arrays import Floats
 from couple.base.toml import read_toml
 from couple.components.component import State
 from couple.simulation.signals import Stop
-from reducers.gccd.courses import Law, courses_of, mean_divergence
-from reducers.gccd.descent import Descent
-from reducers.gccd.evaluate import STATIC, Score, molecules_of, score, static_divergence
-from reducers.gccd.gathering import Gathering
-from reducers.gccd.kernel import EXACT, INDEPENDENT, N_RATES, PAIRS
-from reducers.gccd.lasso import Chosen, added, choose, relaxed
-from reducers.gccd.library import NAMES
-from reducers.gccd.regression import class_sums, equations, normals
-from reducers.gccd.settings import GccdFile
-from reducers.gccd.term_recovery import returning
-from reducers.gccd.validation import Validated, validate
+from reducers.gccd.data.protocol_data import load_network
+from reducers.gccd.data.settings import GccdFile
+from reducers.gccd.ensembles import TrainingEnsembles
+from reducers.gccd.evaluation.scores import STATIC, LawScore, molecules_of, score, static_divergence
+from reducers.gccd.evaluation.validation import ValidationResult, validate
+from reducers.gccd.export import TrainingResult, build_block
+from reducers.gccd.fit.free_runs import CaMKIILaw, courses_of, mean_divergence
+from reducers.gccd.fit.lasso import LassoChoice, add_equations, choose_penalty, refit
+from reducers.gccd.fit.lbfgs import LBFGS
+from reducers.gccd.fit.regression import class_sums, equations, normals
+from reducers.gccd.fit.term_recovery import recover_terms
+from reducers.gccd.law.kernel import MODES, N_RATES
+from reducers.gccd.law.library import NAMES
+from reducers.markov.file import write_block
 from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
-
-MODES = {"triples": EXACT, "pairs": PAIRS, "independent": INDEPENDENT}
 
 
 class GccdTraining(Resumable):
@@ -46,15 +47,15 @@ class GccdTraining(Resumable):
         super().__init__(content, source, folder, tell)
         self.file = GccdFile.read(content, str(source))
         self.site = source.parent / self.file.experiment
-        made = Gathering(self.file, content, source, folder / "data", tell)
+        made = TrainingEnsembles(self.file, content, source, folder / "data", tell)
         self.data = [made.protocol(k) for k in range(len(self.file.protocol))]
         influx = [k for k, p in enumerate(self.file.protocol) if p.by_influx]
         self.mean_fields = {self.data[k].name: made.mean_field(k, self.data[k]) for k in influx}
         self.finer = [made.validation(k) for k in range(len(self.file.validation))]
         self.courses = courses_of(self.data, test=False)
         self.law, self.parts = self._regress()
-        self.first = Refined(self, self.file.gccd.graph, self._start())
-        self.refined: dict[str, Refined] = {}
+        self.first = GraphRefinement(self, self.file.gccd.graph, self._start())
+        self.refined: dict[str, GraphRefinement] = {}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -64,12 +65,12 @@ class GccdTraining(Resumable):
         return (chosen, *others)
 
     def digest(self) -> str:
-        """SHA-256 of what is learned from."""
+        """SHA-256 of the data of all protocols."""
         return hashlib.sha256("".join(d.digest() for d in self.data).encode()).hexdigest()
 
     # -- stages --------------------------------------------------------------------------------------------------------
 
-    def _regress(self) -> tuple[Chosen, list[str]]:
+    def _regress(self) -> tuple[LassoChoice, list[str]]:
         """The lasso path, and names of what it chose."""
         block, groups = self.file.law, []
         for protocol, data in zip(self.file.protocol, self.data, strict=True):
@@ -78,22 +79,18 @@ class GccdTraining(Resumable):
                 dense = protocol.regress == "all"
                 groups.append(found if dense else [class_sums(e) for e in found])
         parts = normals(groups)
-        self._normal = added(parts)
-        chosen = choose(parts, block.points, block.folds, block.rule)
+        self._normal = add_equations(parts)
+        chosen = choose_penalty(parts, block.points, block.folds, block.rule)
         return chosen, [NAMES[j] for j in np.flatnonzero(chosen.rates[chosen.at] > 0)]
 
     def _start(self) -> Floats:
         """(48,) rates of the chosen terms without shrinkage; decoys cannot be run, and their share is fitted anew."""
         support = [int(j) for j in np.flatnonzero(self.law.rates[self.law.at] > 0) if j < N_RATES]
-        return relaxed(self._normal, support)[:N_RATES]
+        return refit(self._normal, support)[:N_RATES]
 
     def rates(self, graph: str) -> Floats:
         """(48,) as learned so far."""
         return self.refined[graph].rates()
-
-    def descents_mode(self, graph: str) -> int:
-        """The number of a graph in `kernel`."""
-        return MODES[graph]
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """Refine all graphs, test, write the model; returns the summary. Ctrl-C and SIGTERM leave a checkpoint and
@@ -130,15 +127,15 @@ class GccdTraining(Resumable):
         others = [(g, block.iterations if g == self.graphs[0] else block.ablation) for g in self.graphs]
         return [(None, block.first), *others]
 
-    def _refined(self, graph: str) -> Refined:
+    def _refined(self, graph: str) -> GraphRefinement:
         """Of a graph, begun from what the first descent found and from the terms that come back."""
         if graph not in self.refined:
             if graph == self.graphs[0]:
                 molecules = sum(molecules_of(self.data, test=False))
-                start = returning(self.first.divergence, self.first.rates(), molecules)
+                start = recover_terms(self.first.divergence, self.first.rates(), molecules)
             else:
                 start = self.refined[self.graphs[0]].rates()
-            self.refined[graph] = Refined(self, graph, start)
+            self.refined[graph] = GraphRefinement(self, graph, start)
         return self.refined[graph]
 
     @property
@@ -153,43 +150,45 @@ class GccdTraining(Resumable):
         return [NAMES[j] for j in np.flatnonzero((now > 0) & (before == 0))]
 
     def states(self) -> dict[str, State]:
+        """The descents with their starts, by graph."""
         states = {"descent": self.first.descent.save()}
         for graph, refined in self.refined.items():
             states[f"descent {graph}"] = {**refined.descent.save(), "start": refined.start}
         return states
 
     def restore(self, states: dict[str, State]) -> None:
+        """Take up what `states` gave."""
         self.first.descent.restore(states["descent"])
         for graph in self.graphs:
             if f"descent {graph}" in states:
                 state = states[f"descent {graph}"]
-                self.refined[graph] = Refined(self, graph, np.asarray(state.pop("start"), dtype=float))
+                self.refined[graph] = GraphRefinement(self, graph, np.asarray(state.pop("start"), dtype=float))
                 self.refined[graph].descent.restore(state)
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
-    def scores(self) -> dict[str, Score]:
+    def scores(self) -> dict[str, LawScore]:
         """Graph → how good its refined law is on stimuli of kinds that it was not learned from."""
         tested, molecules = courses_of(self.data, test=True), molecules_of(self.data, test=True)
         step = self.file.refine.step
-        return {g: score(Law(self.rates(g), MODES[g], step), tested, molecules) for g in self.graphs}
+        return {g: score(CaMKIILaw(self.rates(g), MODES[g], step), tested, molecules) for g in self.graphs}
 
-    def by_protocol(self) -> dict[str, Score]:
+    def by_protocol(self) -> dict[str, LawScore]:
         """Protocol → how good the learned law is on its held-out stimuli."""
-        law = Law(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
+        law = CaMKIILaw(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
         tested = [d for d in self.data if any(s.test for s in d.stimuli)]
         return {d.name: score(law, courses_of([d], test=True), molecules_of([d], test=True)) for d in tested}
 
     @cached_property
-    def validated(self) -> list[Validated]:
+    def validated(self) -> list[ValidationResult]:
         """The learned law beside the finer models; looked at once, when it is learned."""
-        law = Law(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
+        law = CaMKIILaw(self.rates(self.graphs[0]), MODES[self.graphs[0]], self.file.refine.step)
         own = str(read_toml(self.site)["site"][0]["engine"])
         engines = [(str(v.site.get("engine", own)), own) for v in self.file.validation]
         return [validate(*pair, law, names) for pair, names in zip(self.finer, engines, strict=True)]
 
     def summary(self) -> dict[str, Any]:
-        """For summary.json and the terminal."""
+        """Errors, ablation, terms and validations, for summary.json and the terminal."""
         scores = self.scores()
         tested, molecules = courses_of(self.data, test=True), molecules_of(self.data, test=True)
         descent = self.refined[self.graphs[0]].descent
@@ -210,19 +209,29 @@ class GccdTraining(Resumable):
 
     def write(self, summary: dict[str, Any]) -> None:
         """Write the model."""
-        from reducers.gccd.result import block_of
-        from reducers.markov.file import write_block
+        graph = self.graphs[0]
+        learned = TrainingResult(
+            self.file,
+            self.content,
+            load_network(self.site),
+            self.data,
+            self.digest(),
+            self.rates(graph),
+            self.law,
+            [*self.first.descent.history, *self.refined[graph].descent.history],
+            self.validated,
+            summary,
+        )
+        write_block(build_block(learned), self.folder / MODEL)
 
-        write_block(block_of(self, summary), self.folder / MODEL)
 
-
-class Refined:
+class GraphRefinement:
     """The law of one graph on its way downhill, in the logarithms of the rates that are not 0 at its start (48,)."""
 
     def __init__(self, training: GccdTraining, graph: str, start: Floats) -> None:
         self._courses, self._step, self._mode = training.courses, training.file.refine.step, MODES[graph]
         self.start, self._support = start, np.flatnonzero(start > 0)
-        self.descent = Descent(self._objective, np.log(start[self._support]), training.file.refine.memory)
+        self.descent = LBFGS(self._objective, np.log(start[self._support]), training.file.refine.memory)
 
     def divergence(self, rates: Floats) -> tuple[float, Floats]:
         """Mean divergence and gradient (48,)."""

@@ -1,1 +1,1 @@
-"""Reduced models that a concentration drives: what may stand in a site for some of its species (engine `surrogate`)."""
+"""Blocks driven by a concentration, and generators as such (engine `surrogate`). Imports `dbd.fit`, `dbd.laws`."""

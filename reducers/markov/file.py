@@ -11,15 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.base import registry
 from couple.base.errors import InputError
 from couple.storage.checkpoint import replace as put_in_place
-from reducers.gccd.block import MarkovFieldBlock
 from reducers.markov.block import About, DrivenBlock
-from reducers.markov.markov import MarkovBlock
 
 FORMAT = "couple driven model 1"
-KINDS: dict[str, type[DrivenBlock]] = {MarkovBlock.kind: MarkovBlock, MarkovFieldBlock.kind: MarkovFieldBlock}
-"""Attribute `kind` of a file → its class."""
+BLOCKS = "couple.reduced_blocks"
+"""Entry points: attribute `kind` of a file → its class, a `DrivenBlock`."""
 
 
 def write_block(block: DrivenBlock, path: Path) -> None:
@@ -41,10 +40,13 @@ def read_block(path: Path) -> DrivenBlock:
             if file.attrs.get("format") != FORMAT:
                 raise InputError(f'is not a driven model (format "{file.attrs.get("format", "none")}", not "{FORMAT}")')
             kind = str(file.attrs["kind"])
-            if kind not in KINDS:
-                raise InputError(f'is a driven model of kind "{kind}"; known: {", ".join(KINDS)}')
+            if kind not in registry.names(BLOCKS):
+                raise InputError(f'is a driven model of kind "{kind}"; known: {", ".join(registry.names(BLOCKS))}')
             about = _about(json.loads(str(file.attrs["about"])), np.asarray(file["box"]))
-            return KINDS[kind].build(about, {key: np.asarray(item) for key, item in file["model"].items()})
+            made: DrivenBlock = registry.load(BLOCKS, kind).build(
+                about, {key: np.asarray(item) for key, item in file["model"].items()}
+            )
+            return made
     except FileNotFoundError:
         raise InputError("no such file; give the model.h5 of a training", where=str(path)) from None
     except (OSError, KeyError, ValueError, TypeError) as error:

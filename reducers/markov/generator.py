@@ -9,12 +9,12 @@ from itertools import permutations
 import numpy as np
 
 from couple.base.arrays import Floats
-from reducers.dbd.laws.law import AUTONOMOUS, Coefficients, Law
+from reducers.dbd.laws.law import AUTONOMOUS, CoefficientTable, Law
 
 
 @dataclass(frozen=True)
 class Transition:
-    """From one state to another, at a rate (/ms), or at a rate (/ms/uM) times the drive."""
+    """A transition from one state to another, at a rate (/ms), or at a rate (/ms/uM) times the drive."""
 
     source: int
     target: int
@@ -44,24 +44,28 @@ class Generator(Law):
 
     def __init__(self, states: Sequence[str], transitions: Sequence[Transition]) -> None:
         self.parameters, self.transitions = tuple(states), tuple(transitions)
-        self.coefficients = Coefficients(len(transitions), 1)
+        self.coefficients = CoefficientTable(len(transitions), 1)
 
     @property
-    def tables(self) -> Sequence[Coefficients]:
+    def tables(self) -> Sequence[CoefficientTable]:
+        """Rates of the transitions (n_transitions, 1), /ms, or /ms/uM if driven."""
         return (self.coefficients,)
 
     def _matrices(self) -> tuple[Floats, Floats]:
         return matrices(len(self.parameters), self.transitions, self.coefficients.values[:, 0])
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) dp/dt; drive (batch or 1, 1) in uM."""
         base, slope = self._matrices()
         return np.asarray(theta @ base.T + drive * (theta @ slope.T))
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) weights × (base + drive × slope)."""
         base, slope = self._matrices()
         return np.asarray(weights @ base + drive * (weights @ slope))
 
     def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
+        """Add Σ weights · ∂(dp/dt)/∂rate, summed over the batch, to the gradient."""
         plain, driven = weights.T @ theta, (drive * weights).T @ theta
         for r, t in enumerate(self.transitions):
             pairs = driven if t.driven else plain

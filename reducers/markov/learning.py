@@ -20,7 +20,7 @@ from scipy.stats import norm
 from couple.base.arrays import Floats
 from reducers.dbd.fit.adjoint import RK4, Solver
 from reducers.markov.generator import Generator, Transition
-from reducers.markov.sampling import Runs
+from reducers.markov.sampling import StimulusRuns
 from reducers.markov.settings import DrivenFile
 
 SMALL = 1e-4
@@ -30,7 +30,7 @@ SWEEPS = 20000
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedTransitions:
     """transitions with their rates; path: (points, 3) penalty, error on what was left out and its standard error."""
 
     transitions: tuple[Transition, ...]
@@ -39,9 +39,12 @@ class Learned:
     error: float
 
 
-def learn(
-    file: DrivenFile, runs: Runs, transitions: Sequence[Transition], tell: Callable[[str], None] = lambda text: None
-) -> Learned:
+def learn_transitions(
+    file: DrivenFile,
+    runs: StimulusRuns,
+    transitions: Sequence[Transition],
+    tell: Callable[[str], None] = lambda text: None,
+) -> LearnedTransitions:
     """Select and refine."""
     chosen, path = select(runs, transitions, file.path.points, file.path.folds)
     kept = tuple(t for t, yes in zip(transitions, chosen, strict=True) if yes)
@@ -53,12 +56,12 @@ def learn(
         carried = _carried(runs, kept, rates)
         small = carried < SMALL * carried.max()
         if not small.any():
-            return Learned(kept, rates, path, error)
+            return LearnedTransitions(kept, rates, path, error)
         kept = tuple(t for t, no in zip(kept, small, strict=True) if not no)
         tell(f"{int(small.sum())} of them carry next to nothing")
 
 
-def _carried(runs: Runs, transitions: Sequence[Transition], rates: Floats) -> Floats:
+def _carried(runs: StimulusRuns, transitions: Sequence[Transition], rates: Floats) -> Floats:
     """Molecules that each transition moves per ms, on average."""
     p, u = runs.shares[:, :-1], runs.drive[:, :, None]
     plain, driven = p.mean(axis=(0, 1)), (p * u).mean(axis=(0, 1))
@@ -68,7 +71,7 @@ def _carried(runs: Runs, transitions: Sequence[Transition], rates: Floats) -> Fl
 # -- selection -----------------------------------------------------------------------------------------------------
 
 
-def _equations(runs: Runs, transitions: Sequence[Transition]) -> tuple[Floats, Floats]:
+def _equations(runs: StimulusRuns, transitions: Sequence[Transition]) -> tuple[Floats, Floats]:
     """Columns (n_runs, rows, transitions) and changes (n_runs, rows), both over the standard deviation of chance.
 
     A row is one state in one window; the integral of shares over it is that of the trapezoid.
@@ -88,7 +91,7 @@ def _equations(runs: Runs, transitions: Sequence[Transition]) -> tuple[Floats, F
     )
 
 
-def _chance(runs: Runs) -> Floats:
+def _chance(runs: StimulusRuns) -> Floats:
     """(n_runs, n_states) variance of the change of a share in a window, up to a factor: how many come and go."""
     change = np.diff(runs.shares, axis=1)
     return np.asarray((change**2).mean(axis=1) + 1e-4 * (change**2).mean() + 1e-300)
@@ -101,9 +104,12 @@ def _normal(columns: Floats, change: Floats) -> tuple[Floats, Floats, float]:
 
 
 def select(
-    runs: Runs, transitions: Sequence[Transition], points: int, folds: int
+    runs: StimulusRuns, transitions: Sequence[Transition], points: int, folds: int
 ) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Which transitions are needed, from the largest penalty whose error is within one standard error of the least."""
+    """(n,) whether each transition is needed, and (points, 3) penalty, error and its standard error of the path.
+
+    Needed are those at the largest penalty whose error is within one standard error of the least.
+    """
     columns, change = _equations(runs, transitions)
     scale = np.sqrt((columns**2).sum(axis=(0, 1)))
     columns = columns / np.maximum(scale, 1e-300)
@@ -189,7 +195,7 @@ def _descend(gram: Floats, right: Floats, penalty: float, x: Floats) -> Floats:
 
 
 def refine(
-    runs: Runs, transitions: Sequence[Transition], start: Floats, gram: Floats, iterations: int, substeps: int
+    runs: StimulusRuns, transitions: Sequence[Transition], start: Floats, gram: Floats, iterations: int, substeps: int
 ) -> tuple[Floats, float]:
     """Rates that predict each window best from its beginning, and the mean square error in units of chance.
 

@@ -33,8 +33,10 @@ class MarkovBlock(DrivenBlock):
         self.about, self.base, self.slope = about, base, slope
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Base and slope, (n, n) each."""
         return {"base": self.base, "slope": self.slope}
 
     @classmethod
     def build(cls, about: About, arrays: Mapping[str, npt.NDArray[Any]]) -> MarkovBlock:
+        """The block that `arrays` was made from. Raises KeyError or ValueError."""
         return cls(about, np.asarray(arrays["base"], dtype=float), np.asarray(arrays["slope"], dtype=float))

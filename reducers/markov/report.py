@@ -8,6 +8,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from reducers.markov.markov import MarkovBlock
+from reducers.training.figures import save_figure
 
 POINTS = 200
 
@@ -29,7 +30,7 @@ def report_lines(block: MarkovBlock) -> list[tuple[str, str]]:
     return lines
 
 
-def steady(block: MarkovBlock, drive: float) -> Floats:
+def steady_shares(block: MarkovBlock, drive: float) -> Floats:
     """(n,) shares of the states that a constant drive (uM) leads to."""
     generator = block.base + drive * block.slope
     n = len(generator)
@@ -46,7 +47,7 @@ def figure(block: MarkovBlock, path: Path) -> Path:
 
     about, top = block.about, max(block.about.drive_box[1], 1e-3)
     drives = np.geomspace(1e-3 * top, top, POINTS)
-    shares = np.array([steady(block, u) for u in drives.tolist()])
+    shares = np.array([steady_shares(block, u) for u in drives.tolist()])
     picture, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for k, name in enumerate(about.species):
         left.plot(drives, shares[:, k], lw=0.9, label=name)
@@ -57,6 +58,4 @@ def figure(block: MarkovBlock, path: Path) -> Path:
     spectra = [np.sort(-np.linalg.eigvals(block.base + u * block.slope).real)[1:] for u in drives.tolist()]
     right.plot(drives, 1.0 / np.maximum(np.array(spectra), 1e-12), color="C0", lw=0.9)
     right.set(xscale="log", yscale="log", xlabel=f"{about.drive} (uM)", ylabel="ms", title="times of relaxation")
-    picture.savefig(path, dpi=150)
-    plt.close(picture)
-    return path
+    return save_figure(picture, path)

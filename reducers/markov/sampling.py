@@ -16,19 +16,19 @@ from couple.components.engine import EngineSetup, Site
 from couple.ensemble.ranks import made_by_all
 from couple.geometry.geometry import Geometry
 from couple.wiring.initial_counts import apportion
-from reducers.data.stimuli import Stimulus, courses
+from reducers.data.stimuli import CalciumStimulus, make_stimuli
 from reducers.markov.chemistry import own_reactions
-from reducers.markov.settings import DrivenFile, Sample
+from reducers.markov.settings import DrivenFile, SampleBlock
 
 SIDE = 40.0
 """um, of the box: so large that whole ions make any concentration."""
 
 
 @dataclass(frozen=True)
-class Runs:
+class StimulusRuns:
     """drive: (n_runs, n_windows) uM, constant over each. shares: (n_runs, n_windows + 1, n_states) of all molecules."""
 
-    stimuli: tuple[Stimulus, ...]
+    stimuli: tuple[CalciumStimulus, ...]
     drive: Floats
     shares: Floats
     every: float
@@ -41,14 +41,14 @@ class Runs:
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
-    def select(self, *, test: bool) -> Runs:
-        """Only what is tested on, or only what is learned from."""
+    def select(self, *, test: bool) -> StimulusRuns:
+        """Runs that are tested on, or those that are learned from."""
         rows = [k for k, s in enumerate(self.stimuli) if s.test == test]
         stimuli = tuple(self.stimuli[k] for k in rows)
-        return Runs(stimuli, self.drive[rows], self.shares[rows], self.every, self.molecules)
+        return StimulusRuns(stimuli, self.drive[rows], self.shares[rows], self.every, self.molecules)
 
 
-def sample(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...]) -> Runs:
+def sample_runs(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...]) -> StimulusRuns:
     """All stimuli at once, a site each; over ranks, if there are any."""
     given, stimuli = file.sample, _stimuli(file.sample, file.train.seed)
     parts = made_by_all(partial(_share, file, network, species))
@@ -56,7 +56,7 @@ def sample(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...])
     for k, part in enumerate(parts):
         shares[k :: len(parts)] = part
     drive = _ions(np.array([s.calcium for s in stimuli])) / _PER_UM
-    return Runs(stimuli, drive, shares / given.molecules, given.every, given.molecules)
+    return StimulusRuns(stimuli, drive, shares / given.molecules, given.every, given.molecules)
 
 
 def _share(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...], rank: int, size: int) -> Floats:
@@ -91,13 +91,13 @@ def _ions(course: Floats) -> Floats:
     return np.rint(course * _PER_UM)
 
 
-def _stimuli(given: Sample, seed: int) -> tuple[Stimulus, ...]:
+def _stimuli(given: SampleBlock, seed: int) -> tuple[CalciumStimulus, ...]:
     time: Floats = given.every * (np.arange(round(given.duration / given.every), dtype=np.float64) + 0.5)
-    return tuple(s for block in given.stimuli for s in courses(block, time, seed, "driven"))
+    return tuple(s for block in given.stimuli for s in make_stimuli(block, time, seed, "driven"))
 
 
 def _setup(
-    file: DrivenFile, part: ReactionNetwork, species: tuple[str, ...], stimuli: tuple[Stimulus, ...]
+    file: DrivenFile, part: ReactionNetwork, species: tuple[str, ...], stimuli: tuple[CalciumStimulus, ...]
 ) -> EngineSetup:
     """Of all stimuli; those that are tested on start at the steady state of the first concentration."""
     sites = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,19 +10,12 @@ from couple.base.errors import InputError, nearest
 from couple.base.schema import NAME, Block
 from couple.base.units import Time
 from couple.chemistry.network import ReactionNetwork
+from reducers.data.settings import Integer
 from reducers.data.stimuli import StimulusBlock
-from reducers.training.files import LearningFile, Named
-
-Integer = Annotated[int, Field(strict=True)]
+from reducers.training.files import LearningFile
 
 
-class Train(Named):
-    """name: of the folder. seed: of stimuli and runs."""
-
-    seed: Integer = Field(default=1, ge=0, lt=2**63)
-
-
-class Driven(Block):
+class DrivenSettings(Block):
     """block: word before recorded names. species: what the block stands for, by name or with a * at the end."""
 
     block: str = Field(pattern=NAME)
@@ -40,7 +33,7 @@ class Driven(Block):
         return tuple(n for n in network.names if n in chosen)
 
 
-class Sample(Block):
+class SampleBlock(Block):
     """Runs that are learned from: `molecules` under each course of the drive, held constant over `every`.
 
     start: with all molecules in one state, another one in each run ("each"), or at the steady state.
@@ -65,14 +58,14 @@ class Sample(Block):
         return self
 
 
-class LassoPath(Block):
+class LassoPathBlock(Block):
     """The lasso path. points: penalties. folds: groups of stimuli left out in turn."""
 
     points: Integer = Field(default=40, ge=2)
     folds: Integer = Field(default=4, ge=2)
 
 
-class Refine(Block):
+class RefineBlock(Block):
     """Descent on the error of one window, by the adjoint. substeps: of the integrator in a window."""
 
     iterations: Integer = Field(default=15, ge=0)
@@ -80,11 +73,10 @@ class Refine(Block):
 
 
 class DrivenFile(LearningFile):
-    """All of it. experiment: file with the chemistry, at its temperature."""
+    """The training file of independent molecules. experiment: file with the chemistry, at its temperature."""
 
-    train: Train
     experiment: str
-    driven: Driven
-    sample: Sample
-    path: LassoPath = LassoPath()
-    refine: Refine = Refine()
+    driven: DrivenSettings
+    sample: SampleBlock
+    path: LassoPathBlock = LassoPathBlock()
+    refine: RefineBlock = RefineBlock()

@@ -18,9 +18,9 @@ from reducers.markov.block import About
 from reducers.markov.chemistry import own_reactions
 from reducers.markov.file import write_block
 from reducers.markov.generator import candidates, matrices
-from reducers.markov.learning import Learned, learn
+from reducers.markov.learning import LearnedTransitions, learn_transitions
 from reducers.markov.markov import MarkovBlock
-from reducers.markov.sampling import Runs, sample
+from reducers.markov.sampling import StimulusRuns, sample_runs
 from reducers.markov.settings import DrivenFile
 from reducers.training.resumable import MODEL, SUMMARY, Progress, Tell
 
@@ -64,8 +64,8 @@ class DrivenTraining:
             raise InputError(f"{driven.drive} holds nothing: say what it contains", where=f"{self.path}: driven.drive")
         held = [named[s].contains.get(substance, 0) for s in self.species]
         self.tell(f"sampling {len(self.species)} states under {len(self.file.sample.stimuli)} kinds of stimuli")
-        runs = sample(self.file, self.network, self.species)
-        learned = learn(self.file, runs.select(test=False), candidates(held), self.tell)
+        runs = sample_runs(self.file, self.network, self.species)
+        learned = learn_transitions(self.file, runs.select(test=False), candidates(held), self.tell)
         block = self._block(runs, learned)
         write_block(block, self._place() / MODEL)
         summary = {
@@ -81,7 +81,7 @@ class DrivenTraining:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder
 
-    def _block(self, runs: Runs, learned: Learned) -> MarkovBlock:
+    def _block(self, runs: StimulusRuns, learned: LearnedTransitions) -> MarkovBlock:
         base, slope = matrices(len(self.species), learned.transitions, learned.rates)
         about = About.of(
             self.network,
@@ -96,7 +96,7 @@ class DrivenTraining:
         errors = held_out(runs.select(test=True), base, slope, about)
         return MarkovBlock(About(**{**vars(about), "held_out": errors}), base, slope)
 
-    def _lines(self, learned: Learned) -> list[str]:
+    def _lines(self, learned: LearnedTransitions) -> list[str]:
         unit = {True: "/ms/uM", False: "/ms"}
         return [
             f"{self.species[t.source]} -> {self.species[t.target]}: {rate:.6g} {unit[t.driven]}"
@@ -104,7 +104,7 @@ class DrivenTraining:
         ]
 
 
-def held_out(runs: Runs, base: Floats, slope: Floats, about: About) -> dict[str, float]:
+def held_out(runs: StimulusRuns, base: Floats, slope: Floats, about: About) -> dict[str, float]:
     """Free runs of the law against runs: NRMSE (by the range) of each observable, the ions held and the worst state."""
     found = np.empty_like(runs.shares)
     found[:, 0] = runs.shares[:, 0]

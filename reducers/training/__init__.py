@@ -1,4 +1,1 @@
-"""What all trainings share: the file, the folder, going on after a kill, and the kinds there are. Imports
-
-`couple` only.
-"""
+"""What all trainings share: file, folder, resuming, figures, kinds by entry points. Imports `data` for its types."""

@@ -11,18 +11,28 @@ from pydantic import Field, ValidationError
 from couple.base.errors import InputError
 from couple.base.schema import RUN_NAME, Block, explain
 from couple.base.toml import override_value, read_toml
+from reducers.data.settings import Integer
 
 
-class Named(Block):
-    """Base of `[train]`. name: the folder is results/NAME-train unless another is given."""
+class TrainBlock(Block):
+    """The table [train]. name: the folder is results/NAME-train unless another is given. seed: of stimuli and runs."""
 
     name: str = Field(pattern=RUN_NAME)
+    seed: Integer = Field(default=1, ge=0, lt=2**63)
+
+
+class HeldOutTrainBlock(TrainBlock):
+    """[train] of recipes in steps. held_out: runs (of each initial condition) that only the report sees."""
+
+    held_out: Integer = Field(default=0, ge=0)
+    checkpoint: Integer = Field(default=100, ge=1)
+    """Optimisation steps between checkpoints."""
 
 
 class LearningFile(Block):
     """Base of all training files."""
 
-    train: Named
+    train: TrainBlock
 
     @classmethod
     def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[Self, dict[str, Any]]:
@@ -34,7 +44,7 @@ class LearningFile(Block):
 
     @classmethod
     def read(cls, content: dict[str, Any], where: str) -> Self:
-        """Out of nested tables."""
+        """The checked file of nested tables; where: its path, for messages. Raises InputError that names the key."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

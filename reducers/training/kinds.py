@@ -1,4 +1,4 @@
-"""What can be trained: each kind has its tables in the training file, its model file and its report."""
+"""What can be trained: kinds, found by the entry points `couple.trainings`, with their files, models and reports."""
 
 from __future__ import annotations
 
@@ -10,64 +10,68 @@ from typing import Any, Protocol
 
 import h5py
 
+from couple.base import registry
 from couple.base.errors import InputError
 from couple.storage import checkpoint
 from reducers.training.resumable import CHECKPOINT, Progress, Tell
 
+GROUP = "couple.trainings"
+"""Entry points: name → class of a `TrainingKind`, made without arguments; it imports what it needs when it is used."""
+FALLBACK = "dbd"
+"""The kind that is given what no other takes; it says what is wrong."""
 
-class Begun(Protocol):
-    """A training under way. done: steps so far."""
+
+class PreparedTraining(Protocol):
+    """A training that is ready to run. folder: of its results. done: steps so far."""
 
     folder: Path
 
     @property
-    def done(self) -> int: ...
+    def done(self) -> int:
+        """Steps so far."""
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """To the end; writes model and summary, and returns the summary."""
-        ...
 
 
 @dataclass(frozen=True)
-class Report:
-    """Of a model: (what, value) lines, and what draws it at a path and returns all pictures made."""
+class ModelReport:
+    """What a model is: (what, value) lines, and what draws it at a path and returns all pictures made."""
 
     lines: list[tuple[str, str]]
     draw: Callable[[Path], list[Path]]
 
 
-class Kind(Protocol):
+class TrainingKind(Protocol):
     """One kind of training, as `couple train` and `couple model` need it."""
 
-    def new(self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell) -> Begun:
-        """Raises InputError if anything does not fit."""
-        ...
+    def trains(self, content: Mapping[str, Any]) -> bool:
+        """Whether the nested tables of a training file are of this kind."""
 
-    def resumed(self, folder: Path, *, tell: Tell) -> Begun:
+    def wrote(self, head: Mapping[str, str]) -> bool:
+        """Whether a model file is of this kind; head: its attributes "format", "kind" and "family", "" if not there."""
+
+    def new(
+        self, file: Path, folder: Path | None, overrides: Iterable[str], *, force: bool, tell: Tell
+    ) -> PreparedTraining:
+        """Raises InputError if anything does not fit."""
+
+    def resumed(self, folder: Path, *, tell: Tell) -> PreparedTraining:
         """Raises InputError for a checkpoint that is damaged or of other data."""
-        ...
 
     def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
         """What to say at the end of a training, from its summary or its model file."""
-        ...
 
-    def report(self, path: Path) -> Report:
+    def report(self, path: Path) -> ModelReport:
         """Raises InputError for a file that is damaged or of another kind."""
-        ...
 
 
-def kind_of_file(content: Mapping[str, Any]) -> Kind:
-    """Who trains what a training file describes."""
-    from reducers.fields.blocks import is_field
-
-    if "protocol" in content:
-        return _gccd()
-    if "driven" in content:
-        return _driven()
-    return _fields() if is_field(dict(content)) else _distributions()
+def kind_of_file(content: Mapping[str, Any]) -> TrainingKind:
+    """Who trains what the nested tables of a training file describe."""
+    return _first(lambda kind: kind.trains(content))
 
 
-def kind_of_checkpoint(folder: Path) -> Kind:
+def kind_of_checkpoint(folder: Path) -> TrainingKind:
     """Who goes on in a folder. Raises InputError if it holds no checkpoint of a training."""
     place = folder / CHECKPOINT if folder.is_dir() else folder
     states = checkpoint.read(place)
@@ -77,39 +81,21 @@ def kind_of_checkpoint(folder: Path) -> Kind:
     return kind_of_file(json.loads(str(head["content"])))
 
 
-def kind_of_model(path: Path) -> Kind:
-    """Who made a model; files that are none of a kind are left to the first, which says what is wrong."""
-    from reducers.markov.file import FORMAT
-
+def kind_of_model(path: Path) -> TrainingKind:
+    """Who made a model file."""
     try:
         with h5py.File(path) as file:
             head = {key: str(file.attrs.get(key, "")) for key in ("format", "kind", "family")}
     except OSError:
-        return _distributions()
-    if head["format"] == FORMAT:
-        return _gccd() if head["kind"] == "mrf" else _driven()
-    return _fields() if head["family"] == "field" else _distributions()
+        return _load(FALLBACK)
+    return _first(lambda kind: kind.wrote(head))
 
 
-def _distributions() -> Kind:
-    from reducers.dbd.command import Distributions
-
-    return Distributions()
-
-
-def _fields() -> Kind:
-    from reducers.fields.command import Fields
-
-    return Fields()
+def _first(fits: Callable[[TrainingKind], bool]) -> TrainingKind:
+    kinds = (_load(name) for name in registry.names(GROUP))
+    return next((kind for kind in kinds if fits(kind)), None) or _load(FALLBACK)
 
 
-def _driven() -> Kind:
-    from reducers.markov.command import Molecules
-
-    return Molecules()
-
-
-def _gccd() -> Kind:
-    from reducers.gccd.command import MarkovFields
-
-    return MarkovFields()
+def _load(name: str) -> TrainingKind:
+    made: TrainingKind = registry.load(GROUP, name)()
+    return made

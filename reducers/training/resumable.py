@@ -85,7 +85,7 @@ class Resumable(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Of what is learned from."""
+        """Hash of the data that are learned from."""
 
     @abstractmethod
     def states(self) -> dict[str, State]:

@@ -12,9 +12,9 @@ from reducers.data.moments import Estimate, data_moments, nrmse
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.model.model import ReducedModel
-from reducers.dbd.report.evaluate import mean_error, model_moments
-from reducers.dbd.report.terms import learned_closure
-from reducers.dbd.training import Training
+from reducers.dbd.report.closure_terms import learned_closure
+from reducers.dbd.report.moment_errors import mean_error, model_moments
+from reducers.dbd.training import DistributionTraining
 from support.paths import EXAMPLES
 
 pytestmark = pytest.mark.acceptance
@@ -31,7 +31,7 @@ def write(ensemble: object, path: Path) -> Path:
     return path
 
 
-def trained(name: str, files: list[Path], folder: Path, *overrides: str) -> Training:
+def trained(name: str, files: list[Path], folder: Path, *overrides: str) -> DistributionTraining:
     listed = ", ".join(f'"{f}"' for f in files)
     text = (FOLDER / f"{name}.toml").read_text()
     kept, skipping = [], False
@@ -43,12 +43,12 @@ def trained(name: str, files: list[Path], folder: Path, *overrides: str) -> Trai
             kept.append(f"files = [{listed}]")
         skipping = skipping and line != "]"
     (folder / "train.toml").write_text("\n".join(kept))
-    training = Training.new(folder / "train.toml", folder / "out", overrides, force=True)
+    training = DistributionTraining.new(folder / "train.toml", folder / "out", overrides, force=True)
     training.run()
     return training
 
 
-def errors(training: Training, until: int | None = None) -> dict[str, float]:
+def errors(training: DistributionTraining, until: int | None = None) -> dict[str, float]:
     """NRMSE of each moment of the free-running model on the held-out runs."""
     assert isinstance(training.model, DeepBoltzmann) and training.held_out is not None
     rows = np.arange(0, (until or len(training.data.time) - 1) + 1, 5)
@@ -140,14 +140,14 @@ def test_lotka_volterra_by_both_recipes(tmp_path: Path) -> None:
     assert 0.3 < theta["W01_PP"][100] < 1.0 < theta["W01_PP"][200] + 0.3
 
 
-def own_data(name: str, folder: Path, *overrides: str) -> Training:
+def own_data(name: str, folder: Path, *overrides: str) -> DistributionTraining:
     """An example with the runs that it samples itself; of one folder, they are sampled once."""
-    training = Training.new(FOLDER / f"{name}.toml", folder, overrides, force=True)
+    training = DistributionTraining.new(FOLDER / f"{name}.toml", folder, overrides, force=True)
     training.run()
     return training
 
 
-def worst(training: Training, until: int = 100) -> dict[str, float]:
+def worst(training: DistributionTraining, until: int = 100) -> dict[str, float]:
     """Name → largest |free-running model - mean of held-out runs| over their run-to-run deviation, of all starts.
 
     The sampling error of the model is taken off, z of all comparisons at 1 in 100: more chains would do the same.
@@ -185,7 +185,7 @@ def test_annihilation_stays_inside_the_spread_of_runs(tmp_path: Path) -> None:
     visible_error(tmp_path / "out")  # lower here: units that share hidden ones attract, and annihilation repels
 
 
-def worst_of_nothing(training: Training) -> dict[str, float]:
+def worst_of_nothing(training: DistributionTraining) -> dict[str, float]:
     """The same with F = 0, which must not pass."""
     for table in training.fit.law.tables:
         table.values[:] = 0.0

@@ -14,13 +14,14 @@ from adapters.fem.field_basis.meshes import build_basis, disc, interval, spine
 from adapters.lattice.paper.run import run as lattice_run
 from couple.base.arrays import Floats
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
-from reducers.fields.baselines import difference, homogeneous, kernel_density
-from reducers.fields.guess import guess, start_fields
-from reducers.fields.law import FieldLaw, constants, diffusion
-from reducers.fields.learn import Ensemble, LearnedLaw, Learner
-from reducers.fields.particles import Loads, Particles, log_likelihoods
-from reducers.fields.stepping import Stepper
-from reducers.fields.validate import choose, folds_of
+from reducers.fields.density.baselines import difference, homogeneous, kernel_density
+from reducers.fields.density.cross_validation import choose_prior, folds_of
+from reducers.fields.density.particles import ParticleLoads, ParticleRuns, log_likelihoods
+from reducers.fields.fit.initial_guess import estimate_all_fields, regress_coefficients
+from reducers.fields.fit.learner import LearnedLaw, Learner
+from reducers.fields.fit.misfit import ParticleEnsemble
+from reducers.fields.laws.law import FieldLaw, constants, diffusion
+from reducers.fields.laws.stepper import FieldStepper
 
 pytestmark = pytest.mark.acceptance
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.acceptance
 WIDTH, HEIGHT, EACH = 241, 120, 30
 
 
-def lattice_particles(runs: int, decay: float, seed: int) -> Particles:
+def lattice_particles(runs: int, decay: float, seed: int) -> ParticleRuns:
     """Particles of the paper's lattice that start on one column: a point source along x, one hop a step, D = 1/4.
 
     Few share a column (30 of 120 sites at the start, as in a dilute gas later), each row is periodic.
@@ -51,17 +52,17 @@ def lattice_particles(runs: int, decay: float, seed: int) -> Particles:
         run.append(np.full(len(x), k))
     rows, runs_of = np.concatenate(row), np.concatenate(run)
     time = 90.0 * np.arange(11)
-    return Particles(time, ("A",), np.concatenate(places)[:, None], runs_of, rows, 0 * rows, runs)
+    return ParticleRuns(time, ("A",), np.concatenate(places)[:, None], runs_of, rows, 0 * rows, runs)
 
 
-def learned_from(data: Particles, basis: MeshBasis, places: tuple[str, ...], substeps: int = 6) -> LearnedLaw:
+def learned_from(data: ParticleRuns, basis: MeshBasis, places: tuple[str, ...], substeps: int = 6) -> LearnedLaw:
     data = data.thinned(np.arange(2, len(data.time)))  # from t₀ > 0
-    loads = Loads.of(data, basis)
-    prior = choose(basis, folds_of(data.thinned(np.array([0])), basis, 1), 0, data.time[:1])
-    fields = start_fields(basis, loads.total(), data.runs, [prior], data.time)
-    stepper = Stepper(basis, FieldLaw(("A",), constants(("A",), places)), substeps=substeps)
-    ensemble = Ensemble(data.time, loads.total(), data.runs, fields[0], loads)
-    stepper.law.assign(guess(stepper, [ensemble], [fields]))
+    loads = ParticleLoads.of(data, basis)
+    prior = choose_prior(basis, folds_of(data.thinned(np.array([0])), basis, 1), 0, data.time[:1])
+    fields = estimate_all_fields(basis, loads.total(), data.runs, [prior], data.time)
+    stepper = FieldStepper(basis, FieldLaw(("A",), constants(("A",), places)), substeps=substeps)
+    ensemble = ParticleEnsemble(data.time, loads.total(), data.runs, fields[0], loads)
+    stepper.law.assign(regress_coefficients(stepper, [ensemble], [fields]))
     return Learner(stepper, [ensemble], [prior]).run()
 
 
@@ -89,7 +90,7 @@ def test_diffusion_and_decay_from_lattice_particles() -> None:
 # -- moving bumps -------------------------------------------------------------------------------------------------
 
 
-def bump(basis: MeshBasis, centre: Floats, width: float, D: float, runs: int, each: int, seed: int) -> Particles:
+def bump(basis: MeshBasis, centre: Floats, width: float, D: float, runs: int, each: int, seed: int) -> ParticleRuns:
     """Independent particles out of a Gaussian bump that diffuse within the mesh (a hop out of it is not made)."""
     rng, inside = np.random.default_rng(seed), in_mesh(basis)
     x = np.empty((0, basis.dimension))
@@ -104,7 +105,7 @@ def bump(basis: MeshBasis, centre: Floats, width: float, D: float, runs: int, ea
             x = np.where(inside(new)[:, None], new, x)
         places.append(x)
     run, row = np.tile(np.repeat(np.arange(runs), each), 5), np.repeat(np.arange(5), runs * each)
-    return Particles(time, ("A",), np.concatenate(places), run, row, 0 * row, runs)
+    return ParticleRuns(time, ("A",), np.concatenate(places), run, row, 0 * row, runs)
 
 
 def in_mesh(basis: MeshBasis) -> Callable[[Floats], npt.NDArray[np.bool_]]:
@@ -148,14 +149,14 @@ def spine_file(folder: Path) -> Path:
 def test_held_out_likelihood_of_a_moving_bump(name: str, tmp_path: Path) -> None:
     basis, centre, width, D = cases(name, tmp_path)
     learn, test = bump(basis, centre, width, D, 216, 12, 5).split(200, 1)
-    prior = choose(basis, folds_of(learn.thinned(np.array([0])), basis, 1), 0, learn.time[:1])
-    loads = Loads.of(learn, basis)
-    fields = start_fields(basis, loads.total(), learn.runs, [prior], learn.time)
-    stepper = Stepper(basis, FieldLaw(("A",), [diffusion(("A",))]), substeps=3)
-    ensemble = Ensemble(learn.time, loads.total(), learn.runs, fields[0], loads)
-    stepper.law.assign(np.maximum(guess(stepper, [ensemble], [fields]), 0.1 * D))
+    prior = choose_prior(basis, folds_of(learn.thinned(np.array([0])), basis, 1), 0, learn.time[:1])
+    loads = ParticleLoads.of(learn, basis)
+    fields = estimate_all_fields(basis, loads.total(), learn.runs, [prior], learn.time)
+    stepper = FieldStepper(basis, FieldLaw(("A",), [diffusion(("A",))]), substeps=3)
+    ensemble = ParticleEnsemble(learn.time, loads.total(), learn.runs, fields[0], loads)
+    stepper.law.assign(np.maximum(regress_coefficients(stepper, [ensemble], [fields]), 0.1 * D))
     found = Learner(stepper, [ensemble], [prior]).run()
-    ours = log_likelihoods(Loads.of(test, basis), found.paths[0], basis)
+    ours = log_likelihoods(ParticleLoads.of(test, basis), found.paths[0], basis)
     kernel, bandwidth = kernel_density(learn, test, basis)
     flat = homogeneous(learn, test, basis)
     against = {"kernel": difference(ours, kernel), "homogeneous": difference(ours, flat)}

@@ -19,7 +19,7 @@ from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.fit.comparison import WakeSleep
 from reducers.dbd.fit.fit import Fit, Recipe
-from reducers.dbd.fit.optimise import SGD
+from reducers.dbd.fit.optimisers import SGD
 from reducers.dbd.laws.hermite import Hermite
 
 SHAPE, TIMES, STEPS = (40, 40), 501, 980

@@ -25,8 +25,8 @@ from adapters.fem.field_basis.basis import QUADRATURE, MeshBasis
 from adapters.fem.field_basis.meshes import box, interval
 from adapters.fem.mesh.dolfinx_import import MPI, PETSc, dolfinx, ufl
 from adapters.fem.solver.petsc_lu import SUPERNODES
-from reducers.fields.law import FieldLaw, diffusion
-from reducers.fields.stepping import CLOSE, RISE, Stepper
+from reducers.fields.laws.law import FieldLaw, diffusion
+from reducers.fields.laws.stepper import CLOSE, RISE, FieldStepper
 
 importlib.import_module("dolfinx.fem.petsc")  # after dolfinx_solver
 
@@ -40,7 +40,7 @@ def start_of(basis: MeshBasis) -> np.ndarray:
 def ours(basis: MeshBasis) -> Callable[[], np.ndarray]:
     law = FieldLaw(("A",), [diffusion(("A",))])
     law.assign(np.array([D]))
-    stepper = Stepper(basis, law, method="euler")
+    stepper = FieldStepper(basis, law, method="euler")
     nu, times = start_of(basis)[None], np.array([0.0, H])
     return lambda: stepper.solve(nu, times).nu[-1, 0]
 
@@ -106,7 +106,7 @@ def compilation() -> None:
     """A first and a second process with an empty cache; the number of libraries that the second one adds."""
     code = (
         "import numpy as np; from adapters.fem.field_basis.meshes import interval;"
-        "from reducers.fields.law import FieldLaw, diffusion; from reducers.fields.stepping import Stepper;"
+        "from reducers.fields.laws.law import FieldLaw, diffusion; from reducers.fields.laws.stepper import Stepper;"
         "b = interval(0.0, 1.0, 9); law = FieldLaw(('A',), [diffusion(('A',))]); law.assign(np.array([1.0]));"
         "s = Stepper(b, law); p = s.solve(np.zeros((1, 10)), np.array([0.0, 1.0]), keep=True);"
         "s.pull_back(p, np.ones((2, 1, 10)))"

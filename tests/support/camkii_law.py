@@ -9,8 +9,8 @@ from couple.chemistry.library.camkii import PAIRING, PHOSPHORYLATION, RATES
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment import Chemistry
 from reducers.gccd.block import MarkovFieldBlock
-from reducers.gccd.kernel import N_RATES, OFF, ON, PAIR, PART, PHOS
-from reducers.gccd.molecule import LOBES, names_in
+from reducers.gccd.law.kernel import N_RATES, OFF, ON, PAIR, PART, PHOS
+from reducers.gccd.law.molecule import LOBES, names_in
 from reducers.markov.block import About
 
 CA = {"Ca": {"contains": {"Ca": 1}, "D": "220 um^2/s"}}

@@ -9,7 +9,7 @@ import numpy as np
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.field_basis.meshes import box, interval
 from couple.base.arrays import Floats
-from reducers.fields.particles import Particles
+from reducers.fields.density.particles import ParticleRuns
 
 
 @functools.lru_cache
@@ -27,7 +27,7 @@ def source(x: Floats, time: float, D: float = 1.0) -> Floats:
 
 def brownian(
     runs: int, each: int, time: Floats, seed: int, *, D: float = 1.0, decay: float = 0.0, half: float = 12.0
-) -> Particles:
+) -> ParticleRuns:
     """Independent particles that start at 0 at time 0 and vanish at a rate, on a line from -half to half."""
     rng = np.random.default_rng(seed)
     gaps = np.diff(np.concatenate([[0.0], time]))
@@ -38,4 +38,4 @@ def brownian(
         alive = rng.exponential(1 / decay, size=(runs, 1, each)) > time[:, None]
     run, row, _ = np.nonzero(alive)
     kind = np.zeros(len(run), dtype=np.int64)
-    return Particles(time, ("A",), places[alive][:, None], run, row, kind, runs)
+    return ParticleRuns(time, ("A",), places[alive][:, None], run, row, kind, runs)

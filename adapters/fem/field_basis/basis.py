@@ -42,7 +42,7 @@ class KeptFactors(Direct):
 
 
 class MeshBasis:
-    """`reducers.fields.basis.FieldBasis` on a mesh of intervals, triangles or tetrahedra.
+    """`reducers.fields.density.basis.FieldBasis` on a mesh of intervals, triangles or tetrahedra.
 
     weight: of coordinates (UFL) → measure per unit of mesh, such as the section of a branch.
     Raises InputError for cells of another kind, and for meshes that are flat somewhere or in pieces.

@@ -1,4 +1,4 @@
-"""The weak forms of dν/dt = f0 + f1 |∇ν|² + f2 Δν in UFL; see `reducers.fields.basis.WeakForm`.
+"""The weak forms of dν/dt = f0 + f1 |∇ν|² + f2 Δν in UFL; see `reducers.fields.density.basis.WeakForm`.
 
 With test functions φ and after one integration by parts
     plain:   ∫ ∂ν/∂t φ     = ∫ f0 φ + f1 |∇ν|² φ - ∇(f2 φ)·∇ν  + ∮ f2 φ ∂ν/∂n

@@ -1,1 +1,1 @@
-"""Energy models: distributions p(state; θ) whose parameters move in time."""
+"""Energy models: distributions p(state; θ) whose parameters move in time. Imports `data`."""

@@ -26,15 +26,16 @@ class Annealed:
 
     @property
     def log_z(self) -> float:
-        """Of the first group."""
+        """ln Z, or ln Σ_h exp(-E), of the first group."""
         return float(self.log_weights[0])
 
     @property
     def error(self) -> float:
+        """Standard error of `log_z`."""
         return float(self.errors[0])
 
 
-def annealed(
+def annealed_log_z(
     machine: DeepBoltzmann,
     theta: Floats,
     *,

@@ -30,6 +30,7 @@ class Layer:
 
     @property
     def size(self) -> int:
+        """Number of units."""
         return int(np.prod(self.shape))
 
 
@@ -108,6 +109,7 @@ class DeepBoltzmann:
 
     @property
     def visible(self) -> Layer:
+        """The layer that data are seen in, the first."""
         return self.layers[0]
 
     @cached_property

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+
+
+class ExponentialFamily(Protocol):
+    """p(s; θ) ∝ exp(sign · θ·X(s)), whose moments are known exactly. θ: (n,), named by `parameters`."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of θ."""
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 for energies θ·X."""
+
+    def moments(self, theta: Floats) -> Floats:
+        """(n,) ⟨X⟩."""
+
+    def covariance(self, theta: Floats) -> Floats:
+        """(n, n) Cov(X_k, X_l)."""
 
 
 class Enumerated:
@@ -32,17 +51,17 @@ class Enumerated:
         return float(top + np.log(np.exp(energy - top).sum()))
 
     def probabilities(self, theta: Floats) -> Floats:
-        """(n_states,)."""
+        """(n_states,) p(s; θ) at θ (n,)."""
         energy = self.sign * (self.features @ theta)
         p = np.exp(energy - energy.max())
         return np.asarray(p / p.sum())
 
     def moments(self, theta: Floats) -> Floats:
-        """(n,) ⟨X⟩."""
+        """(n,) ⟨X⟩ at θ (n,)."""
         return np.asarray(self.probabilities(theta) @ self.features)
 
     def covariance(self, theta: Floats) -> Floats:
-        """(n, n) Cov(X_k, X_l)."""
+        """(n, n) Cov(X_k, X_l) at θ (n,)."""
         p = self.probabilities(theta)
         centred = self.features - p @ self.features
         return np.asarray((p[:, None] * centred).T @ centred)

@@ -238,8 +238,3 @@ class Chains:
             lower, upper = self.layers[level], self.layers[level + 1]
             columns.append(count_pairs(lower, upper, self._up[level], int(codes[a]), int(codes[b])))
         return np.stack(columns, axis=1).astype(float)
-
-
-def independent_sets(chains_per_set: Sequence[int]) -> Ints:
-    """(chains,) set of each chain when set k has chains_per_set[k] of them, in order."""
-    return np.repeat(np.arange(len(chains_per_set)), chains_per_set)

@@ -178,7 +178,7 @@ class Chain:
         return np.asarray(self.moments(theta) - data)
 
     def probability(self, theta: Floats, states: Sequence[int]) -> float:
-        """Of neighbouring sites being in the given states."""
+        """Probability of neighbouring sites being in the given states."""
         _, matrix, v, _, _ = eigenpair(self._log_weights(theta), self.logs)
         p = v[states[0]] * v[states[-1]]
         for a, b in pairwise(states):

@@ -44,10 +44,12 @@ class Mixture:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
+        """Layers of the machine, which all classes share."""
         return self.machine.layers
 
     @property
     def visible(self) -> Layer:
+        """The layer that data are seen in."""
         return self.machine.visible
 
     def split(self, theta: Floats) -> tuple[Floats, Floats]:
@@ -80,7 +82,7 @@ class Mixture:
         return out
 
     def independent(self, densities: Sequence[float]) -> Floats:
-        """(N,) Θ of uncorrelated visible units, all of it in class 0 but for a share of 1e-3 in each other."""
+        """(N,) Θ of uncorrelated visible units: a share of 1e-3 in each class but class 0, which has the rest."""
         machines = self.pinned(self.machine.independent(densities))
         weights = np.full(len(machines), 1e-3)
         weights[0] = 1 - weights[1:].sum()

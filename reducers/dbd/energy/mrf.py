@@ -63,7 +63,7 @@ class MarkovRandomField(Enumerated):
         return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(states, -1, 0)), tuple(self.levels)))
 
     def marginal(self, probabilities: Floats, units: Sequence[int]) -> Floats:
-        """Probabilities of the configurations of some units, flat, the last unit fastest."""
+        """(n_configurations,) probabilities of some units, the last one fastest; probabilities: (n_states,)."""
         shaped = probabilities.reshape(tuple(self.levels))
         others = tuple(i for i in range(len(self.levels)) if i not in units)
         return np.asarray(shaped.sum(axis=others)).ravel()

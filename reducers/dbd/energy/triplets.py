@@ -35,7 +35,7 @@ class TripletChain:
         return np.asarray([(v @ (matrix * g) @ r) / (values[top].real * (v @ r)) for g in self.logs])
 
     def log_z(self, theta: Floats) -> float:
-        """ln Z per site."""
+        """ln Z per site of the endless chain at θ (3,)."""
         energy = np.tensordot(theta, self.logs, axes=1)
         top = energy.max()
         return float(top + np.log(np.linalg.eigvals(np.exp(energy - top) * self.allowed).real.max()))

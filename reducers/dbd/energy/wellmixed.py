@@ -12,10 +12,9 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from reducers.dbd.energy.family import Enumerated
-from reducers.dbd.laws.law import AUTONOMOUS, Law
 
 
-class WellMixed(Enumerated):
+class WellMixedModel(Enumerated):
     """Binomial potentials of order K on 0 … `largest`; what lies beyond is cut off.
 
     Raises InputError if K < 1 or `largest` < K.
@@ -29,7 +28,7 @@ class WellMixed(Enumerated):
         super().__init__([f"nu{k}" for k in range(1, order + 1)], features, sign=-1)
 
     def tail(self, theta: Floats) -> float:
-        """Probability of the largest count: what the cut may hide."""
+        """Probability at θ (n,) of the largest count: what the cut may hide."""
         return float(self.probabilities(theta)[-1])
 
     def drift(self, network: ReactionNetwork, reaction: int, rate: float = 1.0) -> Floats:
@@ -52,41 +51,3 @@ class WellMixed(Enumerated):
 def mean_of_geometric(nu: Floats) -> Floats:
     """⟨n⟩ of K = 1: 1 / (e^ν - 1)."""
     return np.asarray(1.0 / np.expm1(nu))
-
-
-class BirthDeath(Law):
-    """K = 1, A → 2A at `birth`, A → 0 at `death` per particle: dν/dt = (death - birth)(1 - e^{-ν}), exact in ⟨n⟩."""
-
-    parameters = ("nu1",)
-
-    def __init__(self, birth: float, death: float) -> None:
-        self.birth, self.death = birth, death
-
-    def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        return np.asarray(-(self.death - self.birth) * np.expm1(-theta))
-
-    def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        return np.asarray(weights * (self.death - self.birth) * np.exp(-theta))
-
-
-class GaussianBirthDeath(Law):
-    """K = 2 in the Gaussian approximation, whose mean and variance obey μ' = Dμ, v' = 2Dv + Sμ (D, S = birth ∓ death).
-
-    F₁ = -Dν₁ - Dν₂/2 + Sν₁² - Sν₁ν₂/2, F₂ = -ν₂(2D + S(ν₂/2 - ν₁)).
-    """
-
-    parameters = ("nu1", "nu2")
-
-    def __init__(self, birth: float, death: float) -> None:
-        self.difference, self.sum = birth - death, birth + death
-
-    def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        (a, b), d, s = theta.T, self.difference, self.sum
-        return np.stack([-d * a - d * b / 2 + s * a * a - s * a * b / 2, -b * (2 * d + s * (b / 2 - a))], axis=1)
-
-    def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        (a, b), (w1, w2), d, s = theta.T, weights.T, self.difference, self.sum
-        return np.stack(
-            [w1 * (-d + 2 * s * a - s * b / 2) + w2 * s * b, w1 * (-d / 2 - s * a / 2) - w2 * (2 * d + s * (b - a))],
-            axis=1,
-        )

@@ -1,1 +1,1 @@
-"""Learning a law of motion: paths and adjoints, comparisons with data, optimisers, rates. Imports `energy`, `laws`."""
+"""Learning a law of motion: adjoints, comparisons with data, optimisers, rates. Imports `energy`, `laws`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
 
 import numpy as np
 
@@ -13,22 +12,11 @@ from couple.components.component import State
 from couple.rng.streams import generator
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.family import ExponentialFamily
 from reducers.dbd.energy.gibbs import Chains, Conditionals
 
 
-class Family(Protocol):
-    """A model whose moments are known exactly."""
-
-    @property
-    def parameters(self) -> tuple[str, ...]: ...
-
-    @property
-    def sign(self) -> int: ...
-
-    def moments(self, theta: Floats) -> Floats: ...
-
-
-class Comparison(ABC):
+class MomentComparison(ABC):
     """Compares the model at states of a path with data at the same times.
 
     points: recorded times that the data have. gap: mean |model - data| of the last comparison, relative to the data.
@@ -49,18 +37,18 @@ class Comparison(ABC):
         return None
 
     def save(self) -> State:
-        """What resuming needs."""
+        """State that resuming needs; none by default."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Take it up."""
+        """Take up what `save` gave."""
         return
 
 
-class Exact(Comparison):
+class ExactComparison(MomentComparison):
     """Moments of the model in closed form against mean moments of the data (n_conditions, T, n)."""
 
-    def __init__(self, family: Family, data: Floats) -> None:
+    def __init__(self, family: ExponentialFamily, data: Floats) -> None:
         self.family, self.data, self.points = family, data, data.shape[1]
         if data.shape[2] != len(family.parameters):
             raise InputError(
@@ -68,13 +56,14 @@ class Exact(Comparison):
             )
 
     def slopes(self, theta: Floats, first: int, conditions: Ints, step: int) -> Floats:
+        """(points, batch, n) sign · (⟨X⟩ of the model - ⟨X⟩ of the data), see `MomentComparison.slopes`."""
         data = np.swapaxes(self.data[conditions, first : first + len(theta)], 0, 1)
         model = np.array([[self.family.moments(t) for t in row] for row in theta])
         self.gap = float(np.abs(model - data).mean() / max(np.abs(data).mean(), 1e-300))
         return np.asarray(self.family.sign * (model - data))
 
 
-class WakeSleep(Comparison):
+class WakeSleep(MomentComparison):
     """Wake and sleep moments of a Boltzmann machine by block Gibbs sampling.
 
     Wake: the visible layer holds random runs (the same ones at all times of a step), hidden layers are sampled for
@@ -117,6 +106,10 @@ class WakeSleep(Comparison):
         self.centres = np.array([0.1 if level == 0 else 0.33 for level, _ in machine.biases])
 
     def slopes(self, theta: Floats, first: int, conditions: Ints, step: int) -> Floats:
+        """(points, batch, n) ⟨X⟩ asleep - ⟨X⟩ awake, means over chains, see `MomentComparison.slopes`.
+
+        Raises InputError for an initial condition without runs.
+        """
         points, batch, n = theta.shape
         awake, asleep = self._chains(points, batch, first)
         sets = np.repeat(np.arange(points * batch), self.chains)
@@ -183,6 +176,7 @@ class WakeSleep(Comparison):
         return back @ back.T
 
     def save(self) -> State:
+        """Window, centres, and the chains with their random numbers."""
         state: State = {"first": self._at[0], "points": self._at[1], "centres": self.centres}
         for name, chains in (("awake", self._awake), ("asleep", self._asleep)):
             if chains is not None:
@@ -191,6 +185,7 @@ class WakeSleep(Comparison):
         return state
 
     def restore(self, state: State) -> None:
+        """Take up what `save` gave."""
         self._at = (int(str(state["first"])), int(str(state["points"])))
         self.centres = np.asarray(state["centres"], dtype=float).copy()
         if "awake_words" not in state:

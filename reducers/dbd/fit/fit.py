@@ -13,9 +13,9 @@ from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.rng.streams import generator
 from reducers.dbd.fit.adjoint import Solver
-from reducers.dbd.fit.comparison import Comparison
-from reducers.dbd.fit.optimise import Optimiser, Schedule
-from reducers.dbd.laws.law import Law
+from reducers.dbd.fit.comparison import MomentComparison
+from reducers.dbd.fit.optimisers import Optimiser, Schedule
+from reducers.dbd.laws.law import Law, law_state, restore_law
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,13 @@ class Fit:
     """
 
     def __init__(
-        self, law: Law, comparison: Comparison, solver: Solver, theta0: Floats, optimiser: Optimiser, recipe: Recipe
+        self,
+        law: Law,
+        comparison: MomentComparison,
+        solver: Solver,
+        theta0: Floats,
+        optimiser: Optimiser,
+        recipe: Recipe,
     ) -> None:
         self.law, self.comparison, self.solver = law, comparison, solver
         self.theta0, self.optimiser, self.recipe = np.atleast_2d(theta0), optimiser, recipe
@@ -82,7 +88,7 @@ class Fit:
 
     @property
     def steps(self) -> int:
-        """In all."""
+        """Optimisation steps in all."""
         return self.recipe.steps
 
     @property
@@ -183,23 +189,16 @@ class Fit:
 
     def save(self) -> dict[str, State]:
         """All that resuming to the bit needs, by part."""
-        tables: State = {}
-        for k, table in enumerate(self.law.tables):
-            tables[f"table{k}"] = table.values.copy()
         return {
             "fit": {"done": self.done, "history": np.array(self.history)},
-            "law": {**tables, **self.law.save_places()},
+            "law": law_state(self.law),
             "optimiser": self.optimiser.save(),
             "comparison": self.comparison.save(),
         }
 
     def restore(self, states: dict[str, State]) -> None:
         """Take up a saved state; the law must have been built alike."""
-        self.law.restore_places(states["law"])
-        for k, table in enumerate(self.law.tables):
-            values = np.asarray(states["law"][f"table{k}"], dtype=float)
-            table.grow(len(values))
-            table.values[:] = values
+        restore_law(self.law, states["law"])
         self.optimiser.restore(states["optimiser"])
         self.comparison.restore(states["comparison"])
         self.done = int(str(states["fit"]["done"]))

@@ -20,8 +20,8 @@ from reducers.dbd.energy.gibbs import Chains, Conditionals
 
 
 @dataclass(frozen=True)
-class Following:
-    """Settings.
+class TrackingRecipe:
+    """How moments are tracked.
 
     chains: shared by the `starts` of Gibbs sampling; sweeps: before the first of `draws` samples, `between` sweeps
     apart. settle: steps spent on the moments of the first time. gain: share of an error that a step corrects.
@@ -50,7 +50,7 @@ class Following:
     law_ridge: float = 1e-4
 
 
-class Branch:
+class MomentTracker:
     """A machine on its way along targets.
 
     targets: (T, m) moments; plain: (T, m) those of independent sites; names: of the m moments.
@@ -66,7 +66,7 @@ class Branch:
         theta: Floats,
         reference: Floats,
         pinned: npt.NDArray[np.bool_],
-        settings: Following,
+        settings: TrackingRecipe,
         periodic: bool,
     ) -> None:
         self.machine, self.names, self.targets, self.plain = machine, names, targets, plain
@@ -78,7 +78,7 @@ class Branch:
     def step(self, at: int, following: bool, seed: int, purpose: str) -> float:
         """Sample at one time and move on to the next; returns the mean relative error of the moments."""
         visible, hidden = self._sample(seed, purpose)
-        self._doubt(visible)
+        self._adapt_share(visible)
         found = visible.mean(axis=(0, 1, 2))
         target = self._target(at)
         ahead = self._target(min(at + 1, len(self.targets) - 1)) - target if following else np.zeros_like(target)
@@ -94,7 +94,7 @@ class Branch:
         ratio = np.divide(target, plain, out=np.ones_like(plain), where=(plain > 0) & (target > 0))
         return np.asarray(plain * ratio**self.share)
 
-    def _doubt(self, visible: Floats) -> None:
+    def _adapt_share(self, visible: Floats) -> None:
         """Let `share` answer to how far the starts of visible (starts, chains, draws, m) disagree beyond chance."""
         s, (starts, chains) = self.settings, visible.shape[:2]
         if starts == 1:

@@ -11,29 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
+from reducers.dbd.energy.family import ExponentialFamily
 from reducers.dbd.fit.adjoint import Solver
-from reducers.dbd.laws.combine import Combination
-
-
-class Curved(Protocol):
-    """A model with exact moments and covariances; sign as in `Enumerated`."""
-
-    @property
-    def sign(self) -> int: ...
-
-    def moments(self, theta: Floats) -> Floats: ...
-
-    def covariance(self, theta: Floats) -> Floats: ...
+from reducers.dbd.laws.combination import Combination
 
 
 @dataclass(frozen=True)
-class Rates:
+class RateEstimates:
     """values, errors: (n_rates,). covariance: (n_rates, n_rates). Units: one over the time unit of the data."""
 
     values: Floats
@@ -41,6 +30,7 @@ class Rates:
 
     @property
     def errors(self) -> Floats:
+        """(n_rates,) standard errors, one over the time unit of the data."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
 
@@ -78,7 +68,7 @@ def tangent(law: Combination, solver: Solver, theta0: Floats, steps: int) -> Tan
 
 def estimate_rates(
     law: Combination,
-    family: Curved,
+    family: ExponentialFamily,
     solver: Solver,
     theta0: Floats,
     moments: Floats,
@@ -87,7 +77,7 @@ def estimate_rates(
     fitted_start: bool = True,
     iterations: int = 30,
     tolerance: float = 1e-3,
-) -> Rates:
+) -> RateEstimates:
     """Set the coefficients of `law` to the best rates and return them with their errors.
 
     theta0: (n_conditions, n). moments: (R, T, n) X of every run, in the units of the family. conditions: (R,).
@@ -105,7 +95,7 @@ def estimate_rates(
         allowed = tolerance * np.sqrt(np.diag(covariance)) + 1e-9 * np.abs(values.ravel())
         largest = float(np.max(np.abs(step) / np.maximum(allowed, 1e-300)))
         if largest < 1.0:
-            return Rates(values.ravel().copy(), covariance)
+            return RateEstimates(values.ravel().copy(), covariance)
         values += _within_reach(law, solver, theta0, moments.shape[1] - 1, step.reshape(values.shape))
     raise RunError(
         f"the rates do not come to rest: after {iterations} steps one still moves {largest:.2g} times too far"
@@ -130,7 +120,7 @@ def _within_reach(law: Combination, solver: Solver, theta0: Floats, steps: int, 
 
 
 def _gauss_newton(
-    found: Tangent, family: Curved, moments: Floats, runs: Sequence[Ints], fitted_start: bool
+    found: Tangent, family: ExponentialFamily, moments: Floats, runs: Sequence[Ints], fitted_start: bool
 ) -> tuple[Floats, Floats]:
     """The step (r,) and the covariance (r, r) of the rates at this place."""
     width = found.by_rate.shape[-1]

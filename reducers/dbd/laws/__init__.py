@@ -1,1 +1,1 @@
-"""Laws of motion dθ/dt = F(θ, drive; u) and their derivatives."""
+"""Laws of motion dθ/dt = F(θ, drive; u) and their derivatives. Imports `energy`."""

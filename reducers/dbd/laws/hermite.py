@@ -17,7 +17,7 @@ from numba import njit
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
-from reducers.dbd.laws.law import AUTONOMOUS, Coefficients, Law
+from reducers.dbd.laws.law import AUTONOMOUS, CoefficientTable, Law
 
 FAR = 2.0**40
 """Grid units from the origin beyond which a state is taken as diverged."""
@@ -196,12 +196,13 @@ class Hermite(Law):
         if not (np.isfinite(self.side).all() and (self.side > 0).all()) or self.origin.shape != (d,):
             raise InputError(f"needs a positive side and an origin of {d} numbers, not {side!r}", where="side")
         self.columns = np.array([self.parameters.index(name) for name in self.domain])
-        self.coefficients = Coefficients(0, (1 << d) * len(self.parameters))
+        self.coefficients = CoefficientTable(0, (1 << d) * len(self.parameters))
         self.keys = np.zeros((64, d), dtype=np.int64)
         self._table = np.full(256, -1, dtype=np.int64)
 
     @property
-    def tables(self) -> Sequence[Coefficients]:
+    def tables(self) -> Sequence[CoefficientTable]:
+        """Values and slopes at vertices: (n_rows, 2^d × n)."""
         return (self.coefficients,)
 
     @property
@@ -222,6 +223,7 @@ class Hermite(Law):
         return np.asarray(rows_of_cells(self.cells(theta)[0], self.keys, self._table))
 
     def reserve(self, theta: Floats) -> None:
+        """Make room for the vertices of the cells of θ (batch, n). Raises RunError if θ is not finite or far away."""
         cells = self.cells(theta)[0]
         if (rows_of_cells(cells, self.keys, self._table) >= 0).all():
             return
@@ -240,6 +242,7 @@ class Hermite(Law):
                 self._table[_slot(key, self.keys, self._table)] = row
 
     def first_touched(self, theta: Floats) -> int:
+        """First state of a path (T, n) in a cell with a touched vertex; T if none is."""
         if not len(theta):
             return 0
         rows = self.rows(theta)
@@ -247,9 +250,11 @@ class Hermite(Law):
         return int(np.argmax(hit)) if hit.any() else len(theta)
 
     def save_places(self, prefix: str = "") -> State:
+        """Vertices (n_rows, d) and origin (d,)."""
         return {f"{prefix}vertices": self.vertices.copy(), f"{prefix}origin": self.origin.copy()}
 
     def restore_places(self, state: State, prefix: str = "") -> None:
+        """Make the vertices that `save_places` described, in the same rows."""
         vertices = np.asarray(state[f"{prefix}vertices"], dtype=np.int64)
         self.origin = np.asarray(state[f"{prefix}origin"], dtype=float).copy()
         self._room(max(len(vertices), 1))
@@ -260,11 +265,13 @@ class Hermite(Law):
         self.coefficients.grow(len(vertices))
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F; 0 in cells without vertices. Raises RunError if θ is not finite or far away."""
         cells, x = self.cells(theta)
         rows = rows_of_cells(cells, self.keys, self._table)
         return np.asarray(hermite_rates(x, rows, self.coefficients.values, len(self.parameters)))
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ; 0 outside of `domain`."""
         cells, x = self.cells(theta)
         rows = rows_of_cells(cells, self.keys, self._table)
         out = np.zeros_like(theta)
@@ -272,6 +279,7 @@ class Hermite(Law):
         return out
 
     def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
+        """Add Σ weights_k × the basis functions of each cell to the gradient, and mark its vertices as touched."""
         cells, x = self.cells(theta)
         rows = rows_of_cells(cells, self.keys, self._table)
         hermite_pull(x, rows, weights, self.coefficients.gradient, self.coefficients.touched)

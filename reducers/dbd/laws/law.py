@@ -15,7 +15,7 @@ AUTONOMOUS: Floats = np.zeros((1, 0))
 """The drive of a law without inputs."""
 
 
-class Coefficients:
+class CoefficientTable:
     """Rows of numbers to learn beside their gradient; rows can be added, new ones hold zeros.
 
     values, gradient: (n_rows, width). touched: (n_rows,) whether a gradient was added to the row since `clear`.
@@ -28,14 +28,17 @@ class Coefficients:
 
     @property
     def values(self) -> Floats:
+        """(rows, width) live."""
         return self._values[: self.rows]
 
     @property
     def gradient(self) -> Floats:
+        """(rows, width) live: what was added since `clear`."""
         return self._gradient[: self.rows]
 
     @property
     def touched(self) -> npt.NDArray[np.bool_]:
+        """(rows,) live: rows whose gradient was added to since `clear`."""
         return self._touched[: self.rows]
 
     def grow(self, rows: int) -> None:
@@ -69,24 +72,24 @@ class Law(ABC):
     """Whether all components are linear combinations, each with its own coefficients, of the same functions of θ."""
 
     @property
-    def tables(self) -> Sequence[Coefficients]:
+    def tables(self) -> Sequence[CoefficientTable]:
         """The coefficients u; none by default."""
         return ()
 
     @abstractmethod
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        """F."""
+        """(batch, n) F(θ, drive; u), per time unit of the data."""
 
     @abstractmethod
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        """Σ_k weights_k ∂F_k/∂θ."""
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ."""
 
     def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
         """Add Σ weights_k ∂F_k/∂u (summed over the batch) to the gradient of the coefficients."""
         return
 
     def reserve(self, theta: Floats) -> None:
-        """Make room for the coefficients that matter at `theta`."""
+        """Make room for the coefficients that matter at θ (batch, n), with zeros in them."""
         return
 
     def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
@@ -119,3 +122,18 @@ class Law(ABC):
         """Set all gradients to zero."""
         for table in self.tables:
             table.clear()
+
+
+def law_state(law: Law) -> State:
+    """Coefficients and, where their number grows, their places."""
+    values: State = {f"table{k}": table.values.copy() for k, table in enumerate(law.tables)}
+    return {**values, **law.save_places()}
+
+
+def restore_law(law: Law, state: State) -> None:
+    """Put saved coefficients into a law that was built alike."""
+    law.restore_places(state)
+    for k, table in enumerate(law.tables):
+        values = np.asarray(state[f"table{k}"], dtype=float)
+        table.grow(len(values))
+        table.values[:] = values

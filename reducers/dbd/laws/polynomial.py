@@ -9,7 +9,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from reducers.dbd.laws.law import AUTONOMOUS, Coefficients, Law
+from reducers.dbd.laws.law import AUTONOMOUS, CoefficientTable, Law
 
 
 class Polynomial(Law):
@@ -33,10 +33,11 @@ class Polynomial(Law):
         self.centre = np.zeros(len(domain)) if centre is None else np.asarray(centre, dtype=float)
         powers = itertools.product(range(degree + 1), repeat=len(self.domain))
         self.exponents = np.array(sorted((p for p in powers if sum(p) <= degree), key=lambda p: (sum(p), p)))
-        self.coefficients = Coefficients(len(self.exponents), len(self.parameters))
+        self.coefficients = CoefficientTable(len(self.exponents), len(self.parameters))
 
     @property
-    def tables(self) -> Sequence[Coefficients]:
+    def tables(self) -> Sequence[CoefficientTable]:
+        """The coefficients (n_terms, n)."""
         return (self.coefficients,)
 
     def _monomials(self, theta: Floats) -> Floats:
@@ -44,9 +45,11 @@ class Polynomial(Law):
         return np.asarray(np.prod(x[:, None, :] ** self.exponents, axis=2))
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F: monomials times coefficients."""
         return self._monomials(theta) @ self.coefficients.values
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ; 0 outside of `domain`."""
         x = theta[:, self.columns] - self.centre
         along = weights @ self.coefficients.values.T
         out = np.zeros_like(theta)
@@ -58,5 +61,6 @@ class Polynomial(Law):
         return out
 
     def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
+        """Add Σ weights_k × monomials, summed over the batch, to the gradient."""
         self.coefficients.gradient[:] += self._monomials(theta).T @ weights
         self.coefficients.touched[:] = True

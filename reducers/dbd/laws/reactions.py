@@ -66,12 +66,15 @@ class ChainFunction(Law):
         return rates, jacobian
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F_r. Raises RunError where the covariance cannot be inverted."""
         return self.both(theta)[0]
 
     def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n, n) ∂F_k/∂θ_m at [:, k, m]. Raises RunError as `rates`."""
         return self.both(theta)[1]
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ. Raises RunError as `rates`."""
         return np.asarray(np.einsum("bk,bkm->bm", weights, self.both(theta)[1]))
 
 
@@ -82,10 +85,13 @@ class EnumeratedFunction(Law):
         self.parameters, self.family, self.drift = family.parameters, family, drift
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F_r, see `Enumerated.projection`."""
         return np.stack([self.family.projection(point, self.drift) for point in theta])
 
     def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n, n) ∂F_k/∂θ_m, see `Enumerated.projection_jacobian`."""
         return np.stack([self.family.projection_jacobian(point, self.drift) for point in theta])
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ."""
         return np.asarray(np.einsum("bk,bkm->bm", weights, self.jacobian(theta)))

@@ -1,4 +1,1 @@
-"""A dynamic Boltzmann distribution as a file: its settings, what is built of them, the model on disk. Imports
-
-`energy`, `laws`, `fit`.
-"""
+"""A dynamic Boltzmann distribution as a file: settings, what is built of them. Imports `energy`, `laws`, `fit`."""

@@ -10,36 +10,35 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.chemistry.equations import parse_equation
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
-from reducers.data.moments import count_bonds
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mixture import Mixture
-from reducers.dbd.energy.static import match_configurations, match_moments
+from reducers.dbd.energy.static_fit import match_configurations, match_moments
+from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, per_condition
 from reducers.dbd.energy.triplets import TripletChain
-from reducers.dbd.energy.wellmixed import WellMixed
+from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.fit.adjoint import METHODS, Solver
-from reducers.dbd.fit.comparison import Comparison, Exact, WakeSleep
+from reducers.dbd.fit.comparison import ExactComparison, MomentComparison, WakeSleep
 from reducers.dbd.fit.fit import Recipe
-from reducers.dbd.fit.follow import Follow, Following
-from reducers.dbd.fit.optimise import OPTIMISERS, Optimiser, Schedule
-from reducers.dbd.laws.combine import Combination
+from reducers.dbd.fit.moment_tracking import TrackingRecipe
+from reducers.dbd.fit.optimisers import OPTIMISERS, Optimiser, Schedule
+from reducers.dbd.fit.tracking_fit import TrackingFit
+from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
 from reducers.dbd.laws.polynomial import Polynomial
 from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
-from reducers.dbd.model.settings import FitBlock, LawBlock, Model, TrainingFile
+from reducers.dbd.model.settings import FitBlock, LawBlock, ModelBlock, TrainingFile
 
 ODDS = 15.0
 """Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
 
-AnyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixed
 
-
-def build_model(block: Model, species: Sequence[str], shape: Sequence[int]) -> AnyModel:
+def build_model(block: ModelBlock, species: Sequence[str], shape: Sequence[int]) -> EnergyModel:
     """The energy model for data of some species on a lattice of `shape`. Raises InputError for what does not fit."""
     if block.family == "wellmixed":
-        return WellMixed(block.order, block.largest)
+        return WellMixedModel(block.order, block.largest)
     if block.family in ("chain", "triplets"):
         if len(shape) != 1:
             raise InputError(f'family = "{block.family}" needs data on a line, not on a lattice of {tuple(shape)}')
@@ -58,37 +57,7 @@ def build_model(block: Model, species: Sequence[str], shape: Sequence[int]) -> A
     return Mixture(machine, block.absent) if block.absent else machine
 
 
-def exact_moments(model: AnyModel, data: Trajectories, periodic: bool) -> Floats:
-    """(R, T, n) X of every run in the units of the model: per site on chains. Raises InputError without snapshots."""
-    if isinstance(model, WellMixed):
-        if len(data.species) != 1:
-            raise InputError(f"a well-mixed model has one species, not {', '.join(data.species)}")
-        if data.counts.max() > model.counts[-1]:
-            raise InputError(f"the data reach {data.counts.max():g}: give model.largest of more than that")
-        return np.asarray(model.features[data.counts[:, :, 0].astype(np.int64)])
-    if data.snapshots is None:
-        raise InputError("couplings are learned from snapshots, and the data have none: record them")
-    size = data.snapshots.shape[2]
-    first, second, third = (np.roll(np.arange(size), -k) for k in range(3))
-    kept = size if periodic else size - 1
-    near = np.stack([first, second], axis=1)[:kept]
-    if isinstance(model, Chain):
-        columns = [(data.snapshots == s).mean(axis=2) for s in range(1, len(model.species) + 1)]
-        columns += [count_bonds(data.snapshots, near, a, b) / kept for a, b in model.pairs]
-        return np.stack(columns, axis=2)
-    there = data.snapshots == 1
-    pairs = there[:, :, first[:kept]] & there[:, :, second[:kept]]
-    last = kept if periodic else size - 2
-    triplets = pairs[:, :, :last] & there[:, :, third[:last]]
-    return np.stack([there.mean(axis=2), pairs.mean(axis=2), triplets.mean(axis=2)], axis=2)
-
-
-def per_condition(values: Floats, data: Trajectories) -> Floats:
-    """(n_conditions, T, …) means over the runs of each initial condition."""
-    return np.stack([values[data.conditions == c].mean(axis=0) for c in np.unique(data.conditions)])
-
-
-def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: bool, seed: int = 1) -> Floats:
+def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, periodic: bool, seed: int = 1) -> Floats:
     """(n_conditions, n) θ at the start, given or from the moments of the data."""
     conditions = np.unique(data.conditions)
     if isinstance(model, DeepBoltzmann | Mixture):
@@ -107,7 +76,7 @@ def build_start(block: Model, model: AnyModel, data: Trajectories, periodic: boo
     if block.start is not None:
         return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
-    largest = np.inf if isinstance(model, WellMixed) else ODDS
+    largest = np.inf if isinstance(model, WellMixedModel) else ODDS
     return np.stack([match_moments(model, m, largest=largest) for m in moments])
 
 
@@ -120,7 +89,7 @@ def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats,
     return np.stack([match_configurations(model, s, t, periodic=periodic, steps=steps, seed=seed) for s, t in pairs])
 
 
-def build_comparison(file: TrainingFile, model: AnyModel, data: Trajectories) -> Comparison:
+def build_comparison(file: TrainingFile, model: EnergyModel, data: Trajectories) -> MomentComparison:
     """Exact where the moments of the model are known, wake and sleep otherwise. Raises InputError for classes."""
     if isinstance(model, Mixture):
         raise InputError("classes are learned by following moments: give a table [follow]", where="model.absent")
@@ -136,10 +105,10 @@ def build_comparison(file: TrainingFile, model: AnyModel, data: Trajectories) ->
             centre=fit.centre,
             seed=file.train.seed,
         )
-    return Exact(model, per_condition(exact_moments(model, data, file.data.periodic), data))
+    return ExactComparison(model, per_condition(exact_moments(model, data, file.data.periodic), data))
 
 
-def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence[str]) -> Law:
+def build_law(block: LawBlock, model: EnergyModel, start: Floats, species: Sequence[str]) -> Law:
     """The law with its coefficients at their initial values; `start` (n,) is put in the middle of a cell."""
     domain = block.domain or model.parameters
     if block.family == "reactions":
@@ -154,7 +123,7 @@ def build_law(block: LawBlock, model: AnyModel, start: Floats, species: Sequence
     return Hermite(model.parameters, domain, side.tolist(), (at - side / 2).tolist())
 
 
-def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
+def _reactions(block: LawBlock, model: EnergyModel, species: Sequence[str]) -> Law:
     if not block.reactions:
         raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
     law = Combination(
@@ -164,8 +133,8 @@ def _reactions(block: LawBlock, model: AnyModel, species: Sequence[str]) -> Law:
     return law
 
 
-def _function(equation: str | None, hopping: Sequence[str], model: AnyModel, species: Sequence[str]) -> Law:
-    if not isinstance(model, Chain | WellMixed):
+def _function(equation: str | None, hopping: Sequence[str], model: EnergyModel, species: Sequence[str]) -> Law:
+    if not isinstance(model, Chain | WellMixedModel):
         raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
     if equation is None:
         unknown = [name for name in hopping if name not in species]
@@ -179,12 +148,12 @@ def _function(equation: str | None, hopping: Sequence[str], model: AnyModel, spe
         reason = f'"{unknown[0]}" is no species' if unknown else "write each direction by itself"
         raise InputError(f'"{equation}": {reason}', where="law.reactions")
     network = ReactionNetwork([Species(name) for name in species], [Reaction(left, right, 1.0)])
-    if isinstance(model, WellMixed):
+    if isinstance(model, WellMixedModel):
         return EnumeratedFunction(model, model.drift(network, 0))
     return ChainFunction(model, rules_of(network.reactions[0], network))
 
 
-def build_follow(file: TrainingFile, model: AnyModel, data: Trajectories, law: Law) -> Follow:
+def build_tracking_fit(file: TrainingFile, model: EnergyModel, data: Trajectories, law: Law) -> TrackingFit:
     """The recipe of [follow]. Raises InputError for another model than a Boltzmann machine."""
     block = file.follow
     assert block is not None
@@ -194,8 +163,8 @@ def build_follow(file: TrainingFile, model: AnyModel, data: Trajectories, law: L
     names = model.machine.parameters if isinstance(model, Mixture) else model.parameters
     start, reference = (by_name(values.pop(key), names, f"follow.{key}") for key in ("start", "reference"))
     solver = build_solver(file.fit, data.dt)
-    settings, periodic = Following(**values), file.data.periodic
-    return Follow(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)
+    settings, periodic = TrackingRecipe(**values), file.data.periodic
+    return TrackingFit(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)
 
 
 def by_name(values: dict[str, float], parameters: Sequence[str], where: str) -> Floats:
@@ -207,11 +176,12 @@ def by_name(values: dict[str, float], parameters: Sequence[str], where: str) -> 
 
 
 def build_solver(block: FitBlock, dt: float) -> Solver:
+    """The integrator of [fit]; dt: of the recorded times, in the time unit of the data."""
     return Solver(dt, METHODS[block.method], block.substeps)
 
 
 def build_optimiser(block: FitBlock, parameters: Sequence[str]) -> Optimiser:
-    """With a learning rate for each parameter. Raises InputError for a name that stands for none."""
+    """The optimiser of [fit], with a learning rate for each parameter. Raises InputError for a name that is none."""
     rates = np.full(len(parameters), block.rate)
     for pattern, rate in block.rates.items():
         chosen = [k for k, name in enumerate(parameters) if _stands_for(pattern, name)]
@@ -227,6 +197,7 @@ def _stands_for(pattern: str, name: str) -> bool:
 
 
 def build_recipe(block: FitBlock, seed: int) -> Recipe:
+    """The recipe of [fit]; seed: of windows and batches."""
     return Recipe(
         steps=block.steps,
         window=block.window,

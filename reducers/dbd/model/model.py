@@ -13,11 +13,11 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.components.component import State
 from couple.storage.checkpoint import replace as put_in_place
+from reducers.dbd.energy.sufficient_statistics import EnergyModel
 from reducers.dbd.fit.adjoint import Solver
-from reducers.dbd.laws.law import Law
-from reducers.dbd.model.build import AnyModel, build_law, build_model, build_solver
+from reducers.dbd.laws.law import Law, law_state, restore_law
+from reducers.dbd.model.build import build_law, build_model, build_solver
 from reducers.dbd.model.settings import TrainingFile
 
 FORMAT = "couple reduced model 1"
@@ -47,7 +47,7 @@ class ReducedModel:
     box: Floats
     data_hash: str
     law: Law
-    model: AnyModel
+    model: EnergyModel
     held_out: dict[str, float] = field(default_factory=dict)
     history: Floats = field(default_factory=lambda: np.zeros(0))
     reference: dict[str, Floats] = field(default_factory=dict)
@@ -59,14 +59,17 @@ class ReducedModel:
 
     @property
     def file(self) -> TrainingFile:
+        """The training file, checked again."""
         return TrainingFile.read(self.content, "model")
 
     @property
     def family(self) -> str:
+        """ "wellmixed", "chain", "triplets" or "dbm"."""
         return self.file.model.family
 
     @property
     def solver(self) -> Solver:
+        """The integrator that the law was learned with."""
         return build_solver(self.file.fit, self.dt)
 
     def trajectory(self, points: int | None = None) -> Floats:
@@ -123,21 +126,6 @@ class ReducedModel:
             raise InputError(f"is not a reduced model, or damaged: {error}", where=str(path)) from None
         except InputError as error:
             raise error.inside(str(path)) from None
-
-
-def law_state(law: Law) -> State:
-    """Coefficients and, where their number grows, their places."""
-    values: State = {f"table{k}": table.values.copy() for k, table in enumerate(law.tables)}
-    return {**values, **law.save_places()}
-
-
-def restore_law(law: Law, state: State) -> None:
-    """Put saved coefficients into a law that was built alike."""
-    law.restore_places(state)
-    for k, table in enumerate(law.tables):
-        values = np.asarray(state[f"table{k}"], dtype=float)
-        table.grow(len(values))
-        table.values[:] = values
 
 
 def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from couple.base.schema import Block
-from reducers.training.files import LearningFile, Named
-
-Integer = Annotated[int, Field(strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from reducers.data.settings import DataBlock, Integer, Positive
+from reducers.training.files import HeldOutTrainBlock, LearningFile
 
 
-class Train(Named):
-    """What is learned. held_out: runs (of each initial condition) that only the report sees."""
-
-    seed: Integer = Field(default=1, ge=0, lt=2**63)
-    held_out: Integer = Field(default=0, ge=0)
-    checkpoint: Integer = Field(default=100, ge=1)
-    """Optimisation steps between checkpoints."""
-
-
-class Data(Block):
-    """Runs of a fine model: ensemble files, or an experiment that is sampled when the training begins.
-
-    conditions: lists of KEY=VALUE, one list for each initial condition (see `couple run --set`).
-    every, until: keep every n-th time, up to the recorded row `until`.
-    """
-
-    files: tuple[str, ...] = ()
-    experiment: str | None = None
-    runs: Integer = Field(default=100, ge=1)
-    conditions: tuple[tuple[str, ...], ...] = ((),)
-    site: str | None = None
-    every: Integer = Field(default=1, ge=1)
-    until: Integer | None = Field(default=None, ge=1)
-    periodic: bool = True
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if bool(self.files) == (self.experiment is not None):
-            raise ValueError('give either files = ["ensemble.h5"] or experiment = "experiment.toml"')
-        if not self.conditions:
-            raise ValueError("conditions is empty; leave it out for one initial condition")
-        return self
-
-
-class LinkBlock(Block):
+class LayerLinkBlock(Block):
     """Connections of a layer and the one above. width: of the patch of units that a unit sees; or offsets."""
 
     pairs: tuple[tuple[str, str], ...]
@@ -69,14 +33,14 @@ class LayerBlock(Block):
     shape: tuple[Integer, ...] | None = None
 
 
-class Model(Block):
+class ModelBlock(Block):
     """The energy model. wellmixed: order, largest. chain, triplets: data on a line. dbm: hidden layers and links."""
 
     family: Literal["wellmixed", "chain", "triplets", "dbm"]
     order: Integer = Field(default=1, ge=1, le=6)
     largest: Integer = Field(default=500, ge=1)
     hidden: tuple[LayerBlock, ...] = ()
-    links: tuple[LinkBlock, ...] = ()
+    links: tuple[LayerLinkBlock, ...] = ()
     absent: tuple[str, ...] = ()
     """dbm: species whose loss makes a class of its own, see `reducers.dbd.energy.mixture`."""
     start: dict[str, float] | None = None
@@ -145,7 +109,7 @@ class FitBlock(Block):
 
 
 class FollowBlock(Block):
-    """The recipe that follows moments; see `reducers.dbd.fit.moment_tracking.Following`.
+    """The recipe that follows moments; see `reducers.dbd.fit.moment_tracking.TrackingRecipe`.
 
     start, reference: θ by name, 0 otherwise.
     """
@@ -170,15 +134,15 @@ class FollowBlock(Block):
     law_ridge: Positive = 1e-4
 
 
-class PredatorPrey(Block):
-    """Rates per step of the data for the closures by hand; see `reducers.dbd.report.predator_prey.Rates`."""
+class PredatorPreyBlock(Block):
+    """Rates per step of the data for closures by hand; see `reducers.dbd.report.predator_prey.PredatorPreyRates`."""
 
     birth: Positive
     death: Positive
     hop: Positive = 0.25
 
 
-class Report(Block):
+class ReportBlock(Block):
     """How the free-running model is sampled for the report.
 
     every: recorded times between rows. distances: of the pairs of sites that are counted. checked: numbers of sweeps at
@@ -192,7 +156,7 @@ class Report(Block):
     distances: tuple[Integer, ...] = (1,)
     checked: tuple[Integer, ...] = ()
     smooth: Positive = 10.0
-    predator_prey: PredatorPrey | None = None
+    predator_prey: PredatorPreyBlock | None = None
     """Compare with mean field and pair approximation: prey P and hunters H on a periodic square lattice."""
     closure: tuple[str, ...] = ()
     """Moments whose closure terms are shown, such as "P" or "PP nn"."""
@@ -201,13 +165,13 @@ class Report(Block):
 
 
 class TrainingFile(LearningFile):
-    """All of it."""
+    """The training file of a dynamic Boltzmann distribution."""
 
-    train: Train
-    data: Data
-    model: Model
+    train: HeldOutTrainBlock
+    data: DataBlock
+    model: ModelBlock
     law: LawBlock
     fit: FitBlock = FitBlock()
     follow: FollowBlock | None = None
     """Follow the moments of the data instead of the adjoint's descent."""
-    report: Report = Report()
+    report: ReportBlock = ReportBlock()

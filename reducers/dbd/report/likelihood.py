@@ -9,7 +9,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from reducers.data.trajectories import Snapshots, Trajectories
-from reducers.dbd.energy.ais import annealed
+from reducers.dbd.energy.ais import annealed_log_z
 from reducers.dbd.energy.dbm import DeepBoltzmann
 
 
@@ -29,9 +29,9 @@ def log_likelihood(
 ) -> tuple[float, float]:
     """Mean ln p(v) over configurations (R, n_sites) and its standard error, by annealing with and without v clamped."""
     each = 4
-    free = annealed(machine, theta, chains=chains, steps=steps, seed=seed)
+    free = annealed_log_z(machine, theta, chains=chains, steps=steps, seed=seed)
     visible = np.repeat(states, each, axis=0).T.astype(np.int64)
-    held = annealed(
+    held = annealed_log_z(
         machine, theta, chains=each * len(states), steps=steps, seed=seed, visible=visible, groups=len(states)
     )
     runs = held.log_weights.var(ddof=1) / len(states) if len(states) > 1 else 0.0

@@ -26,7 +26,7 @@ EMPTY, HUNTER, PREY = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Rates:
+class PredatorPreyRates:
     """Per step of the data; hop: to each free neighbour. neighbours: of a site. sites: of the periodic lattice."""
 
     birth: float
@@ -36,7 +36,7 @@ class Rates:
     sites: int = 1600
 
 
-def mean_field(rates: Rates, k3: float, start: Mapping[str, float], time: Floats) -> dict[str, Floats]:
+def mean_field(rates: PredatorPreyRates, k3: float, start: Mapping[str, float], time: Floats) -> dict[str, Floats]:
     """name → (T,) moments if sites were independent: dP/dt = k₁P - k₃ z HP/N, dH/dt = k₃ z HP/N - k₂H (eq. 2)."""
     meet = k3 * rates.neighbours / rates.sites
 
@@ -50,7 +50,9 @@ def mean_field(rates: Rates, k3: float, start: Mapping[str, float], time: Floats
     return dict(zip(MOMENTS, (prey, hunters, bonds * p**2, bonds * h**2, 2 * bonds * p * h), strict=True))
 
 
-def pair_approximation(rates: Rates, k3: float, start: Mapping[str, float], time: Floats) -> dict[str, Floats]:
+def pair_approximation(
+    rates: PredatorPreyRates, k3: float, start: Mapping[str, float], time: Floats
+) -> dict[str, Floats]:
     """name → (T,) moments if triples were made of pairs: nine probabilities of the two states of a bond."""
     bonds = rates.neighbours * rates.sites / 2
 
@@ -65,7 +67,7 @@ def pair_approximation(rates: Rates, k3: float, start: Mapping[str, float], time
     return dict(zip(MOMENTS, (sites[PREY], sites[HUNTER], *(bonds * pair for pair in pairs)), strict=True))
 
 
-def _bond(rates: Rates, start: Mapping[str, float], bonds: float) -> Floats:
+def _bond(rates: PredatorPreyRates, start: Mapping[str, float], bonds: float) -> Floats:
     """(3, 3) symmetric probabilities of (state of a site, state of its neighbour) with the given moments."""
     q = np.zeros((3, 3))
     q[PREY, PREY], q[HUNTER, HUNTER] = start["PP nn"] / bonds, start["HH nn"] / bonds
@@ -76,7 +78,7 @@ def _bond(rates: Rates, start: Mapping[str, float], bonds: float) -> Floats:
     return q
 
 
-def _site_changes(rates: Rates, k3: float, q: Floats) -> Floats:
+def _site_changes(rates: PredatorPreyRates, k3: float, q: Floats) -> Floats:
     """(3, 3) dq/dt by what happens to the first of both sites, from outside or, if hunters eat, across the bond."""
     site = q.sum(axis=1)
     near = q / np.maximum(site, 1e-12)[:, None]  # [a, b]: a neighbour of an a is a b
@@ -101,11 +103,11 @@ def _integrate(slope: Callable[[float, Floats], Floats], start: Floats, time: Fl
     return np.asarray(found.y)
 
 
-Closure = Callable[[Rates, float, Mapping[str, float], Floats], dict[str, Floats]]
+Closure = Callable[[PredatorPreyRates, float, Mapping[str, float], Floats], dict[str, Floats]]
 CLOSURES: dict[str, Closure] = {"mean field": mean_field, "pair approximation": pair_approximation}
 
 
-def fit_k3(closure: Closure, rates: Rates, data: Mapping[str, Floats], time: Floats) -> float:
+def fit_k3(closure: Closure, rates: PredatorPreyRates, data: Mapping[str, Floats], time: Floats) -> float:
     """k₃ of the least squares over all moments (T,) of the data, each relative to its root-mean-square.
 
     The misfit has several minima in k₃ (the phase of the oscillation): it is refined from the best of a grid, of which
@@ -128,7 +130,7 @@ def fit_k3(closure: Closure, rates: Rates, data: Mapping[str, Floats], time: Flo
 
 
 def compare(
-    rates: Rates, learned: Mapping[str, Floats], held_out: Mapping[str, Floats], time: Floats, times: Floats
+    rates: PredatorPreyRates, learned: Mapping[str, Floats], held_out: Mapping[str, Floats], time: Floats, times: Floats
 ) -> dict[str, tuple[float, float]]:
     """Closure → (k₃ fitted to the `learned` moments at `time`, mean NRMSE against the `held_out` ones at `times`)."""
     start, out = {name: float(learned[name][0]) for name in MOMENTS}, {}

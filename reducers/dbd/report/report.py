@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, components
 from reducers.dbd.model.model import ReducedModel
-from reducers.dbd.report.evaluate import free_moments, mean_error, sampled_chains
-from reducers.dbd.report.terms import Terms, learned_closure
+from reducers.dbd.report.closure_terms import Terms, learned_closure
+from reducers.dbd.report.moment_errors import free_moments, mean_error, sampled_chains
+from reducers.training.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,13 +101,7 @@ def figure(model: ReducedModel, path: Path, closures: dict[str, Terms] | None = 
         if not ax.has_data():
             ax.axis("off")
     drawing.suptitle(f"{model.file.train.name} ({model.family})", x=0.01, ha="left", fontsize=10, fontweight="bold")
-    try:
-        drawing.savefig(path, dpi=150)
-    except (ValueError, OSError) as error:
-        raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
-    finally:
-        plt.close(drawing)
-    return path
+    return save_figure(drawing, path)
 
 
 def _parameters(axes: Floats, model: ReducedModel, time: Any, theta: Any) -> None:

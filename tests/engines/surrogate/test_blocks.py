@@ -11,11 +11,12 @@ import pytest
 
 from couple.base.arrays import Counts
 from couple.base.errors import InputError, RunError
+from couple.base.registry import register
 from couple.chemistry.network import ReactionNetwork
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
 from reducers.markov.block import About, Bound, Stepped
-from reducers.markov.file import KINDS, write_block
+from reducers.markov.file import BLOCKS, write_block
 from support.networks import spine, spine_site
 from support.surrogate_cases import INFLUX, course, engine
 
@@ -78,12 +79,12 @@ class BoundLobe(Bound):
 
 
 @pytest.fixture
-def lobe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ReactionNetwork, Path]:
+def lobe(tmp_path: Path) -> tuple[ReactionNetwork, Path]:
     network = spine()
     observables = {**network.observables, "bound": {"CaCBP": 1.0, "CaPMCA": 1.0}}
     network = ReactionNetwork(network.species, network.reactions, network.reservoirs, observables)
     about = About.of(network, "CBP", ("CBP", "CaCBP"), "Ca", drive_box=(0.0, 1e3), box=np.array([[0.0], [1e6]]))
-    monkeypatch.setitem(KINDS, "lobe", Lobe)
+    register(BLOCKS, "lobe", Lobe)
     write_block(Lobe(about, 0.247, 0.524), tmp_path / "lobe.h5")
     return network, tmp_path
 

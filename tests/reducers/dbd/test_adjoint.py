@@ -12,13 +12,13 @@ from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mrf import MarkovRandomField
 from reducers.dbd.fit.adjoint import METHODS, Solver
-from reducers.dbd.fit.regress import regress
-from reducers.dbd.laws.combine import Combination, Driven, Sum
+from reducers.dbd.fit.regression import regress
+from reducers.dbd.laws.combination import Combination, DrivenLaw, SumLaw
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
 from reducers.dbd.laws.polynomial import Polynomial
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
-from reducers.dbd.report.closure import closure_terms
+from reducers.dbd.report.covariances import closure_terms
 
 LINK = Link(((0,), (1,)), (("H", "H"), ("P", "P")))
 MACHINE = DeepBoltzmann(
@@ -66,8 +66,8 @@ FAMILIES: dict[str, Callable[[], Law]] = {
     "polynomial": polynomial,
     "combination": combination,
     "separate combination": lambda: combination(False),
-    "sum": lambda: Sum([hermite(), combination()]),
-    "driven": lambda: Driven(polynomial(), {"Ca": hermite()}),
+    "sum": lambda: SumLaw([hermite(), combination()]),
+    "driven": lambda: DrivenLaw(polynomial(), {"Ca": hermite()}),
 }
 
 

@@ -10,11 +10,12 @@ from couple.base.errors import InputError, RunError
 from couple.storage import checkpoint
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.dbd.energy.wellmixed import BirthDeath, WellMixed
+from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.fit.adjoint import METHODS, Solver
-from reducers.dbd.fit.comparison import Exact, WakeSleep
+from reducers.dbd.fit.comparison import ExactComparison, WakeSleep
 from reducers.dbd.fit.fit import Fit, Recipe
-from reducers.dbd.fit.optimise import SGD, Adam, Optimiser
+from reducers.dbd.fit.optimisers import SGD, Adam, Optimiser
+from reducers.dbd.laws.birth_death import BirthDeath
 from reducers.dbd.laws.hermite import Hermite
 
 RNG = np.random.default_rng(0)
@@ -104,10 +105,10 @@ def test_a_law_learned_from_decay_is_the_true_one() -> None:
     times = np.linspace(0.0, 1.0, 21)
     mean = 1 / np.expm1(grid)
     data = (mean[:, None] * np.exp(-times))[:, :, None]
-    family = WellMixed(1, 400)
+    family = WellMixedModel(1, 400)
     law = Hermite(("nu1",), ("nu1",), 0.1, [0.1])
     solver = Solver(0.05, METHODS["heun"])
-    found = Fit(law, Exact(family, data), solver, grid[:, None], Adam(0.05), Recipe(steps=150))
+    found = Fit(law, ExactComparison(family, data), solver, grid[:, None], Adam(0.05), Recipe(steps=150))
     found.run()
     inside = np.linspace(0.25, 2.9, 54)
     truth = BirthDeath(0.0, 1.0).rates(inside[:, None])[:, 0]

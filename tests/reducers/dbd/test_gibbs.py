@@ -7,10 +7,9 @@ from scipy.stats import norm
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from reducers.data.trajectories import Snapshots
-from reducers.dbd.energy.ais import annealed
+from reducers.dbd.energy.ais import annealed_log_z
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.dbd.energy.gibbs import Chains, Conditionals
-from reducers.dbd.energy.meanfield import mean_field
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.report.likelihood import log_likelihood
 from support.jit_off import without_jit
@@ -90,32 +89,19 @@ def test_a_chain_does_not_depend_on_the_others() -> None:
 
 def test_log_partition_function_by_annealing() -> None:
     theta = point(DEEP)
-    found = annealed(DEEP, theta, chains=400, steps=400, seed=1)
+    found = annealed_log_z(DEEP, theta, chains=400, steps=400, seed=1)
     exact = DEEP.field().log_z(theta)
     assert abs(found.log_z - exact) < norm.isf(0.5e-3) * found.error
     assert found.error < 0.01
     assert abs(found.log_z - DEEP.field().log_z(theta + 0.1)) > norm.isf(0.5e-3) * found.error
     visible = np.array([[1, 0, 2, 2], [0, 0, 0, 1]]).T
-    clamped = annealed(DEEP, theta, chains=400, steps=400, seed=1, visible=np.repeat(visible, 200, axis=1), groups=2)
+    clamped = annealed_log_z(
+        DEEP, theta, chains=400, steps=400, seed=1, visible=np.repeat(visible, 200, axis=1), groups=2
+    )
     p = DEEP.field().marginal(DEEP.field().probabilities(theta), range(4)).reshape(3, 3, 3, 3)
     for k in range(2):
         log_p = clamped.log_weights[k] - exact
         assert abs(log_p - np.log(p[tuple(visible[:, k])])) < norm.isf(0.5e-3) * clamped.errors[k] + 1e-12
-
-
-def test_mean_field_is_exact_without_weights_and_a_fixed_point_with_them() -> None:
-    theta = point(DEEP)
-    theta[len(DEEP.biases) :] = 0.0
-    visible = np.array([[1, 0, 2, 2]]).T
-    bias = np.exp(theta[2])
-    assert mean_field(DEEP, theta, visible)[1] == pytest.approx(np.full((4, 1, 1), bias / (1 + bias)))
-    theta = 0.3 * point(DEEP)
-    means = mean_field(DEEP, theta, visible)
-    field = DEEP.field()
-    data = np.zeros(81)
-    data[np.ravel_multi_index((1, 0, 2, 2), (3, 3, 3, 3))] = 1.0
-    exact = (field.clamped(theta, range(4), data) @ field.features)[2]
-    assert means[1][:, 0].sum() == pytest.approx(exact, rel=0.02)  # weak couplings
 
 
 def test_machines_that_cannot_be_are_refused() -> None:
@@ -163,8 +149,8 @@ def test_likelihoods_of_configurations_are_those_of_enumeration() -> None:
     log_z = np.log(np.exp([weight(v) for v in hidden]).sum())
     exact = np.mean([weight(v) for v in states]) - log_z
     found, error = log_likelihood(machine, theta, states, chains=200, steps=200)
-    free = annealed(machine, theta, chains=200, steps=200)
-    held = annealed(
+    free = annealed_log_z(machine, theta, chains=200, steps=200)
+    held = annealed_log_z(
         machine, theta, chains=24, steps=200, visible=np.repeat(states, 4, axis=0).T.astype(np.int64), groups=6
     )
     bound = norm.isf(1e-3 / 2) * np.sqrt(free.error**2 + (held.errors**2).sum() / 36)

@@ -9,12 +9,12 @@ from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.dbd.energy.ising import Chain, decay_rates, diffusion_rates
 from reducers.dbd.energy.mrf import Rule, ising_ring, ring
 from reducers.dbd.fit.adjoint import RK4, Solver
-from reducers.dbd.fit.comparison import Exact
+from reducers.dbd.fit.comparison import ExactComparison
 from reducers.dbd.fit.fit import Fit, Recipe
-from reducers.dbd.fit.optimise import Adam, Schedule
-from reducers.dbd.laws.combine import Combination, Sum
+from reducers.dbd.fit.optimisers import Adam, Schedule
+from reducers.dbd.laws.combination import Combination, SumLaw
 from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
-from reducers.dbd.report.maps import draw_maps, reaction_map, standard_rules
+from reducers.dbd.report.law_maps import draw_maps, reaction_map, standard_rules
 
 ONE = ReactionNetwork(
     [Species("A")],
@@ -122,7 +122,7 @@ def test_an_enzyme_on_a_chain_stays_finite_and_conserves_enzyme() -> None:
     )
     chain = Chain(network.names)
     rules = [rule for r in network.reactions for rule in rules_of(r, network, r.rate)]
-    law = Sum([ChainFunction(chain, rules + [r for s in range(1, 5) for r in hops(s, 50.0)])])
+    law = SumLaw([ChainFunction(chain, rules + [r for s in range(1, 5) for r in hops(s, 50.0)])])
     start = np.zeros((1, len(chain.parameters)))
     start[0, :4] = 0.5, 1.0, -1.0, -1.0
     assert 100 * chain.moments(start[0])[:4] == pytest.approx([27.016, 44.542, 6.028, 6.028], abs=1e-3)
@@ -150,7 +150,7 @@ def test_rates_are_recovered_from_a_path_with_known_rates() -> None:
     data = np.array([[chain.moments(truth[k, c]) for k in range(9)] for c in range(3)])
     law.coefficients.values[:, 0] = 0.1, 0.1, 0.1
     recipe = Recipe(steps=700, schedule=Schedule("cosine", 0.01))
-    found = Fit(law, Exact(chain, data), solver, start, Adam(0.15), recipe)
+    found = Fit(law, ExactComparison(chain, data), solver, start, Adam(0.15), recipe)
     found.run()
     assert law.coefficients.values[:, 0] == pytest.approx(true, rel=0.01)
 

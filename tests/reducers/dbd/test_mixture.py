@@ -8,8 +8,8 @@ from couple.base.errors import InputError
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, class_rates, components
-from reducers.dbd.fit.moment_tracking import Branch, Following
-from reducers.dbd.report.closure import closure_terms
+from reducers.dbd.fit.moment_tracking import MomentTracker, TrackingRecipe
+from reducers.dbd.report.covariances import closure_terms
 
 SMALL = DeepBoltzmann(
     [Layer((3,), ("H", "P")), Layer((3,), ("H", "P"))], [Link(((0,), (1,)), (("H", "H"), ("P", "P")))]
@@ -100,8 +100,8 @@ def test_following_doubts_machines_that_remember_their_start(coupling: float, ag
     theta = np.array([-2 * coupling, -2 * coupling, coupling])
     names = ("A", "AA nn")
     moments, plain = np.tile([100.0, 60.0], (2, 1)), np.tile([100.0, 78.0], (2, 1))
-    settings = Following(chains=192, starts=("random", "empty", "A"), relax=0.0, gain=1e-3)
-    branch = Branch(machine, names, moments, plain, theta, theta, np.zeros(3, dtype=bool), settings, True)
+    settings = TrackingRecipe(chains=192, starts=("random", "empty", "A"), relax=0.0, gain=1e-3)
+    branch = MomentTracker(machine, names, moments, plain, theta, theta, np.zeros(3, dtype=bool), settings, True)
     for k in range(5):
         branch.step(0, False, 1, f"test {k}")
     assert (branch.share > 0.97) if agrees else (branch.share < 0.9)

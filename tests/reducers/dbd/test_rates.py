@@ -14,13 +14,13 @@ from couple.base.errors import InputError, RunError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.ising import Chain
-from reducers.dbd.energy.static import match_moments
+from reducers.dbd.energy.static_fit import match_moments
+from reducers.dbd.energy.sufficient_statistics import exact_moments
 from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.fit.adjoint import METHODS, Solver
-from reducers.dbd.fit.rates import Rates, estimate_rates, tangent
-from reducers.dbd.laws.combine import Combination
+from reducers.dbd.fit.rates import RateEstimates, estimate_rates, tangent
+from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
-from reducers.dbd.model.build import exact_moments
 from support.paths import EXAMPLES
 
 CHAIN = Chain("A")
@@ -98,7 +98,7 @@ def lattice(
     return np.concatenate(moments), np.repeat(np.arange(len(fields)), runs)
 
 
-def estimated(made: Combination, moments: Floats, conditions: Ints, every: int) -> Rates:
+def estimated(made: Combination, moments: Floats, conditions: Ints, every: int) -> RateEstimates:
     start = np.stack([match_moments(CHAIN, moments[conditions == c, 0].mean(axis=0)) for c in np.unique(conditions)])
     return estimate_rates(made, CHAIN, Solver(every, METHODS["rk4"], every), start, moments, conditions)
 

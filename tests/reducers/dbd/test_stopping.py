@@ -12,7 +12,7 @@ import pytest
 
 from couple.storage import checkpoint
 from reducers.dbd.model.model import ReducedModel
-from reducers.dbd.training import Training
+from reducers.dbd.training import DistributionTraining
 from support.small_dbd_training import place_files
 
 LONGER = [
@@ -30,7 +30,7 @@ LONGER = [
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs, a training file, and that training without a stop in `whole`."""
     folder = place_files(tmp_path_factory.mktemp("stopping"))
-    Training.new(folder / "train.toml", folder / "whole", LONGER).run()
+    DistributionTraining.new(folder / "train.toml", folder / "whole", LONGER).run()
     return folder
 
 

@@ -13,8 +13,8 @@ from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.mixture import Mixture
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.model.settings import TrainingFile
-from reducers.dbd.training import Training
-from reducers.fields.blocks import is_field
+from reducers.dbd.training import DistributionTraining
+from reducers.fields.command import is_field
 from support.paths import ROOT
 from support.small_dbd_training import TRAINING, place_files
 
@@ -41,7 +41,7 @@ def test_a_model_is_trained_read_back_and_drawn(place: Path, capsys: pytest.Capt
         call("train", str(place / "train.toml"), "--out", str(place / "out"))
     assert not stop.value.code
     model = ReducedModel.read(place / "out" / "model.h5")
-    training = Training.resumed(place / "out")
+    training = DistributionTraining.resumed(place / "out")
     assert training.fit.done == 12
     assert np.array_equal(model.trajectory(), training.fit.trajectory())
     assert model.inside(model.trajectory()) and not model.inside(model.trajectory() + 10)
@@ -58,17 +58,17 @@ def test_a_followed_model_is_read_back_and_resumes_to_the_bit(place: Path) -> No
         "[report]", "[follow]\nchains = 8\nsweeps = 3\ndraws = 2\nsettle = 3\nsmooth = 1.0\n[report]"
     )
     (place / "follow.toml").write_text(text.replace("checkpoint = 5", "checkpoint = 4"))
-    whole = Training.new(place / "follow.toml", place / "whole")
+    whole = DistributionTraining.new(place / "follow.toml", place / "whole")
     whole.run()
     model = ReducedModel.read(place / "whole" / "model.h5")
     assert np.array_equal(model.trajectory(), whole.fit.trajectory())
     assert np.ptp(model.trajectory(), axis=0).max() > 0
-    half = Training.new(place / "follow.toml", place / "half")
+    half = DistributionTraining.new(place / "follow.toml", place / "half")
     for _ in range(5):
         half.fit.step()
     half.save()
     assert not (place / "half" / "model.h5").exists()  # there is none before the end
-    resumed = Training.resumed(place / "half")
+    resumed = DistributionTraining.resumed(place / "half")
     resumed.run()
     assert np.array_equal(resumed.fit.trajectory(), whole.fit.trajectory())
 
@@ -95,11 +95,11 @@ def test_a_mixture_is_followed_checked_and_drawn(place: Path, capsys: pytest.Cap
     """
     text = TRAINING.replace("[report]", follow).replace('family = "dbm"', 'family = "dbm"\nabsent = ["H"]')
     (place / "mixed.toml").write_text(text.replace('["a0_H", "W01_PP"]', '["a0_H", "noH"]'))
-    training = Training.new(place / "mixed.toml", place / "mixed")
+    training = DistributionTraining.new(place / "mixed.toml", place / "mixed")
     for _ in range(5):
         training.fit.step()
     training.save()
-    training = Training.resumed(place / "mixed")
+    training = DistributionTraining.resumed(place / "mixed")
     training.run()
     model = ReducedModel.read(place / "mixed" / "model.h5")
     assert isinstance(model.model, Mixture) and np.array_equal(model.trajectory(), training.fit.trajectory())
@@ -115,12 +115,12 @@ def test_a_mixture_is_followed_checked_and_drawn(place: Path, capsys: pytest.Cap
 
 
 def test_a_killed_training_goes_on_to_the_bit(place: Path) -> None:
-    whole = Training.new(place / "train.toml", place / "whole")
+    whole = DistributionTraining.new(place / "train.toml", place / "whole")
     whole.run()
-    half = Training.new(place / "train.toml", place / "half")
+    half = DistributionTraining.new(place / "train.toml", place / "half")
     half.fit.run(until=7)
     half.save()
-    resumed = Training.resumed(place / "half")
+    resumed = DistributionTraining.resumed(place / "half")
     resumed.run()
     assert (place / "half/model.h5").exists()
     a, b = (ReducedModel.read(place / k / "model.h5") for k in ("whole", "half"))
@@ -168,7 +168,7 @@ def test_data_that_are_no_numbers_or_of_two_lattices_are_named(place: Path, caps
 
 
 def test_the_last_good_model_survives_an_explosion(place: Path) -> None:
-    training = Training.new(place / "train.toml", place / "out", ["fit.rate=1e9"])
+    training = DistributionTraining.new(place / "train.toml", place / "out", ["fit.rate=1e9"])
     with pytest.raises(Exception, match="the model of the step before is in"):
         training.run()
     assert np.isfinite(ReducedModel.read(place / "out" / "model.h5").trajectory()).all()
@@ -179,7 +179,7 @@ def test_files_that_are_no_models_are_refused(place: Path, capsys: pytest.Captur
     assert "no such file" in fails(capsys, "model", str(place / "none.h5"))
     assert "either a training file or --resume" in fails(capsys, "train")
     with pytest.raises(InputError, match="such file"):
-        Training.resumed(place)
+        DistributionTraining.resumed(place)
 
 
 EXAMPLES = sorted(  # those of fields have tests of their own

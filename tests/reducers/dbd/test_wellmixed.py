@@ -7,9 +7,10 @@ from scipy.integrate import quad
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
-from reducers.dbd.energy.wellmixed import BirthDeath, GaussianBirthDeath, WellMixed, mean_of_geometric
+from reducers.dbd.energy.wellmixed import WellMixedModel, mean_of_geometric
 from reducers.dbd.fit.adjoint import RK4, Solver
-from reducers.dbd.laws.combine import Combination
+from reducers.dbd.laws.birth_death import BirthDeath, GaussianBirthDeath
+from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.law import AUTONOMOUS, Law
 from reducers.dbd.laws.reactions import EnumeratedFunction
 
@@ -38,7 +39,7 @@ def test_birth_and_death_follow_the_published_numbers(start: float, half: float,
 
 
 def test_the_projection_of_the_master_equation_is_the_closed_form() -> None:
-    family = WellMixed(1, 1500)
+    family = WellMixedModel(1, 1500)
     drift = family.drift(NETWORK, 0, BIRTH) + family.drift(NETWORK, 1, DEATH)
     general, closed = EnumeratedFunction(family, drift), BirthDeath(BIRTH, DEATH)
     nu = np.array([[0.1], [0.5], [1.0], [3.0]])
@@ -48,7 +49,7 @@ def test_the_projection_of_the_master_equation_is_the_closed_form() -> None:
 
 def test_pure_death_keeps_the_geometric_distribution_exactly() -> None:
     """p(n, t) of the master equation, integrated, against the reduced model: KL = 0; with births it is not."""
-    family = WellMixed(1, 120)
+    family = WellMixedModel(1, 120)
     n = family.counts
     for birth, exact in ((0.0, True), (0.5, False)):
         law = BirthDeath(birth, DEATH)
@@ -113,7 +114,7 @@ def test_two_potentials_in_the_gaussian_approximation() -> None:
     d_variance = -f[:, 1] / nu[:, 1] ** 2
     assert d_variance == pytest.approx(2 * (BIRTH - DEATH) * variance + (BIRTH + DEATH) * mean, abs=1e-10)
     # the discrete family with K = 2 agrees where the distribution is wide and far from zero
-    family = WellMixed(2, 400)
+    family = WellMixedModel(2, 400)
     drift = family.drift(NETWORK, 0, BIRTH) + family.drift(NETWORK, 1, DEATH)
     far = np.array([[-10.0, 0.1]])
     assert EnumeratedFunction(family, drift).rates(far)[0] == pytest.approx(law.rates(far)[0], rel=0.02)
@@ -121,7 +122,7 @@ def test_two_potentials_in_the_gaussian_approximation() -> None:
 
 def test_bad_families_are_refused() -> None:
     with pytest.raises(InputError, match="order"):
-        WellMixed(0, 10)
+        WellMixedModel(0, 10)
     two = ReactionNetwork([Species("A"), Species("B")], [Reaction(("A",), ("B",), 1.0)])
     with pytest.raises(InputError, match="one species"):
-        WellMixed(1, 10).drift(two, 0)
+        WellMixedModel(1, 10).drift(two, 0)

@@ -11,15 +11,16 @@ from numba import njit
 from adapters.fem.field_basis.meshes import box, interval
 from couple.base.errors import InputError, RunError
 from reducers.data.trajectories import Trajectories
-from reducers.fields.baselines import difference, homogeneous, kernel_density
-from reducers.fields.estimate import Prior, estimate, normalised, roughness
-from reducers.fields.guess import guess, start_fields
-from reducers.fields.law import FieldLaw, constants, diffusion, reactions
-from reducers.fields.learn import Ensemble, Learner, divergence_loads
-from reducers.fields.pairs import fit_pairs
-from reducers.fields.particles import Loads, Particles, log_likelihoods
-from reducers.fields.stepping import Stepper
-from reducers.fields.validate import choose, folds_of
+from reducers.fields.density.baselines import difference, homogeneous, kernel_density
+from reducers.fields.density.cross_validation import choose_prior, folds_of
+from reducers.fields.density.estimates import Prior, estimate_fields, normalised, roughness
+from reducers.fields.density.pairs import fit_pairs
+from reducers.fields.density.particles import ParticleLoads, ParticleRuns, log_likelihoods
+from reducers.fields.fit.initial_guess import estimate_all_fields, regress_coefficients
+from reducers.fields.fit.learner import Learner
+from reducers.fields.fit.misfit import ParticleEnsemble, divergence_loads
+from reducers.fields.laws.law import FieldLaw, constants, diffusion, reactions
+from reducers.fields.laws.stepper import FieldStepper
 from support.field_cases import brownian, source
 
 # -- particles ----------------------------------------------------------------------------------------------------
@@ -29,29 +30,29 @@ def test_particles_of_a_lattice_and_of_a_file(tmp_path: Path) -> None:
     states = np.zeros((2, 3, 4, 5), dtype=np.uint8)
     states[0, 1, 3, 2], states[1, 2, 0, 4] = 1, 2
     data = Trajectories.of_snapshots(np.arange(3.0), ("A", "B"), states, (4, 5))
-    found = Particles.of_lattice(data, 0.1)
+    found = ParticleRuns.of_lattice(data, 0.1)
     assert found.places == pytest.approx(np.array([[0.15, 0.0], [-0.15, 0.2]]))
     assert [found.run.tolist(), found.row.tolist(), found.kind.tolist()] == [[0, 1], [1, 2], [0, 1]]
     found.write(tmp_path / "p.h5")
-    again = Particles.load(tmp_path / "p.h5")
+    again = ParticleRuns.load(tmp_path / "p.h5")
     assert again.digest() == found.digest() and again.runs == 2
     assert found.select(np.array([1])).counts.tolist() == [[[0, 0], [0, 0], [0, 1]]]
     assert found.thinned(np.array([1, 2])).row.tolist() == [0, 1]
     assert found.along([1]).places[:, 0].tolist() == pytest.approx([0.0, 0.2])
     with pytest.raises(InputError, match="no such file of particles"):
-        Particles.load(tmp_path / "none.h5")
+        ParticleRuns.load(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(InputError, match=r"text.h5: is not a file of particles"):
-        Particles.load(tmp_path / "text.h5")
+        ParticleRuns.load(tmp_path / "text.h5")
     with pytest.raises(InputError, match="row must hold 1 numbers from 0 to 0"):
-        Particles(np.zeros(1), ("A",), np.zeros((1, 1)), np.zeros(1, int), np.ones(1, int), np.zeros(1, int), 1)
+        ParticleRuns(np.zeros(1), ("A",), np.zeros((1, 1)), np.zeros(1, int), np.ones(1, int), np.zeros(1, int), 1)
 
 
 def test_the_likelihood_is_that_of_a_poisson_process() -> None:
     basis = interval(-12.0, 12.0, 60)
     data = brownian(5, 7, np.array([0.5, 1.0]), 1)
     nu = np.stack([source(basis.places[:, 0], t) - np.log(7) for t in data.time])[:, None]
-    found = log_likelihoods(Loads.of(data, basis), nu, basis)
+    found = log_likelihoods(ParticleLoads.of(data, basis), nu, basis)
     for r in range(5):
         own = data.run == r
         at = [np.interp(x, np.linspace(-12, 12, 61), nu[k, 0][np.argsort(basis.places[:, 0])])
@@ -69,16 +70,16 @@ def test_estimates_count_right_and_get_better() -> None:
     x, errors, sizes = basis.places[:, 0], [], [40, 4000]
     for runs in sizes:
         data = brownian(runs, 10, np.array([1.0]), 3, half=6.5)
-        loads = Loads.of(data.select(np.arange(runs)), basis) if abs(data.places).max() <= 6 else None
+        loads = ParticleLoads.of(data.select(np.arange(runs)), basis) if abs(data.places).max() <= 6 else None
         assert loads is not None
-        prior = choose(basis, folds_of(data, basis, 1), 0, data.time)
-        nu = estimate(basis, loads.total()[:, 0], runs, prior)[0]
+        prior = choose_prior(basis, folds_of(data, basis, 1), 0, data.time)
+        nu = estimate_fields(basis, loads.total()[:, 0], runs, prior)[0]
         assert basis.weights(nu).sum() == pytest.approx(10.0, rel=1e-9)
         assert basis.weights(normalised(basis, nu)).sum() == pytest.approx(1.0, rel=1e-12)
         true = source(x, 1.0) - np.log(10)
         errors.append(float(basis.weights(true) @ (nu - true) ** 2 / 10))
     assert errors[1] < errors[0] / 10 and errors[1] < 0.01, errors
-    flat = estimate(basis, loads.total()[:, 0], runs, Prior("gradient", 1e9))[0]
+    flat = estimate_fields(basis, loads.total()[:, 0], runs, Prior("gradient", 1e9))[0]
     assert flat == pytest.approx(-np.log(10 / 12), abs=1e-4)
 
 
@@ -89,28 +90,28 @@ def test_the_prior_of_the_laplacian_is_the_integral_of_its_square() -> None:
     assert nu @ roughness(basis, "gradient") @ nu == pytest.approx((2 * np.pi) ** 2 / 2, rel=1e-3)
 
 
-def fresh(runs: int, each: int, time: np.ndarray, seed: int) -> Particles:  # type: ignore[type-arg]
+def fresh(runs: int, each: int, time: np.ndarray, seed: int) -> ParticleRuns:  # type: ignore[type-arg]
     """As `brownian`, with other particles at every time."""
     parts = [brownian(runs, each, np.array([t]), 1000 * seed + k) for k, t in enumerate(time)]
     run = np.concatenate([p.run for p in parts])
     row = np.repeat(np.arange(len(time)), runs * each)
-    return Particles(time, ("A",), np.concatenate([p.places for p in parts]), run, row, 0 * row, runs)
+    return ParticleRuns(time, ("A",), np.concatenate([p.places for p in parts]), run, row, 0 * row, runs)
 
 
 def test_coupled_times_share_what_they_know() -> None:
     """With few particles a time, and others each time, coupling by cross-validation is better on held-out runs."""
     basis, time = interval(-12.0, 12.0, 36), np.linspace(0.8, 1.2, 4)
     learn, test = fresh(12, 5, time, 4), fresh(300, 5, time, 5)
-    folds, loads = folds_of(learn, basis, 1), Loads.of(learn, basis)
+    folds, loads = folds_of(learn, basis, 1), ParticleLoads.of(learn, basis)
     logs = []
     for couple in (False, True):
-        prior = choose(basis, folds, 0, time, couple=couple)
-        nu = estimate(basis, loads.total()[:, 0], 12, prior, time)
-        logs.append(log_likelihoods(Loads.of(test, basis), nu[:, None], basis))
+        prior = choose_prior(basis, folds, 0, time, couple=couple)
+        nu = estimate_fields(basis, loads.total()[:, 0], 12, prior, time)
+        logs.append(log_likelihoods(ParticleLoads.of(test, basis), nu[:, None], basis))
     ahead = difference(logs[1], logs[0])
     assert prior.couple > 0 and ahead.z > 3, ahead
     with pytest.raises(InputError, match="there are no particles at time 1"):
-        estimate(basis, np.stack([np.ones(basis.size), np.zeros(basis.size)]), 2, Prior())
+        estimate_fields(basis, np.stack([np.ones(basis.size), np.zeros(basis.size)]), 2, Prior())
 
 
 # -- laws ---------------------------------------------------------------------------------------------------------
@@ -123,12 +124,12 @@ def test_laws_of_exact_fields_are_found_again() -> None:
     law = FieldLaw(species, [diffusion(species), reactions(species, ["A -> 0", "A + B -> B"])])
     true = np.array([1.0, 0.3, 0.5, 0.8])
     law.assign(true)
-    stepper = Stepper(basis, law, substeps=2)
+    stepper = FieldStepper(basis, law, substeps=2)
     nu0 = np.stack([1.5 * np.cos(np.pi * x / 3), np.sin(np.pi * x / 6)])
     fields = stepper.solve(nu0, time).nu
-    ensemble = Ensemble(time, divergence_loads(basis, fields, 50.0), 50.0, nu0)
+    ensemble = ParticleEnsemble(time, divergence_loads(basis, fields, 50.0), 50.0, nu0)
     law.assign(np.zeros(4))
-    first = guess(stepper, [ensemble], [fields])
+    first = regress_coefficients(stepper, [ensemble], [fields])
     assert first == pytest.approx(true, abs=0.1), "the regression is near already"
     law.assign(0.5 * true)
     found = Learner(stepper, [ensemble]).run()
@@ -139,12 +140,14 @@ def test_laws_of_exact_fields_are_found_again() -> None:
 def test_the_gradient_of_the_misfit_is_exact() -> None:
     basis = interval(-12.0, 12.0, 40)
     data = brownian(20, 10, np.array([0.5, 0.8, 1.2]), 2)
-    loads = Loads.of(data, basis)
+    loads = ParticleLoads.of(data, basis)
     law = FieldLaw(("A",), constants(("A",)))
     u = np.array([0.1, -0.8, 0.9])
     law.assign(u)
-    start = estimate(basis, loads.total()[:1, 0], 20, Prior(smooth=3.0))
-    learner = Learner(Stepper(basis, law), [Ensemble(data.time, loads.total(), 20, start, loads)], [Prior(smooth=3.0)])
+    start = estimate_fields(basis, loads.total()[:1, 0], 20, Prior(smooth=3.0))
+    learner = Learner(
+        FieldStepper(basis, law), [ParticleEnsemble(data.time, loads.total(), 20, start, loads)], [Prior(smooth=3.0)]
+    )
     learner.value(keep=True)
     gradient, (slope,) = learner.gradient()
     rng, h = np.random.default_rng(0), 1e-5
@@ -163,12 +166,12 @@ def test_a_law_from_particles_has_honest_errors() -> None:
     true, z, kept = np.array([0.5, -1.0, 1.0]), [], None
     for seed in range(6):
         data = brownian(100, 20, time, seed, decay=0.5)
-        loads = Loads.of(data, basis)
+        loads = ParticleLoads.of(data, basis)
         prior = Prior(smooth=2.0)
-        fields = start_fields(basis, loads.total(), 100, [prior], time)
-        stepper = Stepper(basis, FieldLaw(("A",), constants(("A",))), substeps=2)
-        ensemble = Ensemble(time, loads.total(), 100, fields[0], loads)
-        stepper.law.assign(guess(stepper, [ensemble], [fields]))
+        fields = estimate_all_fields(basis, loads.total(), 100, [prior], time)
+        stepper = FieldStepper(basis, FieldLaw(("A",), constants(("A",))), substeps=2)
+        ensemble = ParticleEnsemble(time, loads.total(), 100, fields[0], loads)
+        stepper.law.assign(regress_coefficients(stepper, [ensemble], [fields]))
         kept = Learner(stepper, [ensemble], [prior]).run()
         assert kept.errors is not None
         z.append((kept.values - true) / kept.errors)
@@ -181,9 +184,9 @@ def test_a_law_from_particles_has_honest_errors() -> None:
 
 def test_what_cannot_be_learned() -> None:
     basis, time = interval(-1.0, 1.0, 4), np.array([0.0, 1.0])
-    stepper = Stepper(basis, FieldLaw(("A",), [diffusion(("A",))]))
+    stepper = FieldStepper(basis, FieldLaw(("A",), [diffusion(("A",))]))
     with pytest.raises(InputError, match="do not fit"):
-        Learner(stepper, [Ensemble(time, np.zeros((2, 1, 4)), 1, np.zeros((1, 5)))])
+        Learner(stepper, [ParticleEnsemble(time, np.zeros((2, 1, 4)), 1, np.zeros((1, 5)))])
     with pytest.raises(InputError, match='unknown species "C"'):
         reactions(("A",), ["A + C -> 0"])
     with pytest.raises(InputError, match="needs a positive weight"):
@@ -204,7 +207,7 @@ def test_baselines_are_densities() -> None:
     rng = np.random.default_rng(1)
     x = rng.uniform(-4, 4, size=(50, 20, 1))
     run = np.repeat(np.arange(50), 20)
-    data = Particles(np.zeros(1), ("A",), x.reshape(-1, 1), run, 0 * run, 0 * run, 50)
+    data = ParticleRuns(np.zeros(1), ("A",), x.reshape(-1, 1), run, 0 * run, 0 * run, 50)
     test = data.select(np.arange(25, 50))
     flat = homogeneous(data.select(np.arange(25)), test, basis)
     assert flat == pytest.approx(np.full(25, 20 * np.log(20 / 8) - 20), rel=1e-12)
@@ -245,7 +248,7 @@ def test_pair_interactions_by_distance() -> None:
     runs, beta, reach, strength = 40, 120.0, 0.12, 1.5
     sets = [repelling(np.random.default_rng(k), 20_000, beta, reach, strength) for k in range(runs)]
     run = np.repeat(np.arange(runs), [len(x) for x in sets])
-    data = Particles(np.zeros(1), ("A",), np.concatenate(sets), run, 0 * run, 0 * run, runs)
+    data = ParticleRuns(np.zeros(1), ("A",), np.concatenate(sets), run, 0 * run, 0 * run, runs)
     basis, knots = box((1.0, 1.0), 0.06), [0, 0.03, 0.06, 0.09, 0.12, 0.18, 0.24]
     found = fit_pairs(data, basis, knots, [Prior("gradient", 10.0)])
     true = strength * np.maximum(0.0, 1 - np.array(knots) / reach)

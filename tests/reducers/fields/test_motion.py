@@ -16,8 +16,8 @@ from adapters.fem.mesh.domain import make_mesh
 from couple.base.errors import InputError, RunError
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.polynomial import Polynomial
-from reducers.fields.law import FieldLaw, MassAction, Term, diffusion, reactions
-from reducers.fields.stepping import Stepper
+from reducers.fields.laws.law import FieldLaw, LawTerm, MassActionLaw, diffusion, reactions
+from reducers.fields.laws.stepper import FieldStepper
 from support.field_cases import basis_of, source
 from support.paths import ROOT
 
@@ -80,7 +80,7 @@ def test_derivatives_of_the_forms(form: str, dimension: int) -> None:
 
 
 def test_mass_action_of_fields() -> None:
-    law = MassAction(("A", "B", "C"), ["A -> 0", "A + B -> C", "2 A -> 0"])
+    law = MassActionLaw(("A", "B", "C"), ["A -> 0", "A + B -> C", "2 A -> 0"])
     law.coefficients.values[:, 0] = k = np.array([0.4, 2.0, 0.3])
     nu = np.random.default_rng(0).normal(size=(5, 3))
     a, b, c = np.exp(-nu).T
@@ -99,8 +99,8 @@ def test_tangent_and_adjoint_are_exact() -> None:
     basis, species = basis_of(1), ("A", "B")
     x = basis.places[:, 0]
     rng = np.random.default_rng(0)
-    hermite = Term("F2", Hermite(species, species, 1.0, (0.1, 0.2)), (0.0, 0.0, 1.0))
-    linear = Term("F1", Polynomial(species, species, 1), (0.0, 1.0, 0.0))
+    hermite = LawTerm("F2", Hermite(species, species, 1.0, (0.1, 0.2)), (0.0, 0.0, 1.0))
+    linear = LawTerm("F1", Polynomial(species, species, 1), (0.0, 1.0, 0.0))
     made = reactions(species, ["A -> 0", "A + B -> 0", "A -> B"])
     law = FieldLaw(species, [diffusion(species), made, linear, hermite])
     nu0, time = np.stack([x**2 / 2, 1 + np.cos(x)]), np.array([0, 0.1, 0.25])
@@ -110,7 +110,7 @@ def test_tangent_and_adjoint_are_exact() -> None:
     u[:5] = [0.5, 0.5, 0.3, 0.2, 0.1]
     for form, method in (("entropy", "sdirk2"), ("entropy", "euler"), ("plain", "sdirk2")):
         law.assign(u)
-        stepper = Stepper(basis, law, form=form, method=method, substeps=2)  # type: ignore[arg-type]
+        stepper = FieldStepper(basis, law, form=form, method=method, substeps=2)  # type: ignore[arg-type]
         path = stepper.solve(nu0, time, keep=True)
         slopes = rng.normal(size=path.nu.shape)
         law.clear()
@@ -138,7 +138,9 @@ def test_a_point_source_with_the_slope_of_the_solution_at_the_ends(form: str) ->
         x = basis.places[:, 0]
         law = FieldLaw(("A",), [diffusion(("A",))])
         law.assign(np.array([D]))
-        stepper = Stepper(basis, law, form=form, substeps=cells // 4, edge=lambda t, x=x: (abs(x) / (2 * D * t))[None])  # type: ignore[arg-type]
+        stepper = FieldStepper(
+            basis, law, form=form, substeps=cells // 4, edge=lambda t, x=x: (abs(x) / (2 * D * t))[None]
+        )  # type: ignore[arg-type]
         nu = stepper.solve(source(x, first, D)[None], np.array([first, last])).nu[-1, 0]
         sizes.append(6 / cells)
         errors.append(float(abs(nu - source(x, last, D)).max()))
@@ -156,7 +158,7 @@ def test_on_a_wide_interval_the_number_of_particles_is_conserved() -> None:
         for form in ("entropy", "plain"):
             law = FieldLaw(("A",), [diffusion(("A",))])
             law.assign(np.array([D]))
-            nu = Stepper(basis, law, form=form, substeps=cells // 8).solve(source(x, 0.5, D)[None], time).nu[:, 0]  # type: ignore[arg-type]
+            nu = FieldStepper(basis, law, form=form, substeps=cells // 8).solve(source(x, 0.5, D)[None], time).nu[:, 0]  # type: ignore[arg-type]
             numbers = np.array([basis.weights(row).sum() for row in nu])
             lost[form, cells] = float(abs(numbers / numbers[0] - 1).max())
             if form == "entropy":
@@ -178,7 +180,7 @@ def test_decay_in_closed_form(form: str) -> None:
         found = []
         for rate in (0.0, k):
             law.assign(np.array([1.0, rate]))
-            stepper = Stepper(basis, law, form=form, substeps=round(0.5 / h))  # type: ignore[arg-type]
+            stepper = FieldStepper(basis, law, form=form, substeps=round(0.5 / h))  # type: ignore[arg-type]
             found.append(stepper.solve(nu0, time).nu[-1, 0])
         errors.append(float(abs(found[1] - found[0] - 0.5 * k).max()))
     assert errors[0] < 1e-9 if form == "plain" else abs(order(steps, errors) - 2) < 0.25, errors
@@ -190,7 +192,7 @@ def test_conservation_on_surfaces_and_volumes(dimension: int) -> None:
     nu0 = 2 * np.sin(3 * basis.places[:, 0]) + basis.places[:, -1] ** 2
     law = FieldLaw(("A",), [diffusion(("A",))])
     law.assign(np.array([0.3]))
-    nu = Stepper(basis, law, substeps=3).solve(nu0[None], np.array([0.0, 0.1, 0.3])).nu[:, 0]
+    nu = FieldStepper(basis, law, substeps=3).solve(nu0[None], np.array([0.0, 0.1, 0.3])).nu[:, 0]
     numbers = np.array([basis.weights(row).sum() for row in nu])
     assert abs(numbers / numbers[0] - 1).max() < 1e-10
     entropy = [basis.weights(row) @ row for row in nu]
@@ -242,11 +244,11 @@ def test_tables_of_meshes_that_are_wrong(mistake: str) -> None:
 
 def test_a_step_that_does_not_converge_changes_nothing() -> None:
     basis = interval(-1.0, 1.0, 10)
-    squares = Term("F0", Polynomial(("A",), ("A",), 2), (1.0, 0.0, 0.0))
+    squares = LawTerm("F0", Polynomial(("A",), ("A",), 2), (1.0, 0.0, 0.0))
     law = FieldLaw(("A",), [squares])
     u = np.array([0.0, 0.0, 1.0])
     law.assign(u)  # dν/dt = ν², which is infinite at t = 1/2
-    stepper, nu0 = Stepper(basis, law, form="plain"), np.full((1, 11), 2.0)
+    stepper, nu0 = FieldStepper(basis, law, form="plain"), np.full((1, 11), 2.0)
     kept = nu0.copy()
     with pytest.raises(
         RunError, match=r"cannot be advanced by 1 to t = .*Newton's method does not converge; take more"

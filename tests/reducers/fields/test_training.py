@@ -12,8 +12,8 @@ import pytest
 from adapters.fem.field_basis.meshes import box
 from couple.base.errors import InputError, Interrupted, RunError
 from couple.cli.main import main
+from reducers.fields.density.particles import ParticleRuns
 from reducers.fields.model import FieldModel
-from reducers.fields.particles import Particles
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
 from reducers.training.resumable import MODEL
@@ -146,7 +146,7 @@ def test_fields_of_two_species_on_surfaces_and_volumes(dimension: int, tmp_path:
         x = rng.uniform(-0.5, 0.5, size=(len(run), dimension))
         x[:, 0] *= 0.4 + 0.3 * row
         places = np.clip(x, -0.5, 0.5) * edges
-        Particles(np.array([0.0, 0.05, 0.1]), ("A", "B"), places, run, row, kind, 8).write(tmp_path / f"{k}.h5")
+        ParticleRuns(np.array([0.0, 0.05, 0.1]), ("A", "B"), places, run, row, kind, 8).write(tmp_path / f"{k}.h5")
     text = TRAINING.replace('"particles.h5"', ", ".join(f'"{k}.h5"' for k in range(conditions))).replace(
         "held_out = 10", "held_out = 2"
     )

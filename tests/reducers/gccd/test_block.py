@@ -12,9 +12,9 @@ from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.geometry.geometry import Geometry
 from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock
-from reducers.gccd.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, run
-from reducers.gccd.propagators import tables
-from reducers.gccd.sites import LANES
+from reducers.gccd.law.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, run
+from reducers.gccd.law.lanes import LANES
+from reducers.gccd.law.propagators import tables
 from reducers.markov.file import read_block, write_block
 from support.camkii_law import network, true_block
 from support.paths import ROOT

@@ -8,16 +8,16 @@ from scipy.linalg import expm
 from scipy.stats import linregress
 
 from couple.base.arrays import Floats
-from reducers.gccd.backward import run_back
-from reducers.gccd.courses import _pulled
-from reducers.gccd.graph import GRAPHS, SiteGraph, divergence
-from reducers.gccd.kernel import DK, DP, N_RATES, N_STATE, NODES, ON, calcium_grid, run
-from reducers.gccd.lasso import relaxed
-from reducers.gccd.learning import learn, learn_slice, smoothed
-from reducers.gccd.library import NAMES, Setting, expanded, functions, reduced
-from reducers.gccd.molecule import SPECIES, STATES, census, members
-from reducers.gccd.propagators import rates_pulled, tables
-from reducers.gccd.regression import _normal
+from reducers.gccd.fit.boltzmann_learning import fit_slice, fit_slices, smooth_counts
+from reducers.gccd.fit.free_runs import _pulled
+from reducers.gccd.fit.lasso import refit
+from reducers.gccd.fit.regression import _normal
+from reducers.gccd.law.adjoint import run_back
+from reducers.gccd.law.graph import GRAPHS, SiteGraph, divergence
+from reducers.gccd.law.kernel import DK, DP, N_RATES, N_STATE, NODES, ON, calcium_grid, run
+from reducers.gccd.law.library import NAMES, LibraryInput, expanded, reduced, term_values
+from reducers.gccd.law.molecule import SPECIES, STATES, census, members
+from reducers.gccd.law.propagators import rates_pulled, tables
 from support.camkii_law import network, true_rates
 
 
@@ -73,7 +73,7 @@ def test_the_step_converges_with_order_one_or_better_to_mass_action() -> None:
     every[:N_RATES] = rates
 
     def slope(y: Floats) -> Floats:
-        return np.asarray(np.tensordot(every, functions(Setting(y[None], np.array([10.0]), 80.0)), axes=1)[0])
+        return np.asarray(np.tensordot(every, term_values(LibraryInput(y[None], np.array([10.0]), 80.0)), axes=1)[0])
 
     y, h = start.copy(), 0.01
     for _ in range(1000):
@@ -139,7 +139,7 @@ def test_divergence_is_pulled_back_to_the_state() -> None:
 def test_boltzmann_learning_finds_the_interactions_that_made_the_data(name: str) -> None:
     family = SiteGraph.named(name)
     mu = np.random.default_rng(1).normal(0, 1, len(family.parameters))
-    found = learn_slice(family, family.moments(mu), np.zeros_like(mu))
+    found = fit_slice(family, family.moments(mu), np.zeros_like(mu))
     np.testing.assert_allclose(found, mu, atol=1e-6)
 
 
@@ -151,14 +151,14 @@ def test_the_state_of_the_kernel_is_the_field_of_triples() -> None:
     p = expanded(y)
     for name, fits in (("triples", True), ("full", True), ("all pairs", False), ("pairs", False)):
         family = SiteGraph.named(name)
-        best = family.probabilities(learn(family, p[None])[0])
+        best = family.probabilities(fit_slices(family, p[None])[0])
         assert (divergence(p, best) < 1e-12) == fits, name
 
 
 def test_pseudo_counts_keep_interactions_finite() -> None:
     counts = np.zeros((1, len(STATES)))
     counts[0, 0] = 1000.0  # all free and empty: without them every interaction would be infinite
-    assert np.isfinite(learn(SiteGraph.named("triples"), smoothed(counts))).all()
+    assert np.isfinite(fit_slices(SiteGraph.named("triples"), smooth_counts(counts))).all()
 
 
 # -- species and regression ----------
@@ -181,7 +181,7 @@ def test_functions_conserve_and_are_linear_in_calcium() -> None:
     rng = np.random.default_rng(3)
     y = np.zeros((1, N_STATE))
     y[0, :27], y[0, DK], y[0, DP] = rng.dirichlet(np.ones(27)) * 30, 3.0, 1.0
-    one, two, four = (functions(Setting(y, np.array([c]), 80.0)) for c in (1.0, 2.0, 4.0))
+    one, two, four = (term_values(LibraryInput(y, np.array([c]), 80.0)) for c in (1.0, 2.0, 4.0))
     np.testing.assert_allclose(four - two, 2 * (two - one), atol=1e-12)
     np.testing.assert_allclose(one[:, 0, :27].sum(axis=1), 0.0, atol=1e-12)
     assert np.abs(one).reshape(len(NAMES), -1).max(axis=1).min() > 0
@@ -198,9 +198,9 @@ def test_regression_finds_the_rates_of_a_known_course_with_order_two() -> None:
     for gap in gaps:
         per = round(gap / 0.01)
         y, held = fine[::per], calcium[::per]
-        left, right = functions(Setting(y[:-1], held, 80.0)), functions(Setting(y[1:], held, 80.0))
+        left, right = term_values(LibraryInput(y[:-1], held, 80.0)), term_values(LibraryInput(y[1:], held, 80.0))
         whole = _normal(np.diff(y, axis=0), gap / 2 * (left + right), np.ones(N_STATE))
-        errors.append(np.abs(relaxed(whole, list(range(8)))[:8] / rates[:8] - 1).max())
+        errors.append(np.abs(refit(whole, list(range(8)))[:8] / rates[:8] - 1).max())
     assert linregress(np.log(gaps), np.log(errors)).slope == pytest.approx(2.0, abs=0.2)
 
 

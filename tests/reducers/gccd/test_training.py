@@ -12,10 +12,10 @@ import pytest
 
 from couple.base.errors import InputError
 from reducers.gccd.block import MarkovFieldBlock
-from reducers.gccd.command import MarkovFields
-from reducers.gccd.courses import courses_of
+from reducers.gccd.command import CaMKIITrainingKind
+from reducers.gccd.data.settings import GccdFile
+from reducers.gccd.fit.free_runs import courses_of
 from reducers.gccd.report import ablation_lines, protocol_lines, validation_lines
-from reducers.gccd.settings import GccdFile
 from reducers.gccd.training import GccdTraining
 from reducers.markov.file import read_block
 from support.paths import ROOT
@@ -47,7 +47,7 @@ def test_a_short_training_predicts_a_kind_of_stimulus_that_it_never_saw(trained:
 def test_its_model_is_read_and_drawn(trained: GccdTraining) -> None:
     block = read_block(trained.folder / "model.h5")
     assert isinstance(block, MarkovFieldBlock) and np.array_equal(block.rates, trained.rates("triples"))
-    report = MarkovFields().report(trained.folder / "model.h5")
+    report = CaMKIITrainingKind().report(trained.folder / "model.h5")
     assert any("held-out kinds" in " ".join(line) for line in report.lines)
     assert any("mean: ode (2 runs) and ssa (4 runs): bound" in text for _, text in report.lines)
     assert block.about.held_out["mean bound"] < 0.03

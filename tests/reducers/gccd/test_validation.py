@@ -10,14 +10,22 @@ import numpy as np
 import pytest
 
 from couple.base.errors import InputError
-from reducers.data.stimuli import Stimulus
-from reducers.gccd.courses import Law
-from reducers.gccd.gathering import Gathering
-from reducers.gccd.kernel import EXACT, OFF, ON
-from reducers.gccd.mean_field import left_out
-from reducers.gccd.sampling import UM, Data, gather, read_data, stimuli_of, volume_of, write_data
-from reducers.gccd.settings import GccdFile, Protocol, Validation
-from reducers.gccd.validation import validate, whole_ions
+from reducers.data.stimuli import CalciumStimulus
+from reducers.gccd.data.protocol_data import (
+    UM,
+    ProtocolData,
+    read_data,
+    sample_protocol,
+    stimuli_of,
+    volume_of,
+    write_data,
+)
+from reducers.gccd.data.settings import GccdFile, Protocol, Validation
+from reducers.gccd.ensembles import TrainingEnsembles
+from reducers.gccd.evaluation.mean_field import mean_field_error
+from reducers.gccd.evaluation.validation import validate, whole_ions
+from reducers.gccd.fit.free_runs import CaMKIILaw
+from reducers.gccd.law.kernel import EXACT, OFF, ON
 from support.camkii_law import true_rates
 from support.paths import ROOT
 
@@ -31,11 +39,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("couple.ensemble.sampling.default_jobs", lambda: 1)
 
 
-def influx(place: Path, calmodulin: str) -> Data:
+def influx(place: Path, calmodulin: str) -> ProtocolData:
     content = {"name": "influx", "duration": "20 ms", "exchange": "0.5 ms", "every": "5 ms", "runs": 2}
     more = {"set": [f"chemistry.initial.CaM_c0n0={calmodulin}"], "stimuli": [SPIKES]}
     protocol = Protocol.model_validate({**content, **more})
-    return gather(protocol, stimuli_of(protocol, 3), CAMKII / "spine.toml", place, 3, 2, shares=True)
+    return sample_protocol(protocol, stimuli_of(protocol, 3), CAMKII / "spine.toml", place, 3, 2, shares=True)
 
 
 def test_calcium_follows_from_the_ions_and_reacts_to_the_molecules(tmp_path: Path) -> None:
@@ -50,21 +58,21 @@ def test_calcium_follows_from_the_ions_and_reacts_to_the_molecules(tmp_path: Pat
     assert again.digest() == little.digest() and np.array_equal(again.shares, little.shares)  # type: ignore[arg-type]
 
 
-def made(shares: Any, tests: tuple[bool, ...]) -> Data:
+def made(shares: Any, tests: tuple[bool, ...]) -> ProtocolData:
     """Runs with these shares (runs, S, T, 4); all molecules are in one state."""
     n_runs, n_stimuli, n_rows, _ = shares.shape
     counts = np.zeros((n_stimuli, n_rows, 46))
     counts[..., 9] = 100.0
-    stimuli = tuple(Stimulus(f"theta {i}", "theta", test, np.ones(n_rows - 1)) for i, test in enumerate(tests))
-    return Data("made", stimuli, np.arange(n_rows) * 1.0, 1.0, counts, counts, n_runs, 0.1, shares)
+    stimuli = tuple(CalciumStimulus(f"theta {i}", "theta", test, np.ones(n_rows - 1)) for i, test in enumerate(tests))
+    return ProtocolData("made", stimuli, np.arange(n_rows) * 1.0, 1.0, counts, counts, n_runs, 0.1, shares)
 
 
 def test_what_a_mean_leaves_out_is_the_difference_of_held_out_means() -> None:
     shares = np.random.default_rng(0).uniform(0.4, 0.6, (6, 2, 5, 4))
     free = made(shares, (False, True))
-    found = left_out(free, made(shares[:, 1:], (True,)))
+    found = mean_field_error(free, made(shares[:, 1:], (True,)))
     assert [found[q] for q in ("bound", "phosphorylated", "paired", "calcium", "pairs")] == [0.0] * 5
-    moved = left_out(free, made(1.1 * shares[:, 1:], (True,)))
+    moved = mean_field_error(free, made(1.1 * shares[:, 1:], (True,)))
     assert moved["bound"] == pytest.approx(0.1, rel=1e-12)
     size = (shares[:, 1, :, 0].mean(axis=0) ** 2).sum()
     scatter = 2 * (shares[:, 1, :, 0].var(axis=0, ddof=1) / 6).sum()
@@ -94,14 +102,16 @@ def test_the_lattice_agrees_with_the_law_and_tells_another_law_from_it(tmp_path:
     ions = stimuli[0].calcium * volume * UM
     np.testing.assert_allclose(ions, np.rint(ions), atol=1e-9)
     runs = {name: (n, {**shape, **(block.site if name == "finer" else {})}) for name, n in (("finer", 8), ("own", 16))}
-    finer, own = (gather(block, stimuli, site, tmp_path / k, 5, n, s, shares=True) for k, (n, s) in runs.items())
-    found = validate(finer, own, Law(true_rates(), EXACT, 0.1), ("lattice", "ssa"))
+    finer, own = (
+        sample_protocol(block, stimuli, site, tmp_path / k, 5, n, s, shares=True) for k, (n, s) in runs.items()
+    )
+    found = validate(finer, own, CaMKIILaw(true_rates(), EXACT, 0.1), ("lattice", "ssa"))
     assert list(found.compared) == ["ssa", "model"]
     assert all(c.p > 0.01 or np.isnan(c.p) for of in found.compared.values() for c in of.values()), found.as_dict()
     assert found.compared["model"]["bound"].nrmse < 3 * found.compared["model"]["bound"].chance
     wrong = true_rates()
     wrong[ON:OFF] *= 0.5
-    control = validate(finer, own, Law(wrong, EXACT, 0.1), ("lattice", "ssa"))
+    control = validate(finer, own, CaMKIILaw(wrong, EXACT, 0.1), ("lattice", "ssa"))
     assert control.compared["model"]["bound"].p < 0.01, "half the rate of binding has to be seen"
     assert control.compared["ssa"] == found.compared["ssa"] or control.compared["ssa"]["bound"].p > 0.01
 
@@ -112,7 +122,7 @@ def test_rows_without_scatter_are_not_judged() -> None:
     finer, own = made(ones, (False,)), made(ones, (False,))
     empty = replace(finer, counts=np.where(np.arange(46) == 0, 100.0, 0.0) * np.ones((1, 3, 1)))
     rates = np.zeros_like(true_rates())
-    found = validate(empty, replace(own, counts=empty.counts), Law(rates, EXACT, 0.1), ("lattice", "ssa"))
+    found = validate(empty, replace(own, counts=empty.counts), CaMKIILaw(rates, EXACT, 0.1), ("lattice", "ssa"))
     assert all(np.isnan(c.p) for of in found.compared.values() for c in of.values())
     assert found.as_dict()["compared"]["model"]["bound"]["p"] is None
 
@@ -156,7 +166,7 @@ def test_what_does_not_fit_is_said_before_anything_runs(old: str, new: str, word
         (tmp_path / name).write_text((CAMKII / name).read_text())
     file, content = GccdFile.load(tmp_path / "train.toml")
     with pytest.raises(InputError) as error:
-        Gathering(file, content, tmp_path / "train.toml", tmp_path / "data", print)
+        TrainingEnsembles(file, content, tmp_path / "train.toml", tmp_path / "data", print)
     assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), error.value
     assert not (tmp_path / "data").exists()
 
@@ -168,4 +178,4 @@ def test_another_chemistry_of_camkii_is_refused_before_anything_runs(tmp_path: P
     (tmp_path / "train.toml").write_text((CAMKII / "train.toml").read_text())
     file, content = GccdFile.load(tmp_path / "train.toml")
     with pytest.raises(InputError, match=r"protocol\[5\]\.experiment.*another chemistry"):
-        Gathering(file, content, tmp_path / "train.toml", tmp_path / "data", print)
+        TrainingEnsembles(file, content, tmp_path / "train.toml", tmp_path / "data", print)

@@ -9,10 +9,10 @@ import pytest
 
 from adapters.surrogate.pools import pools_of
 from couple.base.errors import InputError
-from reducers.markov.command import Molecules
+from reducers.markov.command import MoleculeTrainingKind
 from reducers.markov.file import read_block
 from reducers.markov.markov import MarkovBlock
-from reducers.markov.report import steady
+from reducers.markov.report import steady_shares
 from reducers.markov.training import DrivenTraining
 from support.networks import SK_STATES, spine
 from support.paths import EXAMPLES
@@ -53,11 +53,11 @@ def test_the_model_of_the_examples_is_the_scheme_to_1_percent() -> None:
 
 def test_the_report_shows_the_steady_curve_of_the_scheme(tmp_path: Path) -> None:
     """Po(c) = (0.8 c² + 24 c³) / (1 + 2.5 c + 5.8 c² + 26 c³) within 1 %."""
-    report, block = Molecules().report(EXAMPLE / "sk.h5"), read_block(EXAMPLE / "sk.h5")
+    report, block = MoleculeTrainingKind().report(EXAMPLE / "sk.h5"), read_block(EXAMPLE / "sk.h5")
     assert isinstance(block, MarkovBlock)
     for c in (0.05, 0.1, 0.5, 1.0, 10.0):
         exact = (0.8 * c**2 + 24 * c**3) / (1 + 2.5 * c + 5.8 * c**2 + 26 * c**3)
-        assert steady(block, c) @ np.array(block.about.observables["SK_open"]) == pytest.approx(exact, rel=0.01)
+        assert steady_shares(block, c) @ np.array(block.about.observables["SK_open"]) == pytest.approx(exact, rel=0.01)
     assert ("SK_C3 -> SK_O1", "0.159915 /ms") in report.lines
     (picture,) = report.draw(tmp_path / "sk.png")
     assert picture.stat().st_size > 10_000

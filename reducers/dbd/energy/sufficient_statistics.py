@@ -1,0 +1,48 @@
+"""The statistics X of runs that an energy model is fitted to, in the model's own units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from reducers.data.moments import count_bonds
+from reducers.data.trajectories import Trajectories
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.ising import Chain
+from reducers.dbd.energy.mixture import Mixture
+from reducers.dbd.energy.triplets import TripletChain
+from reducers.dbd.energy.wellmixed import WellMixedModel
+
+EnergyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixedModel
+"""Any energy model that a training file can name."""
+
+
+def exact_moments(model: EnergyModel, data: Trajectories, periodic: bool) -> Floats:
+    """(R, T, n) X of every run in the units of the model: per site on chains. Raises InputError without snapshots."""
+    if isinstance(model, WellMixedModel):
+        if len(data.species) != 1:
+            raise InputError(f"a well-mixed model has one species, not {', '.join(data.species)}")
+        if data.counts.max() > model.counts[-1]:
+            raise InputError(f"the data reach {data.counts.max():g}: give model.largest of more than that")
+        return np.asarray(model.features[data.counts[:, :, 0].astype(np.int64)])
+    if data.snapshots is None:
+        raise InputError("couplings are learned from snapshots, and the data have none: record them")
+    size = data.snapshots.shape[2]
+    first, second, third = (np.roll(np.arange(size), -k) for k in range(3))
+    kept = size if periodic else size - 1
+    near = np.stack([first, second], axis=1)[:kept]
+    if isinstance(model, Chain):
+        columns = [(data.snapshots == s).mean(axis=2) for s in range(1, len(model.species) + 1)]
+        columns += [count_bonds(data.snapshots, near, a, b) / kept for a, b in model.pairs]
+        return np.stack(columns, axis=2)
+    there = data.snapshots == 1
+    pairs = there[:, :, first[:kept]] & there[:, :, second[:kept]]
+    last = kept if periodic else size - 2
+    triplets = pairs[:, :, :last] & there[:, :, third[:last]]
+    return np.stack([there.mean(axis=2), pairs.mean(axis=2), triplets.mean(axis=2)], axis=2)
+
+
+def per_condition(values: Floats, data: Trajectories) -> Floats:
+    """(n_conditions, T, …) means over the runs of each initial condition."""
+    return np.stack([values[data.conditions == c].mean(axis=0) for c in np.unique(data.conditions)])

@@ -1,0 +1,1 @@
+"""Laws of motion of fields and how they are integrated. Imports `density` and `dbd.laws`."""

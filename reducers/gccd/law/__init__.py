@@ -1,0 +1,1 @@
+"""The law of calmodulin and CaMKII: molecule, graphs, terms, a step and its adjoint. Imports `dbd.energy`."""
