@@ -37,7 +37,7 @@ from couple.cli.console import (
     whole,
 )
 from couple.cli.doctor import doctor
-from couple.cli.plot import opened, plot
+from couple.cli.plot import plot
 from couple.cli.sample import resume_ensemble, sample
 from couple.parallel.communicator import launched, speaks, stay_alone, world
 
@@ -173,9 +173,10 @@ def show(
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.cli.sample import ensemble_lines
     from couple.cli.summaries import show_lines
+    from couple.ensemble.open_recording import open_recording
     from couple.storage.results import Results
 
-    with whole(results), opened(results) as content:
+    with whole(results), open_recording(results) as content:
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
 

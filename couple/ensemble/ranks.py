@@ -15,6 +15,7 @@ from typing import Any
 
 from couple.base.errors import CoupleError, InputError, Interrupted
 from couple.ensemble.folder import Specification
+from couple.ensemble.job import Progress, SamplingJob
 from couple.experiment import Experiment
 from couple.parallel.communicator import Alone, stay_alone, world
 from couple.simulation.signals import Stop
@@ -111,25 +112,27 @@ def _end_all(error: BaseException) -> None:
         ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
 
 
-def make_share(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
+def make_share(
+    wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Progress
+) -> SamplingJob:
     """The runs of this rank. An error of one run ends all ranks; what is finished is kept."""
-    from couple.ensemble.sampling import Making
-
     ranks = world()
     if ranks.size > 1:
         stay_alone()  # whoever makes runs here is no rank
-    making = Making(wanted, folder, dict(there), jobs, progress, share=(ranks.rank, ranks.size))
+    job = SamplingJob(wanted, folder, dict(there), jobs, progress, share=(ranks.rank, ranks.size))
     try:
-        making.run()
+        job.run()
     except InputError:  # of all ranks
         raise
     except BaseException as error:
         _end_all(error)
         raise
-    return making
+    return job
 
 
-def make_all(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
+def make_all(
+    wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Progress
+) -> SamplingJob:
     """All runs, on rank 0, with the help of the others."""
     ranks = world()
     if ranks.size == 1:
@@ -137,8 +140,8 @@ def make_all(wanted: Specification, folder: Path, there: Mapping[int, Path], job
     e = wanted.experiment
     order: Runs = (e.source, e.original, e.path, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
     with _ordered(order):
-        making = make_share(wanted, folder, there, jobs, progress)
-        found = ranks.gather((making.there, making.stopped))
-    making.take({run: path for parts, _ in found for run, path in parts.items()})
-    making.stopped = next((stopped for _, stopped in found if stopped), None)
-    return making
+        job = make_share(wanted, folder, there, jobs, progress)
+        found = ranks.gather((job.there, job.stopped))
+    job.take({run: path for parts, _ in found for run, path in parts.items()})
+    job.stopped = next((stopped for _, stopped in found if stopped), None)
+    return job

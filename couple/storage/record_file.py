@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
+from typing import BinaryIO, ClassVar, Self
 
 import h5py
 import numpy as np
@@ -14,10 +14,6 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.base.units import IONS_PER_MM_UM3
-
-if TYPE_CHECKING:
-    import xarray
-
 
 KEPT_BYTES = 256 * 2**20
 """Columns that were read and may be asked for again."""
@@ -95,15 +91,6 @@ class Recording:
     def status(self) -> str:
         """complete, partial, interrupted or failed."""
         return str(self.file.attrs["status"])
-
-    def to_xarray(self) -> xarray.Dataset:
-        """All records as an xarray Dataset, in memory: named dimensions and labels, `units` and `long_name`.
-
-        Raises MissingDependencyError without xarray.
-        """
-        from couple.storage.to_xarray import dataset
-
-        return dataset(self)
 
     def engines(self) -> dict[str, str]:
         """Site → engine."""

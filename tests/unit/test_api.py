@@ -12,6 +12,7 @@ import couple
 from couple import Experiment, InputError, Results, RunError, Simulation, sample
 from couple.base.errors import MissingDependencyError
 from couple.experiment import Chemistry, Run, SiteBlock
+from couple.storage.to_xarray import to_xarray
 from support.ensembles import birth_death
 from support.paths import EXAMPLES
 
@@ -143,20 +144,20 @@ def test_xarray_has_names_labels_and_units(tmp_path: Path, monkeypatch: pytest.M
     simulation = Simulation.in_memory(Experiment.parse(content()))
     simulation.run()
     with simulation.results as results:
-        found = results.to_xarray()
+        found = to_xarray(results)
         ca = found["box.counts"].sel(site="box", species="Ca")
         assert ca.dims == ("time",) and np.array_equal(ca.values, results["box.Ca"])
         assert found["box.counts"].attrs["units"] == "count" and found.time.attrs["units"] == "ms"
         assert found["box.influx"].dims == ("time", "site", "species_of_box.influx")  # Ca alone
     with sample(birth_death("5 ms"), 4, 3, tmp_path / "out", jobs=1) as ensemble:
-        found = ensemble.to_xarray()
+        found = to_xarray(ensemble)
         assert found["box.counts"].dims == ("run", "time", "site", "species")
         assert found.seed.values.tolist() == ensemble.seeds.tolist()
         mean = found["box.counts"].sel(species="A", site="box").mean("run")
         assert np.allclose(mean, ensemble.statistics("box.A").mean)
         monkeypatch.setitem(sys.modules, "xarray", None)
         with pytest.raises(MissingDependencyError, match="uv pip install xarray"):
-            ensemble.to_xarray()
+            to_xarray(ensemble)
 
 
 def test_the_package_names_what_is_used_most() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.cli.plot import opened
 from couple.ensemble import Ensemble, sample
 from couple.ensemble.folder import SPECIFICATION, Specification
+from couple.ensemble.open_recording import open_recording
 from couple.experiment import Experiment
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
@@ -112,7 +112,7 @@ def side_of(
 ) -> Side:
     """Read results, or run an experiment `runs` times into `folder`; twice if runs do not depend on the seed."""
     if not request.is_experiment:
-        with opened(request.path) as recording:
+        with open_recording(request.path) as recording:
             return _read(label, request.what, recording, until)
     experiment = Experiment.load(request.path, request.changes)
     made: Side | None = None
