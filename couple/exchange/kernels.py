@@ -26,7 +26,7 @@ HELD_AT_START, TAKEN_UP, MOVED, IMBALANCE = 0, 1, 2, 3  # columns of `balance`
 @njit(cache=True)
 def deliver(
     memory: Floats, integers: Indices, floats: Floats, accounts: Floats, balance: Floats, max_debt: float
-) -> int:
+) -> np.int64:
     """Hand the ions of the last window to their sites; returns a link whose debt is above `max_debt`, or -1.
 
     integers, floats: of IonColumns. accounts: (n_links, 4). balance: (n_holdings, 4).
@@ -92,7 +92,7 @@ def _set_values(memory: Floats, integers: Indices, floats: Floats, at: ValueColu
 @njit(cache=True)
 def _audit(
     memory: Floats, integers: Indices, floats: Floats, at: AuditColumns, balance: Floats, tolerance: float
-) -> int:
+) -> np.int64:
     """Check that every site holds what it held at the start plus what it took up; returns a bad holding or -1.
 
     The imbalance of whole-number sites must be 0, that of others at most tolerance × max(moved, held at start).
@@ -143,7 +143,7 @@ def collect(
     tolerance: float,
     rows: Floats,
     row: int,
-) -> int:
+) -> np.int64:
     """The end of a window: set values, audit, record. Returns a holding that does not balance, or -1.
 
     integers, floats, state: of WindowEndColumns.

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from couple.base.errors import InputError
 from couple.components.component import Component, State, StateValue
 from couple.components.engine import SiteEngine
+from couple.components.state import whole
 from couple.simulation.orchestrator import Orchestrator
 from couple.storage.recorder import Recorder, Variable, columns
 from couple.wiring import System
@@ -114,7 +115,7 @@ def move(
         if isinstance(component, SiteEngine):
             states[name] = _of_sites(component, name, parts)
         elif component is not system.electrics:
-            states[name] = {"window": int(str(spent["window"]))}
+            states[name] = {"window": whole(spent, "window")}
     electrics = system.electrics
     if electrics is not None:
         name = f"component.{electrics.name}"

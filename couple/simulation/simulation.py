@@ -17,6 +17,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
 from couple.base.versions import versions
 from couple.components.component import Port, State
+from couple.components.state import number, text, whole
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, Pace
@@ -140,10 +141,10 @@ class Simulation:
     def _resumed(cls, path: Path, until: float | None, lock: FolderLock | None) -> Simulation:
         experiment, states = resume.read(path, until)
         run, ranks = states["run"], world()
-        written = int(str(run.get("ranks", 1)))
+        written = whole(run, "ranks", 1)
         here = path.parent
-        place = str(run.get("place", "segments"))
-        costs = json.loads(str(run["costs"])) if "costs" in run else None
+        place = text(run, "place", "segments")
+        costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
         if written != ranks.size:
             simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
@@ -156,8 +157,8 @@ class Simulation:
         else:
             simulation = cls(experiment, here, system, lock, place, costs)
             simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
-        simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
-        simulation._checkpoints = int(str(run.get("number", 0)))
+        simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
+        simulation._checkpoints = whole(run, "number", 0)
         ranks.gather(None)
         return simulation
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
+from couple.components.state import text, whole
 from couple.parallel.communicator import Alone
 from couple.storage import checkpoint
 
@@ -50,9 +51,9 @@ def write(path: Path, states: Mapping[str, State], run: State, number: int, rank
 
 def read(path: Path, run: State, rank: int) -> dict[str, State]:
     """The state of a rank of a set. Raises InputError if it is missing or not the one that belongs there."""
-    mine = part(path.parent, int(str(run["number"])), rank)
+    mine = part(path.parent, whole(run, "number"), rank)
     found = checkpoint.read(mine)
-    if hashlib.sha256(mine.read_bytes()).hexdigest() != json.loads(str(run["digests"]))[rank]:
+    if hashlib.sha256(mine.read_bytes()).hexdigest() != json.loads(text(run, "digests"))[rank]:
         raise InputError(f"does not belong to {path.name}: use another checkpoint or run again", where=str(mine))
     return found
 

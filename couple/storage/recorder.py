@@ -23,6 +23,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
+from couple.components.state import text
 from couple.storage.checkpoint import replace, settle
 from couple.storage.safe_file import Disk
 
@@ -185,7 +186,7 @@ class Recorder:
 
     def restore(self, state: State) -> None:
         """Take up the segments that a checkpoint names; drop later ones. Raises InputError if one is damaged."""
-        self._segments = [(int(n), str(digest)) for n, digest in json.loads(str(state["segments"]))]
+        self._segments = [(int(n), str(digest)) for n, digest in json.loads(text(state, "segments"))]
         self.next_row = 0
         for number, (_, digest) in enumerate(self._segments):
             path = self._path(number)
