@@ -39,7 +39,7 @@ from couple.cli.console import (
 from couple.cli.doctor import doctor
 from couple.cli.plot import plot
 from couple.cli.sample import resume_ensemble, sample
-from couple.parallel.communicator import launched, speaks, stay_alone, world
+from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
 
@@ -233,7 +233,7 @@ def _speaks(error: CoupleError) -> bool:
     try:
         ranks = world()
     except CoupleError:
-        return speaks()
+        return is_first_launched()
     return ranks.first if isinstance(error, Interrupted) else ranks.failed(error)
 
 
@@ -255,10 +255,10 @@ def main(arguments: list[str] | None = None) -> None:
     logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     _add_commands()
-    if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
-        if not speaks():
+    if launched_ranks() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
+        if not is_first_launched():
             return  # the work of one process
-        stay_alone()
+        leave_ranks()
     try:
         app(arguments)
     except CoupleError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from couple.base import registry
 from couple.base.errors import CoupleError
 from couple.doctor.finding import Finding
-from couple.parallel.communicator import launched, world
+from couple.parallel.communicator import launched_ranks, world
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Seen:
 
 def ranks() -> Iterator[Finding]:
     """Findings of all ranks together; to be called on each. Nothing without mpiexec."""
-    n = launched()
+    n = launched_ranks()
     if n == 1:
         return
     try:

@@ -24,7 +24,7 @@ import numpy as np
 from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.components.component import State
-from couple.ensemble.sampler import Run
+from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.simulation.simulation import versions
 from couple.storage import checkpoint
@@ -122,7 +122,7 @@ class EnsembleFolder:
         self._lock.release()
 
 
-def write_part(folder: Path, runs: Sequence[int], made: Sequence[Run], layout: str) -> Path:
+def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], layout: str) -> Path:
     """Put finished runs into a file of their own, in one step. Raises RunError if the disk refuses."""
     path = folder / PARTS / f"{runs[0]:09d}-{len(runs)}.h5"
     part: State = {

@@ -12,9 +12,9 @@ from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.folder import Specification
 from couple.ensemble.sampler import Sampler, Stopped
 from couple.ensemble.seeds import run_seed
-from couple.ensemble.workers import Done, Once, Ready, Worker, batch_size, listen, make
+from couple.ensemble.workers import BatchDone, NeedsOwnProcess, Worker, WorkerReady, batch_size, listen, make_runs
 from couple.experiment import Experiment
-from couple.simulation.result_layout import Layout
+from couple.simulation.result_layout import ResultLayout
 from couple.simulation.signals import Stop
 
 log = logging.getLogger(__name__)
@@ -47,18 +47,18 @@ class SamplingJob:
         self.stopped: str | None = None
         self._missing = deque(run for run in range(share[0], wanted.runs, share[1]) if run not in self.there)
         self._alone = share[1] == 1
-        self._layout: Layout | None = layout_of(self.there)
+        self._layout: ResultLayout | None = layout_of(self.there)
         self._stop = Stop()
         self._seconds = 0.0  # of a run, as last measured
         self._start = ""  # digest of the model at t = 0
-        self._lone = wanted.fresh  # a process for every run
+        self._process_per_run = wanted.fresh  # a process for every run
 
     @property
     def complete(self) -> bool:
         """Whether all runs are there."""
         return len(self.there) == self.wanted.runs
 
-    def take(self, there: dict[int, Path]) -> None:
+    def add(self, there: dict[int, Path]) -> None:
         """Runs that others have made."""
         self.there |= there
         self._layout = self._layout or layout_of(self.there)
@@ -67,10 +67,10 @@ class SamplingJob:
         """Make all missing runs, or until a signal asks to stop."""
         self._progress(len(self.there), self.wanted.runs)
         with self._stop.listening():
-            if self._missing and self.wanted.experiment.neuron is None and not self._lone and self._alone:
-                self._here()
+            if self._missing and self.wanted.experiment.neuron is None and not self._process_per_run and self._alone:
+                self._run_in_process()
             if self._missing and self._stop.signal is None:
-                self._elsewhere()
+                self._run_in_workers()
         self.stopped = self._stop.signal
 
     def assemble(self) -> None:
@@ -80,63 +80,67 @@ class SamplingJob:
 
     # -- in this process -------------------------------------------------------------------------------------------
 
-    def _here(self) -> None:
+    def _run_in_process(self) -> None:
         """Batches in this process, until what is left is worth starting others."""
         sampler = Sampler(_with_seed(self.wanted, 0))
-        self._know(sampler.layout)
+        self._note_layout(sampler.layout)
         text = sampler.layout.to_json()
         while self._missing and self._stop.signal is None:
             if self._jobs > 1 and self._seconds * len(self._missing) > WORTH_A_PROCESS:
                 return
             try:
-                self._finished(self._batch_here(sampler, text))
+                self._note_batch(self._batch_in_process(sampler, text))
             except Stopped:
                 return
 
-    def _batch_here(self, sampler: Sampler, layout: str) -> Done:
+    def _batch_in_process(self, sampler: Sampler, layout: str) -> BatchDone:
         runs = self._next_batch()
         try:
-            return make(sampler, runs, self.wanted.seed, self.folder, layout, lambda: self._stop.signal is not None)
+            return make_runs(
+                sampler, runs, self.wanted.seed, self.folder, layout, lambda: self._stop.signal is not None
+            )
         except Stopped:
             self._missing.extendleft(reversed(runs))
             raise
 
     # -- in others -------------------------------------------------------------------------------------------------
 
-    def _elsewhere(self) -> None:
+    def _run_in_workers(self) -> None:
         """Workers, as many as there are jobs, each with one batch at a time."""
         workers: list[Worker] = []
         try:
             while (self._missing or workers) and self._stop.signal is None:
                 while self._missing and len(workers) < self._jobs:
-                    workers.append(Worker(self.wanted, self.folder, self._missing.popleft(), once=self._lone))
+                    workers.append(
+                        Worker(self.wanted, self.folder, self._missing.popleft(), once=self._process_per_run)
+                    )
                 for worker, message in listen(workers, 0.2):
-                    if isinstance(message, Ready):
-                        self._met(message)
-                    elif not self._go_on(worker, message):
+                    if isinstance(message, WorkerReady):
+                        self._check_ready(message)
+                    elif not self._handle(worker, message):
                         worker.end()
                         workers.remove(worker)
         finally:
             for worker in workers:
                 worker.end(now=True)
 
-    def _go_on(self, worker: Worker, message: Done | Once) -> bool:
+    def _handle(self, worker: Worker, message: BatchDone | NeedsOwnProcess) -> bool:
         """Note a finished batch, or that there can be none; whether the worker got another one."""
-        if isinstance(message, Once):
+        if isinstance(message, NeedsOwnProcess):
             self._missing.extendleft(reversed(worker.given))
-            if not self._lone:
+            if not self._process_per_run:
                 log.warning("every run starts a process of its own, which takes seconds: %s", message.reason)
-            self._lone = True
+            self._process_per_run = True
             return False
-        self._finished(message)
-        if not self._missing or self._lone:
+        self._note_batch(message)
+        if not self._missing or self._process_per_run:
             return False
         worker.give(self._next_batch())
         return True
 
-    def _met(self, ready: Ready) -> None:
+    def _check_ready(self, ready: WorkerReady) -> None:
         """A worker's system stands: all have to be the same."""
-        self._know(Layout.from_json(ready.layout))
+        self._note_layout(ResultLayout.from_json(ready.layout))
         if self._start and ready.start and ready.start != self._start:
             raise RunError(
                 "the model starts differently in each process: give its random numbers a fixed seed, so that runs "
@@ -146,7 +150,7 @@ class SamplingJob:
 
     # -- both ------------------------------------------------------------------------------------------------------
 
-    def _know(self, layout: Layout) -> None:
+    def _note_layout(self, layout: ResultLayout) -> None:
         """What is recorded; warnings of the wiring are shown once."""
         if self._layout is None:
             for warning in layout.warnings:
@@ -161,7 +165,7 @@ class SamplingJob:
             size = batch_size(self._seconds, 8 * width * len(self._layout.times), len(self._missing), self._jobs)
         return tuple(self._missing.popleft() for _ in range(min(size, len(self._missing))))
 
-    def _finished(self, done: Done) -> None:
+    def _note_batch(self, done: BatchDone) -> None:
         self.there |= dict.fromkeys(done.runs, done.path)
         self._seconds = done.seconds
         self._progress(len(self.there), self.wanted.runs)

@@ -9,7 +9,7 @@ from couple.base.errors import InputError, Interrupted
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import EnsembleFolder, Specification
 from couple.ensemble.job import Progress
-from couple.ensemble.ranks import make_all
+from couple.ensemble.ranks import sample_on_all_ranks
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.parallel.communicator import world
@@ -31,7 +31,7 @@ def sample(
 ) -> Ensemble:
     """Make an ensemble and open it.
 
-    runs:   how many. Run i has the experiment seed `run_seed(seed, i)` and is, to the bit, `couple run` with it.
+    runs:   how many. SampledRun i has the experiment seed `run_seed(seed, i)` and is, to the bit, `couple run` with it.
     seed:   of the ensemble; that of the experiment if not given.
     folder: for ensemble.h5 (default results/NAME-ensemble-001, or the next number); one that holds this ensemble,
             unfinished or with fewer runs, is continued.
@@ -78,7 +78,7 @@ def make_ensemble(
     complete = False
     try:
         there = {run: path for run, path in claimed.there().items() if run < wanted.runs}
-        job = make_all(wanted, claimed.path, there, jobs, progress or (lambda _done, _all: None))
+        job = sample_on_all_ranks(wanted, claimed.path, there, jobs, progress or (lambda _done, _all: None))
         job.assemble()
         complete = job.complete
     finally:

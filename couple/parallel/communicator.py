@@ -61,7 +61,7 @@ class ElsewhereError(CoupleError):
         self.exit_code = code
 
 
-class Alone:
+class SingleProcess:
     """One process without others. rank, size: 0 and 1. sent: collective calls so far."""
 
     rank, size, sent = 0, 1, 0
@@ -75,15 +75,15 @@ class Alone:
         """What all ranks give here, by rank. Raises ElsewhereError if another has failed before it came here."""
         return [value]
 
-    def from_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """What rank 0 gives here."""
         return self.gather(value)[0]
 
-    def largest(self, values: Sequence[float]) -> list[float]:
+    def maximum(self, values: Sequence[float]) -> list[float]:
         """The largest over all ranks of each of some numbers, cheaply: for the loop."""
         return list(values)
 
-    def rest(self) -> None:
+    def barrier(self) -> None:
         """Wait until all ranks are here, for as long as it takes: asleep, as `gather` is not."""
 
     def failed(self, error: BaseException) -> bool:
@@ -104,7 +104,7 @@ class Alone:
         yield
 
 
-class Ranks(Alone):
+class Ranks(SingleProcess):
     """The ranks of an MPI job, on a communicator of our own."""
 
     def __init__(self, mpi: Any) -> None:
@@ -120,12 +120,12 @@ class Ranks(Alone):
                 raise ElsewhereError(*error)
         return [content for content, _ in found]
 
-    def largest(self, values: Sequence[float]) -> list[float]:
+    def maximum(self, values: Sequence[float]) -> list[float]:
         self.sent += 1
         found: list[float] = self._comm.allreduce(list(values), op=_largest)
         return found
 
-    def rest(self) -> None:
+    def barrier(self) -> None:
         here = self._comm.Ibarrier()
         while not here.Test():
             time.sleep(_NAP)
@@ -172,7 +172,7 @@ class Ranks(Alone):
 class Team:
     """Ranks that solve one thing together. members: of all ranks, the one that leads first; rank, size: among them."""
 
-    def __init__(self, ranks: Alone, comm: Any, members: tuple[int, ...]) -> None:
+    def __init__(self, ranks: SingleProcess, comm: Any, members: tuple[int, ...]) -> None:
         self._ranks, self._comm, self.members = ranks, comm, members
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
 
@@ -201,7 +201,7 @@ def _largest(first: list[float], second: list[float]) -> list[float]:
     return [max(a, b) for a, b in zip(first, second, strict=True)]
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> int:
+def launched_ranks(environment: Mapping[str, str] = os.environ) -> int:
     """Ranks that mpiexec or srun has started, by what they leave in the environment; 1 without them."""
     if environment.get(OFF, "").lower() == "off":
         return 1
@@ -211,20 +211,20 @@ def launched(environment: Mapping[str, str] = os.environ) -> int:
     return 1
 
 
-_apart: list[Alone] = []
+_apart: list[SingleProcess] = []
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def as_single_process() -> Iterator[None]:
     """What this rank does inside, it does as one process without others, who know nothing of it."""
-    _apart.append(Alone())
+    _apart.append(SingleProcess())
     try:
         yield
     finally:
         _apart.pop()
 
 
-def world() -> Alone:
+def world() -> SingleProcess:
     """The ranks of this run; found on first use, which has to be before NEURON is imported.
 
     Raises CoupleError if there are several and they cannot talk to each other.
@@ -233,10 +233,10 @@ def world() -> Alone:
 
 
 @functools.cache
-def _world() -> Alone:
-    size = launched() if os.environ.get(OFF) == "off" else max(launched(), _imported())
+def _world() -> SingleProcess:
+    size = launched_ranks() if os.environ.get(OFF) == "off" else max(launched_ranks(), _imported())
     if size == 1:
-        return Alone()
+        return SingleProcess()
     try:
         mpi = _mpi(size)
     except (ImportError, RuntimeError) as error:
@@ -307,7 +307,7 @@ def _imported() -> int:
     return int(mpi.COMM_WORLD.Get_size())
 
 
-def stay_alone() -> None:
+def leave_ranks() -> None:
     """Make processes that are started from here processes of their own, not ranks."""
     for name in [*os.environ]:
         if name.startswith(_MARKS):
@@ -315,7 +315,7 @@ def stay_alone() -> None:
     os.environ[OFF] = "off"
 
 
-def speaks(environment: Mapping[str, str] = os.environ) -> bool:
+def is_first_launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is rank 0 by its environment: for what goes wrong before the ranks can talk."""
     found = (environment[rank] for rank, size in _LAUNCHERS if rank in environment and size in environment)
     return next(found, "0") == "0"

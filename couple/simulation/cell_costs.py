@@ -17,7 +17,7 @@ Costs = dict[str, float]
 """Cell → seconds of one exchange window: of its electrics, and of all of its sites."""
 
 
-class Meter:
+class CostMeter:
     """Measures what this rank does from now on."""
 
     def __init__(self, system: System, seconds: Mapping[str, float]) -> None:

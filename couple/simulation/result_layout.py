@@ -15,7 +15,7 @@ from couple.wiring import System
 
 
 @dataclass(frozen=True)
-class Layout:
+class ResultLayout:
     """variables: in file order. attributes: of the file. tables: name → attributes of a group. warnings: of the wiring.
 
     times: (n_rows,) ms of a whole run.
@@ -28,7 +28,7 @@ class Layout:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: System, experiment: Experiment) -> Layout:
+    def of(cls, system: System, experiment: Experiment) -> ResultLayout:
         """Of a wired experiment."""
         clock = system.clock
         rows = clock.windows // clock.record + 1
@@ -45,7 +45,7 @@ class Layout:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Layout:
+    def from_json(cls, text: str) -> ResultLayout:
         """What `to_json` wrote."""
         content = json.loads(text)
         variables = tuple(

@@ -20,12 +20,12 @@ from couple.components.component import Port, State
 from couple.components.state import number, text, whole
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
-from couple.parallel.stop_agreement import WALLTIME, Pace
+from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
-from couple.simulation.cell_costs import Costs, Meter, read_costs
+from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
-from couple.simulation.run_writer import Keeper
+from couple.simulation.run_writer import RunWriter
 from couple.simulation.signals import Stop
 from couple.simulation.validity_counts import doubts_of
 from couple.storage import checkpoint, rank_checkpoints
@@ -65,9 +65,9 @@ class Simulation:
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
-        self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
+        self._writer = RunWriter(experiment, system, self.recorder, self.ranks)
         self._costs = costs
-        self._meter, self._metered = Meter(system, self.orchestrator.seconds), 0
+        self._meter, self._metered = CostMeter(system, self.orchestrator.seconds), 0
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
@@ -75,7 +75,7 @@ class Simulation:
         self._asked = False
         self._names: State = {}
         self._margin = 1.0
-        self._pace = Pace(self.ranks)
+        self._agreement = StopAgreement(self.ranks)
         self._checkpoints = 0
         self._watchers: list[Callable[[Simulation], object]] = []
 
@@ -96,7 +96,7 @@ class Simulation:
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
         ranks = world()
-        costs = None if balance is None else ranks.from_first(read_costs(Path(balance)) if ranks.first else {})
+        costs = None if balance is None else ranks.broadcast(read_costs(Path(balance)) if ranks.first else {})
         if folder is not None and ranks.first:
             check_free(Path(folder), force)
         system = wire(experiment, costs)
@@ -104,7 +104,7 @@ class Simulation:
         if ranks.first:  # the folder is claimed once
             made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
-            made = ranks.from_first(made)
+            made = ranks.broadcast(made)
             simulation = cls(experiment, made, system, lock, costs=costs)
             simulation.orchestrator.start()
         except BaseException:
@@ -211,7 +211,7 @@ class Simulation:
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.clock.windows
         with h5py.File(buffer, "w") as file:
-            self._keeper.fill(file, self.summary("complete" if done else "partial"))
+            self._writer.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
 
     def run(
@@ -239,7 +239,7 @@ class Simulation:
             raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
         started = process_time()
         before = self._cpu
-        self._meter, self._metered = Meter(self.system, self.orchestrator.seconds), self.orchestrator.window
+        self._meter, self._metered = CostMeter(self.system, self.orchestrator.seconds), self.orchestrator.window
         wall = self.experiment.checkpoint.wall
         shown = 0.0
 
@@ -251,7 +251,7 @@ class Simulation:
             waited = wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000
             late = None if deadline is None or now < deadline - self._margin else WALLTIME
             # Only what all ranks know may decide what they do next.
-            self._ending, waited, stop = self._pace.agreed(self._stop.signal or late, waited, self._asked)
+            self._ending, waited, stop = self._agreement.agree(self._stop.signal or late, waited, self._asked)
             if due or waited:
                 self._cpu = before + process_time() - started
                 self.write_checkpoint()
@@ -269,7 +269,7 @@ class Simulation:
                 self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
-            self._keep_if_possible()
+            self._write_results_if_possible()
             raise
         self._cpu = before + process_time() - started
         try:
@@ -281,10 +281,10 @@ class Simulation:
         finally:
             self._unlock()
 
-    def _keep_if_possible(self) -> None:
+    def _write_results_if_possible(self) -> None:
         """After an error: results as far as there are any. A disk that refuses does not hide the error."""
         try:
-            self._keep_what_there_is("failed")
+            self._write_results("failed")
         except RunError as error:
             log.warning("%s", error)
         finally:
@@ -295,7 +295,7 @@ class Simulation:
         message = f"stopped by {signal} at t = {self.time:.6g} ms"
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
-        self._keep_what_there_is("interrupted")
+        self._write_results("interrupted")
         return Interrupted(message)
 
     def write_checkpoint(self) -> Path:
@@ -325,7 +325,7 @@ class Simulation:
 
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
-        summary = self._keep_what_there_is(status)
+        summary = self._write_results(status)
         if self.folder is not None and not (self.folder / CHECKPOINT).exists():
             self.recorder.discard_segments()
         self._unlock()
@@ -368,14 +368,14 @@ class Simulation:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _keep_what_there_is(self, status: str) -> dict[str, Any]:
+    def _write_results(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)
         if self.folder is None:
             with self.results as results:
                 summary["peaks"] = results.peaks()
             return summary
         costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
-        return self._keeper.keep(self.folder, status, summary, costs)
+        return self._writer.write(self.folder, status, summary, costs)
 
     def _unlock(self) -> None:
         if self._lock is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.components.state import text, whole
-from couple.parallel.communicator import Alone
+from couple.parallel.communicator import SingleProcess
 from couple.storage import checkpoint
 
 PARTS = "checkpoint"
@@ -27,7 +27,7 @@ def part(folder: Path, number: int, rank: int) -> Path:
     return folder / PARTS / f"{number:06d}-rank{rank:04d}.h5"
 
 
-def write(path: Path, states: Mapping[str, State], run: State, number: int, ranks: Alone) -> None:
+def write(path: Path, states: Mapping[str, State], run: State, number: int, ranks: SingleProcess) -> None:
     """Write a set; all ranks together. path: of OUT/checkpoint.h5. Raises RunError if the disk refuses."""
     mine = part(path.parent, number, ranks.rank)
     try:

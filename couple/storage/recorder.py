@@ -25,7 +25,7 @@ from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.components.state import text
 from couple.storage.checkpoint import replace, settle
-from couple.storage.safe_file import Disk
+from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
 
@@ -75,7 +75,7 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with Disk(beside) as disk:
+        with SafeFile(beside) as disk:
             with h5py.File(disk, "w", libver=version) as file:
                 yield file
             if disk.error is not None:

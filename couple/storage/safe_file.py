@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Disk(io.RawIOBase):
+class SafeFile(io.RawIOBase):
     """A new file, unbuffered, for `h5py.File(disk, "w")`. error: what the disk said first, None if nothing.
 
     Raises OSError if it cannot be made.

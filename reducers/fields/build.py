@@ -11,7 +11,7 @@ import numpy as np
 
 from couple.base.errors import CoupleError, InputError
 from couple.base.registry import load
-from couple.ensemble.ranks import made_by_all
+from couple.ensemble.ranks import map_over_ranks
 from reducers.data.sources import ensembles
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
@@ -50,7 +50,7 @@ def _cut(particles: Particles, block: FieldData) -> Particles:
 
 def build_basis(block: FieldModel, beside: Path) -> FieldBasis:
     """The elements, from whoever registered them. Raises InputError, also if they are not installed."""
-    made_by_all(partial(_begin, block.basis))
+    map_over_ranks(partial(_begin, block.basis))
     try:
         made: FieldBasis = load("couple.fields", block.basis)(block.mesh, beside)
     except InputError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.parallel.communicator import apart
+from couple.parallel.communicator import as_single_process
 from couple.wiring import wire
 from reducers.gccd.mean_field import held_out_means, left_out
 from reducers.gccd.molecule import names_in
@@ -45,7 +45,7 @@ class Gathering:
             if (self._folder / f"{block.name}{finer}-{_key(self._content, table, experiment, k)}.h5").exists():
                 continue
             try:
-                with apart():  # only the first rank asks
+                with as_single_process():  # only the first rank asks
                     wire(build(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
             except InputError as error:
                 raise error.inside(f"{self._source}: {table}[{k}]") from None
