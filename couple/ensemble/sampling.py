@@ -41,6 +41,10 @@ def sample(
     fresh:  start a process for every run: for models that keep something in Python from one run to the next.
     Raises InputError for what does not fit, RunError if a run fails or the disk refuses, and Interrupted on Ctrl-C or
     SIGTERM; finished runs are kept in each case.
+
+    >>> with sample(experiment, runs=4, seed=1, folder="MANY", jobs=1) as ensemble:
+    ...     ensemble["head.Ca"].shape  # (n_runs, n_rows)
+    (4, 11)
     """
     chosen = experiment.experiment.seed if seed is None else seed
     if not 0 < runs <= MOST:
@@ -56,7 +60,10 @@ def sample(
 
 
 def resume_sampling(folder: str | Path, *, jobs: int | None = None, progress: Progress | None = None) -> Ensemble:
-    """Make the missing runs of an ensemble that was begun in `folder`. Raises as `sample`."""
+    """The ensemble that was begun in `folder`, with its missing runs made. Arguments and errors as of `sample`.
+
+    >>> resume_sampling("MANY").close()
+    """
     return make_ensemble(Specification.read(Path(folder)), folder, jobs or default_jobs(), progress)
 
 

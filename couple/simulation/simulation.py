@@ -46,7 +46,30 @@ Progress = Callable[[float, float], None]
 class Simulation:
     """An experiment on its way.
 
-    Build one with `Simulation.new` or `Simulation.resumed`; `run()` goes to the end, `step()` one exchange window.
+    Build one with `Simulation.new`, `Simulation.in_memory` or `Simulation.resumed`; `run()` goes to the end,
+    `step()` one exchange window. `read` and `write` look into ports, whose unit and shape `port` says; times are in ms.
+    Raises InputError for what does not fit in the experiment, RunError for a run that cannot go on.
+
+    >>> from couple import Experiment, Simulation
+    >>> box = Experiment.build(
+    ...     experiment={"name": "box", "duration": "1 ms", "exchange": "0.1 ms"},
+    ...     chemistry={
+    ...         "species": {"A": {}},
+    ...         "reactions": [{"equation": "A -> 0", "forward": "1 /ms"}],
+    ...         "initial": {"A": {"count": 100}},
+    ...     },
+    ...     site=[{"name": "head", "engine": "ode", "geometry": {"sphere": {"diameter": "0.5 um"}}}],
+    ...     record={"species": "all"},
+    ... )
+    >>> simulation = Simulation.in_memory(box)
+    >>> simulation.step()
+    >>> round(float(simulation.read("head.A")), 2), simulation.port("head.counts").unit
+    (90.48, 'count')
+    >>> simulation.run()["status"]
+    'complete'
+    >>> with simulation.results as results:
+    ...     results["head.A"].shape  # (n_rows,)
+    (11,)
     """
 
     def __init__(

@@ -30,7 +30,12 @@ DOTS = 300
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """matplotlib with these settings and without a window."""
+    """matplotlib with the settings of our figures and without a window.
+
+    >>> with styled():
+    ...     import matplotlib.pyplot as plt
+    ...     drawing, axes = plt.subplots()
+    """
     import matplotlib
     from cycler import cycler
 
