@@ -114,6 +114,7 @@ class Ranks(SingleProcess):
         self._teams: dict[tuple[int, ...], Team] = {}
 
     def gather(self, value: T) -> list[T]:
+        """See SingleProcess."""
         found = self._meet(value, None)
         for _, error in found:
             if error is not None:
@@ -121,16 +122,19 @@ class Ranks(SingleProcess):
         return [content for content, _ in found]
 
     def maximum(self, values: Sequence[float]) -> list[float]:
+        """See SingleProcess."""
         self.sent += 1
         found: list[float] = self._comm.allreduce(list(values), op=_largest)
         return found
 
     def barrier(self) -> None:
+        """See SingleProcess."""
         here = self._comm.Ibarrier()
         while not here.Test():
             time.sleep(_NAP)
 
     def failed(self, error: BaseException) -> bool:
+        """See SingleProcess."""
         if isinstance(error, ElsewhereError):
             return False
         code = error.exit_code if isinstance(error, CoupleError) else 1
@@ -138,11 +142,13 @@ class Ranks(SingleProcess):
         return self.rank == next(rank for rank, (_, there) in enumerate(found) if there is not None)
 
     def abort(self, code: int) -> None:
+        """See SingleProcess."""
         sys.stdout.flush()
         sys.stderr.flush()
         self._comm.Abort(code)
 
     def team(self, members: tuple[int, ...]) -> Team:
+        """See SingleProcess."""
         if members not in self._teams:
             group = self._comm.Get_group().Incl(list(members))
             self._teams[members] = Team(self, self._comm.Create_group(group), members)
@@ -150,6 +156,7 @@ class Ranks(SingleProcess):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
+        """See SingleProcess."""
         try:
             yield
         except ElsewhereError as error:

@@ -27,6 +27,7 @@ class RankLoad:
 
     @property
     def total(self) -> float:
+        """Seconds of a window, over all components."""
         return sum(self.seconds.values())
 
 

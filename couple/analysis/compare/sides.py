@@ -51,6 +51,7 @@ class Side:
 
     @property
     def runs(self) -> int:
+        """How many runs there are of it."""
         return len(next(iter(self.series.values())).values)
 
 
@@ -63,10 +64,12 @@ class Request:
 
     @property
     def is_experiment(self) -> bool:
+        """Whether it is still to be run."""
         return self.path.suffix == ".toml"
 
     @property
     def what(self) -> str:
+        """File and changes, in one line."""
         return " ".join([str(self.path), *self.changes])
 
 

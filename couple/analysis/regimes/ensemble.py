@@ -69,10 +69,12 @@ class Case:
 
     @property
     def geometry(self) -> Geometry:
+        """Volume (µm³) and membrane (µm²) of the site."""
         return self.place.geometry
 
     @property
     def quantities(self) -> tuple[str, ...]:
+        """Names of the species, then of the observables."""
         return (*self.network.names, *self.network.observables)
 
 
