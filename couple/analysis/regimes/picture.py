@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from couple.analysis.plot.style import save
 from couple.analysis.regimes.compare import RegimeComparison, RegimeRow
-from couple.base.errors import InputError
 
 # engine → (title, column 0 uniform or 1 non-uniform, decades of particle number where it is at home)
 PLACES = {
@@ -71,14 +71,7 @@ def draw(comparison: RegimeComparison, path: Path) -> Path:
         star = ax.plot([], [], marker="*", ms=11, color="#D55E00", ls="none", label="this chemistry")
         ax.legend(handles=[*marks, *star], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=5, frameon=False,
                   handlelength=1.1, columnspacing=1.2, fontsize=7.5)  # fmt: skip
-        try:
-            figure.savefig(path, dpi=200)
-        except ValueError as error:
-            raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
-        except OSError as error:
-            raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from None
-        finally:
-            plt.close(figure)
+        save(figure, path, dpi=200)
     return path
 
 
