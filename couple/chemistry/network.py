@@ -110,8 +110,8 @@ class ReactionNetwork:
         self.reactions = tuple(reactions)
         self.clamped, self.absorbed = tuple(clamped), tuple(absorbed)
         self._given_reservoirs = tuple(reservoirs)
-        hands = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
-        self.reservoirs = self._given_reservoirs + hands
+        added = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
+        self.reservoirs = self._given_reservoirs + added
         self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
@@ -120,8 +120,8 @@ class ReactionNetwork:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
         self.reservoir_contents = self._balance()
-        for name, hand in zip((*self.clamped, *self.absorbed), hands, strict=True):
-            self.reservoir_contents[hand] = dict(self.species[self.names.index(name)].contains)
+        for name, reservoir in zip((*self.clamped, *self.absorbed), added, strict=True):
+            self.reservoir_contents[reservoir] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
         for name in self.states:

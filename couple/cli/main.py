@@ -228,7 +228,7 @@ def _summary(summary: dict[str, Any], folder: Path) -> None:
     table(lines)
 
 
-def _speaks(error: CoupleError) -> bool:
+def _reports(error: CoupleError) -> bool:
     """Whether this rank is to report an error that ends all ranks."""
     try:
         ranks = world()
@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except CoupleError as error:
-        if _speaks(error):
+        if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

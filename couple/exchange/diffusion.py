@@ -61,8 +61,8 @@ def crossing(conductance: float, first: float, second: float, time: float) -> tu
 def implicit(conductance: float, first: float, second: float, time: float) -> float:
     """µm³/ms: the conductance with which two well-stirred volumes exchange in `time`, exactly, what they would in one
     implicit step of the one given."""
-    pace = (1 / first + 1 / second) * time
-    return math.log1p(conductance * pace) / pace
+    per_conductance = (1 / first + 1 / second) * time
+    return math.log1p(conductance * per_conductance) / per_conductance
 
 
 @dataclass(frozen=True)

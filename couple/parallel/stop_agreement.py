@@ -30,11 +30,11 @@ class StopAgreement:
         if self._left:
             return None, False, False
         now = perf_counter()
-        wished = self._every * INTERVAL / max(now - self._met, 1e-6)
+        wanted = self._every * INTERVAL / max(now - self._met, 1e-6)
         # The first rank's clock decides: everybody has to come to the next meeting after the same window.
-        every = min(wished, 2.0 * self._every, MOST) if self._ranks.first else 0.0
-        wishes = [_REASONS.index(reason or ""), self._ranks.first and due, asked, every]
-        told = self._ranks.maximum([float(wish) for wish in wishes])
-        self._every = self._left = max(1, int(told[3]))
+        every = min(wanted, 2.0 * self._every, MOST) if self._ranks.first else 0.0
+        proposals = [_REASONS.index(reason or ""), self._ranks.first and due, asked, every]
+        agreed = self._ranks.maximum([float(proposal) for proposal in proposals])
+        self._every = self._left = max(1, int(agreed[3]))
         self._met = perf_counter()
-        return _REASONS[int(told[0])] or None, bool(told[1]), bool(told[2])
+        return _REASONS[int(agreed[0])] or None, bool(agreed[1]), bool(agreed[2])

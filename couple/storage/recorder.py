@@ -24,7 +24,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.components.state import text
-from couple.storage.checkpoint import replace, settle
+from couple.storage.checkpoint import flush_and_rename, replace
 from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
@@ -73,18 +73,18 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
 
     Raises RunError if the disk refuses; what was at `path` stays.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with SafeFile(beside) as disk:
+        with SafeFile(temporary) as disk:
             with h5py.File(disk, "w", libver=version) as file:
                 yield file
             if disk.error is not None:
                 raise disk.error
-        settle(beside, path)
+        flush_and_rename(temporary, path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def columns(variables: Sequence[Variable]) -> list[slice]:
