@@ -23,10 +23,10 @@ import numpy as np
 
 from couple.base.errors import InputError
 from couple.base.toml import flatten
+from couple.base.versions import versions
 from couple.components.component import State
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
-from couple.simulation.simulation import versions
 from couple.storage import checkpoint
 from couple.storage.run_folder import claim_folder, lock_folder
 

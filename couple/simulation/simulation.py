@@ -32,10 +32,8 @@ from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
 from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
+from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, lock_folder
 from couple.wiring import System, wire
-
-__all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from couple.base.errors import InputError, MissingDependencyError
+from couple.base.errors import InputError, Interrupted, MissingDependencyError
 from couple.experiment import Experiment
-from couple.simulation.simulation import Interrupted
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.model.settings import Data
 

@@ -93,7 +93,7 @@ def save(drawing: Figure, path: Path, dpi: float | None = None) -> None:
     import matplotlib.pyplot as plt
 
     try:
-        drawing.savefig(path, **({} if dpi is None else {"dpi": dpi}))
+        drawing.savefig(path, dpi=plt.rcParams["savefig.dpi"] if dpi is None else dpi)
     except ValueError as error:
         raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from couple.base.errors import CannotRestart, InputError, RunError
+from couple.base.errors import CannotRestart, InputError, Interrupted, RunError
 from couple.ensemble import (
     Ensemble,
     autocorrelation,
@@ -25,7 +25,7 @@ from couple.ensemble import (
 )
 from couple.ensemble.sampler import Sampler
 from couple.experiment import Experiment
-from couple.simulation.simulation import Interrupted, Simulation
+from couple.simulation.simulation import Simulation
 from support.ensembles import BIRTH, DEATH, assert_same, birth_death, datasets, noisy
 from support.paths import TESTS
 
