@@ -37,12 +37,12 @@ class InputError(CoupleError):
         super().__init__(f"{where}: {message}" if where else message)
 
     def at(self, where: str) -> InputError:
-        """The same error, placed inside a larger document: `where` goes in front of the place."""
+        """This error placed inside a larger document: `where` goes in front of the place."""
         inner = f"{where}.{self.where}" if self.where else where
         return type(self)(self.message, where=inner)
 
     def inside(self, file: str) -> InputError:
-        """The same error, in a file."""
+        """This error placed in a file."""
         return type(self)(self.message, where=f"{file}: {self.where}" if self.where else file)
 
 
@@ -80,7 +80,7 @@ class MissingDependencyError(InputError):
 
 
 def brief(value: object) -> str:
-    """What was given, short enough for one line."""
+    """A value as text, short enough for one line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:70]}...{text[-5:]}"
 

@@ -92,7 +92,7 @@ def summary(ensemble: Ensemble, seconds: float) -> dict[str, Any]:
 
 
 def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
-    """What `couple show` prints of an ensemble."""
+    """Lines that `couple show` prints of an ensemble."""
     found = summary(ensemble, 0.0)
     return [
         ("experiment", found["name"]),

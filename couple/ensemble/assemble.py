@@ -104,7 +104,7 @@ def _from_ensemble(path: Path, run: int, layout: ResultLayout) -> _Found:
 
 
 def layout_of(there: Mapping[int, Path]) -> ResultLayout | None:
-    """Of the first part that has one; None if there is no part."""
+    """The layout of the first part that has one; None if there is no part."""
     for path in there.values():
         if path.name != ENSEMBLE:
             return ResultLayout.from_json(str(read_part(path)["layout"]))

@@ -39,7 +39,7 @@ class Ensemble(Recording):
 
     @property
     def seed(self) -> int:
-        """Of the ensemble."""
+        """Seed of the ensemble, from which those of its runs follow."""
         return int(self.file.attrs["seed"])
 
     @property

@@ -37,7 +37,7 @@ ENSEMBLE, SPECIFICATION, PARTS = "ensemble.h5", "sampling.json", "parts"
 
 @dataclass(frozen=True)
 class Specification:
-    """What an ensemble is of. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
+    """A request for an ensemble. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
 
     experiment: Experiment
     seed: int
@@ -60,7 +60,7 @@ class Specification:
 
     @classmethod
     def read(cls, folder: Path) -> Specification:
-        """Of an ensemble that was begun. Raises InputError if there is none."""
+        """The request for an ensemble that was begun in `folder`. Raises InputError if there is none."""
         content = _content(folder)
         path = Path(content["path"]) if content["path"] else None
         experiment = Experiment.parse(content["experiment"], path=path, original=content["original"])
@@ -138,7 +138,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
 
 
 def read_part(path: Path) -> dict[str, Any]:
-    """What `write_part` wrote. Raises InputError if it is damaged."""
+    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged."""
     return checkpoint.read(path)["part"]
 
 

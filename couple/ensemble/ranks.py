@@ -85,7 +85,7 @@ def _serve(ranks: SingleProcess) -> None:
 
 
 def map_over_ranks[T](work: Callable[[int, int], T]) -> list[T]:
-    """What each rank makes of `work(rank, ranks)`, a partial of a function; on rank 0, inside of `first_rank_leads`."""
+    """Results of `work(rank, ranks)`, a partial, of all ranks; on rank 0, inside of `first_rank_leads`."""
     with _ordered(work):
         return world().gather(_work(work))
 

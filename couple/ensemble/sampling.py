@@ -80,7 +80,7 @@ def cores() -> int:
 def make_ensemble(
     wanted: Specification, folder: str | Path | None, jobs: int, progress: Progress | None = None
 ) -> Ensemble:
-    """As `sample`, for an ensemble that is specified already."""
+    """The ensemble of a request, made and opened. Raises as `sample`."""
     claimed = EnsembleFolder(wanted, folder)
     complete = False
     try:

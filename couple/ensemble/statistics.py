@@ -13,7 +13,7 @@ from couple.base.errors import InputError
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of n runs at each time, arrays (n_times,).
+    """Statistics of n runs at each time, arrays (n_times,).
 
     variance: unbiased (n - 1). standard_error: of the mean. low, high: confidence band of the mean (Student's t).
 

@@ -79,7 +79,7 @@ class Worker:
 
 
 def listen(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]]:
-    """What workers say within `seconds`.
+    """Messages that workers send within `seconds`.
 
     Raises the error that one of them met, and RunError if one died.
     """

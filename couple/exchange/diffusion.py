@@ -147,7 +147,7 @@ class Diffusion:
         self._work = np.zeros((2, len(pools)))
 
     def restart(self, seed: int) -> None:
-        """As it is before the first window of a run with this seed."""
+        """Accounts and random streams as before the first window of a run with this seed."""
         self.accounts[...] = 0.0
         for k, link in enumerate(self.links):
             self.words[k] = stream(seed, "link", link.name, "diffusion")
@@ -172,7 +172,7 @@ class Diffusion:
         )
 
     def saved(self) -> tuple[tuple[str, npt.NDArray[np.generic]], ...]:
-        """What a state has to hold, live."""
+        """Arrays that a state has to hold, by name, live."""
         return (("diffusion.accounts", self.accounts), ("diffusion.words", self.words))
 
 

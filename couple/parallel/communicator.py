@@ -72,11 +72,14 @@ class SingleProcess:
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """What all ranks give here, by rank. Raises ElsewhereError if another has failed before it came here."""
+        """The values of all ranks, by rank (an allgather).
+
+        Raises ElsewhereError if another has failed before it came here.
+        """
         return [value]
 
     def broadcast(self, value: T) -> T:
-        """What rank 0 gives here."""
+        """The value of rank 0."""
         return self.gather(value)[0]
 
     def maximum(self, values: Sequence[float]) -> list[float]:
@@ -189,7 +192,7 @@ class Team:
         return self._comm.scatter(parts)
 
     def collect(self, part: T) -> list[T]:
-        """What all give here, by rank, for the leader; nothing for others."""
+        """The parts of all members, by rank, for the leader; nothing for others."""
         self._ranks.sent += 1
         return self._comm.gather(part) or []
 
@@ -223,7 +226,7 @@ _apart: list[SingleProcess] = []
 
 @contextmanager
 def as_single_process() -> Iterator[None]:
-    """What this rank does inside, it does as one process without others, who know nothing of it."""
+    """A context in which this rank is one process without others, who know nothing of it."""
     _apart.append(SingleProcess())
     try:
         yield

@@ -52,7 +52,7 @@ def measure(system: System) -> RankLoad:
 
 
 def loads(system: System) -> Iterator[str]:
-    """What every rank has, and how even it is; nothing without ranks."""
+    """Lines on what every rank has, and how even it is; nothing without ranks."""
     if world().size > 1:
         yield from lines(world().gather(measure(system)))
 

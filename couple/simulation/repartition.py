@@ -31,12 +31,12 @@ def packed(names: Any) -> bytes:
 
 
 def unpacked(value: StateValue) -> Any:
-    """What `packed` made, also as HDF5 gives it back."""
+    """Names that `packed` made small, also as HDF5 gives them back."""
     return json.loads(zlib.decompress(value if isinstance(value, bytes) else np.asarray(value).tobytes()))
 
 
 def names_of(system: System, recorder: Recorder) -> State:
-    """What the numbers in a checkpoint of this rank are of; all that `moved` needs besides the states."""
+    """Names of what the numbers in a checkpoint of this rank are of; all that `move` needs besides the states."""
     rows = [[v.path, list(map(list, v.labels)), v.kind] for v in recorder.variables]
     return {"memory": packed(_memory(system)), "exchange": packed(_exchange(system, recorder)), "rows": packed(rows)}
 

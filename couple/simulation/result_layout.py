@@ -29,7 +29,7 @@ class ResultLayout:
 
     @classmethod
     def of(cls, system: System, experiment: Experiment) -> ResultLayout:
-        """Of a wired experiment."""
+        """The layout of a wired experiment."""
         clock = system.clock
         rows = clock.windows // clock.record + 1
         return cls(
@@ -41,12 +41,12 @@ class ResultLayout:
         )
 
     def to_json(self) -> str:
-        """As text; `from_json` reads it."""
+        """The layout as text; `from_json` reads it."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> ResultLayout:
-        """What `to_json` wrote."""
+        """The layout that `to_json` wrote."""
         content = json.loads(text)
         variables = tuple(
             Variable(
@@ -66,7 +66,7 @@ class ResultLayout:
 
 
 def parts_of(system: System) -> list[str]:
-    """What the time of a run is spent in, in the order of `Orchestrator.seconds`."""
+    """Parts that a run spends its time in, in the order of `Orchestrator.seconds`."""
     return [*(c.name for c in system.components), EXCHANGE]
 
 

@@ -228,7 +228,7 @@ class Simulation:
 
     @property
     def results(self) -> Results:
-        """What was recorded so far, from memory; close it or use it in a `with` statement."""
+        """Results so far, from memory; close them or use them in a `with` statement."""
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.clock.windows
         with h5py.File(buffer, "w") as file:

@@ -20,7 +20,7 @@ KEPT_BYTES = 256 * 2**20
 
 
 def unreadable(error: Exception) -> str:
-    """What is wrong with a file that HDF5 does not take, in a few words."""
+    """A reason, in a few words, why HDF5 does not take a file."""
     if "truncated file" in str(error):
         return "is damaged (it is cut short): run again, or resume the checkpoint of the run"
     if "signature not found" in str(error):
@@ -79,12 +79,12 @@ class Recording:
 
     @property
     def time_unit(self) -> str:
-        """What `time` counts: ms or step."""
+        """Unit of `time`: ms or step."""
         return str(self.file["time"].attrs["unit"])
 
     @property
     def name(self) -> str:
-        """Of the experiment."""
+        """Name of the experiment."""
         return str(self.file.attrs["name"])
 
     @property

@@ -54,7 +54,7 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row."""
+        """Shape of one row."""
         return tuple(len(names) for names in self.labels)
 
 

@@ -57,7 +57,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for: a file or folder, and changes of an experiment."""
+    """A side that a user asked for: a file or folder, and changes of an experiment."""
 
     path: Path
     changes: tuple[str, ...] = ()
