@@ -26,6 +26,7 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.components import engine
 from couple.components.component import Port, State, digest_of
 from couple.components.engine import EngineSetup, SiteEngine
+from couple.components.state import number, text, whole
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import next_word, stream
 
@@ -244,14 +245,14 @@ class Adaptive(SiteEngine):
 
     def restore(self, state: State) -> None:
         """See Component. Raises InputError if the rule was changed since."""
-        if str(state["rule"]) != self._rule_digest:
+        if text(state, "rule") != self._rule_digest:
             raise InputError(f"{self.options.rule} changed since this was saved: restore it, or run again")
         for key, array in self._arrays().items():
             array[...] = np.asarray(state[key])
-        self.ticks, self._due = int(str(state["ticks"])), int(str(state["due"]))
-        self.switches = from_json(str(state["switches"]))
-        self._seconds = {k: float(str(state[f"seconds.{k}"])) for k in self._seconds}
-        self.setup = replace(self.setup, seed=int(str(state["seed"])))
+        self.ticks, self._due = whole(state, "ticks"), whole(state, "due")
+        self.switches = from_json(text(state, "switches"))
+        self._seconds = {k: number(state, f"seconds.{k}") for k in self._seconds}
+        self.setup = replace(self.setup, seed=whole(state, "seed"))
         for accuracy in self.accuracies:
             accuracy.setup = replace(accuracy.setup, seed=self.setup.seed)
             accuracy.restore(state)

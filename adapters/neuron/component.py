@@ -30,6 +30,7 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError, RunError
 from couple.components.component import Component, Port, State, digest_of
 from couple.components.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
+from couple.components.state import number, whole
 from couple.parallel.communicator import world
 
 FC_PER_DENSITY = -10.0
@@ -173,16 +174,16 @@ class NeuronCell(Component):
         """Take up the state of a network, or of a cell on the first rank, from those of all ranks that saved it. Raises
         InputError if that cannot be."""
         if self._spikes is None and self._spec.helped:
-            self.steps = int(str(parts[0]["steps"]))
+            self.steps = whole(parts[0], "steps")
             if world().size > 1:  # also where nothing is restored it has to be the same time
-                repartition.run_up(float(str(parts[0]["time"])), self.steps, self._dt)
+                repartition.run_up(number(parts[0], "time"), self.steps, self._dt)
             self._settle()
             if not self._elsewhere:
                 self.restore(parts[0])
             return
         if self._spikes is None:
             raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
-        self.steps = int(str(parts[0]["steps"]))
+        self.steps = whole(parts[0], "steps")
         repartition.take(self._model_state(), parts, self.steps, self._dt)
         self._settle()
         self._spikes.restore(together(parts, here))
@@ -191,7 +192,7 @@ class NeuronCell(Component):
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
         self._settle()
-        self.steps = int(state["steps"])
+        self.steps = whole(state, "steps")
         if self._spikes is not None:
             self._spikes.restore(state)
 

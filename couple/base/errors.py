@@ -7,13 +7,28 @@ from collections.abc import Iterable
 
 
 class CoupleError(Exception):
-    """Base of every error that `couple` raises on purpose; the CLI prints its text as one line."""
+    """Base of every error that `couple` raises on purpose; the CLI prints its text as one line.
+
+    >>> from couple import CoupleError, Experiment
+    >>> try:
+    ...     Experiment.load("/no/such.toml")
+    ... except CoupleError as error:
+    ...     error.exit_code
+    2
+    """
 
     exit_code = 1
 
 
 class InputError(CoupleError):
-    """The user's input (file, key, unit, name) cannot be used. Exit code 2."""
+    """The user's input (file, key, unit, name) cannot be used. Exit code 2.
+
+    message: what was given, what is allowed and what to do. where: the place, as "FILE: KEY".
+
+    >>> from couple import InputError
+    >>> str(InputError("give 1 to 10", where="--runs"))
+    '--runs: give 1 to 10'
+    """
 
     exit_code = 2
 
@@ -22,21 +37,31 @@ class InputError(CoupleError):
         super().__init__(f"{where}: {message}" if where else message)
 
     def at(self, where: str) -> InputError:
-        """The same error, placed inside a larger document: `where` goes in front of the place."""
+        """This error placed inside a larger document: `where` goes in front of the place."""
         inner = f"{where}.{self.where}" if self.where else where
         return type(self)(self.message, where=inner)
 
     def inside(self, file: str) -> InputError:
-        """The same error, in a file."""
+        """This error placed in a file."""
         return type(self)(self.message, where=f"{file}: {self.where}" if self.where else file)
 
 
 class RunError(CoupleError):
-    """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1."""
+    """The run itself failed (a non-finite value, a broken ledger, a full disk). Exit code 1.
+
+    >>> from couple import RunError
+    >>> RunError("the disk is full").exit_code
+    1
+    """
 
 
 class Interrupted(RunError):
-    """Ctrl-C or SIGTERM: the state is in a checkpoint."""
+    """Ctrl-C or SIGTERM: the state is in a checkpoint. Exit code 130.
+
+    >>> from couple import Interrupted
+    >>> Interrupted("stopped by SIGTERM").exit_code
+    130
+    """
 
     exit_code = 130
 
@@ -46,11 +71,16 @@ class CannotRestart(RunError):
 
 
 class MissingDependencyError(InputError):
-    """An optional engine or library is not installed; the message holds the command that installs it."""
+    """An optional engine or library is not installed; the message holds the command that installs it.
+
+    >>> from couple import InputError, MissingDependencyError
+    >>> issubclass(MissingDependencyError, InputError)
+    True
+    """
 
 
 def brief(value: object) -> str:
-    """What was given, short enough for one line."""
+    """A value as text, short enough for one line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:70]}...{text[-5:]}"
 

@@ -39,7 +39,7 @@ def lattice_rate(text: str, order: int) -> tuple[float, Literal["step", "encount
 
 
 def time_unit(content: Mapping[str, Any]) -> Unit:
-    """What the clock of an experiment counts. Raises InputError, with the key, if its times are of both kinds."""
+    """The unit that the clock of an experiment counts. Raises InputError, with the key, if times are of both."""
     given: dict[str, bool] = {}
     for table, key in _TIMES:
         block = content.get(table)

@@ -26,6 +26,10 @@ class Species:
 
     D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
     one molecule holds, as in {"Ca": 2}.
+
+    >>> from couple import Species
+    >>> Species("CaB", D=0.02, contains={"Ca": 1}).on
+    'volume'
     """
 
     name: str
@@ -43,6 +47,10 @@ class Reaction:
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
     warming: the part of `rate` that comes from the temperature; it is in the rate already.
     per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
+
+    >>> from couple import Reaction
+    >>> print(Reaction(("Ca", "B"), ("CaB",), rate=100.0))  # 100 /mM/ms
+    Ca + B -> CaB
     """
 
     reactants: tuple[str, ...]
@@ -77,6 +85,16 @@ class ReactionNetwork:
     `with_clamped`, `with_absorbed`.
 
     Raises InputError if a name is unknown, an order is unsupported or a reaction does not balance.
+
+    >>> from couple import Reaction, ReactionNetwork, Species
+    >>> network = ReactionNetwork(
+    ...     [Species("Ca", 0.22, contains={"Ca": 1}), Species("B"), Species("CaB", contains={"Ca": 1})],
+    ...     [Reaction(("Ca", "B"), ("CaB",), rate=100.0), Reaction(("CaB",), ("Ca", "B"), rate=0.1)],
+    ... )
+    >>> network.states, network.substances
+    (('Ca', 'B', 'CaB'), ('Ca',))
+    >>> network.count_rates(volume=0.1, area=1.0).round(4).tolist()  # per ms and pair, per ms
+    [0.0017, 0.1]
     """
 
     def __init__(
@@ -92,8 +110,8 @@ class ReactionNetwork:
         self.reactions = tuple(reactions)
         self.clamped, self.absorbed = tuple(clamped), tuple(absorbed)
         self._given_reservoirs = tuple(reservoirs)
-        hands = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
-        self.reservoirs = self._given_reservoirs + hands
+        added = (*(f"{name}_clamp" for name in self.clamped), *(f"{name}_absorbed" for name in self.absorbed))
+        self.reservoirs = self._given_reservoirs + added
         self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
@@ -102,8 +120,8 @@ class ReactionNetwork:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
         self.reservoir_contents = self._balance()
-        for name, hand in zip((*self.clamped, *self.absorbed), hands, strict=True):
-            self.reservoir_contents[hand] = dict(self.species[self.names.index(name)].contains)
+        for name, reservoir in zip((*self.clamped, *self.absorbed), added, strict=True):
+            self.reservoir_contents[reservoir] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
         for name in self.states:

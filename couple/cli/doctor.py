@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from couple.cli.console import Json, out
-from couple.parallel.communicator import launched, speaks, stay_alone
+from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -25,10 +25,10 @@ def doctor(as_json: Json = False) -> None:
 
     found = []
     together = [*ranks()]
-    if not speaks():
+    if not is_first_launched():
         return
-    if launched() > 1:
-        stay_alone()  # what is started now is no rank
+    if launched_ranks() > 1:
+        leave_ranks()  # what is started now is no rank
     for finding in itertools.chain(together, examine()):
         found.append(finding)
         if not as_json:

@@ -37,9 +37,9 @@ from couple.cli.console import (
     whole,
 )
 from couple.cli.doctor import doctor
-from couple.cli.plot import opened, plot
+from couple.cli.plot import plot
 from couple.cli.sample import resume_ensemble, sample
-from couple.parallel.communicator import launched, speaks, stay_alone, world
+from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
 
@@ -173,9 +173,10 @@ def show(
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.cli.sample import ensemble_lines
     from couple.cli.summaries import show_lines
+    from couple.ensemble.open_recording import open_recording
     from couple.storage.results import Results
 
-    with whole(results), opened(results) as content:
+    with whole(results), open_recording(results) as content:
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
 
@@ -195,8 +196,8 @@ def _go(
 ) -> None:
     """Run with a progress bar, draw the figure, print the summary."""
     from couple.analysis.plot import figure
-    from couple.simulation.simulation import FIGURE
     from couple.storage.results import Results
+    from couple.storage.run_folder import FIGURE
 
     ranks = world()
     warnings = [warning for told in ranks.gather(simulation.system.warnings) for warning in told]
@@ -227,12 +228,12 @@ def _summary(summary: dict[str, Any], folder: Path) -> None:
     table(lines)
 
 
-def _speaks(error: CoupleError) -> bool:
+def _reports(error: CoupleError) -> bool:
     """Whether this rank is to report an error that ends all ranks."""
     try:
         ranks = world()
     except CoupleError:
-        return speaks()
+        return is_first_launched()
     return ranks.first if isinstance(error, Interrupted) else ranks.failed(error)
 
 
@@ -254,14 +255,14 @@ def main(arguments: list[str] | None = None) -> None:
     logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     _add_commands()
-    if launched() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
-        if not speaks():
+    if launched_ranks() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
+        if not is_first_launched():
             return  # the work of one process
-        stay_alone()
+        leave_ranks()
     try:
         app(arguments)
     except CoupleError as error:
-        if _speaks(error):
+        if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from couple.cli.console import out, whole
-
-if TYPE_CHECKING:
-    from couple.ensemble.ensemble import Ensemble
-    from couple.storage.results import Results
 
 
 def plot(
@@ -28,32 +24,12 @@ def plot(
 ) -> None:
     """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands."""
     from couple.analysis.plot import figure
+    from couple.ensemble.open_recording import open_recording
 
-    with whole(results), opened(results) as content:
+    with whole(results), open_recording(results) as content:
         path = output or content.path.with_name(f"{kind or 'figure'}.{form or 'png'}")
         if form is not None:
             path = (path / "figure" if path.is_dir() else path).with_suffix(f".{form}")
         chosen: Any = kind
         picture = figure(content, path, chosen)
     out.print(str(picture), markup=False)
-
-
-def opened(path: Path) -> Results | Ensemble:
-    """A result file, or an ensemble if it is one. Raises InputError if it is neither."""
-    from couple.ensemble.ensemble import Ensemble
-    from couple.storage.results import Results
-
-    if path.is_dir() and (path / Ensemble.FILE).exists():
-        return Ensemble(path)
-    return (Ensemble if path.name == Ensemble.FILE or _is_ensemble(path) else Results)(path)
-
-
-def _is_ensemble(path: Path) -> bool:
-    import h5py
-
-    from couple.ensemble.ensemble import Ensemble
-
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return False
-    with h5py.File(path, "r") as file:
-        return bool(file.attrs.get("format", "") == Ensemble.FORMAT)

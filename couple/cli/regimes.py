@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from couple.analysis.regimes.compare import Comparison
+    from couple.analysis.regimes.compare import RegimeComparison
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 _out = Console(highlight=False, soft_wrap=True)
@@ -58,7 +58,7 @@ def regimes(
         _out.print(escape(f"map in {picture}"))
 
 
-def table(found: Comparison) -> list[str]:
+def table(found: RegimeComparison) -> list[str]:
     """Lines of the table."""
     head = ["engine", "mean", "+-", "variance", "+-", "mean off", "variance off", "CPU/run", "runs", ""]
     body = []

@@ -40,12 +40,12 @@ def sample(
     The same command (or `couple resume OUT`) goes on after a kill; with more --runs it adds to what is there.
     """
     from couple.ensemble import sample as make
-    from couple.ensemble.ranks import helped
+    from couple.ensemble.ranks import first_rank_leads
     from couple.experiment import Experiment
 
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else milliseconds(until, "--until")
-    with helped() as leads, _running(quiet or as_json or not leads) as progress:
+    with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return
         begun = perf_counter()
@@ -63,9 +63,9 @@ def resume_ensemble(folder: Path, until: str | None, quiet: bool, as_json: bool)
     if until is not None:
         raise InputError("an ensemble is finished as it was begun; sample again for another duration", where="--until")
     from couple.ensemble import resume_sampling
-    from couple.ensemble.ranks import helped
+    from couple.ensemble.ranks import first_rank_leads
 
-    with helped() as leads, _running(quiet or as_json or not leads) as progress:
+    with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return True
         begun = perf_counter()
@@ -92,7 +92,7 @@ def summary(ensemble: Ensemble, seconds: float) -> dict[str, Any]:
 
 
 def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
-    """What `couple show` prints of an ensemble."""
+    """Lines that `couple show` prints of an ensemble."""
     found = summary(ensemble, 0.0)
     return [
         ("experiment", found["name"]),

@@ -25,7 +25,7 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
 
 
 def accuracy_lines(results: Results) -> list[Line]:
-    """Of sites that choose their accuracy while they run: how long they had which, and how often they switched."""
+    """Lines on sites that choose their accuracy while they run: how long they had which, how often they switched."""
     lines = []
     for component in dict.fromkeys(c for c, _ in results.sites().values()):
         group = results.file[component]

@@ -33,6 +33,10 @@ class Port:
             "intensive" (a concentration, a voltage: averaged).
     columns: names of the second axis, where there is one.
     axis, stored: name of that axis and type of the numbers where the port is recorded.
+
+    >>> from couple import Port
+    >>> Port("count", (3, 2), "extensive", ("Ca", "B")).shape
+    (3, 2)
     """
 
     unit: str

@@ -10,6 +10,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.base.units import quantities
 from couple.components.component import Component, Port, State
+from couple.components.state import whole
 
 MOST = 1e9
 """Molecules per window; more is a slip of a unit, and an engine that takes them one by one would never end."""
@@ -43,7 +44,7 @@ class Drive(Component):
         return {"window": self._window}
 
     def restore(self, state: State) -> None:
-        self._window = int(np.asarray(state["window"]))
+        self._window = whole(state, "window")
 
 
 def influx_per_window(times: str, rate: str, window: float, windows: int) -> Floats:

@@ -38,6 +38,10 @@ class Site:
 
     mouth: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
+
+    >>> from couple import Geometry, Site
+    >>> Site("head", Geometry.sphere(0.5), initial=(100,)).initial
+    (100,)
     """
 
     name: str
@@ -59,6 +63,11 @@ class EngineSetup:
     clamped:  species whose count is held at the input `clamp`.
     folder:   of the experiment file; paths in options are relative to it.
     window:   ms between exchanges with the rest; 0 if nobody says.
+
+    >>> from couple import EngineSetup, Geometry, ReactionNetwork, Site, Species
+    >>> chemistry, place = ReactionNetwork([Species("A")]), Site("head", Geometry.sphere(0.5), (100,))
+    >>> EngineSetup("head", chemistry, (place,), tick=0.025, injected=("A",)).seed
+    0
     """
 
     name: str
@@ -97,6 +106,23 @@ class SiteEngine(Component):
              `counts_feet` (n_feet, n_injected): the density at each foot times the volume of its segment.
 
     A site's results may not depend on which other sites share its component.
+
+    >>> from couple import EngineSetup, Geometry, ReactionNetwork, Site, SiteEngine, Species
+    >>> class Nothing(SiteEngine):
+    ...     def advance(self, ticks):
+    ...         self.read("counts")[:, self.injected_columns] += self.read("influx")
+    ...     def write_counts(self, counts, rng):
+    ...         self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
+    ...     def save(self):
+    ...         return {}
+    ...     def restore(self, state):
+    ...         pass
+    >>> chemistry, place = ReactionNetwork([Species("A")]), Site("head", Geometry.sphere(0.5), (100,))
+    >>> engine = Nothing(EngineSetup("head", chemistry, (place,), tick=0.025, injected=("A",)))
+    >>> engine.write("influx", 7)
+    >>> engine.advance(4)
+    >>> engine.read_counts().tolist()  # (n_sites, n_species)
+    [[107]]
     """
 
     integer: ClassVar[bool] = True

@@ -36,5 +36,5 @@ def first_line(command: Sequence[str], seconds: float = 120.0) -> tuple[int, str
 
 
 def python(code: str, seconds: float = 120.0) -> tuple[int, str]:
-    """As `first_line` of Python code in a process of its own: what it loads and breaks stays there."""
+    """The first line that Python code prints in a process of its own: what it loads and breaks stays there."""
     return first_line([sys.executable, "-c", code], seconds)

@@ -11,12 +11,12 @@ from pathlib import Path
 from couple.base import registry
 from couple.base.errors import CoupleError
 from couple.doctor.finding import Finding
-from couple.parallel.communicator import launched, world
+from couple.parallel.communicator import launched_ranks, world
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rank knows of itself. trouble: why NEURON does not take part in the job, if it does not."""
+    """A rank as it sees itself. trouble: why NEURON does not take part in the job, if it does not."""
 
     host: str
     cores: frozenset[int]
@@ -26,7 +26,7 @@ class Seen:
 
 def ranks() -> Iterator[Finding]:
     """Findings of all ranks together; to be called on each. Nothing without mpiexec."""
-    n = launched()
+    n = launched_ranks()
     if n == 1:
         return
     try:
@@ -60,7 +60,7 @@ def libraries(maps: Path = Path("/proc/self/maps")) -> tuple[str, ...]:
 
 
 def judge(seen: Sequence[Seen]) -> Iterator[Finding]:
-    """What is wrong with a job of these ranks."""
+    """Findings of what is wrong with a job of these ranks."""
     trouble = next((s.trouble for s in seen if s.trouble), "")
     if trouble:
         advice = (

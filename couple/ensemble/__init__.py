@@ -1,4 +1,4 @@
-"""Many runs of one experiment: made by `sample`, read by `Ensemble`."""
+"""Many runs of one experiment: made by `sample`, read by `Ensemble`. Imports `simulation` and what is below it."""
 
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.sampling import resume_sampling, sample

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.versions import versions
 from couple.ensemble.folder import ENSEMBLE, Specification, read_part
 from couple.ensemble.seeds import run_seed
-from couple.simulation.result_layout import Layout
-from couple.simulation.simulation import versions
+from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import columns, create, replacing
 
 FORMAT = "couple ensemble 1"
@@ -31,7 +31,7 @@ class _Found:
     parts: Floats
 
 
-def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], layout: Layout) -> Path:
+def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], layout: ResultLayout) -> Path:
     """Write OUT/ensemble.h5 from all runs that are there, in order; returns its path.
 
     One part at a time is in memory. Raises RunError if the disk refuses; an older ensemble file stays then.
@@ -50,7 +50,7 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
     return path
 
 
-def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Layout) -> None:
+def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: ResultLayout) -> None:
     status = "complete" if len(runs) == wanted.runs else "partial"
     file.attrs.update({**layout.attributes, "experiment": json.dumps(wanted.experiment.source)})
     file.attrs.update({"format": FORMAT, "status": status, "seed": wanted.seed})
@@ -71,7 +71,7 @@ def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Layou
         file.create_dataset(name, data=values).attrs.update({"unit": unit, "dims": [dim], "meaning": meaning})
 
 
-def _read(runs: list[int], there: Mapping[int, Path], layout: Layout) -> Iterator[_Found]:
+def _read(runs: list[int], there: Mapping[int, Path], layout: ResultLayout) -> Iterator[_Found]:
     """Every run in order; a part is read once if its runs are neighbours, as they are."""
     at: Path | None = None
     part: dict[int, _Found] = {}
@@ -91,7 +91,7 @@ def _read(runs: list[int], there: Mapping[int, Path], layout: Layout) -> Iterato
         yield part[run]
 
 
-def _from_ensemble(path: Path, run: int, layout: Layout) -> _Found:
+def _from_ensemble(path: Path, run: int, layout: ResultLayout) -> _Found:
     """A run out of an older ensemble file, back in the columns of the recorder."""
     places = columns(layout.variables)
     with h5py.File(path) as file:
@@ -103,9 +103,9 @@ def _from_ensemble(path: Path, run: int, layout: Layout) -> _Found:
         return _Found(rows, float(file["imbalance"][row]), float(file["timing/cpu_seconds"][row]), parts)
 
 
-def layout_of(there: Mapping[int, Path]) -> Layout | None:
-    """Of the first part that has one; None if there is no part."""
+def layout_of(there: Mapping[int, Path]) -> ResultLayout | None:
+    """The layout of the first part that has one; None if there is no part."""
     for path in there.values():
         if path.name != ENSEMBLE:
-            return Layout.from_json(str(read_part(path)["layout"]))
+            return ResultLayout.from_json(str(read_part(path)["layout"]))
     return None

@@ -18,6 +18,11 @@ class Ensemble(Recording):
     """Many runs of one experiment: time series are (n_runs, n_rows). `Ensemble("OUT")` opens OUT/ensemble.h5.
 
     Only what is asked for is read; `file` is the HDF5 file, for datasets too large to be read at once.
+    Raises InputError if the file is missing, damaged or of another kind, or for what was not recorded.
+
+    >>> with Ensemble("MANY") as ensemble:
+    ...     ensemble["head.Ca"].shape, ensemble.statistics("head.Ca").standard_error.shape
+    ((4, 11), (11,))
     """
 
     FORMAT, FILE, MADE_BY = FORMAT, ENSEMBLE, "sample"
@@ -34,7 +39,7 @@ class Ensemble(Recording):
 
     @property
     def seed(self) -> int:
-        """Of the ensemble."""
+        """Seed of the ensemble, from which those of its runs follow."""
         return int(self.file.attrs["seed"])
 
     @property

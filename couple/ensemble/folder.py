@@ -23,10 +23,10 @@ import numpy as np
 
 from couple.base.errors import InputError
 from couple.base.toml import flatten
+from couple.base.versions import versions
 from couple.components.component import State
-from couple.ensemble.sampler import Run
+from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
-from couple.simulation.simulation import versions
 from couple.storage import checkpoint
 from couple.storage.run_folder import claim_folder, lock_folder
 
@@ -37,7 +37,7 @@ ENSEMBLE, SPECIFICATION, PARTS = "ensemble.h5", "sampling.json", "parts"
 
 @dataclass(frozen=True)
 class Specification:
-    """What an ensemble is of. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
+    """A request for an ensemble. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
 
     experiment: Experiment
     seed: int
@@ -60,7 +60,7 @@ class Specification:
 
     @classmethod
     def read(cls, folder: Path) -> Specification:
-        """Of an ensemble that was begun. Raises InputError if there is none."""
+        """The request for an ensemble that was begun in `folder`. Raises InputError if there is none."""
         content = _content(folder)
         path = Path(content["path"]) if content["path"] else None
         experiment = Experiment.parse(content["experiment"], path=path, original=content["original"])
@@ -122,7 +122,7 @@ class EnsembleFolder:
         self._lock.release()
 
 
-def write_part(folder: Path, runs: Sequence[int], made: Sequence[Run], layout: str) -> Path:
+def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], layout: str) -> Path:
     """Put finished runs into a file of their own, in one step. Raises RunError if the disk refuses."""
     path = folder / PARTS / f"{runs[0]:09d}-{len(runs)}.h5"
     part: State = {
@@ -138,7 +138,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[Run], layout: s
 
 
 def read_part(path: Path) -> dict[str, Any]:
-    """What `write_part` wrote. Raises InputError if it is damaged."""
+    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged."""
     return checkpoint.read(path)["part"]
 
 

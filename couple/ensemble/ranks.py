@@ -15,8 +15,9 @@ from typing import Any
 
 from couple.base.errors import CoupleError, InputError, Interrupted
 from couple.ensemble.folder import Specification
+from couple.ensemble.job import Progress, SamplingJob
 from couple.experiment import Experiment
-from couple.parallel.communicator import Alone, stay_alone, world
+from couple.parallel.communicator import SingleProcess, leave_ranks, world
 from couple.simulation.signals import Stop
 
 Runs = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
@@ -24,7 +25,7 @@ Work = Callable[[int, int], Any]
 
 
 @contextmanager
-def helped() -> Iterator[bool]:
+def first_rank_leads() -> Iterator[bool]:
     """The other ranks help with what rank 0 has made by all inside; whether this is rank 0.
 
     Whatever ends rank 0 ends the others too. Signals are for rank 0, and for whoever makes runs.
@@ -38,18 +39,18 @@ def helped() -> Iterator[bool]:
     try:
         yield True
     except Interrupted:
-        ranks.rest()
-        ranks.from_first(None)
+        ranks.barrier()
+        ranks.broadcast(None)
         raise
     except CoupleError:  # which all ranks are told of where it ends
         if not _busy:
-            ranks.rest()
+            ranks.barrier()
         raise
     except BaseException as error:
         _end_all(error)
         raise
-    ranks.rest()
-    ranks.from_first(None)
+    ranks.barrier()
+    ranks.broadcast(None)
 
 
 _busy = False
@@ -60,31 +61,31 @@ _busy = False
 def _ordered(order: Runs | Work) -> Iterator[None]:
     """On rank 0: the others make their share inside, and `gather` what they have made at the end."""
     global _busy
-    world().rest()
-    world().from_first(order)
+    world().barrier()
+    world().broadcast(order)
     _busy = True
     yield
     _busy = False
 
 
-def _order(ranks: Alone) -> Runs | Work | None:
-    ranks.rest()
-    return ranks.from_first(None)
+def _order(ranks: SingleProcess) -> Runs | Work | None:
+    ranks.barrier()
+    return ranks.broadcast(None)
 
 
-def _serve(ranks: Alone) -> None:
+def _serve(ranks: SingleProcess) -> None:
     while (order := _order(ranks)) is not None:
         if callable(order):
             ranks.gather(_work(order))
             continue
         source, original, path, seed, runs, fresh, folder, there, jobs = order
         wanted = Specification(Experiment.parse(source, path=path, original=original), seed, runs, fresh)
-        made = make_share(wanted, folder, there, jobs, lambda _done, _all: None)
+        made = sample_share(wanted, folder, there, jobs, lambda _done, _all: None)
         ranks.gather((made.there, made.stopped))
 
 
-def made_by_all[T](work: Callable[[int, int], T]) -> list[T]:
-    """What each rank makes of `work(rank, ranks)`, a partial of a function; on rank 0, inside of `helped`."""
+def map_over_ranks[T](work: Callable[[int, int], T]) -> list[T]:
+    """Results of `work(rank, ranks)`, a partial, of all ranks; on rank 0, inside of `first_rank_leads`."""
     with _ordered(work):
         return world().gather(_work(work))
 
@@ -111,34 +112,36 @@ def _end_all(error: BaseException) -> None:
         ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
 
 
-def make_share(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
+def sample_share(
+    wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Progress
+) -> SamplingJob:
     """The runs of this rank. An error of one run ends all ranks; what is finished is kept."""
-    from couple.ensemble.sampling import Making
-
     ranks = world()
     if ranks.size > 1:
-        stay_alone()  # whoever makes runs here is no rank
-    making = Making(wanted, folder, dict(there), jobs, progress, share=(ranks.rank, ranks.size))
+        leave_ranks()  # whoever makes runs here is no rank
+    job = SamplingJob(wanted, folder, dict(there), jobs, progress, share=(ranks.rank, ranks.size))
     try:
-        making.run()
+        job.run()
     except InputError:  # of all ranks
         raise
     except BaseException as error:
         _end_all(error)
         raise
-    return making
+    return job
 
 
-def make_all(wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Any) -> Any:
+def sample_on_all_ranks(
+    wanted: Specification, folder: Path, there: Mapping[int, Path], jobs: int, progress: Progress
+) -> SamplingJob:
     """All runs, on rank 0, with the help of the others."""
     ranks = world()
     if ranks.size == 1:
-        return make_share(wanted, folder, there, jobs, progress)
+        return sample_share(wanted, folder, there, jobs, progress)
     e = wanted.experiment
     order: Runs = (e.source, e.original, e.path, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
     with _ordered(order):
-        making = make_share(wanted, folder, there, jobs, progress)
-        found = ranks.gather((making.there, making.stopped))
-    making.take({run: path for parts, _ in found for run, path in parts.items()})
-    making.stopped = next((stopped for _, stopped in found if stopped), None)
-    return making
+        job = sample_share(wanted, folder, there, jobs, progress)
+        found = ranks.gather((job.there, job.stopped))
+    job.add({run: path for parts, _ in found for run, path in parts.items()})
+    job.stopped = next((stopped for _, stopped in found if stopped), None)
+    return job

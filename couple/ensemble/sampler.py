@@ -11,13 +11,13 @@ from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.component import State
 from couple.experiment import Experiment
 from couple.simulation.orchestrator import Orchestrator
-from couple.simulation.result_layout import Layout
+from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import Recorder
 from couple.wiring import wire
 
 
 @dataclass(frozen=True)
-class Run:
+class SampledRun:
     """rows: (n_rows, width) of the recorder. imbalance: largest of the ledger, molecules. seconds: of CPU.
 
     parts: (n_parts,) of those, by component and for the exchange (in proportion to wall-clock time).
@@ -46,7 +46,7 @@ class Sampler:
         run = experiment.experiment
         self._seed = run.seed
         system = wire(experiment)
-        self.layout = Layout.of(system, experiment)
+        self.layout = ResultLayout.of(system, experiment)
         rows = len(self.layout.times)
         try:
             self._recorder = Recorder(None, system.variables, rows)
@@ -64,7 +64,7 @@ class Sampler:
             self._starts = self._states()
             self.start = self._try_restart()
 
-    def run(self, seed: int, given_up: Callable[[], bool] | None = None) -> Run:
+    def run(self, seed: int, given_up: Callable[[], bool] | None = None) -> SampledRun:
         """A whole run. Raises RunError, and Stopped if `given_up` becomes true."""
         if not self._once:
             self._loop.restart(self._starts, self._memory, seed)
@@ -81,7 +81,7 @@ class Sampler:
         seconds = process_time() - before
         wall = [self._loop.seconds[k] - parts[k] for k in parts]
         shares = tuple(seconds * w / max(sum(wall), 1e-12) for w in wall)
-        return Run(rows, self._loop.ledger().max_imbalance, seconds, shares)
+        return SampledRun(rows, self._loop.ledger().max_imbalance, seconds, shares)
 
     def _states(self) -> dict[str, State]:
         try:

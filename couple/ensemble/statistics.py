@@ -13,9 +13,14 @@ from couple.base.errors import InputError
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of n runs at each time, arrays (n_times,).
+    """Statistics of n runs at each time, arrays (n_times,).
 
     variance: unbiased (n - 1). standard_error: of the mean. low, high: confidence band of the mean (Student's t).
+
+    >>> from couple import statistics
+    >>> found = statistics([[1.0, 2.0], [3.0, 2.0]])
+    >>> found.n, found.mean.tolist(), found.variance.tolist()
+    (2, [2.0, 2.0], [2.0, 0.0])
     """
 
     n: int
@@ -30,6 +35,10 @@ def statistics(values: npt.ArrayLike, confidence: float = 0.95) -> Statistics:
     """Mean over runs, and how well it is known. values: (n_runs, n_times).
 
     Raises InputError for fewer than two runs, and a confidence that is not between 0 and 1.
+
+    >>> from couple import statistics
+    >>> statistics([[1.0], [3.0]]).standard_error.tolist()
+    [1.0]
     """
     from scipy.special import stdtrit  # here: workers need no statistics, and it takes as long as all the rest
 
@@ -47,6 +56,11 @@ def autocorrelation(values: npt.ArrayLike, lags: int | None = None) -> Floats:
 
     Averaged over runs and over t: for records that are stationary from the first row that is given. NaN if nothing
     fluctuates. values: (n_runs, n_times); lags: half of n_times by default.
+    Raises InputError for fewer than two runs, and for more lags than rows.
+
+    >>> from couple import autocorrelation
+    >>> autocorrelation([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]]).round(6).tolist()
+    [1.0, -1.0]
     """
     array = _runs(values)
     times = array.shape[1]
@@ -62,7 +76,14 @@ def autocorrelation(values: npt.ArrayLike, lags: int | None = None) -> Floats:
 
 
 def correlation(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
-    """(n_times,) Pearson correlation across runs of two quantities at each time; NaN where one does not fluctuate."""
+    """(n_times,) Pearson correlation across runs of two quantities at each time; NaN where one does not fluctuate.
+
+    a, b: (n_runs, n_times). Raises InputError for fewer than two runs, and for arrays of different shapes.
+
+    >>> from couple import correlation
+    >>> correlation([[1.0], [2.0], [3.0]], [[2.0], [4.0], [6.0]]).round(6).tolist()
+    [1.0]
+    """
     first, second = _runs(a), _runs(b)
     if first.shape != second.shape:
         raise InputError(f"arrays of shapes {first.shape} and {second.shape}: give two of one ensemble")

@@ -17,7 +17,7 @@ from typing import Any
 
 from couple.base.errors import CannotRestart, CoupleError, RunError
 from couple.ensemble.folder import Specification, write_part
-from couple.ensemble.sampler import Run, Sampler, Stopped, failed
+from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
 from couple.experiment import Experiment
 
@@ -28,7 +28,7 @@ BATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Ready:
+class WorkerReady:
     """A worker's system stands. start: see Sampler."""
 
     start: str
@@ -36,14 +36,14 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Once:
+class NeedsOwnProcess:
     """The system cannot be set back: every run needs a process of its own. The worker ends without a run."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Done:
+class BatchDone:
     """A batch is on the disk, in `path`. seconds: of wall-clock time per run."""
 
     runs: tuple[int, ...]
@@ -79,7 +79,7 @@ class Worker:
 
 
 def listen(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]]:
-    """What workers say within `seconds`.
+    """Messages that workers send within `seconds`.
 
     Raises the error that one of them met, and RunError if one died.
     """
@@ -123,31 +123,31 @@ def _work(
         content = {**source, "experiment": {**source["experiment"], "seed": run_seed(seed, first)}}
         sampler = Sampler(Experiment.parse(content, path=path, original=original), once=once)
         layout = sampler.layout.to_json()
-        line.send(Ready(sampler.start, layout))
+        line.send(WorkerReady(sampler.start, layout))
         runs: tuple[int, ...] = (first,)
         orphaned = _orphaned()
         while True:
-            line.send(make(sampler, runs, seed, folder, layout, orphaned))
+            line.send(make_runs(sampler, runs, seed, folder, layout, orphaned))
             runs = line.recv()
     except (Stopped, EOFError, BrokenPipeError):
         return
     except CannotRestart as error:
-        line.send(Once(str(error)))
+        line.send(NeedsOwnProcess(str(error)))
     except CoupleError as error:
         line.send(error)
 
 
-def make(
+def make_runs(
     sampler: Sampler,
     runs: tuple[int, ...],
     seed: int,
     folder: Path,
     layout: str,
     given_up: Callable[[], bool] | None = None,
-) -> Done:
+) -> BatchDone:
     """Make runs and put them on the disk; those before one that fails or is given up, too. Raises RunError, Stopped."""
     begun = perf_counter()
-    made: list[Run] = []
+    made: list[SampledRun] = []
     try:
         for run in runs:
             made.append(sampler.run(run_seed(seed, run), given_up))
@@ -158,7 +158,7 @@ def make(
             raise failed(runs[len(made)], run_seed(seed, runs[len(made)]), error) from error
         raise
     path = write_part(folder, runs, made, layout)
-    return Done(runs, path, (perf_counter() - begun) / len(runs))
+    return BatchDone(runs, path, (perf_counter() - begun) / len(runs))
 
 
 def _orphaned() -> Callable[[], bool]:

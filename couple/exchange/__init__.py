@@ -1,1 +1,4 @@
-"""What crosses between components: ions and conductances, and the ledger that holds them to account."""
+"""What crosses between components: ions and conductances, and the ledger that holds them to account.
+
+Imports `base`, `components`, `rng`.
+"""

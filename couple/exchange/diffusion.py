@@ -33,6 +33,7 @@ import numpy.typing as npt
 from numba import njit
 
 from couple.base.arrays import Floats, Ints, Words
+from couple.exchange.kernels import MOVED, TAKEN_UP
 from couple.exchange.link import Holding
 from couple.rng.binomial import binomial
 from couple.rng.streams import stream
@@ -40,8 +41,10 @@ from couple.rng.streams import stream
 SHORT, MOST = 0.1, 10_000
 """Longest round of a window in units of the time in which a site with several links empties; most rounds."""
 
-FORTH, BACK, OWED_BY_FIRST, OWED_BY_SECOND = 0, 1, 2, 3  # columns of `accounts`
-TAKEN_UP, MOVED = 1, 2  # columns of `balance`, as in couple.exchange.kernels
+FORTH, BACK, OWED_BY_FIRST, OWED_BY_SECOND = 0, 1, 2, 3  # columns of `accounts`; of `chances` the first two
+INFLUX, COUNT, WHOLE, LEAVING = 0, 1, 2, 3  # columns of `pools`
+POOL, HOLDING, AMOUNT = 0, 1, 2  # columns of `contents`
+FIRST, SECOND, WHOLE_IONS = 0, 1, 2  # columns of `ends`
 
 
 def neck_resistance(cylinders: Iterable[tuple[float, float]], ends: Iterable[float] = ()) -> float:
@@ -58,8 +61,8 @@ def crossing(conductance: float, first: float, second: float, time: float) -> tu
 def implicit(conductance: float, first: float, second: float, time: float) -> float:
     """µm³/ms: the conductance with which two well-stirred volumes exchange in `time`, exactly, what they would in one
     implicit step of the one given."""
-    pace = (1 / first + 1 / second) * time
-    return math.log1p(conductance * pace) / pace
+    per_conductance = (1 / first + 1 / second) * time
+    return math.log1p(conductance * per_conductance) / per_conductance
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Diffusion:
                 pools.setdefault(end.influx, (end, link))
         self.rounds = _rounds(self.links, window)
         row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
-        parts = [
+        contents = [
             (p, row_of[end.site, substance], amount)
             for p, (end, link) in enumerate(pools.values())
             for substance, amount in link.contains.items()
@@ -133,7 +136,7 @@ class Diffusion:
         at = {influx: p for p, influx in enumerate(pools)}
         of_pools = [[e.influx, e.count, e.whole, e.leaving] for e, _ in pools.values()]
         self._pools = np.array(of_pools, dtype=np.int64).reshape(-1, 4)
-        self._parts = np.array(parts, dtype=np.int64).reshape(-1, 3)
+        self._contents = np.array(contents, dtype=np.int64).reshape(-1, 3)
         self._ends = np.array(
             [[at[k.first.influx], at[k.second.influx], k.first.whole or k.second.whole] for k in self.links],
             dtype=np.int64,
@@ -144,21 +147,21 @@ class Diffusion:
         self._work = np.zeros((2, len(pools)))
 
     def restart(self, seed: int) -> None:
-        """As it is before the first window of a run with this seed."""
+        """Accounts and random streams as before the first window of a run with this seed."""
         self.accounts[...] = 0.0
         for k, link in enumerate(self.links):
             self.words[k] = stream(seed, "link", link.name, "diffusion")
 
     def clear(self, memory: Floats) -> None:
         """Forget the influx of the window before; first of all, then links with NEURON and drives add theirs."""
-        memory[self._pools[:, 0]] = 0.0
+        memory[self._pools[:, INFLUX]] = 0.0
 
     def move(self, memory: Floats, balance: Floats) -> None:
         """Add what crosses to the influx of the sites, and to the books of what they took up."""
         diffuse(
             memory,
             self._pools,
-            self._parts,
+            self._contents,
             self._ends,
             self._chances,
             self.rounds,
@@ -169,7 +172,7 @@ class Diffusion:
         )
 
     def saved(self) -> tuple[tuple[str, npt.NDArray[np.generic]], ...]:
-        """What a state has to hold, live."""
+        """Arrays that a state has to hold, by name, live."""
         return (("diffusion.accounts", self.accounts), ("diffusion.words", self.words))
 
 
@@ -202,17 +205,18 @@ def _leaving(words: Words, held: float, chance: float) -> float:
 @njit(cache=True)
 def _cross(k: int, ends: Ints, chances: Floats, accounts: Floats, words: Words, held: Floats, moved: Floats) -> None:
     """Half a round of link k; held, moved: (n_pools,) molecules now, and what they gained."""
-    a, b = ends[k, 0], ends[k, 1]
+    a, b = ends[k, FIRST], ends[k, SECOND]
     for pool, column in ((a, OWED_BY_FIRST), (b, OWED_BY_SECOND)):
         paid = min(accounts[k, column], held[pool])
         if paid > 0.0:
             accounts[k, column] -= paid
             held[pool] -= paid
             moved[pool] -= paid
-    if ends[k, 2] == 0:
-        forth, back = held[a] * chances[k, 0], held[b] * chances[k, 1]
+    if ends[k, WHOLE_IONS] == 0:
+        forth, back = held[a] * chances[k, FORTH], held[b] * chances[k, BACK]
     else:
-        forth, back = _leaving(words[k], held[a], chances[k, 0]), _leaving(words[k], held[b], chances[k, 1])
+        forth = _leaving(words[k], held[a], chances[k, FORTH])
+        back = _leaving(words[k], held[b], chances[k, BACK])
     accounts[k, FORTH] += forth
     accounts[k, BACK] += back
     for pool, gain, column in ((a, back - forth, OWED_BY_FIRST), (b, forth - back, OWED_BY_SECOND)):
@@ -228,7 +232,7 @@ def _cross(k: int, ends: Ints, chances: Floats, accounts: Floats, words: Words, 
 def diffuse(
     memory: Floats,
     pools: Ints,
-    parts: Ints,
+    contents: Ints,
     ends: Ints,
     chances: Floats,
     rounds: int,
@@ -239,17 +243,19 @@ def diffuse(
 ) -> None:
     """One window of all links.
 
-    pools:   (n_pools, 4) influx, count, whether whole, what leaves first: every species of every site that links move.
-    parts:   (n, 3) pool, row of `balance`, amount in one molecule.
-    ends:    (n_links, 3) first pool, second pool, whether whole ions cross. chances: (n_links, 2) for half a
-             round, of which there are `rounds`.
-    accounts, words: see Diffusion. work: (2, n_pools).
+    pools:    (n_pools, 4) every species of every site that links move. INFLUX, COUNT: where its influx and molecules
+              are in memory; WHOLE: 1 if its site takes whole ions only; LEAVING: where the influx is that may take
+              molecules first.
+    contents: (n, 3) conserved substances in one molecule: POOL, HOLDING (row of `balance`), AMOUNT.
+    ends:     (n_links, 3) FIRST, SECOND: pools; WHOLE_IONS: 1 if whole ions cross.
+    chances:  (n_links, 2) FORTH, BACK: of a molecule to cross in half a round, of which there are `rounds`.
+    accounts, words: see Diffusion. work: (2, n_pools). balance: (n_holdings, 4).
     """
     held, moved = work[0], work[1]
     for p in range(len(pools)):
         # What else enters is not there yet at the start of the window; what leaves is gone.
-        held[p] = max(memory[pools[p, 1]] + min(memory[pools[p, 3]], 0.0), 0.0)
-        if pools[p, 2]:
+        held[p] = max(memory[pools[p, COUNT]] + min(memory[pools[p, LEAVING]], 0.0), 0.0)
+        if pools[p, WHOLE]:
             held[p] = np.floor(held[p])  # a held count may be any number
         moved[p] = 0.0
     n = len(ends)
@@ -259,8 +265,8 @@ def diffuse(
         for k in range(n - 1, -1, -1):
             _cross(k, ends, chances, accounts, words, held, moved)
     for p in range(len(pools)):
-        memory[pools[p, 0]] += moved[p]
-    for j in range(len(parts)):
-        amount = moved[parts[j, 0]] * parts[j, 2]
-        balance[parts[j, 1], TAKEN_UP] += amount
-        balance[parts[j, 1], MOVED] += abs(amount)
+        memory[pools[p, INFLUX]] += moved[p]
+    for j in range(len(contents)):
+        amount = moved[contents[j, POOL]] * contents[j, AMOUNT]
+        balance[contents[j, HOLDING], TAKEN_UP] += amount
+        balance[contents[j, HOLDING], MOVED] += abs(amount)

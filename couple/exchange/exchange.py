@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.base.arrays import Floats, Indices
+from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
-from couple.exchange import kernels
+from couple.exchange import kernels, tables
 from couple.exchange.diffusion import Diffusion
-from couple.exchange.link import Holding, IonLink, Sources, ValueLink
+from couple.exchange.link import Holding, IonLink, ValueLink
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
@@ -29,6 +29,7 @@ class Exchange:
     after:   after a window: concentrations and conductances for the electrical model.
     diffusion: between sites, after the ions of the window are known.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
+    raised:  (n_after,) how often each link handed over its least value.
     """
 
     def __init__(
@@ -48,37 +49,29 @@ class Exchange:
         self.diffusion = diffusion
         self.balance = np.zeros((len(holdings), 4))
         self._max_debt = max_debt
+        n = len(after)
+        self._state = np.zeros(2 * n + len(summed))
+        self.raised, sums = self._state[n : 2 * n], self._state[2 * n :]
         books = (self.accounts, self.balance, float(max_debt))
-        self._deliver = partial(kernels.deliver, memory, *_ion_tables(ions, holdings), *books)
-        held = _value_tables(before)
-        self._hold = partial(kernels.hand_over, memory, *held, np.zeros(2 * len(before))) if before else None
-
-        values, floats = _value_tables(after)
-        self._state = np.zeros(2 * len(after) + len(summed))
-        self._hand_over = partial(kernels.hand_over, memory, values, floats, self._state)
+        self._deliver = partial(kernels.deliver, memory, *tables.pack_ions(ions, holdings), *books)
+        held = np.zeros(2 * len(before))
+        self._hold = partial(kernels.hand_over, memory, *tables.pack_values(before), held) if before else None
+        values, record = tables.pack_values(after), tables.pack_record(sampled, summed)
+        self._hand_over = partial(kernels.hand_over, memory, *values, self._state)
         self._count_holdings()
-        audited, contents = _audit_tables(holdings)
-        record = kernels.pack([len(sampled), len(summed)], sampled, summed)
-        at = 3 + values.size
-        tables = kernels.pack([at, at + audited.size, floats.size], values, audited, record)
-        all_floats = np.concatenate([floats, contents])
-        self._collect = partial(kernels.collect, memory, tables, all_floats, self._state, self.balance, TOLERANCE)
-        self._note = partial(kernels.note, memory, record, self._state[2 * len(after) :])
+        end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
+        self._collect = partial(kernels.collect, memory, *end, self._state, self.balance, TOLERANCE)
+        self._note = partial(kernels.note, memory, record, sums)
         self._compile()
 
     def _compile(self) -> None:
         """Compile or load the kernels now (on empty tables), so that timings of windows are of windows."""
-        no, none, books = kernels.pack, np.zeros(0), np.zeros((0, 4))
-        kernels.deliver(self.memory, no([0, 0, 0], [0], [0]), none, books, books, 0.0)
+        none, books = np.zeros(0), np.zeros((0, 4))
+        kernels.deliver(self.memory, *tables.pack_ions((), ()), books, books, 0.0)
         if self.diffusion is not None:
             Diffusion((), (), 1.0).move(self.memory, books)
-        empty = no([7, 11, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0])
-        kernels.collect(self.memory, empty, none, none, books, TOLERANCE, np.zeros((0, 0)), -1)
-
-    @property
-    def hits(self) -> Floats:
-        """(n_after,) how often each link handed over its least value."""
-        return self._state[len(self.after) : 2 * len(self.after)]
+        end = tables.pack_window_end(tables.pack_values(()), tables.pack_audit(()), tables.pack_record((), ()))
+        kernels.collect(self.memory, *end, none, books, TOLERANCE, np.zeros((0, 0)), -1)
 
     def _count_holdings(self) -> None:
         for r, holding in enumerate(self.holdings):
@@ -98,7 +91,7 @@ class Exchange:
             self._hold()
         for _ in range(2):  # the first time the values before are unknown
             self._hand_over()
-        self.hits[:] = 0
+        self.raised[:] = 0
 
     def deliver(self) -> None:
         """Before the chemistry's window: ions into sites, held counts. Raises RunError for a debt above the limit."""
@@ -184,54 +177,3 @@ class Exchange:
             ("balance", self.balance),
             ("state", self._state),
         )
-
-
-def _ion_tables(ions: Sequence[IonLink], holdings: Sequence[Holding]) -> tuple[Indices, Floats]:
-    """As `kernels.deliver` takes them."""
-    row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
-    start, source, weight = _rows([link.sources for link in ions])
-    parts: list[Sources] = [tuple((row_of[link.site, s], float(n)) for s, n in link.contains.items()) for link in ions]
-    part_start, part_row, content = _rows(parts)
-    ints = kernels.pack(
-        [len(ions), len(source), len(part_row)],
-        [link.target for link in ions],
-        [link.free for link in ions],
-        [link.whole for link in ions],
-        start,
-        source,
-        part_start,
-        part_row,
-    )
-    return ints, np.concatenate([weight, content])
-
-
-def _value_tables(links: Sequence[ValueLink]) -> tuple[Indices, Floats]:
-    """As `kernels.hand_over` takes them."""
-    start, source, weight = _rows([v.sources for v in links])
-    extrapolates = any(v.beyond for v in links)
-    ints = kernels.pack([len(links), len(source), extrapolates], [v.target for v in links], start, source)
-    return ints, np.concatenate([weight, [v.least for v in links], [v.beyond for v in links]])
-
-
-def _audit_tables(holdings: Sequence[Holding]) -> tuple[Indices, Floats]:
-    """As `kernels.audit` takes them: sites of one chemistry share a row of contents."""
-    kinds = {contents: k for k, contents in enumerate(dict.fromkeys(h.contents for h in holdings))}
-    start, column, content = _rows([tuple((s, float(n)) for s, n in enumerate(c) if n) for c in kinds])
-    ints = kernels.pack(
-        [len(holdings), len(kinds), len(column)],
-        [h.first for h in holdings],
-        [h.whole for h in holdings],
-        [kinds[h.contents] for h in holdings],
-        start,
-        column,
-    )
-    return ints, content
-
-
-def _rows(sources: Sequence[Sources]) -> tuple[list[int], list[int], Floats]:
-    """Starts (n + 1), indices and weights of rows of pairs, one after the other."""
-    start = [0]
-    for row in sources:
-        start.append(start[-1] + len(row))
-    flat = [pair for row in sources for pair in row]
-    return start, [i for i, _ in flat], np.array([w for _, w in flat], dtype=float)

@@ -100,7 +100,7 @@ class Ledger:
                 )
             )
         worst = float(exchange.balance[:, kernels.IMBALANCE].max(initial=0.0))
-        floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.hits, strict=True) if n}
+        floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.raised, strict=True) if n}
         return cls(links, tuple(sites), worst, floored, _between_sites(exchange))
 
     def as_dict(self) -> dict[str, Any]:

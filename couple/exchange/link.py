@@ -13,13 +13,13 @@ Sources = tuple[tuple[int, float], ...]
 class IonLink:
     """Molecules that enter one species of one site; what is sent is a total over the window.
 
-    target: index of the site's influx. free: index of its free molecules. whole: whether the site takes whole ions.
+    influx: index of the site's influx. free: index of its free molecules. whole: whether the site takes whole ions.
     contains: conserved substances in one molecule. function: name of the pure function that gave the weights.
     """
 
     name: str
     site: str
-    target: int
+    influx: int
     free: int
     whole: bool
     sources: Sources

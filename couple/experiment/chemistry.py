@@ -85,6 +85,12 @@ class Chemistry(Block):
     """Species, reactions, reservoirs, observables and the initial state of every site.
 
     include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
+    Raises InputError that names the key, in an Experiment and from `network`.
+
+    >>> from couple import Chemistry
+    >>> chemistry = Chemistry(species={"A": {}}, reactions=[{"equation": "A -> 0", "forward": "2 /s"}])
+    >>> chemistry.network().reactions[0].rate  # /ms
+    0.002
     """
 
     file: str | None = None

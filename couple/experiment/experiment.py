@@ -27,7 +27,24 @@ from couple.experiment.spine import SpineBlock
 
 
 class Experiment(Block):
-    """A whole experiment, checked. `Experiment.load(path)` reads the TOML format; see README."""
+    """A whole experiment, checked. `Experiment.load(path)` reads the TOML format; see README.
+
+    Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
+
+    >>> from couple import Experiment
+    >>> box = Experiment.build(
+    ...     experiment={"name": "box", "duration": "1 ms", "exchange": "0.1 ms"},
+    ...     chemistry={
+    ...         "species": {"A": {}},
+    ...         "reactions": [{"equation": "A -> 0", "forward": "1 /ms"}],
+    ...         "initial": {"A": {"count": 100}},
+    ...     },
+    ...     site=[{"name": "head", "engine": "ode", "geometry": {"sphere": {"diameter": "0.5 um"}}}],
+    ...     record={"species": "all"},
+    ... )
+    >>> box.experiment.duration, box.changed("experiment.duration=2 ms").experiment.duration
+    (1.0, 2.0)
+    """
 
     experiment: Run
     neuron: Neuron | None = None

@@ -12,7 +12,15 @@ from couple.experiment.fields import Integer
 
 
 class Run(Block):
-    """What is run, for how long, and how often the parts exchange."""
+    """What is run, for how long, and how often the parts exchange: the table [experiment].
+
+    Quantities carry their units as text; a field holds them in ms and degrees Celsius. Raises pydantic's
+    ValidationError alone, InputError that names the key in an Experiment.
+
+    >>> from couple import Run
+    >>> Run(name="spine", duration="0.3 s", exchange="0.1 ms").duration
+    300.0
+    """
 
     name: str = Field(pattern=RUN_NAME)
     duration: Time = Field(gt=0)

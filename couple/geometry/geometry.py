@@ -24,6 +24,13 @@ class Geometry:
     volume:   µm³.
     area:     membrane area in µm², analytic, never a face count; of a cylinder the lateral area only, as in
               NEURON: its end caps reflect and carry no proteins unless `caps`.
+
+    Raises InputError for a length that is not positive, from `cylinder`, `sphere` and `box`.
+
+    >>> from couple import Geometry
+    >>> head = Geometry.cylinder(0.5, 0.5)  # diameter and length, um
+    >>> round(head.volume, 4), round(head.area, 4)
+    (0.0982, 0.7854)
     """
 
     shape: ShapeName

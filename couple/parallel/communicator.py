@@ -61,7 +61,7 @@ class ElsewhereError(CoupleError):
         self.exit_code = code
 
 
-class Alone:
+class SingleProcess:
     """One process without others. rank, size: 0 and 1. sent: collective calls so far."""
 
     rank, size, sent = 0, 1, 0
@@ -72,18 +72,21 @@ class Alone:
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """What all ranks give here, by rank. Raises ElsewhereError if another has failed before it came here."""
+        """The values of all ranks, by rank (an allgather).
+
+        Raises ElsewhereError if another has failed before it came here.
+        """
         return [value]
 
-    def from_first(self, value: T) -> T:
-        """What rank 0 gives here."""
+    def broadcast(self, value: T) -> T:
+        """The value of rank 0."""
         return self.gather(value)[0]
 
-    def largest(self, values: Sequence[float]) -> list[float]:
+    def maximum(self, values: Sequence[float]) -> list[float]:
         """The largest over all ranks of each of some numbers, cheaply: for the loop."""
         return list(values)
 
-    def rest(self) -> None:
+    def barrier(self) -> None:
         """Wait until all ranks are here, for as long as it takes: asleep, as `gather` is not."""
 
     def failed(self, error: BaseException) -> bool:
@@ -104,7 +107,7 @@ class Alone:
         yield
 
 
-class Ranks(Alone):
+class Ranks(SingleProcess):
     """The ranks of an MPI job, on a communicator of our own."""
 
     def __init__(self, mpi: Any) -> None:
@@ -114,23 +117,27 @@ class Ranks(Alone):
         self._teams: dict[tuple[int, ...], Team] = {}
 
     def gather(self, value: T) -> list[T]:
+        """See SingleProcess."""
         found = self._meet(value, None)
         for _, error in found:
             if error is not None:
                 raise ElsewhereError(*error)
         return [content for content, _ in found]
 
-    def largest(self, values: Sequence[float]) -> list[float]:
+    def maximum(self, values: Sequence[float]) -> list[float]:
+        """See SingleProcess."""
         self.sent += 1
         found: list[float] = self._comm.allreduce(list(values), op=_largest)
         return found
 
-    def rest(self) -> None:
+    def barrier(self) -> None:
+        """See SingleProcess."""
         here = self._comm.Ibarrier()
         while not here.Test():
             time.sleep(_NAP)
 
     def failed(self, error: BaseException) -> bool:
+        """See SingleProcess."""
         if isinstance(error, ElsewhereError):
             return False
         code = error.exit_code if isinstance(error, CoupleError) else 1
@@ -138,11 +145,13 @@ class Ranks(Alone):
         return self.rank == next(rank for rank, (_, there) in enumerate(found) if there is not None)
 
     def abort(self, code: int) -> None:
+        """See SingleProcess."""
         sys.stdout.flush()
         sys.stderr.flush()
         self._comm.Abort(code)
 
     def team(self, members: tuple[int, ...]) -> Team:
+        """See SingleProcess."""
         if members not in self._teams:
             group = self._comm.Get_group().Incl(list(members))
             self._teams[members] = Team(self, self._comm.Create_group(group), members)
@@ -150,6 +159,7 @@ class Ranks(Alone):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
+        """See SingleProcess."""
         try:
             yield
         except ElsewhereError as error:
@@ -172,7 +182,7 @@ class Ranks(Alone):
 class Team:
     """Ranks that solve one thing together. members: of all ranks, the one that leads first; rank, size: among them."""
 
-    def __init__(self, ranks: Alone, comm: Any, members: tuple[int, ...]) -> None:
+    def __init__(self, ranks: SingleProcess, comm: Any, members: tuple[int, ...]) -> None:
         self._ranks, self._comm, self.members = ranks, comm, members
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
 
@@ -182,7 +192,7 @@ class Team:
         return self._comm.scatter(parts)
 
     def collect(self, part: T) -> list[T]:
-        """What all give here, by rank, for the leader; nothing for others."""
+        """The parts of all members, by rank, for the leader; nothing for others."""
         self._ranks.sent += 1
         return self._comm.gather(part) or []
 
@@ -201,7 +211,7 @@ def _largest(first: list[float], second: list[float]) -> list[float]:
     return [max(a, b) for a, b in zip(first, second, strict=True)]
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> int:
+def launched_ranks(environment: Mapping[str, str] = os.environ) -> int:
     """Ranks that mpiexec or srun has started, by what they leave in the environment; 1 without them."""
     if environment.get(OFF, "").lower() == "off":
         return 1
@@ -211,20 +221,20 @@ def launched(environment: Mapping[str, str] = os.environ) -> int:
     return 1
 
 
-_apart: list[Alone] = []
+_apart: list[SingleProcess] = []
 
 
 @contextmanager
-def apart() -> Iterator[None]:
-    """What this rank does inside, it does as one process without others, who know nothing of it."""
-    _apart.append(Alone())
+def as_single_process() -> Iterator[None]:
+    """A context in which this rank is one process without others, who know nothing of it."""
+    _apart.append(SingleProcess())
     try:
         yield
     finally:
         _apart.pop()
 
 
-def world() -> Alone:
+def world() -> SingleProcess:
     """The ranks of this run; found on first use, which has to be before NEURON is imported.
 
     Raises CoupleError if there are several and they cannot talk to each other.
@@ -233,10 +243,10 @@ def world() -> Alone:
 
 
 @functools.cache
-def _world() -> Alone:
-    size = launched() if os.environ.get(OFF) == "off" else max(launched(), _imported())
+def _world() -> SingleProcess:
+    size = launched_ranks() if os.environ.get(OFF) == "off" else max(launched_ranks(), _imported())
     if size == 1:
-        return Alone()
+        return SingleProcess()
     try:
         mpi = _mpi(size)
     except (ImportError, RuntimeError) as error:
@@ -307,7 +317,7 @@ def _imported() -> int:
     return int(mpi.COMM_WORLD.Get_size())
 
 
-def stay_alone() -> None:
+def leave_ranks() -> None:
     """Make processes that are started from here processes of their own, not ranks."""
     for name in [*os.environ]:
         if name.startswith(_MARKS):
@@ -315,7 +325,7 @@ def stay_alone() -> None:
     os.environ[OFF] = "off"
 
 
-def speaks(environment: Mapping[str, str] = os.environ) -> bool:
+def is_first_launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is rank 0 by its environment: for what goes wrong before the ranks can talk."""
     found = (environment[rank] for rank, size in _LAUNCHERS if rank in environment and size in environment)
     return next(found, "0") == "0"

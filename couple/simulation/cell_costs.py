@@ -17,7 +17,7 @@ Costs = dict[str, float]
 """Cell → seconds of one exchange window: of its electrics, and of all of its sites."""
 
 
-class Meter:
+class CostMeter:
     """Measures what this rank does from now on."""
 
     def __init__(self, system: System, seconds: Mapping[str, float]) -> None:
@@ -30,7 +30,7 @@ class Meter:
         return {**seconds, "": own}
 
     def costs(self, seconds: Mapping[str, float], windows: int) -> Costs:
-        """Of the cells on this rank. seconds: of each component by now; windows: since the meter was made.
+        """Costs of the cells on this rank. seconds: of each component by now; windows: since the meter was made.
 
         What a component took is divided by what each cell or site says of its work.
         """
@@ -60,7 +60,7 @@ def write_costs(folder: Path, parts: Sequence[Costs]) -> None:
 
 
 def read_costs(folder: Path) -> Costs:
-    """Of the run in a folder. Raises InputError if it has none."""
+    """Costs of the cells of the run in a folder. Raises InputError if it has none."""
     path = folder / COSTS if folder.is_dir() else folder
     try:
         cells = json.loads(path.read_bytes())["cells"]

@@ -18,7 +18,7 @@ UNEVEN = 1.2
 
 
 @dataclass(frozen=True)
-class Load:
+class RankLoad:
     """seconds: of a window, by component, without waiting for other ranks, except in what is solved together."""
 
     cells: int
@@ -27,10 +27,11 @@ class Load:
 
     @property
     def total(self) -> float:
+        """Seconds of a window, over all components."""
         return sum(self.seconds.values())
 
 
-def measure(system: System) -> Load:
+def measure(system: System) -> RankLoad:
     """Advance what this rank has by a few windows, without exchange: all ranks together; the system is spent then."""
     seconds: dict[str, float] = {}
     model = system.electrics
@@ -47,16 +48,16 @@ def measure(system: System) -> Load:
         for _ in range(WINDOWS):
             engine.advance(system.clock.window)
         seconds[engine.name] = (perf_counter() - begun) / WINDOWS
-    return Load(getattr(model, "cells", 0), sum(len(e.sites) for e in system.engines), seconds)
+    return RankLoad(getattr(model, "cells", 0), sum(len(e.sites) for e in system.engines), seconds)
 
 
 def loads(system: System) -> Iterator[str]:
-    """What every rank has, and how even it is; nothing without ranks."""
+    """Lines on what every rank has, and how even it is; nothing without ranks."""
     if world().size > 1:
         yield from lines(world().gather(measure(system)))
 
 
-def lines(loads: Sequence[Load]) -> Iterator[str]:
+def lines(loads: Sequence[RankLoad]) -> Iterator[str]:
     """A line for each rank, or for the first and the slowest, and the ratio that bounds the speed-up."""
     slowest = max(range(len(loads)), key=lambda r: loads[r].total)
     shown = range(len(loads)) if len(loads) <= FEW else sorted({0, slowest})

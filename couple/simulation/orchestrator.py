@@ -9,6 +9,7 @@ from time import perf_counter
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
 from couple.components.component import Component, State
+from couple.components.state import number, whole
 from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
@@ -136,5 +137,5 @@ class Orchestrator:
         self.exchange.restore(states["exchange"])
         self.recorder.restore(states["recorder"])
         clock = states["clock"]
-        self.window = int(str(clock["window"]))
-        self.seconds = {k: float(str(clock[f"seconds.{k}"])) for k in self.seconds}
+        self.window = whole(clock, "window")
+        self.seconds = {k: number(clock, f"seconds.{k}") for k in self.seconds}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from couple.base.errors import InputError
 from couple.components.component import Component, State, StateValue
 from couple.components.engine import SiteEngine
+from couple.components.state import whole
 from couple.simulation.orchestrator import Orchestrator
 from couple.storage.recorder import Recorder, Variable, columns
 from couple.wiring import System
@@ -30,12 +31,12 @@ def packed(names: Any) -> bytes:
 
 
 def unpacked(value: StateValue) -> Any:
-    """What `packed` made, also as HDF5 gives it back."""
+    """Names that `packed` made small, also as HDF5 gives them back."""
     return json.loads(zlib.decompress(value if isinstance(value, bytes) else np.asarray(value).tobytes()))
 
 
 def names_of(system: System, recorder: Recorder) -> State:
-    """What the numbers in a checkpoint of this rank are of; all that `moved` needs besides the states."""
+    """Names of what the numbers in a checkpoint of this rank are of; all that `move` needs besides the states."""
     rows = [[v.path, list(map(list, v.labels)), v.kind] for v in recorder.variables]
     return {"memory": packed(_memory(system)), "exchange": packed(_exchange(system, recorder)), "rows": packed(rows)}
 
@@ -114,7 +115,7 @@ def move(
         if isinstance(component, SiteEngine):
             states[name] = _of_sites(component, name, parts)
         elif component is not system.electrics:
-            states[name] = {"window": int(str(spent["window"]))}
+            states[name] = {"window": whole(spent, "window")}
     electrics = system.electrics
     if electrics is not None:
         name = f"component.{electrics.name}"

@@ -15,7 +15,7 @@ from couple.wiring import System
 
 
 @dataclass(frozen=True)
-class Layout:
+class ResultLayout:
     """variables: in file order. attributes: of the file. tables: name → attributes of a group. warnings: of the wiring.
 
     times: (n_rows,) ms of a whole run.
@@ -28,8 +28,8 @@ class Layout:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: System, experiment: Experiment) -> Layout:
-        """Of a wired experiment."""
+    def of(cls, system: System, experiment: Experiment) -> ResultLayout:
+        """The layout of a wired experiment."""
         clock = system.clock
         rows = clock.windows // clock.record + 1
         return cls(
@@ -41,12 +41,12 @@ class Layout:
         )
 
     def to_json(self) -> str:
-        """As text; `from_json` reads it."""
+        """The layout as text; `from_json` reads it."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Layout:
-        """What `to_json` wrote."""
+    def from_json(cls, text: str) -> ResultLayout:
+        """The layout that `to_json` wrote."""
         content = json.loads(text)
         variables = tuple(
             Variable(
@@ -66,7 +66,7 @@ class Layout:
 
 
 def parts_of(system: System) -> list[str]:
-    """What the time of a run is spent in, in the order of `Orchestrator.seconds`."""
+    """Parts that a run spends its time in, in the order of `Orchestrator.seconds`."""
     return [*(c.name for c in system.components), EXCHANGE]
 
 

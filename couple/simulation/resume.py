@@ -10,6 +10,7 @@ from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.base.versions import versions
 from couple.components.component import State
+from couple.components.state import text
 from couple.experiment import Experiment
 from couple.storage import checkpoint
 from couple.wiring import System
@@ -39,10 +40,10 @@ def read(path: Path, until: float | None) -> tuple[Experiment, dict[str, State]]
     run = states.get("run", {})
     if not run.keys() >= _KEYS:
         raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
-    content = json.loads(str(run["experiment"]))
-    source = Path(str(run["path"])) if run["path"] else None
+    content = json.loads(text(run, "experiment"))
+    source = Path(text(run, "path")) if run["path"] else None
     _check_versions(run, path)
-    experiment = Experiment.parse(content, path=source, original=json.loads(str(run["original"])))
+    experiment = Experiment.parse(content, path=source, original=json.loads(text(run, "original")))
     if until is not None and until > experiment.experiment.duration:
         content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
         experiment = Experiment.parse(content, path=source, original=experiment.original)
@@ -51,7 +52,7 @@ def read(path: Path, until: float | None) -> tuple[Experiment, dict[str, State]]
 
 
 def _check_versions(run: State, path: Path) -> None:
-    then, now = json.loads(str(run["versions"])), versions()
+    then, now = json.loads(text(run, "versions")), versions()
     changed = [
         f"{k} {then[k]} -> {now.get(k, 'none')}"
         for k in then
@@ -65,7 +66,7 @@ def _check_versions(run: State, path: Path) -> None:
 
 def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
     """The experiment file and the model may not have changed since the checkpoint."""
-    for name, digest in json.loads(str(run["model_files"])).items():
+    for name, digest in json.loads(text(run, "model_files")).items():
         file = Path(name)
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
             what = "changed" if file.is_file() else "is gone"
@@ -75,7 +76,7 @@ def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
             )
     if experiment.path is None or not experiment.path.is_file():
         return
-    then, now = flatten(json.loads(str(run["original"]))), flatten(Experiment.load(experiment.path).original)
+    then, now = flatten(json.loads(text(run, "original"))), flatten(Experiment.load(experiment.path).original)
     changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
     if changed:
         shown = "; ".join(f"{k}: {then.get(k, 'absent')} -> {now.get(k, 'absent')}" for k in changed[:5])

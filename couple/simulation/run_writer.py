@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from couple.experiment import Experiment
-from couple.parallel.communicator import Alone
+from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
 from couple.simulation.result_layout import attributes_of, component_tables
@@ -23,13 +23,13 @@ from couple.wiring import System
 
 
 @dataclass(frozen=True)
-class Keeper:
+class RunWriter:
     """Writes what `recorder` holds of a system, on each rank its own part."""
 
     experiment: Experiment
     system: System
     recorder: Recorder
-    ranks: Alone
+    ranks: SingleProcess
 
     def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         """Put all that was recorded so far into an HDF5 file."""
@@ -48,17 +48,17 @@ class Keeper:
             times, cells = spikes
             write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
 
-    def keep(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+    def write(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
         peaks."""
         if self.ranks.size > 1:
-            return self._keep_of_ranks(folder, status, summary, costs)
+            return self._write_of_ranks(folder, status, summary, costs)
         with replacing(folder / RESULTS, self.recorder.version) as file:
             self.fill(file, summary)
         write_costs(folder, [costs])
         return self._with_peaks(folder, summary)
 
-    def _keep_of_ranks(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+    def _write_of_ranks(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """A file of this rank; unless it alone has failed, one over all of them too."""
         with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
             self.fill(file, summary)
@@ -72,7 +72,7 @@ class Keeper:
             summary = merged(summaries, self.system.order)
             merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
             summary = self._with_peaks(folder, summary)
-        return self.ranks.from_first(summary)
+        return self.ranks.broadcast(summary)
 
     def _with_peaks(self, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
         """The summary, as it is put on the disk."""

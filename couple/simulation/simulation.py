@@ -17,24 +17,23 @@ from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
 from couple.base.versions import versions
 from couple.components.component import Port, State
+from couple.components.state import number, text, whole
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
-from couple.parallel.stop_agreement import WALLTIME, Pace
+from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
-from couple.simulation.cell_costs import Costs, Meter, read_costs
+from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
-from couple.simulation.run_writer import Keeper
+from couple.simulation.run_writer import RunWriter
 from couple.simulation.signals import Stop
 from couple.simulation.validity_counts import doubts_of
 from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
 from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, FIGURE, RESULTS, SUMMARY, check_free, empty_folder, lock_folder
+from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, lock_folder
 from couple.wiring import System, wire
-
-__all__ = ["CHECKPOINT", "FIGURE", "RESULTS", "SUMMARY", "Interrupted", "Simulation", "versions"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,30 @@ Progress = Callable[[float, float], None]
 class Simulation:
     """An experiment on its way.
 
-    Build one with `Simulation.new` or `Simulation.resumed`; `run()` goes to the end, `step()` one exchange window.
+    Build one with `Simulation.new`, `Simulation.in_memory` or `Simulation.resumed`; `run()` goes to the end,
+    `step()` one exchange window. `read` and `write` look into ports, whose unit and shape `port` says; times are in ms.
+    Raises InputError for what does not fit in the experiment, RunError for a run that cannot go on.
+
+    >>> from couple import Experiment, Simulation
+    >>> box = Experiment.build(
+    ...     experiment={"name": "box", "duration": "1 ms", "exchange": "0.1 ms"},
+    ...     chemistry={
+    ...         "species": {"A": {}},
+    ...         "reactions": [{"equation": "A -> 0", "forward": "1 /ms"}],
+    ...         "initial": {"A": {"count": 100}},
+    ...     },
+    ...     site=[{"name": "head", "engine": "ode", "geometry": {"sphere": {"diameter": "0.5 um"}}}],
+    ...     record={"species": "all"},
+    ... )
+    >>> simulation = Simulation.in_memory(box)
+    >>> simulation.step()
+    >>> round(float(simulation.read("head.A")), 2), simulation.port("head.counts").unit
+    (90.48, 'count')
+    >>> simulation.run()["status"]
+    'complete'
+    >>> with simulation.results as results:
+    ...     results["head.A"].shape  # (n_rows,)
+    (11,)
     """
 
     def __init__(
@@ -64,9 +86,9 @@ class Simulation:
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
-        self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
+        self._writer = RunWriter(experiment, system, self.recorder, self.ranks)
         self._costs = costs
-        self._meter, self._metered = Meter(system, self.orchestrator.seconds), 0
+        self._meter, self._metered = CostMeter(system, self.orchestrator.seconds), 0
         self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
@@ -74,7 +96,7 @@ class Simulation:
         self._asked = False
         self._names: State = {}
         self._margin = 1.0
-        self._pace = Pace(self.ranks)
+        self._agreement = StopAgreement(self.ranks)
         self._checkpoints = 0
         self._watchers: list[Callable[[Simulation], object]] = []
 
@@ -95,7 +117,7 @@ class Simulation:
         Raises InputError if anything in the experiment does not fit; nothing is written then.
         """
         ranks = world()
-        costs = None if balance is None else ranks.from_first(read_costs(Path(balance)) if ranks.first else {})
+        costs = None if balance is None else ranks.broadcast(read_costs(Path(balance)) if ranks.first else {})
         if folder is not None and ranks.first:
             check_free(Path(folder), force)
         system = wire(experiment, costs)
@@ -103,7 +125,7 @@ class Simulation:
         if ranks.first:  # the folder is claimed once
             made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
-            made = ranks.from_first(made)
+            made = ranks.broadcast(made)
             simulation = cls(experiment, made, system, lock, costs=costs)
             simulation.orchestrator.start()
         except BaseException:
@@ -140,10 +162,10 @@ class Simulation:
     def _resumed(cls, path: Path, until: float | None, lock: FolderLock | None) -> Simulation:
         experiment, states = resume.read(path, until)
         run, ranks = states["run"], world()
-        written = int(str(run.get("ranks", 1)))
+        written = whole(run, "ranks", 1)
         here = path.parent
-        place = str(run.get("place", "segments"))
-        costs = json.loads(str(run["costs"])) if "costs" in run else None
+        place = text(run, "place", "segments")
+        costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
         if written != ranks.size:
             simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
@@ -156,8 +178,8 @@ class Simulation:
         else:
             simulation = cls(experiment, here, system, lock, place, costs)
             simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
-        simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
-        simulation._checkpoints = int(str(run.get("number", 0)))
+        simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
+        simulation._checkpoints = whole(run, "number", 0)
         ranks.gather(None)
         return simulation
 
@@ -206,11 +228,11 @@ class Simulation:
 
     @property
     def results(self) -> Results:
-        """What was recorded so far, from memory; close it or use it in a `with` statement."""
+        """Results so far, from memory; close them or use them in a `with` statement."""
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.clock.windows
         with h5py.File(buffer, "w") as file:
-            self._keeper.fill(file, self.summary("complete" if done else "partial"))
+            self._writer.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
 
     def run(
@@ -238,7 +260,7 @@ class Simulation:
             raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
         started = process_time()
         before = self._cpu
-        self._meter, self._metered = Meter(self.system, self.orchestrator.seconds), self.orchestrator.window
+        self._meter, self._metered = CostMeter(self.system, self.orchestrator.seconds), self.orchestrator.window
         wall = self.experiment.checkpoint.wall
         shown = 0.0
 
@@ -250,7 +272,7 @@ class Simulation:
             waited = wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000
             late = None if deadline is None or now < deadline - self._margin else WALLTIME
             # Only what all ranks know may decide what they do next.
-            self._ending, waited, stop = self._pace.agreed(self._stop.signal or late, waited, self._asked)
+            self._ending, waited, stop = self._agreement.agree(self._stop.signal or late, waited, self._asked)
             if due or waited:
                 self._cpu = before + process_time() - started
                 self.write_checkpoint()
@@ -268,7 +290,7 @@ class Simulation:
                 self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
-            self._keep_if_possible()
+            self._write_results_if_possible()
             raise
         self._cpu = before + process_time() - started
         try:
@@ -280,10 +302,10 @@ class Simulation:
         finally:
             self._unlock()
 
-    def _keep_if_possible(self) -> None:
+    def _write_results_if_possible(self) -> None:
         """After an error: results as far as there are any. A disk that refuses does not hide the error."""
         try:
-            self._keep_what_there_is("failed")
+            self._write_results("failed")
         except RunError as error:
             log.warning("%s", error)
         finally:
@@ -294,7 +316,7 @@ class Simulation:
         message = f"stopped by {signal} at t = {self.time:.6g} ms"
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
-        self._keep_what_there_is("interrupted")
+        self._write_results("interrupted")
         return Interrupted(message)
 
     def write_checkpoint(self) -> Path:
@@ -324,7 +346,7 @@ class Simulation:
 
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
-        summary = self._keep_what_there_is(status)
+        summary = self._write_results(status)
         if self.folder is not None and not (self.folder / CHECKPOINT).exists():
             self.recorder.discard_segments()
         self._unlock()
@@ -367,14 +389,14 @@ class Simulation:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _keep_what_there_is(self, status: str) -> dict[str, Any]:
+    def _write_results(self, status: str) -> dict[str, Any]:
         summary = self.summary(status)
         if self.folder is None:
             with self.results as results:
                 summary["peaks"] = results.peaks()
             return summary
         costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
-        return self._keeper.keep(self.folder, status, summary, costs)
+        return self._writer.write(self.folder, status, summary, costs)
 
     def _unlock(self) -> None:
         if self._lock is not None:

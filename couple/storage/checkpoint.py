@@ -61,21 +61,21 @@ def read(path: Path) -> dict[str, State]:
 
 def replace(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: whole or not at all. Raises RunError if the disk refuses."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
-        settle(beside, path)
+        flush_and_rename(temporary, path)
     except OSError as error:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def settle(beside: Path, path: Path) -> None:
+def flush_and_rename(temporary: Path, path: Path) -> None:
     """Flush a file to the disk and rename it over `path`; the rename is on the disk when this returns."""
-    _flush(beside)
-    beside.replace(path)
+    _flush(temporary)
+    temporary.replace(path)
     _flush(path.parent)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
-from couple.parallel.communicator import Alone
+from couple.components.state import text, whole
+from couple.parallel.communicator import SingleProcess
 from couple.storage import checkpoint
 
 PARTS = "checkpoint"
@@ -26,7 +27,7 @@ def part(folder: Path, number: int, rank: int) -> Path:
     return folder / PARTS / f"{number:06d}-rank{rank:04d}.h5"
 
 
-def write(path: Path, states: Mapping[str, State], run: State, number: int, ranks: Alone) -> None:
+def write(path: Path, states: Mapping[str, State], run: State, number: int, ranks: SingleProcess) -> None:
     """Write a set; all ranks together. path: of OUT/checkpoint.h5. Raises RunError if the disk refuses."""
     mine = part(path.parent, number, ranks.rank)
     try:
@@ -50,9 +51,9 @@ def write(path: Path, states: Mapping[str, State], run: State, number: int, rank
 
 def read(path: Path, run: State, rank: int) -> dict[str, State]:
     """The state of a rank of a set. Raises InputError if it is missing or not the one that belongs there."""
-    mine = part(path.parent, int(str(run["number"])), rank)
+    mine = part(path.parent, whole(run, "number"), rank)
     found = checkpoint.read(mine)
-    if hashlib.sha256(mine.read_bytes()).hexdigest() != json.loads(str(run["digests"]))[rank]:
+    if hashlib.sha256(mine.read_bytes()).hexdigest() != json.loads(text(run, "digests"))[rank]:
         raise InputError(f"does not belong to {path.name}: use another checkpoint or run again", where=str(mine))
     return found
 

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
+from typing import BinaryIO, ClassVar, Self
 
 import h5py
 import numpy as np
@@ -15,16 +15,12 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.base.units import IONS_PER_MM_UM3
 
-if TYPE_CHECKING:
-    import xarray
-
-
 KEPT_BYTES = 256 * 2**20
 """Columns that were read and may be asked for again."""
 
 
 def unreadable(error: Exception) -> str:
-    """What is wrong with a file that HDF5 does not take, in a few words."""
+    """A reason, in a few words, why HDF5 does not take a file."""
     if "truncated file" in str(error):
         return "is damaged (it is cut short): run again, or resume the checkpoint of the run"
     if "signature not found" in str(error):
@@ -83,27 +79,18 @@ class Recording:
 
     @property
     def time_unit(self) -> str:
-        """What `time` counts: ms or step."""
+        """Unit of `time`: ms or step."""
         return str(self.file["time"].attrs["unit"])
 
     @property
     def name(self) -> str:
-        """Of the experiment."""
+        """Name of the experiment."""
         return str(self.file.attrs["name"])
 
     @property
     def status(self) -> str:
         """complete, partial, interrupted or failed."""
         return str(self.file.attrs["status"])
-
-    def to_xarray(self) -> xarray.Dataset:
-        """All records as an xarray Dataset, in memory: named dimensions and labels, `units` and `long_name`.
-
-        Raises MissingDependencyError without xarray.
-        """
-        from couple.storage.to_xarray import dataset
-
-        return dataset(self)
 
     def engines(self) -> dict[str, str]:
         """Site → engine."""

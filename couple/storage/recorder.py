@@ -23,8 +23,9 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
-from couple.storage.checkpoint import replace, settle
-from couple.storage.safe_file import Disk
+from couple.components.state import text
+from couple.storage.checkpoint import flush_and_rename, replace
+from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
 
@@ -53,7 +54,7 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row."""
+        """Shape of one row."""
         return tuple(len(names) for names in self.labels)
 
 
@@ -72,18 +73,18 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
 
     Raises RunError if the disk refuses; what was at `path` stays.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with Disk(beside) as disk:
+        with SafeFile(temporary) as disk:
             with h5py.File(disk, "w", libver=version) as file:
                 yield file
             if disk.error is not None:
                 raise disk.error
-        settle(beside, path)
+        flush_and_rename(temporary, path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def columns(variables: Sequence[Variable]) -> list[slice]:
@@ -185,7 +186,7 @@ class Recorder:
 
     def restore(self, state: State) -> None:
         """Take up the segments that a checkpoint names; drop later ones. Raises InputError if one is damaged."""
-        self._segments = [(int(n), str(digest)) for n, digest in json.loads(str(state["segments"]))]
+        self._segments = [(int(n), str(digest)) for n, digest in json.loads(text(state, "segments"))]
         self.next_row = 0
         for number, (_, digest) in enumerate(self._segments):
             path = self._path(number)

@@ -20,7 +20,16 @@ BLOCK_VALUES = 2**20
 
 
 class Results(Recording):
-    """The results of one run: time series are (n_rows,). `Results("OUT")` opens OUT/results.h5."""
+    """The results of one run: time series are (n_rows,). `Results("OUT")` opens OUT/results.h5.
+
+    results["head.Ca"]: (n_rows,) molecules of a species; results["head.SK_open"]: an observable, mean of the exchange
+    interval before each row; results["neuron.head(0.5)"]: mV. `time` is in ms. `file` is the HDF5 file.
+    Raises InputError if the file is missing, damaged or of another kind, or for what was not recorded.
+
+    >>> with Results("OUT") as results:
+    ...     results.time.shape, results["head.Ca"].shape, results.micromolar("head", "Ca").shape
+    ((11,), (11,), (11,))
+    """
 
     FORMAT, FILE, MADE_BY = FORMAT, "results.h5", "run"
 

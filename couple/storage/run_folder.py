@@ -62,6 +62,7 @@ def claim_folder(name: str, folder: str | Path | None) -> Path:
 
 
 def lock_folder(folder: Path) -> FolderLock:
+    """The lock of a folder, taken. Raises InputError if it is not there, not writable, or another process has it."""
     try:
         return FolderLock(folder)
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Disk(io.RawIOBase):
+class SafeFile(io.RawIOBase):
     """A new file, unbuffered, for `h5py.File(disk, "w")`. error: what the disk said first, None if nothing.
 
     Raises OSError if it cannot be made.
@@ -21,24 +21,31 @@ class Disk(io.RawIOBase):
         self.error: OSError | None = None
 
     def readable(self) -> bool:
+        """True."""
         return True
 
     def writable(self) -> bool:
+        """True."""
         return True
 
     def seekable(self) -> bool:
+        """True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """The new place, bytes from the start."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
+        """The place, bytes from the start."""
         return self._file.tell()
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Bytes that were read into `buffer`."""
         return self._file.readinto(buffer) or 0
 
     def write(self, data: memoryview, /) -> int:  # type: ignore[override]
+        """Bytes that were taken: all of them, on the disk or, once that has refused, in memory."""
         begin, done, size = self._file.tell(), 0, memoryview(data).nbytes
         view = memoryview(data).cast("B")
         while done < size:
@@ -50,6 +57,7 @@ class Disk(io.RawIOBase):
         return size
 
     def truncate(self, size: int | None = None, /) -> int:
+        """The new size in bytes, `size` or where the file is now."""
         end = self._file.tell() if size is None else size
         try:
             self._file.truncate(end)

@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from couple.base.errors import MissingDependencyError
+from couple.storage.record_file import Recording
 
 if TYPE_CHECKING:
     import xarray
 
-    from couple.storage.record_file import Recording
 
+def to_xarray(recording: Recording) -> xarray.Dataset:
+    """All records of a result or ensemble file as an xarray Dataset, in memory.
 
-def dataset(recording: Recording) -> xarray.Dataset:
-    """Variables "neuron.v", "head.counts", ... over time (and run), with labels along every axis.
+    Variables are "neuron.v", "head.counts", ... over `time` (and `run`), with labels along every axis and `units` and
+    `long_name` as attributes. Where two variables have an axis of the same name with other labels, that of the later is
+    named after it ("species_of_head.influx").
 
-    Where two variables have an axis of the same name with other labels, that of the later is named after it
-    ("species_of_head.influx"). Raises MissingDependencyError without xarray.
+    recording: a Results or an Ensemble, open. Raises MissingDependencyError without xarray.
+
+    >>> with Results("OUT") as results:
+    ...     to_xarray(results)["head.counts"].sel(site="head", species="Ca").shape
+    (11,)
     """
     try:
         import xarray

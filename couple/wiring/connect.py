@@ -116,7 +116,7 @@ def _along(link: IonLink, placed: PlacedLink, parts: Parts) -> list[IonLink]:
         replace(
             link,
             name=f"{link.name} ({part.segment})",
-            target=parts.memory.at(engine, "influx_along", i, column),
+            influx=parts.memory.at(engine, "influx_along", i, column),
             free=parts.local(placed.place, part, placed.quantity)[0],
             sources=link.sources[i : i + 1],
         )
@@ -208,7 +208,7 @@ def _ion_link(
     return IonLink(
         name,
         site,
-        target=parts.memory.at(engine, "influx", row, engine.setup.injected.index(species)),
+        influx=parts.memory.at(engine, "influx", row, engine.setup.injected.index(species)),
         free=parts.count(site, species),
         whole=engine.integer,
         sources=sources,

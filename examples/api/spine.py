@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from couple import Experiment, Simulation, sample
-from couple.experiment import Run
+from couple import Experiment, Run, Simulation, sample
 
 HERE = Path(__file__).parent
 

@@ -28,9 +28,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from couple import Experiment, sample
-from couple.analysis.plot.style import COLOURS, styled
-from couple.ensemble import Ensemble
+from couple import COLOURS, Ensemble, Experiment, sample, styled
 
 HERE = Path(__file__).parent
 LAST = 100.0

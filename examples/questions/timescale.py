@@ -21,9 +21,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from couple import Experiment, sample
-from couple.analysis.plot.style import COLOURS, styled
-from couple.ensemble import Ensemble, autocorrelation, statistics
+from couple import COLOURS, Ensemble, Experiment, autocorrelation, sample, statistics, styled
 
 HERE = Path(__file__).parent
 BURST = 150.0

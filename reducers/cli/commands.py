@@ -29,7 +29,7 @@ def train(
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
     """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
-    from couple.ensemble.ranks import helped
+    from couple.ensemble.ranks import first_rank_leads
     from reducers.training.kinds import kind_of_checkpoint, kind_of_file
     from reducers.training.resumable import MODEL
 
@@ -39,7 +39,7 @@ def train(
 
     if (file is None) == (resume is None):
         raise InputError("give either a training file or --resume OUT")
-    with helped() as leads, _progress(quiet or as_json or not leads) as progress:
+    with first_rank_leads() as leads, _progress(quiet or as_json or not leads) as progress:
         if not leads:  # helps with sampling; the fit is the work of one process
             return
         if resume is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from couple.base.errors import CoupleError, InputError
 from couple.base.registry import load
-from couple.ensemble.ranks import made_by_all
+from couple.ensemble.ranks import map_over_ranks
 from reducers.data.sources import load_ensembles
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
@@ -49,7 +49,7 @@ def _cut(particles: ParticleRuns, block: FieldDataBlock) -> ParticleRuns:
 
 def build_basis(block: FieldModelBlock, beside: Path) -> FieldBasis:
     """The elements, from whoever registered them. Raises InputError, also if they are not installed."""
-    made_by_all(partial(_begin, block.basis))
+    map_over_ranks(partial(_begin, block.basis))
     try:
         made: FieldBasis = load("couple.fields", block.basis)(block.mesh, beside)
     except InputError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.parallel.communicator import apart
+from couple.parallel.communicator import as_single_process
 from couple.wiring import wire
 from reducers.gccd.data.protocol_data import (
     ProtocolData,
@@ -54,7 +54,7 @@ class TrainingEnsembles:
             if (self._folder / f"{block.name}{finer}-{_key(self._content, table, experiment, k)}.h5").exists():
                 continue
             try:
-                with apart():  # only the first rank asks
+                with as_single_process():  # only the first rank asks
                     wire(build_experiment(block, stimuli_of(block, self._file.train.seed)[:1], experiment, site))
             except InputError as error:
                 raise error.inside(f"{self._source}: {table}[{k}]") from None

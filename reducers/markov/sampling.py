@@ -13,7 +13,7 @@ from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
-from couple.ensemble.ranks import made_by_all
+from couple.ensemble.ranks import map_over_ranks
 from couple.geometry.geometry import Geometry
 from couple.wiring.initial_counts import apportion
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
@@ -51,7 +51,7 @@ class StimulusRuns:
 def sample_runs(file: DrivenFile, network: ReactionNetwork, species: tuple[str, ...]) -> StimulusRuns:
     """All stimuli at once, a site each; over ranks, if there are any."""
     given, stimuli = file.sample, _stimuli(file.sample, file.train.seed)
-    parts = made_by_all(partial(_share, file, network, species))
+    parts = map_over_ranks(partial(_share, file, network, species))
     shares = np.empty((len(stimuli), *parts[0].shape[1:]))
     for k, part in enumerate(parts):
         shares[k :: len(parts)] = part

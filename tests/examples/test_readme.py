@@ -48,3 +48,8 @@ def test_the_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert any("uv run pytest\n" in block for block in blocks("sh"))
     assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_hooks_run_what_ci_runs() -> None:
+    hooks = re.findall(r"entry: (.*)\n", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert hooks == [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("uv run ")]

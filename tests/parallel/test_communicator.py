@@ -10,9 +10,9 @@ import pytest
 from couple.base.errors import InputError
 from couple.doctor.ranks import Seen, judge, libraries
 from couple.experiment import Experiment
-from couple.parallel.communicator import Alone, launched, speaks
-from couple.parallel.stop_agreement import MOST, Pace
-from couple.simulation.load_report import Load, lines
+from couple.parallel.communicator import SingleProcess, is_first_launched, launched_ranks
+from couple.parallel.stop_agreement import MOST, StopAgreement
+from couple.simulation.load_report import RankLoad, lines
 from couple.simulation.rank_results import merge, rank_file
 from couple.wiring.cells import owners
 from support.paths import EXAMPLES
@@ -50,7 +50,7 @@ LAUNCHES = {
 def test_launchers_are_known_by_their_environment(by: str) -> None:
     """As their manuals describe it; of these only MPICH and Open MPI have been run."""
     environment, size, first = LAUNCHES[by]
-    assert launched(environment) == size and (size == 1 or speaks(environment) == first)
+    assert launched_ranks(environment) == size and (size == 1 or is_first_launched(environment) == first)
 
 
 @pytest.mark.parametrize("counts", [[80, 20], [1, 1, 1, 1], [5], [3, 2, 7], [1, 10]])
@@ -88,13 +88,13 @@ def test_a_doctor_sees_two_libraries_strangers_and_crowds(tmp_path: Path) -> Non
     assert libraries(maps) == (str(tmp_path / "libmpi.so.12"), str(tmp_path / "libmpi.so.40"))
 
 
-class Two(Alone):
+class Two(SingleProcess):
     """Two ranks in one process, that meet in the order in which they are asked."""
 
     def __init__(self, rank: int, board: list[list[float]]) -> None:
         self.rank, self.size, self.board = rank, 2, board
 
-    def largest(self, values: Any) -> list[float]:
+    def maximum(self, values: Any) -> list[float]:
         self.board.append(list(values))
         return [max(column) for column in zip(*self.board[-2:], strict=True)]
 
@@ -103,7 +103,7 @@ def test_ranks_stop_after_the_same_window() -> None:
     """Rank 1 alone is told to stop; the meeting after that both know. Between meetings nothing is sent."""
     boards: list[list[float]] = []
     told: list[list[int]] = [[], []]
-    paces = [Pace(Two(rank, boards)) for rank in (0, 1)]
+    paces = [StopAgreement(Two(rank, boards)) for rank in (0, 1)]
     for pace in paces:
         pace._every = pace._left = 5
     meetings = 0
@@ -111,7 +111,7 @@ def test_ranks_stop_after_the_same_window() -> None:
         before = len(boards)
         # rank 1 comes to the board first, so that rank 0's answer has both
         answers = {
-            rank: paces[rank].agreed("SIGTERM" if rank == 1 and window > 2 else None, False, False) for rank in (1, 0)
+            rank: paces[rank].agree("SIGTERM" if rank == 1 and window > 2 else None, False, False) for rank in (1, 0)
         }
         meetings += len(boards) > before
         paces[1]._every, paces[1]._left = paces[0]._every, paces[0]._left
@@ -148,7 +148,7 @@ def test_the_master_has_the_order_of_one_process(tmp_path: Path) -> None:
 
 
 def test_the_balance_names_the_slowest() -> None:
-    loads = [Load(2, 4, {"neuron": 1.0, "ssa": 1.0}), Load(2, 4, {"neuron": 1.0, "ssa": 3.0})]
+    loads = [RankLoad(2, 4, {"neuron": 1.0, "ssa": 1.0}), RankLoad(2, 4, {"neuron": 1.0, "ssa": 3.0})]
     found = [*lines(loads)]
     assert len(found) == 3 and "2 ranks (1) has 1.333 x the mean; in a [network] --balance OUT" in found[-1]
     assert [*lines(loads[:1])][-1].endswith("1.000 x the mean")

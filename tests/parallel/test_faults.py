@@ -48,7 +48,7 @@ def faulty(self):
             raise ZeroDivisionError("a bug")
         if kind == "kill":
             os.kill(os.getpid(), 9)
-        checkpoint.settle = full
+        checkpoint.flush_and_rename = full
     step(self)
 
 Orchestrator.step = faulty

@@ -1,19 +1,38 @@
 """From Python: the example runs, ports are read and written, records have labels."""
 
+import ast
+import doctest
+import inspect
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import couple
-from couple import Experiment, InputError, Results, RunError, Simulation, sample
-from couple.base.errors import MissingDependencyError
-from couple.experiment import Chemistry, Run, SiteBlock
+from couple import (
+    Chemistry,
+    Experiment,
+    InputError,
+    MissingDependencyError,
+    Results,
+    Run,
+    RunError,
+    Simulation,
+    sample,
+    to_xarray,
+)
+from couple.experiment import SiteBlock
 from support.ensembles import birth_death
-from support.paths import EXAMPLES
+from support.paths import EXAMPLES, ROOT
+
+LAYERS = ("couple", "reducers", "adapters")
+DOCUMENTED = [name for name in couple.__all__ if isinstance(getattr(couple, name), type | FunctionType)]
 
 
 def content(engine: str = "ssa") -> dict[str, Any]:
@@ -143,24 +162,97 @@ def test_xarray_has_names_labels_and_units(tmp_path: Path, monkeypatch: pytest.M
     simulation = Simulation.in_memory(Experiment.parse(content()))
     simulation.run()
     with simulation.results as results:
-        found = results.to_xarray()
+        found = to_xarray(results)
         ca = found["box.counts"].sel(site="box", species="Ca")
         assert ca.dims == ("time",) and np.array_equal(ca.values, results["box.Ca"])
         assert found["box.counts"].attrs["units"] == "count" and found.time.attrs["units"] == "ms"
         assert found["box.influx"].dims == ("time", "site", "species_of_box.influx")  # Ca alone
     with sample(birth_death("5 ms"), 4, 3, tmp_path / "out", jobs=1) as ensemble:
-        found = ensemble.to_xarray()
+        found = to_xarray(ensemble)
         assert found["box.counts"].dims == ("run", "time", "site", "species")
         assert found.seed.values.tolist() == ensemble.seeds.tolist()
         mean = found["box.counts"].sel(species="A", site="box").mean("run")
         assert np.allclose(mean, ensemble.statistics("box.A").mean)
         monkeypatch.setitem(sys.modules, "xarray", None)
         with pytest.raises(MissingDependencyError, match="uv pip install xarray"):
-            ensemble.to_xarray()
+            to_xarray(ensemble)
 
 
-def test_the_package_names_what_is_used_most() -> None:
-    assert {getattr(couple, name).__name__ for name in couple.__all__} == set(couple.__all__)
-    assert dir(couple) == couple.__all__
+def test_the_package_names_what_a_script_needs() -> None:
+    assert dir(couple) == couple.__all__ == sorted(couple.__all__)
+    assert all(getattr(couple, name).__name__ == name for name in DOCUMENTED)
     with pytest.raises(AttributeError):
         _ = couple.Simulatoin
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    code = "import sys, couple; print([m for m in sys.modules if m.startswith('couple.') or m in ('numpy', 'h5py')])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
+    """A folder in which OUT is a run and MANY an ensemble, as docstrings have them, and the experiment of both."""
+    folder = tmp_path_factory.mktemp("made")
+    experiment = Experiment.build(
+        experiment=Run(name="box", duration="1 ms", exchange="0.1 ms"),
+        chemistry={"species": {"Ca": {"D": "220 um^2/s"}}, "initial": {"Ca": {"count": 100}}},
+        site=[{"name": "head", "engine": "ode", "geometry": {"sphere": {"diameter": "0.5 um"}}}],
+        drive=[{"to": "head.Ca", "influx": {"times": "0 1 ms", "rate": "10 /ms"}}],
+        record={"species": "all"},
+    )
+    Simulation.new(experiment, folder / "OUT").run()
+    sample(experiment, 4, 1, folder / "MANY", jobs=1).close()
+    return folder, experiment
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_help_shows_an_example_that_runs(
+    name: str, made: tuple[Path, Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, experiment = made
+    if name == "to_xarray":
+        pytest.importorskip("xarray")
+    monkeypatch.chdir(folder)
+    known = {**{n: getattr(couple, n) for n in couple.__all__}, "Path": Path, "experiment": experiment}
+    test = doctest.DocTestParser().get_doctest(inspect.getdoc(getattr(couple, name)) or "", known, name, None, 0)
+    assert test.examples, f"couple.{name} has no example"
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def python_of_examples() -> dict[str, str]:
+    """Where → code: files of examples, and the blocks of README and tutorial."""
+    found = {str(path.relative_to(ROOT)): path.read_text() for path in EXAMPLES.rglob("*.py")}
+    for path in (ROOT / "README.md", EXAMPLES / "tutorial" / "README.md"):
+        for k, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)):
+            if "import" in block:
+                found[f"{path.relative_to(ROOT)}[{k}]"] = block
+    return found
+
+
+def imported_beyond_the_public(code: str) -> list[str]:
+    """Modules of ours that are imported besides `couple` and the folders of adapters, and names that `couple` lacks."""
+    bad = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            bad += [a.name for a in node.names if a.name.split(".")[0] in LAYERS and a.name != "couple"]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in LAYERS:
+            if node.module == "couple":
+                bad += [f"couple.{a.name}" for a in node.names if a.name not in couple.__all__]
+            elif not re.fullmatch(r"adapters\.\w+", node.module):
+                bad.append(node.module)
+    return bad
+
+
+@pytest.mark.parametrize(("where", "code"), python_of_examples().items(), ids=python_of_examples())
+def test_examples_import_only_what_is_public(where: str, code: str) -> None:
+    assert imported_beyond_the_public(code) == [], where
+
+
+def test_an_import_of_what_is_not_public_is_found() -> None:
+    assert imported_beyond_the_public("from couple.wiring import wire") == ["couple.wiring"]
+    assert imported_beyond_the_public("from couple import wire\nimport reducers.data") == [
+        "couple.wire",
+        "reducers.data",
+    ]

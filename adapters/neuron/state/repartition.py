@@ -27,6 +27,7 @@ from adapters.neuron.state.save_state import ModelState
 from adapters.neuron.state.unmovable import waiting
 from couple.base.errors import InputError
 from couple.components.component import State
+from couple.components.state import number
 from couple.parallel.communicator import world
 
 _LONG = 0.4
@@ -63,7 +64,7 @@ def take(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> No
     values = _together(parts, "keys", "variables", [key for key in inventory.keys if key])
     streams = _together(parts, "stream_keys", "streams", [key for key in inventory.stream_keys if key])
     active = _together(parts, "connections", "active", [])
-    time, between = float(str(parts[0]["time"])), _between()
+    time, between = number(parts[0], "time"), _between()
     longest = max(world().gather(max((connection.delay for connection, _ in between), default=0.0)))
     if time <= longest + 1:
         raise InputError(f"{time:g} ms is within the longest delay of the start: {_REFUSED}, or start again")
@@ -177,7 +178,7 @@ def _scatter(model: ModelState, values: Mapping[str, float], streams: Mapping[st
 
 def _deliver(between: Sequence[Any], parts: Sequence[State]) -> None:
     """Send over each connection what has set out but not arrived."""
-    time = float(str(parts[0]["time"]))
+    time = number(parts[0], "time")
     longest = max((connection.delay for connection in between), default=0.0)
     fired = _fired(parts, time - longest)
     for connection in between:

@@ -19,6 +19,7 @@ from adapters.neuron.state.unmovable import fixed
 from couple.base.arrays import Floats
 from couple.base.errors import CannotRestart, CoupleError
 from couple.components.component import State
+from couple.components.state import whole
 
 _KEPT = 4
 """Saved states whose NEURON object is kept, so that a rollback needs no file."""
@@ -94,7 +95,7 @@ class ModelState:
             self.inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
         ):
             generator.seq(position)
-        h.secondorder = int(state["secondorder"])
+        h.secondorder = whole(state, "secondorder")
 
     def refuse_unrewound(self) -> None:
         """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""

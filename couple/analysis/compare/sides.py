@@ -10,9 +10,9 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.cli.plot import opened
 from couple.ensemble import Ensemble, sample
 from couple.ensemble.folder import SPECIFICATION, Specification
+from couple.ensemble.open_recording import open_recording
 from couple.experiment import Experiment
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
@@ -51,22 +51,25 @@ class Side:
 
     @property
     def runs(self) -> int:
+        """How many runs there are of it."""
         return len(next(iter(self.series.values())).values)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for: a file or folder, and changes of an experiment."""
+    """A side that a user asked for: a file or folder, and changes of an experiment."""
 
     path: Path
     changes: tuple[str, ...] = ()
 
     @property
     def is_experiment(self) -> bool:
+        """Whether it is still to be run."""
         return self.path.suffix == ".toml"
 
     @property
     def what(self) -> str:
+        """File and changes, in one line."""
         return " ".join([str(self.path), *self.changes])
 
 
@@ -112,7 +115,7 @@ def side_of(
 ) -> Side:
     """Read results, or run an experiment `runs` times into `folder`; twice if runs do not depend on the seed."""
     if not request.is_experiment:
-        with opened(request.path) as recording:
+        with open_recording(request.path) as recording:
             return _read(label, request.what, recording, until)
     experiment = Experiment.load(request.path, request.changes)
     made: Side | None = None

@@ -26,7 +26,7 @@ SAME = 1e-9
 
 
 def standard_error(x: Floats) -> float:
-    """Of the mean of (n,) runs; NaN for one."""
+    """Standard error of the mean of (n,) runs; NaN for one."""
     return float(x.std(ddof=1) / math.sqrt(len(x))) if len(x) > 1 else math.nan
 
 

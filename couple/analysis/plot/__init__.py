@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import get_args
 
 from couple.analysis.plot.kinds import Kind, draw, kinds_of
-from couple.analysis.plot.style import FORMATS, save, styled
+from couple.analysis.plot.style import COLOURS, FORMATS, save, styled
 from couple.base.errors import InputError, nearest
 from couple.storage.record_file import Recording
 
-__all__ = ["Kind", "figure", "kinds_of"]
+__all__ = ["COLOURS", "Kind", "figure", "kinds_of", "styled"]
 
 
 def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
@@ -21,6 +21,10 @@ def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
     bands), "sites" (free ions of every site over time, as a map), "along" (those of a dendrite, by distance), "ledger"
     and "timing" (of one run).
     Raises InputError for a format that is not drawn, a kind that the file does not have, and a disk that refuses.
+
+    >>> with Results("OUT") as results:
+    ...     print(figure(results, Path("calcium.png")))
+    calcium.png
     """
     path = path / "figure.png" if path.is_dir() else path
     path = path if path.suffix else path.with_suffix(".png")

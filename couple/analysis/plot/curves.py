@@ -36,14 +36,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Scale:
-    """What colours mean where there are too many curves for a legend: low to high of `label`."""
+    """A colour scale where there are too many curves for a legend: low to high of `label`."""
 
     label: str
     low: float
     high: float
 
     def colour(self, position: float) -> tuple[float, ...]:
-        """Of a curve; the brightest end of the map is too pale for lines."""
+        """Colour of a curve; the brightest end of the map is too pale for lines."""
         from matplotlib import colormaps
 
         share = (position - self.low) / (self.high - self.low) if self.high > self.low else 0.0

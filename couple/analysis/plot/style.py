@@ -30,7 +30,12 @@ DOTS = 300
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """matplotlib with these settings and without a window."""
+    """matplotlib with the settings of our figures and without a window.
+
+    >>> with styled():
+    ...     import matplotlib.pyplot as plt
+    ...     drawing, axes = plt.subplots()
+    """
     import matplotlib
     from cycler import cycler
 
@@ -80,12 +85,17 @@ def head(drawing: Figure, title: str, note: str) -> None:
     drawing.suptitle(f"{title}  ·  {note}", x=0.01, ha="left", fontsize=7, color="0.25")
 
 
-def save(drawing: Figure, path: Path) -> None:
-    """Write and close a figure. Raises InputError if the disk refuses."""
+def save(drawing: Figure, path: Path, dpi: float | None = None) -> None:
+    """Write and close a figure. dpi: of pixels, those of the style if not given.
+
+    Raises InputError for a format that matplotlib does not write, and if the disk refuses.
+    """
     import matplotlib.pyplot as plt
 
     try:
-        drawing.savefig(path)
+        drawing.savefig(path, dpi=plt.rcParams["savefig.dpi"] if dpi is None else dpi)
+    except ValueError as error:
+        raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
     finally:

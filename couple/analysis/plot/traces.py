@@ -30,7 +30,7 @@ class Panel:
 
 
 def panels_of(recording: Recording) -> list[Panel]:
-    """What there is to show; counts of all species if there is nothing else."""
+    """Panels of all that there is to show; counts of all species if there is nothing else."""
     makers: tuple[Callable[[Recording], list[Panel]], ...] = (_voltages, _free, _observables, _books)
     found = [panel for make in makers for panel in make(recording) if panel.curves]
     return found or [panel for panel in _counts(recording) if panel.curves]
@@ -63,7 +63,7 @@ def note_of(recording: Recording) -> str:
 
 
 def positions(recording: Recording) -> dict[str, float]:
-    """Of every site on the colour scale: its path distance from the soma in µm if the file has it, else its number."""
+    """Place of each site on the scale: its path distance from the soma in µm if the file has it, else its number."""
     found: dict[str, float] = {}
     for number, (site, (component, row)) in enumerate(recording.sites().items()):
         distances = recording.file[component].attrs.get("distance_um")

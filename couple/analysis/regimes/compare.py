@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from couple.analysis.regimes.ensemble import Case, Ensemble, Refusal, case_of, damkoehler, run_engine
+from couple.analysis.regimes.ensemble import Case, EngineMoments, Refusal, case_of, damkoehler, run_engine
 from couple.base import registry
 from couple.base.errors import InputError, nearest
 from couple.experiment import Experiment
@@ -22,14 +22,14 @@ NON_UNIFORM = ("lattice", "gridded", "spde", "cme", "ssa")
 
 
 @dataclass(frozen=True)
-class Row:
+class RegimeRow:
     """One engine held against the reference, for one quantity.
 
     mean_z, variance_z: differences in standard errors, nan where there is nothing to compare. agrees: None for the
     reference itself.
     """
 
-    ensemble: Ensemble
+    ensemble: EngineMoments
     mean: float
     variance: float
     mean_z: float
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RegimeComparison:
     """All engines on one chemistry.
 
     quantity: a species or observable. reference: name of the engine that the others are held against. bound: standard
@@ -50,7 +50,7 @@ class Comparison:
     time: float
     reference: str
     bound: float
-    rows: tuple[Row, ...]
+    rows: tuple[RegimeRow, ...]
     refusals: tuple[Refusal, ...]
     number: float
     damkoehler: float
@@ -92,7 +92,7 @@ def compare(
     runs: int = 200,
     seconds: float = 30.0,
     progress: Callable[[str], None] = lambda _: None,
-) -> Comparison:
+) -> RegimeComparison:
     """Run one site's chemistry through every engine (or those named) and hold them against a reference.
 
     quantity: species or observable, by default the first observable, else the first species that changes. runs and
@@ -106,7 +106,7 @@ def compare(
             raise InputError(f'unknown engine "{name}"; {nearest(name, known)}', where="--engines")
     if quantity is not None and quantity not in case.quantities:
         raise InputError(f'unknown quantity "{quantity}"; {nearest(quantity, case.quantities)}', where="--of")
-    found: list[Ensemble] = []
+    found: list[EngineMoments] = []
     refusals: list[Refusal] = []
     for name in chosen:
         progress(name)
@@ -122,7 +122,7 @@ def compare(
     return _held_against(case, found, refusals, shown, against)
 
 
-def _default(case: Case, ensemble: Ensemble) -> str:
+def _default(case: Case, ensemble: EngineMoments) -> str:
     """The first observable, else the first species that changes."""
     if case.network.observables:
         return next(iter(case.network.observables))
@@ -131,8 +131,8 @@ def _default(case: Case, ensemble: Ensemble) -> str:
 
 
 def _held_against(
-    case: Case, found: list[Ensemble], refusals: list[Refusal], quantity: str, against: str | None
-) -> Comparison:
+    case: Case, found: list[EngineMoments], refusals: list[Refusal], quantity: str, against: str | None
+) -> RegimeComparison:
     ran = {e.engine: e for e in found}
     if against is not None and against not in ran:
         raise InputError(f'"{against}" did not run; {nearest(against, ran)}', where="--against")
@@ -142,7 +142,7 @@ def _held_against(
     k = case.quantities.index(quantity)
     bound = float(norm.isf(ALPHA / (2 * max(1, 2 * (len(found) - 1)))))
     rows = tuple(_row(e, reference, k, bound) for e in found)
-    return Comparison(
+    return RegimeComparison(
         case.experiment.experiment.name,
         quantity,
         case.clock.time(case.clock.windows),
@@ -155,10 +155,10 @@ def _held_against(
     )
 
 
-def _row(e: Ensemble, reference: Ensemble, k: int, bound: float) -> Row:
+def _row(e: EngineMoments, reference: EngineMoments, k: int, bound: float) -> RegimeRow:
     mean, variance = float(e.mean[k]), float(e.variance[k])
     if e is reference:
-        return Row(e, mean, variance, math.nan, math.nan, None)
+        return RegimeRow(e, mean, variance, math.nan, math.nan, None)
     of_mean = math.hypot(e.mean_error[k], reference.mean_error[k])
     if of_mean == 0:  # two without sampling error: what a hundred runs could tell
         of_mean = math.sqrt(max(variance, float(reference.variance[k])) / 100)
@@ -166,7 +166,7 @@ def _row(e: Ensemble, reference: Ensemble, k: int, bound: float) -> Row:
     mean_z = _ratio(mean - float(reference.mean[k]), of_mean)
     variance_z = math.nan if e.deterministic else _ratio(variance - float(reference.variance[k]), of_variance)
     worst = np.nanmax(np.abs([mean_z, variance_z]))
-    return Row(e, mean, variance, mean_z, variance_z, bool(worst <= bound))
+    return RegimeRow(e, mean, variance, mean_z, variance_z, bool(worst <= bound))
 
 
 def _ratio(difference: float, error: float) -> float:

@@ -38,7 +38,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class EngineMoments:
     """Quantities (species, then observables) at the end of the runs of one engine.
 
     runs: independent runs; 0 if the engine is exact or deterministic. mean, variance: (n_quantities,).
@@ -69,10 +69,12 @@ class Case:
 
     @property
     def geometry(self) -> Geometry:
+        """Volume (µm³) and membrane (µm²) of the site."""
         return self.place.geometry
 
     @property
     def quantities(self) -> tuple[str, ...]:
+        """Names of the species, then of the observables."""
         return (*self.network.names, *self.network.observables)
 
 
@@ -93,7 +95,7 @@ def case_of(experiment: Experiment, site: str | None = None) -> Case:
     return Case(experiment, network, Clock.of(experiment), place, counts)
 
 
-def run_engine(case: Case, name: str, runs: int, seconds: float) -> Ensemble | Refusal:
+def run_engine(case: Case, name: str, runs: int, seconds: float) -> EngineMoments | Refusal:
     """`runs` runs of an engine, fewer (at least 20) if they take more than `seconds` of CPU time."""
     try:
         factory: type[SiteEngine] = registry.load("couple.engines", name)
@@ -118,7 +120,9 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _ensemble(case: Case, name: str, factory: type[SiteEngine], options: object, runs: int, seconds: float) -> Ensemble:
+def _ensemble(
+    case: Case, name: str, factory: type[SiteEngine], options: object, runs: int, seconds: float
+) -> EngineMoments:
     rows: list[Floats] = []
     spent = 0.0
     for names in _batches(case.place.name, runs):
@@ -140,7 +144,7 @@ def _ensemble(case: Case, name: str, factory: type[SiteEngine], options: object,
     variance = x.var(axis=0, ddof=1)
     fourth = ((x - mean) ** 4).mean(axis=0)
     of_variance = np.sqrt(np.maximum(fourth - variance**2 * (n - 3) / (n - 1), 0.0) / n)
-    return Ensemble(
+    return EngineMoments(
         name, case.quantities, n, mean, variance, np.sqrt(variance / n), of_variance, spent / n, deterministic=False
     )
 
@@ -160,7 +164,7 @@ def _exact(
     p: Floats | None,
     seconds: float,
     values: Floats | None = None,
-) -> Ensemble:
+) -> EngineMoments:
     """Of a distribution over states, or of the one course of a deterministic engine."""
     if states is not None and p is not None:
         x = _with_observables(case, states.astype(float))
@@ -170,7 +174,7 @@ def _exact(
         assert values is not None
         mean, variance = values, np.zeros_like(values)
     none = np.zeros_like(mean)
-    return Ensemble(name, case.quantities, 0, mean, variance, none, none, seconds, deterministic=states is None)
+    return EngineMoments(name, case.quantities, 0, mean, variance, none, none, seconds, deterministic=states is None)
 
 
 def _engine(case: Case, factory: type[SiteEngine], options: object, names: list[str]) -> SiteEngine:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from couple.analysis.regimes.compare import Comparison, Row
-from couple.base.errors import InputError
+from couple.analysis.plot.style import save
+from couple.analysis.regimes.compare import RegimeComparison, RegimeRow
 
 # engine → (title, column 0 uniform or 1 non-uniform, decades of particle number where it is at home)
 PLACES = {
@@ -24,7 +24,7 @@ COLUMNS = ((-4.0, 0.0), (0.0, 4.0))
 AGREES, DIFFERS, REFERENCE, ABSENT = "#BFE3D6", "#F6CFB2", "#BBD7EC", "#EEEEEE"
 
 
-def draw(comparison: Comparison, path: Path) -> Path:
+def draw(comparison: RegimeComparison, path: Path) -> Path:
     """Write the figure; its suffix sets the format. Raises InputError if it cannot be written."""
     import matplotlib
 
@@ -71,24 +71,17 @@ def draw(comparison: Comparison, path: Path) -> Path:
         star = ax.plot([], [], marker="*", ms=11, color="#D55E00", ls="none", label="this chemistry")
         ax.legend(handles=[*marks, *star], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=5, frameon=False,
                   handlelength=1.1, columnspacing=1.2, fontsize=7.5)  # fmt: skip
-        try:
-            figure.savefig(path, dpi=200)
-        except ValueError as error:
-            raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
-        except OSError as error:
-            raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from None
-        finally:
-            plt.close(figure)
+        save(figure, path, dpi=200)
     return path
 
 
-def _colour(row: Row | None) -> str:
+def _colour(row: RegimeRow | None) -> str:
     if row is None:
         return ABSENT
     return REFERENCE if row.agrees is None else AGREES if row.agrees else DIFFERS
 
 
-def _text(comparison: Comparison, engine: str, row: Row | None) -> str:
+def _text(comparison: RegimeComparison, engine: str, row: RegimeRow | None) -> str:
     if row is None:
         refused = [r.reason for r in comparison.refusals if r.engine == engine]
         return _wrapped(refused[0]) if refused else "not installed"
@@ -118,7 +111,7 @@ def _wrapped(text: str, width: int = 52) -> str:
     return "\n".join(lines[:2]) + (" ..." if len(lines) > 2 else "")
 
 
-def _where(comparison: Comparison) -> tuple[float, float]:
+def _where(comparison: RegimeComparison) -> tuple[float, float]:
     """Place of the chemistry on the map, inside its frame."""
     x = (
         math.log10(comparison.damkoehler)

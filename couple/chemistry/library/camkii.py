@@ -36,7 +36,7 @@ PK_UNBINDING = 0.07
 """/s (Ordyan et al. 2020); calmodulin comes back at a third of the rate with K."""
 
 
-class Rates(Block):
+class CaMKIIRates(Block):
     """Calcium binding by lobe and step, (on /uM/s, off /s), for calmodulin alone and on K; binding to K by state."""
 
     free: dict[str, tuple[float, float]]
@@ -56,13 +56,13 @@ def _to_K(off: tuple[float, ...]) -> dict[State, tuple[float, float]]:
 
 RATES = {
     # thermodynamic cycles close within 4 %
-    "consistent": Rates(
+    "consistent": CaMKIIRates(
         free={"C1": (4.0, 40.24), "C2": (10.0, 9.3), "N1": (100.0, 2660.0), "N2": (150.0, 990.0)},
         bound={"C1": (44.0, 29.04), "C2": (44.0, 2.42), "N1": (75.0, 301.5), "N2": (76.0, 32.68)},
         to_K=_to_K((6.56, 6.72, 6.35, 5.68, 5.25, 5.75, 1.68, 2.09, 1.95)),
     ),
     # as published, to compare with Pepke et al.; its cycles are off by up to tenfold
-    "verbatim": Rates(
+    "verbatim": CaMKIIRates(
         free={"C1": (4.0, 40.0), "C2": (10.0, 9.25), "N1": (100.0, 2500.0), "N2": (150.0, 750.0)},
         bound={"C1": (44.0, 33.0), "C2": (44.0, 2.7), "N1": (75.0, 300.0), "N2": (76.0, 33.0)},
         to_K={**_to_K((5.5, 6.8, 6.8, 3.4, 3.8, 3.1, 1.7, 1.9, 1.7)), (1, 1): (3.3, 3.4)},
@@ -143,7 +143,7 @@ class CaMKII(Block):
                 if k:
                     yield f"K_CaM_{_at(x)} -> pK_CaM_{_at(x)}", k, None
 
-    def _pairs(self, rates: Rates) -> Iterator[Rule]:
+    def _pairs(self, rates: CaMKIIRates) -> Iterator[Rule]:
         on, off = PAIRING
         for x, y in combinations_with_replacement(STATES, 2):
             # Two of a kind meet n (n - 1) / 2 times, and the macroscopic rate counts n (n - 1).

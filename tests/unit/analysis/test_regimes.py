@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from couple.analysis.regimes.compare import Comparison, compare
+from couple.analysis.regimes.compare import RegimeComparison, compare
 from couple.analysis.regimes.picture import draw
 from couple.base.errors import InputError
 from couple.cli.main import main
@@ -20,11 +20,11 @@ FAST = ("cme", "gridded", "langevin", "ode", "ssa")
 
 
 @functools.cache
-def comparison(name: str, *engines: str, runs: int = 200) -> Comparison:
+def comparison(name: str, *engines: str, runs: int = 200) -> RegimeComparison:
     return compare(Experiment.load(FOLDER / f"{name}.toml"), engines=engines, runs=runs)
 
 
-def verdicts(found: Comparison) -> dict[str, bool | None]:
+def verdicts(found: RegimeComparison) -> dict[str, bool | None]:
     assert not found.refusals
     return {row.ensemble.engine: row.agrees for row in found.rows}
 

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from couple.base.errors import CannotRestart, InputError, RunError
+from couple.base.errors import CannotRestart, InputError, Interrupted, RunError
 from couple.ensemble import (
     Ensemble,
     autocorrelation,
     correlation,
+    job,
     resume_sampling,
     run_seed,
     sample,
-    sampling,
     statistics,
 )
 from couple.ensemble.sampler import Sampler
 from couple.experiment import Experiment
-from couple.simulation.simulation import Interrupted, Simulation
+from couple.simulation.simulation import Simulation
 from support.ensembles import BIRTH, DEATH, assert_same, birth_death, datasets, noisy
 from support.paths import TESTS
 
@@ -130,7 +130,7 @@ def test_a_process_that_dies_is_one_line(tmp_path: Path) -> None:
 def test_jobs_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = birth_death("5 ms")
     sample(experiment, 30, 3, tmp_path / "one", jobs=1).close()
-    monkeypatch.setattr(sampling, "WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(job, "WORTH_A_PROCESS", 0.0)
     sample(experiment, 30, 3, tmp_path / "two", jobs=2).close()
     assert_same(tmp_path / "one" / "ensemble.h5", tmp_path / "two" / "ensemble.h5")
     sample(experiment, 30, 4, tmp_path / "other", jobs=1).close()
@@ -183,7 +183,7 @@ def test_a_damaged_part_is_made_again(tmp_path: Path, monkeypatch: pytest.Monkey
     def give_up(*_: object) -> None:
         raise RunError("no space left")
 
-    monkeypatch.setattr(sampling, "assemble", give_up)
+    monkeypatch.setattr(job, "assemble", give_up)
     with pytest.raises(RunError, match="no space"):
         sample(experiment, 6, 3, tmp_path / "out", jobs=1)
     monkeypatch.undo()

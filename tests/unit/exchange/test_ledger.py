@@ -8,6 +8,7 @@ from couple.exchange.exchange import Exchange
 from couple.exchange.kernels import CARRIED, OWED, RECEIVED, SENT
 from couple.exchange.ledger import Ledger
 from couple.exchange.link import Holding, IonLink, ValueLink
+from couple.exchange.tables import Place, audit_columns, ion_columns, pack_audit, pack_ions, pack_values, value_columns
 
 # memory: 0 sent | 1 influx | 2 free, 3 bound, 4 out | 5 cai
 SENT_AT, INFLUX, FREE, CAI = 0, 1, 2, 5
@@ -135,3 +136,40 @@ def test_saved_books_continue_to_the_bit() -> None:
     assert np.array_equal(fresh.memory, straight.memory)
     assert np.array_equal(fresh.accounts, straight.accounts)
     assert np.array_equal(fresh.balance, straight.balance)
+
+
+def test_columns_of_tables_are_where_their_names_say() -> None:
+    holdings = [Holding("a", "Ca", 7, ("Ca", "B", "CaB"), (1, 0, 2), whole=True), Holding("b", "Ca", 9, ("Ca",), (1,))]
+    links = [
+        IonLink("q", "a", 1, 2, True, ((3, 0.5), (4, 0.25)), {"Ca": 1}, "f"),
+        IonLink("r", "b", 5, 6, False, ((8, 2.0),), {"Ca": 3}, "f"),
+    ]
+
+    def column(array: np.ndarray, first: Place, n: int) -> list[float]:
+        return array[int(first) : int(first) + n].tolist()
+
+    integers, floats = pack_ions(links, holdings)
+    at = ion_columns(integers)
+    assert at.n_links == 2
+    assert column(integers, at.influx, 2) == [1, 5] and column(integers, at.free, 2) == [2, 6]
+    assert column(integers, at.whole, 2) == [1, 0]
+    assert column(integers, at.source_start, 2) == [0, 2] and column(integers, at.source_stop, 2) == [2, 3]
+    assert column(integers, at.source, 3) == [3, 4, 8] and column(floats, at.ions, 3) == [0.5, 0.25, 2.0]
+    assert column(integers, at.content_start, 2) == [0, 1] and column(integers, at.content_stop, 2) == [1, 2]
+    assert column(integers, at.holding, 2) == [0, 1] and column(floats, at.content, 2) == [1.0, 3.0]
+
+    integers, floats = pack_values([ValueLink("v", 4, ((2, 0.1), (3, 0.2)), "f", 0.5, 1.0)])
+    values = value_columns(integers, Place(0))
+    assert values.n_links == 1 and column(integers, values.extrapolates, 1) == [1]
+    assert column(integers, values.target, 1) == [4] and column(integers, values.source, 2) == [2, 3]
+    assert column(integers, values.source_start, 1) == [0] and column(integers, values.source_stop, 1) == [2]
+    assert column(floats, values.weight, 2) == [0.1, 0.2]
+    assert column(floats, values.least, 1) == [0.5] and column(floats, values.beyond, 1) == [1.0]
+    assert (values.last, values.raised) == (0, 1)
+
+    integers, floats = pack_audit(holdings)
+    audit = audit_columns(integers, Place(0), Place(0))
+    assert audit.n_holdings == 2 and column(integers, audit.first, 2) == [7, 9]
+    assert column(integers, audit.whole, 2) == [1, 1] and column(integers, audit.kind, 2) == [0, 1]
+    assert column(integers, audit.column_start, 2) == [0, 2] and column(integers, audit.column_stop, 2) == [2, 3]
+    assert column(integers, audit.column, 3) == [0, 2, 0] and column(floats, audit.content, 3) == [1.0, 2.0, 1.0]
