@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import Discretisation, discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
+from adapters.fem.mesh.domain import OFF, Spine, build_domain, build_spine, read_domain
+from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block
 from couple.base.units import Length, factor
@@ -115,8 +117,6 @@ def mouth_in_file(options: MeshOptions, folder: Path) -> float | None:
 
 @functools.lru_cache(maxsize=16)
 def _mouth_in_file(file: Path, unit: float) -> float | None:
-    from adapters.fem.mesh.gmsh import read_gmsh
-
     mesh, _, mouth = read_gmsh(file, unit)
     if mouth is None:
         return None

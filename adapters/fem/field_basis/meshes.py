@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.mesh import lattice_points
 from adapters.fem.mesh import spine as spines
-from adapters.fem.mesh.domain import MOST_CELLS, check_mesh, make_mesh
+from adapters.fem.mesh.build import make_mesh
+from adapters.fem.mesh.domain import MOST_CELLS, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block, explain

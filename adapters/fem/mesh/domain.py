@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,14 @@ from scipy.sparse.csgraph import connected_components
 
 from adapters.fem.mesh import lattice_points
 from adapters.fem.mesh import spine as spines
-from adapters.fem.mesh.dolfinx_import import MPI, basix, compiled, dolfinx, ufl
+from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_of
+from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
+from adapters.fem.mesh.gmsh import read_gmsh
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
-CellName = Literal["interval", "triangle", "tetrahedron", "hexahedron"]
 MOST_CELLS = 2_000_000
 FAR_OFF = 3.0
 """A mesh whose size (cube root of the volume) differs by more than this factor from the geometry's is refused."""
@@ -69,12 +70,6 @@ class Domain:
         volume = compiled(one * self.weight(x) * ufl.dx(domain=self.mesh))
         wall = compiled(one * self.wall(x) * self.along_wall)
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
-
-
-def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName) -> Any:
-    """A DOLFINx mesh of straight cells on this process alone; lines may branch."""
-    element = basix.ufl.element("Lagrange", cell, 1, shape=(points.shape[1],), dtype=np.float64)
-    return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
 
 
 def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:
@@ -145,7 +140,7 @@ def build_spine(spine: Spine, resolution: float) -> Domain:
         raise InputError(f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than "
                          f"{MOST_CELLS:.0e} are refused: take a larger one")  # fmt: skip
     mesh = make_mesh(*spines.spine(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]
     level = np.ptp(corners[:, :, 2], axis=1) < 1e-9 * spine.length
     mouth = level & (corners[:, 0, 2] < spine.length / 2)
@@ -180,22 +175,16 @@ def _voxels(geometry: Geometry, resolution: float) -> Domain:
     mask = mask_of(geometry, resolution)
     points, cells = lattice_points.voxels(mask.shape, mask.cells, resolution, mask.origin)
     mesh = make_mesh(points, cells, "hexahedron")
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     middle = dolfinx.mesh.compute_midpoints(mesh, 2, facets)
     wanted = {tuple(p) for p in np.rint(2 * (mask.face_positions(mask.slots) - mask.origin) / resolution).tolist()}
     chosen = [tuple(p) in wanted for p in np.rint(2 * (middle - mask.origin) / resolution).tolist()]
     return Domain(mesh, facets[chosen])
 
 
-def outside(mesh: Any) -> npt.NDArray[np.int32]:
-    """(n,) facets of the outer surface."""
-    mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
-    return np.asarray(dolfinx.mesh.exterior_facet_indices(mesh.topology), dtype=np.int32)
-
-
 def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.int32]:
     """Facets outside, less the ends of a cylinder without caps."""
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     if geometry.shape != "cylinder" or geometry.caps:
         return facets
     middle = dolfinx.mesh.compute_midpoints(mesh, mesh.topology.dim - 1, facets)
@@ -210,22 +199,14 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.
     """
-    from adapters.fem.mesh.gmsh import read_gmsh
-
     mesh, membrane, mouth = read_gmsh(file, unit)
     check_mesh(mesh, str(file))
-    facets = outside(mesh) if membrane is None else membrane
+    facets = exterior_facets(mesh) if membrane is None else membrane
     if membrane is None and mouth is not None:
         facets = np.setdiff1d(facets, mouth)
     domain = Domain(mesh, facets, mouth=mouth, from_file=True)
     check_size(domain.sizes()[0], geometry, str(file))
     return domain
-
-
-def nodes_of(mesh: Any) -> npt.NDArray[np.int32]:
-    """(n_cells, n) rows of `mesh.geometry.x` of each cell (DOLFINx 0.10 has a method, 0.11 a list)."""
-    maps = mesh.geometry.dofmaps
-    return np.asarray(maps(0) if callable(maps) else maps[0])
 
 
 def check_mesh(mesh: Any, where: str) -> None:

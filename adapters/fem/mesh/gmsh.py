@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
 
@@ -17,8 +18,6 @@ MEMBRANE, MOUTH = "membrane", "mouth"
 Facets = npt.NDArray[np.int32] | None
 
 _NAMES = {1: "lines", 2: "triangles", 3: "quadrangles", 4: "tetrahedra", 5: "hexahedra", 6: "prisms", 7: "pyramids"}
-_TETRAHEDRA = {4: 1, 11: 2, 29: 3}
-"""gmsh's element types that are tetrahedra → their degree."""
 
 
 def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
@@ -47,8 +46,6 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
 
 
 def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
-    from adapters.fem.mesh.domain import make_mesh
-
     types, _, nodes = gmsh.model.mesh.getElements(3)
     wrong = [_NAMES.get(int(t), f"elements of type {t}") for t in types if int(t) != 4]
     if not len(types) or wrong:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from adapters.fem.mesh.build import exterior_facets
 from adapters.fem.mesh.discretisation import Discretisation
 from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
-from adapters.fem.mesh.domain import outside
 from couple.base.arrays import Floats
 from couple.geometry.geometry import Geometry
 
@@ -31,7 +31,7 @@ def mouth_of(d: Discretisation, geometry: Geometry, diameter: float) -> Floats |
 
 def _around_the_axis(d: Discretisation, geometry: Geometry, diameter: float) -> np.ndarray:
     mesh, axis = d.domain.mesh, d.domain.mesh.topology.dim - 1
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     middle = dolfinx.mesh.compute_midpoints(mesh, axis, facets)
     facets = facets[low := middle[:, axis] < -geometry.size[1] / 2 * (1 - 1e-9)]
     away = np.linalg.norm(middle[low][:, :axis], axis=1)

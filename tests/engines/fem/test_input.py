@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from adapters.fem.mesh import lattice_points
+from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, foreign_mpi
-from adapters.fem.mesh.domain import build_domain, check_mesh, make_mesh
+from adapters.fem.mesh.domain import build_domain, check_mesh
 from adapters.fem.mesh.quality import quality_of
 from adapters.fem.pde import Fields, Options
 from couple.base.errors import InputError, RunError

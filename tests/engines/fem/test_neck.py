@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from adapters.fem.mesh.build import exterior_facets
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import Spine, build_spine, outside
+from adapters.fem.mesh.domain import Spine, build_spine
 from adapters.fem.pde import Fields
 from couple.base.errors import InputError
 from couple.exchange.diffusion import neck_resistance
@@ -105,7 +106,7 @@ def test_the_mesh_has_the_volumes_the_membrane_and_the_mouth() -> None:
     at = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, domain.mouth)]
     area = np.linalg.norm(np.cross(at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]), axis=1).sum() / 2
     assert area == pytest.approx(math.pi * WIDE**2 / 4, rel=1e-12) and (at[:, :, 2] == 0).all()
-    assert len(domain.membrane) + len(domain.mouth) < len(outside(mesh)), "tops reflect"
+    assert len(domain.membrane) + len(domain.mouth) < len(exterior_facets(mesh)), "tops reflect"
 
 
 def test_the_segments_of_both_are_head_and_neck() -> None:

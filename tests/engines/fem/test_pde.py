@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.domain import CellName, build_domain
+from adapters.fem.mesh.domain import build_domain
 from adapters.fem.pde import Fields, Options
 from adapters.fem.solver.rosenbrock import Constants, Stepper, Tolerance
 from adapters.fem.xdmf import write_xdmf
