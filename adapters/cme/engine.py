@@ -23,7 +23,7 @@ ENTRIES = 64
 PRUNE_EVERY, PRUNE_GROWTH = 16, 1.5
 
 
-class Options(engine.Options):
+class CmeOptions(engine.Options):
     """leak: probability that may be lost per window. states: most states that are held."""
 
     leak: float = Field(1e-12, gt=0, lt=0.1, strict=True)
@@ -44,11 +44,11 @@ class MasterEquation(SiteEngine):
     """
 
     integer = False
-    Options: ClassVar[type[engine.Options]] = Options
+    Options: ClassVar[type[engine.Options]] = CmeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, CmeOptions) else CmeOptions()
         self._allowed = options.leak
         self.spaces: list[Space] = []
         for site in setup.sites:
@@ -173,7 +173,7 @@ class MasterEquation(SiteEngine):
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine. Raises InputError if a space is too large beyond doubt."""
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, CmeOptions) else CmeOptions()
         network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
         for site in setup.sites:
             try:

@@ -17,7 +17,7 @@ from couple.geometry.geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False)
-class Distributions:
+class MasterEquationSolution:
     """Solution of the master equation.
 
     species: names. times: (n_times,) ms. states: (n_states, n_species). probability: (n_times, n_states).
@@ -56,7 +56,7 @@ def solve(
     *,
     leak: float = 1e-10,
     states: int = 1_000_000,
-) -> Distributions:
+) -> MasterEquationSolution:
     """Distributions at `times` (ms, increasing) from whole counts `initial` (n_species,) at 0.
 
     leak: probability that may be lost in all. states: most that are held. Raises InputError if they do not suffice,
@@ -78,4 +78,4 @@ def solve(
         rows.append(space.p.copy())
         error.append(space.leak)
     probability = np.array([np.pad(row, (0, space.n - len(row))) for row in rows])
-    return Distributions(network.names, at, space.states.astype(np.int64), probability, np.array(error))
+    return MasterEquationSolution(network.names, at, space.states.astype(np.int64), probability, np.array(error))

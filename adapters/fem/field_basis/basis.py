@@ -13,13 +13,13 @@ from scipy.sparse.csgraph import connected_components
 from adapters.fem.field_basis.measures import QUADRATURE, Measures, sparse_matrix
 from adapters.fem.field_basis.weak_forms import FORMS, Assembled, Entropy, Plain
 from adapters.fem.mesh.dolfinx_import import basix, compiled, dolfinx, ufl
-from adapters.fem.mesh.domain import everywhere
-from adapters.fem.solver.petsc_lu import Direct
+from adapters.fem.mesh.domain import unit_weight
+from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
 
 
-class KeptFactors(Direct):
+class TransposableLU(PetscLU):
     """LU of a matrix of a fixed pattern."""
 
     def factorise(self, values: Floats | None = None) -> bool:
@@ -46,7 +46,7 @@ class MeshBasis:
     Raises InputError for cells of another kind, and for meshes that are flat somewhere or in pieces.
     """
 
-    def __init__(self, mesh: Any, weight: Callable[[Any], Any] = everywhere, where: str = "mesh") -> None:
+    def __init__(self, mesh: Any, weight: Callable[[Any], Any] = unit_weight, where: str = "mesh") -> None:
         kind = mesh.basix_cell().name
         if kind not in ("interval", "triangle", "tetrahedron"):
             raise InputError(f"fields need intervals, triangles or tetrahedra, not a {kind}", where=where)
@@ -188,9 +188,9 @@ class MeshBasis:
             self._forms[name] = FORMS[name](self.measures)
         return self._forms[name]
 
-    def factors(self, start: Integers, column: Integers) -> KeptFactors:
+    def factors(self, start: Integers, column: Integers) -> TransposableLU:
         """See FieldBasis."""
-        return KeptFactors(start.astype(np.int32), column.astype(np.int32))
+        return TransposableLU(start.astype(np.int32), column.astype(np.int32))
 
 
 def _sizes(corners: Floats) -> Floats:

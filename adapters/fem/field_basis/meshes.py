@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spines
+from adapters.fem.mesh import spine as spine_mesh
 from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.domain import MOST_CELLS, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
@@ -36,7 +36,7 @@ Size = Annotated[float, BeforeValidator(_length)]
 Positive = Annotated[Size, Field(gt=0, allow_inf_nan=False)]
 
 
-class SpineBlock(Block):
+class SpineMeshBlock(Block):
     """A sphere on a cylinder along z, whose lower end is at z = 0."""
 
     head: Positive
@@ -55,7 +55,7 @@ class MeshBlock(Block):
     interval: tuple[Size, Size] | None = None
     disc: Positive | None = None
     box: tuple[Positive, ...] | None = Field(default=None, min_length=2, max_length=3)
-    spine: SpineBlock | None = None
+    spine: SpineMeshBlock | None = None
     file: str | None = None
     resolution: Positive | None = None
     unit: str = "um"
@@ -126,7 +126,7 @@ def spine(head: float, neck: float, length: float, resolution: float) -> MeshBas
     """A sphere on a neck in tetrahedra; walls are facets."""
     _counts([head, head, length + head], resolution)
     try:
-        points, cells = spines.spine(Geometry.sphere(head), neck, length, resolution)
+        points, cells = spine_mesh.spine_points(Geometry.sphere(head), neck, length, resolution)
     except InputError as error:
         raise error.at("mesh.spine") from None
     return MeshBasis(make_mesh(points, cells, "tetrahedron"))

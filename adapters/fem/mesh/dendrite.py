@@ -46,7 +46,7 @@ class Dendrite:
     sizes: Floats
 
     @functools.cached_property
-    def parts(self) -> tuple[Any, Any]:
+    def segment_integrals(self) -> tuple[Any, Any]:
         """(n_segments, N) sparse: ∫φ over each segment, of the volume and of the membrane."""
         d, n = self.discretisation, sum(len(b.radii) for b in self.branches)
         dofs = np.asarray(d.space.dofmap.list)

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spines
+from adapters.fem.mesh import spine as spine_mesh
 from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_of
 from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
 from adapters.fem.mesh.gmsh import read_gmsh
@@ -31,7 +31,7 @@ OFF = 0.1
 """Relative difference in volume above which the user is told."""
 
 
-def everywhere(_: Any) -> Any:
+def unit_weight(_: Any) -> Any:
     """Weight 1."""
     return 1.0
 
@@ -43,19 +43,19 @@ class Domain:
     mesh:     DOLFINx mesh on this process alone, µm.
     weight:   of coordinates (UFL) → volume per unit of mesh: 1, 2πr of a half plane, the section of a branch.
     membrane: (n,) facets that are membrane; None for a line, whose membrane is along all of it.
-    wall:     of coordinates (UFL) → membrane area per unit of facet, or of line.
-    mouth:    (n,) facets through which a neck opens, if the file that the mesh is from names them.
+    membrane_weight: of coordinates (UFL) → membrane area per unit of facet, or of line.
+    neck_opening: (n,) facets through which a neck opens, if the file that the mesh is from names them.
     """
 
     mesh: Any
     membrane: npt.NDArray[np.int32] | None
-    weight: Callable[[Any], Any] = everywhere
-    wall: Callable[[Any], Any] = everywhere
-    mouth: npt.NDArray[np.int32] | None = None
+    weight: Callable[[Any], Any] = unit_weight
+    membrane_weight: Callable[[Any], Any] = unit_weight
+    neck_opening: npt.NDArray[np.int32] | None = None
     from_file: bool = False
 
     @functools.cached_property
-    def along_wall(self) -> Any:
+    def membrane_measure(self) -> Any:
         """UFL measure of the membrane."""
         if self.membrane is None:
             return ufl.dx(domain=self.mesh)
@@ -68,8 +68,8 @@ class Domain:
         x = ufl.SpatialCoordinate(self.mesh)
         one = dolfinx.fem.Constant(self.mesh, 1.0)
         volume = compiled(one * self.weight(x) * ufl.dx(domain=self.mesh))
-        wall = compiled(one * self.wall(x) * self.along_wall)
-        return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
+        membrane_weight = compiled(one * self.membrane_weight(x) * self.membrane_measure)
+        return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(membrane_weight))
 
 
 def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:
@@ -101,7 +101,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domai
 
 
 @dataclass(frozen=True)
-class Spine:
+class HeadWithNeck:
     """A head (cylinder) on a neck that ends in a mouth; lengths in µm, the mouth at z = 0."""
 
     head: Geometry
@@ -114,7 +114,7 @@ class Spine:
         return Geometry.joined([Geometry.cylinder(self.diameter, self.length), self.head])
 
     @classmethod
-    def within(cls, whole: Geometry, diameter: float, length: float) -> Spine:
+    def within(cls, whole: Geometry, diameter: float, length: float) -> HeadWithNeck:
         """What is head of a site that holds a neck of this size. Raises InputError if nothing is left for it."""
         if whole.shape != "cylinder" or whole.caps:
             what = "a cylinder with caps" if whole.caps else f"a {whole.shape}"
@@ -130,7 +130,7 @@ class Spine:
         return cls(Geometry.cylinder(across, tall), diameter, length)
 
 
-def build_spine(spine: Spine, resolution: float) -> Domain:
+def build_spine_domain(spine: HeadWithNeck, resolution: float) -> Domain:
     """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the mouth.
 
     Raises InputError for a neck that is too wide and for too many cells.
@@ -139,12 +139,12 @@ def build_spine(spine: Spine, resolution: float) -> Domain:
     if expected > MOST_CELLS:
         raise InputError(f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than "
                          f"{MOST_CELLS:.0e} are refused: take a larger one")  # fmt: skip
-    mesh = make_mesh(*spines.spine(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
+    mesh = make_mesh(*spine_mesh.spine_points(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
     facets = exterior_facets(mesh)
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]
     level = np.ptp(corners[:, :, 2], axis=1) < 1e-9 * spine.length
-    mouth = level & (corners[:, 0, 2] < spine.length / 2)
-    return Domain(mesh, facets[~level], mouth=facets[mouth])
+    neck_opening = level & (corners[:, 0, 2] < spine.length / 2)
+    return Domain(mesh, facets[~level], neck_opening=facets[neck_opening])
 
 
 def _shells(geometry: Geometry, resolution: float) -> Domain:
@@ -199,12 +199,12 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.
     """
-    mesh, membrane, mouth = read_gmsh(file, unit)
+    mesh, membrane, neck_opening = read_gmsh(file, unit)
     check_mesh(mesh, str(file))
     facets = exterior_facets(mesh) if membrane is None else membrane
-    if membrane is None and mouth is not None:
-        facets = np.setdiff1d(facets, mouth)
-    domain = Domain(mesh, facets, mouth=mouth, from_file=True)
+    if membrane is None and neck_opening is not None:
+        facets = np.setdiff1d(facets, neck_opening)
+    domain = Domain(mesh, facets, neck_opening=neck_opening, from_file=True)
     check_size(domain.sizes()[0], geometry, str(file))
     return domain
 

@@ -12,7 +12,7 @@ from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
 
-MEMBRANE, MOUTH = "membrane", "mouth"
+MEMBRANE, NECK_OPENING = "membrane", "mouth"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
 
 Facets = npt.NDArray[np.int32] | None
@@ -64,7 +64,7 @@ def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     order[np.asarray(tags, dtype=np.int64)] = np.arange(len(tags))
     points = np.asarray(xyz, dtype=np.float64).reshape(-1, 3)[order[used]] * unit
     mesh = make_mesh(points, row[cells], "tetrahedron")
-    return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, MOUTH, mesh, row, file)
+    return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, NECK_OPENING, mesh, row, file)
 
 
 def _named(gmsh: Any, name: str, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> Facets:

@@ -14,7 +14,7 @@ SUPERNODES = 500
 """Unknowns above which MUMPS, which works on dense blocks, beats PETSc's own factors (30-fold at 7,000)."""
 
 
-class Linear(Protocol):
+class LinearSolver(Protocol):
     """A sparse system that is solved directly: write `values`, then `factorise`, then `solve` as often as needed."""
 
     values: Floats
@@ -24,7 +24,7 @@ class Linear(Protocol):
     def solve(self, x: Floats) -> None: ...
 
 
-class Direct:
+class PetscLU:
     """LU with the pattern analysed once; factors are kept until new values come.
 
     values: (nnz,) entries in compressed rows; write them, then call `factorise`.

@@ -34,7 +34,7 @@ class Membrane:
     slot_cell: npt.NDArray[np.int32]
 
     @cached_property
-    def beside(self) -> npt.NDArray[np.int32]:
+    def edge_neighbours(self) -> npt.NDArray[np.int32]:
         """(4 × size of slot_cell,) the face over each of the four edges of a face; -1 at the end of the membrane."""
         sides = len(self.domain.offsets)
         found = np.full((len(self.slot_cell), 4), -1, dtype=np.int32)
@@ -69,7 +69,7 @@ class Membrane:
         each = 2 * (self.domain.dimension - 1)
         if not each or not len(self.slots):
             return 1.0
-        return float(np.count_nonzero(self.beside.reshape(-1, 4)[self.slots] >= 0) / (each * len(self.slots)))
+        return float(np.count_nonzero(self.edge_neighbours.reshape(-1, 4)[self.slots] >= 0) / (each * len(self.slots)))
 
 
 def build_membrane(domain: Domain, chosen: Chosen | None) -> Membrane:

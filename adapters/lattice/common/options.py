@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
-from couple.base.errors import nearest
+from couple.base.errors import InputError, nearest
 from couple.base.schema import Block
 from couple.base.units import Length, parser, quantities
 from couple.components.engine import Options
@@ -108,3 +108,10 @@ class LatticeOptions(Options):
     def faces(self, dimension: int) -> tuple[Faces, ...]:
         """(low, high) boundary of each axis in use: x, then y, then z."""
         return self.boundary[:dimension]
+
+
+def spacing_of(options: LatticeOptions) -> float:
+    """The spacing in µm, or InputError if it was not given."""
+    if options.spacing is None:
+        raise InputError('the lattice engine needs a spacing: lattice.spacing = "10 nm"')
+    return options.spacing

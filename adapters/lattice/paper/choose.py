@@ -11,6 +11,7 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Int64, Integer, Uint8, compiled, inlined
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
+from adapters.lattice.common.neighbours import FULL_SHAPE, SHAPE
 from adapters.lattice.paper.tables import Particles, Rules
 from couple.base.arrays import Words
 from couple.rng.streams import below
@@ -56,14 +57,16 @@ def any_cell(layout: Int64, words: Words) -> Integer:
     """A cell of the box, inside of the mask or not."""
     at: Integer = 0
     for k in range(3):
-        at = at * layout[3 + k] + below(words, layout[k]) + (layout[3 + k] - layout[k]) // 2
+        n, full = layout[SHAPE + k], layout[FULL_SHAPE + k]
+        at = at * full + below(words, n) + (full - n) // 2
     return at
 
 
 @compiled
 def by_row(lattice: Uint8, layout: Int64, code: Integer, words: Words) -> Integer:
     """A site that holds `code`, chosen row first; there must be one."""
-    nx, ny, nz, fx, fy, fz = layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
+    nx, ny, nz = layout[SHAPE], layout[SHAPE + 1], layout[SHAPE + 2]
+    fx, fy, fz = layout[FULL_SHAPE], layout[FULL_SHAPE + 1], layout[FULL_SHAPE + 2]
     hx, hy, hz = (fx - nx) // 2, (fy - ny) // 2, (fz - nz) // 2
     while True:
         plane = ((below(words, nx) if nx > 1 else 0) + hx) * fy

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.lattice.common.base import LatticeBase
 from adapters.lattice.common.domain import Domain, build_domain
 from adapters.lattice.common.options import Couplings, LatticeOptions
 from adapters.lattice.common.recorders import recorder_ports
-from adapters.lattice.factory import Lattice
 from adapters.lattice.paper import kernel
 from adapters.lattice.paper.run import place_all
 from adapters.lattice.paper.start import draw_chain
@@ -26,7 +26,7 @@ from couple.rng.streams import generator, stream
 _SAVED = ("population", "reservoir", "words", "clock", "pending", "due", "events")
 
 
-class PaperLattice(Lattice):
+class PaperLattice(LatticeBase):
     """Particles that hop once a step and react with a probability per encounter (adapters.lattice.paper).
 
     Links and drives cannot reach it: it has neither lengths nor times. Ports `nn`, `m2` and `snapshot` as the options

@@ -6,7 +6,7 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Int32, Int64, Integer, Uint8, compiled, inlined
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
-from adapters.lattice.common.neighbours import count_pairs
+from adapters.lattice.common.neighbours import FULL_SHAPE, SHAPE, count_pairs
 from adapters.lattice.paper.choose import NONE, any_of, free_neighbour, free_site, open_neighbour
 from adapters.lattice.paper.tables import DONE, TRIES, Particles, Rules
 from couple.base.arrays import Floats
@@ -271,7 +271,7 @@ def sweep_rows(t: Rules, m: Particles) -> None:
     A row whose particles have all reacted away no longer counts, but is only found out when one of them is drawn. It
     is then drawn again in the same row, or plane, if that holds others: this leaves the law as it is.
     """
-    width, height = t.layout[5], t.layout[4]
+    width, height = t.layout[FULL_SHAPE + 2], t.layout[FULL_SHAPE + 1]
     planes, n = fill_rows(m, width, height), 0
     p, r = NONE, NONE
     while planes > 0:
@@ -341,7 +341,8 @@ def moments(t: Rules, m: Particles, near: Int64, far: Int64) -> None:
 @compiled
 def copy_cells(lattice: Uint8, layout: Int64, out: Uint8) -> None:
     """Codes of all cells without the halo, into (n_cells of the box,); 255 where the mask has no cell."""
-    nx, ny, nz, fx, fy, fz = layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
+    nx, ny, nz = layout[SHAPE], layout[SHAPE + 1], layout[SHAPE + 2]
+    fx, fy, fz = layout[FULL_SHAPE], layout[FULL_SHAPE + 1], layout[FULL_SHAPE + 2]
     hx, hy, hz = (fx - nx) // 2, (fy - ny) // 2, (fz - nz) // 2
     for x in range(nx):
         for y in range(ny):

@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.lattice.common.base import LatticeBase
 from adapters.lattice.common.compiled import Integer
 from adapters.lattice.common.domain import WALL
 from adapters.lattice.common.mask import Mask
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.common.recorders import Recorders, recorder_ports
-from adapters.lattice.factory import Lattice
-from adapters.lattice.physical.calibrate import Calibration, Place, calibrate
-from adapters.lattice.physical.kernel import FEW, run
-from adapters.lattice.physical.meetings import FULL, OK
-from adapters.lattice.physical.moves import put_all
-from adapters.lattice.physical.neck_opening import Mouth, cross, mouth_of
-from adapters.lattice.physical.places import mask_for
+from adapters.lattice.common.site_mask import mask_for
+from adapters.lattice.physical.calibrate import Calibration, CalibrationGeometry, calibrate
+from adapters.lattice.physical.encounters import FULL, OK, TOO_FEW
+from adapters.lattice.physical.kernel import run
+from adapters.lattice.physical.molecules import add_molecules
+from adapters.lattice.physical.neck_opening import NeckOpening, cross_opening, neck_opening_of
 from adapters.lattice.physical.tables import (
     FIXED,
     MEMBRANE,
-    Molecules,
-    Tables,
+    LatticeMolecules,
+    LatticeTables,
     build_molecules,
     build_tables,
     check_reactions,
@@ -39,7 +39,7 @@ CROWDED = 0.1
 """Share of sites above which diffusion and rates are visibly those of a crowd."""
 
 
-class PhysicalLattice(Lattice):
+class PhysicalLattice(LatticeBase):
     """Molecules on a cubic lattice, one per site in the volume and one per face on the membrane.
 
     Mobile species hop at their own rate, at most once a step; encounters react with the probability that gives the
@@ -63,8 +63,8 @@ class PhysicalLattice(Lattice):
         super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
         self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
         self.masks: list[Mask] = []
-        self.tables: list[Tables] = []
-        self.molecules: list[Molecules] = []
+        self.tables: list[LatticeTables] = []
+        self.molecules: list[LatticeMolecules] = []
         for site, rates, mask in zip(self.sites, self.rates, masks, strict=True):
             calibration = _calibrated(self.network, site, rates, mask)
             tables = build_tables(
@@ -101,7 +101,7 @@ class PhysicalLattice(Lattice):
         for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
             if not np.isfinite(n):
                 raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
-            if n != 0.0 and (status := cross(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
+            if n != 0.0 and (status := cross_opening(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
                 self._fail(k, status, "influx_mouth")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
@@ -221,7 +221,7 @@ class PhysicalLattice(Lattice):
         t, m, mask = self.tables[k], self.molecules[k], self.masks[k]
         membrane = t.kind == MEMBRANE
         species = np.repeat(np.flatnonzero(~membrane), counts[~membrane])
-        put_all(t, m, species, mask.draw(len(species), rng))
+        add_molecules(t, m, species, mask.draw(len(species), rng))
         if not membrane.any():
             self._show(k)
             return
@@ -230,7 +230,7 @@ class PhysicalLattice(Lattice):
         faces = rng.permutation(mask.slots)
         front = m.lattice[mask.slot_cell[faces]]
         blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
-        put_all(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
+        add_molecules(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
         self._show(k)
 
     def _clear(self, k: int) -> None:
@@ -270,7 +270,7 @@ class PhysicalLattice(Lattice):
             )
         influx = dict(zip(self.setup.injected, self.read(port)[k].tolist(), strict=True))
         held = dict(zip(self.network.names, self.molecules[k].population.tolist(), strict=True))
-        if status == FEW:
+        if status == TOO_FEW:
             short = next(s for s, n in influx.items() if -n > held[s])
             raise RunError(f'site "{site.name}": {-influx[short]:g} {short} are to leave, it holds {held[short]}')
         clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
@@ -285,11 +285,11 @@ def _options(setup: EngineSetup) -> LatticeOptions:
     return setup.options
 
 
-def _mouth(site: Site, mask: Mask) -> Mouth | None:
+def _mouth(site: Site, mask: Mask) -> NeckOpening | None:
     """Where a neck opens into a site, if it does and the site is a cylinder."""
     if site.mouth is None or site.geometry.shape != "cylinder":
         return None
-    return mouth_of(mask, site.geometry, site.mouth)
+    return neck_opening_of(mask, site.geometry, site.mouth)
 
 
 def _mouth_ports(setup: EngineSetup) -> dict[str, Port]:
@@ -310,7 +310,7 @@ def _calibrated(network: ReactionNetwork, site: Site, rates: Floats, mask: Mask)
         check_reactions(network)
         held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume" and s.D == 0)
         walks = any(s.on == "membrane" for s in network.species)
-        place = Place(
+        place = CalibrationGeometry(
             mask.spacing,
             mask.volume,
             mask.face_area if walks else 0.0,

@@ -10,24 +10,29 @@ import numpy.typing as npt
 from adapters.lattice.common.compiled import Int32, Integer, compiled
 from adapters.lattice.common.domain import EMPTY
 from adapters.lattice.common.mask import Mask
-from adapters.lattice.physical.meetings import FULL, OK
-from adapters.lattice.physical.moves import NO_ROOM, TRIES, free_beside, free_cell, put, take
-from adapters.lattice.physical.tables import Molecules, Tables
+from adapters.lattice.physical.encounters import FULL, OK, TOO_FEW
+from adapters.lattice.physical.molecules import (
+    NO_ROOM,
+    TRIES,
+    add_molecule,
+    free_neighbour_cell,
+    random_free_cell,
+    remove_molecule,
+)
+from adapters.lattice.physical.tables import LatticeMolecules, LatticeTables
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import below
 
-TOO_FEW = 2
-
 
 @dataclass(frozen=True, eq=False)
-class Mouth:
+class NeckOpening:
     """cells: of the lowest layer in front of the opening. away: (n_all,) squared distance of cells from it, µm²."""
 
     cells: Int32
     away: npt.NDArray[np.float32]
 
 
-def mouth_of(mask: Mask, geometry: Geometry, diameter: float) -> Mouth:
+def neck_opening_of(mask: Mask, geometry: Geometry, diameter: float) -> NeckOpening:
     """The opening of a neck in the middle of the lower end of a cylinder.
 
     A neck narrower than a cell opens in front of the cells nearest to the axis.
@@ -40,11 +45,11 @@ def mouth_of(mask: Mask, geometry: Geometry, diameter: float) -> Mouth:
     everywhere = np.zeros(mask.lattice.size, dtype=np.float32)
     across = np.maximum(radius - wide, 0.0)
     everywhere[index] = across**2 + (z + geometry.size[1] / 2) ** 2
-    return Mouth(index[lowest & (radius <= wide)].astype(np.int32), everywhere)
+    return NeckOpening(index[lowest & (radius <= wide)].astype(np.int32), everywhere)
 
 
 @compiled
-def nearest(t: Tables, m: Molecules, away: npt.NDArray[np.float32], species: Integer) -> Integer:
+def nearest_entry(t: LatticeTables, m: LatticeMolecules, away: npt.NDArray[np.float32], species: Integer) -> Integer:
     """Entry of the molecule of a species that is nearest to the mouth, in its list; one of them."""
     at = t.list_of[species]
     n: Integer = m.length[at]
@@ -61,14 +66,14 @@ def nearest(t: Tables, m: Molecules, away: npt.NDArray[np.float32], species: Int
 
 
 @compiled
-def cross(
-    t: Tables, m: Molecules, cells: Int32, away: npt.NDArray[np.float32], species: Integer, n: Integer
+def cross_opening(
+    t: LatticeTables, m: LatticeMolecules, cells: Int32, away: npt.NDArray[np.float32], species: Integer, n: Integer
 ) -> Integer:
     """Let n molecules in, or -n out; returns OK, FULL or TOO_FEW. The hand of a clamp settles up afterwards."""
     if -n > m.population[species]:
         return TOO_FEW
     for _ in range(-n):
-        take(t, m, t.list_of[species], nearest(t, m, away, species))
+        remove_molecule(t, m, t.list_of[species], nearest_entry(t, m, away, species))
     for _ in range(n):
         place = np.int64(cells[below(m.words, cells.size)])
         for _ in range(TRIES):
@@ -76,10 +81,10 @@ def cross(
                 break
             place = np.int64(cells[below(m.words, cells.size)])
         if m.lattice[place] != EMPTY:
-            place = np.int64(free_beside(t, m, place))
+            place = np.int64(free_neighbour_cell(t, m, place))
         if place == NO_ROOM:
-            place = np.int64(free_cell(t, m))  # a crowd at the mouth
+            place = np.int64(random_free_cell(t, m))  # a crowd at the mouth
         if place == NO_ROOM:
             return FULL
-        put(t, m, species, place)
+        add_molecule(t, m, species, place)
     return OK
