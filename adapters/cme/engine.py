@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adapters.cme.size import check_size
-from adapters.cme.space import Space
+from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components import engine
@@ -50,13 +50,13 @@ class MasterEquation(SiteEngine):
         super().__init__(setup)
         options = setup.options if isinstance(setup.options, CmeOptions) else CmeOptions()
         self._allowed = options.leak
-        self.spaces: list[Space] = []
+        self.spaces: list[StateSpace] = []
         for site in setup.sites:
             try:
                 check_size(self.network, site.initial, options.states)
             except InputError as error:
                 raise InputError(f'site "{site.name}": {error.message}') from None
-            self.spaces.append(Space(self.network, site.initial, options.states))
+            self.spaces.append(StateSpace(self.network, site.initial, options.states))
         self._age = np.zeros((len(setup.sites), 2), dtype=np.int64)  # windows since the last pruning, states then
         self._age[:, 1] = 64
 

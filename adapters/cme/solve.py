@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.cme.size import check_size
-from adapters.cme.space import Space
+from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -68,7 +68,7 @@ def solve(
         raise InputError(f"times {list(times)} must increase from 0 or later")
     if len(initial) != len(network.species) or min(initial, default=0) < 0:
         raise InputError(f"{len(network.species)} initial counts of at least 0 are needed, not {list(initial)}")
-    space = Space(network, initial, states)
+    space = StateSpace(network, initial, states)
     rates = network.count_rates(geometry.volume, geometry.area)
     rows, error, now = [], [], 0.0
     for t in at:

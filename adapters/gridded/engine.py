@@ -12,7 +12,7 @@ from pydantic import Field
 
 from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
-from adapters.gridded.tables import Molecules, Tables, build_molecules, build_tables
+from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
 from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
@@ -61,8 +61,8 @@ class Gridded(SiteEngine):
     def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
         super().__init__(setup)
         self.grids = list(grids) if grids is not None else [_grid(site, setup) for site in self.sites]
-        self.tables: list[Tables] = []
-        self.molecules: list[Molecules] = []
+        self.tables: list[GriddedTables] = []
+        self.molecules: list[GriddedMolecules] = []
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
             try:
                 tables = build_tables(self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.mesh import lattice_points
@@ -18,22 +18,10 @@ from adapters.fem.mesh.domain import MOST_CELLS, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block, explain
-from couple.base.units import factor, quantity
+from couple.base.units import LengthOrSites, factor
 from couple.geometry.geometry import Geometry
 
-
-def _length(value: object) -> float:
-    """µm of "40 nm"; a plain number counts sites of a lattice without units."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    try:
-        return quantity(value, "length")
-    except InputError as error:
-        raise ValueError(error.message) from None
-
-
-Size = Annotated[float, BeforeValidator(_length)]
-Positive = Annotated[Size, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[LengthOrSites, Field(gt=0, allow_inf_nan=False)]
 
 
 class SpineMeshBlock(Block):
@@ -52,7 +40,7 @@ class MeshBlock(Block):
     resolution: largest edge of a cell. unit: of the coordinates of a file.
     """
 
-    interval: tuple[Size, Size] | None = None
+    interval: tuple[LengthOrSites, LengthOrSites] | None = None
     disc: Positive | None = None
     box: tuple[Positive, ...] | None = Field(default=None, min_length=2, max_length=3)
     spine: SpineMeshBlock | None = None
