@@ -62,6 +62,7 @@ class MasterEquation(SiteEngine):
 
     @property
     def leak(self) -> Floats:
+        """(n_sites,) bound on the probability lost so far."""
         return np.array([space.leak for space in self.spaces])
 
     def distribution(self, site: int = 0) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -88,6 +89,7 @@ class MasterEquation(SiteEngine):
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
     def save(self) -> State:
+        """See Component: states and their probabilities."""
         state: State = {"leak": self.leak, "age": self._age.copy()}
         state |= {"counts": self.read("counts").copy(), "means": self.read("means").copy()}
         for k, space in enumerate(self.spaces):

@@ -44,7 +44,7 @@ class ReactionTable(NamedTuple):
 
 
 class Transitions(NamedTuple):
-    """What reactions do to the states: (capacity, n_reactions) each.
+    """Effects of reactions on the states: (capacity, n_reactions) each.
 
     combinations: of reactant molecules; times the rate it is the propensity. target: see the module.
     """
@@ -54,7 +54,7 @@ class Transitions(NamedTuple):
 
 
 class FlowBuffers(NamedTuple):
-    """What a flow of probability leaves behind, (capacity,) each.
+    """Results and scratch of a flow of probability, (capacity,) each.
 
     out_rate: of leaving a state, per ms. later: probability at the end. held: ∫ p dt. spill: what is lost to unknown
     states. v, w: scratch of the series.

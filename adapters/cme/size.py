@@ -18,7 +18,7 @@ WIDTH = 3.0
 
 @dataclass(frozen=True)
 class StateSpaceSize:
-    """Of a state space.
+    """Numbers of states of a network.
 
     independent: counts that the others follow from. likely: states needed, estimated from below. reachable: states at
     most, inf if counts have no bound.

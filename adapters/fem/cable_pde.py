@@ -182,6 +182,7 @@ class CableReactionDiffusion(FieldEngine):
         self.read("means_along")[...] = counts @ self.network.observable_weights.T
 
     def save(self) -> State:
+        """See Component; the numbers of segments and necks tell one mesh from another."""
         return {**super().save(), "mesh": np.array([len(self.dendrite.segments), len(self._feet)], dtype=np.int64)}
 
     # -- checks -----------------------------------------------------------------------------------------------

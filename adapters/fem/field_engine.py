@@ -203,7 +203,7 @@ class FieldEngine(SiteEngine):
         )
 
     def _add_opening_influx(self, k: int, load: Floats, span: float) -> None:
-        """What crosses the mouth of a neck, as an even flux through its facets."""
+        """Add to the load vector what crosses the opening of a neck, as an even flux through its facets."""
         opening, n = self._openings[k], self.network
         if "influx_mouth" not in self.inputs or opening is None:
             return
@@ -319,6 +319,7 @@ class FieldEngine(SiteEngine):
         return arrays
 
     def save(self) -> State:
+        """See Component: ports, densities at the nodes, inner steps."""
         return {key: array.copy() for key, array in self._arrays().items()}
 
     def restore(self, state: State) -> None:

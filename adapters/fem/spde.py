@@ -281,6 +281,7 @@ class FluctuatingFields(SiteEngine):
         return arrays
 
     def save(self) -> State:
+        """See Component: ports, molecules at the nodes, random streams."""
         return {key: array.copy() for key, array in self._arrays().items()}
 
     def restore(self, state: State) -> None:

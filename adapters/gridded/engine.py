@@ -76,6 +76,7 @@ class Gridded(SiteEngine):
 
     @property
     def events(self) -> Counts:
+        """(n_sites, 2) reactions and hops so far."""
         return np.array([m.events[:2] for m in self.molecules])
 
     def advance(self, ticks: int) -> None:
@@ -117,6 +118,7 @@ class Gridded(SiteEngine):
         self.read("means")[site] = self.network.observable_weights @ self.read("counts")[site]
 
     def save(self) -> State:
+        """See Component: molecules in the voxels, propensities as they were added up, random streams."""
         state: State = {}
         n = len(self.network.species)
         for k, m in enumerate(self.molecules):

@@ -23,11 +23,13 @@ class TransposableLU(PetscLU):
     """LU of a matrix of a fixed pattern."""
 
     def factorise(self, values: Floats | None = None) -> bool:
+        """Whether the matrix, of new `values` (nnz,) if they are given, could be factored."""
         if values is not None:
             self.values[:] = values
         return super().factorise()
 
     def solve(self, x: Floats) -> Floats:  # type: ignore[override]
+        """A⁻¹ x, (N,); x stays."""
         self._right.array_w[:] = x
         self._factors.apply(self._right, self._left)
         return np.array(self._left.array_r)

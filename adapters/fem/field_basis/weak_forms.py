@@ -65,25 +65,32 @@ class _Form(ABC):
         """w tested with v."""
 
     def weights(self, nu: Floats) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("weights", True, False)(nu)
 
     def weight_slopes(self, nu: Floats) -> Any:
+        """See reducers.fields.basis.WeakForm."""
         return sparse_matrix(self._pattern, self._get("weight_slopes", True, False)(nu))
 
     def residual(self, nu: Floats, f: Floats, c: float, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("residual", f.ndim == 1, edge is not None)(nu, *f, c, *_given(edge))
 
     def slopes(self, nu: Floats, f: Floats, c: float, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("slopes", f.ndim == 1, edge is not None)(nu, *f, c, *_given(edge))
 
     def rates(self, nu: Floats, f: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("rates", f.ndim == 1, edge is not None)(nu, *f, *_given(edge))
 
     def products(self, nu: Floats, mu: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         makers = [self._get(f"product{g}", True, edge is not None) for g in range(3)]
         return np.stack([make(nu, mu, *_given(edge)) for make in makers])
 
     def parts(self, nu: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         makers = [self._get(f"part{g}", True, edge is not None) for g in range(3)]
         return np.stack([make(nu, *_given(edge)) for make in makers])
 
@@ -118,9 +125,11 @@ class Entropy(_Form):
     """w = ∫e^{-ν}φ."""
 
     def weight(self, v: Any) -> Any:
+        """w tested with v."""
         return self.measures.over(ufl.exp(-self.nu) * v)
 
     def motion(self, f: tuple[Any, ...], v: Any, edge: bool) -> Any:
+        """G tested with v, see the module."""
         slope, amount = ufl.grad(self.nu), ufl.exp(-self.nu)
         gain = f[2] * ufl.dot(slope, ufl.grad(v)) - f[0] * v - (f[1] + f[2]) * ufl.dot(slope, slope) * v
         gain += ufl.dot(ufl.grad(f[2]), slope) * v
@@ -134,9 +143,11 @@ class Plain(_Form):
     """w = ∫νφ."""
 
     def weight(self, v: Any) -> Any:
+        """w tested with v."""
         return self.measures.over(self.nu * v)
 
     def motion(self, f: tuple[Any, ...], v: Any, edge: bool) -> Any:
+        """G tested with v, see the module."""
         slope = ufl.grad(self.nu)
         gain = f[0] * v + f[1] * ufl.dot(slope, slope) * v - f[2] * ufl.dot(slope, ufl.grad(v))
         gain -= ufl.dot(ufl.grad(f[2]), slope) * v

@@ -17,33 +17,53 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
 from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
-from adapters.fem.mesh.domain import Domain
+from adapters.fem.mesh.domain import MeshDomain
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
 
 class Matrices(Protocol):
-    """What steps are made with, see Discretisation. line: whether the mesh is one."""
+    """The matrices of a mesh that steps are made with, whole (`Discretisation`) or of a part of it.
+
+    N: nodes, G of them on the membrane.
+    """
 
     @property
-    def mass(self) -> Any: ...
+    def mass(self) -> Any:
+        """(N, N) sparse, ∫φφ over the volume, µm³."""
+
     @property
-    def stiffness(self) -> Any: ...
+    def stiffness(self) -> Any:
+        """(N, N) sparse, ∫∇φ·∇φ over the volume, µm."""
+
     @property
-    def membrane_mass(self) -> Any: ...
+    def membrane_mass(self) -> Any:
+        """(G, G) sparse, ∫φφ over the membrane, µm²."""
+
     @property
-    def membrane_stiffness(self) -> Any: ...
+    def membrane_stiffness(self) -> Any:
+        """(G, G) sparse, ∫∇φ·∇φ over the membrane with tangential gradients."""
+
     @property
-    def nodes(self) -> npt.NDArray[np.int64]: ...
+    def nodes(self) -> npt.NDArray[np.int64]:
+        """(G,) nodes of the volume that are on the membrane."""
+
     @property
-    def places(self) -> Floats: ...
+    def places(self) -> Floats:
+        """(N, gdim) positions of the nodes, µm."""
+
     @property
-    def volumes(self) -> Floats: ...
+    def volumes(self) -> Floats:
+        """(N,) volume that each node stands for, µm³."""
+
     @property
-    def areas(self) -> Floats: ...
+    def areas(self) -> Floats:
+        """(G,) membrane that each node stands for, µm²."""
+
     @property
-    def line(self) -> bool: ...
+    def line(self) -> bool:
+        """Whether the mesh is a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +80,7 @@ class Discretisation:
     off: volume of the mesh over that of the geometry, less 1. scale: the inverse, what measures were multiplied with.
     """
 
-    domain: Domain
+    domain: MeshDomain
     space: Any
     mass: Any
     stiffness: Any
@@ -106,7 +126,7 @@ class Discretisation:
         return make
 
 
-def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: bool = False) -> Discretisation:
+def discretise(domain: MeshDomain, geometry: Geometry, degree: int = 1, *, lumped: bool = False) -> Discretisation:
     """The matrices of elements of `degree`; `lumped` (degree 1) moves the mass to the diagonal.
 
     Raises InputError if forms cannot be compiled, or the geometry has a membrane where the mesh has none.

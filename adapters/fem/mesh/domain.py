@@ -37,7 +37,7 @@ def unit_weight(_: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Domain:
+class MeshDomain:
     """A mesh and what one unit of it stands for.
 
     mesh:     DOLFINx mesh on this process alone, µm.
@@ -72,7 +72,7 @@ class Domain:
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(membrane_weight))
 
 
-def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:
+def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshDomain:
     """The built-in mesh of a geometry with cells of at most `resolution` (µm).
 
     "interval" and "triangle" use the symmetry of round geometries: shells around the axis or the centre (a cylinder
@@ -97,7 +97,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domai
     if cell == "hexahedron":
         return _voxels(geometry, resolution)
     mesh = make_mesh(*lattice_points.solid(geometry, resolution), cell)
-    return Domain(mesh, _without_ends(geometry, mesh, 2))
+    return MeshDomain(mesh, _without_ends(geometry, mesh, 2))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class HeadWithNeck:
 
     @classmethod
     def within(cls, whole: Geometry, diameter: float, length: float) -> HeadWithNeck:
-        """What is head of a site that holds a neck of this size. Raises InputError if nothing is left for it."""
+        """Head and neck of a site that holds a neck of this size. Raises InputError if nothing is left for a head."""
         if whole.shape != "cylinder" or whole.caps:
             what = "a cylinder with caps" if whole.caps else f"a {whole.shape}"
             raise InputError(f"neck: it is part of a cylinder, the segments of head and neck; this is {what}")
@@ -130,7 +130,7 @@ class HeadWithNeck:
         return cls(Geometry.cylinder(across, tall), diameter, length)
 
 
-def build_spine_domain(spine: HeadWithNeck, resolution: float) -> Domain:
+def build_spine_domain(spine: HeadWithNeck, resolution: float) -> MeshDomain:
     """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the mouth.
 
     Raises InputError for a neck that is too wide and for too many cells.
@@ -144,10 +144,10 @@ def build_spine_domain(spine: HeadWithNeck, resolution: float) -> Domain:
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]
     level = np.ptp(corners[:, :, 2], axis=1) < 1e-9 * spine.length
     neck_opening = level & (corners[:, 0, 2] < spine.length / 2)
-    return Domain(mesh, facets[~level], neck_opening=facets[neck_opening])
+    return MeshDomain(mesh, facets[~level], neck_opening=facets[neck_opening])
 
 
-def _shells(geometry: Geometry, resolution: float) -> Domain:
+def _shells(geometry: Geometry, resolution: float) -> MeshDomain:
     radius = geometry.size[0] / 2
     mesh = make_mesh(*lattice_points.interval(radius, resolution), "interval")
     outer = dolfinx.mesh.locate_entities_boundary(mesh, 0, lambda x: x[0] > radius / 2)
@@ -157,10 +157,10 @@ def _shells(geometry: Geometry, resolution: float) -> Domain:
             return 4 * math.pi * x[0] ** 2
         return 2 * math.pi * x[0] * geometry.size[1]
 
-    return Domain(mesh, outer, shell, shell)
+    return MeshDomain(mesh, outer, shell, shell)
 
 
-def _half_plane(geometry: Geometry, resolution: float) -> Domain:
+def _half_plane(geometry: Geometry, resolution: float) -> MeshDomain:
     mesh = make_mesh(*lattice_points.half_plane(geometry, resolution), "triangle")
 
     def ring(x: Any) -> Any:
@@ -168,10 +168,10 @@ def _half_plane(geometry: Geometry, resolution: float) -> Domain:
 
     facets = _without_ends(geometry, mesh, 1)
     middle = dolfinx.mesh.compute_midpoints(mesh, 1, facets)
-    return Domain(mesh, facets[middle[:, 0] > 1e-9 * geometry.size[0]], ring, ring)
+    return MeshDomain(mesh, facets[middle[:, 0] > 1e-9 * geometry.size[0]], ring, ring)
 
 
-def _voxels(geometry: Geometry, resolution: float) -> Domain:
+def _voxels(geometry: Geometry, resolution: float) -> MeshDomain:
     mask = mask_of(geometry, resolution)
     points, cells = lattice_points.voxels(mask.shape, mask.cells, resolution, mask.origin)
     mesh = make_mesh(points, cells, "hexahedron")
@@ -179,7 +179,7 @@ def _voxels(geometry: Geometry, resolution: float) -> Domain:
     middle = dolfinx.mesh.compute_midpoints(mesh, 2, facets)
     wanted = {tuple(p) for p in np.rint(2 * (mask.face_positions(mask.slots) - mask.origin) / resolution).tolist()}
     chosen = [tuple(p) in wanted for p in np.rint(2 * (middle - mask.origin) / resolution).tolist()]
-    return Domain(mesh, facets[chosen])
+    return MeshDomain(mesh, facets[chosen])
 
 
 def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.int32]:
@@ -191,7 +191,7 @@ def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.in
     return np.asarray(facets[abs(middle[:, axis]) < geometry.size[1] / 2 * (1 - 1e-9)])
 
 
-def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
+def read_domain(file: Path, geometry: Geometry, unit: float) -> MeshDomain:
     """A gmsh file as the mesh of a site; its coordinates are in `unit` µm.
 
     A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "mouth",
@@ -204,7 +204,7 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     facets = exterior_facets(mesh) if membrane is None else membrane
     if membrane is None and neck_opening is not None:
         facets = np.setdiff1d(facets, neck_opening)
-    domain = Domain(mesh, facets, neck_opening=neck_opening, from_file=True)
+    domain = MeshDomain(mesh, facets, neck_opening=neck_opening, from_file=True)
     check_size(domain.sizes()[0], geometry, str(file))
     return domain
 

@@ -15,7 +15,7 @@ from couple.base.arrays import Bools, Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class MeshPiece:
-    """What one process has of a mesh: its inner nodes, then those between the pieces that it sees. See `Matrices`.
+    """The part of a mesh that one process has: inner nodes, then those between pieces that it sees. See `Matrices`.
 
     What all pieces have adds up to the whole: a row of a node between them has here only the columns of the inner nodes
     of this piece, and those of other nodes between them where it is this piece's `own`.

@@ -96,7 +96,10 @@ def _entries(chosen: Any, row: Any, column: Any) -> tuple[Any, Any, Any]:
 
 @dataclass(frozen=True, eq=False)
 class RankSetup:
-    """What a rank has to know of a site before it starts. weights, size: see `RosenbrockStepper`, of the whole mesh."""
+    """The piece, fields and weights that a rank needs of a site before it starts.
+
+    weights, size: see `RosenbrockStepper`, of the whole mesh.
+    """
 
     piece: MeshPiece
     fields: FieldLayout
@@ -118,7 +121,7 @@ class WindowJob:
 
 @dataclass(frozen=True, eq=False)
 class WindowResult:
-    """What comes back: the state at the own nodes, the own part of the integrals, the step to try next."""
+    """Results of a rank after a window: the state at its nodes, its part of the integrals, the step to try next."""
 
     y: Densities
     integrals: Floats

@@ -41,7 +41,7 @@ class ClampedDensities(NamedTuple):
 
 
 class EventTally(NamedTuple):
-    """What follows the events of a site.
+    """Counts of a site that follow the events at its nodes.
 
     totals: (n_states,) molecules. column: (n,) of the states, for each value at a node. means: (n_states,) what events
     add to the integral of the totals over time. n_species: columns of species, those behind are reservoirs.

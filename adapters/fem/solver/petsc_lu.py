@@ -19,9 +19,11 @@ class LinearSolver(Protocol):
 
     values: Floats
 
-    def factorise(self) -> bool: ...
+    def factorise(self) -> bool:
+        """Factor the values as they are; False if a pivot vanished or is no number."""
 
-    def solve(self, x: Floats) -> None: ...
+    def solve(self, x: Floats) -> None:
+        """x (n,) = A⁻¹ x in place."""
 
 
 class PetscLU:

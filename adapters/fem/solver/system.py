@@ -22,7 +22,7 @@ class SparseRows(NamedTuple):
 
 
 class NodeSystem(NamedTuple):
-    """What does not change in a run.
+    """Numbers of fields, reactions and matrices, constant in a run.
 
     n_mobile_volume, n_immobile_volume, n_mobile_membrane, n_immobile_membrane: numbers of fields, see `FieldLayout`.
     volume_reactions, membrane_reactions: at a node of the volume, and at one of the membrane.
@@ -59,7 +59,7 @@ class Densities(NamedTuple):
 
 
 class WindowInputs(NamedTuple):
-    """What holds over a window.
+    """Inputs that hold over a window.
 
     load: (n_unknowns,) load vector: molecules per ms that enter. clamped_volume, clamped_membrane: (n_clamped,)
     densities of the clamped species, per µm³ and µm².

@@ -20,7 +20,7 @@ Chosen = Callable[[int], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
-class Membrane:
+class MembraneFaces:
     """Faces of a lattice; arrays are read-only.
 
     wall_row:  (n_all,) int32, row of a wall cell in the table of faces; 0 where it has none.
@@ -72,7 +72,7 @@ class Membrane:
         return float(np.count_nonzero(self.edge_neighbours.reshape(-1, 4)[self.slots] >= 0) / (each * len(self.slots)))
 
 
-def build_membrane(domain: Domain, chosen: Chosen | None) -> Membrane:
+def build_membrane(domain: Domain, chosen: Chosen | None) -> MembraneFaces:
     """The faces between cells and walls for which `chosen` (direction → array over the cells) says so, or all."""
     sides, codes = len(domain.offsets), domain.lattice.reshape(domain.full)
     cells, directions = [], []
@@ -93,4 +93,4 @@ def build_membrane(domain: Domain, chosen: Chosen | None) -> Membrane:
     slot_cell[slots] = cell
     for array in (wall_row, slots, slot_cell):
         array.flags.writeable = False
-    return Membrane(domain, wall_row, slots, slot_cell)
+    return MembraneFaces(domain, wall_row, slots, slot_cell)

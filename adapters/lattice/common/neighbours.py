@@ -50,7 +50,7 @@ def pairs_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 @compiled
 def seen_across(lattice: Uint8, layout: Int64, place: Integer) -> Integer:
-    """What stands in the cell that a place in the halo stands for, EMPTY where it stands for none."""
+    """The code in the cell that a place in the halo stands for, EMPTY where it stands for none."""
     rest, at = place, 0
     scale = 1
     for k in range(2, -1, -1):

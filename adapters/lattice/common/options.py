@@ -52,7 +52,7 @@ class ShapeBlock(GeometryBlock):
 
 
 class Couplings(Block):
-    """Of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
+    """Couplings of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
 
     h: Annotated[float, Field(ge=-20, le=20)]
     J: Annotated[float, Field(ge=-20, le=20)] = 0.0
@@ -60,7 +60,7 @@ class Couplings(Block):
 
 
 class LatticeOptions(Options):
-    """What the lattice is and how it runs.
+    """Options of a lattice: its cells and how it runs.
 
     mode:      "physical" (lengths, times, calibrated rates) or "paper" (one hop a step, see adapters.lattice.paper).
     spacing:   edge of a lattice cell, a length such as "10 nm"; above 1 µm it is no lattice any more. Physical mode.

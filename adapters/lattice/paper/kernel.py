@@ -80,7 +80,7 @@ def place_particles(t: PaperRules, m: PaperParticles, code: Integer, n: Integer)
 
 @inlined
 def propensity(t: PaperRules, m: PaperParticles, u: Integer) -> float:
-    """Of a reaction of order 1: rate × number; of "0 -> A": rate × number of A, or × 1 while there is none."""
+    """Rate × number of a reaction of order 1; of "0 -> A" rate × number of A, or × 1 while there is none."""
     n = m.population[t.event_counted[u]]
     return float(t.event_rate[u] * (max(n, 1) if t.event_reactant[u] == 0 else n))
 

@@ -78,7 +78,7 @@ def again_face(along: float) -> float:
 
 @dataclass(frozen=True)
 class CalibrationGeometry:
-    """What calibration has to know of a lattice.
+    """Sizes and shares of a lattice that calibration depends on.
 
     spacing: µm. volume: µm³, of the cells. area: µm², of the faces. open_share: q, see the module; edge_share: the same
     for the edges of faces. free_share: of the cells, those without an immobile molecule. What moves is found in these

@@ -93,7 +93,7 @@ class PhysicalLattice(LatticeBase):
             self._look(k)
 
     def _through_mouth(self, k: int) -> None:
-        """What crosses the mouth of a neck does so at the start of a window."""
+        """Let molecules through the opening of a neck, at the start of a window."""
         mouth = self._mouths[k]
         if mouth is None:
             return

@@ -96,7 +96,7 @@ def absorb_molecule(t: LatticeTables, m: LatticeMolecules, at: Integer, i: Integ
 
 @compiled
 def sweep_membrane(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
-    """The same on the membrane: each molecule of a mobile list tries to walk over one of the four edges of its face."""
+    """One try of each molecule of a mobile membrane list to walk over one of the four edges of its face."""
     base, codes, i = t.start[at], t.D.size + 1, m.length[at] - 1
     while i >= 0:
         word = next_word(m.words)
