@@ -25,6 +25,11 @@ class StateSpace:
     leak:    bound on the probability lost so far, by truncation and by dropping rare states.
     """
 
+    _table: StateTable
+    _transitions: Transitions
+    _buffers: FlowBuffers
+    _p: Floats
+
     def __init__(self, network: ReactionNetwork, initial: npt.ArrayLike, most: int) -> None:
         self.network, self.most, self.n = network, most, 1
         self.columns = [i for i, name in enumerate(network.names) if name not in network.clamped]

@@ -113,7 +113,10 @@ def build_pattern(t: NodeSystem) -> SparsityPattern:
             if getattr(part, key) is not None:
                 places[key][here] = getattr(part, key)
     start = np.searchsorted(order, np.arange(n_rows + 1) * n_rows).astype(np.int32)
-    entries = MatrixEntries(**values, **places)
+    entries = MatrixEntries(
+        values["diffusion"], values["mass"], values["volume_weight"], places["volume_at"], values["membrane_weight"],
+        places["membrane_at"],
+    )  # fmt: skip
     return SparsityPattern(start, (order % max(n_rows, 1)).astype(np.int32), entries, _is_constant(t))
 
 

@@ -47,8 +47,8 @@ class PhysicalLattice(LatticeBase):
     over them. Counts follow the analytic volume and area of the geometry, whatever the cells add up to.
 
     A site's random streams are keyed by the seed, "lattice" and its own name: neither the component nor the other
-    sites of it enter, and how ticks are grouped into windows does not matter (but for what crosses a mouth: it does so
-    at the start of a window, the nearest molecules going out).
+    sites of it enter, and how ticks are grouped into windows does not matter (but for what
+    crosses the opening of a neck: it does so at the start of a window, the nearest molecules going out).
 
     A clamp puts in and takes out molecules at random places in every inner step, so a molecule that was just released
     may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare.
@@ -59,8 +59,10 @@ class PhysicalLattice(LatticeBase):
         masks = [_mask(setup, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
         own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
-        self._mouths = [_mouth(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)]
-        super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
+        self._openings = [
+            _opening_of(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)
+        ]
+        super().__init__(setup, ports, _opening_ports(setup) if any(self._openings) else None)
         self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
         self.masks: list[Mask] = []
         self.tables: list[LatticeTables] = []
@@ -86,23 +88,23 @@ class PhysicalLattice(LatticeBase):
         counts, means = self.read("counts"), self.read("means")
         for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
             steps = ticks * self._steps_per_tick[k]
-            self._through_mouth(k)
+            self._cross_opening(k)
             status = run(tables, molecules, k, steps, influx, clamp, counts, means)
             if status != OK:
-                self._fail(k, status)
-            self._look(k)
+                self._raise_status(k, status)
+            self._write_recorders(k)
 
-    def _through_mouth(self, k: int) -> None:
+    def _cross_opening(self, k: int) -> None:
         """Let molecules through the opening of a neck, at the start of a window."""
-        mouth = self._mouths[k]
-        if mouth is None:
+        opening = self._openings[k]
+        if opening is None:
             return
         t, m = self.tables[k], self.molecules[k]
         for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
             if not np.isfinite(n):
                 raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
-            if n != 0.0 and (status := cross_opening(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
-                self._fail(k, status, "influx_mouth")
+            if n != 0.0 and (status := cross_opening(t, m, opening.cells, opening.distance2, species, round(n))) != OK:
+                self._raise_status(k, status, "influx_mouth")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; molecules go uniformly to sites and faces."""
@@ -160,7 +162,7 @@ class PhysicalLattice(LatticeBase):
                 if t.surface[at] or at >= len(t.pace):
                     entry[here] = np.arange(n)
             m.population[:] = np.bincount(codes.astype(np.int64), minlength=len(m.population) + 1)[1:]
-            self._show(k)
+            self._write_outputs(k)
 
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: the lattice of each site, and the species behind the codes of a snapshot."""
@@ -223,7 +225,7 @@ class PhysicalLattice(LatticeBase):
         species = np.repeat(np.flatnonzero(~membrane), counts[~membrane])
         add_molecules(t, m, species, mask.draw(len(species), rng))
         if not membrane.any():
-            self._show(k)
+            self._write_outputs(k)
             return
         # An immobile molecule in front of a protein would keep everything from it for good.
         species = np.repeat(np.flatnonzero(membrane), counts[membrane])
@@ -231,7 +233,7 @@ class PhysicalLattice(LatticeBase):
         front = m.lattice[mask.slot_cell[faces]]
         blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
         add_molecules(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
-        self._show(k)
+        self._write_outputs(k)
 
     def _clear(self, k: int) -> None:
         """Take all molecules out of a site."""
@@ -243,13 +245,13 @@ class PhysicalLattice(LatticeBase):
         m.population[:] = 0
         m.revision[:] = (0, -1, -1)
 
-    def _show(self, k: int) -> None:
+    def _write_outputs(self, k: int) -> None:
         """Write the counts of a site to its output."""
         m = self.molecules[k]
         self.read("counts")[k] = np.concatenate([m.population, m.reservoir])
-        self._look(k)
+        self._write_recorders(k)
 
-    def _look(self, k: int) -> None:
+    def _write_recorders(self, k: int) -> None:
         """Write what the recorders of a site see, if there are any."""
         t, m = self.tables[k], self.molecules[k]
         if "nn" in self.outputs:
@@ -261,7 +263,7 @@ class PhysicalLattice(LatticeBase):
             self.read("snapshot")[k] = WALL
             self.read("snapshot")[k, : cells.size] = cells
 
-    def _fail(self, k: int, status: Integer, port: str = "influx") -> None:
+    def _raise_status(self, k: int, status: Integer, port: str = "influx") -> None:
         site, mask = self.sites[k], self.masks[k]
         if status == FULL:
             raise RunError(
@@ -285,14 +287,14 @@ def _options(setup: EngineSetup) -> LatticeOptions:
     return setup.options
 
 
-def _mouth(site: Site, mask: Mask) -> NeckOpening | None:
+def _opening_of(site: Site, mask: Mask) -> NeckOpening | None:
     """Where a neck opens into a site, if it does and the site is a cylinder."""
     if site.mouth is None or site.geometry.shape != "cylinder":
         return None
     return neck_opening_of(mask, site.geometry, site.mouth)
 
 
-def _mouth_ports(setup: EngineSetup) -> dict[str, Port]:
+def _opening_ports(setup: EngineSetup) -> dict[str, Port]:
     return {"influx_mouth": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
 
 

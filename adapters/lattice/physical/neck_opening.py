@@ -1,4 +1,4 @@
-"""The mouth of a neck in the wall of a site: where molecules come in from it, and from where they go into it."""
+"""The opening of a neck in the wall of a site: where molecules come in from it, and from where they go into it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ from couple.rng.streams import below
 
 @dataclass(frozen=True, eq=False)
 class NeckOpening:
-    """cells: of the lowest layer in front of the opening. away: (n_all,) squared distance of cells from it, µm²."""
+    """The opening of a neck into a site.
+
+    cells: of the lowest layer in front of it. distance2: (n_all,) squared distance of each cell from it, µm².
+    """
 
     cells: Int32
-    away: npt.NDArray[np.float32]
+    distance2: npt.NDArray[np.float32]
 
 
 def neck_opening_of(mask: Mask, geometry: Geometry, diameter: float) -> NeckOpening:
@@ -49,8 +52,10 @@ def neck_opening_of(mask: Mask, geometry: Geometry, diameter: float) -> NeckOpen
 
 
 @compiled
-def nearest_entry(t: LatticeTables, m: LatticeMolecules, away: npt.NDArray[np.float32], species: Integer) -> Integer:
-    """Entry of the molecule of a species that is nearest to the mouth, in its list; one of them."""
+def nearest_entry(
+    t: LatticeTables, m: LatticeMolecules, distance2: npt.NDArray[np.float32], species: Integer
+) -> Integer:
+    """The entry, in its list, of the molecule of a species that is nearest to the opening; one of them."""
     at = t.list_of[species]
     n: Integer = m.length[at]
     first = below(m.words, n)  # so that equal ones take turns
@@ -60,20 +65,25 @@ def nearest_entry(t: LatticeTables, m: LatticeMolecules, away: npt.NDArray[np.fl
         if i >= n:
             i -= n
         cell = np.int64(m.lists[t.start[at] + i])
-        if m.lattice[cell] == species + 1 and away[cell] < best:
-            best, found = away[cell], np.int64(i)
+        if m.lattice[cell] == species + 1 and distance2[cell] < best:
+            best, found = distance2[cell], np.int64(i)
     return found
 
 
 @compiled
 def cross_opening(
-    t: LatticeTables, m: LatticeMolecules, cells: Int32, away: npt.NDArray[np.float32], species: Integer, n: Integer
+    t: LatticeTables,
+    m: LatticeMolecules,
+    cells: Int32,
+    distance2: npt.NDArray[np.float32],
+    species: Integer,
+    n: Integer,
 ) -> Integer:
     """Let n molecules in, or -n out; returns OK, FULL or TOO_FEW. The hand of a clamp settles up afterwards."""
     if -n > m.population[species]:
         return TOO_FEW
     for _ in range(-n):
-        remove_molecule(t, m, t.list_of[species], nearest_entry(t, m, away, species))
+        remove_molecule(t, m, t.list_of[species], nearest_entry(t, m, distance2, species))
     for _ in range(n):
         place = np.int64(cells[below(m.words, cells.size)])
         for _ in range(TRIES):
@@ -83,7 +93,7 @@ def cross_opening(
         if m.lattice[place] != EMPTY:
             place = np.int64(free_neighbour_cell(t, m, place))
         if place == NO_ROOM:
-            place = np.int64(random_free_cell(t, m))  # a crowd at the mouth
+            place = np.int64(random_free_cell(t, m))  # a crowd at the opening
         if place == NO_ROOM:
             return FULL
         add_molecule(t, m, species, place)
