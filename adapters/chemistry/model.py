@@ -18,7 +18,7 @@ from couple.chemistry.network import Place, ReactionNetwork, Species
 
 @dataclass(frozen=True)
 class Units:
-    """Of a file without units of its own.
+    """Units of a file that has none of its own.
 
     amount: molecules that one unit stands for, in `volume`. volume: µm³. time: ms. concentrations: whether amounts are
     concentrations, and `volume` that of a compartment of size 1.

@@ -1,6 +1,6 @@
 """The chemical master equation by finite state projection: an engine (`cme`) and distributions over time (`solve`)."""
 
-from adapters.cme.engine import MasterEquation, Options
-from adapters.cme.solve import Distributions, solve
+from adapters.cme.engine import CmeOptions, MasterEquation
+from adapters.cme.solve import MasterEquationSolution, solve
 
-__all__ = ["Distributions", "MasterEquation", "Options", "solve"]
+__all__ = ["CmeOptions", "MasterEquation", "MasterEquationSolution", "solve"]

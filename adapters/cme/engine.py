@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adapters.cme.size import check_size
-from adapters.cme.space import Space
+from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components import engine
@@ -23,7 +23,7 @@ ENTRIES = 64
 PRUNE_EVERY, PRUNE_GROWTH = 16, 1.5
 
 
-class Options(engine.Options):
+class CmeOptions(engine.Options):
     """leak: probability that may be lost per window. states: most states that are held."""
 
     leak: float = Field(1e-12, gt=0, lt=0.1, strict=True)
@@ -44,24 +44,25 @@ class MasterEquation(SiteEngine):
     """
 
     integer = False
-    Options: ClassVar[type[engine.Options]] = Options
+    Options: ClassVar[type[engine.Options]] = CmeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, CmeOptions) else CmeOptions()
         self._allowed = options.leak
-        self.spaces: list[Space] = []
+        self.spaces: list[StateSpace] = []
         for site in setup.sites:
             try:
                 check_size(self.network, site.initial, options.states)
             except InputError as error:
                 raise InputError(f'site "{site.name}": {error.message}') from None
-            self.spaces.append(Space(self.network, site.initial, options.states))
+            self.spaces.append(StateSpace(self.network, site.initial, options.states))
         self._age = np.zeros((len(setup.sites), 2), dtype=np.int64)  # windows since the last pruning, states then
         self._age[:, 1] = 64
 
     @property
     def leak(self) -> Floats:
+        """(n_sites,) bound on the probability lost so far."""
         return np.array([space.leak for space in self.spaces])
 
     def distribution(self, site: int = 0) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -88,6 +89,7 @@ class MasterEquation(SiteEngine):
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
     def save(self) -> State:
+        """See Component: states and their probabilities."""
         state: State = {"leak": self.leak, "age": self._age.copy()}
         state |= {"counts": self.read("counts").copy(), "means": self.read("means").copy()}
         for k, space in enumerate(self.spaces):
@@ -173,7 +175,7 @@ class MasterEquation(SiteEngine):
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine. Raises InputError if a space is too large beyond doubt."""
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, CmeOptions) else CmeOptions()
         network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
         for site in setup.sites:
             try:

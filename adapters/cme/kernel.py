@@ -8,6 +8,7 @@ J Chem Phys 124:044104, 2006).
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +17,72 @@ from numba import njit
 from couple.base.arrays import Floats, Ints
 
 Ints32 = npt.NDArray[np.int32]
+
+
+class StateTable(NamedTuple):
+    """The states that are held and how they are found; arrays have room for `capacity` of them.
+
+    states: (capacity, n_columns) counts. slots: hash table of numbers of states, -1 where free; its size is a power of
+    two. row: (n_columns,) scratch.
+    """
+
+    states: Ints32
+    slots: Ints32
+    row: Ints32
+
+
+class ReactionTable(NamedTuple):
+    """Constants of the network.
+
+    reactants: (n_reactions, 2) columns of the states, -1 for none or one that is held. moves: (n_reactions,) whether a
+    reaction changes a count. change: (n_reactions, n_columns).
+    """
+
+    reactants: Ints
+    moves: Ints
+    change: Ints32
+
+
+class Transitions(NamedTuple):
+    """Effects of reactions on the states: (capacity, n_reactions) each.
+
+    combinations: of reactant molecules; times the rate it is the propensity. target: see the module.
+    """
+
+    combinations: Floats
+    target: Ints32
+
+
+class FlowBuffers(NamedTuple):
+    """Results and scratch of a flow of probability, (capacity,) each.
+
+    out_rate: of leaving a state, per ms. later: probability at the end. held: ∫ p dt. spill: what is lost to unknown
+    states. v, w: scratch of the series.
+    """
+
+    out_rate: Floats
+    later: Floats
+    held: Floats
+    spill: Floats
+    v: Floats
+    w: Floats
+
+
 UNKNOWN, NOWHERE = -1, -2
 TAIL = 1e-15
 """Poisson weight at which the series of uniformisation ends."""
 
 
 @njit(cache=True)
-def _slot(states: Ints32, table: Ints32, row: Ints32) -> np.int64:
+def _slot(states: Ints32, slots: Ints32, row: Ints32) -> np.int64:
     """Where a state is in the hash table, or the free slot where it belongs."""
     key = np.uint64(1469598103934665603)
     for x in row:
         key = (key ^ np.uint64(x + 1)) * np.uint64(1099511628211)
     key ^= key >> np.uint64(29)
-    at = np.int64(key & np.uint64(len(table) - 1))
-    while table[at] >= 0:
-        same, held = True, table[at]
+    at = np.int64(key & np.uint64(len(slots) - 1))
+    while slots[at] >= 0:
+        same, held = True, slots[at]
         for k in range(len(row)):
             if states[held, k] != row[k]:
                 same = False
@@ -38,88 +90,86 @@ def _slot(states: Ints32, table: Ints32, row: Ints32) -> np.int64:
         if same:
             return at
         at = np.int64(at + 1)
-        if at == len(table):
+        if at == len(slots):
             at = np.int64(0)
     return at
 
 
 @njit(cache=True)
-def find(states: Ints32, table: Ints32, row: Ints32) -> int:
+def find(states: Ints32, slots: Ints32, row: Ints32) -> int:
     """Number of a state, UNKNOWN if it is not held."""
-    return table[_slot(states, table, row)]  # type: ignore[no-any-return]
+    return slots[_slot(states, slots, row)]  # type: ignore[no-any-return]
 
 
 @njit(cache=True)
-def add(states: Ints32, table: Ints32, n: int, row: Ints32) -> int:
+def add(states: Ints32, slots: Ints32, n: int, row: Ints32) -> int:
     """Number of a state, which is n if it is new; the caller then counts it. -1 if there is no room."""
-    at = _slot(states, table, row)
-    if table[at] < 0:
+    at = _slot(states, slots, row)
+    if slots[at] < 0:
         if n >= len(states):
             return -1
         states[n] = row
-        table[at] = n
-    return table[at]  # type: ignore[no-any-return]
+        slots[at] = n
+    return slots[at]  # type: ignore[no-any-return]
 
 
 @njit(cache=True)
-def index(states: Ints32, table: Ints32, n: int) -> None:
-    """The hash table of n states anew."""
-    table[:] = -1
+def index_states(table: StateTable, n: int) -> None:
+    """The hash table of the first n states, anew."""
+    states, slots = table.states, table.slots
+    slots[:] = -1
     for i in range(n):
-        table[_slot(states, table, states[i])] = i
+        slots[_slot(states, slots, states[i])] = i
 
 
 @njit(cache=True)
-def describe(states: Ints32, comb: Floats, target: Ints32, reactants: Ints, moves: Ints, a: int, b: int) -> None:
-    """Combinations of reactants of states a to b; their targets become unknown.
-
-    reactants: (n_reactions, 2) columns of `states`, -1 for none or one that is held.
-    """
-    for i in range(a, b):
+def count_combinations(
+    table: StateTable, reactions: ReactionTable, transitions: Transitions, first: int, end: int
+) -> None:
+    """Combinations of reactants of the states from `first` to `end`; their targets become unknown."""
+    states, reactants, moves = table.states, reactions.reactants, reactions.moves
+    comb, target = transitions.combinations, transitions.target
+    for i in range(first, end):
         for r in range(len(moves)):
-            first, second = reactants[r, 0], reactants[r, 1]
+            one, two = reactants[r, 0], reactants[r, 1]
             c = 1.0
-            if first >= 0:
-                c *= states[i, first]
-            if second >= 0:
-                c *= states[i, second] - (1 if first == second else 0)
+            if one >= 0:
+                c *= states[i, one]
+            if two >= 0:
+                c *= states[i, two] - (1 if one == two else 0)
             comb[i, r] = c
             target[i, r] = UNKNOWN if moves[r] else NOWHERE
 
 
 @njit(cache=True)
-def connect(states: Ints32, table: Ints32, comb: Floats, target: Ints32, change: Ints32, row: Ints32, n: int) -> None:
-    """Look for the targets that are not known yet."""
+def find_targets(table: StateTable, reactions: ReactionTable, transitions: Transitions, n: int) -> None:
+    """Look for the targets of the first n states that are not known yet."""
+    states, slots, row, change = table.states, table.slots, table.row, reactions.change
+    comb, target = transitions.combinations, transitions.target
     for i in range(n):
         for r in range(len(change)):
             if target[i, r] == UNKNOWN and comb[i, r] > 0.0:
                 for k in range(len(row)):
                     row[k] = states[i, k] + change[r, k]
-                target[i, r] = find(states, table, row)
+                target[i, r] = find(states, slots, row)
 
 
 @njit(cache=True)
-def grow(
-    states: Ints32,
-    table: Ints32,
-    comb: Floats,
-    target: Ints32,
-    change: Ints32,
-    rate: Floats,
-    row: Ints32,
-    marked: npt.NDArray[np.bool_],
-    n: int,
-    a: int,
-    b: int,
-) -> int:
-    """Add the unknown targets of the states a to b that are marked; returns the number of states, -1 without room."""
-    for i in range(a, b):
+def add_targets(
+    table: StateTable, reactions: ReactionTable, transitions: Transitions, rate: Floats, marked: npt.NDArray[np.bool_],
+    n: int, first: int, end: int,
+) -> int:  # fmt: skip
+    """The number of states, of n before, with the unknown targets of those from `first` to `end` that are `marked`
+    added; -1 without room."""
+    states, slots, row, change = table.states, table.slots, table.row, reactions.change
+    comb, target = transitions.combinations, transitions.target
+    for i in range(first, end):
         if marked[i]:
             for r in range(len(change)):
                 if target[i, r] == UNKNOWN and comb[i, r] * rate[r] > 0.0:
                     for k in range(len(row)):
                         row[k] = states[i, k] + change[r, k]
-                    j = add(states, table, n, row)
+                    j = add(states, slots, n, row)
                     if j < 0:
                         return -1
                     n = max(n, j + 1)
@@ -127,8 +177,9 @@ def grow(
 
 
 @njit(cache=True)
-def out_rates(comb: Floats, target: Ints32, rate: Floats, out: Floats, n: int) -> float:
-    """out (n,) summed rate of leaving each state, per ms; returns the largest."""
+def sum_out_rates(transitions: Transitions, rate: Floats, out: Floats, n: int) -> float:
+    """The largest of the rates out (n,) of leaving each state, per ms, which it sums."""
+    comb, target = transitions.combinations, transitions.target
     largest = 0.0
     for i in range(n):
         total = 0.0
@@ -141,24 +192,15 @@ def out_rates(comb: Floats, target: Ints32, rate: Floats, out: Floats, n: int) -
 
 
 @njit(cache=True)
-def flow(
-    comb: Floats,
-    target: Ints32,
-    rate: Floats,
-    out: Floats,
-    p: Floats,
-    later: Floats,
-    held: Floats,
-    v: Floats,
-    w: Floats,
-    n: int,
-    span: float,
-    fastest: float,
+def uniformise(
+    transitions: Transitions, rate: Floats, p: Floats, buffers: FlowBuffers, n: int, span: float, fastest: float
 ) -> None:
     """later = exp(A span) p and held = ∫ exp(A t) p dt over the span, by uniformisation (Jensen, 1953).
 
     Only sums of positive terms; `fastest` × span should not be above some hundred.
     """
+    comb, target = transitions.combinations, transitions.target
+    out, later, held, v, w = buffers.out_rate, buffers.later, buffers.held, buffers.v, buffers.w
     x = fastest * span
     weight = math.exp(-x)
     tail = 1.0 - weight
@@ -187,8 +229,9 @@ def flow(
 
 
 @njit(cache=True)
-def spills(comb: Floats, target: Ints32, rate: Floats, held: Floats, spill: Floats, n: int) -> float:
-    """spill (n,) probability that each state loses to unknown states while `held`; returns the sum."""
+def sum_spills(transitions: Transitions, rate: Floats, held: Floats, spill: Floats, n: int) -> float:
+    """The sum of `spill` (n,), the probability that each state loses to unknown states while `held`."""
+    comb, target = transitions.combinations, transitions.target
     total = 0.0
     for i in range(n):
         unknown = 0.0
@@ -201,10 +244,9 @@ def spills(comb: Floats, target: Ints32, rate: Floats, held: Floats, spill: Floa
 
 
 @njit(cache=True)
-def shift(
-    states: Ints32, table: Ints32, p: Floats, new: Floats, row: Ints32, n: int, column: int, by: int, more: float
-) -> int:
-    """`by` molecules enter, and one more with probability `more`; returns the number of states, -1 without room."""
+def add_molecules(table: StateTable, p: Floats, new: Floats, n: int, column: int, by: int, more: float) -> int:
+    """The number of states after `by` molecules entered, and one more with probability `more`; -1 without room."""
+    states, slots, row = table.states, table.slots, table.row
     total = n
     for i in range(n):
         if p[i] > 0.0:
@@ -214,7 +256,7 @@ def shift(
                     for k in range(len(row)):
                         row[k] = states[i, k]
                     row[column] += by + extra
-                    j = add(states, table, total, row)
+                    j = add(states, slots, total, row)
                     if j < 0:
                         return -1
                     total = max(total, j + 1)
@@ -223,8 +265,9 @@ def shift(
 
 
 @njit(cache=True)
-def thin(states: Ints32, table: Ints32, p: Floats, new: Floats, row: Ints32, n: int, column: int, part: float) -> int:
-    """Each molecule leaves with probability `part`; returns how many states there are, -1 without room."""
+def remove_molecules(table: StateTable, p: Floats, new: Floats, n: int, column: int, part: float) -> int:
+    """The number of states after each molecule of a column left with probability `part`; -1 without room."""
+    states, slots, row = table.states, table.slots, table.row
     total = n
     for i in range(n):
         if p[i] > 0.0:
@@ -238,7 +281,7 @@ def thin(states: Ints32, table: Ints32, p: Floats, new: Floats, row: Ints32, n: 
                 share = left if gone == here else weight
                 if share > 0.0:
                     row[column] = here - gone
-                    j = add(states, table, total, row)
+                    j = add(states, slots, total, row)
                     if j < 0:
                         return -1
                     total = max(total, j + 1)

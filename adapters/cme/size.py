@@ -17,8 +17,8 @@ WIDTH = 3.0
 
 
 @dataclass(frozen=True)
-class Size:
-    """Of a state space.
+class StateSpaceSize:
+    """Numbers of states of a network.
 
     independent: counts that the others follow from. likely: states needed, estimated from below. reachable: states at
     most, inf if counts have no bound.
@@ -29,7 +29,7 @@ class Size:
     reachable: float
 
 
-def size_of(network: ReactionNetwork, initial: Sequence[int]) -> Size:
+def size_of(network: ReactionNetwork, initial: Sequence[int]) -> StateSpaceSize:
     """Size of the space that `initial` (n_species,) leads to; held species (`network.clamped`) do not count."""
     columns = [i for i, name in enumerate(network.names) if name not in network.clamped]
     change = network.change[:, columns].astype(float)
@@ -44,7 +44,7 @@ def size_of(network: ReactionNetwork, initial: Sequence[int]) -> Size:
     ball = math.pi ** (d / 2) / math.gamma(d / 2 + 1) / 2**d  # an ellipsoid in its box
     spread = [min(most[k] + 1, 2 * WIDTH * math.sqrt(max(1.0, min(start[k], most[k] / 4))) + 1) for k in chosen]
     names = tuple(network.names[columns[k]] for k in chosen)
-    return Size(names, ball * math.prod(spread), math.prod(most[k] + 1 for k in chosen))
+    return StateSpaceSize(names, ball * math.prod(spread), math.prod(most[k] + 1 for k in chosen))
 
 
 def check_size(network: ReactionNetwork, initial: Sequence[int], most: int) -> None:

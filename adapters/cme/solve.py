@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.cme.size import check_size
-from adapters.cme.space import Space
+from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -17,7 +17,7 @@ from couple.geometry.geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False)
-class Distributions:
+class MasterEquationSolution:
     """Solution of the master equation.
 
     species: names. times: (n_times,) ms. states: (n_states, n_species). probability: (n_times, n_states).
@@ -56,7 +56,7 @@ def solve(
     *,
     leak: float = 1e-10,
     states: int = 1_000_000,
-) -> Distributions:
+) -> MasterEquationSolution:
     """Distributions at `times` (ms, increasing) from whole counts `initial` (n_species,) at 0.
 
     leak: probability that may be lost in all. states: most that are held. Raises InputError if they do not suffice,
@@ -68,7 +68,7 @@ def solve(
         raise InputError(f"times {list(times)} must increase from 0 or later")
     if len(initial) != len(network.species) or min(initial, default=0) < 0:
         raise InputError(f"{len(network.species)} initial counts of at least 0 are needed, not {list(initial)}")
-    space = Space(network, initial, states)
+    space = StateSpace(network, initial, states)
     rates = network.count_rates(geometry.volume, geometry.area)
     rows, error, now = [], [], 0.0
     for t in at:
@@ -78,4 +78,4 @@ def solve(
         rows.append(space.p.copy())
         error.append(space.leak)
     probability = np.array([np.pad(row, (0, space.n - len(row))) for row in rows])
-    return Distributions(network.names, at, space.states.astype(np.int64), probability, np.array(error))
+    return MasterEquationSolution(network.names, at, space.states.astype(np.int64), probability, np.array(error))

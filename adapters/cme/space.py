@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.cme import kernel
-from adapters.cme.kernel import Ints32
+from adapters.cme.kernel import FlowBuffers, Ints32, ReactionTable, StateTable, Transitions
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -18,24 +18,27 @@ JUMPS = 60.0
 """Largest expected number of jumps in a step of uniformisation."""
 
 
-class Space:
+class StateSpace:
     """A finite part of the states of a network and the probability of each.
 
     columns: of the species that make up a state (those that are not held). states: (n, len(columns)). p: (n,).
     leak:    bound on the probability lost so far, by truncation and by dropping rare states.
     """
 
+    _table: StateTable
+    _transitions: Transitions
+    _buffers: FlowBuffers
+    _p: Floats
+
     def __init__(self, network: ReactionNetwork, initial: npt.ArrayLike, most: int) -> None:
         self.network, self.most, self.n = network, most, 1
         self.columns = [i for i, name in enumerate(network.names) if name not in network.clamped]
         place = {c: k for k, c in enumerate(self.columns)}
         self._change = np.ascontiguousarray(network.change[:, self.columns].astype(np.int32))
-        self._moves = self._change.any(axis=1).astype(np.int64)
-        self._reactants = np.array(
+        reactants = np.array(
             [[place.get(int(c), -1) for c in pair] for pair in network.reactant_columns], dtype=np.int64
         ).reshape(-1, 2)
-        self._row = np.zeros(len(self.columns), dtype=np.int32)
-        self._later, self._held = np.zeros(0), np.zeros(0)
+        self._reactions = ReactionTable(reactants, self._change.any(axis=1).astype(np.int64), self._change)
         self.leak = 0.0
         self.start(initial)
 
@@ -46,20 +49,21 @@ class Space:
     def load(self, states: npt.NDArray[np.generic], p: Floats) -> None:
         """These states with these probabilities and no others."""
         self.n, capacity = len(p), max(64, 2 * len(p))
-        self._states = np.zeros((capacity, len(self.columns)), dtype=np.int32)
-        self._states[: self.n] = states
+        self._make_room(capacity)
+        self._table.states[: self.n] = states
         self._p = np.zeros(capacity)
         self._p[: self.n] = p
-        self._room(capacity)
-        kernel.index(self._states, self._table, self.n)
+        kernel.index_states(self._table, self.n)
         self._describe(0)
 
     @property
     def states(self) -> Ints32:
-        return self._states[: self.n]
+        """(n, len(columns)) counts of each state, a live view."""
+        return self._table.states[: self.n]
 
     @property
     def p(self) -> Floats:
+        """(n,) probability of each state, a live view."""
         return self._p[: self.n]
 
     def rates(self, rates: Floats, held: dict[int, float]) -> Floats:
@@ -81,51 +85,36 @@ class Space:
         while left > 0.0:
             layers, room = 1, allowed
             while True:
-                fastest = kernel.out_rates(self._comb, self._target, rates, self._out, self.n)
+                fastest = kernel.sum_out_rates(self._transitions, rates, self._buffers.out_rate, self.n)
                 if not math.isfinite(fastest):
                     raise InputError("a propensity is not a finite number")
                 parts = max(1, math.ceil(fastest * left / JUMPS))
                 step, room = left / parts, allowed * (left / parts) / span
                 if fastest == 0.0:
-                    self._later[: self.n], self._held[: self.n] = self.p, self.p * step
+                    self._buffers.later[: self.n], self._buffers.held[: self.n] = self.p, self.p * step
                     break
-                kernel.flow(
-                    self._comb,
-                    self._target,
-                    rates,
-                    self._out,
-                    self._p,
-                    self._later,
-                    self._held,
-                    self._v,
-                    self._w,
-                    self.n,
-                    step,
-                    fastest,
-                )
-                spilt = kernel.spills(self._comb, self._target, rates, self._held, self._spill, self.n)
+                kernel.uniformise(self._transitions, rates, self._p, self._buffers, self.n, step, fastest)
+                spilt = kernel.sum_spills(self._transitions, rates, self._buffers.held, self._buffers.spill, self.n)
                 if spilt <= room:
                     lost += spilt
                     break
                 self._grow(rates, room, layers)
                 layers = min(2 * layers, 16)
-            held = np.concatenate([held, np.zeros(self.n - len(held))]) + self._held[: self.n]
-            self._p, self._later = self._later, self._p
+            held = np.concatenate([held, np.zeros(self.n - len(held))]) + self._buffers.held[: self.n]
+            self._p, self._buffers = self._buffers.later, self._buffers._replace(later=self._p)
             left = 0.0 if parts == 1 else left - step
         self.leak += lost
         return held, lost
 
     def enter(self, column: int, by: int, more: float = 0.0) -> None:
         """`by` molecules of a species enter, and one more with probability `more`."""
-        self._moved(lambda new: kernel.shift(
-            self._states, self._table, self._p, new, self._row, self.n, self.columns.index(column), by, more
-        ))  # fmt: skip
+        place = self.columns.index(column)
+        self._move(lambda new: kernel.add_molecules(self._table, self._p, new, self.n, place, by, more))
 
     def leave(self, column: int, part: float) -> None:
         """Each molecule of a species leaves with probability `part`."""
-        self._moved(lambda new: kernel.thin(
-            self._states, self._table, self._p, new, self._row, self.n, self.columns.index(column), part
-        ))  # fmt: skip
+        place = self.columns.index(column)
+        self._move(lambda new: kernel.remove_molecules(self._table, self._p, new, self.n, place, part))
 
     def prune(self, allowed: float, mean: Floats) -> None:
         """Drop the rarest states, at most `allowed` of probability together; scale the rest to 1 and tilt it to `mean`.
@@ -157,22 +146,25 @@ class Space:
 
     def events(self, held: Floats, rates: Floats) -> Floats:
         """(n_reactions,) expected events of each reaction, from ∫ p dt."""
-        return np.asarray(rates * np.einsum("i,ij->j", held, self._comb[: len(held)]))
+        return np.asarray(rates * np.einsum("i,ij->j", held, self._transitions.combinations[: len(held)]))
 
     # -- growth -----------------------------------------------------------------------------------------------
 
-    def _room(self, capacity: int) -> None:
+    def _make_room(self, capacity: int) -> None:
         """Arrays for `capacity` states, and a hash table twice that size."""
-        r = len(self._moves)
-        self._comb, self._target = np.zeros((capacity, r)), np.full((capacity, r), kernel.UNKNOWN, dtype=np.int32)
-        self._table = np.full(1 << (2 * capacity - 1).bit_length(), -1, dtype=np.int32)
-        self._out, self._v, self._w, self._spill = (np.zeros(capacity) for _ in range(4))
-        self._later, self._held = np.zeros(capacity), np.zeros(capacity)
+        shape, columns = (capacity, len(self._change)), len(self.columns)
+        self._table = StateTable(
+            np.zeros((capacity, columns), dtype=np.int32),
+            np.full(1 << (2 * capacity - 1).bit_length(), -1, dtype=np.int32),
+            np.zeros(columns, dtype=np.int32),
+        )
+        self._transitions = Transitions(np.zeros(shape), np.full(shape, kernel.UNKNOWN, dtype=np.int32))
+        self._buffers = FlowBuffers(*(np.zeros(capacity) for _ in FlowBuffers._fields))
 
     def _describe(self, first: int) -> None:
         """Combinations and targets of the states from `first` on, and of those that lead there."""
-        kernel.describe(self._states, self._comb, self._target, self._reactants, self._moves, first, self.n)
-        kernel.connect(self._states, self._table, self._comb, self._target, self._change, self._row, self.n)
+        kernel.count_combinations(self._table, self._reactions, self._transitions, first, self.n)
+        kernel.find_targets(self._table, self._reactions, self._transitions, self.n)
 
     def _enlarge(self) -> None:
         """Twice the room. Raises InputError if that is more than allowed."""
@@ -185,17 +177,17 @@ class Space:
                 f"{np.linalg.matrix_rank(self._change)} independent counts, now up to {counts}: use ssa, langevin or "
                 "fewer molecules"
             )
-        states, p = self._states, self._p
-        self._states, self._p = np.zeros((capacity, states.shape[1]), dtype=np.int32), np.zeros(capacity)
-        self._states[: len(states)], self._p[: len(p)] = states, p
-        self._room(capacity)
-        kernel.index(self._states, self._table, self.n)
+        states, p = self._table.states, self._p
+        self._make_room(capacity)
+        self._p = np.zeros(capacity)
+        self._table.states[: len(states)], self._p[: len(p)] = states, p
+        kernel.index_states(self._table, self.n)
         self._describe(0)
 
     def _grow(self, rates: Floats, room: float, layers: int) -> None:
         """Add the unknown neighbours of states that spill, and some layers of neighbours around these."""
-        frontier = self._spill[: self.n] > 0
-        marked = frontier & (self._spill[: self.n] > 0.1 * room / frontier.sum())
+        frontier = self._buffers.spill[: self.n] > 0
+        marked = frontier & (self._buffers.spill[: self.n] > 0.1 * room / frontier.sum())
         first, start = 0, self.n
         for _ in range(layers):
             total = -1
@@ -203,28 +195,27 @@ class Space:
                 flags = np.zeros(len(self._p), dtype=np.bool_)
                 flags[: len(marked)] = marked
                 before = self.n
-                total = kernel.grow(
-                    self._states, self._table, self._comb, self._target, self._change, rates, self._row, flags, before,
-                    first, len(marked),
-                )  # fmt: skip
+                total = kernel.add_targets(
+                    self._table, self._reactions, self._transitions, rates, flags, before, first, len(marked)
+                )
                 if total < 0:
-                    kernel.index(self._states, self._table, self.n)
+                    kernel.index_states(self._table, self.n)
                     self._enlarge()
             first, self.n = self.n, total
-            kernel.describe(self._states, self._comb, self._target, self._reactants, self._moves, first, self.n)
+            kernel.count_combinations(self._table, self._reactions, self._transitions, first, self.n)
             marked = np.concatenate([np.zeros(first, dtype=np.bool_), np.ones(self.n - first, dtype=np.bool_)])
             if self.n == first:
                 break
         self._describe(start)
 
-    def _moved(self, move: Callable[[Floats], int]) -> None:
+    def _move(self, move: Callable[[Floats], int]) -> None:
         """Replace the probabilities by what `move` makes of them; states may be added."""
         while True:
             new = np.zeros(len(self._p))
             total = move(new)
             if total >= 0:
                 break
-            kernel.index(self._states, self._table, self.n)
+            kernel.index_states(self._table, self.n)
             self._enlarge()
         first, self.n = self.n, total
         self._p = new

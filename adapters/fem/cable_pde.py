@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from adapters.fem.field_engine import FieldEngine, FieldOptions
 from adapters.fem.mesh.dendrite import Dendrite, mesh_dendrite
-from adapters.fem.pde import Fields, Options
-from adapters.fem.solver.distributed import Helper, Shared
-from adapters.fem.solver.field_layout import fields_of
-from adapters.fem.solver.rosenbrock import Constants
-from adapters.fem.solver.segment_sums import Segments
+from adapters.fem.solver.distributed import DistributedStepper, HelperRank
+from adapters.fem.solver.field_layout import classify_fields
+from adapters.fem.solver.segment_sums import SegmentSums
+from adapters.fem.solver.system import WindowInputs
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import Component, Port, State
@@ -30,7 +30,7 @@ JUMP = 3.0
 """Ratio of neighbouring radii above which a line is a poor picture of a dendrite."""
 
 
-class Shaft(Fields):
+class CableReactionDiffusion(FieldEngine):
     """Reaction and diffusion along a dendrite: ∂(A c)/∂t = ∂(A D ∂c/∂s)/∂s + A × reactions + girth × fluxes.
 
     Cells of constant section in each segment, with the volume and the membrane that NEURON computes with; what crosses
@@ -42,7 +42,7 @@ class Shaft(Fields):
     shareable = True
 
     def __init__(self, setup: EngineSetup) -> None:
-        self._shared: Shared | None = None
+        self._shared: DistributedStepper | None = None
         (site,) = setup.sites
         self.cable = _cable_of(setup)
         try:
@@ -65,20 +65,20 @@ class Shaft(Fields):
                 "influx_feet": Port("count", (feet, len(injected)), "extensive", injected, "species"),
             },
         )
-        inside, wall = self._inside, self._wall = self.dendrite.parts
-        self._segments = Segments(inside, wall, self._fields, self.network.observable_weights)
+        volume, membrane = self._volume_integrals, self._membrane_integrals = self.dendrite.segment_integrals
+        self._segments = SegmentSums(volume, membrane, self._fields, self.network.observable_weights)
         self._volumes, self._areas = np.array(self.cable.volumes), np.array(self.cable.areas)
-        self._spread_over = csr_array(self._wall / self._areas[:, None])
+        self._membrane_shares = csr_array(self._membrane_integrals / self._areas[:, None])
         self._feet = np.array([self.dendrite.node(f.branch, f.x) for f in self.cable.feet], dtype=np.int64)
         self._foot_volumes = self._volumes[[self.cable.segment_of(f) for f in self.cable.feet]]
         stepper = self.steppers[0]
         if observed:
             stepper.watch = self._segments.observed
             stepper.watched = np.zeros(n * len(observed))
-        self._show_all()
+        self._write_all_outputs()
 
     @property
-    def _places(self) -> int:
+    def _n_segments(self) -> int:
         return len(self.cable.segments)
 
     # -- ranks ------------------------------------------------------------------------------------------------
@@ -86,102 +86,103 @@ class Shaft(Fields):
     def share(self, team: Team) -> None:
         """See SiteEngine: every rank steps a piece of the dendrite."""
         watch = self._segments if self.network.observables else None
-        self._shared = Shared(self.steppers[0], watch, team)
+        self._shared = DistributedStepper(self.steppers[0], watch, team)
 
     @classmethod
     def helper(cls, name: str, team: Team) -> Component:
         """See SiteEngine."""
-        return Helper(name, team)
+        return HelperRank(name, team)
 
     def advance(self, ticks: int) -> None:
-        """See Fields."""
+        """See FieldEngine."""
         with nullcontext() if self._shared is None else self._shared.calling():
             super().advance(ticks)
 
-    def _window(self, k: int, constants: Constants, span: float, integrals: Floats) -> float:
+    def _window(self, k: int, inputs: WindowInputs, span: float, integrals: Floats) -> float:
         if self._shared is None:
-            return super()._window(k, constants, span, integrals)
+            return super()._window(k, inputs, span, integrals)
         y, h, watched = self.densities[k], float(self.inner[k]), self.steppers[k].watched
-        return self._shared.window(y, constants, span, h, self._tolerance, integrals, watched)
+        return self._shared.window(y, inputs, span, h, self._tolerance, integrals, watched)
 
     # -- a window ---------------------------------------------------------------------------------------------
 
-    def _prepare(self, k: int, span: float) -> Constants:
-        constants = super()._prepare(k, span)
+    def _prepare_window(self, k: int, span: float) -> WindowInputs:
+        inputs = super()._prepare_window(k, span)
         y, f, n, counts = self.densities[k], self._fields, self.network, self.read("counts")[k]
         along, feet = self.read("influx_along"), self.read("influx_feet")
-        base = self.steppers[k].layout.base
+        base = self.steppers[k].layout.first_unknown
         for i, name in enumerate(self.setup.injected):
             if name in self.setup.clamped:
                 counts[n.index(f"{name}_clamp")] += along[:, i].sum() + feet[:, i].sum()
                 continue
-            unknown = base + f.moving.index(n.index(name))
-            constants.load[unknown] += np.maximum(along[:, i], 0.0) @ self._spread_over / span
-            np.add.at(constants.load, unknown[self._feet], feet[:, i] / span)
+            unknown = base + f.mobile_volume.index(n.index(name))
+            inputs.load[unknown] += np.maximum(along[:, i], 0.0) @ self._membrane_shares / span
+            np.add.at(inputs.load, unknown[self._feet], feet[:, i] / span)
             leaving = np.minimum(along[:, i], 0.0)
             if leaving.any():
-                self._take(y.x, unknown, leaving)
-        return constants
+                self._remove_molecules(y.mobile, unknown, leaving)
+        return inputs
 
-    def _take(self, x: Floats, unknown: npt.NDArray[np.int64], leaving: Floats) -> None:
+    def _remove_molecules(self, x: Floats, unknown: npt.NDArray[np.int64], leaving: Floats) -> None:
         """Take molecules (n_segments,) out of each segment, in proportion to what is there."""
-        held = self._inside @ x[unknown]
+        held = self._volume_integrals @ x[unknown]
         share = np.divide(leaving, held, out=np.zeros_like(held), where=held > 0.0)
-        x[unknown] *= 1.0 + (share @ self._inside) / self.steppers[0].volumes
+        x[unknown] *= 1.0 + (share @ self._volume_integrals) / self.steppers[0].volumes
 
-    def _finish(self, k: int, mean: Floats, span: float) -> None:
-        super()._finish(k, mean, span)
+    def _finish_window(self, k: int, mean: Floats, span: float) -> None:
+        super()._finish_window(k, mean, span)
         if self.network.observables:
-            watched = self.steppers[k].watched.reshape(self._places, -1)
-            self.read("means_along")[...] = watched / span + self._held_observed()
-        self._show()
+            watched = self.steppers[k].watched.reshape(self._n_segments, -1)
+            self.read("means_along")[...] = watched / span + self._clamped_means()
+        self._write_outputs()
 
     # -- what is seen -----------------------------------------------------------------------------------------
 
-    def _held(self) -> Floats:
+    def _clamped_counts(self) -> Floats:
         """(n_segments, n_states) of clamped species: the same concentration everywhere."""
         f, counts = self._fields, self.read("counts")[0]
-        out = np.zeros((self._places, len(self.network.states)))
-        for columns, size in ((f.held, self._volumes), (f.wall_held, self._areas)):
+        out = np.zeros((self._n_segments, len(self.network.states)))
+        for columns, size in ((f.clamped_volume, self._volumes), (f.clamped_membrane, self._areas)):
             out[:, list(columns)] = np.outer(size / size.sum(), counts[list(columns)])
         return out
 
-    def _held_observed(self) -> Floats:
-        return np.asarray(self._held() @ self.network.observable_weights.T)
+    def _clamped_means(self) -> Floats:
+        return np.asarray(self._clamped_counts() @ self.network.observable_weights.T)
 
-    def _show(self) -> None:
+    def _write_outputs(self) -> None:
         """Write what segments hold, and what is at the feet of necks, to the outputs."""
         y, f = self.densities[0], self._fields
-        self.read("counts_along")[...] = (self._segments.counts(y) + self._held())[:, : f.n_species]
-        base, counts = self.steppers[0].layout.base, self.read("counts")[0]
+        self.read("counts_along")[...] = (self._segments.counts(y) + self._clamped_counts())[:, : f.n_species]
+        base, counts = self.steppers[0].layout.first_unknown, self.read("counts")[0]
         for i, name in enumerate(self.setup.injected):
             column = self.network.index(name)
             if name in self.setup.clamped:
                 self.read("counts_feet")[:, i] = counts[column] / self._volumes.sum() * self._foot_volumes
             else:
-                at = base[self._feet] + f.moving.index(column)
-                self.read("counts_feet")[:, i] = y.x[at] * self._foot_volumes
+                at = base[self._feet] + f.mobile_volume.index(column)
+                self.read("counts_feet")[:, i] = y.mobile[at] * self._foot_volumes
 
     def distances(self) -> Floats:
         """(N,) of the nodes from the 0 end of the root along the tree, µm."""
         return self.dendrite.distances()
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
-        """See Fields: fields become even along the whole site."""
+        """See FieldEngine: fields become even along the whole site."""
         super().write_counts(counts, rng)
-        self._show_all()
+        self._write_all_outputs()
 
     def write_field(self, site: int, species: str, values: npt.ArrayLike) -> None:
-        """See Fields."""
+        """See FieldEngine."""
         super().write_field(site, species, values)
-        self._show_all()
+        self._write_all_outputs()
 
-    def _show_all(self) -> None:
-        self._show()
-        counts = self._segments.counts(self.densities[0]) + self._held()
+    def _write_all_outputs(self) -> None:
+        self._write_outputs()
+        counts = self._segments.counts(self.densities[0]) + self._clamped_counts()
         self.read("means_along")[...] = counts @ self.network.observable_weights.T
 
     def save(self) -> State:
+        """See Component; the numbers of segments and necks tell one mesh from another."""
         return {**super().save(), "mesh": np.array([len(self.dendrite.segments), len(self._feet)], dtype=np.int64)}
 
     # -- checks -----------------------------------------------------------------------------------------------
@@ -191,13 +192,13 @@ class Shaft(Fields):
         for port in ("influx_along", "influx_feet"):
             for i, name in enumerate(self.setup.injected):
                 if not np.isfinite(self.read(port)[:, i]).all():
-                    raise RunError(f"{self._where(k)}: the influx of {name} is not finite")
+                    raise RunError(f"{self._label(k)}: the influx of {name} is not finite")
         held = self.read("counts_along")[:, [self.network.index(s) for s in self.setup.injected]]
         short = -self.read("influx_along") - np.maximum(held, 0.0) > self._tolerance.atol
         for i, name in enumerate(self.setup.injected):
             if name not in self.setup.clamped and short[:, i].any():
                 where = self.cable.segments[int(np.argmax(short[:, i]))]
-                raise RunError(f"{self._where(k)}: more {name} leaves {where} than there is")
+                raise RunError(f"{self._label(k)}: more {name} leaves {where} than there is")
 
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: volumes and distances of the segments, and the branch of each."""
@@ -222,7 +223,7 @@ class Shaft(Fields):
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine: radii that jump."""
-        fields_of(setup.network.with_clamped(setup.clamped), setup.injected)
+        classify_fields(setup.network.with_clamped(setup.clamped), setup.injected)
         jumps = ((b.name, max(p / q, q / p)) for b in _cable_of(setup).branches for p, q in pairwise(b.radii))
         return [
             f'site "{setup.sites[0].name}": neighbouring radii of {name} differ {jump:.3g} times: a line does not see '
@@ -239,7 +240,7 @@ def _cable_of(setup: EngineSetup) -> Cable:
 
 
 def _mesh(setup: EngineSetup, cable: Cable) -> Dendrite:
-    o = setup.options if isinstance(setup.options, Options) else Options()
+    o = setup.options if isinstance(setup.options, FieldOptions) else FieldOptions()
     if o.mesh is not None or o.cells not in (None, "interval"):
         given = "mesh" if o.mesh is not None else "cells"
         raise InputError(f'{given}: a site along sections is a line: leave it out, or cells = "interval"')

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import Discretisation, discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import OFF, CellName, Spine, build_domain, build_spine, read_domain
+from adapters.fem.mesh.domain import OFF, HeadWithNeck, build_domain, build_spine_domain, read_domain
+from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block
 from couple.base.units import Length, factor
@@ -23,7 +25,7 @@ _PER_RADIUS: dict[str, float] = {"interval": 16, "triangle": 8, "tetrahedron": 4
 """Cells per smallest half axis where no resolution is given."""
 
 
-class Cylinder(Block):
+class CylinderOption(Block):
     """A head, or a neck."""
 
     diameter: Length = Field(gt=0)
@@ -47,8 +49,8 @@ class MeshOptions(engine.Options):
     mesh: str | None = None
     mesh_unit: str = "um"
     degree: Literal[1, 2] = 1
-    neck: Cylinder | None = None
-    head: Cylinder | None = None
+    neck: CylinderOption | None = None
+    head: CylinderOption | None = None
 
     @model_validator(mode="after")
     def _one_mesh(self) -> MeshOptions:
@@ -72,7 +74,7 @@ def simplest(geometry: Geometry) -> CellName:
     return "triangle" if geometry.caps else "interval"
 
 
-def spine_of(options: MeshOptions, geometry: Geometry | None) -> Spine | None:
+def head_with_neck(options: MeshOptions, geometry: Geometry | None) -> HeadWithNeck | None:
     """Head and neck that options describe, of a site of this geometry. Raises InputError if they do not fit it."""
     if options.neck is None:
         return None
@@ -80,8 +82,8 @@ def spine_of(options: MeshOptions, geometry: Geometry | None) -> Spine | None:
     if options.head is None:
         if geometry is None:
             raise InputError("neck: give head = { diameter, length } too, or the segments of both to the site")
-        return Spine.within(geometry, diameter, length)
-    made = Spine(Geometry.cylinder(options.head.diameter, options.head.length), diameter, length)
+        return HeadWithNeck.within(geometry, diameter, length)
+    made = HeadWithNeck(Geometry.cylinder(options.head.diameter, options.head.length), diameter, length)
     if geometry is not None and abs(made.geometry.volume / geometry.volume - 1) > OFF:
         raise InputError(
             f"head and neck hold {made.geometry.volume:.4g} um^3, the site {geometry.volume:.4g} um^3: leave head out, "
@@ -96,7 +98,7 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
     try:
         if o.mesh is not None:
             return _from_file(setup.folder / o.mesh, site.geometry, factor(o.mesh_unit, "length"), o.degree, lumped)
-        if (spine := spine_of(o, site.geometry)) is not None:
+        if (spine := head_with_neck(o, site.geometry)) is not None:
             fine = o.resolution or _smallest(spine.head) / _PER_RADIUS["tetrahedron"]
             return _with_neck(spine, site.geometry, fine, o.degree, lumped)
         cell = o.cells or simplest(site.geometry)
@@ -106,21 +108,19 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
         raise InputError(f'site "{site.name}": {error}') from None
 
 
-def mouth_in_file(options: MeshOptions, folder: Path) -> float | None:
+def opening_diameter_in_file(options: MeshOptions, folder: Path) -> float | None:
     """Diameter (µm) of a circle with the area of the mouth that the file of a mesh names. Raises InputError."""
     if options.mesh is None:
         return None
-    return _mouth_in_file(folder / options.mesh, factor(options.mesh_unit, "length"))
+    return _opening_diameter(folder / options.mesh, factor(options.mesh_unit, "length"))
 
 
 @functools.lru_cache(maxsize=16)
-def _mouth_in_file(file: Path, unit: float) -> float | None:
-    from adapters.fem.mesh.gmsh import read_gmsh
-
-    mesh, _, mouth = read_gmsh(file, unit)
-    if mouth is None:
+def _opening_diameter(file: Path, unit: float) -> float | None:
+    mesh, _, opening = read_gmsh(file, unit)
+    if opening is None:
         return None
-    corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, mouth)]
+    corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, opening)]
     sides = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return float(2 * np.sqrt(np.linalg.norm(sides, axis=1).sum() / 2 / np.pi))
 
@@ -135,8 +135,8 @@ def _built_in(geometry: Geometry, cell: CellName, resolution: float, degree: int
 
 
 @functools.lru_cache(maxsize=64)
-def _with_neck(spine: Spine, geometry: Geometry, resolution: float, degree: int, lumped: bool) -> Discretisation:
-    return discretise(build_spine(spine, resolution), geometry, degree, lumped=lumped)
+def _with_neck(spine: HeadWithNeck, geometry: Geometry, resolution: float, degree: int, lumped: bool) -> Discretisation:
+    return discretise(build_spine_domain(spine, resolution), geometry, degree, lumped=lumped)
 
 
 @functools.lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from couple.base.errors import InputError
 from couple.components.component import State
 
 
-def take_up(name: str, arrays: Mapping[str, npt.NDArray[np.generic]], state: State) -> None:
+def restore_arrays(name: str, arrays: Mapping[str, npt.NDArray[np.generic]], state: State) -> None:
     """Copy a saved state into the arrays of an engine of that name.
 
     Raises InputError, with nothing changed, if the state is of another mesh, network or set of sites.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from adapters.fem.field_engine import FieldEngine
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
-from adapters.fem.pde import Fields
 from couple.base.errors import InputError, RunError
 from couple.simulation.simulation import Simulation
 
 
-def write_xdmf(path: Path, engine: Fields, site: int = 0, species: Sequence[str] | None = None) -> None:
+def write_xdmf(path: Path, engine: FieldEngine, site: int = 0, species: Sequence[str] | None = None) -> None:
     """Write fields of a site as they are now, in molecules per µm³ (elements of degree 1).
 
     species: of the volume; by default all that have a field. Raises InputError for one that has none and for elements
@@ -27,7 +27,7 @@ def write_xdmf(path: Path, engine: Fields, site: int = 0, species: Sequence[str]
 
 
 def xdmf_series(
-    path: Path, engine: Fields, site: int = 0, species: Sequence[str] | None = None, every: int = 1
+    path: Path, engine: FieldEngine, site: int = 0, species: Sequence[str] | None = None, every: int = 1
 ) -> Callable[[Simulation], None]:
     """A watcher for `Simulation.after_each_window` that writes such fields over time, one file for ParaView.
 
@@ -47,7 +47,7 @@ def xdmf_series(
     return watch
 
 
-def _drawable(engine: Fields, site: int) -> list[str]:
+def _drawable(engine: FieldEngine, site: int) -> list[str]:
     """Species of the volume that have a field, if the elements are of degree 1."""
     d = engine.discretisation(site)
     if d.space.element.basix_element.degree != 1:
@@ -56,7 +56,7 @@ def _drawable(engine: Fields, site: int) -> list[str]:
     return [s.name for s in network.species if s.on == "volume" and s.name not in network.clamped]
 
 
-def _write(file: dolfinx.io.XDMFFile, engine: Fields, site: int, names: Sequence[str], time: float) -> None:
+def _write(file: dolfinx.io.XDMFFile, engine: FieldEngine, site: int, names: Sequence[str], time: float) -> None:
     for name in names:
         made = engine.discretisation(site).function(engine.field(site, name))
         made.name = name

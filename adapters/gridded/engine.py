@@ -12,7 +12,7 @@ from pydantic import Field
 
 from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
-from adapters.gridded.tables import Molecules, Tables, build_molecules, build_tables
+from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
 from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
@@ -61,8 +61,8 @@ class Gridded(SiteEngine):
     def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
         super().__init__(setup)
         self.grids = list(grids) if grids is not None else [_grid(site, setup) for site in self.sites]
-        self.tables: list[Tables] = []
-        self.molecules: list[Molecules] = []
+        self.tables: list[GriddedTables] = []
+        self.molecules: list[GriddedMolecules] = []
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
             try:
                 tables = build_tables(self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected)
@@ -76,6 +76,7 @@ class Gridded(SiteEngine):
 
     @property
     def events(self) -> Counts:
+        """(n_sites, 2) reactions and hops so far."""
         return np.array([m.events[:2] for m in self.molecules])
 
     def advance(self, ticks: int) -> None:
@@ -117,6 +118,7 @@ class Gridded(SiteEngine):
         self.read("means")[site] = self.network.observable_weights @ self.read("counts")[site]
 
     def save(self) -> State:
+        """See Component: molecules in the voxels, propensities as they were added up, random streams."""
         state: State = {}
         n = len(self.network.species)
         for k, m in enumerate(self.molecules):

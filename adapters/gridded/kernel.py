@@ -11,7 +11,7 @@ import math
 
 from numba import njit
 
-from adapters.gridded.tables import Molecules, Tables
+from adapters.gridded.tables import HOPS, REACTIONS, SINCE_REFRESH, GriddedMolecules, GriddedTables
 from adapters.wellmixed.levels import LEVELS, choose, put, resum
 from couple.base.arrays import Floats
 from couple.rng.streams import below, exponential, uniform
@@ -25,42 +25,42 @@ OK, BAD_PROPENSITY, BAD_INFLUX, TOO_FEW, BAD_CLAMP = range(5)
 
 
 @njit(cache=True, _nrt=False)
-def _weigh(t: Tables, m: Molecules, v: int, k: int) -> float:
-    """Weight of group k in voxel v: Σ rate × partners."""
-    kind, w = t.kind[v], 0.0
+def _group_weight(t: GriddedTables, m: GriddedMolecules, v: int, k: int) -> float:
+    """The weight of group k in voxel v, per ms: Σ rate × partners."""
+    kind, w = t.area_class[v], 0.0
     for j in range(t.group_start[k], t.group_start[k + 1]):
         n = m.counts[v, t.second[j]]
-        partners = n - t.own[j]  # below zero only where the group's own count is zero, or for a held species
+        partners = n - t.self_pair[j]  # below zero only where the group's own count is zero, or for a held species
         w += t.rates[kind, j] * (0.0 if partners < 0.0 < n else partners)
     return w
 
 
 @njit(cache=True, _nrt=False)
-def _propensity(t: Tables, m: Molecules, v: int) -> float:
-    """Of all that can happen in voxel v."""
+def _propensity(t: GriddedTables, m: GriddedMolecules, v: int) -> float:
+    """The propensity of all that can happen in voxel v, per ms."""
     total = 0.0
     for s in t.movers:
-        total += m.counts[v, s] * t.D[s] * t.reach[v]
-    for s in t.movers_along:
-        total += m.counts[v, s] * t.D_along[s] * t.along[v]
+        total += m.counts[v, s] * t.D[s] * t.leaving_rate[v]
+    for s in t.surface_movers:
+        total += m.counts[v, s] * t.D_surface[s] * t.surface_leaving[v]
     for k in range(len(t.group_column)):
         total += m.counts[v, t.group_column[k]] * m.weight[v, k]
     return total
 
 
 @njit(cache=True, _nrt=False)
-def refresh(t: Tables, m: Molecules) -> None:
+def refresh(t: GriddedTables, m: GriddedMolecules) -> None:
     """All propensities from the counts."""
-    for v in range(len(t.kind)):
+    for v in range(len(t.area_class)):
         for k in range(len(t.group_column)):
-            m.weight[v, k] = _weigh(t, m, v, k)
+            m.weight[v, k] = _group_weight(t, m, v, k)
         put(m.levels, v, _propensity(t, m, v))
     resum(m.levels)
-    m.events[2] = 0
+    m.events[SINCE_REFRESH] = 0
 
 
 @njit(cache=True, _nrt=False, inline="always")
-def _happen(t: Tables, m: Molecules, v: int, event: int, sign: float) -> None:
+def _apply_event(t: GriddedTables, m: GriddedMolecules, v: int, event: int, sign: float) -> None:
     """An event (sign -1: its opposite) changes counts and propensities of voxel v."""
     old, new = 0.0, 0.0
     for i in range(t.touched_start[event], t.touched_start[event + 1]):
@@ -71,9 +71,9 @@ def _happen(t: Tables, m: Molecules, v: int, event: int, sign: float) -> None:
         if c < t.n_species:
             by = sign * t.change_by[i]
             m.counts[v, c] += by
-            new += by * (t.D[c] * t.reach[v] + t.D_along[c] * t.along[v])
+            new += by * (t.D[c] * t.leaving_rate[v] + t.D_surface[c] * t.surface_leaving[v])
     for i in range(t.weight_start[event], t.weight_start[event + 1]):
-        m.weight[v, t.weight_group[i]] += t.rates[t.kind[v], t.weight_member[i]] * (sign * t.weight_by[i])
+        m.weight[v, t.weight_group[i]] += t.rates[t.area_class[v], t.weight_member[i]] * (sign * t.weight_by[i])
     for i in range(t.touched_start[event], t.touched_start[event + 1]):
         k = t.touched[i]
         new += m.counts[v, t.group_column[k]] * m.weight[v, k]
@@ -85,32 +85,32 @@ def _happen(t: Tables, m: Molecules, v: int, event: int, sign: float) -> None:
 
 
 @njit(cache=True, _nrt=False, inline="always")
-def _way(t: Tables, m: Molecules, v: int) -> int:
-    """Where a molecule goes that leaves voxel v."""
+def _choose_neighbour(t: GriddedTables, m: GriddedMolecules, v: int) -> int:
+    """The neighbour to which a molecule hops that leaves voxel v."""
     i, b = t.start[v], t.start[v + 1]
-    if t.even:
+    if t.equal_rates:
         i += below(m.words, b - i)
     else:
-        x = uniform(m.words) * t.reach[v]
-        while i < b - 1 and x > t.way[i]:
-            x -= t.way[i]
+        x = uniform(m.words) * t.leaving_rate[v]
+        while i < b - 1 and x > t.hop_rate[i]:
+            x -= t.hop_rate[i]
             i += 1
-    return t.to[i]  # type: ignore[no-any-return]
+    return t.neighbour[i]  # type: ignore[no-any-return]
 
 
 @njit(cache=True, _nrt=False)
-def _way_along(t: Tables, m: Molecules, v: int) -> int:
-    """The same along the membrane."""
-    i, b = t.along_start[v], t.along_start[v + 1]
-    x = uniform(m.words) * t.along[v]
-    while i < b - 1 and x > t.along_way[i]:
-        x -= t.along_way[i]
+def _choose_surface_neighbour(t: GriddedTables, m: GriddedMolecules, v: int) -> int:
+    """The neighbour to which a molecule hops along the membrane."""
+    i, b = t.surface_start[v], t.surface_start[v + 1]
+    x = uniform(m.words) * t.surface_leaving[v]
+    while i < b - 1 and x > t.surface_rate[i]:
+        x -= t.surface_rate[i]
         i += 1
-    return t.along_to[i]  # type: ignore[no-any-return]
+    return t.surface_neighbour[i]  # type: ignore[no-any-return]
 
 
 @njit(cache=True, _nrt=False)
-def _reaction(t: Tables, m: Molecules, v: int, x: float) -> int:
+def _choose_reaction(t: GriddedTables, m: GriddedMolecules, v: int, x: float) -> int:
     """The reaction in voxel v that x, uniform up to their sum, points at; -1 behind the last one."""
     for k in range(len(t.group_column)):
         n = m.counts[v, t.group_column[k]]
@@ -120,8 +120,8 @@ def _reaction(t: Tables, m: Molecules, v: int, x: float) -> int:
                 continue
             x /= n
             for j in range(t.group_start[k], t.group_start[k + 1]):
-                partners = m.counts[v, t.second[j]] - t.own[j]
-                w = t.rates[t.kind[v], j] * partners if partners > 0.0 else 0.0
+                partners = m.counts[v, t.second[j]] - t.self_pair[j]
+                w = t.rates[t.area_class[v], j] * partners if partners > 0.0 else 0.0
                 if x <= w and w > 0.0:
                     return j
                 x -= w
@@ -130,10 +130,10 @@ def _reaction(t: Tables, m: Molecules, v: int, x: float) -> int:
 
 
 @njit(cache=True, _nrt=False)
-def _along_mover(t: Tables, m: Molecules, v: int, x: float) -> tuple[int, float]:
+def _choose_surface_mover(t: GriddedTables, m: GriddedMolecules, v: int, x: float) -> tuple[int, float]:
     """The membrane species that moves; -1 and the rest of x if none does."""
-    for s in t.movers_along:
-        a = m.counts[v, s] * t.D_along[s] * t.along[v]
+    for s in t.surface_movers:
+        a = m.counts[v, s] * t.D_surface[s] * t.surface_leaving[v]
         if a > 0.0 and x <= a:
             return s, 0.0
         x -= a
@@ -141,44 +141,44 @@ def _along_mover(t: Tables, m: Molecules, v: int, x: float) -> tuple[int, float]
 
 
 @njit(cache=True, _nrt=False)
-def _door(t: Tables, m: Molecules) -> int:
+def _choose_entry_voxel(t: GriddedTables, m: GriddedMolecules) -> int:
     """The voxel where a molecule enters: at the membrane, uniformly by area (anywhere if there is no membrane)."""
-    x, low, high = uniform(m.words) * t.door_area[-1], 0, len(t.door) - 1
+    x, low, high = uniform(m.words) * t.entry_area[-1], 0, len(t.entry_voxels) - 1
     while low < high:
         middle = (low + high) // 2
-        if x <= t.door_area[middle]:
+        if x <= t.entry_area[middle]:
             high = middle
         else:
             low = middle + 1
-    return t.door[low]  # type: ignore[no-any-return]
+    return t.entry_voxels[low]  # type: ignore[no-any-return]
 
 
 @njit(cache=True, _nrt=False)
-def _take(t: Tables, m: Molecules, v: int, s: int) -> None:
+def _remove_molecule(t: GriddedTables, m: GriddedMolecules, v: int, s: int) -> None:
     """One molecule of species s disappears from voxel v."""
-    _happen(t, m, v, t.n_members + s, -1.0)
+    _apply_event(t, m, v, t.n_members + s, -1.0)
 
 
 @njit(cache=True, _nrt=False)
-def _leave(t: Tables, m: Molecules, out: Floats, s: int, n: float) -> None:
+def _remove_molecules(t: GriddedTables, m: GriddedMolecules, out: Floats, s: int, n: float) -> None:
     """n molecules of species s, each with the same chance, go."""
     left, pool = n, out[s]
-    for v in range(len(t.kind)):
+    for v in range(len(t.area_class)):
         here = int(m.counts[v, s])
         for _ in range(here):
             if left <= 0.0:
                 break
             if uniform(m.words) * pool <= left:
-                _take(t, m, v, s)
+                _remove_molecule(t, m, v, s)
                 left -= 1.0
             pool -= 1.0
     out[s] -= n
 
 
 @njit(cache=True, _nrt=False)
-def _prepare(t: Tables, m: Molecules, influx: Floats, clamp: Floats, out: Floats) -> int:
+def _begin_window(t: GriddedTables, m: GriddedMolecules, influx: Floats, clamp: Floats, out: Floats) -> int:
     """Set held counts and take out what leaves; returns a code."""
-    n_voxels, changed = len(t.kind), False
+    n_voxels, changed = len(t.area_class), False
     for k in range(len(t.clamped)):
         if not 0.0 <= clamp[k] < math.inf:
             return BAD_CLAMP
@@ -203,26 +203,28 @@ def _prepare(t: Tables, m: Molecules, influx: Floats, clamp: Floats, out: Floats
             if not held:
                 if out[s] + influx[j] < 0.0:
                     return TOO_FEW
-                _leave(t, m, out, s, -influx[j])
+                _remove_molecules(t, m, out, s, -influx[j])
     return OK
 
 
 @njit(cache=True, _nrt=False)
-def _next_entry(t: Tables, m: Molecules, influx: Floats, span: float) -> tuple[int, float]:
+def _next_entry(t: GriddedTables, m: GriddedMolecules, influx: Floats, span: float) -> tuple[int, float]:
     """Column of `influx` and time of the next molecule to enter: (i + 1/2) / n of the window; (-1, span) after all."""
     entering, entry = -1, span
     for j in range(len(t.injected)):
-        if m.entered[j] < influx[j]:
-            when = (m.entered[j] + 0.5) / influx[j] * span
+        if m.admitted[j] < influx[j]:
+            when = (m.admitted[j] + 0.5) / influx[j] * span
             if when < entry:
                 entering, entry = j, when
     return entering, entry
 
 
 @njit(cache=True, _nrt=False)
-def run(t: Tables, m: Molecules, influx: Floats, clamp: Floats, out: Floats, means: Floats, span: float) -> int:
+def run(
+    t: GriddedTables, m: GriddedMolecules, influx: Floats, clamp: Floats, out: Floats, means: Floats, span: float
+) -> int:
     """One site over one window of `span` ms. out: (n_states,) totals, means: (n_observables,); returns a code."""
-    code: int = _prepare(t, m, influx, clamp, out)
+    code: int = _begin_window(t, m, influx, clamp, out)
     if code != OK:
         return code
     for o in range(len(means)):
@@ -230,11 +232,11 @@ def run(t: Tables, m: Molecules, influx: Floats, clamp: Floats, out: Floats, mea
         for i in range(t.watched_start[o], t.watched_start[o + 1]):
             means[o] += out[t.watched[i]]
     time, checked, per_span = 0.0, False, 1.0 / span
-    m.entered[:] = 0.0
+    m.admitted[:] = 0.0
     entering, entry = _next_entry(t, m, influx, span)
     while True:
         total = m.levels.sums[LEVELS]
-        if m.events[2] >= REFRESH or not 0.0 <= total < math.inf:
+        if m.events[SINCE_REFRESH] >= REFRESH or not 0.0 <= total < math.inf:
             if checked:
                 return BAD_PROPENSITY
             refresh(t, m)
@@ -248,41 +250,41 @@ def run(t: Tables, m: Molecules, influx: Floats, clamp: Floats, out: Floats, mea
             time = entry
             if entering < 0:
                 return OK
-            m.entered[entering] += 1.0
-            v, event = _door(t, m), t.n_members + t.injected[entering]
+            m.admitted[entering] += 1.0
+            v, event = _choose_entry_voxel(t, m), t.n_members + t.injected[entering]
             entering, entry = _next_entry(t, m, influx, span)
         else:
             v, x = choose(m.levels, m.words)
             mover = -1
             if v >= 0:
                 for s in t.movers:
-                    a = m.counts[v, s] * t.D[s] * t.reach[v]
+                    a = m.counts[v, s] * t.D[s] * t.leaving_rate[v]
                     if a > 0.0 and x <= a:
                         mover = s
                         break
                     x -= a
                 if mover >= 0:
-                    other = _way(t, m, v)
+                    other = _choose_neighbour(t, m, v)
                 else:
-                    if len(t.movers_along) > 0:
-                        mover, x = _along_mover(t, m, v, x)
+                    if len(t.surface_movers) > 0:
+                        mover, x = _choose_surface_mover(t, m, v, x)
                         if mover >= 0:
-                            other = _way_along(t, m, v)
+                            other = _choose_surface_neighbour(t, m, v)
                     if mover < 0:
-                        event = _reaction(t, m, v, x)
+                        event = _choose_reaction(t, m, v, x)
             if mover >= 0:
                 event, sign = t.n_members + mover, -1.0
             if event < 0:
                 refresh(t, m)  # rounding pointed behind the last one: draw again
                 continue
             time += step
-            m.events[int(mover >= 0)] += 1
-        m.events[2] += 1
+            m.events[HOPS if mover >= 0 else REACTIONS] += 1
+        m.events[SINCE_REFRESH] += 1
         if other < 0:
             for i in range(t.change_start[event], t.change_start[event + 1]):
                 out[t.change_column[i]] += t.change_by[i]
             for i in range(t.seen_start[event], t.seen_start[event + 1]):
                 means[t.seen[i]] += t.seen_by[i] * ((span - time) * per_span)
         while v >= 0:
-            _happen(t, m, v, event, sign)
+            _apply_event(t, m, v, event, sign)
             v, other, sign = other, -1, 1.0

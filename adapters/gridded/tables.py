@@ -1,4 +1,4 @@
-"""What the kernel reads (`Tables`) and what it changes (`Molecules`) for one site.
+"""What the kernel reads (`GriddedTables`) and what it changes (`GriddedMolecules`) for one site.
 
 Propensities are grouped by a shared reactant as in the engine `ssa` (adapters.wellmixed.grouping), voxel by voxel: that
 of a voxel is Σ n_head × weight over groups, plus n × D × reach over what moves. The entry of one molecule of each
@@ -24,32 +24,35 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 
+REACTIONS, HOPS, SINCE_REFRESH = range(3)
+"""Entries of `GriddedMolecules.events`."""
 
-class Tables(NamedTuple):
+
+class GriddedTables(NamedTuple):
     """Constants of one site. Columns of counts: species, reservoirs (unused), the constant 1."""
 
     n_species: int
     n_members: int
-    start: Ints  # (n_voxels + 1,) where the ways out of a voxel begin
-    to: Ints
-    way: Floats  # rate of each way for D = 1
-    reach: Floats  # (n_voxels,) their sum
-    even: bool  # whether the ways out of a voxel are alike
-    along_start: Ints  # the same on the membrane
-    along_to: Ints
-    along_way: Floats
-    along: Floats
-    D: Floats  # (n_columns,) of species in the volume, else 0
-    D_along: Floats  # (n_columns,) of species on the membrane, else 0
+    start: Ints  # (n_voxels + 1,) where the neighbours of a voxel begin in the two below
+    neighbour: Ints
+    hop_rate: Floats  # to each neighbour for D = 1, per ms
+    leaving_rate: Floats  # (n_voxels,) their sum
+    equal_rates: bool  # whether all hop rates are alike
+    surface_start: Ints  # the same along the membrane
+    surface_neighbour: Ints
+    surface_rate: Floats
+    surface_leaving: Floats
+    D: Floats  # (n_columns,) of species in the volume, else 0; µm²/ms
+    D_surface: Floats  # (n_columns,) of species on the membrane, else 0
     movers: Ints  # columns with D > 0, the fastest first
-    movers_along: Ints
-    kind: Ints  # (n_voxels,) row in `rates`: voxels with the same area of membrane
-    rates: Floats  # (n_kinds, n_members)
-    group_start: Ints
+    surface_movers: Ints
+    area_class: Ints  # (n_voxels,) row in `rates`: voxels with the same area of membrane
+    rates: Floats  # (n_classes, n_members) in counts, per ms
+    group_start: Ints  # (n_groups + 1,) members of a group: reactions that share the reactant `group_column`
     group_column: Ints
-    second: Ints
-    own: Floats  # (n_members,) what a molecule finds of its own kind less than there are
-    change_start: Ints
+    second: Ints  # (n_members,) column of the other reactant
+    self_pair: Floats  # (n_members,) what a molecule finds of its own kind less than there are
+    change_start: Ints  # (n_events + 1,) of an event: the columns that it changes, by how much
     change_column: Ints
     change_by: Ints
     weight_start: Ints  # of an event: members whose partners it changes, their groups, by how much
@@ -58,32 +61,32 @@ class Tables(NamedTuple):
     weight_by: Ints
     touched_start: Ints  # of an event: groups whose propensity changes
     touched: Ints
-    seen_start: Ints
+    seen_start: Ints  # of an event: observables that it changes, by how much
     seen: Ints
     seen_by: Ints
-    watched_start: Ints
+    watched_start: Ints  # of an observable: the columns of its species
     watched: Ints
     injected: Ints  # columns of injected species
-    clamped: Ints
-    clamp_book: Ints
-    door: Ints  # voxels where ions enter
-    door_area: Floats  # cumulative
+    clamped: Ints  # columns of clamped species
+    clamp_book: Ints  # columns of the reservoirs that stand for what holds them
+    entry_voxels: Ints  # where ions enter
+    entry_area: Floats  # their membrane area, cumulative
 
 
-class Molecules(NamedTuple):
+class GriddedMolecules(NamedTuple):
     """The changing state of one site."""
 
     counts: Floats  # (n_voxels, n_columns)
     weight: Floats  # (n_voxels, n_groups)
     levels: Levels  # propensities of voxels
-    words: npt.NDArray[np.uint64]
-    events: Ints  # reactions, hops, and events since the last refresh
-    entered: Floats  # (n_injected,) scratch
+    words: npt.NDArray[np.uint64]  # (4,) random stream
+    events: Ints  # (3,) see REACTIONS, HOPS, SINCE_REFRESH
+    admitted: Floats  # (n_injected,) molecules of the influx that entered in this window
 
 
 def build_tables(
     network: ReactionNetwork, grid: Grid, area: float, clamped: tuple[str, ...], injected: tuple[str, ...]
-) -> Tables:
+) -> GriddedTables:
     """Tables of a network (with its clamped species marked) on a grid. Raises InputError for what has no place."""
     plan = group(network, clamped, network.names)
     packed = {k: table(plan.tables, k) for k in range(20)}
@@ -105,7 +108,7 @@ def build_tables(
     ]
     doors = np.flatnonzero(grid.areas > 0)
     ways, along = grid.hops, grid.surface
-    return Tables(
+    return GriddedTables(
         len(network.species), n_members,
         ways.indptr.astype(np.int64), ways.indices.astype(np.int64), ways.data, _row_sums(ways),
         bool(len(ways.data) == 0 or np.ptp(ways.data) == 0),
@@ -157,15 +160,20 @@ def _rates(network: ReactionNetwork, grid: Grid, area: float, here: float) -> Fl
     return rates
 
 
-def build_molecules(network: ReactionNetwork, t: Tables, n_injected: int, words: npt.NDArray[np.uint64]) -> Molecules:
+def build_molecules(
+    network: ReactionNetwork, t: GriddedTables, n_injected: int, words: npt.NDArray[np.uint64]
+) -> GriddedMolecules:
     """An empty site."""
-    n = len(t.kind)
+    n = len(t.area_class)
     counts = np.zeros((n, len(network.states) + 1))
     counts[:, -1] = 1.0
-    least = [*t.rates[t.rates > 0], *(d * r for d in t.D[t.D > 0] for r in {t.reach.min(), t.reach.max()} if r > 0)]
+    least = [
+        *t.rates[t.rates > 0],
+        *(d * r for d in t.D[t.D > 0] for r in {t.leaving_rate.min(), t.leaving_rate.max()} if r > 0),
+    ]
     smallest = min(least, default=1.0)
     if not math.isfinite(smallest):
         raise InputError("a rate is not a finite number")
     weight = np.zeros((n, len(t.group_column)))
     events = np.zeros(3, dtype=np.int64)
-    return Molecules(counts, weight, empty_levels(n, smallest), words, events, np.zeros(n_injected))
+    return GriddedMolecules(counts, weight, empty_levels(n, smallest), words, events, np.zeros(n_injected))

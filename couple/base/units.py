@@ -163,8 +163,22 @@ def parser(dimension: str, read: Callable[[object, str], object] = quantity) -> 
     return parse
 
 
+def length_or_sites(value: object) -> float:
+    """µm of a length such as "40 nm"; a plain number counts sites of a lattice without units.
+
+    Raises ValueError for what is neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        return quantity(value, "length")
+    except InputError as error:
+        raise ValueError(error.message) from None
+
+
 Time = Annotated[float, BeforeValidator(parser("time"))]
 Length = Annotated[float, BeforeValidator(parser("length"))]
+LengthOrSites = Annotated[float, BeforeValidator(length_or_sites)]
 Voltage = Annotated[float, BeforeValidator(parser("voltage"))]
 Concentration = Annotated[float, BeforeValidator(parser("concentration"))]
 Conductance = Annotated[float, BeforeValidator(parser("conductance"))]

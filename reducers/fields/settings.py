@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from couple.base.errors import InputError
 from couple.base.schema import Block
-from couple.base.units import quantity
+from couple.base.units import LengthOrSites
 from reducers.data.settings import DataBlock, Integer, Positive
 from reducers.fields.density.basis import FormName
 from reducers.fields.density.estimates import PriorName
@@ -16,18 +15,6 @@ from reducers.fields.laws.law import PLACES
 from reducers.fields.laws.stepper import MethodName
 from reducers.training.files import HeldOutTrainBlock, LearningFile
 
-
-def _length(value: object) -> float:
-    """µm of a quantity; a plain number counts sites of a lattice without units."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    try:
-        return quantity(value, "length")
-    except InputError as error:
-        raise ValueError(error.message) from None
-
-
-Size = Annotated[float, BeforeValidator(_length)]
 Family = Literal["none", "constant", "polynomial", "hermite"]
 
 
@@ -39,8 +26,8 @@ class FieldDataBlock(DataBlock):
     """
 
     particles: tuple[str, ...] = ()
-    spacing: Annotated[Size, Field(gt=0)] = 1.0
-    origin: tuple[Size, ...] | None = None
+    spacing: Annotated[LengthOrSites, Field(gt=0)] = 1.0
+    origin: tuple[LengthOrSites, ...] | None = None
     axes: tuple[Integer, ...] | None = None
     first: Integer = Field(default=0, ge=0)
 

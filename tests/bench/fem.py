@@ -19,11 +19,12 @@ import numpy as np
 from figures import interleaved, median_of, report
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from adapters.fem.cable_pde import Shaft
+from adapters.fem.cable_pde import CableReactionDiffusion
+from adapters.fem.field_engine import FieldOptions
 from adapters.fem.mesh.dolfinx_import import MPI, PETSc, basix, dolfinx, ufl
-from adapters.fem.pde import Fields, Options
+from adapters.fem.pde import ReactionDiffusion
 from adapters.fem.solver.petsc_lu import SUPERNODES
-from adapters.fem.solver.rosenbrock import Constants
+from adapters.fem.solver.system import WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA, STAGES
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
@@ -45,43 +46,43 @@ def network(*, reacting: bool) -> ReactionNetwork:
     return build(species, [("A + B <-> C", "1e8 /M/s", "100 /s")] if reacting else [])
 
 
-def engine(chemistry: ReactionNetwork, resolution: str, degree: int) -> Fields:
-    options = Options.model_validate({"cells": "tetrahedron", "resolution": resolution, "degree": degree})
-    return Fields(EngineSetup("x", chemistry, (Site("s", BOX, (600, 500, 400)),), 0.1, options=options))
+def engine(chemistry: ReactionNetwork, resolution: str, degree: int) -> ReactionDiffusion:
+    options = FieldOptions.model_validate({"cells": "tetrahedron", "resolution": resolution, "degree": degree})
+    return ReactionDiffusion(EngineSetup("x", chemistry, (Site("s", BOX, (600, 500, 400)),), 0.1, options=options))
 
 
-def dendrite(chemistry: ReactionNetwork, length: float, degree: int) -> Fields:
+def dendrite(chemistry: ReactionNetwork, length: float, degree: int) -> ReactionDiffusion:
     """A site along sections: a trunk of that length with two branches, in cells of 0.25 µm."""
     n = round(length)
     tree = tuple(
         Branch(name, length, (r,) * n, parent) for name, r, parent in (("a", 0.5, -1), ("b", 0.4, 0), ("c", 0.3, 0))
     )
     cable = Cable(tree, tuple(f"{b.name}({i})" for b in tree for i in range(n)))
-    options = Options.model_validate({"resolution": "0.25 um", "degree": degree})
-    return Shaft(
+    options = FieldOptions.model_validate({"resolution": "0.25 um", "degree": degree})
+    return CableReactionDiffusion(
         EngineSetup("x", chemistry, (Site("s", cable.geometry, (6000, 5000, 4000), cable),), 0.1, options=options)
     )
 
 
-def ours(e: Fields) -> Callable[[], object]:
+def ours(e: ReactionDiffusion) -> Callable[[], object]:
     """One step, state as it is."""
     s, y = e.steppers[0], e.densities[0]
-    constants = Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
+    constants = WindowInputs(np.zeros(len(y.mobile)), np.zeros(0), np.zeros(0))
     s.step(y, constants, H)
     return lambda: s.step(y, constants, H)
 
 
-def bare(e: Fields, *, reacting: bool) -> Callable[[], object]:
+def bare(e: ReactionDiffusion, *, reacting: bool) -> Callable[[], object]:
     """The same in DOLFINx and PETSc."""
     mesh, degree = e.discretisation().domain.mesh, e.discretisation().space.element.basix_element.degree
     element = basix.ufl.element("Lagrange", mesh.basix_cell(), degree, shape=(3,))
     space = dolfinx.fem.functionspace(mesh, element)
     u, v = dolfinx.fem.Function(space), ufl.TestFunction(space)
-    u.x.array[:] = e.densities[0].x
+    u.x.array[:] = e.densities[0].mobile
     a, b, c = ufl.split(u)
     shift = dolfinx.fem.Constant(mesh, 1 / (H * GAMMA))
     flow = sum(D * ufl.inner(ufl.grad(u[k]), ufl.grad(v[k])) for k, D in enumerate((0.2, 0.1, 0.05)))
-    k_on, k_off = (float(r) for r in e._fields.inside.rate) if reacting else (0.0, 0.0)
+    k_on, k_off = (float(r) for r in e._fields.volume_reactions.rate) if reacting else (0.0, 0.0)
     speed = k_on * a * b - k_off * c
     w = e.discretisation().domain.weight(ufl.SpatialCoordinate(mesh))
     residual = flow * w * ufl.dx + (speed * (v[0] + v[1] - v[2]) * w * ufl.dx if reacting else 0)
@@ -121,14 +122,14 @@ def compare(name: str, reacting: bool, resolution: str, degree: int, repeats: in
     measure(name, engine(network(reacting=reacting), resolution, degree), reacting, repeats)
 
 
-def measure(name: str, e: Fields, reacting: bool, repeats: int) -> None:
+def measure(name: str, e: ReactionDiffusion, reacting: bool, repeats: int) -> None:
     tasks = {"ours": ours(e), "bare": bare(e, reacting=reacting)}
 
     def several(task: Callable[[], object]) -> Callable[[], Callable[[], object]]:
         return lambda: lambda: [task() for _ in range(repeats)]
 
     seconds = interleaved({key: several(task) for key, task in tasks.items()}, ROUNDS)
-    unknowns = len(e.densities[0].x)
+    unknowns = len(e.densities[0].mobile)
     report(f"pde step / bare DOLFINx + PETSc, {name}, {unknowns} unknowns",
            median_of(lambda a, b: a / b, seconds["ours"], seconds["bare"]), "", 1.15)  # fmt: skip
     report(f"pde step, {name}", median_of(lambda a: 1e3 * a / repeats, seconds["ours"]), "ms CPU")
@@ -137,8 +138,10 @@ def measure(name: str, e: Fields, reacting: bool, repeats: int) -> None:
 def windows(name: str, options: dict[str, Any], repeats: int) -> None:
     """A window of 0.1 ms of the chemistry of a spine under influx."""
     chemistry = spine()
-    setup = EngineSetup("x", chemistry, (spine_site(chemistry),), 0.1, ("Ca",), options=Options.model_validate(options))
-    e = Fields(setup)
+    setup = EngineSetup(
+        "x", chemistry, (spine_site(chemistry),), 0.1, ("Ca",), options=FieldOptions.model_validate(options)
+    )
+    e = ReactionDiffusion(setup)
     e.write("influx", 5.0)
 
     def advance() -> None:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from figures import interleaved, median_of, report
 
-from adapters.fem.field_basis.basis import QUADRATURE, MeshBasis
+from adapters.fem.field_basis.basis import MeshBasis
+from adapters.fem.field_basis.measures import QUADRATURE
 from adapters.fem.field_basis.meshes import box, interval
 from adapters.fem.mesh.dolfinx_import import MPI, PETSc, dolfinx, ufl
 from adapters.fem.solver.petsc_lu import SUPERNODES

@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import expm
 from scipy.stats import binom, chi2, poisson
 
-from adapters.cme import MasterEquation, Options, solve
+from adapters.cme import CmeOptions, MasterEquation, solve
 from adapters.cme.size import size_of
 from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed.ssa import Gillespie
@@ -188,7 +188,7 @@ def test_counts_are_those_of_the_distribution() -> None:
         ],
         ["out"],
     )
-    e = engine(network, (8, 12, 3), injected=("A",), options=Options(leak=1e-9))
+    e = engine(network, (8, 12, 3), injected=("A",), options=CmeOptions(leak=1e-9))
     held = float((e.read("counts") @ network.contents("X"))[0])
     for k in range(400):
         e.write("influx", 1.3 * (k % 7 == 0) - 0.4 * (k % 11 == 0))
@@ -218,7 +218,7 @@ def test_a_space_that_does_not_fit_is_refused_with_its_size() -> None:
         MasterEquation.check(EngineSetup("x", network, (spine_site(network),), 0.1))
     with pytest.raises(InputError, match="more than 100 states carry probability"):
         solve(birth_death(1.0, birth=1000.0), ONE, (35,), [5.0], states=100)
-    e = engine(birth_death(1.0, birth=1000.0), (35,), 5.0, options=Options(states=100))
+    e = engine(birth_death(1.0, birth=1000.0), (35,), 5.0, options=CmeOptions(states=100))
     with pytest.raises(RunError, match='site "s" of "x": more than'):
         e.advance(1)
 

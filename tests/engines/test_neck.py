@@ -122,12 +122,12 @@ def test_particles_follow_the_mean_of_their_lattice() -> None:
     cells = np.asarray(mask.cells, dtype=np.int64)
     z = mask.positions(cells)[:, 2]
     rng = np.random.default_rng(1)
-    from adapters.lattice.physical.moves import put_all
+    from adapters.lattice.physical.molecules import add_molecules
 
     for k in range(len(e.sites)):
         chosen = rng.choice(cells[z < -LENGTH / 2], ions, replace=False).astype(np.int32)
-        put_all(e.tables[k], e.molecules[k], np.zeros(ions, dtype=np.int64), chosen)
-        e._show(k)
+        add_molecules(e.tables[k], e.molecules[k], np.zeros(ions, dtype=np.int64), chosen)
+        e._write_outputs(k)
     e.advance(round(time / 0.1))
     crossed = sum(int((e.positions(k, "Ca")[:, 2] > 0).sum()) for k in range(len(e.sites)))
     start = (z < -LENGTH / 2) / (z < -LENGTH / 2).sum()

@@ -15,7 +15,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from adapters.fem.mesh.dendrite import mesh_dendrite
-from adapters.fem.mesh.partition import dissect, owners
+from adapters.fem.mesh.partition import partition_mesh, partition_nodes
 from couple.geometry.cable import Branch
 from support.dendrites import BUFFER, D_B, D_CA, OFF, ON, TREE
 from support.paths import TESTS
@@ -30,9 +30,10 @@ from adapters.fem.mesh.dendrite import mesh_dendrite
 import numpy as np
 from support.networks import build
 from couple.geometry.cable import Branch
-from adapters.fem.solver.field_layout import fields_of
-from adapters.fem.solver.distributed import Helper, Shared
-from adapters.fem.solver.rosenbrock import Constants, Stepper, Tolerance
+from adapters.fem.solver.distributed import DistributedStepper, HelperRank
+from adapters.fem.solver.field_layout import classify_fields
+from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper
+from adapters.fem.solver.system import WindowInputs
 from couple.chemistry.network import Species
 from couple.base.units import IONS_PER_MM_UM3
 
@@ -40,30 +41,30 @@ ca = {"Ca": 1}
 species = [Species("Ca", par["D_CA"], contains=ca), Species("B", par["D_B"]), Species("CaB", par["D_B"], contains=ca),
            Species("P", on="membrane"), Species("CaP", on="membrane", contains=ca)]
 equations = [("Ca + B <-> CaB", f"{par['ON']} /mM/ms", f"{par['OFF']} /ms"), ("Ca + P <-> CaP", "1.5e8 /M/s", "15 /s")]
-fields = fields_of(build(species, equations))
+fields = classify_fields(build(species, equations))
 
 def end(degree, team=None, thin=0.0):
     "Fields, their totals before and after, and the last integrals."
     tree = [Branch(n, l, tuple(x - thin for x in r), p, a) for n, l, r, p, a in par["tree"]]
     d = mesh_dendrite(tree, 2, degree).discretisation
-    s = Stepper(d, fields)
-    shared = None if team is None else Shared(s, None, team)
-    y, base = s.new_state(), s.layout.base
+    s = RosenbrockStepper(d, fields)
+    shared = None if team is None else DistributedStepper(s, None, team)
+    y, base = s.new_state(), s.layout.first_unknown
     along = np.linalg.norm(d.places, axis=1)
     bump = 1e-4 + 2e-3 * np.exp(-(((along - 12.0) / 3.0) ** 2))
     for column, value in ((0, bump), (1, np.full(len(along), par["BUFFER"]))):
-        y.x[base + fields.moving.index(column)] = value * IONS_PER_MM_UM3
-    y.fixed[:, fields.fixed.index(3)] = 200.0
-    before, tolerance, integrals = s.totals(y), Tolerance(1e-6, 1e-5, 0), np.empty(len(s.columns))
-    h, constants = 0.0, Constants(np.zeros(len(y.x)), np.zeros(0), np.zeros(0))
-    constants.load[base[7] + fields.moving.index(0)] = 40.0
+        y.mobile[base + fields.mobile_volume.index(column)] = value * IONS_PER_MM_UM3
+    y.immobile_membrane[:, fields.immobile_membrane.index(3)] = 200.0
+    before, tolerance, integrals = s.totals(y), ErrorTolerance(1e-6, 1e-5, 0), np.empty(len(s.columns))
+    h, constants = 0.0, WindowInputs(np.zeros(len(y.mobile)), np.zeros(0), np.zeros(0))
+    constants.load[base[7] + fields.mobile_volume.index(0)] = 40.0
     for _ in range(2):
         if shared is None:
             h = s.window(y, constants, 0.5, h, tolerance, integrals)
         else:
             h = shared.window(y, constants, 0.5, h, tolerance, integrals, s.watched)
-    return {"x": y.x.reshape(len(d.places), -1), "fixed": y.fixed, "before": before, "after": s.totals(y),
-            "integrals": integrals, "columns": s.columns}
+    return {"x": y.mobile.reshape(len(d.places), -1), "fixed": y.immobile_membrane, "before": before,
+            "after": s.totals(y), "integrals": integrals, "columns": s.columns}
 
 ranks = world()
 members = tuple(range(ranks.size))
@@ -73,7 +74,7 @@ if ranks.first:
     print(json.dumps([[{k: v.tolist() for k, v in one.items()} for one in pair] for pair in found]))
 else:
     for _ in (1, 2):
-        helper = Helper("dendrite", ranks.team(members))
+        helper = HelperRank("dendrite", ranks.team(members))
         for _ in range(2):
             helper.advance(1)
 """
@@ -123,7 +124,7 @@ def comb(teeth: int) -> tuple[Branch, ...]:
 @pytest.mark.parametrize("n", [2, 3, 7])
 def test_pieces_are_even_hang_by_few_nodes_and_add_up(degree: int, n: int) -> None:
     d = mesh_dendrite(comb(16), 2, degree).discretisation
-    pieces, N = dissect(d, n), len(d.places)
+    pieces, N = partition_mesh(d, n), len(d.places)
     assert {int(p.own.sum()) for p in pieces} <= {N // n, N // n + 1}
     counted = np.zeros(N, dtype=int)
     for p in pieces:
@@ -150,7 +151,7 @@ def test_a_walk_that_visits_small_branches_first_leaves_few_edges_behind() -> No
         return int((piece[rows] < piece[columns]).sum())
 
     n = graph.shape[0]
-    walk = owners(graph, n)
+    walk = partition_nodes(graph, n)
     assert max(cuts((walk >= k).astype(np.int64)) for k in range(1, n)) <= np.log2(n)
     across = np.random.default_rng(1).permutation(n) * 2 // n  # control: halves at random
     assert cuts(across) > 10 * np.log2(n)

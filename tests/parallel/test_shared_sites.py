@@ -281,10 +281,10 @@ import sys
 from couple.cli.main import main
 from couple.base.errors import RunError
 from couple.parallel.communicator import world
-import adapters.fem.solver.distributed as shared
-from adapters.fem.cable_pde import Shaft
+import adapters.fem.solver.distributed as distributed
+from adapters.fem.cable_pde import CableReactionDiffusion
 
-kind, calls, go = sys.argv[1], 0, shared.Part.go
+kind, calls, go = sys.argv[1], 0, distributed.RankStepper.run_window
 
 def refuse(self, *arguments):
     raise RunError("nothing goes")
@@ -297,9 +297,9 @@ def fail(self, *arguments):
     return go(self, *arguments)
 
 if kind == "leader":
-    Shaft._check_inputs = refuse
+    CableReactionDiffusion._check_inputs = refuse
 elif world().rank == 1:
-    shared.Part.go = fail
+    distributed.RankStepper.run_window = fail
 main(sys.argv[2:])
 """
 

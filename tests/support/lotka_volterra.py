@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import fisher_exact, norm
 
-from adapters.lattice.paper import Ensemble, ensemble, lotka_volterra
+from adapters.lattice.paper import PaperEnsemble, ensemble, lotka_volterra
 
 Row = dict[str, tuple[float, float]]
 
@@ -89,7 +89,7 @@ UNIFORM = _reference(
 Z = 4.0
 
 
-def campaign(runs: int, *, row_first: bool, seed: int = 1) -> Ensemble:
+def campaign(runs: int, *, row_first: bool, seed: int = 1) -> PaperEnsemble:
     """100 hunters and 100 prey at random, 500 steps, a row every 10."""
     return ensemble(
         lotka_volterra(),
@@ -104,7 +104,7 @@ def campaign(runs: int, *, row_first: bool, seed: int = 1) -> Ensemble:
     )
 
 
-def column(made: Ensemble, quantity: str) -> np.ndarray:
+def column(made: PaperEnsemble, quantity: str) -> np.ndarray:
     """(n_runs, n_rows) of a species or of a pair of neighbours."""
     if " " in quantity:
         first, second = quantity.split()
@@ -112,7 +112,7 @@ def column(made: Ensemble, quantity: str) -> np.ndarray:
     return made.counts[:, :, made.species.index(quantity)]
 
 
-def disagreements(made: Ensemble, reference: Reference) -> dict[str, float]:
+def disagreements(made: PaperEnsemble, reference: Reference) -> dict[str, float]:
     """ "quantity at step" → z of the two-sample test, with the larger of both variances, where it is above `Z`.
 
     Runs without hunters are compared by Fisher's exact test, at the same error probability.

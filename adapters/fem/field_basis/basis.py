@@ -10,26 +10,26 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from adapters.fem.field_basis.measures import QUADRATURE, Measures, sparse_matrix
 from adapters.fem.field_basis.weak_forms import FORMS, Assembled, Entropy, Plain
 from adapters.fem.mesh.dolfinx_import import basix, compiled, dolfinx, ufl
-from adapters.fem.mesh.domain import everywhere
-from adapters.fem.solver.petsc_lu import Direct
+from adapters.fem.mesh.domain import unit_weight
+from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
 
-QUADRATURE = 4
-"""Degree of the rule for e^{-ν}."""
 
-
-class KeptFactors(Direct):
+class TransposableLU(PetscLU):
     """LU of a matrix of a fixed pattern."""
 
     def factorise(self, values: Floats | None = None) -> bool:
+        """Whether the matrix, of new `values` (nnz,) if they are given, could be factored."""
         if values is not None:
             self.values[:] = values
         return super().factorise()
 
     def solve(self, x: Floats) -> Floats:  # type: ignore[override]
+        """A⁻¹ x, (N,); x stays."""
         self._right.array_w[:] = x
         self._factors.apply(self._right, self._left)
         return np.array(self._left.array_r)
@@ -48,36 +48,31 @@ class MeshBasis:
     Raises InputError for cells of another kind, and for meshes that are flat somewhere or in pieces.
     """
 
-    def __init__(self, mesh: Any, weight: Callable[[Any], Any] = everywhere, where: str = "mesh") -> None:
+    def __init__(self, mesh: Any, weight: Callable[[Any], Any] = unit_weight, where: str = "mesh") -> None:
         kind = mesh.basix_cell().name
         if kind not in ("interval", "triangle", "tetrahedron"):
             raise InputError(f"fields need intervals, triangles or tetrahedra, not a {kind}", where=where)
         self.mesh, self.weight = mesh, weight
         self.dimension = int(mesh.geometry.dim)
-        self.space = dolfinx.fem.functionspace(mesh, ("Lagrange", 1))
+        self.measures = Measures.of(mesh, weight)
+        self.space = self.measures.space
         self.places: Floats = self.space.tabulate_dof_coordinates()[:, : self.dimension].copy()
         self.size = len(self.places)
         self.cells: Integers = np.array(self.space.dofmap.list)
         _check(self.places[self.cells], self.cells, where)
-        self.dx = ufl.dx(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
-        self.ds = ufl.ds(domain=mesh, metadata={"quadrature_degree": QUADRATURE})
         self._forms: dict[str, Entropy | Plain] = {}
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
-        mass = compiled(self.over(u * v))
+        mass = self.measures.mass_form()
         self._pattern = dolfinx.fem.create_matrix(mass)
         self.start: Integers = self._pattern.indptr.astype(np.int32)
         self.column: Integers = self._pattern.indices
         self.mass = self.matrix(self._values(mass))
-        self.stiffness = self.matrix(self._values(compiled(self.over(ufl.inner(ufl.grad(u), ufl.grad(v))))))
+        self.stiffness = self.matrix(self._values(compiled(self.measures.over(ufl.inner(ufl.grad(u), ufl.grad(v))))))
         self.measure = float(self.mass.sum())
 
-    def over(self, integrand: Any, *, edge: bool = False) -> Any:
-        """∫ integrand, over the mesh or its boundary, as a form."""
-        return integrand * self.weight(ufl.SpatialCoordinate(self.mesh)) * (self.ds if edge else self.dx)
-
     def matrix(self, values: Floats) -> Any:
-        """A sparse matrix of the pattern."""
-        return csr_array((np.array(values), self.column, self.start), shape=(self.size, self.size))
+        """The (N, N) sparse matrix with `values` (nnz,) in the pattern of the basis."""
+        return sparse_matrix(self._pattern, values)
 
     def _values(self, form: Any) -> Floats:
         self._pattern.set_value(0.0)
@@ -187,17 +182,17 @@ class MeshBasis:
     @functools.cached_property
     def _squares(self) -> Assembled:
         field, v = dolfinx.fem.Function(self.space), ufl.TestFunction(self.space)
-        return Assembled(self.over(ufl.dot(ufl.grad(field), ufl.grad(field)) * v), (field,))
+        return Assembled(self.measures.over(ufl.dot(ufl.grad(field), ufl.grad(field)) * v), (field,))
 
     def form(self, name: str) -> Entropy | Plain:
         """See FieldBasis."""
         if name not in self._forms:
-            self._forms[name] = FORMS[name](self)
+            self._forms[name] = FORMS[name](self.measures)
         return self._forms[name]
 
-    def factors(self, start: Integers, column: Integers) -> KeptFactors:
+    def factors(self, start: Integers, column: Integers) -> TransposableLU:
         """See FieldBasis."""
-        return KeptFactors(start.astype(np.int32), column.astype(np.int32))
+        return TransposableLU(start.astype(np.int32), column.astype(np.int32))
 
 
 def _sizes(corners: Floats) -> Floats:

@@ -8,34 +8,23 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spines
-from adapters.fem.mesh.domain import MOST_CELLS, check_mesh, make_mesh
+from adapters.fem.mesh import spine as spine_mesh
+from adapters.fem.mesh.build import make_mesh
+from adapters.fem.mesh.domain import MOST_CELLS, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block, explain
-from couple.base.units import factor, quantity
+from couple.base.units import LengthOrSites, factor
 from couple.geometry.geometry import Geometry
 
-
-def _length(value: object) -> float:
-    """µm of "40 nm"; a plain number counts sites of a lattice without units."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    try:
-        return quantity(value, "length")
-    except InputError as error:
-        raise ValueError(error.message) from None
+Positive = Annotated[LengthOrSites, Field(gt=0, allow_inf_nan=False)]
 
 
-Size = Annotated[float, BeforeValidator(_length)]
-Positive = Annotated[Size, Field(gt=0, allow_inf_nan=False)]
-
-
-class SpineBlock(Block):
+class SpineMeshBlock(Block):
     """A sphere on a cylinder along z, whose lower end is at z = 0."""
 
     head: Positive
@@ -51,10 +40,10 @@ class MeshBlock(Block):
     resolution: largest edge of a cell. unit: of the coordinates of a file.
     """
 
-    interval: tuple[Size, Size] | None = None
+    interval: tuple[LengthOrSites, LengthOrSites] | None = None
     disc: Positive | None = None
     box: tuple[Positive, ...] | None = Field(default=None, min_length=2, max_length=3)
-    spine: SpineBlock | None = None
+    spine: SpineMeshBlock | None = None
     file: str | None = None
     resolution: Positive | None = None
     unit: str = "um"
@@ -125,7 +114,7 @@ def spine(head: float, neck: float, length: float, resolution: float) -> MeshBas
     """A sphere on a neck in tetrahedra; walls are facets."""
     _counts([head, head, length + head], resolution)
     try:
-        points, cells = spines.spine(Geometry.sphere(head), neck, length, resolution)
+        points, cells = spine_mesh.spine_points(Geometry.sphere(head), neck, length, resolution)
     except InputError as error:
         raise error.at("mesh.spine") from None
     return MeshBasis(make_mesh(points, cells, "tetrahedron"))

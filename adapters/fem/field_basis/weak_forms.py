@@ -10,15 +10,13 @@ variable conjugate to the entropy ∫ λ ln λ, hence the name.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from adapters.fem.field_basis.measures import Measures, sparse_matrix
 from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
 from couple.base.arrays import Floats
-
-if TYPE_CHECKING:
-    from adapters.fem.field_basis.basis import MeshBasis
 
 
 class Assembled:
@@ -47,15 +45,15 @@ class Assembled:
 class _Form(ABC):
     """What both forms share: variants for constant and for nodal f, with and without a slope at the boundary."""
 
-    def __init__(self, basis: MeshBasis) -> None:
-        self.basis = basis
-        space, mesh = basis.space, basis.mesh
+    def __init__(self, measures: Measures) -> None:
+        self.measures = measures
+        space, mesh = measures.space, measures.mesh
         self.nu, self.mu, self.edge = (dolfinx.fem.Function(space) for _ in range(3))
         self.nodal = tuple(dolfinx.fem.Function(space) for _ in range(3))
         self.constant = tuple(dolfinx.fem.Constant(mesh, 0.0) for _ in range(3))
         self.c = dolfinx.fem.Constant(mesh, 1.0)
         self.v, self.u = ufl.TestFunction(space), ufl.TrialFunction(space)
-        self._pattern = dolfinx.fem.create_matrix(compiled(basis.over(self.u * self.v)))
+        self._pattern = dolfinx.fem.create_matrix(measures.mass_form())
         self._made: dict[tuple[str, bool, bool], Assembled] = {}
 
     @abstractmethod
@@ -67,25 +65,32 @@ class _Form(ABC):
         """w tested with v."""
 
     def weights(self, nu: Floats) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("weights", True, False)(nu)
 
     def weight_slopes(self, nu: Floats) -> Any:
-        return self.basis.matrix(self._get("weight_slopes", True, False)(nu))
+        """See reducers.fields.basis.WeakForm."""
+        return sparse_matrix(self._pattern, self._get("weight_slopes", True, False)(nu))
 
     def residual(self, nu: Floats, f: Floats, c: float, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("residual", f.ndim == 1, edge is not None)(nu, *f, c, *_given(edge))
 
     def slopes(self, nu: Floats, f: Floats, c: float, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("slopes", f.ndim == 1, edge is not None)(nu, *f, c, *_given(edge))
 
     def rates(self, nu: Floats, f: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         return self._get("rates", f.ndim == 1, edge is not None)(nu, *f, *_given(edge))
 
     def products(self, nu: Floats, mu: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         makers = [self._get(f"product{g}", True, edge is not None) for g in range(3)]
         return np.stack([make(nu, mu, *_given(edge)) for make in makers])
 
     def parts(self, nu: Floats, edge: Floats | None = None) -> Floats:
+        """See reducers.fields.basis.WeakForm."""
         makers = [self._get(f"part{g}", True, edge is not None) for g in range(3)]
         return np.stack([make(nu, *_given(edge)) for make in makers])
 
@@ -120,15 +125,17 @@ class Entropy(_Form):
     """w = ∫e^{-ν}φ."""
 
     def weight(self, v: Any) -> Any:
-        return self.basis.over(ufl.exp(-self.nu) * v)
+        """w tested with v."""
+        return self.measures.over(ufl.exp(-self.nu) * v)
 
     def motion(self, f: tuple[Any, ...], v: Any, edge: bool) -> Any:
+        """G tested with v, see the module."""
         slope, amount = ufl.grad(self.nu), ufl.exp(-self.nu)
         gain = f[2] * ufl.dot(slope, ufl.grad(v)) - f[0] * v - (f[1] + f[2]) * ufl.dot(slope, slope) * v
         gain += ufl.dot(ufl.grad(f[2]), slope) * v
-        form = self.basis.over(amount * gain)
+        form = self.measures.over(amount * gain)
         if edge:
-            form -= self.basis.over(amount * f[2] * v * self.edge, edge=True)
+            form -= self.measures.over(amount * f[2] * v * self.edge, edge=True)
         return form
 
 
@@ -136,15 +143,17 @@ class Plain(_Form):
     """w = ∫νφ."""
 
     def weight(self, v: Any) -> Any:
-        return self.basis.over(self.nu * v)
+        """w tested with v."""
+        return self.measures.over(self.nu * v)
 
     def motion(self, f: tuple[Any, ...], v: Any, edge: bool) -> Any:
+        """G tested with v, see the module."""
         slope = ufl.grad(self.nu)
         gain = f[0] * v + f[1] * ufl.dot(slope, slope) * v - f[2] * ufl.dot(slope, ufl.grad(v))
         gain -= ufl.dot(ufl.grad(f[2]), slope) * v
-        form = self.basis.over(gain)
+        form = self.measures.over(gain)
         if edge:
-            form += self.basis.over(f[2] * v * self.edge, edge=True)
+            form += self.measures.over(f[2] * v * self.edge, edge=True)
         return form
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
+from adapters.fem.mesh.build import make_mesh, nodes_of
 from adapters.fem.mesh.discretisation import Discretisation, discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import Domain, make_mesh, nodes_of
+from adapters.fem.mesh.domain import MeshDomain
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.cable import Branch, Cable, Foot, outwards
@@ -45,7 +46,7 @@ class Dendrite:
     sizes: Floats
 
     @functools.cached_property
-    def parts(self) -> tuple[Any, Any]:
+    def segment_integrals(self) -> tuple[Any, Any]:
         """(n_segments, N) sparse: ∫φ over each segment, of the volume and of the membrane."""
         d, n = self.discretisation, sum(len(b.radii) for b in self.branches)
         dofs = np.asarray(d.space.dofmap.list)
@@ -142,7 +143,7 @@ def _assemble(
     original = np.asarray(mesh.topology.original_cell_index)
     dofs = np.asarray(per_cell.dofmap.list)[:, 0]
     section.x.array[dofs], girth.x.array[dofs] = math.pi * kinds[0][original] ** 2, kinds[1][original]
-    domain = Domain(mesh, None, lambda x: section, lambda x: girth)
+    domain = MeshDomain(mesh, None, lambda x: section, lambda x: girth)
     geometry = Cable(branches, ()).geometry
     d = discretise(domain, geometry, degree)
     place = {tuple(p): k for k, p in enumerate(np.round(d.places, 9).tolist())}

@@ -17,33 +17,53 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
 from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
-from adapters.fem.mesh.domain import Domain
+from adapters.fem.mesh.domain import MeshDomain
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
 
 class Matrices(Protocol):
-    """What steps are made with, see Discretisation. line: whether the mesh is one."""
+    """The matrices of a mesh that steps are made with, whole (`Discretisation`) or of a part of it.
+
+    N: nodes, G of them on the membrane.
+    """
 
     @property
-    def mass(self) -> Any: ...
+    def mass(self) -> Any:
+        """(N, N) sparse, ∫φφ over the volume, µm³."""
+
     @property
-    def stiffness(self) -> Any: ...
+    def stiffness(self) -> Any:
+        """(N, N) sparse, ∫∇φ·∇φ over the volume, µm."""
+
     @property
-    def wall_mass(self) -> Any: ...
+    def membrane_mass(self) -> Any:
+        """(G, G) sparse, ∫φφ over the membrane, µm²."""
+
     @property
-    def wall_stiffness(self) -> Any: ...
+    def membrane_stiffness(self) -> Any:
+        """(G, G) sparse, ∫∇φ·∇φ over the membrane with tangential gradients."""
+
     @property
-    def nodes(self) -> npt.NDArray[np.int64]: ...
+    def nodes(self) -> npt.NDArray[np.int64]:
+        """(G,) nodes of the volume that are on the membrane."""
+
     @property
-    def places(self) -> Floats: ...
+    def places(self) -> Floats:
+        """(N, gdim) positions of the nodes, µm."""
+
     @property
-    def volumes(self) -> Floats: ...
+    def volumes(self) -> Floats:
+        """(N,) volume that each node stands for, µm³."""
+
     @property
-    def areas(self) -> Floats: ...
+    def areas(self) -> Floats:
+        """(G,) membrane that each node stands for, µm²."""
+
     @property
-    def line(self) -> bool: ...
+    def line(self) -> bool:
+        """Whether the mesh is a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +75,17 @@ class Discretisation:
     what crosses the membrane are then right, and what is left of the mismatch is of the order of the boundary's
     approximation (2 for straight facets).
 
-    mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. wall_mass, wall_stiffness: (G, G) over the membrane, with
-    tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.
+    mass, stiffness: (N, N) ∫φφ and ∫∇φ·∇φ over the volume. membrane_mass, membrane_stiffness: (G, G) over the membrane,
+    with tangential gradients. nodes: (G,) nodes of the volume on the membrane. places: (N, gdim) of the nodes, µm.
     off: volume of the mesh over that of the geometry, less 1. scale: the inverse, what measures were multiplied with.
     """
 
-    domain: Domain
+    domain: MeshDomain
     space: Any
     mass: Any
     stiffness: Any
-    wall_mass: Any
-    wall_stiffness: Any
+    membrane_mass: Any
+    membrane_stiffness: Any
     nodes: npt.NDArray[np.int64]
     places: Floats
     off: float
@@ -84,7 +104,7 @@ class Discretisation:
     @functools.cached_property
     def areas(self) -> Floats:
         """(G,) membrane that each node stands for."""
-        return np.asarray(self.wall_mass.sum(axis=0)).ravel()
+        return np.asarray(self.membrane_mass.sum(axis=0)).ravel()
 
     def cell_measures(self) -> Floats:
         """(n_cells,) volume that each cell stands for."""
@@ -106,7 +126,7 @@ class Discretisation:
         return make
 
 
-def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: bool = False) -> Discretisation:
+def discretise(domain: MeshDomain, geometry: Geometry, degree: int = 1, *, lumped: bool = False) -> Discretisation:
     """The matrices of elements of `degree`; `lumped` (degree 1) moves the mass to the diagonal.
 
     Raises InputError if forms cannot be compiled, or the geometry has a membrane where the mesh has none.
@@ -114,31 +134,33 @@ def discretise(domain: Domain, geometry: Geometry, degree: int = 1, *, lumped: b
     mesh = domain.mesh
     space = dolfinx.fem.functionspace(mesh, ("Lagrange", degree))
     u, v, x = ufl.TrialFunction(space), ufl.TestFunction(space), ufl.SpatialCoordinate(mesh)
-    dx, along = ufl.dx(domain=mesh), domain.along_wall
+    dx, along = ufl.dx(domain=mesh), domain.membrane_measure
     volume, area = domain.sizes()
     if geometry.area > 0 and not area > 0:
         raise InputError("the mesh has no membrane, the geometry has: name a physical surface `membrane`")
-    scale, wall_scale = geometry.volume / volume, geometry.area / area if area > 0 else 0.0
+    scale, membrane_scale = geometry.volume / volume, geometry.area / area if area > 0 else 0.0
     mass = _matrix(u * v * domain.weight(x) * dx) * scale
     stiffness = _matrix(ufl.inner(ufl.grad(u), ufl.grad(v)) * domain.weight(x) * dx) * scale
-    wall = _matrix(u * v * domain.wall(x) * along) * wall_scale
+    membrane = _matrix(u * v * domain.membrane_weight(x) * along) * membrane_scale
     everywhere = domain.membrane is None  # of a line
-    nodes = np.arange(wall.shape[0]) if everywhere else np.flatnonzero(abs(wall).sum(axis=1) > 0)
-    wall_mass = _on_wall(wall, nodes)
+    nodes = np.arange(membrane.shape[0]) if everywhere else np.flatnonzero(abs(membrane).sum(axis=1) > 0)
+    membrane_mass = _membrane_block(membrane, nodes)
     if domain.membrane is not None and mesh.topology.dim == 1:
-        wall_stiffness = 0.0 * wall_mass  # a shell is the same all around
+        membrane_stiffness = 0.0 * membrane_mass  # a shell is the same all around
     else:
         slopes = [ufl.grad(f) for f in (u, v)]
         if domain.membrane is not None:
             normal = ufl.FacetNormal(mesh)
             slopes = [g - ufl.dot(g, normal) * normal for g in slopes]
-        wall_stiffness = _on_wall(_matrix(ufl.inner(*slopes) * domain.wall(x) * along) * wall_scale, nodes)
+        membrane_stiffness = _membrane_block(
+            _matrix(ufl.inner(*slopes) * domain.membrane_weight(x) * along) * membrane_scale, nodes
+        )
     if lumped:
         mass = csr_array(diags_array(np.asarray(mass.sum(axis=0)).ravel()))
-        wall_mass = csr_array(diags_array(np.asarray(wall_mass.sum(axis=0)).ravel()))
+        membrane_mass = csr_array(diags_array(np.asarray(membrane_mass.sum(axis=0)).ravel()))
     places = space.tabulate_dof_coordinates()[:, : mesh.geometry.dim].copy()
     return Discretisation(
-        domain, space, mass, stiffness, wall_mass, wall_stiffness, nodes.astype(np.int64), places,
+        domain, space, mass, stiffness, membrane_mass, membrane_stiffness, nodes.astype(np.int64), places,
         volume / geometry.volume - 1, scale,
     )  # fmt: skip
 
@@ -149,7 +171,7 @@ def _matrix(form: Any) -> Any:
     return made
 
 
-def _on_wall(matrix: Any, nodes: npt.NDArray[np.intp]) -> Any:
+def _membrane_block(matrix: Any, nodes: npt.NDArray[np.intp]) -> Any:
     """Rows and columns of the nodes on the membrane."""
     made = csr_array(matrix[nodes][:, nodes])
     made.eliminate_zeros()

@@ -1,7 +1,7 @@
 """The one place where DOLFINx is imported.
 
 The pip wheel brings its own PETSc and has to be told before `dolfinx` is asked for; any other DOLFINx needs nothing.
-MPI should come before NEURON (adapters/neuron/importing.py): NEURON opens whatever libmpi the system has, mpi4py is
+MPI should come before NEURON (adapters/neuron/hoc/h.py): NEURON opens whatever libmpi the system has, mpi4py is
 then bound to that one, and PETSc of the wheel finds the wrong library. The wiring therefore loads engines first.
 """
 

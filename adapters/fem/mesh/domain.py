@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spines
-from adapters.fem.mesh.dolfinx_import import MPI, basix, compiled, dolfinx, ufl
+from adapters.fem.mesh import spine as spine_mesh
+from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_of
+from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
+from adapters.fem.mesh.gmsh import read_gmsh
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
-CellName = Literal["interval", "triangle", "tetrahedron", "hexahedron"]
 MOST_CELLS = 2_000_000
 FAR_OFF = 3.0
 """A mesh whose size (cube root of the volume) differs by more than this factor from the geometry's is refused."""
@@ -30,31 +31,31 @@ OFF = 0.1
 """Relative difference in volume above which the user is told."""
 
 
-def everywhere(_: Any) -> Any:
+def unit_weight(_: Any) -> Any:
     """Weight 1."""
     return 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Domain:
+class MeshDomain:
     """A mesh and what one unit of it stands for.
 
     mesh:     DOLFINx mesh on this process alone, µm.
     weight:   of coordinates (UFL) → volume per unit of mesh: 1, 2πr of a half plane, the section of a branch.
     membrane: (n,) facets that are membrane; None for a line, whose membrane is along all of it.
-    wall:     of coordinates (UFL) → membrane area per unit of facet, or of line.
-    mouth:    (n,) facets through which a neck opens, if the file that the mesh is from names them.
+    membrane_weight: of coordinates (UFL) → membrane area per unit of facet, or of line.
+    neck_opening: (n,) facets through which a neck opens, if the file that the mesh is from names them.
     """
 
     mesh: Any
     membrane: npt.NDArray[np.int32] | None
-    weight: Callable[[Any], Any] = everywhere
-    wall: Callable[[Any], Any] = everywhere
-    mouth: npt.NDArray[np.int32] | None = None
+    weight: Callable[[Any], Any] = unit_weight
+    membrane_weight: Callable[[Any], Any] = unit_weight
+    neck_opening: npt.NDArray[np.int32] | None = None
     from_file: bool = False
 
     @functools.cached_property
-    def along_wall(self) -> Any:
+    def membrane_measure(self) -> Any:
         """UFL measure of the membrane."""
         if self.membrane is None:
             return ufl.dx(domain=self.mesh)
@@ -67,17 +68,11 @@ class Domain:
         x = ufl.SpatialCoordinate(self.mesh)
         one = dolfinx.fem.Constant(self.mesh, 1.0)
         volume = compiled(one * self.weight(x) * ufl.dx(domain=self.mesh))
-        wall = compiled(one * self.wall(x) * self.along_wall)
-        return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(wall))
+        membrane_weight = compiled(one * self.membrane_weight(x) * self.membrane_measure)
+        return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(membrane_weight))
 
 
-def make_mesh(points: Floats, cells: npt.NDArray[np.int64], cell: CellName) -> Any:
-    """A DOLFINx mesh of straight cells on this process alone; lines may branch."""
-    element = basix.ufl.element("Lagrange", cell, 1, shape=(points.shape[1],), dtype=np.float64)
-    return dolfinx.mesh.create_mesh(MPI.COMM_SELF, cells, ufl.Mesh(element), np.ascontiguousarray(points))
-
-
-def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domain:
+def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshDomain:
     """The built-in mesh of a geometry with cells of at most `resolution` (µm).
 
     "interval" and "triangle" use the symmetry of round geometries: shells around the axis or the centre (a cylinder
@@ -102,11 +97,11 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> Domai
     if cell == "hexahedron":
         return _voxels(geometry, resolution)
     mesh = make_mesh(*lattice_points.solid(geometry, resolution), cell)
-    return Domain(mesh, _without_ends(geometry, mesh, 2))
+    return MeshDomain(mesh, _without_ends(geometry, mesh, 2))
 
 
 @dataclass(frozen=True)
-class Spine:
+class HeadWithNeck:
     """A head (cylinder) on a neck that ends in a mouth; lengths in µm, the mouth at z = 0."""
 
     head: Geometry
@@ -119,8 +114,8 @@ class Spine:
         return Geometry.joined([Geometry.cylinder(self.diameter, self.length), self.head])
 
     @classmethod
-    def within(cls, whole: Geometry, diameter: float, length: float) -> Spine:
-        """What is head of a site that holds a neck of this size. Raises InputError if nothing is left for it."""
+    def within(cls, whole: Geometry, diameter: float, length: float) -> HeadWithNeck:
+        """Head and neck of a site that holds a neck of this size. Raises InputError if nothing is left for a head."""
         if whole.shape != "cylinder" or whole.caps:
             what = "a cylinder with caps" if whole.caps else f"a {whole.shape}"
             raise InputError(f"neck: it is part of a cylinder, the segments of head and neck; this is {what}")
@@ -135,7 +130,7 @@ class Spine:
         return cls(Geometry.cylinder(across, tall), diameter, length)
 
 
-def build_spine(spine: Spine, resolution: float) -> Domain:
+def build_spine_domain(spine: HeadWithNeck, resolution: float) -> MeshDomain:
     """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the mouth.
 
     Raises InputError for a neck that is too wide and for too many cells.
@@ -144,15 +139,15 @@ def build_spine(spine: Spine, resolution: float) -> Domain:
     if expected > MOST_CELLS:
         raise InputError(f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than "
                          f"{MOST_CELLS:.0e} are refused: take a larger one")  # fmt: skip
-    mesh = make_mesh(*spines.spine(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
-    facets = outside(mesh)
+    mesh = make_mesh(*spine_mesh.spine_points(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
+    facets = exterior_facets(mesh)
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]
     level = np.ptp(corners[:, :, 2], axis=1) < 1e-9 * spine.length
-    mouth = level & (corners[:, 0, 2] < spine.length / 2)
-    return Domain(mesh, facets[~level], mouth=facets[mouth])
+    neck_opening = level & (corners[:, 0, 2] < spine.length / 2)
+    return MeshDomain(mesh, facets[~level], neck_opening=facets[neck_opening])
 
 
-def _shells(geometry: Geometry, resolution: float) -> Domain:
+def _shells(geometry: Geometry, resolution: float) -> MeshDomain:
     radius = geometry.size[0] / 2
     mesh = make_mesh(*lattice_points.interval(radius, resolution), "interval")
     outer = dolfinx.mesh.locate_entities_boundary(mesh, 0, lambda x: x[0] > radius / 2)
@@ -162,10 +157,10 @@ def _shells(geometry: Geometry, resolution: float) -> Domain:
             return 4 * math.pi * x[0] ** 2
         return 2 * math.pi * x[0] * geometry.size[1]
 
-    return Domain(mesh, outer, shell, shell)
+    return MeshDomain(mesh, outer, shell, shell)
 
 
-def _half_plane(geometry: Geometry, resolution: float) -> Domain:
+def _half_plane(geometry: Geometry, resolution: float) -> MeshDomain:
     mesh = make_mesh(*lattice_points.half_plane(geometry, resolution), "triangle")
 
     def ring(x: Any) -> Any:
@@ -173,36 +168,30 @@ def _half_plane(geometry: Geometry, resolution: float) -> Domain:
 
     facets = _without_ends(geometry, mesh, 1)
     middle = dolfinx.mesh.compute_midpoints(mesh, 1, facets)
-    return Domain(mesh, facets[middle[:, 0] > 1e-9 * geometry.size[0]], ring, ring)
+    return MeshDomain(mesh, facets[middle[:, 0] > 1e-9 * geometry.size[0]], ring, ring)
 
 
-def _voxels(geometry: Geometry, resolution: float) -> Domain:
+def _voxels(geometry: Geometry, resolution: float) -> MeshDomain:
     mask = mask_of(geometry, resolution)
     points, cells = lattice_points.voxels(mask.shape, mask.cells, resolution, mask.origin)
     mesh = make_mesh(points, cells, "hexahedron")
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     middle = dolfinx.mesh.compute_midpoints(mesh, 2, facets)
     wanted = {tuple(p) for p in np.rint(2 * (mask.face_positions(mask.slots) - mask.origin) / resolution).tolist()}
     chosen = [tuple(p) in wanted for p in np.rint(2 * (middle - mask.origin) / resolution).tolist()]
-    return Domain(mesh, facets[chosen])
-
-
-def outside(mesh: Any) -> npt.NDArray[np.int32]:
-    """(n,) facets of the outer surface."""
-    mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
-    return np.asarray(dolfinx.mesh.exterior_facet_indices(mesh.topology), dtype=np.int32)
+    return MeshDomain(mesh, facets[chosen])
 
 
 def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.int32]:
     """Facets outside, less the ends of a cylinder without caps."""
-    facets = outside(mesh)
+    facets = exterior_facets(mesh)
     if geometry.shape != "cylinder" or geometry.caps:
         return facets
     middle = dolfinx.mesh.compute_midpoints(mesh, mesh.topology.dim - 1, facets)
     return np.asarray(facets[abs(middle[:, axis]) < geometry.size[1] / 2 * (1 - 1e-9)])
 
 
-def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
+def read_domain(file: Path, geometry: Geometry, unit: float) -> MeshDomain:
     """A gmsh file as the mesh of a site; its coordinates are in `unit` µm.
 
     A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "mouth",
@@ -210,22 +199,14 @@ def read_domain(file: Path, geometry: Geometry, unit: float) -> Domain:
     neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.
     """
-    from adapters.fem.mesh.gmsh import read_gmsh
-
-    mesh, membrane, mouth = read_gmsh(file, unit)
+    mesh, membrane, neck_opening = read_gmsh(file, unit)
     check_mesh(mesh, str(file))
-    facets = outside(mesh) if membrane is None else membrane
-    if membrane is None and mouth is not None:
-        facets = np.setdiff1d(facets, mouth)
-    domain = Domain(mesh, facets, mouth=mouth, from_file=True)
+    facets = exterior_facets(mesh) if membrane is None else membrane
+    if membrane is None and neck_opening is not None:
+        facets = np.setdiff1d(facets, neck_opening)
+    domain = MeshDomain(mesh, facets, neck_opening=neck_opening, from_file=True)
     check_size(domain.sizes()[0], geometry, str(file))
     return domain
-
-
-def nodes_of(mesh: Any) -> npt.NDArray[np.int32]:
-    """(n_cells, n) rows of `mesh.geometry.x` of each cell (DOLFINx 0.10 has a method, 0.11 a list)."""
-    maps = mesh.geometry.dofmaps
-    return np.asarray(maps(0) if callable(maps) else maps[0])
 
 
 def check_mesh(mesh: Any, where: str) -> None:

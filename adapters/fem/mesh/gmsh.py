@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
 
-MEMBRANE, MOUTH = "membrane", "mouth"
+MEMBRANE, NECK_OPENING = "membrane", "mouth"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
 
 Facets = npt.NDArray[np.int32] | None
 
 _NAMES = {1: "lines", 2: "triangles", 3: "quadrangles", 4: "tetrahedra", 5: "hexahedra", 6: "prisms", 7: "pyramids"}
-_TETRAHEDRA = {4: 1, 11: 2, 29: 3}
-"""gmsh's element types that are tetrahedra → their degree."""
 
 
 def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
@@ -47,8 +46,6 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
 
 
 def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
-    from adapters.fem.mesh.domain import make_mesh
-
     types, _, nodes = gmsh.model.mesh.getElements(3)
     wrong = [_NAMES.get(int(t), f"elements of type {t}") for t in types if int(t) != 4]
     if not len(types) or wrong:
@@ -67,7 +64,7 @@ def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     order[np.asarray(tags, dtype=np.int64)] = np.arange(len(tags))
     points = np.asarray(xyz, dtype=np.float64).reshape(-1, 3)[order[used]] * unit
     mesh = make_mesh(points, row[cells], "tetrahedron")
-    return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, MOUTH, mesh, row, file)
+    return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, NECK_OPENING, mesh, row, file)
 
 
 def _named(gmsh: Any, name: str, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> Facets:

@@ -16,7 +16,7 @@ STEPS = 16
 """Implicit Euler steps of a window."""
 
 
-def reach_of(d: Discretisation, mouth: Floats, D: float, window: float) -> float:
+def opening_capacity(d: Discretisation, opening: Floats, D: float, window: float) -> float:
     """µm³: molecules that enter evenly over a window, over the density which they leave at the mouth at its end.
 
     Of a long neck of section A this is A √(πDτ) / 2, as far as diffusion gets (Carslaw & Jaeger 1959, 2.9): the volume
@@ -25,21 +25,23 @@ def reach_of(d: Discretisation, mouth: Floats, D: float, window: float) -> float
     step = window / STEPS
     factors = splu(csc_array(d.mass + step * D * d.stiffness), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
                    options={"SymmetricMode": True})  # fmt: skip
-    c = np.zeros(len(mouth))
+    c = np.zeros(len(opening))
     for _ in range(STEPS):
-        c = factors.solve(d.mass @ c + mouth / STEPS)
-    return float(1.0 / (mouth @ c))
+        c = factors.solve(d.mass @ c + opening / STEPS)
+    return float(1.0 / (opening @ c))
 
 
-def reaches(setup: EngineSetup, elements: Sequence[Discretisation], mouths: Sequence[Floats | None]) -> Floats:
-    """(n_sites, n_injected) `reach_of` each species, 0 without a mouth; equal ones are computed once."""
+def opening_capacities(
+    setup: EngineSetup, elements: Sequence[Discretisation], openings: Sequence[Floats | None]
+) -> Floats:
+    """(n_sites, n_injected) `opening_capacity` each species, 0 without a mouth; equal ones are computed once."""
     found = np.zeros((len(setup.sites), len(setup.injected)))
     made: dict[tuple[int, float | None, float], float] = {}
-    for k, (site, d, mouth) in enumerate(zip(setup.sites, elements, mouths, strict=True)):
+    for k, (site, d, opening) in enumerate(zip(setup.sites, elements, openings, strict=True)):
         for i, name in enumerate(setup.injected):
             D = setup.network.species[setup.network.index(name)].D
             key = id(d), site.mouth, D
-            if mouth is not None and key not in made:
-                made[key] = reach_of(d, mouth, D, setup.window or setup.tick)
+            if opening is not None and key not in made:
+                made[key] = opening_capacity(d, opening, D, setup.window or setup.tick)
             found[k, i] = made.get(key, 0.0)
     return found

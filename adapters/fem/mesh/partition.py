@@ -14,8 +14,8 @@ from couple.base.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
-    """What one process has of a mesh: its inner nodes, then those between the pieces that it sees. See `Matrices`.
+class MeshPiece:
+    """The part of a mesh that one process has: inner nodes, then those between pieces that it sees. See `Matrices`.
 
     What all pieces have adds up to the whole: a row of a node between them has here only the columns of the inner nodes
     of this piece, and those of other nodes between them where it is this piece's `own`.
@@ -29,8 +29,8 @@ class Piece:
     n_between: int
     mass: Any
     stiffness: Any
-    wall_mass: Any
-    wall_stiffness: Any
+    membrane_mass: Any
+    membrane_stiffness: Any
     nodes: Ints
     places: Floats
     volumes: Floats
@@ -38,10 +38,10 @@ class Piece:
     line: bool = True
 
 
-def dissect(d: Matrices, n: int) -> list[Piece]:
+def partition_mesh(d: Matrices, n: int) -> list[MeshPiece]:
     """`n` pieces of a line with about as many nodes each; every node of it is on the membrane."""
     graph = csr_array(d.mass)
-    piece = owners(graph, n)
+    piece = partition_nodes(graph, n)
     rows, columns = graph.nonzero()
     # of two neighbours in different pieces one is between them
     is_between = np.zeros(len(piece), dtype=bool)
@@ -49,7 +49,7 @@ def dissect(d: Matrices, n: int) -> list[Piece]:
     return [_piece(d, graph, piece == k, is_between) for k in range(n)]
 
 
-def owners(graph: Any, n: int) -> Ints:
+def partition_nodes(graph: Any, n: int) -> Ints:
     """(N,) piece of every node: equal stretches of a walk that visits small branches first, so that few edges, about
     log2(N) at most, lead from what was visited to what was not."""
     order, parent = breadth_first_order(graph, 0, directed=False, return_predecessors=True)
@@ -68,19 +68,21 @@ def owners(graph: Any, n: int) -> Ints:
     return np.asarray(place * n // graph.shape[0])
 
 
-def _piece(d: Matrices, graph: Any, mine: Bools, is_between: Bools) -> Piece:
+def _piece(d: Matrices, graph: Any, mine: Bools, is_between: Bools) -> MeshPiece:
     seen = np.zeros(len(mine), dtype=bool)
     seen[graph[np.flatnonzero(mine)].nonzero()[1]] = True
     inner, between = np.flatnonzero(mine & ~is_between), np.flatnonzero((mine | seen) & is_between)
     nodes = np.concatenate([inner, between])
     own = mine[nodes]
-    mass, stiffness, wall_mass, wall_stiffness = (
-        _part(a, nodes, len(inner), own) for a in (d.mass, d.stiffness, d.wall_mass, d.wall_stiffness)
+    mass, stiffness, membrane_mass, membrane_stiffness = (
+        _part(a, nodes, len(inner), own) for a in (d.mass, d.stiffness, d.membrane_mass, d.membrane_stiffness)
     )
     number = np.cumsum(is_between) - 1
     volumes, areas = (np.where(own, a[nodes], 0.0) for a in (d.volumes, d.areas))
-    return Piece(nodes, own, number[between], int(is_between.sum()), mass, stiffness, wall_mass, wall_stiffness,
-                 np.arange(len(nodes)), d.places[nodes], volumes, areas)  # fmt: skip
+    return MeshPiece(
+        nodes, own, number[between], int(is_between.sum()), mass, stiffness, membrane_mass, membrane_stiffness,
+        np.arange(len(nodes)), d.places[nodes], volumes, areas,
+    )  # fmt: skip
 
 
 def _part(matrix: Any, nodes: Ints, inner: int, own: Bools) -> Any:

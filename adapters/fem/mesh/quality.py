@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.fem.mesh.domain import nodes_of
+from adapters.fem.mesh.build import nodes_of
 
 _NAMES = {"interval": "cells", "triangle": "triangles", "tetrahedron": "tetrahedra", "hexahedron": "cubes"}
 POOR = 0.1
@@ -36,7 +36,7 @@ class Quality:
 
 
 def quality_of(mesh: Any) -> Quality:
-    """Of a mesh of straight cells."""
+    """The quality of a DOLFINx mesh of straight cells."""
     name, d = str(mesh.topology.cell_name()), int(mesh.topology.dim)
     corners = mesh.geometry.x[nodes_of(mesh)]
     if name == "hexahedron":

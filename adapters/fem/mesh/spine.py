@@ -17,7 +17,7 @@ WIDEST = {"cylinder": 1.0, "sphere": math.sqrt(0.5)}
 """Diameter of a neck over that of its head, at most; wider ones have no grid here."""
 
 
-def spine(head: Geometry, diameter: float, length: float, resolution: float) -> tuple[Floats, Cells]:
+def spine_points(head: Geometry, diameter: float, length: float, resolution: float) -> tuple[Floats, Cells]:
     """A cylinder or sphere on a neck of `diameter` and `length`, µm; the axis is z, the neck ends at z = 0.
 
     Circles are polygons of the same area, so a cylinder and its neck have their volumes to rounding. The lowest point

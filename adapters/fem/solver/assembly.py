@@ -1,4 +1,4 @@
-"""The sparse system of all that moves: its pattern once, its values at every step."""
+"""The sparse system of the mobile fields: what does not change in a run, its pattern, room for its values."""
 
 from __future__ import annotations
 
@@ -9,95 +9,99 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.fem.mesh.discretisation import Matrices
-from adapters.fem.solver.field_layout import Fields, reach
-from adapters.fem.solver.kernels import Coefficients, Elimination, Layout, Sparse, State
+from adapters.fem.solver.field_layout import FieldLayout, jacobian_sparsity
+from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, SparseRows
 from adapters.wellmixed.ode_kernel import STAGES
 from couple.base.arrays import Bools, Floats, Ints
 
 
-class Entries(NamedTuple):
-    """One coupling of two fields: rows, columns and what `Pattern` says of its other names; None is nothing."""
+class Coupling(NamedTuple):
+    """One coupling of two fields: (n,) rows and columns of its entries, and their parts as in `MatrixEntries`.
+
+    None stands for zeros.
+    """
 
     row: Ints
     column: Ints
-    still: Floats | None = None
+    diffusion: Floats | None = None
     mass: Floats | None = None
-    weight: Floats | None = None
-    wall: Floats | None = None
-    at: Ints | None = None
-    wall_at: Ints | None = None
+    volume_weight: Floats | None = None
+    volume_at: Ints | None = None
+    membrane_weight: Floats | None = None
+    membrane_at: Ints | None = None
 
 
-def layout_of(d: Matrices, f: Fields) -> Layout:
-    """Numbers of fields and matrices for the kernels."""
-    width = np.full(len(d.places), len(f.moving), dtype=np.int64)
-    width[d.nodes] += len(f.sliding)
-    base = np.concatenate([[0], np.cumsum(width)[:-1]])
-    matrices = (_sparse(a) for a in (d.mass, d.stiffness, d.wall_mass, d.wall_stiffness))
+def build_node_system(d: Matrices, f: FieldLayout) -> NodeSystem:
+    """The numbers of fields and the matrices of a mesh, as kernels take them."""
+    width = np.full(len(d.places), len(f.mobile_volume), dtype=np.int64)
+    width[d.nodes] += len(f.mobile_membrane)
+    first_unknown = np.concatenate([[0], np.cumsum(width)[:-1]])
+    matrices = (_sparse(a) for a in (d.mass, d.stiffness, d.membrane_mass, d.membrane_stiffness))
     D = f.D
-    return Layout(
-        len(f.moving), len(f.resting), len(f.sliding), len(f.fixed), f.inside, f.wall, base, d.nodes,
-        D[list(f.moving)], D[list(f.sliding)], *matrices,
+    return NodeSystem(
+        len(f.mobile_volume), len(f.immobile_volume), len(f.mobile_membrane), len(f.immobile_membrane),
+        f.volume_reactions, f.membrane_reactions, first_unknown, d.nodes,
+        D[list(f.mobile_volume)], D[list(f.mobile_membrane)], *matrices,
     )  # fmt: skip
 
 
-def _sparse(a: object) -> Sparse:
+def _sparse(a: object) -> SparseRows:
     matrix = a.tocsr()  # type: ignore[attr-defined]
-    return Sparse(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float64))
+    return SparseRows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float64))
 
 
-def elimination_of(t: Layout) -> Elimination:
-    """Room for one elimination."""
-    n, g, m, r, s, f = len(t.base), len(t.nodes), t.moving, t.resting, t.sliding, t.fixed
+def empty_factors(t: NodeSystem) -> SchurFactors:
+    """Room for the factors of one Jacobian."""
+    n, g, m, r = len(t.first_unknown), len(t.membrane_nodes), t.n_mobile_volume, t.n_immobile_volume
+    s, f = t.n_mobile_membrane, t.n_immobile_membrane
     w = m + s
-    return Elimination(
+    return SchurFactors(
         np.zeros((n, r, r)), np.zeros((n, r, m)), np.zeros((n, m, r)),
         np.zeros((g, f, f)), np.zeros((g, f, w)), np.zeros((g, f, r)), np.zeros((g, w, r)), np.zeros((g, w, f)),
         np.zeros((n, m, m)), np.zeros((g, w, w)),
     )  # fmt: skip
 
 
-def state_of(t: Layout, stages: int = 0) -> State:
-    """A state of zeros, or room for that many stages."""
-    unknowns = len(t.base) * t.moving + len(t.nodes) * t.sliding
+def empty_densities(t: NodeSystem, stages: int = 0) -> Densities:
+    """Densities of zero, or room for that many stages."""
+    unknowns = len(t.first_unknown) * t.n_mobile_volume + len(t.membrane_nodes) * t.n_mobile_membrane
     first = (stages,) if stages else ()
-    return State(
+    return Densities(
         np.zeros((*first, unknowns)),
-        np.zeros((*first, len(t.base), t.resting)),
-        np.zeros((*first, len(t.nodes), t.fixed)),
+        np.zeros((*first, len(t.first_unknown), t.n_immobile_volume)),
+        np.zeros((*first, len(t.membrane_nodes), t.n_immobile_membrane)),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern:
-    """Entries of the system in compressed rows; each is  still + mass / (hγ) - weight × slope - wall × wall_slope.
+class SparsityPattern:
+    """Entries of the system in compressed rows: start (n_unknowns + 1,), column (nnz,), what `entries` says of each.
 
-    start (n + 1,), column (nnz,): the pattern. entries: the names above; at, wall_at: places in the flat slopes.
-    constant: no reaction among what moves is of second order and nothing is eliminated, so that the entries depend on
-    the step alone.
+    constant: no reaction among mobile fields is of second order and nothing is eliminated, so that the entries depend
+    on the step alone.
     """
 
     start: npt.NDArray[np.int32]
     column: npt.NDArray[np.int32]
-    entries: Coefficients
+    entries: MatrixEntries
     constant: bool
 
 
-def pattern_of(t: Layout) -> Pattern:
-    """The pattern of a layout: which field of which node sees which."""
-    seen, wall_seen = _couplings(t)
-    n_rows = len(t.base) * t.moving + len(t.nodes) * t.sliding
+def build_pattern(t: NodeSystem) -> SparsityPattern:
+    """The sparsity pattern of a system: which field of which node depends on which."""
+    seen, seen_on_membrane = _seen_fields(t)
+    n_rows = len(t.first_unknown) * t.n_mobile_volume + len(t.membrane_nodes) * t.n_mobile_membrane
     parts = [
-        *_inside_entries(t, t.mass, seen, mass=True),
-        *_inside_entries(t, t.stiffness, np.eye(t.moving, dtype=bool), mass=False),
-        *_wall_entries(t, wall_seen),
+        *_volume_couplings(t, t.mass, seen, mass=True),
+        *_volume_couplings(t, t.stiffness, np.eye(t.n_mobile_volume, dtype=bool), mass=False),
+        *_membrane_couplings(t, seen_on_membrane),
     ]
-    nothing = np.zeros(0, dtype=np.int64)  # all that could move is held
+    nothing = np.zeros(0, dtype=np.int64)  # where all mobile species are clamped
     row = np.concatenate([nothing, *(p.row for p in parts)])
     column = np.concatenate([nothing, *(p.column for p in parts)])
     order, inverse = np.unique(row * n_rows + column, return_inverse=True)
-    values = {key: np.zeros(len(order)) for key in ("still", "mass", "weight", "wall")}
-    places = {key: np.zeros(len(order), dtype=np.int64) for key in ("at", "wall_at")}
+    values = {key: np.zeros(len(order)) for key in ("diffusion", "mass", "volume_weight", "membrane_weight")}
+    places = {key: np.zeros(len(order), dtype=np.int64) for key in ("volume_at", "membrane_at")}
     end = 0
     for part in parts:
         here = inverse[end : end + len(part.row)]
@@ -109,85 +113,89 @@ def pattern_of(t: Layout) -> Pattern:
             if getattr(part, key) is not None:
                 places[key][here] = getattr(part, key)
     start = np.searchsorted(order, np.arange(n_rows + 1) * n_rows).astype(np.int32)
-    entries = Coefficients(
-        values["still"], values["mass"], values["weight"], places["at"], values["wall"], places["wall_at"]
-    )
-    return Pattern(start, (order % max(n_rows, 1)).astype(np.int32), entries, _is_constant(t))
+    entries = MatrixEntries(
+        values["diffusion"], values["mass"], values["volume_weight"], places["volume_at"], values["membrane_weight"],
+        places["membrane_at"],
+    )  # fmt: skip
+    return SparsityPattern(start, (order % max(n_rows, 1)).astype(np.int32), entries, _is_constant(t))
 
 
-def _is_constant(t: Layout) -> bool:
-    if t.resting or t.fixed:
+def _is_constant(t: NodeSystem) -> bool:
+    if t.n_immobile_volume or t.n_immobile_membrane:
         return False
-    n = t.moving + t.resting
-    wall = n + t.sliding + t.fixed
+    n = t.n_mobile_volume + t.n_immobile_volume
+    membrane = n + t.n_mobile_membrane + t.n_immobile_membrane
     return not any(
-        (rules.first[k] < size and rules.second[k] < size)
-        for rules, size in ((t.inside, n), (t.wall, wall))
-        for k in range(len(rules.rate))
-    ) and not _held_factors(t)
+        (reactions.first[k] < size and reactions.second[k] < size)
+        for reactions, size in ((t.volume_reactions, n), (t.membrane_reactions, membrane))
+        for k in range(len(reactions.rate))
+    ) and not _clamped_factors(t)
 
 
-def _held_factors(t: Layout) -> bool:
-    """Whether a speed depends on a clamped amount, which may change from window to window."""
-    ones = [(t.inside, t.moving + t.resting), (t.wall, t.moving + t.resting + t.sliding + t.fixed)]
-    for rules, size in ones:
-        if len(rules.rate):
-            places = np.concatenate([rules.first, rules.second])
+def _clamped_factors(t: NodeSystem) -> bool:
+    """Whether a rate depends on a clamped amount, which may change from window to window."""
+    n = t.n_mobile_volume + t.n_immobile_volume
+    membrane = n + t.n_mobile_membrane + t.n_immobile_membrane
+    for reactions, size in ((t.volume_reactions, n), (t.membrane_reactions, membrane)):
+        if len(reactions.rate):
+            places = np.concatenate([reactions.first, reactions.second])
             if len(np.unique(places[places >= size])) > 1:
                 return True
     return False
 
 
-def _couplings(t: Layout) -> tuple[Bools, Bools]:
-    """Which moving field sees which at a node, and which moving or sliding one at a membrane node."""
-    m, n, s = t.moving, t.moving + t.resting, t.sliding
-    d = reach(t.inside, n)
-    seen = _through(d, np.arange(m), np.arange(m, n))
-    wall = reach(t.wall, n + s + t.fixed)
-    wall[:n, :n] |= d
+def _seen_fields(t: NodeSystem) -> tuple[Bools, Bools]:
+    """Which mobile field depends on which at a node of the volume (m, m), and at one of the membrane (w, w)."""
+    m, n, s = t.n_mobile_volume, t.n_mobile_volume + t.n_immobile_volume, t.n_mobile_membrane
+    d = jacobian_sparsity(t.volume_reactions, n)
+    seen = _seen_after_elimination(d, np.arange(m), np.arange(m, n))
+    membrane = jacobian_sparsity(t.membrane_reactions, n + s + t.n_immobile_membrane)
+    membrane[:n, :n] |= d
     w = np.concatenate([np.arange(m), np.arange(n, n + s)])
-    local = np.concatenate([np.arange(m, n), np.arange(n + s, n + s + t.fixed)])
-    return seen | np.eye(m, dtype=bool), _through(wall, w, local)
+    local = np.concatenate([np.arange(m, n), np.arange(n + s, n + s + t.n_immobile_membrane)])
+    return seen | np.eye(m, dtype=bool), _seen_after_elimination(membrane, w, local)
 
 
-def _through(d: Bools, kept: npt.NDArray[np.intp], gone: npt.NDArray[np.intp]) -> Bools:
-    """What the kept ones see of each other once the others are eliminated."""
+def _seen_after_elimination(d: Bools, kept: npt.NDArray[np.intp], gone: npt.NDArray[np.intp]) -> Bools:
+    """Which of the fields `kept` depend on each other once those `gone` are eliminated."""
     inner = d[np.ix_(gone, gone)] | np.eye(len(gone), dtype=bool)
     for _ in range(len(gone).bit_length()):
         inner = inner @ inner
     return np.asarray(d[np.ix_(kept, kept)] | (d[np.ix_(kept, gone)] @ inner @ d[np.ix_(gone, kept)]))
 
 
-def _inside_entries(t: Layout, a: Sparse, seen: Bools, *, mass: bool) -> list[Entries]:
+def _volume_couplings(t: NodeSystem, a: SparseRows, seen: Bools, *, mass: bool) -> list[Coupling]:
     """Every coupling in the volume that `seen` names, through the mass or the stiffness matrix `a`."""
-    i = np.repeat(np.arange(len(t.base)), np.diff(a.start))
+    i = np.repeat(np.arange(len(t.first_unknown)), np.diff(a.start))
     parts = []
     for p, q in np.argwhere(seen).tolist():
-        row, column = t.base[i] + p, t.base[a.column] + q
+        row, column = t.first_unknown[i] + p, t.first_unknown[a.column] + q
         if mass:
-            at = (a.column * t.moving + p) * t.moving + q
-            parts.append(Entries(row, column, mass=a.value if p == q else None, weight=a.value, at=at))
+            at = (a.column * t.n_mobile_volume + p) * t.n_mobile_volume + q
+            parts.append(Coupling(row, column, mass=a.value if p == q else None, volume_weight=a.value, volume_at=at))
         elif p == q:
-            parts.append(Entries(row, column, still=t.spread[p] * a.value))
+            parts.append(Coupling(row, column, diffusion=t.D_volume[p] * a.value))
     return parts
 
 
-def _wall_entries(t: Layout, seen: Bools) -> list[Entries]:
-    """As _inside_entries, for what reacts on the membrane and what diffuses in it."""
-    w, parts = t.moving + t.sliding, []
-    for a, is_mass in ((t.wall_mass, True), (t.wall_stiffness, False)):
-        k = np.repeat(np.arange(len(t.nodes)), np.diff(a.start))
+def _membrane_couplings(t: NodeSystem, seen: Bools) -> list[Coupling]:
+    """The couplings of what reacts on the membrane and of what diffuses in it; seen: (w, w)."""
+    w, parts = t.n_mobile_volume + t.n_mobile_membrane, []
+    for a, is_mass in ((t.membrane_mass, True), (t.membrane_stiffness, False)):
+        k = np.repeat(np.arange(len(t.membrane_nodes)), np.diff(a.start))
         for p, q in np.ndindex(w, w):
-            row, column = t.base[t.nodes[k]] + p, t.base[t.nodes[a.column]] + q
-            own = p == q and p >= t.moving
+            row, column = t.first_unknown[t.membrane_nodes[k]] + p, t.first_unknown[t.membrane_nodes[a.column]] + q
+            own = p == q and p >= t.n_mobile_volume
             if is_mass and (seen[p, q] or own):
                 at = (a.column * w + p) * w + q
-                parts.append(Entries(row, column, mass=a.value if own else None, wall=a.value, wall_at=at))
+                parts.append(
+                    Coupling(row, column, mass=a.value if own else None, membrane_weight=a.value, membrane_at=at)
+                )
             elif not is_mass and own:
-                parts.append(Entries(row, column, still=t.slide[p - t.moving] * a.value))
+                parts.append(Coupling(row, column, diffusion=t.D_membrane[p - t.n_mobile_volume] * a.value))
     return parts
 
 
-def stages_of(t: Layout) -> State:
+def empty_stages(t: NodeSystem) -> Densities:
     """Room for the stages of a step."""
-    return state_of(t, STAGES)
+    return empty_densities(t, STAGES)

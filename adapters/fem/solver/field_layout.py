@@ -16,80 +16,87 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import Reaction, ReactionNetwork
 
 
-class Rules(NamedTuple):
-    """Reactions at one kind of node, in positions of the values at a node (see `Fields`).
+class NodeReactions(NamedTuple):
+    """Reactions at one kind of node, in positions of the values at a node (see `FieldLayout`).
 
-    rate: (n,) in µm, ms and molecules. first, second: (n,) positions of the reactants, that of the constant 1 where
-    there is none. start (n + 1,), what, by: what each reaction changes and by how much.
+    rate: (n,) constants for molecules per µm³ and µm², per ms. first, second: (n,) positions of the reactants, that of
+    the constant 1 where there is none. start (n + 1,), changed, change: what each reaction changes and by how much.
     """
 
     rate: Floats
     first: Ints
     second: Ints
     start: Ints
-    what: Ints
-    by: Floats
+    changed: Ints
+    change: Floats
 
 
 @dataclass(frozen=True)
-class Fields:
+class FieldLayout:
     """Columns of the states (species, then reservoirs) by how they are treated.
 
-    moving:    of the volume, coupled from node to node: they diffuse, react with the membrane or are filled.
-    resting:   of the volume, each node by itself; reservoirs of reactions in the volume among them.
-    sliding:   of the membrane, coupled from node to node: they diffuse in it.
-    fixed:     of the membrane, each node by itself; reservoirs of reactions on the membrane among them.
-    held, wall_held: clamped species of the volume and of the membrane.
+    mobile_volume:     of the volume, coupled from node to node: they diffuse, react with the membrane or are filled.
+    immobile_volume:   of the volume, each node by itself; reservoirs of reactions in the volume among them.
+    mobile_membrane:   of the membrane, coupled from node to node: they diffuse in it.
+    immobile_membrane: of the membrane, each node by itself; reservoirs of reactions on the membrane among them.
+    clamped_volume, clamped_membrane: clamped species.
     n_species: columns of species; the rest are reservoirs.
     D:         (n_states,) µm²/ms.
-    inside, wall: reactions at a node of the volume, with values (moving, resting, held, 1), and at a node of the
-               membrane, with (moving, resting, sliding, fixed, held, wall_held, 1).
+    volume_reactions, membrane_reactions: at a node of the volume, with values (mobile_volume, immobile_volume,
+               clamped_volume, 1), and at a node of the membrane, with (mobile_volume, immobile_volume, mobile_membrane,
+               immobile_membrane, clamped_volume, clamped_membrane, 1).
     """
 
-    moving: tuple[int, ...]
-    resting: tuple[int, ...]
-    sliding: tuple[int, ...]
-    fixed: tuple[int, ...]
-    held: tuple[int, ...]
-    wall_held: tuple[int, ...]
+    mobile_volume: tuple[int, ...]
+    immobile_volume: tuple[int, ...]
+    mobile_membrane: tuple[int, ...]
+    immobile_membrane: tuple[int, ...]
+    clamped_volume: tuple[int, ...]
+    clamped_membrane: tuple[int, ...]
     n_species: int
     D: Floats
-    inside: Rules
-    wall: Rules
+    volume_reactions: NodeReactions
+    membrane_reactions: NodeReactions
 
 
-def fields_of(network: ReactionNetwork, injected: Sequence[str] = ()) -> Fields:
-    """Raises InputError for a reaction of the volume that makes a membrane species."""
-    on_wall = [_on_wall(network, r) for r in network.reactions]
+def classify_fields(network: ReactionNetwork, injected: Sequence[str] = ()) -> FieldLayout:
+    """The fields of a network whose species `injected` are filled from outside, by how they are treated.
+
+    Raises InputError for a reaction of the volume that makes a membrane species.
+    """
+    on_membrane = [_on_membrane(network, r) for r in network.reactions]
     n = len(network.species)
     membrane = {k for k, s in enumerate(network.species) if s.on == "membrane"}
     clamped = {network.index(name) for name in network.clamped}
-    touched = {int(c) for r, at in enumerate(on_wall) if at for c in np.flatnonzero(network.change[r])}
-    changed_inside = {int(c) for r, at in enumerate(on_wall) if not at for c in np.flatnonzero(network.change[r])}
+    touched = {int(c) for r, at in enumerate(on_membrane) if at for c in np.flatnonzero(network.change[r])}
+    changed_inside = {int(c) for r, at in enumerate(on_membrane) if not at for c in np.flatnonzero(network.change[r])}
     D = np.array([s.D for s in network.species] + [0.0] * len(network.reservoirs))
     filled = {network.index(name) for name in injected}
     free = [k for k in range(n) if k not in clamped]
-    moving = [k for k in free if k not in membrane and (D[k] > 0 or k in touched or k in filled)]
-    resting = [k for k in free if k not in membrane and k not in moving]
-    sliding = [k for k in free if k in membrane and D[k] > 0]
-    fixed = [k for k in free if k in membrane and k not in sliding]
-    resting += [k for k in range(n, len(network.states)) if k in changed_inside]
-    fixed += [k for k in range(n, len(network.states)) if k in touched]
+    mobile = [k for k in free if k not in membrane and (D[k] > 0 or k in touched or k in filled)]
+    immobile = [k for k in free if k not in membrane and k not in mobile]
+    mobile_membrane = [k for k in free if k in membrane and D[k] > 0]
+    immobile_membrane = [k for k in free if k in membrane and k not in mobile_membrane]
+    immobile += [k for k in range(n, len(network.states)) if k in changed_inside]
+    immobile_membrane += [k for k in range(n, len(network.states)) if k in touched]
     held = [k for k in sorted(clamped) if k not in membrane]
-    wall_held = [k for k in sorted(clamped) if k in membrane]
-    inside = _rules(network, [r for r, at in enumerate(on_wall) if not at], moving + resting, [*held, -1])
-    wall = _rules(
+    held_membrane = [k for k in sorted(clamped) if k in membrane]
+    volume_reactions = _node_reactions(
+        network, [r for r, at in enumerate(on_membrane) if not at], mobile + immobile, [*held, -1]
+    )
+    membrane_reactions = _node_reactions(
         network,
-        [r for r, at in enumerate(on_wall) if at],
-        moving + [k if k < n else -2 for k in resting] + sliding + fixed,
-        [*held, *wall_held, -1],
+        [r for r, at in enumerate(on_membrane) if at],
+        mobile + [k if k < n else -2 for k in immobile] + mobile_membrane + immobile_membrane,
+        [*held, *held_membrane, -1],
     )
-    return Fields(
-        tuple(moving), tuple(resting), tuple(sliding), tuple(fixed), tuple(held), tuple(wall_held), n, D, inside, wall
-    )
+    return FieldLayout(
+        tuple(mobile), tuple(immobile), tuple(mobile_membrane), tuple(immobile_membrane), tuple(held),
+        tuple(held_membrane), n, D, volume_reactions, membrane_reactions,
+    )  # fmt: skip
 
 
-def _on_wall(network: ReactionNetwork, reaction: Reaction) -> bool:
+def _on_membrane(network: ReactionNetwork, reaction: Reaction) -> bool:
     """Whether a reaction happens on the membrane."""
     reactants = network.order_reactants(reaction)
     made = [s for s in network.species if s.name in reaction.products]
@@ -104,14 +111,14 @@ def _on_wall(network: ReactionNetwork, reaction: Reaction) -> bool:
     return False
 
 
-def _rules(network: ReactionNetwork, chosen: list[int], free: list[int], constant: list[int]) -> Rules:
-    """Rules of the chosen reactions for values of the columns `free`, then `constant` (-1: the number 1)."""
+def _node_reactions(network: ReactionNetwork, chosen: list[int], free: list[int], constant: list[int]) -> NodeReactions:
+    """The chosen reactions, for values of the columns `free`, then `constant` (-1: the number 1)."""
     place = {k: i for i, k in enumerate(free + constant)}
     change = [[(place[k], int(by)) for k, by in enumerate(network.change[r]) if by and k in place] for r in chosen]
     start, flat = ragged(change)
     pairs = np.array([[place[int(c)] for c in network.reactant_columns[r]] for r in chosen], dtype=np.int64)
     pairs = pairs.reshape(-1, 2)
-    return Rules(
+    return NodeReactions(
         np.array([_rate(network, network.reactions[r]) for r in chosen]),
         pairs[:, 0].copy(),
         pairs[:, 1].copy(),
@@ -130,12 +137,12 @@ def _rate(network: ReactionNetwork, reaction: Reaction) -> float:
     return reaction.rate * scale.get(dimension, 1.0)
 
 
-def reach(rules: Rules, n: int) -> npt.NDArray[np.bool_]:
+def jacobian_sparsity(reactions: NodeReactions, n: int) -> npt.NDArray[np.bool_]:
     """(n, n) whether the rate of change of value i depends on value j, of the first n values."""
     found = np.zeros((n, n), dtype=bool)
-    for r in range(len(rules.rate)):
-        for i in rules.what[rules.start[r] : rules.start[r + 1]]:
-            for j in (rules.first[r], rules.second[r]):
+    for r in range(len(reactions.rate)):
+        for i in reactions.changed[reactions.start[r] : reactions.start[r + 1]]:
+            for j in (reactions.first[r], reactions.second[r]):
                 if j < n:
                     found[i, j] = True
     return found

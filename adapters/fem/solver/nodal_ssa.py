@@ -8,49 +8,81 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from adapters.fem.solver.field_layout import Rules
+from adapters.fem.solver.field_layout import NodeReactions
 from couple.base.arrays import Floats, Ints, Words
 from couple.rng.streams import exponential, uniform
 
 
-class Books(NamedTuple):
-    """What follows the events. totals: (n_states,) molecules; column: (n,) of the states, for each value at a node;
-    means: (n_states,) what events add to the integral of the totals over time."""
+class NodalMolecules(NamedTuple):
+    """Molecules of the fields of one site at its nodes; N nodes, G of them on the membrane.
+
+    mobile_volume (m, N): real numbers, negative where noise left holes. immobile_volume (r, N), immobile_membrane
+    (f, G): whole ones.
+    """
+
+    mobile_volume: Floats
+    immobile_volume: Floats
+    immobile_membrane: Floats
+
+
+class NodeSizes(NamedTuple):
+    """volumes: (N,) µm³ of each node. areas: (G,) µm² of each membrane node. membrane_nodes: (G,) its node."""
+
+    volumes: Floats
+    areas: Floats
+    membrane_nodes: Ints
+
+
+class ClampedDensities(NamedTuple):
+    """Densities of the clamped species: volume (n,) per µm³, membrane (n,) per µm²."""
+
+    volume: Floats
+    membrane: Floats
+
+
+class EventTally(NamedTuple):
+    """Counts of a site that follow the events at its nodes.
+
+    totals: (n_states,) molecules. column: (n,) of the states, for each value at a node. means: (n_states,) what events
+    add to the integral of the totals over time. n_species: columns of species, those behind are reservoirs.
+    """
 
     totals: Floats
     column: Ints
     means: Floats
+    n_species: int
 
 
 @njit(cache=True)
-def react(
-    rules: Rules, size: Floats, measure: float, n: Floats, trust: Floats, span: float, books: Books,
-    species: int, words: Words, propensity: Floats,
+def simulate_node(
+    reactions: NodeReactions, size: Floats, measure: float, n: Floats, trust: Floats, span: float, tally: EventTally,
+    words: Words, propensity: Floats,
 ) -> int:  # fmt: skip
-    """One node over `span` ms; returns the number of events.
+    """The number of events at one node over `span` ms, which change `n` and `tally`; -1 if a propensity is no number.
 
-    n: values at the node: molecules, then held densities times `size`, then 1. size: what turns a value into a density
-    (volume or membrane area of the node; 1 for the constant). measure: volume or area in which the reactions happen.
-    trust: (n,) factors of the values in propensities: where noise left holes below zero, what is above it is too much.
+    n: values at the node: molecules, then clamped densities times `size`, then 1. size: what turns a value into a
+    density (volume or membrane area of the node; 0 for the constant). measure: volume or area in which the reactions
+    happen. trust: (n,) factors of the values in propensities: where noise left holes below zero, what is above it is
+    too much. propensity: (n_reactions,) scratch.
     An event for which the whole site has too few molecules does not happen: values at a node may be fractions, or below
     zero by noise, totals may not.
     """
     t, events = 0.0, 0
     while True:
         everything = 0.0
-        for r in range(len(rules.rate)):
-            a, b = rules.first[r], rules.second[r]
+        for r in range(len(reactions.rate)):
+            a, b = reactions.first[r], reactions.second[r]
             va = max(n[a], 0.0) * trust[a]
             vb = max(n[b] - 1.0 if a == b and size[a] != 0.0 else n[b], 0.0) * trust[b]
-            p = rules.rate[r] * measure
+            p = reactions.rate[r] * measure
             if size[a] != 0.0:
                 p *= va / size[a]
             if size[b] != 0.0:
                 p *= vb / size[b]
             if p > 0.0:
-                for i in range(rules.start[r], rules.start[r + 1]):
-                    c = books.column[rules.what[i]]
-                    if c < species and books.totals[c] + rules.by[i] < 0.0:
+                for i in range(reactions.start[r], reactions.start[r + 1]):
+                    c = tally.column[reactions.changed[i]]
+                    if c < tally.n_species and tally.totals[c] + reactions.change[i] < 0.0:
                         p = 0.0
             propensity[r] = p
             everything += p
@@ -62,80 +94,85 @@ def react(
         if t >= span:
             return events
         target, chosen = uniform(words) * everything, 0
-        while chosen < len(rules.rate) - 1 and (target > propensity[chosen] or propensity[chosen] == 0.0):
+        while chosen < len(reactions.rate) - 1 and (target > propensity[chosen] or propensity[chosen] == 0.0):
             target -= propensity[chosen]
             chosen += 1
         if propensity[chosen] == 0.0:
             continue  # rounding pointed behind the last reaction
-        for i in range(rules.start[chosen], rules.start[chosen + 1]):
-            c = books.column[rules.what[i]]
-            n[rules.what[i]] += rules.by[i]
-            books.totals[c] += rules.by[i]
-            books.means[c] += rules.by[i] * (span - t)
+        for i in range(reactions.start[chosen], reactions.start[chosen + 1]):
+            c = tally.column[reactions.changed[i]]
+            n[reactions.changed[i]] += reactions.change[i]
+            tally.totals[c] += reactions.change[i]
+            tally.means[c] += reactions.change[i] * (span - t)
         events += 1
 
 
 @njit(cache=True)
-def react_inside(
-    rules: Rules, volumes: Floats, share: Floats, moving: Floats, resting: Floats, held: Floats, span: float,
-    books: Books, species: int, words: Words,
+def simulate_volume_nodes(
+    reactions: NodeReactions, sizes: NodeSizes, molecules: NodalMolecules, trusted: Floats, clamped: ClampedDensities,
+    span: float, tally: EventTally, words: Words,
 ) -> int:  # fmt: skip
-    """All nodes of the volume. moving (m, N), resting (r, N): molecules; held: densities; share: (m,) of what is moving
-    that is trusted. Returns 0, -1 if broken."""
-    m, r = len(moving), len(resting)
+    """0 after the reactions of all nodes of the volume over `span` ms, -1 if a propensity is no number.
+
+    trusted: (m,) share of the positive molecules of each mobile field that is there in the whole site.
+    """
+    volumes, mobile, immobile, held = sizes.volumes, molecules.mobile_volume, molecules.immobile_volume, clamped.volume
+    m, r = len(mobile), len(immobile)
     n, size = np.empty(m + r + len(held) + 1), np.zeros(m + r + len(held) + 1)
-    propensity, trust = np.empty(len(rules.rate)), np.ones(len(n))
-    trust[:m] = share
+    propensity, trust = np.empty(len(reactions.rate)), np.ones(len(n))
+    trust[:m] = trusted
     for j in range(len(volumes)):
         for a in range(m):
-            n[a] = moving[a, j]
+            n[a] = mobile[a, j]
         for a in range(r):
-            n[m + a] = resting[a, j]
+            n[m + a] = immobile[a, j]
         size[: m + r] = volumes[j]
         for a in range(len(held)):
             n[m + r + a], size[m + r + a] = held[a] * volumes[j], volumes[j]
         n[-1] = 1.0
-        if react(rules, size, volumes[j], n, trust, span, books, species, words, propensity) < 0:
+        if simulate_node(reactions, size, volumes[j], n, trust, span, tally, words, propensity) < 0:
             return -1
         for a in range(m):
-            moving[a, j] = n[a]
+            mobile[a, j] = n[a]
         for a in range(r):
-            resting[a, j] = n[m + a]
+            immobile[a, j] = n[m + a]
     return 0
 
 
 @njit(cache=True)
-def react_wall(
-    rules: Rules, nodes: Ints, volumes: Floats, areas: Floats, share: Floats, moving: Floats, resting: Floats,
-    fixed: Floats, held: Floats, wall_held: Floats, span: float, books: Books, species: int, words: Words,
+def simulate_membrane_nodes(
+    reactions: NodeReactions, sizes: NodeSizes, molecules: NodalMolecules, trusted: Floats, clamped: ClampedDensities,
+    span: float, tally: EventTally, words: Words,
 ) -> int:  # fmt: skip
-    """All nodes of the membrane; as react_inside, with fixed (f, G) molecules on it."""
-    m, r, f = len(moving), len(resting), len(fixed)
-    width = m + r + f + len(held) + len(wall_held) + 1
-    n, size, propensity = np.empty(width), np.zeros(width), np.empty(len(rules.rate))
+    """0 after the reactions of all nodes of the membrane; see simulate_volume_nodes."""
+    volumes, areas, mobile, immobile = sizes.volumes, sizes.areas, molecules.mobile_volume, molecules.immobile_volume
+    on_membrane, held, membrane_held = molecules.immobile_membrane, clamped.volume, clamped.membrane
+    m, r, f = len(mobile), len(immobile), len(on_membrane)
+    width = m + r + f + len(held) + len(membrane_held) + 1
+    n, size, propensity = np.empty(width), np.zeros(width), np.empty(len(reactions.rate))
     trust = np.ones(width)
-    trust[:m] = share
-    for k in range(len(nodes)):
-        j = nodes[k]
+    trust[:m] = trusted
+    for k in range(len(areas)):
+        j = sizes.membrane_nodes[k]
         for a in range(m):
-            n[a] = moving[a, j]
+            n[a] = mobile[a, j]
         for a in range(r):
-            n[m + a] = resting[a, j]
+            n[m + a] = immobile[a, j]
         for a in range(f):
-            n[m + r + a] = fixed[a, k]
+            n[m + r + a] = on_membrane[a, k]
         size[: m + r] = volumes[j]
         size[m + r : m + r + f] = areas[k]
         at = m + r + f
         for a in range(len(held)):
             n[at + a], size[at + a] = held[a] * volumes[j], volumes[j]
         at += len(held)
-        for a in range(len(wall_held)):
-            n[at + a], size[at + a] = wall_held[a] * areas[k], areas[k]
+        for a in range(len(membrane_held)):
+            n[at + a], size[at + a] = membrane_held[a] * areas[k], areas[k]
         n[-1] = 1.0
-        if react(rules, size, areas[k], n, trust, span, books, species, words, propensity) < 0:
+        if simulate_node(reactions, size, areas[k], n, trust, span, tally, words, propensity) < 0:
             return -1
         for a in range(m):
-            moving[a, j] = n[a]
+            mobile[a, j] = n[a]
         for a in range(f):
-            fixed[a, k] = n[m + r + a]
+            on_membrane[a, k] = n[m + r + a]
     return 0

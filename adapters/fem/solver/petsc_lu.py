@@ -14,17 +14,19 @@ SUPERNODES = 500
 """Unknowns above which MUMPS, which works on dense blocks, beats PETSc's own factors (30-fold at 7,000)."""
 
 
-class Linear(Protocol):
+class LinearSolver(Protocol):
     """A sparse system that is solved directly: write `values`, then `factorise`, then `solve` as often as needed."""
 
     values: Floats
 
-    def factorise(self) -> bool: ...
+    def factorise(self) -> bool:
+        """Factor the values as they are; False if a pivot vanished or is no number."""
 
-    def solve(self, x: Floats) -> None: ...
+    def solve(self, x: Floats) -> None:
+        """x (n,) = A⁻¹ x in place."""
 
 
-class Direct:
+class PetscLU:
     """LU with the pattern analysed once; factors are kept until new values come.
 
     values: (nnz,) entries in compressed rows; write them, then call `factorise`.

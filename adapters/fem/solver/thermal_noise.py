@@ -13,7 +13,7 @@ from couple.base.arrays import Floats, Ints, Words
 from couple.rng.streams import exponential, uniform
 
 
-class Cells(NamedTuple):
+class SimplexCells(NamedTuple):
     """nodes: (n, d + 1) of each cell. measure: (n,) its volume. slope: (n, d + 1, d) gradient of its basis functions.
 
     Σ measure slope · slope is the stiffness matrix: noise made of these gradients balances what it dissipates.
@@ -24,7 +24,7 @@ class Cells(NamedTuple):
     slope: Floats
 
 
-def cells_of(d: Discretisation) -> Cells:
+def cells_of(d: Discretisation) -> SimplexCells:
     """The cells of linear elements on a mesh of simplices."""
     mesh = d.domain.mesh
     nodes = np.asarray(d.space.dofmap.list, dtype=np.int64)
@@ -33,7 +33,7 @@ def cells_of(d: Discretisation) -> Cells:
     edges = corners[:, 1:] - corners[:, :1]
     inverse = np.linalg.inv(edges)  # columns are the gradients of the barycentric coordinates 1 .. d
     slope = np.concatenate([-inverse.sum(axis=2, keepdims=True), inverse], axis=2).transpose(0, 2, 1)
-    return Cells(nodes, d.cell_measures(), np.ascontiguousarray(slope))
+    return SimplexCells(nodes, d.cell_measures(), np.ascontiguousarray(slope))
 
 
 @njit(cache=True, inline="always")
@@ -43,7 +43,7 @@ def gaussian(s: Words) -> float:
 
 
 @njit(cache=True)
-def kick(cells: Cells, n: Floats, volumes: Floats, strength: float, words: Words, out: Floats) -> None:
+def add_noise(cells: SimplexCells, n: Floats, volumes: Floats, strength: float, words: Words, out: Floats) -> None:
     """out (N,) += Σ over cells of sqrt(strength c measure) slope · ξ, ξ standard normal vectors; it sums to zero.
 
     n: (N,) molecules at the nodes. strength: 2 D dt. c is the mean of the cell's nodes times Π min(1, n), so that where

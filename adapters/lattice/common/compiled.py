@@ -28,5 +28,5 @@ def compiled[F: Callable[..., object]](function: F) -> F:
 
 
 def inlined[F: Callable[..., object]](function: F) -> F:
-    """The same for a part of other kernels: put into their code, for handing over dozens of arrays takes 0.1 µs."""
+    """Compile a part of other kernels, put into their code: to hand over dozens of arrays takes 0.1 µs."""
     return cast(F, njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.lattice.common.domain import EMPTY, MAX_CELLS, WALL, Boundary, Domain, build_domain
-from adapters.lattice.common.membrane import Chosen, Membrane, build_membrane
+from adapters.lattice.common.membrane import Chosen, MembraneFaces, build_membrane
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
@@ -71,7 +71,7 @@ class Mask:
     chosen: Chosen | None = None
 
     @cached_property
-    def membrane(self) -> Membrane:
+    def membrane(self) -> MembraneFaces:
         """The faces of its walls (of those that `chosen` names); made when first asked for."""
         return build_membrane(self.domain, self.chosen)
 

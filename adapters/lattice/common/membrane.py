@@ -20,7 +20,7 @@ Chosen = Callable[[int], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
-class Membrane:
+class MembraneFaces:
     """Faces of a lattice; arrays are read-only.
 
     wall_row:  (n_all,) int32, row of a wall cell in the table of faces; 0 where it has none.
@@ -34,7 +34,7 @@ class Membrane:
     slot_cell: npt.NDArray[np.int32]
 
     @cached_property
-    def beside(self) -> npt.NDArray[np.int32]:
+    def edge_neighbours(self) -> npt.NDArray[np.int32]:
         """(4 × size of slot_cell,) the face over each of the four edges of a face; -1 at the end of the membrane."""
         sides = len(self.domain.offsets)
         found = np.full((len(self.slot_cell), 4), -1, dtype=np.int32)
@@ -69,10 +69,10 @@ class Membrane:
         each = 2 * (self.domain.dimension - 1)
         if not each or not len(self.slots):
             return 1.0
-        return float(np.count_nonzero(self.beside.reshape(-1, 4)[self.slots] >= 0) / (each * len(self.slots)))
+        return float(np.count_nonzero(self.edge_neighbours.reshape(-1, 4)[self.slots] >= 0) / (each * len(self.slots)))
 
 
-def build_membrane(domain: Domain, chosen: Chosen | None) -> Membrane:
+def build_membrane(domain: Domain, chosen: Chosen | None) -> MembraneFaces:
     """The faces between cells and walls for which `chosen` (direction → array over the cells) says so, or all."""
     sides, codes = len(domain.offsets), domain.lattice.reshape(domain.full)
     cells, directions = [], []
@@ -93,4 +93,4 @@ def build_membrane(domain: Domain, chosen: Chosen | None) -> Membrane:
     slot_cell[slots] = cell
     for array in (wall_row, slots, slot_cell):
         array.flags.writeable = False
-    return Membrane(domain, wall_row, slots, slot_cell)
+    return MembraneFaces(domain, wall_row, slots, slot_cell)

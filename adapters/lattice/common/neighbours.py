@@ -31,8 +31,15 @@ def half_offsets(domain: Domain, distance: int) -> Int64:
     return np.array([np.dot(v, strides) for v in steps], dtype=np.int64)
 
 
+SHAPE, FULL_SHAPE, PERIODIC_AXES = 0, 3, 6
+"""Where the three numbers of each begin in a layout, see `layout_of`: one array, so that kernels hand on one."""
+
+
 def layout_of(domain: Domain) -> Int64:
-    """(9,) shape without halo, shape with it, and which axes are periodic: what `seen_across` needs."""
+    """(9,) cells along each axis without the halo, the same with it, and which axes are periodic.
+
+    See SHAPE, FULL_SHAPE, PERIODIC_AXES.
+    """
     return np.array([*domain.shape, *domain.full, *domain.periodic], dtype=np.int64)
 
 
@@ -43,16 +50,16 @@ def pairs_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 @compiled
 def seen_across(lattice: Uint8, layout: Int64, place: Integer) -> Integer:
-    """What stands in the cell that a place in the halo stands for, EMPTY where it stands for none."""
+    """The code in the cell that a place in the halo stands for, EMPTY where it stands for none."""
     rest, at = place, 0
     scale = 1
     for k in range(2, -1, -1):
-        n, full = layout[k], layout[3 + k]
+        n, full = layout[SHAPE + k], layout[FULL_SHAPE + k]
         halo = (full - n) // 2
         x = rest % full - halo
         rest //= full
         if x < 0 or x >= n:
-            if layout[6 + k] == 0:
+            if layout[PERIODIC_AXES + k] == 0:
                 return EMPTY
             x %= n
         at += (x + halo) * scale

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
-from couple.base.errors import nearest
+from couple.base.errors import InputError, nearest
 from couple.base.schema import Block
 from couple.base.units import Length, parser, quantities
 from couple.components.engine import Options
@@ -52,7 +52,7 @@ class ShapeBlock(GeometryBlock):
 
 
 class Couplings(Block):
-    """Of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
+    """Couplings of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
 
     h: Annotated[float, Field(ge=-20, le=20)]
     J: Annotated[float, Field(ge=-20, le=20)] = 0.0
@@ -60,7 +60,7 @@ class Couplings(Block):
 
 
 class LatticeOptions(Options):
-    """What the lattice is and how it runs.
+    """Options of a lattice: its cells and how it runs.
 
     mode:      "physical" (lengths, times, calibrated rates) or "paper" (one hop a step, see adapters.lattice.paper).
     spacing:   edge of a lattice cell, a length such as "10 nm"; above 1 µm it is no lattice any more. Physical mode.
@@ -108,3 +108,10 @@ class LatticeOptions(Options):
     def faces(self, dimension: int) -> tuple[Faces, ...]:
         """(low, high) boundary of each axis in use: x, then y, then z."""
         return self.boundary[:dimension]
+
+
+def spacing_of(options: LatticeOptions) -> float:
+    """The spacing in µm, or InputError if it was not given."""
+    if options.spacing is None:
+        raise InputError('the lattice engine needs a spacing: lattice.spacing = "10 nm"')
+    return options.spacing

@@ -44,7 +44,7 @@ def recorder_ports(options: LatticeOptions, network: ReactionNetwork, domains: l
 
 
 class Recorders:
-    """What the ports show of one lattice whose codes are indices of the network's species + 1."""
+    """Values of the recorder ports for one lattice, whose codes are indices of the network's species + 1."""
 
     def __init__(self, domain: Domain, network: ReactionNetwork) -> None:
         self._domain, self._layout = domain, layout_of(domain)

@@ -8,7 +8,7 @@ probability of the pair or stays where it is. Nothing is calibrated here, unlike
     runs = ensemble(lotka_volterra(), (40, 40), steps=500, runs=100, seed=1, initial={"H": 100, "P": 100})
 """
 
-from adapters.lattice.paper.run import Ensemble, PaperRun, ensemble, run
+from adapters.lattice.paper.run import PaperEnsemble, PaperRun, ensemble, run
 from adapters.lattice.paper.systems import annihilation, lotka_volterra, roessler
 
-__all__ = ["Ensemble", "PaperRun", "annihilation", "ensemble", "lotka_volterra", "roessler", "run"]
+__all__ = ["PaperEnsemble", "PaperRun", "annihilation", "ensemble", "lotka_volterra", "roessler", "run"]

@@ -11,7 +11,8 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Int64, Integer, Uint8, compiled, inlined
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
-from adapters.lattice.paper.tables import Particles, Rules
+from adapters.lattice.common.neighbours import FULL_SHAPE, SHAPE
+from adapters.lattice.paper.tables import PaperParticles, PaperRules
 from couple.base.arrays import Words
 from couple.rng.streams import below
 
@@ -20,10 +21,10 @@ _MANY = 32
 
 
 @inlined
-def any_of(t: Rules, m: Particles, code: Integer) -> Integer:
+def random_particle(t: PaperRules, m: PaperParticles, code: Integer) -> Integer:
     """Site of a random particle of species `code`, of which there is one at least."""
     if t.row_first[0]:
-        return by_row(m.lattice, t.layout, code, m.words)
+        return choose_row_first(m.lattice, t.layout, code, m.words)
     while True:
         site = np.int64(m.sites[below(m.words, m.length[0])])
         if m.lattice[site] == code:
@@ -31,14 +32,14 @@ def any_of(t: Rules, m: Particles, code: Integer) -> Integer:
 
 
 @inlined
-def free_site(t: Rules, m: Particles) -> Integer:
+def random_free_site(t: PaperRules, m: PaperParticles) -> Integer:
     """A random free site, or NONE."""
     if m.length[0] >= m.sites.size:
         return NONE
     if t.row_first[0]:
-        return by_row(m.lattice, t.layout, EMPTY, m.words)
+        return choose_row_first(m.lattice, t.layout, EMPTY, m.words)
     for _ in range(_MANY):
-        site = any_cell(t.layout, m.words)
+        site = random_cell(t.layout, m.words)
         if m.lattice[site] == EMPTY:
             return site
     # Nearly full: the n-th of those that are free.
@@ -52,22 +53,24 @@ def free_site(t: Rules, m: Particles) -> Integer:
 
 
 @inlined
-def any_cell(layout: Int64, words: Words) -> Integer:
+def random_cell(layout: Int64, words: Words) -> Integer:
     """A cell of the box, inside of the mask or not."""
     at: Integer = 0
     for k in range(3):
-        at = at * layout[3 + k] + below(words, layout[k]) + (layout[3 + k] - layout[k]) // 2
+        n, full = layout[SHAPE + k], layout[FULL_SHAPE + k]
+        at = at * full + below(words, n) + (full - n) // 2
     return at
 
 
 @compiled
-def by_row(lattice: Uint8, layout: Int64, code: Integer, words: Words) -> Integer:
+def choose_row_first(lattice: Uint8, layout: Int64, code: Integer, words: Words) -> Integer:
     """A site that holds `code`, chosen row first; there must be one."""
-    nx, ny, nz, fx, fy, fz = layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
+    nx, ny, nz = layout[SHAPE], layout[SHAPE + 1], layout[SHAPE + 2]
+    fx, fy, fz = layout[FULL_SHAPE], layout[FULL_SHAPE + 1], layout[FULL_SHAPE + 2]
     hx, hy, hz = (fx - nx) // 2, (fy - ny) // 2, (fz - nz) // 2
     while True:
         plane = ((below(words, nx) if nx > 1 else 0) + hx) * fy
-        if nx > 1 and not holds(lattice, (plane + hy) * fz + hz, ny, nz, fz, code):
+        if nx > 1 and not plane_holds(lattice, (plane + hy) * fz + hz, ny, nz, fz, code):
             continue
         while True:
             start = (plane + (below(words, ny) if ny > 1 else 0) + hy) * fz + hz
@@ -75,11 +78,11 @@ def by_row(lattice: Uint8, layout: Int64, code: Integer, words: Words) -> Intege
             for site in range(start, start + nz):
                 found += lattice[site] == code
             if found > 0:
-                return nth(lattice, start, code, below(words, found))
+                return nth_site(lattice, start, code, below(words, found))
 
 
 @compiled
-def holds(lattice: Uint8, start: Integer, ny: Integer, nz: Integer, fz: Integer, code: Integer) -> bool:
+def plane_holds(lattice: Uint8, start: Integer, ny: Integer, nz: Integer, fz: Integer, code: Integer) -> bool:
     """Whether a plane, whose first cell is `start`, holds `code`."""
     for row in range(ny):
         for site in range(start + row * fz, start + row * fz + nz):
@@ -89,7 +92,7 @@ def holds(lattice: Uint8, start: Integer, ny: Integer, nz: Integer, fz: Integer,
 
 
 @compiled
-def nth(lattice: Uint8, site: Integer, code: Integer, n: Integer) -> Integer:
+def nth_site(lattice: Uint8, site: Integer, code: Integer, n: Integer) -> Integer:
     """The site of the n-th (from 0) `code` at or after `site`."""
     while True:
         if lattice[site] == code:
@@ -100,7 +103,7 @@ def nth(lattice: Uint8, site: Integer, code: Integer, n: Integer) -> Integer:
 
 
 @inlined
-def open_neighbour(t: Rules, lattice: Uint8, here: Integer, words: Words) -> Integer:
+def random_neighbour(t: PaperRules, lattice: Uint8, here: Integer, words: Words) -> Integer:
     """A random neighbouring cell, free or not, or NONE."""
     n = 0
     for d in range(t.offsets.size):
@@ -118,7 +121,7 @@ def open_neighbour(t: Rules, lattice: Uint8, here: Integer, words: Words) -> Int
 
 
 @inlined
-def free_neighbour(t: Rules, lattice: Uint8, here: Integer, words: Words) -> Integer:
+def random_free_neighbour(t: PaperRules, lattice: Uint8, here: Integer, words: Words) -> Integer:
     """A random free neighbouring cell, or NONE."""
     n = 0
     for d in range(t.offsets.size):
@@ -137,7 +140,7 @@ def free_neighbour(t: Rules, lattice: Uint8, here: Integer, words: Words) -> Int
 
 
 @inlined
-def neighbour(t: Rules, lattice: Uint8, here: Integer, direction: Integer) -> Integer:
+def neighbour(t: PaperRules, lattice: Uint8, here: Integer, direction: Integer) -> Integer:
     """The cell in a direction, or NONE at a wall."""
     there: Integer = here + t.offsets[direction]
     if lattice[there] == PERIODIC:

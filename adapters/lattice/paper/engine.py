@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.lattice.common.base import LatticeBase
 from adapters.lattice.common.domain import Domain, build_domain
 from adapters.lattice.common.options import Couplings, LatticeOptions
 from adapters.lattice.common.recorders import recorder_ports
-from adapters.lattice.factory import Lattice
 from adapters.lattice.paper import kernel
-from adapters.lattice.paper.run import place_all
+from adapters.lattice.paper.run import place_all_particles
 from adapters.lattice.paper.start import draw_chain
-from adapters.lattice.paper.tables import Particles, build_particles, build_rules
+from adapters.lattice.paper.tables import PaperParticles, build_particles, build_rules
 from couple.base.arrays import Floats, Words
 from couple.base.errors import InputError
 from couple.components.component import State
@@ -26,7 +26,7 @@ from couple.rng.streams import generator, stream
 _SAVED = ("population", "reservoir", "words", "clock", "pending", "due", "events")
 
 
-class PaperLattice(Lattice):
+class PaperLattice(LatticeBase):
     """Particles that hop once a step and react with a probability per encounter (adapters.lattice.paper).
 
     Links and drives cannot reach it: it has neither lengths nor times. Ports `nn`, `m2` and `snapshot` as the options
@@ -43,7 +43,7 @@ class PaperLattice(Lattice):
         super().__init__(setup, recorder_ports(options, setup.network, [self.domain] * len(setup.sites)))
         self.row_first = options.selection == "row_first"
         self.rules = build_rules(self.network, self.domain, row_first=self.row_first)
-        self.particles: list[Particles] = []
+        self.particles: list[PaperParticles] = []
         for k, site in enumerate(self.sites):
             words = stream(setup.seed, "lattice", site.name, "steps")
             self.particles.append(build_particles(self.network, self.domain, words, row_first=self.row_first))
@@ -126,7 +126,7 @@ class PaperLattice(Lattice):
     def _place(self, k: int, counts: Sequence[int], words: Words) -> None:
         """Put particles on an empty lattice, with a random stream of its own."""
         self._check_room(k, counts)
-        place_all(self.network, self.domain, self.rules, self.particles[k]._replace(words=words), counts)
+        place_all_particles(self.network, self.domain, self.rules, self.particles[k]._replace(words=words), counts)
 
     def _draw(self, k: int, couplings: Couplings, rng: np.random.Generator) -> None:
         """Put molecules on an empty row of sites as the couplings have them."""
@@ -135,7 +135,7 @@ class PaperLattice(Lattice):
             raise InputError(f'"{name}" draws its molecules from couplings: one species, and no initial molecules')
         codes = draw_chain(couplings.h, couplings.J, couplings.K, rng.random(self.domain.shape[-1]))
         for site in np.flatnonzero(self.domain.lattice == 0)[codes == 1].tolist():
-            kernel.put(self.particles[k], 1, site)
+            kernel.add_particle(self.particles[k], 1, site)
 
     def _clear(self, k: int) -> None:
         m = self.particles[k]

@@ -6,9 +6,15 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Int32, Int64, Integer, Uint8, compiled, inlined
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
-from adapters.lattice.common.neighbours import count_pairs
-from adapters.lattice.paper.choose import NONE, any_of, free_neighbour, free_site, open_neighbour
-from adapters.lattice.paper.tables import DONE, TRIES, Particles, Rules
+from adapters.lattice.common.neighbours import FULL_SHAPE, SHAPE, count_pairs
+from adapters.lattice.paper.choose import (
+    NONE,
+    random_free_neighbour,
+    random_free_site,
+    random_neighbour,
+    random_particle,
+)
+from adapters.lattice.paper.tables import AT_MOVER, AT_TARGET, DONE, TRIES, PaperParticles, PaperRules
 from couple.base.arrays import Floats
 from couple.rng.streams import below, exponential, uniform
 
@@ -20,7 +26,7 @@ _LOW = np.uint64((1 << 32) - 1)
 
 
 @inlined
-def put(m: Particles, code: Integer, site: Integer) -> None:
+def add_particle(m: PaperParticles, code: Integer, site: Integer) -> None:
     """Add a particle at a free site, between sweeps."""
     n = m.length[0]
     m.sites[n] = site
@@ -31,7 +37,7 @@ def put(m: Particles, code: Integer, site: Integer) -> None:
 
 
 @inlined
-def take(m: Particles, site: Integer) -> None:
+def remove_particle(m: PaperParticles, site: Integer) -> None:
     """Remove the particle at a site, between sweeps."""
     n = m.length[0] - 1
     i, last = m.entry[site], m.sites[n]
@@ -43,7 +49,7 @@ def take(m: Particles, site: Integer) -> None:
 
 
 @inlined
-def turn(m: Particles, site: Integer, code: Integer) -> None:
+def change_species(m: PaperParticles, site: Integer, code: Integer) -> None:
     """Make the particle at a site one of species `code`, between sweeps."""
     m.population[np.int64(m.lattice[site])] -= 1
     m.population[code] += 1
@@ -51,21 +57,21 @@ def turn(m: Particles, site: Integer, code: Integer) -> None:
 
 
 @inlined
-def book(t: Rules, m: Particles, reaction: Integer) -> None:
+def record_event(t: PaperRules, m: PaperParticles, reaction: Integer) -> None:
     """Count an event, and what it moves through reservoirs."""
     m.events[reaction] += 1
     for k in range(m.reservoir.size):
-        m.reservoir[k] += t.booked[reaction, k]
+        m.reservoir[k] += t.reservoir_change[reaction, k]
 
 
 @compiled
-def place(t: Rules, m: Particles, code: Integer, n: Integer) -> Integer:
+def place_particles(t: PaperRules, m: PaperParticles, code: Integer, n: Integer) -> Integer:
     """Put `n` particles one by one on random free sites; returns how many found none."""
     for k in range(n):
-        site = free_site(t, m)
+        site = random_free_site(t, m)
         if site == NONE:
             return n - k
-        put(m, code, site)
+        add_particle(m, code, site)
     return 0
 
 
@@ -73,23 +79,23 @@ def place(t: Rules, m: Particles, code: Integer, n: Integer) -> Integer:
 
 
 @inlined
-def propensity(t: Rules, m: Particles, u: Integer) -> float:
-    """Of a reaction of order 1: rate × number; of "0 -> A": rate × number of A, or × 1 while there is none."""
-    n = m.population[t.counted[u]]
-    return float(t.rate[u] * (max(n, 1) if t.consumed[u] == 0 else n))
+def propensity(t: PaperRules, m: PaperParticles, u: Integer) -> float:
+    """Rate × number of a reaction of order 1; of "0 -> A" rate × number of A, or × 1 while there is none."""
+    n = m.population[t.event_counted[u]]
+    return float(t.event_rate[u] * (max(n, 1) if t.event_reactant[u] == 0 else n))
 
 
 @inlined
-def schedule(t: Rules, m: Particles, now: float) -> None:
+def schedule_event(t: PaperRules, m: PaperParticles, now: float) -> None:
     """Draw the next event from the numbers as they are. It stands until it is due, whatever sweeps do to them."""
     total = 0.0
-    for u in range(t.rate.size):
+    for u in range(t.event_rate.size):
         total += propensity(t, m, u)
     m.pending[0] = -1
     if total > 0.0:
         m.due[0] = now + exponential(m.words) / total
         x = uniform(m.words) * total
-        for u in range(t.rate.size):
+        for u in range(t.event_rate.size):
             a = propensity(t, m, u)
             x -= a
             if a > 0.0:
@@ -99,64 +105,66 @@ def schedule(t: Rules, m: Particles, now: float) -> None:
 
 
 @inlined
-def happen(t: Rules, m: Particles, u: Integer) -> None:
+def do_event(t: PaperRules, m: PaperParticles, u: Integer) -> None:
     """The reaction that was due; nothing if its reactant is gone or there is no room."""
-    one, two, old = t.made[u, 0], t.made[u, 1], t.consumed[u]
+    one, two, old = t.event_products[u, 0], t.event_products[u, 1], t.event_reactant[u]
     if old == 0:
-        if place(t, m, one, 1) == 0:
-            book(t, m, t.number[u])
+        if place_particles(t, m, one, 1) == 0:
+            record_event(t, m, t.event_reaction[u])
         return
     for _ in range(TRIES if two > 0 else 1):
         if m.population[old] == 0:
             return
-        site = any_of(t, m, old)
+        site = random_particle(t, m, old)
         if two > 0:
-            beside = free_neighbour(t, m.lattice, site, m.words)
+            beside = random_free_neighbour(t, m.lattice, site, m.words)
             if beside == NONE:
                 continue
-            put(m, two, beside)
+            add_particle(m, two, beside)
         if one > 0:
-            turn(m, site, one)
+            change_species(m, site, one)
         else:
-            take(m, site)
-        book(t, m, t.number[u])
+            remove_particle(m, site)
+        record_event(t, m, t.event_reaction[u])
         return
 
 
 @inlined
-def events(t: Rules, m: Particles) -> None:
+def run_events(t: PaperRules, m: PaperParticles) -> None:
     """All events that are due before the step ends."""
     now = float(m.clock[0])
     if m.pending[0] < 0:
-        schedule(t, m, now)
+        schedule_event(t, m, now)
     while m.pending[0] >= 0 and m.due[0] < now + 1.0:
-        happen(t, m, m.pending[0])
-        schedule(t, m, m.due[0])
+        do_event(t, m, m.pending[0])
+        schedule_event(t, m, m.due[0])
 
 
 # -- hops and encounters --------------------------------------------------------------------------------------------
 
 
 @inlined
-def encounter(t: Rules, m: Particles, here: Integer, there: Integer, first: Integer, last: Integer) -> None:
+def try_reactions(
+    t: PaperRules, m: PaperParticles, here: Integer, there: Integer, first: Integer, last: Integer
+) -> None:
     """The particle at `here` tries to hop onto that at `there`: channels `first` to `last`, the first success wins."""
     mover, target = np.int64(m.lattice[here]), np.int64(m.lattice[there]) & (DONE - 1)
     for k in range(first, last):
-        if uniform(m.words) <= t.chance[k]:
-            one, two = t.products[k, 0], t.products[k, 1]
+        if uniform(m.words) <= t.pair_chance[k]:
+            one, two = t.pair_products[k, AT_TARGET], t.pair_products[k, AT_MOVER]
             m.population[mover] -= 1
             m.population[target] -= 1
             m.population[one] += 1
             m.population[two] += 1
             m.lattice[there] = one | DONE if one > 0 else EMPTY
             m.lattice[here] = two | DONE if two > 0 else EMPTY
-            book(t, m, t.channel[k])
+            record_event(t, m, t.pair_reaction[k])
             return
     m.lattice[here] = mover | DONE
 
 
 @inlined
-def hop(t: Rules, m: Particles, here: Integer, direction: Integer) -> Integer:
+def try_hop(t: PaperRules, m: PaperParticles, here: Integer, direction: Integer) -> Integer:
     """One try of the particle at `here`; returns the site to list for it."""
     there: Integer = here + t.offsets[direction]
     met = np.int64(m.lattice[there])
@@ -165,7 +173,7 @@ def hop(t: Rules, m: Particles, here: Integer, direction: Integer) -> Integer:
             there += t.shift[direction]
             met = np.int64(m.lattice[there])
         if met >= OUTSIDE:
-            there = open_neighbour(t, m.lattice, here, m.words)
+            there = random_neighbour(t, m.lattice, here, m.words)
             if there == NONE:
                 m.lattice[here] |= DONE
                 return here
@@ -176,15 +184,15 @@ def hop(t: Rules, m: Particles, here: Integer, direction: Integer) -> Integer:
         m.lattice[here] = EMPTY
         return there
     pair = mover * m.population.size + (met & (DONE - 1))
-    if t.channels[pair] < t.channels[pair + 1]:
-        encounter(t, m, here, there, t.channels[pair], t.channels[pair + 1])
+    if t.pair_start[pair] < t.pair_start[pair + 1]:
+        try_reactions(t, m, here, there, t.pair_start[pair], t.pair_start[pair + 1])
     else:
         m.lattice[here] = mover | DONE
     return here
 
 
 @inlined
-def gather(lattice: Uint8, sites: Int32, entry: Int32, n: Integer) -> Integer:
+def clear_marks(lattice: Uint8, sites: Int32, entry: Int32, n: Integer) -> Integer:
     """Clear the marks of a sweep. What is listed but not marked is a site that was left, or a second mention of one."""
     k = 0
     for j in range(n):
@@ -199,7 +207,7 @@ def gather(lattice: Uint8, sites: Int32, entry: Int32, n: Integer) -> Integer:
 
 
 @inlined
-def sweep(t: Rules, m: Particles) -> None:
+def sweep(t: PaperRules, m: PaperParticles) -> None:
     """One try of every particle, in random order.
 
     The list is shuffled as it is used up: what has had its turn gathers at its end. A target that reacted is found
@@ -237,14 +245,14 @@ def sweep(t: Rules, m: Particles) -> None:
             sites[left] = there
             continue
         m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
-        sites[left] = hop(t, m, np.int64(here), np.int64(direction))
+        sites[left] = try_hop(t, m, np.int64(here), np.int64(direction))
         s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
     m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
-    m.length[0] = gather(lattice, sites, m.entry, n)
+    m.length[0] = clear_marks(lattice, sites, m.entry, n)
 
 
 @inlined
-def fill_rows(m: Particles, width: Integer, height: Integer) -> Integer:
+def fill_rows(m: PaperParticles, width: Integer, height: Integer) -> Integer:
     """Sort all particles into their rows, and rows into planes; returns the number of planes that hold some."""
     planes = 0
     for j in range(m.length[0]):
@@ -265,13 +273,13 @@ def fill_rows(m: Particles, width: Integer, height: Integer) -> Integer:
 
 
 @inlined
-def sweep_rows(t: Rules, m: Particles) -> None:
+def sweep_rows(t: PaperRules, m: PaperParticles) -> None:
     """One try of every particle, the next mover chosen row first among those that have not moved.
 
     A row whose particles have all reacted away no longer counts, but is only found out when one of them is drawn. It
     is then drawn again in the same row, or plane, if that holds others: this leaves the law as it is.
     """
-    width, height = t.layout[5], t.layout[4]
+    width, height = t.layout[FULL_SHAPE + 2], t.layout[FULL_SHAPE + 1]
     planes, n = fill_rows(m, width, height), 0
     p, r = NONE, NONE
     while planes > 0:
@@ -296,7 +304,7 @@ def sweep_rows(t: Rules, m: Particles) -> None:
         code = np.int64(m.lattice[site])
         waiting = 0 < code < DONE
         if waiting:
-            site = hop(t, m, site, below(m.words, t.offsets.size))
+            site = try_hop(t, m, site, below(m.words, t.offsets.size))
         if waiting or code >= DONE:
             m.sites[n] = site
             n += 1
@@ -304,17 +312,17 @@ def sweep_rows(t: Rules, m: Particles) -> None:
             r = NONE
         if waiting or (emptied and m.active[plane] == 0):
             p = NONE
-    m.length[0] = gather(m.lattice, m.sites, m.entry, n)
+    m.length[0] = clear_marks(m.lattice, m.sites, m.entry, n)
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
 @compiled
-def advance(t: Rules, m: Particles, steps: Integer) -> None:
+def advance(t: PaperRules, m: PaperParticles, steps: Integer) -> None:
     """`steps` steps."""
     for _ in range(steps):
-        events(t, m)
+        run_events(t, m)
         if t.row_first[0]:
             sweep_rows(t, m)
         else:
@@ -323,7 +331,7 @@ def advance(t: Rules, m: Particles, steps: Integer) -> None:
 
 
 @compiled
-def advance_and_sum(t: Rules, m: Particles, steps: Integer, sums: Floats) -> None:
+def advance_and_sum(t: PaperRules, m: PaperParticles, steps: Integer, sums: Floats) -> None:
     """`steps` steps; the numbers of each species after each of them are added to `sums` (n_species,)."""
     for _ in range(steps):
         advance(t, m, 1)
@@ -332,16 +340,17 @@ def advance_and_sum(t: Rules, m: Particles, steps: Integer, sums: Floats) -> Non
 
 
 @compiled
-def moments(t: Rules, m: Particles, near: Int64, far: Int64) -> None:
+def moments(t: PaperRules, m: PaperParticles, near: Int64, far: Int64) -> None:
     """Neighbour moments as they are now, into (n_pairs,) each."""
     n = m.length[0]
-    count_pairs(m.lattice, t.layout, m.sites, n, t.beside, t.n_near[0], m.table, near, far)
+    count_pairs(m.lattice, t.layout, m.sites, n, t.moment_offsets, t.n_near[0], m.table, near, far)
 
 
 @compiled
 def copy_cells(lattice: Uint8, layout: Int64, out: Uint8) -> None:
     """Codes of all cells without the halo, into (n_cells of the box,); 255 where the mask has no cell."""
-    nx, ny, nz, fx, fy, fz = layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
+    nx, ny, nz = layout[SHAPE], layout[SHAPE + 1], layout[SHAPE + 2]
+    fx, fy, fz = layout[FULL_SHAPE], layout[FULL_SHAPE + 1], layout[FULL_SHAPE + 2]
     hx, hy, hz = (fx - nx) // 2, (fy - ny) // 2, (fz - nz) // 2
     for x in range(nx):
         for y in range(ny):
@@ -352,7 +361,14 @@ def copy_cells(lattice: Uint8, layout: Int64, out: Uint8) -> None:
 
 @compiled
 def record(
-    t: Rules, m: Particles, steps: Integer, every: Integer, counts: Int64, near: Int64, far: Int64, cells: Uint8
+    t: PaperRules,
+    m: PaperParticles,
+    steps: Integer,
+    every: Integer,
+    counts: Int64,
+    near: Int64,
+    far: Int64,
+    cells: Uint8,
 ) -> None:
     """`steps` steps; a row of each table at the start and after every `every` steps.
 

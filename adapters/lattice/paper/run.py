@@ -13,7 +13,7 @@ import numpy.typing as npt
 from adapters.lattice.common.domain import Boundary, Domain, build_domain
 from adapters.lattice.common.neighbours import pairs_of
 from adapters.lattice.paper import kernel
-from adapters.lattice.paper.tables import Particles, Rules, build_particles, build_rules
+from adapters.lattice.paper.tables import PaperParticles, PaperRules, build_particles, build_rules
 from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.rng.streams import stream
@@ -43,7 +43,7 @@ class PaperRun:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class PaperEnsemble:
     """Many runs; arrays are those of `PaperRun` with an axis of runs in front. seeds: (n_runs,)."""
 
     steps: Int64
@@ -100,7 +100,7 @@ def ensemble(
     every: int = 1,
     moments: bool = True,
     snapshots: bool = False,
-) -> Ensemble:
+) -> PaperEnsemble:
     """`runs` independent runs with the seeds seed, seed + 1, …; what is not named here is as in `run`.
 
     initial: one for all, or a sequence with one for each run. Results do not depend on `threads`.
@@ -126,7 +126,7 @@ def ensemble(
     with ThreadPoolExecutor(threads) as pool:
         made = list(pool.map(one, range(runs))) if threads > 1 else [one(k) for k in range(runs)]
     first = made[0]
-    return Ensemble(
+    return PaperEnsemble(
         first.steps,
         first.species,
         first.pairs,
@@ -141,7 +141,7 @@ def ensemble(
 @functools.lru_cache(maxsize=16)
 def _prepared(
     network: ReactionNetwork, shape: tuple[int, ...], periodic: bool, row_first: bool
-) -> tuple[Domain, Rules]:
+) -> tuple[Domain, PaperRules]:
     edge: Boundary = "periodic" if periodic else "reflecting"
     domain = build_domain(shape, [(edge, edge)] * len(shape))
     return domain, build_rules(network, domain, row_first=row_first)
@@ -153,12 +153,14 @@ def _rows(steps: int, every: int) -> int:
     return steps // every + 1
 
 
-def _start(network: ReactionNetwork, domain: Domain, rules: Rules, particles: Particles, initial: Initial) -> None:
+def _start(
+    network: ReactionNetwork, domain: Domain, rules: PaperRules, particles: PaperParticles, initial: Initial
+) -> None:
     if isinstance(initial, Mapping):
         for name in initial:
             if name not in network.names:
                 raise InputError(f'unknown species "{name}" among the initial ones; {nearest(name, network.names)}')
-        place_all(network, domain, rules, particles, [initial.get(name, 0) for name in network.names])
+        place_all_particles(network, domain, rules, particles, [initial.get(name, 0) for name in network.names])
         return
     codes = np.asarray(initial, dtype=np.uint8)
     box = domain.inner(particles.lattice)
@@ -170,11 +172,11 @@ def _start(network: ReactionNetwork, domain: Domain, rules: Rules, particles: Pa
     flat = np.flatnonzero(domain.lattice == 0)
     for site, code in zip(flat.tolist(), codes.ravel().tolist(), strict=True):
         if code:
-            kernel.put(particles, code, site)
+            kernel.add_particle(particles, code, site)
 
 
-def place_all(
-    network: ReactionNetwork, domain: Domain, rules: Rules, particles: Particles, counts: Sequence[int]
+def place_all_particles(
+    network: ReactionNetwork, domain: Domain, rules: PaperRules, particles: PaperParticles, counts: Sequence[int]
 ) -> None:
     """Place the particles of each species on random free sites, species in alphabetical order.
 
@@ -183,4 +185,4 @@ def place_all(
     if min(counts, default=0) < 0 or sum(counts) > domain.n_cells:
         raise InputError(f"{sum(counts)} particles ({list(counts)}) for {domain.n_cells} lattice sites")
     for k in sorted(range(len(counts)), key=lambda k: network.names[k]):
-        kernel.place(rules, particles, k + 1, counts[k])
+        kernel.place_particles(rules, particles, k + 1, counts[k])

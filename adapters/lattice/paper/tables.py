@@ -1,4 +1,4 @@
-"""What the kernels of the paper's lattice read (`Rules`) and what they change (`Particles`)."""
+"""What the kernels of the paper's lattice read (`PaperRules`) and what they change (`PaperParticles`)."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ DONE = 64
 """Added to the code of a particle that has had its turn in this sweep."""
 
 MAX_SPECIES = DONE - 2
+AT_TARGET, AT_MOVER = 0, 1
+"""Columns of `PaperRules.pair_products`: what an encounter leaves at the site of the target, and at the mover's."""
 TRIES = 20
 """Molecules tried for a reaction with two products, before it is given up."""
 
 
-class Rules(NamedTuple):
+class PaperRules(NamedTuple):
     """Constants. A code is a species index + 1, in the lattice and everywhere here; 0 is none."""
 
     offsets: Int64  # (n_directions,) flat step of each direction
     shift: Int64  # (n_directions,) see Domain
     layout: Int64  # (9,) see adapters.lattice.common.neighbours
     row_first: Int64  # (1,) whether choices go row by row
-    rate: Floats  # (n_uni,) per step and molecule, of order 0 and 1
-    counted: Int64  # (n_uni,) code whose number sets the speed
-    consumed: Int64  # (n_uni,) code that is consumed, 0 in order 0
-    made: Int64  # (n_uni, 2) codes
-    number: Int64  # (n_uni,) of the reaction in the network
-    channels: Int64  # (n_codes² + 1,) first entry in the three below of a pair, n_codes × mover + target
-    chance: Floats
-    products: Int64  # (n_channels, 2) codes: at the target's site, at the mover's old one
-    channel: Int64  # (n_channels,) number of the reaction in the network
-    booked: Int64  # (n_reactions, n_reservoirs)
-    beside: Int64  # see neighbours.moment_offsets
+    event_rate: Floats  # (n_events,) per step and molecule, of reactions of order 0 and 1
+    event_counted: Int64  # (n_events,) code whose number sets the propensity
+    event_reactant: Int64  # (n_events,) code that is consumed, 0 in order 0
+    event_products: Int64  # (n_events, 2) codes
+    event_reaction: Int64  # (n_events,) number in the network
+    pair_start: Int64  # (n_codes² + 1,) first entry in the three below of a pair, n_codes × mover + target
+    pair_chance: Floats  # per encounter
+    pair_products: Int64  # (n_pair_reactions, 2) codes, see AT_TARGET and AT_MOVER
+    pair_reaction: Int64  # (n_pair_reactions,) number in the network
+    reservoir_change: Int64  # (n_reactions, n_reservoirs)
+    moment_offsets: Int64  # see neighbours.moment_offsets
     n_near: Int64  # (1,)
 
 
-class Particles(NamedTuple):
+class PaperParticles(NamedTuple):
     """State and scratch."""
 
     lattice: Uint8  # (n_all,)
@@ -92,7 +94,7 @@ def _check(network: ReactionNetwork, reaction: Reaction) -> None:
         )
 
 
-def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) -> Rules:
+def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) -> PaperRules:
     """Raises InputError for a network that the paper's lattice does not know."""
     check_network(network)
     code = {name: k + 1 for k, name in enumerate(network.names)}
@@ -111,31 +113,31 @@ def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) ->
     flat = [r for rs in grouped for r in rs]
     rates = np.array([r.rate for r in network.reactions], dtype=np.float64)
     beside, n_near = moment_offsets(domain)
-    return Rules(
+    return PaperRules(
         offsets=domain.offsets,
         shift=domain.shift,
         layout=layout_of(domain),
         row_first=np.array([row_first], dtype=np.int64),
-        rate=rates[uni],
-        counted=np.array([code[lead[r][0].name] if lead[r] else made[r][0] for r in uni], dtype=np.int64),
-        consumed=np.array([code[lead[r][0].name] if lead[r] else 0 for r in uni], dtype=np.int64),
-        made=np.array([made[r] for r in uni], dtype=np.int64).reshape(-1, 2),
-        number=np.array(uni, dtype=np.int64),
-        channels=np.cumsum([0, *(len(rs) for rs in grouped)], dtype=np.int64),
-        chance=rates[flat],
-        products=np.array([made[r] for r in flat], dtype=np.int64).reshape(-1, 2),
-        channel=np.array(flat, dtype=np.int64),
-        booked=np.ascontiguousarray(network.change[:, len(network.names) :]),
-        beside=beside,
+        event_rate=rates[uni],
+        event_counted=np.array([code[lead[r][0].name] if lead[r] else made[r][0] for r in uni], dtype=np.int64),
+        event_reactant=np.array([code[lead[r][0].name] if lead[r] else 0 for r in uni], dtype=np.int64),
+        event_products=np.array([made[r] for r in uni], dtype=np.int64).reshape(-1, 2),
+        event_reaction=np.array(uni, dtype=np.int64),
+        pair_start=np.cumsum([0, *(len(rs) for rs in grouped)], dtype=np.int64),
+        pair_chance=rates[flat],
+        pair_products=np.array([made[r] for r in flat], dtype=np.int64).reshape(-1, 2),
+        pair_reaction=np.array(flat, dtype=np.int64),
+        reservoir_change=np.ascontiguousarray(network.change[:, len(network.names) :]),
+        moment_offsets=beside,
         n_near=np.array([n_near], dtype=np.int64),
     )
 
 
-def build_particles(network: ReactionNetwork, domain: Domain, words: Uint64, *, row_first: bool) -> Particles:
+def build_particles(network: ReactionNetwork, domain: Domain, words: Uint64, *, row_first: bool) -> PaperParticles:
     """An empty lattice at step 0."""
     codes, (depth, height, width) = len(network.names) + 1, domain.full
     scratch = (depth, height, width) if row_first else (0, 0, 0)
-    return Particles(
+    return PaperParticles(
         lattice=domain.lattice.copy(),
         sites=np.empty(domain.n_cells, dtype=np.int32),
         entry=np.zeros(domain.lattice.size, dtype=np.int32),

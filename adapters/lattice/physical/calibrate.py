@@ -77,8 +77,8 @@ def again_face(along: float) -> float:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What calibration has to know of a lattice.
+class CalibrationGeometry:
+    """Sizes and shares of a lattice that calibration depends on.
 
     spacing: µm. volume: µm³, of the cells. area: µm², of the faces. open_share: q, see the module; edge_share: the same
     for the edges of faces. free_share: of the cells, those without an immobile molecule. What moves is found in these
@@ -100,16 +100,16 @@ class Calibration:
 
     probability: (n_reactions,) chance that an encounter reacts, 0 for orders 0 and 1.
     first:       (n_reactions,) events per ms and molecule (order 1), events per ms (order 0), 0 for order 2.
-    paired:      (n_reactions,) whether it undoes an association of two that were side by side in the volume or on the
-                 membrane, into a direction that must be open.
-    apart:       (n_reactions,) whether released molecules are put elsewhere (see the module).
+    needs_open_direction: (n_reactions,) whether it undoes an association of two that were side by side in the volume or
+                 on the membrane, into a direction that must be open.
+    scattered:   (n_reactions,) whether released molecules are put elsewhere (see the module).
     crowded:     reactions with a summed probability above 1/2: the last digits of accuracy go there.
     """
 
     probability: Floats
     first: Floats
-    paired: tuple[bool, ...]
-    apart: tuple[bool, ...]
+    needs_open_direction: tuple[bool, ...]
+    scattered: tuple[bool, ...]
     crowded: tuple[tuple[str, float], ...]
 
 
@@ -130,7 +130,7 @@ def encounter_rate(partners: Sequence[Species], dimension: int = 3) -> tuple[flo
     return 2.0 * dimension * fast, AGAIN_VOLUME if dimension == 3 else 0.0
 
 
-def calibrate(network: ReactionNetwork, rates: Floats, place: Place) -> Calibration:
+def calibrate(network: ReactionNetwork, rates: Floats, place: CalibrationGeometry) -> Calibration:
     """Calibrate all reactions for one site.
 
     rates: (n_reactions,) from `network.count_rates`, with the analytic volume and area: times those of the cells and
@@ -153,7 +153,7 @@ def calibrate(network: ReactionNetwork, rates: Floats, place: Place) -> Calibrat
         total[key] = total.get(key, 0.0) + x[r] + (x[back] if back >= 0 and second[back] else 0.0)
 
     probability, first = np.zeros(len(reactions)), np.zeros(len(reactions))
-    paired, apart = [False] * len(reactions), [False] * len(reactions)
+    needs_open_direction, scattered = [False] * len(reactions), [False] * len(reactions)
     crowded: dict[tuple[str, ...], tuple[str, float]] = {}
     for r, reaction in enumerate(reactions):
         if second[r]:
@@ -169,15 +169,15 @@ def calibrate(network: ReactionNetwork, rates: Floats, place: Place) -> Calibrat
         if reverse[r] >= 0 and second[reverse[r]]:
             pair = partners[reverse[r]]
             first[r] /= 1.0 - encounter_rate(pair, place.dimension)[1] * total[pair_key(pair)]
-            paired[r] = pair[0].on == pair[1].on
-            if paired[r]:
+            needs_open_direction[r] = pair[0].on == pair[1].on
+            if needs_open_direction[r]:
                 first[r] /= place.open_share if pair[0].on == "volume" else place.edge_share
         else:
-            apart[r] = _can_bind(network, reaction, total)
-    return Calibration(probability, first, tuple(paired), tuple(apart), tuple(crowded.values()))
+            scattered[r] = _can_bind(network, reaction, total)
+    return Calibration(probability, first, tuple(needs_open_direction), tuple(scattered), tuple(crowded.values()))
 
 
-def _share(reaction: Reaction, pair: Sequence[Species], rate: float, place: Place) -> float:
+def _share(reaction: Reaction, pair: Sequence[Species], rate: float, place: CalibrationGeometry) -> float:
     """kon / k1 of one association; kon of a like pair counts both orders (propensity = rate n (n - 1))."""
     if rate == 0.0:
         return 0.0

@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.lattice.common.base import LatticeBase
 from adapters.lattice.common.compiled import Integer
 from adapters.lattice.common.domain import WALL
 from adapters.lattice.common.mask import Mask
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.common.recorders import Recorders, recorder_ports
-from adapters.lattice.factory import Lattice
-from adapters.lattice.physical.calibrate import Calibration, Place, calibrate
-from adapters.lattice.physical.kernel import FEW, run
-from adapters.lattice.physical.meetings import FULL, OK
-from adapters.lattice.physical.moves import put_all
-from adapters.lattice.physical.neck_opening import Mouth, cross, mouth_of
-from adapters.lattice.physical.places import mask_for
+from adapters.lattice.common.site_mask import mask_for
+from adapters.lattice.physical.calibrate import Calibration, CalibrationGeometry, calibrate
+from adapters.lattice.physical.encounters import FULL, OK, TOO_FEW
+from adapters.lattice.physical.kernel import run
+from adapters.lattice.physical.molecules import add_molecules
+from adapters.lattice.physical.neck_opening import NeckOpening, cross_opening, neck_opening_of
 from adapters.lattice.physical.tables import (
     FIXED,
     MEMBRANE,
-    Molecules,
-    Tables,
+    LatticeMolecules,
+    LatticeTables,
     build_molecules,
     build_tables,
     check_reactions,
@@ -39,7 +39,7 @@ CROWDED = 0.1
 """Share of sites above which diffusion and rates are visibly those of a crowd."""
 
 
-class PhysicalLattice(Lattice):
+class PhysicalLattice(LatticeBase):
     """Molecules on a cubic lattice, one per site in the volume and one per face on the membrane.
 
     Mobile species hop at their own rate, at most once a step; encounters react with the probability that gives the
@@ -47,8 +47,8 @@ class PhysicalLattice(Lattice):
     over them. Counts follow the analytic volume and area of the geometry, whatever the cells add up to.
 
     A site's random streams are keyed by the seed, "lattice" and its own name: neither the component nor the other
-    sites of it enter, and how ticks are grouped into windows does not matter (but for what crosses a mouth: it does so
-    at the start of a window, the nearest molecules going out).
+    sites of it enter, and how ticks are grouped into windows does not matter (but for what
+    crosses the opening of a neck: it does so at the start of a window, the nearest molecules going out).
 
     A clamp puts in and takes out molecules at random places in every inner step, so a molecule that was just released
     may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare.
@@ -59,12 +59,14 @@ class PhysicalLattice(Lattice):
         masks = [_mask(setup, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
         own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
-        self._mouths = [_mouth(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)]
-        super().__init__(setup, ports, _mouth_ports(setup) if any(self._mouths) else None)
+        self._openings = [
+            _opening_of(site, mask) if own else None for site, mask in zip(setup.sites, masks, strict=True)
+        ]
+        super().__init__(setup, ports, _opening_ports(setup) if any(self._openings) else None)
         self._recorders = [Recorders(mask.domain, self.network) for mask in masks]
         self.masks: list[Mask] = []
-        self.tables: list[Tables] = []
-        self.molecules: list[Molecules] = []
+        self.tables: list[LatticeTables] = []
+        self.molecules: list[LatticeMolecules] = []
         for site, rates, mask in zip(self.sites, self.rates, masks, strict=True):
             calibration = _calibrated(self.network, site, rates, mask)
             tables = build_tables(
@@ -86,23 +88,23 @@ class PhysicalLattice(Lattice):
         counts, means = self.read("counts"), self.read("means")
         for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
             steps = ticks * self._steps_per_tick[k]
-            self._through_mouth(k)
+            self._cross_opening(k)
             status = run(tables, molecules, k, steps, influx, clamp, counts, means)
             if status != OK:
-                self._fail(k, status)
-            self._look(k)
+                self._raise_status(k, status)
+            self._write_recorders(k)
 
-    def _through_mouth(self, k: int) -> None:
-        """What crosses the mouth of a neck does so at the start of a window."""
-        mouth = self._mouths[k]
-        if mouth is None:
+    def _cross_opening(self, k: int) -> None:
+        """Let molecules through the opening of a neck, at the start of a window."""
+        opening = self._openings[k]
+        if opening is None:
             return
         t, m = self.tables[k], self.molecules[k]
         for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
             if not np.isfinite(n):
                 raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
-            if n != 0.0 and (status := cross(t, m, mouth.cells, mouth.away, species, round(n))) != OK:
-                self._fail(k, status, "influx_mouth")
+            if n != 0.0 and (status := cross_opening(t, m, opening.cells, opening.distance2, species, round(n))) != OK:
+                self._raise_status(k, status, "influx_mouth")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; molecules go uniformly to sites and faces."""
@@ -160,7 +162,7 @@ class PhysicalLattice(Lattice):
                 if t.surface[at] or at >= len(t.pace):
                     entry[here] = np.arange(n)
             m.population[:] = np.bincount(codes.astype(np.int64), minlength=len(m.population) + 1)[1:]
-            self._show(k)
+            self._write_outputs(k)
 
     def attributes(self) -> dict[str, Any]:
         """See SiteEngine: the lattice of each site, and the species behind the codes of a snapshot."""
@@ -221,17 +223,17 @@ class PhysicalLattice(Lattice):
         t, m, mask = self.tables[k], self.molecules[k], self.masks[k]
         membrane = t.kind == MEMBRANE
         species = np.repeat(np.flatnonzero(~membrane), counts[~membrane])
-        put_all(t, m, species, mask.draw(len(species), rng))
+        add_molecules(t, m, species, mask.draw(len(species), rng))
         if not membrane.any():
-            self._show(k)
+            self._write_outputs(k)
             return
         # An immobile molecule in front of a protein would keep everything from it for good.
         species = np.repeat(np.flatnonzero(membrane), counts[membrane])
         faces = rng.permutation(mask.slots)
         front = m.lattice[mask.slot_cell[faces]]
         blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
-        put_all(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
-        self._show(k)
+        add_molecules(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
+        self._write_outputs(k)
 
     def _clear(self, k: int) -> None:
         """Take all molecules out of a site."""
@@ -243,13 +245,13 @@ class PhysicalLattice(Lattice):
         m.population[:] = 0
         m.revision[:] = (0, -1, -1)
 
-    def _show(self, k: int) -> None:
+    def _write_outputs(self, k: int) -> None:
         """Write the counts of a site to its output."""
         m = self.molecules[k]
         self.read("counts")[k] = np.concatenate([m.population, m.reservoir])
-        self._look(k)
+        self._write_recorders(k)
 
-    def _look(self, k: int) -> None:
+    def _write_recorders(self, k: int) -> None:
         """Write what the recorders of a site see, if there are any."""
         t, m = self.tables[k], self.molecules[k]
         if "nn" in self.outputs:
@@ -261,7 +263,7 @@ class PhysicalLattice(Lattice):
             self.read("snapshot")[k] = WALL
             self.read("snapshot")[k, : cells.size] = cells
 
-    def _fail(self, k: int, status: Integer, port: str = "influx") -> None:
+    def _raise_status(self, k: int, status: Integer, port: str = "influx") -> None:
         site, mask = self.sites[k], self.masks[k]
         if status == FULL:
             raise RunError(
@@ -270,7 +272,7 @@ class PhysicalLattice(Lattice):
             )
         influx = dict(zip(self.setup.injected, self.read(port)[k].tolist(), strict=True))
         held = dict(zip(self.network.names, self.molecules[k].population.tolist(), strict=True))
-        if status == FEW:
+        if status == TOO_FEW:
             short = next(s for s, n in influx.items() if -n > held[s])
             raise RunError(f'site "{site.name}": {-influx[short]:g} {short} are to leave, it holds {held[short]}')
         clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
@@ -285,14 +287,14 @@ def _options(setup: EngineSetup) -> LatticeOptions:
     return setup.options
 
 
-def _mouth(site: Site, mask: Mask) -> Mouth | None:
+def _opening_of(site: Site, mask: Mask) -> NeckOpening | None:
     """Where a neck opens into a site, if it does and the site is a cylinder."""
     if site.mouth is None or site.geometry.shape != "cylinder":
         return None
-    return mouth_of(mask, site.geometry, site.mouth)
+    return neck_opening_of(mask, site.geometry, site.mouth)
 
 
-def _mouth_ports(setup: EngineSetup) -> dict[str, Port]:
+def _opening_ports(setup: EngineSetup) -> dict[str, Port]:
     return {"influx_mouth": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
 
 
@@ -310,7 +312,7 @@ def _calibrated(network: ReactionNetwork, site: Site, rates: Floats, mask: Mask)
         check_reactions(network)
         held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume" and s.D == 0)
         walks = any(s.on == "membrane" for s in network.species)
-        place = Place(
+        place = CalibrationGeometry(
             mask.spacing,
             mask.volume,
             mask.face_area if walks else 0.0,

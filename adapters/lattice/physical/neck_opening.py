@@ -1,4 +1,4 @@
-"""The mouth of a neck in the wall of a site: where molecules come in from it, and from where they go into it."""
+"""The opening of a neck in the wall of a site: where molecules come in from it, and from where they go into it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ import numpy.typing as npt
 from adapters.lattice.common.compiled import Int32, Integer, compiled
 from adapters.lattice.common.domain import EMPTY
 from adapters.lattice.common.mask import Mask
-from adapters.lattice.physical.meetings import FULL, OK
-from adapters.lattice.physical.moves import NO_ROOM, TRIES, free_beside, free_cell, put, take
-from adapters.lattice.physical.tables import Molecules, Tables
+from adapters.lattice.physical.encounters import FULL, OK, TOO_FEW
+from adapters.lattice.physical.molecules import (
+    NO_ROOM,
+    TRIES,
+    add_molecule,
+    free_neighbour_cell,
+    random_free_cell,
+    remove_molecule,
+)
+from adapters.lattice.physical.tables import LatticeMolecules, LatticeTables
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import below
 
-TOO_FEW = 2
-
 
 @dataclass(frozen=True, eq=False)
-class Mouth:
-    """cells: of the lowest layer in front of the opening. away: (n_all,) squared distance of cells from it, µm²."""
+class NeckOpening:
+    """The opening of a neck into a site.
+
+    cells: of the lowest layer in front of it. distance2: (n_all,) squared distance of each cell from it, µm².
+    """
 
     cells: Int32
-    away: npt.NDArray[np.float32]
+    distance2: npt.NDArray[np.float32]
 
 
-def mouth_of(mask: Mask, geometry: Geometry, diameter: float) -> Mouth:
+def neck_opening_of(mask: Mask, geometry: Geometry, diameter: float) -> NeckOpening:
     """The opening of a neck in the middle of the lower end of a cylinder.
 
     A neck narrower than a cell opens in front of the cells nearest to the axis.
@@ -40,12 +48,14 @@ def mouth_of(mask: Mask, geometry: Geometry, diameter: float) -> Mouth:
     everywhere = np.zeros(mask.lattice.size, dtype=np.float32)
     across = np.maximum(radius - wide, 0.0)
     everywhere[index] = across**2 + (z + geometry.size[1] / 2) ** 2
-    return Mouth(index[lowest & (radius <= wide)].astype(np.int32), everywhere)
+    return NeckOpening(index[lowest & (radius <= wide)].astype(np.int32), everywhere)
 
 
 @compiled
-def nearest(t: Tables, m: Molecules, away: npt.NDArray[np.float32], species: Integer) -> Integer:
-    """Entry of the molecule of a species that is nearest to the mouth, in its list; one of them."""
+def nearest_entry(
+    t: LatticeTables, m: LatticeMolecules, distance2: npt.NDArray[np.float32], species: Integer
+) -> Integer:
+    """The entry, in its list, of the molecule of a species that is nearest to the opening; one of them."""
     at = t.list_of[species]
     n: Integer = m.length[at]
     first = below(m.words, n)  # so that equal ones take turns
@@ -55,20 +65,25 @@ def nearest(t: Tables, m: Molecules, away: npt.NDArray[np.float32], species: Int
         if i >= n:
             i -= n
         cell = np.int64(m.lists[t.start[at] + i])
-        if m.lattice[cell] == species + 1 and away[cell] < best:
-            best, found = away[cell], np.int64(i)
+        if m.lattice[cell] == species + 1 and distance2[cell] < best:
+            best, found = distance2[cell], np.int64(i)
     return found
 
 
 @compiled
-def cross(
-    t: Tables, m: Molecules, cells: Int32, away: npt.NDArray[np.float32], species: Integer, n: Integer
+def cross_opening(
+    t: LatticeTables,
+    m: LatticeMolecules,
+    cells: Int32,
+    distance2: npt.NDArray[np.float32],
+    species: Integer,
+    n: Integer,
 ) -> Integer:
     """Let n molecules in, or -n out; returns OK, FULL or TOO_FEW. The hand of a clamp settles up afterwards."""
     if -n > m.population[species]:
         return TOO_FEW
     for _ in range(-n):
-        take(t, m, t.list_of[species], nearest(t, m, away, species))
+        remove_molecule(t, m, t.list_of[species], nearest_entry(t, m, distance2, species))
     for _ in range(n):
         place = np.int64(cells[below(m.words, cells.size)])
         for _ in range(TRIES):
@@ -76,10 +91,10 @@ def cross(
                 break
             place = np.int64(cells[below(m.words, cells.size)])
         if m.lattice[place] != EMPTY:
-            place = np.int64(free_beside(t, m, place))
+            place = np.int64(free_neighbour_cell(t, m, place))
         if place == NO_ROOM:
-            place = np.int64(free_cell(t, m))  # a crowd at the mouth
+            place = np.int64(random_free_cell(t, m))  # a crowd at the opening
         if place == NO_ROOM:
             return FULL
-        put(t, m, species, place)
+        add_molecule(t, m, species, place)
     return OK

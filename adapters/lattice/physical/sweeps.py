@@ -6,9 +6,9 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Integer, compiled
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC, WALL
-from adapters.lattice.physical.meetings import FULL, OK, meet, meet_on_surface
-from adapters.lattice.physical.moves import take
-from adapters.lattice.physical.tables import BLOCK_BITS, TEST_BITS, Molecules, Tables
+from adapters.lattice.physical.encounters import FULL, OK, react_membrane_pair, react_pair
+from adapters.lattice.physical.molecules import remove_molecule
+from adapters.lattice.physical.tables import BLOCK_BITS, TEST_BITS, LatticeMolecules, LatticeTables
 from couple.rng.streams import below, next_word
 
 _R17, _R19, _R23, _R32, _R41, _R45, _R62 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45, 62))
@@ -17,7 +17,7 @@ _EMPTY, _OUTSIDE, _PERIODIC, _WALL = (np.uint64(n) for n in (EMPTY, OUTSIDE, PER
 
 
 @compiled
-def sweep(t: Tables, m: Molecules, at: Integer) -> Integer:
+def sweep_volume(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
     """One hop of each molecule of a mobile list in the volume, the last entry first; returns OK or FULL.
 
     Downwards, because what takes the place of a removed entry has then had its visit, and what an event appends
@@ -78,8 +78,8 @@ def sweep(t: Tables, m: Molecules, at: Integer) -> Integer:
         if reaction != -1:
             m.words[0], m.words[1], m.words[2], m.words[3] = s0, s1, s2, s3
             if reaction == -2:
-                absorb(t, m, at, i)
-            elif meet(t, m, at, i, np.int64(there), slot, reaction) != OK:
+                absorb_molecule(t, m, at, i)
+            elif react_pair(t, m, at, i, np.int64(there), slot, reaction) != OK:
                 return FULL
             s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
             i = min(i, m.length[at]) - 1
@@ -88,20 +88,20 @@ def sweep(t: Tables, m: Molecules, at: Integer) -> Integer:
 
 
 @compiled
-def absorb(t: Tables, m: Molecules, at: Integer, i: Integer) -> None:
+def absorb_molecule(t: LatticeTables, m: LatticeMolecules, at: Integer, i: Integer) -> None:
     """Entry `i` of a list leaves through an absorbing face."""
     m.reservoir[t.absorbed[np.int64(m.lattice[m.lists[t.start[at] + i]]) - 1]] += 1
-    take(t, m, at, i)
+    remove_molecule(t, m, at, i)
 
 
 @compiled
-def sweep_surface(t: Tables, m: Molecules, at: Integer) -> Integer:
-    """The same on the membrane: each molecule of a mobile list tries to walk over one of the four edges of its face."""
+def sweep_membrane(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
+    """One try of each molecule of a mobile membrane list to walk over one of the four edges of its face."""
     base, codes, i = t.start[at], t.D.size + 1, m.length[at] - 1
     while i >= 0:
         word = next_word(m.words)
         here = np.int64(m.lists[base + i])
-        there = np.int64(t.beside[4 * here + np.int64(word >> _R62)])
+        there = np.int64(t.edge_neighbours[4 * here + np.int64(word >> _R62)])
         if there >= 0:
             met = np.int64(m.face[there])
             if met == EMPTY:
@@ -116,7 +116,7 @@ def sweep_surface(t: Tables, m: Molecules, at: Integer) -> Integer:
                     channel = t.pair_of[pair]
                     while test >= t.pair_limit[channel]:
                         channel += 1
-                    if meet_on_surface(t, m, at, i, there, t.pair_reaction[channel]) != OK:
+                    if react_membrane_pair(t, m, at, i, there, t.pair_reaction[channel]) != OK:
                         return FULL
                     i = min(i, m.length[at])
         i -= 1
@@ -124,19 +124,19 @@ def sweep_surface(t: Tables, m: Molecules, at: Integer) -> Integer:
 
 
 @compiled
-def sort(t: Tables, m: Molecules, at: Integer) -> None:
+def sort_by_place(t: LatticeTables, m: LatticeMolecules, at: Integer) -> None:
     """Sort a list by blocks of neighbouring cells, so that a sweep finds what it needs in the cache.
 
     Upwards or downwards at random: which of two neighbours hops first then says nothing about where they are, and the
     sweeps leave all configurations equally likely.
     """
-    base, n, first = t.start[at], m.length[at], m.block
+    base, n, first = t.start[at], m.length[at], m.block_start
     blocks = first.size
     for b in range(blocks):
         first[b] = 0
     for k in range(n):
-        m.spare[k] = m.lists[base + k]
-        first[m.spare[k] >> BLOCK_BITS] += 1
+        m.sort_buffer[k] = m.lists[base + k]
+        first[m.sort_buffer[k] >> BLOCK_BITS] += 1
     upwards, start = below(m.words, 2), 0
     for k in range(blocks):
         b = k if upwards else blocks - 1 - k
@@ -144,7 +144,7 @@ def sort(t: Tables, m: Molecules, at: Integer) -> None:
         first[b] = start
         start += count
     for k in range(n):
-        site = m.spare[k]
+        site = m.sort_buffer[k]
         b = site >> BLOCK_BITS
         m.lists[base + first[b]] = site
         first[b] += 1

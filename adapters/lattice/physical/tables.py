@@ -1,4 +1,4 @@
-"""What the kernels read (`Tables`) and what they change (`Molecules`) for one site.
+"""What the kernels read (`LatticeTables`) and what they change (`LatticeMolecules`) for one site.
 
 Molecules are kept in lists: one for all mobile species of the same D (they hop in one sweep and turn into each
 other in place), in the volume and on the membrane, one for each species that does not move. The lattice holds the
@@ -24,6 +24,11 @@ from couple.base.errors import InputError
 from couple.chemistry.network import Place, Reaction, ReactionNetwork, Species
 
 MOBILE, FIXED, MEMBRANE = 0, 1, 2
+VOLUME_1, VOLUME_2, MEMBRANE_1, MEMBRANE_2 = range(4)
+"""Columns of `LatticeTables.products`: one table, for every array more is one more to hand from kernel to kernel."""
+POPULATION, RATED, OBSERVED = range(3)
+"""Entries of `LatticeMolecules.revision`: that of the populations, and those that `total_rate` and `observables` were
+made from. One array, as above."""
 TEST_BITS = 44
 """A random word is read twice: its upper 32 bits give the direction, its lower 44 test a reaction. The overlap
 ties the two only within 2^-20 of a direction's interval."""
@@ -37,18 +42,17 @@ SORT_EVERY, SORT_SPARSE = 2, 32
 """Sweeps between two sorts where there are several molecules to a block, and where there are not."""
 
 
-class Tables(NamedTuple):
+class LatticeTables(NamedTuple):
     """Constants of one site. A code is a species index + 1, in the lattice and in the face table."""
 
     offsets: Int64  # (n_directions,) flat step of each direction
     hop: Uint64  # (n_directions,) the same modulo 2^64, for unsigned arithmetic
     shift: Uint64  # (n_directions,) from a PERIODIC cell to the one that it stands for, likewise
-    layout: Int64  # (9,) see adapters.lattice.common.neighbours
-    room: Int64  # (1,) cells inside
+    layout: Int64  # (9,) see adapters.lattice.common.neighbours.layout_of
     slots: Int32  # (n_faces,) membrane faces; like the three below empty if nothing lives on them or enters there
     slot_cell: Int32  # cell inside, by slot
     wall_row: Int32  # (n_all,) row of a wall cell in the face table
-    beside: Int32  # faces over the four edges of a slot, see Membrane; empty if nothing moves or parts there
+    edge_neighbours: Int32  # faces over the four edges of a slot, see Membrane; empty if nothing moves or parts there
     kind: Int64  # (n_species,) MOBILE, FIXED or MEMBRANE
     D: Floats  # (n_species,)
     list_of: Int64  # (n_species,)
@@ -56,7 +60,6 @@ class Tables(NamedTuple):
     surface: Uint8  # (n_lists,) whether a list holds slots (a membrane species) rather than cells
     list_rate: Floats  # (n_lists,) largest rate of first order of its species, per ms
     pace: Int64  # (n_mobile,) sweeps per step of a mobile list, × 2^32; those in the volume come first
-    leaving: Floats  # (n_species,) summed rate of first order, per ms
     first_of: Int64  # (n_species + 1,) range of a species in the two below
     first_reaction: Int64
     first_rate: Floats
@@ -66,11 +69,11 @@ class Tables(NamedTuple):
     pair_of: Int64  # (n_codes^2,) first entry of a pair in the two below
     pair_limit: Int64  # cumulative within a pair
     pair_reaction: Int64
-    lead: Int64  # (n_reactions,) first reactant, -1 where there is none
-    made: Int64  # (n_reactions, 4) two products in the volume, two on the membrane; -1 where there is none
-    paired: Uint8  # (n_reactions,) whether it needs an open direction (see calibrate)
-    apart: Uint8  # (n_reactions,) whether released molecules go elsewhere
-    booked: Int64  # (n_reactions, n_reservoirs) what one event adds to the reservoirs
+    first_reactant: Int64  # (n_reactions,) -1 where there is none
+    products: Int64  # (n_reactions, 4) see VOLUME_1 to MEMBRANE_2; -1 where there is none
+    needs_open_direction: Uint8  # (n_reactions,) see calibrate
+    scattered: Uint8  # (n_reactions,) whether released molecules go elsewhere
+    reservoir_change: Int64  # (n_reactions, n_reservoirs) what one event adds to the reservoirs
     injected: Int64  # (n_injected,)
     clamped: Int64  # (n_clamped,)
     clamp_column: Int64  # (n_species,) reservoir that stands for the hand that holds it, -1 where none
@@ -79,7 +82,7 @@ class Tables(NamedTuple):
     step: Floats  # (1,) ms
 
 
-class Molecules(NamedTuple):
+class LatticeMolecules(NamedTuple):
     """State of one site and the kernels' scratch."""
 
     lattice: Uint8  # (n_all,) species code, EMPTY or WALL
@@ -94,13 +97,13 @@ class Molecules(NamedTuple):
     wait: Floats  # (1,) what is left of the exponential variate before the next event of order 0 or 1
     phase: Int64  # (n_mobile,) how near the next sweep is, × 2^32
     unsorted: Int64  # (n_mobile,) sweeps since the list was sorted
-    spare: Int32  # room to sort a list, empty for a small lattice
-    block: Int64  # (n_blocks,) where each block of cells begins
-    total: Floats  # (1,) summed rate of such events, per ms
-    revision: Int64  # (3,) of the populations; those that `total` and `value` were made from
-    value: Floats  # (n_observables,) now
-    done: Int64  # (n_injected,) ions let in during this window
-    due: Int64  # (n_injected,) step of the next one
+    sort_buffer: Int32  # room to sort a list, empty for a small lattice
+    block_start: Int64  # (n_blocks,) where each block of cells begins
+    total_rate: Floats  # (1,) summed rate of such events, per ms
+    revision: Int64  # (3,) see POPULATION, RATED, OBSERVED
+    observables: Floats  # (n_observables,) now
+    admitted: Int64  # (n_injected,) ions of the influx that entered during this window
+    next_entry: Int64  # (n_injected,) step in which the next one enters
 
 
 def mobile_speeds(network: ReactionNetwork, place: Place) -> list[float]:
@@ -121,11 +124,11 @@ def step_of(network: ReactionNetwork, dimension: int, spacing: float, tick: floa
 
     A part of the tick rather than of the window: how ticks are grouped into windows then leaves no trace.
     """
-    fastest = max([s.D * ways(s, dimension) for s in network.species], default=0.0)
+    fastest = max([s.D * hop_directions(s, dimension) for s in network.species], default=0.0)
     return tick / max(1, math.ceil(fastest * tick / spacing**2 - 1e-9))
 
 
-def ways(species: Species, dimension: int) -> int:
+def hop_directions(species: Species, dimension: int) -> int:
     """Directions in which a molecule can hop: 2 along each axis, or over the four edges of a face."""
     return 4 if species.on == "membrane" else 2 * dimension
 
@@ -161,7 +164,7 @@ def build_tables(
     tick: float,
     injected: npt.ArrayLike,
     clamped: npt.ArrayLike,
-) -> Tables:
+) -> LatticeTables:
     """All constants of a site."""
     n = len(network.species)
     step = step_of(network, mask.domain.dimension, mask.spacing, tick)
@@ -175,40 +178,38 @@ def build_tables(
     list_rate = np.zeros(len(lists["start"]))
     np.maximum.at(list_rate, lists["list_of"], leaving)
     zero = [r for r, o in enumerate(orders) if o == 0 and active[r]]
-    made = np.array([products_of(network, r) for r in network.reactions], dtype=np.int64).reshape(-1, 4)
+    products = np.array([products_of(network, r) for r in network.reactions], dtype=np.int64).reshape(-1, 4)
     held = np.asarray(clamped, dtype=np.int64)
     first_of = np.cumsum([0, *(len(rs) for rs in by_species)], dtype=np.int64)
     flat = np.array([r for rs in by_species for r in rs], dtype=np.int64)
     bare = not any(s.on == "membrane" for s in network.species) and not np.size(injected)
     none = np.empty(0, dtype=np.int32)
     none.flags.writeable = False  # as the others are: kernels are compiled for one type
-    walks = any(s.on == "membrane" and s.D > 0 for s in network.species) or (made[:, 3] >= 0).any()
-    return Tables(
+    walks = any(s.on == "membrane" and s.D > 0 for s in network.species) or (products[:, MEMBRANE_2] >= 0).any()
+    return LatticeTables(
         offsets=mask.offsets,
         hop=mask.offsets.astype(np.uint64),
         shift=mask.domain.shift.astype(np.uint64),
         layout=layout_of(mask.domain),
-        room=np.array([mask.n_cells], dtype=np.int64),
         slots=none if bare else mask.slots,
         slot_cell=none if bare else mask.slot_cell,
         wall_row=none if bare else mask.membrane.wall_row,
-        beside=mask.membrane.beside if walks else none,
+        edge_neighbours=mask.membrane.edge_neighbours if walks else none,
         kind=kind.astype(np.int64),
         D=np.array([s.D for s in network.species]),
         **lists,
         list_rate=list_rate,
-        leaving=leaving,
         first_of=first_of,
         first_reaction=flat,
         first_rate=calibration.first[flat],
         zero_reaction=np.array(zero, dtype=np.int64),
         zero_rate=calibration.first[zero].astype(np.float64),
         **_pairs(network, calibration),
-        lead=reactants[:, 0].copy(),
-        made=made,
-        paired=np.array(calibration.paired, dtype=np.uint8),
-        apart=np.array(calibration.apart, dtype=np.uint8),
-        booked=np.ascontiguousarray(network.change[:, n:]),
+        first_reactant=reactants[:, 0].copy(),
+        products=products,
+        needs_open_direction=np.array(calibration.needs_open_direction, dtype=np.uint8),
+        scattered=np.array(calibration.scattered, dtype=np.uint8),
+        reservoir_change=np.ascontiguousarray(network.change[:, n:]),
         injected=np.array(injected, dtype=np.int64),
         clamped=held.copy(),
         clamp_column=_reservoir_of(network, "clamp"),
@@ -236,7 +237,7 @@ def _lists(network: ReactionNetwork, mask: Mask, step: float) -> dict[str, Any]:
     scale = 2**PACE_BITS * step / mask.spacing**2
     pace = [
         max(
-            round(s.D * ways(s, mask.domain.dimension) * scale)
+            round(s.D * hop_directions(s, mask.domain.dimension) * scale)
             for s, at in zip(network.species, of, strict=True)
             if at == k
         )
@@ -276,13 +277,13 @@ def _pairs(network: ReactionNetwork, calibration: Calibration) -> dict[str, Any]
     }
 
 
-def build_molecules(network: ReactionNetwork, tables: Tables, mask: Mask, words: Uint64) -> Molecules:
+def build_molecules(network: ReactionNetwork, tables: LatticeTables, mask: Mask, words: Uint64) -> LatticeMolecules:
     """An empty site. Memory of the lists is touched only as far as they fill."""
     capacity = np.where(tables.surface == 1, len(tables.slots), mask.n_cells)
     large = mask.lattice.size > LARGE
     blocks = (mask.lattice.size >> BLOCK_BITS) + 1 if large else 0
     mobile = len(tables.pace)
-    return Molecules(
+    return LatticeMolecules(
         lattice=mask.lattice.copy(),
         entry=np.zeros(mask.lattice.size if (tables.kind == FIXED).any() else 0, dtype=np.int32),
         face=np.zeros(len(tables.slot_cell), dtype=np.uint8),
@@ -295,11 +296,11 @@ def build_molecules(network: ReactionNetwork, tables: Tables, mask: Mask, words:
         wait=np.zeros(1),
         phase=np.zeros(mobile, dtype=np.int64),
         unsorted=np.zeros(mobile, dtype=np.int64),
-        spare=np.empty(mask.n_cells if large else 0, dtype=np.int32),
-        block=np.zeros(blocks, dtype=np.int64),
-        total=np.zeros(1),
+        sort_buffer=np.empty(mask.n_cells if large else 0, dtype=np.int32),
+        block_start=np.zeros(blocks, dtype=np.int64),
+        total_rate=np.zeros(1),
         revision=np.array([0, -1, -1], dtype=np.int64),
-        value=np.zeros(len(network.observables)),
-        done=np.zeros(len(tables.injected), dtype=np.int64),
-        due=np.zeros(len(tables.injected), dtype=np.int64),
+        observables=np.zeros(len(network.observables)),
+        admitted=np.zeros(len(tables.injected), dtype=np.int64),
+        next_entry=np.zeros(len(tables.injected), dtype=np.int64),
     )

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.fem.cable_pde import Shaft
+from adapters.fem.cable_pde import CableReactionDiffusion
+from adapters.fem.field_engine import FieldOptions
 from adapters.fem.mesh.dendrite import Dendrite, mesh_dendrite
-from adapters.fem.pde import Fields, Options
+from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import Species
@@ -44,8 +45,10 @@ def after(dendrite: Dendrite, time: float) -> np.ndarray:
     """(N,) calcium in mM after `time` ms of diffusion and binding."""
     species = [Species("Ca", D_CA, contains={"Ca": 1}), Species("B", D_B), Species("CaB", D_B, contains={"Ca": 1})]
     network = build(species, [("Ca + B <-> CaB", f"{ON} /mM/ms", f"{OFF} /ms")])
-    setup = EngineSetup("x", network, (Site("shaft", dendrite.geometry, (0, 0, 0)),), time, options=Options(rtol=1e-6))
-    e = Fields(setup, meshes={"shaft": dendrite.discretisation})
+    setup = EngineSetup(
+        "x", network, (Site("shaft", dendrite.geometry, (0, 0, 0)),), time, options=FieldOptions(rtol=1e-6)
+    )
+    e = ReactionDiffusion(setup, meshes={"shaft": dendrite.discretisation})
     e.write_field(0, "Ca", start(distances(dendrite)) * IONS_PER_MM_UM3)
     e.write_field(0, "B", BUFFER * IONS_PER_MM_UM3)
     held = e.read("counts")[0] @ network.contents("Ca")
@@ -161,7 +164,7 @@ def test_sections_of_neuron(tmp_path: Path) -> None:
     }
     simulation = Simulation.in_memory(Experiment.parse(content, path=tmp_path / "two.toml"))
     (shaft,) = simulation.system.engines
-    assert isinstance(shaft, Shaft)
+    assert isinstance(shaft, CableReactionDiffusion)
     from neuron import h
 
     a, b = (next(s for s in h.allsec() if s.name() == name) for name in "ab")

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters.fem.field_engine import FieldOptions
 from adapters.fem.mesh import lattice_points
+from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, foreign_mpi
-from adapters.fem.mesh.domain import build_domain, check_mesh, make_mesh
+from adapters.fem.mesh.domain import build_domain, check_mesh
 from adapters.fem.mesh.quality import quality_of
-from adapters.fem.pde import Fields, Options
+from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
@@ -30,10 +32,10 @@ from support.paths import ROOT
 BOX = Geometry.box(0.3, 0.4, 0.5)
 
 
-def engine(network: ReactionNetwork, site: Site, folder: Path = Path(), **options: Any) -> Fields:
-    setup = EngineSetup("x", network, (site,), 0.1, options=Options.model_validate(options), folder=folder)
-    Fields.check(setup)
-    return Fields(setup)
+def engine(network: ReactionNetwork, site: Site, folder: Path = Path(), **options: Any) -> ReactionDiffusion:
+    setup = EngineSetup("x", network, (site,), 0.1, options=FieldOptions.model_validate(options), folder=folder)
+    ReactionDiffusion.check(setup)
+    return ReactionDiffusion(setup)
 
 
 # -- files --------------------------------------------------------------------------------------------------------
@@ -108,8 +110,8 @@ def test_files_that_are_no_volume_mesh(gmsh_file: Callable[..., Path], tmp_path:
 def test_a_mesh_that_is_not_quite_the_site_is_a_warning(gmsh_file: Callable[..., Path]) -> None:
     file = gmsh_file("head.msh")
     site = Site("s", Geometry.cylinder(0.6, 0.5), (1, 0))
-    setup = EngineSetup("x", isomers(), (site,), 0.1, options=Options(mesh=str(file)))
-    (warning,) = Fields.check(setup)
+    setup = EngineSetup("x", isomers(), (site,), 0.1, options=FieldOptions(mesh=str(file)))
+    (warning,) = ReactionDiffusion.check(setup)
     assert re.search(r'site "s": the volume of the mesh is -3\d% off', warning)
 
 

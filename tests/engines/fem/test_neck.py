@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from adapters.fem.mesh.build import exterior_facets
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import Spine, build_spine, outside
-from adapters.fem.pde import Fields
+from adapters.fem.mesh.domain import HeadWithNeck, build_spine_domain
+from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError
 from couple.exchange.diffusion import neck_resistance
 from couple.experiment import Experiment
@@ -21,7 +22,7 @@ from couple.simulation.simulation import Simulation
 
 D, IONS = 0.22, 1000
 WIDE, LONG, HEAD = 0.1, 0.5, Geometry.cylinder(0.5, 0.5)
-SPINE = Spine(HEAD, WIDE, LONG)
+SPINE = HeadWithNeck(HEAD, WIDE, LONG)
 OPTIONS = {
     "neck": {"diameter": f"{WIDE} um", "length": f"{LONG} um"},
     "head": {"diameter": f"{HEAD.size[0]} um", "length": f"{HEAD.size[1]} um"},
@@ -50,7 +51,7 @@ def experiment(folder: Path, window: float, through: Any = END, geometry: Any = 
 def filled(e: Experiment) -> Simulation:
     """All ions in head and neck."""
     simulation = Simulation.in_memory(e)
-    engine = next(x for x in simulation.system.engines if isinstance(x, Fields))
+    engine = next(x for x in simulation.system.engines if isinstance(x, ReactionDiffusion))
     engine.write_counts([[IONS]], np.random.default_rng(1))
     exchange = simulation.orchestrator.exchange
     exchange.balance[:, 0] = [exchange.held(h) for h in exchange.holdings]
@@ -97,19 +98,19 @@ def observed(simulation: Simulation, shaft: float = SHAFT) -> float:
 
 
 def test_the_mesh_has_the_volumes_the_membrane_and_the_mouth() -> None:
-    mesh = (domain := build_spine(SPINE, 0.06)).mesh
-    assert domain.mouth is not None and domain.membrane is not None
+    mesh = (domain := build_spine_domain(SPINE, 0.06)).mesh
+    assert domain.neck_opening is not None and domain.membrane is not None
     assert domain.sizes()[0] == pytest.approx(SPINE.geometry.volume, rel=1e-12)
     # sides of polygons of the same area: wider by a little
     assert 1 < domain.sizes()[1] / SPINE.geometry.area < 1.02
-    at = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, domain.mouth)]
+    at = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, domain.neck_opening)]
     area = np.linalg.norm(np.cross(at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]), axis=1).sum() / 2
     assert area == pytest.approx(math.pi * WIDE**2 / 4, rel=1e-12) and (at[:, :, 2] == 0).all()
-    assert len(domain.membrane) + len(domain.mouth) < len(outside(mesh)), "tops reflect"
+    assert len(domain.membrane) + len(domain.neck_opening) < len(exterior_facets(mesh)), "tops reflect"
 
 
 def test_the_segments_of_both_are_head_and_neck() -> None:
-    found = Spine.within(SPINE.geometry, WIDE, LONG)
+    found = HeadWithNeck.within(SPINE.geometry, WIDE, LONG)
     assert found.head.size == pytest.approx(HEAD.size, rel=1e-12)
 
 
@@ -159,9 +160,9 @@ def test_necks_that_do_not_fit(tmp_path: Path, options: Any, words: str) -> None
 
 def test_a_neck_that_leaves_no_head() -> None:
     with pytest.raises(InputError, match="leaves no head that is wider: name the segments of both"):
-        Spine.within(HEAD, 0.1, 0.5)
+        HeadWithNeck.within(HEAD, 0.1, 0.5)
     with pytest.raises(InputError, match="this is a box"):
-        Spine.within(Geometry.box(1, 1, 1), 0.1, 0.5)
+        HeadWithNeck.within(Geometry.box(1, 1, 1), 0.1, 0.5)
 
 
 def test_the_mouth_that_a_file_names(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_the_mouth_that_a_file_names(tmp_path: Path) -> None:
 
 def test_a_saved_mouth_goes_on_to_the_bit(tmp_path: Path) -> None:
     first, second = (filled(experiment(tmp_path, 0.5)) for _ in range(2))
-    e, f = (next(x for x in s.system.engines if isinstance(x, Fields)) for s in (first, second))
+    e, f = (next(x for x in s.system.engines if isinstance(x, ReactionDiffusion)) for s in (first, second))
     e.write("influx_mouth", -20.0)
     e.advance(3)
     f.restore(e.save())

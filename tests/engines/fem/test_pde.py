@@ -10,11 +10,14 @@ import h5py
 import numpy as np
 import pytest
 
+from adapters.fem.field_engine import FieldOptions
+from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.domain import CellName, build_domain
-from adapters.fem.pde import Fields, Options
-from adapters.fem.solver.rosenbrock import Constants, Stepper, Tolerance
+from adapters.fem.mesh.domain import build_domain
+from adapters.fem.pde import ReactionDiffusion
+from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper
+from adapters.fem.solver.system import WindowInputs
 from adapters.fem.xdmf import write_xdmf
 from adapters.wellmixed.ode import MassAction
 from couple.base.units import IONS_PER_MM_UM3
@@ -29,10 +32,10 @@ UNIT = Geometry.box(1, 1, 1)
 
 
 def engine(network: ReactionNetwork, *sites: Site, tick: float = TICK, injected: tuple[str, ...] = (),
-           clamped: tuple[str, ...] = (), **options: Any) -> Fields:  # fmt: skip
+           clamped: tuple[str, ...] = (), **options: Any) -> ReactionDiffusion:  # fmt: skip
     if "resolution" in options:
         options["resolution"] = f"{options['resolution']!r} um"
-    return Fields(EngineSetup("x", network, sites, tick, injected, clamped, options=Options(**options)))
+    return ReactionDiffusion(EngineSetup("x", network, sites, tick, injected, clamped, options=FieldOptions(**options)))
 
 
 def order_of(errors: list[float], ratio: float = 2.0) -> float:
@@ -68,29 +71,29 @@ def steady_error(cell: CellName, degree: int, cells: int, wrong: float = 1.0) ->
     geometry = UNIT if cell in ("tetrahedron", "hexahedron") else Geometry.cylinder(2, 1, caps=True)
     d = discretise(build_domain(geometry, cell, 0.5 / cells), geometry, degree)
     e = engine(manufactured_chemistry(), Site("s", geometry, (0, 0, 0)))
-    s = Stepper(d, e._fields)
+    s = RosenbrockStepper(d, e._fields)
     domain, accurate = d.domain, {"quadrature_degree": 2 * degree + 4}
     x, v = ufl.SpatialCoordinate(domain.mesh), ufl.TestFunction(d.space)
     wave = ufl.cos(1.3 * x[0] * x[0] + 0.2) * ufl.cos(1.1 * x[1] + 0.4)
     a, b, weight = 2 + wave, 1.5 - 0.5 * wave, domain.weight(x)
     dx = ufl.dx(domain=domain.mesh, metadata=accurate)
-    membrane = domain.along_wall(metadata=accurate)
+    membrane = domain.membrane_measure(metadata=accurate)
     # the weak form of the exact solution: in the half plane the divergence carries the weight too
     inside = ufl.inner(ufl.grad(a), ufl.grad(v)) * weight * dx + (3.0 * wrong * a * b + a) * v * weight * dx
     inside += a * v * weight * membrane
     other = 0.5 * ufl.inner(ufl.grad(b), ufl.grad(v)) * weight * dx + b * b * v * weight * dx
-    load = np.zeros(len(s.new_state().x))
+    load = np.zeros(len(s.new_state().mobile))
     for k, form in enumerate((inside, other)):
-        load[s.layout.base + k] = dolfinx.fem.assemble_vector(dolfinx.fem.form(form)).array
+        load[s.layout.first_unknown + k] = dolfinx.fem.assemble_vector(dolfinx.fem.form(form)).array
     y = s.new_state()
     for k, exact in enumerate((a, b)):
         f = dolfinx.fem.Function(d.space)
         f.interpolate(dolfinx.fem.Expression(exact, d.space.element.interpolation_points))
-        y.x[s.layout.base + k] = f.x.array
-    y.fixed[:] = 1.0
-    constants = Constants(load, np.zeros(0), np.zeros(0))
-    s.window(y, constants, 60.0, 1.0, Tolerance(1e-6, 1e-8, 0), np.empty(len(s.columns)))
-    found = d.function(y.x[s.layout.base])
+        y.mobile[s.layout.first_unknown + k] = f.x.array
+    y.immobile_membrane[:] = 1.0
+    constants = WindowInputs(load, np.zeros(0), np.zeros(0))
+    s.window(y, constants, 60.0, 1.0, ErrorTolerance(1e-6, 1e-8, 0), np.empty(len(s.columns)))
+    found = d.function(y.mobile[s.layout.first_unknown])
     error = dolfinx.fem.assemble_scalar(dolfinx.fem.form((found - a) ** 2 * weight * dx))
     return math.sqrt(error)
 
@@ -154,7 +157,7 @@ def test_diffusion_in_the_membrane_of_a_sphere() -> None:
         held = e.read("counts")[0, 0]
         e.advance(1)
         assert e.read("counts")[0, 0] == pytest.approx(held, rel=1e-12)
-        areas = e.discretisation().wall_mass
+        areas = e.discretisation().membrane_mass
         kept = (z @ areas @ (e.field(0, "W") - 300)) / (z @ areas @ (before - 300))
         return abs(-math.log(kept) / t / (2 * D / radius**2) - 1)
 
@@ -238,7 +241,7 @@ def test_fast_diffusion_is_mass_action() -> None:
         return e.read("counts")[0].copy()
 
     mixed = counts(MassAction, 1.0)
-    off = [abs(counts(Fields, scale) - mixed).max() for scale in (10.0, 100.0, 1000.0)]
+    off = [abs(counts(ReactionDiffusion, scale) - mixed).max() for scale in (10.0, 100.0, 1000.0)]
     assert off[0] > 1.0, "diffusion limits nothing here"
     assert abs(order_of(off, 10.0) - 1) < 0.1
 

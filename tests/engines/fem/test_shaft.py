@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.fem.cable_pde import Shaft
+from adapters.fem.cable_pde import CableReactionDiffusion
+from adapters.fem.field_engine import FieldOptions
 from adapters.fem.mesh.dendrite import mesh_dendrite
-from adapters.fem.pde import Options
 from couple.analysis.plot import figure, kinds_of
 from couple.base.errors import InputError, RunError
 from couple.components.engine import EngineSetup, Site
@@ -80,8 +80,8 @@ def experiment(folder: Path, **more: Any) -> Experiment:
     return Experiment.parse(content(**more), path=folder / "shaft.toml")
 
 
-def shaft_of(simulation: Simulation) -> Shaft:
-    (found,) = (e for e in simulation.system.engines if isinstance(e, Shaft))
+def shaft_of(simulation: Simulation) -> CableReactionDiffusion:
+    (found,) = (e for e in simulation.system.engines if isinstance(e, CableReactionDiffusion))
     return found
 
 
@@ -207,14 +207,16 @@ TREE = (Branch("a", 4.0, (0.5,) * 4), Branch("b", 3.0, (0.3, 0.3, 0.2), 0), Bran
 CABLE = Cable(TREE, tuple(f"{b.name}({i})" for b in TREE for i in range(len(b.radii))), (Foot(1, 0.4), Foot(2, 1.0)))
 
 
-def alone(clamped: tuple[str, ...] = (), **options: Any) -> Shaft:
+def alone(clamped: tuple[str, ...] = (), **options: Any) -> CableReactionDiffusion:
     network = spine(calbindin=False)
     counts = tuple(n * 20 for n in spine_site(network).initial)
     site = Site("shaft", CABLE.geometry, counts, CABLE)
-    return Shaft(EngineSetup("x", network, (site,), 0.1, ("Ca",), clamped, options=Options.model_validate(options)))
+    return CableReactionDiffusion(
+        EngineSetup("x", network, (site,), 0.1, ("Ca",), clamped, options=FieldOptions.model_validate(options))
+    )
 
 
-def calcium(e: Shaft) -> float:
+def calcium(e: CableReactionDiffusion) -> float:
     return float(e.read("counts")[0] @ e.network.contents("Ca"))
 
 

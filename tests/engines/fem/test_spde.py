@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 
 from adapters.fem.mesh.discretisation import Discretisation
 from adapters.fem.solver import thermal_noise
-from adapters.fem.spde import Diffusion, FluctuatingFields, Options
+from adapters.fem.spde import FluctuatingFields, MidpointDiffusion, SpdeOptions
 from adapters.wellmixed.ode import MassAction
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
@@ -30,7 +30,7 @@ INERT = build([Species("A", D)], [])
 
 def engine(network: ReactionNetwork, *sites: Site, tick: float = 0.1, **setup: Any) -> FluctuatingFields:
     keys = {k: setup.pop(k) for k in ("injected", "clamped", "seed") if k in setup}
-    return FluctuatingFields(EngineSetup("x", network, sites, tick, options=Options.model_validate(setup), **keys))
+    return FluctuatingFields(EngineSetup("x", network, sites, tick, options=SpdeOptions.model_validate(setup), **keys))
 
 
 def modes(d: Discretisation) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +58,7 @@ def test_noise_is_made_of_what_dissipates(geometry: Geometry, cells: str) -> Non
         made[np.ix_(nodes, nodes)] += measure * slope @ slope.T
     assert abs(made - d.stiffness.toarray()).max() <= 1e-12 * abs(made).max()
     out = np.zeros(len(d.volumes))
-    thermal_noise.kick(c, 1e3 * d.volumes, d.volumes, 1.0, stream(1, "a", "b", "c"), out)
+    thermal_noise.add_noise(c, 1e3 * d.volumes, d.volumes, 1.0, stream(1, "a", "b", "c"), out)
     assert abs(out).max() > 0
     assert abs(out.sum()) <= 1e-12 * abs(out).sum()
 
@@ -73,7 +73,7 @@ def test_variances_of_modes(courant: float) -> None:
     d = engine(INERT, site, resolution="0.15 um").discretisation()
     values, vectors = modes(d)
     step = courant / (D * values[-1])
-    diffusion = Diffusion(d, thermal_noise.cells_of(d), D, step)
+    diffusion = MidpointDiffusion(d, thermal_noise.cells_of(d), D, step)
     words, even = stream(1, "spde", "s", "diffusion"), 200_000 * d.volumes / BOX.volume
     apart, samples, n = math.ceil(4 / (D * values[0] * step)), 200, even.copy()
     nothing, found = np.zeros(len(n)), []
@@ -131,7 +131,7 @@ def test_means_of_a_reaction(molecules: int) -> None:
 
     def counts(cls: Any, n: int, **options: Any) -> np.ndarray:
         sites = tuple(Site(f"s{i}", BOX, (molecules, molecules, 0)) for i in range(n))
-        e = cls(EngineSetup("x", network, sites, 0.1, options=cls.Options.model_validate(options), seed=7))
+        e = cls(EngineSetup("x", network, sites, 0.1, options=cls.SpdeOptions.model_validate(options), seed=7))
         e.advance(5)
         return np.asarray(e.read("counts")[:, 2].copy())
 

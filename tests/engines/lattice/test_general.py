@@ -88,7 +88,7 @@ def test_absorbing_walls_against_the_exact_walk() -> None:
 
 def ring_of_faces(engine: PhysicalLattice) -> np.ndarray:
     """(n_faces, 4) faces beside each membrane face."""
-    return engine.tables[0].beside.reshape(-1, 4)[engine.tables[0].slots]
+    return engine.tables[0].edge_neighbours.reshape(-1, 4)[engine.tables[0].slots]
 
 
 def test_faces_beside_each_other_on_a_random_mask(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_faces_beside_each_other_on_a_random_mask(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.random.default_rng(3).random((5, 5, 4)) < 0.7)
     network = build([Species("M", 0.02, on="membrane")], [])
     engine = cells(network, (6,), mask="m.npy", folder=tmp_path, tick=0.05)
-    slots, beside = engine.tables[0].slots, ring_of_faces(engine)
-    assert (beside >= 0).all(), "a closed surface has no end"
-    neighbours = {int(s): sorted(row.tolist()) for s, row in zip(slots, beside, strict=True)}
+    slots, edge_neighbours = engine.tables[0].slots, ring_of_faces(engine)
+    assert (edge_neighbours >= 0).all(), "a closed surface has no end"
+    neighbours = {int(s): sorted(row.tolist()) for s, row in zip(slots, edge_neighbours, strict=True)}
     for slot, row in neighbours.items():
         for other in row:
             assert neighbours[other].count(slot) == row.count(other)
@@ -200,7 +200,7 @@ def test_neighbours_in_equilibrium_are_those_of_chance(sorted_: bool, monkeypatc
         moments=True,
         tick=0.02,
     )
-    assert (engine.molecules[0].spare.size > 0) is sorted_
+    assert (engine.molecules[0].sort_buffer.size > 0) is sorted_
     bonds, sites = 3 * edge**3, edge**3
     found = np.empty((600, 2))
     for k in range(len(found)):
@@ -253,7 +253,7 @@ def test_windows_leave_no_trace_and_bits_need_no_compiler() -> None:
 def refused(network: ReactionNetwork, counts: tuple[int, ...], folder: Path = Path(), **given: Any) -> str:
     with pytest.raises((InputError, ValueError)) as caught:
         cells(network, counts, folder=folder, **given)
-    return str(caught.value)
+    return str(caught.observables)
 
 
 def test_bad_input(tmp_path: Path) -> None:

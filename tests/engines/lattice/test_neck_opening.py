@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.fem.pde import Fields, Options
+from adapters.fem.field_engine import FieldOptions
+from adapters.fem.pde import ReactionDiffusion
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.physical.engine import PhysicalLattice
 from couple.base.errors import RunError
@@ -110,13 +111,13 @@ def test_the_neck_of_a_spine_opens_into_its_head(tmp_path: Path) -> None:
 # -- finite elements ----------------------------------------------------------------------------------------------
 
 
-def field(cells: str = "triangle", mouth: float | None = MOUTH, **options: Any) -> Fields:
+def field(cells: str = "triangle", mouth: float | None = MOUTH, **options: Any) -> ReactionDiffusion:
     network = build([Species("Ca", 0.22, contains={"Ca": 1})], [])
     site = Site("s", HEAD, (100,), mouth=mouth)
-    chosen = Options.model_validate(
+    chosen = FieldOptions.model_validate(
         {"cells": cells, "resolution": "60 nm", **options} if "mesh" not in options else options
     )
-    return Fields(EngineSetup("x", network, (site,), 0.02, ("Ca",), options=chosen))
+    return ReactionDiffusion(EngineSetup("x", network, (site,), 0.02, ("Ca",), options=chosen))
 
 
 @pytest.mark.parametrize("cells", ["triangle", "tetrahedron"])

@@ -11,8 +11,8 @@ from scipy.stats import chi2
 
 from adapters.lattice.common.domain import EMPTY, build_domain
 from adapters.lattice.paper import annihilation, ensemble, lotka_volterra, roessler, run
-from adapters.lattice.paper.choose import any_of, free_site
-from adapters.lattice.paper.kernel import advance, put
+from adapters.lattice.paper.choose import random_free_site, random_particle
+from adapters.lattice.paper.kernel import add_particle, advance
 from adapters.lattice.paper.tables import build_particles, build_rules
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
@@ -159,11 +159,11 @@ def test_the_law_of_choosing_row_by_row(shape: Sequence[int]) -> None:
     for code in (1, EMPTY):
         m = build_particles(network, domain, stream(1, "a", "b", "c"), row_first=True)
         for site in np.flatnonzero(domain.lattice == EMPTY)[start.ravel() == 1]:
-            put(m, 1, int(site))
+            add_particle(m, 1, int(site))
         n = 20_000
         found = np.zeros(m.lattice.size, dtype=np.int64)
         for _ in range(n):
-            found[any_of(rules, m, 1) if code else free_site(rules, m)] += 1
+            found[random_particle(rules, m, 1) if code else random_free_site(rules, m)] += 1
         match = (start == code).reshape((1,) * (3 - len(shape)) + tuple(shape))
         rows, planes = match.any(axis=2), match.any(axis=(1, 2))
         chance = match / np.maximum(match.sum(axis=2, keepdims=True), 1)
@@ -254,7 +254,7 @@ def test_lists_and_lattice_say_the_same() -> None:
         rules = build_rules(network, domain, row_first=row_first)
         m = build_particles(network, domain, stream(1, "x", "y", "z"), row_first=row_first)
         for k, site in enumerate(np.flatnonzero(domain.lattice == EMPTY)[:600]):
-            put(m, 1 + k % 3, int(site))
+            add_particle(m, 1 + k % 3, int(site))
         for _ in range(60):
             advance(rules, m, 1)
             inside = domain.inner(m.lattice).ravel()

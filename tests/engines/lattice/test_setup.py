@@ -11,7 +11,7 @@ import pytest
 
 from adapters.lattice import Lattice
 from adapters.lattice.common.mask import WALL, Placed, build_mask, mask_of
-from adapters.lattice.physical.calibrate import AGAIN_FACE, AGAIN_VOLUME, Place, calibrate
+from adapters.lattice.physical.calibrate import AGAIN_FACE, AGAIN_VOLUME, CalibrationGeometry, calibrate
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Options, Site
@@ -63,7 +63,7 @@ def test_calibration_against_known_numbers() -> None:
     assert pytest.approx(0.2531, abs=1e-4) == AGAIN_FACE / (1 + AGAIN_FACE)
     network = spine()
     mask = mask_of(HEAD, 0.01)
-    found = calibrate(network, network.count_rates(mask.volume, HEAD.area), Place(0.01, mask.volume))
+    found = calibrate(network, network.count_rates(mask.volume, HEAD.area), CalibrationGeometry(0.01, mask.volume))
     by_name = {str(r): p for r, p in zip(network.reactions, found.probability, strict=True)}
     for name, chance in {
         "Ca + PMCA -> CaPMCA": 0.118,
@@ -80,7 +80,7 @@ def test_rates_of_release() -> None:
     """The reverse of a binding is sped up by what rebinds, the pump step is not, the leak is let go elsewhere."""
     network = spine()
     rates = network.count_rates(HEAD.volume, HEAD.area)
-    found = calibrate(network, rates, Place(0.01, HEAD.volume))
+    found = calibrate(network, rates, CalibrationGeometry(0.01, HEAD.volume))
     index = {str(r): k for k, r in enumerate(network.reactions)}
     back, pump, leak = (
         index[k] for k in ("CaPMCA -> Ca + PMCA", "CaPMCA -> PMCA + Ca_out", "PMCA + Ca_out -> PMCA + Ca")

@@ -9,7 +9,8 @@ import numpy as np
 
 from adapters.lattice.common.compiled import Int32, Int64, Integer, Uint8, compiled
 from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC
-from adapters.lattice.physical.tables import FIXED, MEMBRANE, MOBILE, Molecules, Tables
+from adapters.lattice.common.neighbours import FULL_SHAPE, SHAPE
+from adapters.lattice.physical.tables import FIXED, MEMBRANE, MOBILE, POPULATION, LatticeMolecules, LatticeTables
 from couple.base.arrays import Words
 from couple.rng.streams import below
 
@@ -19,14 +20,14 @@ NO_ROOM = -1
 
 
 @compiled
-def put(t: Tables, m: Molecules, species: Integer, place: Integer) -> None:
+def add_molecule(t: LatticeTables, m: LatticeMolecules, species: Integer, place: Integer) -> None:
     """Add a molecule at a free place."""
     at = t.list_of[species]
     n = m.length[at]
     m.lists[t.start[at] + n] = place
     m.length[at] = n + 1
     m.population[species] += 1
-    m.revision[0] += 1
+    m.revision[POPULATION] += 1
     kind = t.kind[species]
     if kind == MEMBRANE:
         m.face[place] = species + 1
@@ -38,20 +39,20 @@ def put(t: Tables, m: Molecules, species: Integer, place: Integer) -> None:
 
 
 @compiled
-def put_all(t: Tables, m: Molecules, species: Int64, places: Int32) -> None:
+def add_molecules(t: LatticeTables, m: LatticeMolecules, species: Int64, places: Int32) -> None:
     """Add one molecule of each of `species` at the free place with the same number."""
     for k in range(species.size):
-        put(t, m, species[k], np.int64(places[k]))
+        add_molecule(t, m, species[k], np.int64(places[k]))
 
 
 @compiled
-def take(t: Tables, m: Molecules, at: Integer, i: Integer) -> Integer:
+def remove_molecule(t: LatticeTables, m: LatticeMolecules, at: Integer, i: Integer) -> Integer:
     """Remove entry `i` of list `at`; the last entry takes its number. Returns the place left."""
     base, n = t.start[at], m.length[at] - 1
     place, last = np.int64(m.lists[base + i]), np.int64(m.lists[base + n])
     m.lists[base + i] = last
     m.length[at] = n
-    m.revision[0] += 1
+    m.revision[POPULATION] += 1
     if t.surface[at]:
         species = np.int64(m.face[place]) - 1
         m.face_entry[last] = i
@@ -66,13 +67,13 @@ def take(t: Tables, m: Molecules, at: Integer, i: Integer) -> Integer:
 
 
 @compiled
-def turn(t: Tables, m: Molecules, at: Integer, i: Integer, species: Integer) -> None:
+def change_species(t: LatticeTables, m: LatticeMolecules, at: Integer, i: Integer, species: Integer) -> None:
     """Make entry `i` of list `at` a molecule of `species` where it is."""
     if t.list_of[species] != at:
-        put(t, m, species, take(t, m, at, i))
+        add_molecule(t, m, species, remove_molecule(t, m, at, i))
         return
     place = m.lists[t.start[at] + i]
-    m.revision[0] += 1
+    m.revision[POPULATION] += 1
     m.population[species] += 1
     if t.surface[at]:
         m.population[np.int64(m.face[place]) - 1] -= 1
@@ -83,7 +84,7 @@ def turn(t: Tables, m: Molecules, at: Integer, i: Integer, species: Integer) -> 
 
 
 @compiled
-def entry_at(t: Tables, m: Molecules, cell: Integer) -> Integer:
+def entry_of_cell(t: LatticeTables, m: LatticeMolecules, cell: Integer) -> Integer:
     """Entry of the molecule in `cell` within its list; a search only if it is mobile."""
     species = np.int64(m.lattice[cell]) - 1
     if t.kind[species] == FIXED:
@@ -96,7 +97,7 @@ def entry_at(t: Tables, m: Molecules, cell: Integer) -> Integer:
 
 
 @compiled
-def turn_cell(t: Tables, m: Molecules, cell: Integer, species: Integer) -> None:
+def change_species_in_cell(t: LatticeTables, m: LatticeMolecules, cell: Integer, species: Integer) -> None:
     """Make the molecule in `cell` one of `species`; without a search where both are in one list."""
     old = np.int64(m.lattice[cell]) - 1
     at = t.list_of[old]
@@ -104,13 +105,13 @@ def turn_cell(t: Tables, m: Molecules, cell: Integer, species: Integer) -> None:
         m.population[old] -= 1
         m.population[species] += 1
         m.lattice[cell] = species + 1
-        m.revision[0] += 1
+        m.revision[POPULATION] += 1
     else:
-        turn(t, m, at, entry_at(t, m, cell), species)
+        change_species(t, m, at, entry_of_cell(t, m, cell), species)
 
 
 @compiled
-def any_of(t: Tables, m: Molecules, species: Integer) -> Integer:
+def random_entry(t: LatticeTables, m: LatticeMolecules, species: Integer) -> Integer:
     """Entry of a random molecule of `species` (there must be one) in its list."""
     at = t.list_of[species]
     i: Integer = below(m.words, m.length[at])
@@ -124,7 +125,7 @@ def any_of(t: Tables, m: Molecules, species: Integer) -> Integer:
 
 
 @compiled
-def free_among(places: Int32, taken: Uint8, words: Words) -> Integer:
+def random_free_place(places: Int32, taken: Uint8, words: Words) -> Integer:
     """One of `places` that is EMPTY in `taken`, uniformly, or NO_ROOM."""
     n = places.size
     n_free = 0
@@ -147,14 +148,16 @@ def free_among(places: Int32, taken: Uint8, words: Words) -> Integer:
 
 
 @compiled
-def free_cell(t: Tables, m: Molecules) -> Integer:
+def random_free_cell(t: LatticeTables, m: LatticeMolecules) -> Integer:
     """A free cell, uniformly, or NO_ROOM. Cells are drawn from the box around the mask."""
     layout, lattice = t.layout, m.lattice
     for _ in range(MANY_TRIES):
         at: Integer = 0
         for k in range(3):
-            halo = (layout[3 + k] - layout[k]) // 2
-            at = at * layout[3 + k] + halo + (below(m.words, layout[k]) if layout[k] > 1 else 0)
+            halo = (layout[FULL_SHAPE + k] - layout[SHAPE + k]) // 2
+            at = (
+                at * layout[FULL_SHAPE + k] + halo + (below(m.words, layout[SHAPE + k]) if layout[SHAPE + k] > 1 else 0)
+            )
         if lattice[at] == EMPTY:
             return at
     # Nearly full: count what is free, then take one of it.
@@ -172,13 +175,13 @@ def free_cell(t: Tables, m: Molecules) -> Integer:
 
 
 @compiled
-def free_slot(t: Tables, m: Molecules) -> Integer:
+def random_free_face(t: LatticeTables, m: LatticeMolecules) -> Integer:
     """A free membrane face, uniformly, or NO_ROOM."""
-    return free_among(t.slots, m.face, m.words)
+    return random_free_place(t.slots, m.face, m.words)
 
 
 @compiled
-def cell_in(t: Tables, m: Molecules, cell: Integer, direction: Integer) -> Integer:
+def neighbour_cell(t: LatticeTables, m: LatticeMolecules, cell: Integer, direction: Integer) -> Integer:
     """The place that a hop leads to: a cell, or one in the halo where there is none."""
     there: Integer = cell + t.offsets[direction]
     if m.lattice[there] == PERIODIC:
@@ -187,7 +190,7 @@ def cell_in(t: Tables, m: Molecules, cell: Integer, direction: Integer) -> Integ
 
 
 @compiled
-def free_beside(t: Tables, m: Molecules, cell: Integer) -> Integer:
+def free_neighbour_cell(t: LatticeTables, m: LatticeMolecules, cell: Integer) -> Integer:
     """One of the free neighbours of `cell`; where it has none, of a cell that a walk from there reaches.
 
     Never gives up while there is room: a release that was dropped would lower its rate by the occupancy.
@@ -196,52 +199,52 @@ def free_beside(t: Tables, m: Molecules, cell: Integer) -> Integer:
     for _ in range(TRIES):
         n_free = 0
         for d in range(sides):
-            n_free += m.lattice[cell_in(t, m, cell, d)] == EMPTY
+            n_free += m.lattice[neighbour_cell(t, m, cell, d)] == EMPTY
         if n_free > 0:
             chosen = below(m.words, n_free)
             for d in range(sides):
-                there = cell_in(t, m, cell, d)
+                there = neighbour_cell(t, m, cell, d)
                 if m.lattice[there] == EMPTY:
                     if chosen == 0:
                         return there
                     chosen -= 1
-        onward = cell_in(t, m, cell, below(m.words, sides))
+        onward = neighbour_cell(t, m, cell, below(m.words, sides))
         if m.lattice[onward] < OUTSIDE:
             cell = onward
-    return free_cell(t, m)
+    return random_free_cell(t, m)
 
 
 @compiled
-def free_face_beside(t: Tables, m: Molecules, slot: Integer) -> Integer:
+def free_neighbour_face(t: LatticeTables, m: LatticeMolecules, slot: Integer) -> Integer:
     """One of the free faces beside a face, or beside one that a walk over the membrane reaches."""
     for _ in range(TRIES):
         n_free = 0
         for k in range(4):
-            there = t.beside[4 * slot + k]
+            there = t.edge_neighbours[4 * slot + k]
             n_free += there >= 0 and m.face[there] == EMPTY
         if n_free > 0:
             chosen = below(m.words, n_free)
             for k in range(4):
-                there = t.beside[4 * slot + k]
+                there = t.edge_neighbours[4 * slot + k]
                 if there >= 0 and m.face[there] == EMPTY:
                     if chosen == 0:
                         return np.int64(there)
                     chosen -= 1
-        onward = t.beside[4 * slot + below(m.words, 4)]
+        onward = t.edge_neighbours[4 * slot + below(m.words, 4)]
         if onward >= 0:
             slot = np.int64(onward)
-    return free_slot(t, m)
+    return random_free_face(t, m)
 
 
 @compiled
-def free_at_membrane(t: Tables, m: Molecules) -> Integer:
+def random_cell_at_membrane(t: LatticeTables, m: LatticeMolecules) -> Integer:
     """A free cell at the membrane, uniformly over its faces, or NO_ROOM."""
     n = t.slots.size
     if n == 0:
-        return free_cell(t, m)
+        return random_free_cell(t, m)
     cell: Integer = 0
     for _ in range(TRIES):
         cell = np.int64(t.slot_cell[t.slots[below(m.words, n)]])
         if m.lattice[cell] == EMPTY:
             return cell
-    return free_beside(t, m, cell)
+    return free_neighbour_cell(t, m, cell)

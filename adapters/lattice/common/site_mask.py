@@ -6,8 +6,7 @@ import functools
 from pathlib import Path
 
 from adapters.lattice.common.mask import Mask, Placed, build_mask, cells_mask, mask_of
-from adapters.lattice.common.options import Faces, LatticeOptions
-from adapters.lattice.factory import spacing_of
+from adapters.lattice.common.options import Faces, LatticeOptions, spacing_of
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
