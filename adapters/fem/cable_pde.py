@@ -19,6 +19,7 @@ from adapters.fem.solver.rosenbrock import Constants
 from adapters.fem.solver.segment_sums import Segments
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.components.capabilities import AlongCable, SharedByRanks
 from couple.components.component import Component, Port, State
 from couple.components.engine import EngineSetup
 from couple.geometry.cable import Cable
@@ -30,7 +31,7 @@ JUMP = 3.0
 """Ratio of neighbouring radii above which a line is a poor picture of a dendrite."""
 
 
-class Shaft(Fields):
+class Shaft(Fields, AlongCable, SharedByRanks):
     """Reaction and diffusion along a dendrite: ∂(A c)/∂t = ∂(A D ∂c/∂s)/∂s + A × reactions + girth × fluxes.
 
     Cells of constant section in each segment, with the volume and the membrane that NEURON computes with; what crosses
@@ -38,8 +39,6 @@ class Shaft(Fields):
     necks open into vertices. Ends that do not continue in the site are closed. Ions that leave a segment are taken at
     the start of a window in proportion to what is there, those that leave through a neck over the window at its foot.
     """
-
-    shareable = True
 
     def __init__(self, setup: EngineSetup) -> None:
         self._shared: Shared | None = None
@@ -84,13 +83,13 @@ class Shaft(Fields):
     # -- ranks ------------------------------------------------------------------------------------------------
 
     def share(self, team: Team) -> None:
-        """See SiteEngine: every rank steps a piece of the dendrite."""
+        """See SharedByRanks: every rank steps a piece of the dendrite."""
         watch = self._segments if self.network.observables else None
         self._shared = Shared(self.steppers[0], watch, team)
 
     @classmethod
     def helper(cls, name: str, team: Team) -> Component:
-        """See SiteEngine."""
+        """See SharedByRanks."""
         return Helper(name, team)
 
     def advance(self, ticks: int) -> None:

@@ -25,8 +25,9 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, brief
 from couple.base.schema import Block
 from couple.components import engine
+from couple.components.capabilities import AsksForRanks, BringsGeometry, ContainsNecks, RankRequest, ResolvesCables
 from couple.components.component import Port, State
-from couple.components.engine import Asked, EngineSetup, SiteEngine
+from couple.components.engine import EngineSetup, SiteEngine
 from couple.geometry.geometry import Geometry
 
 
@@ -48,10 +49,10 @@ class Options(MeshOptions):
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
     atol: float = Field(1e-4, gt=0, lt=1, strict=True)
     steps: int = Field(0, ge=0, le=10**6, strict=True)
-    ranks: Annotated[Asked, BeforeValidator(_asked)] = None
+    ranks: Annotated[RankRequest, BeforeValidator(_asked)] = None
 
 
-class Fields(SiteEngine):
+class Fields(SiteEngine, BringsGeometry, ContainsNecks, ResolvesCables, AsksForRanks):
     """Mass action and diffusion, ∂c/∂t = D Δc + reactions; those with membrane species are fluxes through the wall.
 
     Elements of degree 1 or 2 in space (orders 2 and 3 in L2), an L-stable Rosenbrock method of order 4 in time with the
@@ -103,7 +104,7 @@ class Fields(SiteEngine):
             self._show_mouth(k, 0.0)
 
     def reach(self, row: int, species: str) -> float:
-        """See SiteEngine."""
+        """See ContainsNecks."""
         return float(self._reach[row, self.setup.injected.index(species)])
 
     def _show_mouth(self, k: int, entered: npt.ArrayLike) -> None:
@@ -122,13 +123,13 @@ class Fields(SiteEngine):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: of a head with a neck."""
+        """See BringsGeometry: of a head with a neck."""
         spine = spine_of(options, None) if isinstance(options, MeshOptions) else None
         return None if spine is None else spine.geometry
 
     @classmethod
     def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
-        """See SiteEngine: built in, or behind the mouth that a file names."""
+        """See ContainsNecks: built in, or behind the mouth that a file names."""
         if not isinstance(options, MeshOptions):
             return None
         if options.neck is not None:
@@ -137,13 +138,13 @@ class Fields(SiteEngine):
         return None if mouth is None else (mouth, 0.0)
 
     @classmethod
-    def asked_ranks(cls, options: Block) -> Asked:
-        """See SiteEngine."""
+    def asked_ranks(cls, options: Block) -> RankRequest:
+        """See AsksForRanks."""
         return options.ranks if isinstance(options, Options) else None
 
     @classmethod
-    def along(cls) -> type[SiteEngine] | None:
-        """See SiteEngine."""
+    def cable_engine(cls) -> type[SiteEngine]:
+        """See ResolvesCables."""
         from adapters.fem.cable_pde import Shaft
 
         return Shaft

@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 from adapters.lattice.common.options import LatticeOptions
 from couple.base.errors import InputError
 from couple.base.schema import Block
+from couple.components.capabilities import BringsGeometry
 from couple.components.engine import EngineSetup, SiteEngine
 from couple.geometry.geometry import Geometry
 
@@ -16,7 +17,7 @@ FEW_CELLS = 1 << 26
 """The membrane of a larger lattice is only looked at if something lives on it."""
 
 
-class Lattice(SiteEngine):
+class Lattice(SiteEngine, BringsGeometry):
     """Molecules on a lattice. Building one gives the class of the mode, as pathlib.Path gives that of the platform.
 
     `lattice.mode = "physical"`: adapters.lattice.physical.engine; "paper": adapters.lattice.paper.engine.
@@ -32,7 +33,7 @@ class Lattice(SiteEngine):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: the lattice that `shape` describes."""
+        """See BringsGeometry: the lattice that `shape` describes."""
         assert isinstance(options, LatticeOptions)
         if options.mode == "paper":
             return Geometry.cells(options.shape or ())

@@ -28,8 +28,8 @@ from adapters.neuron.state.save_state import ModelState
 from adapters.neuron.state.spikes import Spikes, together
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError, RunError
-from couple.components.component import Component, Port, State, digest_of
-from couple.components.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
+from couple.components.component import Port, State, digest_of
+from couple.components.electrics import CALCIUM, Attachments, ElectricalComponent, IonSegments, ModelSpec
 from couple.parallel.communicator import world
 
 FC_PER_DENSITY = -10.0
@@ -39,8 +39,8 @@ _MAX_STEP = 10.0
 """ms; psolve wants one. With spikes between ranks NEURON takes the shortest delay if that is less."""
 
 
-class NeuronCell(Component):
-    """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalModel.attach`.
+class NeuronCell(ElectricalComponent):
+    """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalComponent`.
 
     One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
     straight to and from NEURON's memory.
@@ -78,7 +78,7 @@ class NeuronCell(Component):
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
-        self._spikes = Spikes() if built.spreads else None
+        self._spikes = Spikes() if built.is_network else None
         self._elsewhere = built.elsewhere
         super().__init__(
             "neuron",
@@ -169,9 +169,8 @@ class NeuronCell(Component):
             network["time"] = float(h.t)
         return {"steps": self.steps, **self._model_state().save(), **network}
 
-    def take(self, parts: Sequence[State]) -> None:
-        """Take up the state of a network, or of a cell on the first rank, from those of all ranks that saved it. Raises
-        InputError if that cannot be."""
+    def restore_from_ranks(self, parts: Sequence[State]) -> None:
+        """See ElectricalComponent."""
         if self._spikes is None and self._spec.helped:
             self.steps = int(str(parts[0]["steps"]))
             if world().size > 1:  # also where nothing is restored it has to be the same time
@@ -209,27 +208,27 @@ class NeuronCell(Component):
 
     @property
     def stepping_seconds(self) -> float:
-        """Of this rank so far, without waiting for spikes of others."""
+        """See ElectricalComponent: NEURON's own measure."""
         return float(pc.step_time())
 
     @property
-    def cells(self) -> int:
-        """Of a network on this rank."""
-        return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+    def cell_count(self) -> int:
+        """See ElectricalComponent."""
+        return len(self._spec.cells) or (len(gids()) if self.is_network else 0)
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Of each cell of a [network] on this rank: its segments, with the mechanisms in each."""
+    def cell_weights(self) -> dict[str, float]:
+        """See ElectricalComponent: of each cell of a [network] its segments, with the mechanisms in each."""
         return cell_weights(cell.name for cell in self._spec.cells)
 
     @property
-    def spreads(self) -> bool:
-        """Whether it is a network, which another number of ranks can take up."""
+    def is_network(self) -> bool:
+        """See ElectricalComponent."""
         return self._spikes is not None
 
     @property
     def spikes(self) -> tuple[Floats, Ints] | None:
-        """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
+        """See ElectricalComponent."""
         return None if self._spikes is None else self._spikes.read()
 
     def digest(self, state: State) -> str:

@@ -20,18 +20,15 @@ from adapters.neuron.models.section_table import inventory, points
 from adapters.neuron.models.spines import grow
 from adapters.neuron.summary import describe, ion_sources
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, Contact, ModelSpec, Section, SpineSpec
+from couple.components.electrics import Attachments, Contact, ElectricalModel, ModelSpec, Section, SpineSpec
 from couple.geometry.geometry import Geometry
 
 _UNCONNECTED = 1e19
 """What NEURON gives as the distance of two segments that nothing connects is more than this."""
 
 
-class NeuronModel:
-    """Implements `couple.components.electrics.ElectricalModel`.
-
-    NEURON holds one at a time: loading another releases this one.
-    """
+class NeuronModel(ElectricalModel):
+    """A model in NEURON, which holds one at a time: loading another releases this one."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec

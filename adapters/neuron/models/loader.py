@@ -38,7 +38,7 @@ class Built:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
     gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
-    streams: numbers of its random streams. spreads: whether it is a network, of which other ranks have other cells.
+    streams: numbers of its random streams. is_network: whether it is a network, of which other ranks have other cells.
     elsewhere: whether it is a single cell, which another rank has.
     files: SHA-256 of every file that the model consists of, by path.
     """
@@ -48,7 +48,7 @@ class Built:
         self.mechanisms: dict[str, Path] = {}
         self.own: dict[str, float] = {}
         self.own_init = False
-        self.spreads = self.elsewhere = False
+        self.is_network = self.elsewhere = False
         self.files: dict[str, str] = {}
         self.streams = Numbering()
         self.on_release: list[Callable[[], None]] = []
@@ -149,13 +149,13 @@ def _build(spec: ModelSpec, built: Built) -> None:
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
         built.result, more, built.own_init = network.build(spec, built.on_release)
-        built.spreads = True
+        built.is_network = True
         files += more
     elif spec.model.suffix == ".py":
         builder = python.Builder(spec)
         built.on_release.append(builder.forget)
         shared = builder.takes("rank", "size")  # a builder of networks of its own
-        built.spreads = shared
+        built.is_network = shared
         built.elsewhere = _is_elsewhere(spec, shared)
         if not built.elsewhere:
             built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
