@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from couple.base.errors import CoupleError, InputError, RunError
+    from couple.components.component import Port
+    from couple.components.engine import EngineSetup, Site, SiteEngine
     from couple.ensemble import Ensemble, sample
     from couple.experiment import Experiment
     from couple.simulation.simulation import Simulation
@@ -14,23 +16,31 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CoupleError",
+    "EngineSetup",
     "Ensemble",
     "Experiment",
     "InputError",
+    "Port",
     "Results",
     "RunError",
     "Simulation",
+    "Site",
+    "SiteEngine",
     "sample",
 ]
 
 _HOMES = {
     "CoupleError": "couple.base.errors",
+    "EngineSetup": "couple.components.engine",
     "Ensemble": "couple.ensemble",
     "Experiment": "couple.experiment",
     "InputError": "couple.base.errors",
+    "Port": "couple.components.component",
     "Results": "couple.storage.results",
     "RunError": "couple.base.errors",
     "Simulation": "couple.simulation.simulation",
+    "Site": "couple.components.engine",
+    "SiteEngine": "couple.components.engine",
     "sample": "couple.ensemble",
 }
 

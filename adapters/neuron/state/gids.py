@@ -14,7 +14,7 @@ _ABOVE, _MOST = 1000, 4_000_000
 
 
 @dataclass(frozen=True)
-class Detector:
+class SpikeDetector:
     """What sees the spikes of a gid. segment: whose voltage it compares with its threshold.
 
     segment is None for an artificial cell, which sends them by itself, and for one that looks at another variable.
@@ -35,7 +35,7 @@ class Detector:
         return bool(segment.v - rise > pc.threshold(self.gid))
 
 
-def here(gid: int) -> bool:
+def is_local(gid: int) -> bool:
     """Whether a cell with this gid is on this rank."""
     return bool(pc.gid_exists(gid) & _WITH_CELL)
 
@@ -48,15 +48,15 @@ def gids() -> list[int]:
     """
     known = {int(connection.srcgid()) for connection in h.List("NetCon")}
     dense = min(2 * max(known, default=0) + _ABOVE, _MOST)
-    return sorted(gid for gid in known.union(range(dense)) if gid >= 0 and here(gid))
+    return sorted(gid for gid in known.union(range(dense)) if gid >= 0 and is_local(gid))
 
 
-def detectors() -> list[Detector]:
+def detectors() -> list[SpikeDetector]:
     """Of all gids on this rank."""
     found, probe = [], h.NetStim()
     for gid in gids():
         connection = pc.gid_connect(gid, probe)  # to ask it; gone at the end of the round
-        found.append(Detector(gid, connection.preseg(), connection.pre() is not None))
+        found.append(SpikeDetector(gid, connection.preseg(), connection.pre() is not None))
         del connection
     return found
 

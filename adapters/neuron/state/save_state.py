@@ -15,7 +15,7 @@ from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.addresses import library
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.inventory import Inventory
-from adapters.neuron.state.unmovable import fixed
+from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
 from couple.base.errors import CannotRestart, CoupleError
 from couple.components.component import State
@@ -42,7 +42,7 @@ class ModelState:
     @cached_property
     def unmovable(self) -> str:
         """What of the model other ranks could not take up, and why; "" if nothing."""
-        return fixed(self.inventory)
+        return find_unmovable(self.inventory)
 
     def save(self) -> State:
         """Raises CoupleError if the model has events pending that no other process could take up."""
