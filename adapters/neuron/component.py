@@ -39,6 +39,9 @@ _MAX_STEP = 10.0
 class NeuronComponent(ElectricalComponent):
     """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalComponent`.
 
+    Raises InputError if a mechanism in a coupled segment writes a coupled concentration and may not be removed, and if
+    NEURON cannot initialise the model.
+
     One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
     straight to and from NEURON's memory.
     """

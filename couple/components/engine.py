@@ -70,7 +70,7 @@ class EngineSetup:
 
 
 class SiteEngine(Component):
-    """An engine of chemistry with one or many sites.
+    """An engine of chemistry with one or many sites. A subclass writes `advance`, `write_counts`, `save` and `restore`.
 
     inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
              ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
@@ -135,7 +135,7 @@ class SiteEngine(Component):
 
     @classmethod
     def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
-        """The chemistry with the reservoirs that this engine adds to it."""
+        """Network of a setup with the reservoirs that this engine adds to it."""
         return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
 
     def count_rates(self, geometry: Geometry) -> Floats:
@@ -144,7 +144,7 @@ class SiteEngine(Component):
 
     @cached_property
     def rounding(self) -> Rounding:
-        """From real to whole molecules of this chemistry."""
+        """Rounds real to whole molecules of this chemistry."""
         return Rounding(self.network)
 
     def read_counts(self) -> Counts:
@@ -156,7 +156,10 @@ class SiteEngine(Component):
         return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
 
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
-        """(n_species,) the same of one site, rounded with random numbers of `rng` if it is given."""
+        """(n_species,) whole molecules of one site, see `read_counts`; rounded with random numbers of `rng` if given.
+
+        An engine whose `counts` are not molecules of the network overrides this one.
+        """
         counts = self.read("counts")[row, : len(self.network.species)]
         whole = np.rint(counts)
         if self.integer or bool((whole == counts).all()):
@@ -173,14 +176,17 @@ class SiteEngine(Component):
         """
 
     def restart(self, start: State, seed: int) -> None:
-        """See Component: what an engine built with that seed would hold, taken over."""
+        """Take over what an engine built with that seed would hold; see Component."""
         fresh = type(self)(replace(self.setup, seed=seed))
         self.restore(fresh.save())
         self.setup = fresh.setup
         self.memory[:] = fresh.memory
 
     def checked_counts(self, counts: npt.ArrayLike, species: int | None = None) -> Counts:
-        """`counts` as whole numbers of the right shape, by default that of the network's species, or InputError."""
+        """(n_sites, n_species) `counts` as whole numbers; species: their number if not that of the network.
+
+        Raises InputError for another shape, a fraction, or a negative count.
+        """
         array = np.asarray(counts)
         shape = (len(self.sites), len(self.network.species) if species is None else species)
         if array.shape != shape:
@@ -191,7 +197,7 @@ class SiteEngine(Component):
         return whole
 
     def attributes(self) -> dict[str, Any]:
-        """What results say of this engine besides volumes, areas and names: attributes of its group."""
+        """Attributes of its group in results besides volumes, areas and names: name → what HDF5 can hold."""
         return {}
 
     def describe(self) -> Sequence[str]:

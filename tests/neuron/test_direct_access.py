@@ -93,7 +93,7 @@ def test_memory_that_moves_is_noticed(cell, monkeypatch: pytest.MonkeyPatch) -> 
     # Control: it did move, and addresses came back into use afterwards.
     assert before != places(made)
     assert made._inputs.direct and made._outputs.direct
-    assert made._outputs._load(made._to) != MOVED
+    assert made._outputs._load(made._output_values) != MOVED
     by_references(monkeypatch)
     assert np.array_equal(restructured(cell()), direct)
 
@@ -103,7 +103,7 @@ def test_nothing_is_touched_while_a_change_waits(cell) -> None:
     old = made._outputs._raw
     assert load(*old, np.empty(len(made._outputs._variables))) != MOVED
     extra = h.Section(name="extra")
-    assert made._outputs._load(made._to) == MOVED and made._inputs._store(made._from) == MOVED
+    assert made._outputs._load(made._output_values) == MOVED and made._inputs._store(made._input_values) == MOVED
     made.advance(4)  # takes the change up
     assert load(*old, np.empty(len(made._outputs._variables))) == MOVED
     h.delete_section(sec=extra)

@@ -29,7 +29,6 @@ from couple.components.capabilities import (
     HasNeckOpenings,
     HasTrustScore,
     ResolvesCables,
-    SharedByRanks,
     asked_ranks,
     counted_network,
     geometry_of,
@@ -390,7 +389,6 @@ class EngineContract:
             assert cls.neck_of(options, Path()) is None
         if issubclass(cls, ResolvesCables):
             assert issubclass(cls.cable_engine(), AlongCable) and issubclass(cls.cable_engine(), SiteEngine)
-        assert not issubclass(cls, SharedByRanks), "shares sites of any kind: test that"
 
     def test_ions_enter_through_the_opening_of_a_neck(self, engine: EngineUnderTest) -> None:
         e = self.spine(engine, (Site("one", HEAD, (30, 60, 10, 40, 5), mouth=0.2),))

@@ -73,7 +73,7 @@ class ChargeMeter:
         return [NeuronVariable(total, f"x[{i}]") for i in range(len(currents))]
 
     def close(self) -> None:
-        """Stop summing."""
+        """Stop summing; accumulators are then no longer NEURON's."""
         if self._callback is not None:
             cvode.extra_scatter_gather_remove(self._callback)
             self._callback = None

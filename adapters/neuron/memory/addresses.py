@@ -34,7 +34,7 @@ class NeuronVariable(NamedTuple):
         return reference[int(index.removesuffix("]"))] if index else reference
 
     def address(self) -> int:
-        """Where it is now; 0 if NEURON's language has no name for it. Needs `change_counters()`."""
+        """Address where it lies now; 0 if NEURON's language has no name for it. Needs `change_counters()`."""
         section = getattr(self.owner, "sec", None)
         if section is None:
             return _ask(f"{self.owner.hname()}.{self.name}")
@@ -53,7 +53,7 @@ class ChangeCounters(NamedTuple):
 
     @property
     def changes(self) -> int:
-        """Changes so far."""
+        """Number of structure changes so far."""
         return int(self.flags[self.at[0]])
 
     @property

@@ -38,7 +38,10 @@ def moved(flags: npt.NDArray[np.int32], at: Ints) -> bool:
 
 @njit(cache=True)
 def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, out: Floats) -> int:
-    """Read out.size variables, times their factors. at: as for `moved`, then indices into `memory`."""
+    """Read out.size variables, times their factors `scale`, into `out`; returns FINITE, NOT_FINITE or MOVED.
+
+    at: as for `moved`, then indices into `memory`.
+    """
     if moved(flags, at):
         return MOVED
     finite = True
@@ -52,7 +55,10 @@ def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, 
 
 @njit(cache=True)
 def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, values: Floats) -> int:
-    """Write `values`, times their factors, and zeros into all variables after them. at: as for `load`."""
+    """Write `values`, times their factors `scale`, and zeros into all variables after them; returns FINITE or MOVED.
+
+    at: as for `load`.
+    """
     if moved(flags, at):
         return MOVED
     for i in range(values.size):

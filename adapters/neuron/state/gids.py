@@ -41,7 +41,7 @@ def is_local(gid: int) -> bool:
 
 
 def gids() -> list[int]:
-    """All on this rank.
+    """Gids on this rank, sorted.
 
     NEURON has no list of them (what BBSaveState counts dies of some models), but says of a number whether it is one:
     all up to well above what connections here name are asked for, and of larger ones those that connections name.
@@ -52,7 +52,7 @@ def gids() -> list[int]:
 
 
 def detectors() -> list[SpikeDetector]:
-    """Of all gids on this rank."""
+    """Detector of each gid on this rank, in their order."""
     found, probe = [], h.NetStim()
     for gid in gids():
         connection = pc.gid_connect(gid, probe)  # to ask it; gone at the end of the round

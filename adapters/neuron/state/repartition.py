@@ -132,8 +132,10 @@ def _fired(parts: Sequence[State], since: float) -> dict[int, list[float]]:
 
 
 def advance_alone(time: float, steps: int, dt: float, on: Mapping[int, bool] | None = None) -> None:
-    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. on: by gid, whether
-    its detector has seen it above its threshold."""
+    """Step from 0 to `time` (ms) by NEURON alone, with nothing crossing between cells; all ranks together.
+
+    on: gid → whether its detector has seen the voltage above its threshold.
+    """
     thresholds = {gid: pc.threshold(gid) for gid in on or {}}
     for gid, seen in (on or {}).items():
         pc.threshold(gid, -1e9 if seen else 1e9)

@@ -45,7 +45,10 @@ class ModelState:
         return find_unmovable(self.inventory)
 
     def save(self) -> State:
-        """Raises CoupleError if the model has events pending that no other process could take up."""
+        """State of the model, exact to the bit.
+
+        Raises CoupleError if it has events pending that no other process could take up.
+        """
         snapshot = h.SaveState()
         snapshot.save()
         content = self._to_bytes(snapshot)
@@ -70,7 +73,7 @@ class ModelState:
         }
 
     def restore(self, state: State) -> None:
-        """Raises CoupleError if the state was made by another model, NEURON or channel path."""
+        """Take up a state. Raises CoupleError if it was made by another model, NEURON or channel path."""
         for key, what, now in (
             ("neuron_version", "version of NEURON", NEURON_VERSION),
             ("channel_path", "channel path", channel_path()),

@@ -25,12 +25,12 @@ class SpikeRecorder:
         return times[order], cells[order]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all spikes."""
         self._times.resize(0)
         self._cells.resize(0)
 
     def save(self) -> State:
-        """All so far."""
+        """Times (ms) and cells of all spikes so far."""
         times, cells = self.read()
         return {"spikes.time": times, "spikes.cell": cells}
 
