@@ -99,7 +99,7 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
     """Who says what of temperature, initial voltage and time step; what of the model's own wishes is not used."""
 
     def source(key: str, given: bool) -> str:
-        own = built.own.get(key)
+        own = built.model_globals.get(key)
         if not given:
             return "the model's" if own is not None else "the model's, or NEURON's default"
         return "the experiment's" if own is None else f"the experiment's; the model has {own:g}"
@@ -109,9 +109,9 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
         f"v_init {initial_voltage(spec):g} mV ({source('v_init', spec.v_init is not None)}), "
         f"dt {spec.dt:g} ms ({source('dt', True)})"
     ]
-    if "secondorder" in built.own:
-        lines[0] += f", secondorder {built.own['secondorder']:g} (the model's)"
-    unused = [f"tstop = {built.own['tstop']:g} ms"] if "tstop" in built.own else []
+    if "secondorder" in built.model_globals:
+        lines[0] += f", secondorder {built.model_globals['secondorder']:g} (the model's)"
+    unused = [f"tstop = {built.model_globals['tstop']:g} ms"] if "tstop" in built.model_globals else []
     unused += ["its own init()"] if built.defines_init else []
     if unused:
         lines.append(

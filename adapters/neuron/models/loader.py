@@ -36,8 +36,8 @@ _KINDS = (".py", ".hoc", ".swc")
 class LoadedModel:
     """What a model file made: keeps the builder's result, and with it the cell, alive until `release`.
 
-    mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
-    gave to NEURON's globals (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
+    mechanisms: those compiled from the user's MOD files, with the file of each. model_globals: values that the model
+    itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
     streams: numbers of its random streams. is_network: whether it is a network, of which other ranks have other cells.
     on_other_rank: whether it is a single cell, which another rank has.
     files: SHA-256 of every file that the model consists of, by path.
@@ -46,7 +46,7 @@ class LoadedModel:
     def __init__(self) -> None:
         self.result: Any = None
         self.mechanisms: dict[str, Path] = {}
-        self.own: dict[str, float] = {}
+        self.model_globals: dict[str, float] = {}
         self.defines_init = False
         self.is_network = self.on_other_rank = False
         self.files: dict[str, str] = {}
@@ -116,7 +116,7 @@ def load(spec: ModelSpec) -> LoadedModel:
         _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
         built.release(delete=not _spoilt)
         raise
-    built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
+    built.model_globals = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)
     _current = built
     return built
