@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,15 @@ BOX = Geometry.box(0.3, 0.3, 0.3)
 
 @dataclass(frozen=True)
 class EngineUnderTest:
-    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters."""
+    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
+
+    opening: options besides, with which it finds where a neck opens into a cylinder.
+    """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     stochastic: bool = True
+    opening: Mapping[str, object] = field(default_factory=dict)
 
     def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
         """The engine on these sites; `setup` as in EngineSetup."""
@@ -391,7 +395,8 @@ class EngineContract:
             assert issubclass(cls.cable_engine(), AlongCable) and issubclass(cls.cable_engine(), SiteEngine)
 
     def test_ions_enter_through_the_opening_of_a_neck(self, engine: EngineUnderTest) -> None:
-        e = self.spine(engine, (Site("one", HEAD, (30, 60, 10, 40, 5), mouth=0.2),))
+        finds = replace(engine, options={**engine.options, **engine.opening})
+        e = self.spine(finds, (Site("one", HEAD, (30, 60, 10, 40, 5), mouth=0.2),))
         assert ("influx_mouth" in e.inputs) == isinstance(e, HasNeckOpenings)
         assert ("counts_mouth" in e.outputs) == isinstance(e, ContainsNecks)
         if isinstance(e, HasNeckOpenings):
