@@ -10,6 +10,7 @@ import numpy as np
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
+from couple.components.capabilities import AdvancesSomeSites, CountsValidity, HasTrustScore, counted_network
 from couple.components.component import State
 from couple.components.engine import EngineSetup, SiteEngine
 
@@ -23,7 +24,7 @@ class Accuracy(ABC):
     def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
         self.name, self.factory, self.setup = name, factory, setup
         self.spatial, self.integer = factory.spatial, factory.integer
-        mine = factory.counted(setup)
+        mine = counted_network(factory, setup)
         for state in mine.states:
             if state not in network.states:
                 raise InputError(f'"{name}" counts "{state}", which its other engines do not know', where=name)
@@ -33,7 +34,7 @@ class Accuracy(ABC):
     @property
     def reports(self) -> bool:
         """Whether it says by itself how far it may be trusted."""
-        return self.factory.doubt is not SiteEngine.doubt
+        return issubclass(self.factory, HasTrustScore)
 
     @abstractmethod
     def engine(self, site: int) -> tuple[SiteEngine, int]:
@@ -56,12 +57,12 @@ class Accuracy(ABC):
         """Take up (n_species,) molecules in a site."""
 
     @abstractmethod
-    def doubt(self, counts: Floats) -> Floats:
-        """(n_sites,) see SiteEngine."""
+    def trust_score(self, counts: Floats) -> Floats:
+        """(n_sites,) see HasTrustScore; 0 of an engine that has none."""
 
     @abstractmethod
-    def doubts(self, n_sites: int) -> dict[str, Ints]:
-        """Name → (n_sites,) see SiteEngine; 0 where nothing was built."""
+    def validity_counts(self, n_sites: int) -> dict[str, Ints]:
+        """Kind → (n_sites,) see CountsValidity; 0 where nothing was built."""
 
     @abstractmethod
     def components(self) -> dict[str, SiteEngine]:
@@ -93,12 +94,19 @@ class Accuracy(ABC):
             engine.memory[:] = memory
 
 
+def _score(engine: SiteEngine, counts: Floats) -> Floats:
+    return engine.trust_score(counts) if isinstance(engine, HasTrustScore) else np.zeros(len(counts))
+
+
 class Together(Accuracy):
     """All sites in one component, which advances some of them."""
 
     def __init__(self, name: str, factory: type[SiteEngine], setup: EngineSetup, network: ReactionNetwork) -> None:
         super().__init__(name, factory, setup, network)
-        self._engine = factory(setup)
+        engine = factory(setup)
+        assert isinstance(engine, AdvancesSomeSites)
+        self._engine: SiteEngine = engine
+        self._partly: AdvancesSomeSites = engine
         self._same = np.array_equal(self.columns, np.arange(len(network.states)))
 
     def engine(self, site: int) -> tuple[SiteEngine, int]:
@@ -107,7 +115,7 @@ class Together(Accuracy):
     def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
         self._engine.write("influx", influx)
         self._engine.write("clamp", clamp)
-        self._engine.advance_sites(ticks, rows)
+        self._partly.advance_sites(ticks, rows)
 
     def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
         mine, observed = self._engine.read("counts"), self._engine.read("means")
@@ -120,13 +128,13 @@ class Together(Accuracy):
         return self._engine.read_site(site, rng)
 
     def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
-        self._engine.write_sites(np.array([site]), counts[None, :], rng)
+        self._partly.write_sites(np.array([site]), counts[None, :], rng)
 
-    def doubt(self, counts: Floats) -> Floats:
-        return self._engine.doubt(counts)
+    def trust_score(self, counts: Floats) -> Floats:
+        return _score(self._engine, counts)
 
-    def doubts(self, n_sites: int) -> dict[str, Ints]:
-        return self._engine.doubts()
+    def validity_counts(self, n_sites: int) -> dict[str, Ints]:
+        return self._engine.validity_counts() if isinstance(self._engine, CountsValidity) else {}
 
     def components(self) -> dict[str, SiteEngine]:
         return {"all": self._engine}
@@ -162,21 +170,18 @@ class Apart(Accuracy):
             means[row] = engine.read("means")[0]
 
     def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
-        engine, _ = self.engine(site)
-        if self.factory.read_counts is SiteEngine.read_counts:
-            return engine.read_site(0, rng)
-        return np.asarray(engine.read_counts()[0], dtype=np.int64)
+        return self.engine(site)[0].read_site(0, rng)
 
     def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
         self.engine(site)[0].write_counts(counts[None, :], rng)
 
-    def doubt(self, counts: Floats) -> Floats:
-        return np.array([self.engine(k)[0].doubt(counts[k : k + 1])[0] for k in range(len(counts))])
+    def trust_score(self, counts: Floats) -> Floats:
+        return np.array([_score(self.engine(k)[0], counts[k : k + 1])[0] for k in range(len(counts))])
 
-    def doubts(self, n_sites: int) -> dict[str, Ints]:
+    def validity_counts(self, n_sites: int) -> dict[str, Ints]:
         found: dict[str, Ints] = {}
         for site, engine in sorted(self._engines.items()):
-            for name, times in engine.doubts().items():
+            for name, times in engine.validity_counts().items() if isinstance(engine, CountsValidity) else ():
                 found.setdefault(name, np.zeros(n_sites, dtype=np.int64))[site] = times[0]
         return found
 

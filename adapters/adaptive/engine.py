@@ -19,11 +19,20 @@ from adapters.adaptive.carrying import Carrying
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
 from adapters.adaptive.replacing import Replacing
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
-from couple.base.arrays import Counts
+from couple.base.arrays import Counts, Ints
 from couple.base.errors import InputError
 from couple.base.schema import Block
 from couple.base.units import IONS_PER_MM_UM3
 from couple.components import engine
+from couple.components.capabilities import (
+    AdvancesSomeSites,
+    BringsGeometry,
+    ComposedOfEngines,
+    CountsValidity,
+    HasEventTables,
+    ReportsTimings,
+    geometry_of,
+)
 from couple.components.component import Port, State, digest_of
 from couple.components.engine import EngineSetup, SiteEngine
 from couple.components.state import number, text, whole
@@ -35,7 +44,7 @@ log = logging.getLogger(__name__)
 DECIDING, HANDING_OVER = "deciding", "handing over"
 
 
-class Adaptive(SiteEngine):
+class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, HasEventTables, ReportsTimings):
     """Engines from cheap to fine; at the start of a window a rule names one for each site.
 
     A finer one is taken at once, a cheaper one when it has been good enough for a while (`adaptive.dwell`). The site is
@@ -86,8 +95,10 @@ class Adaptive(SiteEngine):
         factory, options = engine_and_options(self.options, name)
         setup = replace(self.setup, options=options, injected=self.carrying.filled)
         try:
-            kind = Together if factory.partial(setup) else Apart
-            accuracy: Accuracy = kind(name, factory, setup, self.network)
+            if issubclass(factory, AdvancesSomeSites):
+                accuracy: Accuracy = Together(name, factory, setup, self.network)
+            else:
+                accuracy = Apart(name, factory, setup, self.network)
         except InputError as error:
             raise InputError(error.message, where=error.where or name) from None
         if not accuracy.observed:
@@ -153,7 +164,7 @@ class Adaptive(SiteEngine):
         counts = self.read("counts")
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
-                self._reported[:, k] = accuracy.doubt(counts[:, : self.replacing.n])
+                self._reported[:, k] = accuracy.trust_score(counts[:, : self.replacing.n])
         self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
             counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
@@ -288,36 +299,36 @@ class Adaptive(SiteEngine):
         """See SiteEngine: the engines behind the numbers of `accuracy`."""
         return {"accuracies": list(self.engines)}
 
-    def log(self) -> dict[str, npt.NDArray[np.void]]:
-        """See SiteEngine."""
+    def event_tables(self) -> dict[str, npt.NDArray[np.void]]:
+        """See HasEventTables: every switch."""
         return {"switches": table(self.switches)}
 
-    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
-        """See SiteEngine: sums over its engines."""
-        found: dict[str, npt.NDArray[np.int64]] = {}
+    def validity_counts(self) -> dict[str, Ints]:
+        """See CountsValidity: sums over its engines."""
+        found: dict[str, Ints] = {}
         for accuracy in self.accuracies:
-            for name, times in accuracy.doubts(len(self.sites)).items():
+            for name, times in accuracy.validity_counts(len(self.sites)).items():
                 found[name] = found[name] + times if name in found else times
         return found
 
-    def spent(self) -> dict[str, float]:
-        """See SiteEngine: seconds of each engine, of deciding, and of handing over."""
+    def timings(self) -> dict[str, float]:
+        """See ReportsTimings: seconds of each engine, of deciding, and of handing over."""
         return dict(self._seconds)
 
     # -- set-up ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """See SiteEngine: with the tables of its engines."""
+    def gather_options(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """See ComposedOfEngines: with the tables of its engines."""
         return gathered(tables)
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: that of the first engine whose options have one."""
+        """See BringsGeometry: that of the first engine whose options have one."""
         assert isinstance(options, AdaptiveOptions)
         for name in options.engines:
             factory, own = engine_and_options(options, name)
-            found = factory.geometry_of(own, folder)
+            found = geometry_of(factory, own, folder)
             if found is not None:
                 return found
         return None

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from couple.base import registry
 from couple.base.errors import InputError, nearest
 from couple.base.units import Time
+from couple.components.capabilities import options_of
 from couple.components.engine import Options, SiteEngine
 
 NAME = "adaptive"
@@ -78,6 +79,6 @@ def engine_and_options(options: AdaptiveOptions, name: str) -> tuple[type[SiteEn
 
     try:
         factory: type[SiteEngine] = registry.load("couple.engines", name)
-        return factory, read_options(factory, factory.gather(name, options.options), name)
+        return factory, read_options(factory, options_of(factory, name, options.options), name)
     except InputError as error:
         raise InputError(error.message, where=error.where or "engines") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.capabilities import counted_network
 from couple.components.engine import EngineSetup
 
 
@@ -28,7 +29,7 @@ class Replacing:
         added: dict[str, Species] = {}
         for name in options.engines:
             factory, own = engine_and_options(options, name)
-            counted = factory.counted(replace(setup, options=own))
+            counted = counted_network(factory, replace(setup, options=own))
             common &= {*counted.names}
             added |= {s.name: s for s in counted.species if s.name not in known}
         return cls(len(setup.network.species), tuple(added.values()), common)

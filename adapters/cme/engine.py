@@ -15,6 +15,7 @@ from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components import engine
+from couple.components.capabilities import HasDistribution
 from couple.components.component import State
 from couple.components.engine import EngineSetup, SiteEngine
 
@@ -30,7 +31,7 @@ class CmeOptions(engine.Options):
     states: int = Field(1_000_000, gt=0, le=100_000_000, strict=True)
 
 
-class MasterEquation(SiteEngine):
+class MasterEquation(SiteEngine, HasDistribution):
     """The chemical master equation by finite state projection; `counts` and `means` are expected values.
 
     States are added where more than `leak` per window would be lost, and rare ones dropped. What was lost so far bounds

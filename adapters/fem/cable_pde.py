@@ -19,6 +19,7 @@ from adapters.fem.solver.segment_sums import SegmentSums
 from adapters.fem.solver.system import WindowInputs
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.components.capabilities import AlongCable, SharedByRanks
 from couple.components.component import Component, Port, State
 from couple.components.engine import EngineSetup
 from couple.geometry.cable import Cable
@@ -30,7 +31,7 @@ JUMP = 3.0
 """Ratio of neighbouring radii above which a line is a poor picture of a dendrite."""
 
 
-class CableReactionDiffusion(FieldEngine):
+class CableReactionDiffusion(FieldEngine, AlongCable, SharedByRanks):
     """Reaction and diffusion along a dendrite: ∂(A c)/∂t = ∂(A D ∂c/∂s)/∂s + A × reactions + girth × fluxes.
 
     Cells of constant section in each segment, with the volume and the membrane that NEURON computes with; what crosses
@@ -38,8 +39,6 @@ class CableReactionDiffusion(FieldEngine):
     necks open into vertices. Ends that do not continue in the site are closed. Ions that leave a segment are taken at
     the start of a window in proportion to what is there, those that leave through a neck over the window at its foot.
     """
-
-    shareable = True
 
     def __init__(self, setup: EngineSetup) -> None:
         self._shared: DistributedStepper | None = None
@@ -84,13 +83,13 @@ class CableReactionDiffusion(FieldEngine):
     # -- ranks ------------------------------------------------------------------------------------------------
 
     def share(self, team: Team) -> None:
-        """See SiteEngine: every rank steps a piece of the dendrite."""
+        """See SharedByRanks: every rank steps a piece of the dendrite."""
         watch = self._segments if self.network.observables else None
         self._shared = DistributedStepper(self.steppers[0], watch, team)
 
     @classmethod
     def helper(cls, name: str, team: Team) -> Component:
-        """See SiteEngine."""
+        """See SharedByRanks."""
         return HelperRank(name, team)
 
     def advance(self, ticks: int) -> None:

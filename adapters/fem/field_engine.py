@@ -25,8 +25,9 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, brief
 from couple.base.schema import Block
 from couple.components import engine
+from couple.components.capabilities import AsksForRanks, BringsGeometry, ContainsNecks, RankRequest
 from couple.components.component import Port, State
-from couple.components.engine import Asked, EngineSetup, SiteEngine
+from couple.components.engine import EngineSetup, SiteEngine
 from couple.geometry.geometry import Geometry
 
 
@@ -48,10 +49,10 @@ class FieldOptions(MeshOptions):
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
     atol: float = Field(1e-4, gt=0, lt=1, strict=True)
     steps: int = Field(0, ge=0, le=10**6, strict=True)
-    ranks: Annotated[Asked, BeforeValidator(_asked)] = None
+    ranks: Annotated[RankRequest, BeforeValidator(_asked)] = None
 
 
-class FieldEngine(SiteEngine):
+class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
     """Mass action and diffusion, ∂c/∂t = D Δc + reactions; those with membrane species are fluxes through the wall.
 
     Elements of degree 1 or 2 in space (orders 2 and 3 in L2), an L-stable Rosenbrock method of order 4 in time with the
@@ -103,7 +104,7 @@ class FieldEngine(SiteEngine):
             self._write_opening_counts(k, 0.0)
 
     def reach(self, row: int, species: str) -> float:
-        """See SiteEngine."""
+        """See ContainsNecks."""
         return float(self._capacities[row, self.setup.injected.index(species)])
 
     def _write_opening_counts(self, k: int, entered: npt.ArrayLike) -> None:
@@ -122,13 +123,13 @@ class FieldEngine(SiteEngine):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: of a head with a neck."""
+        """See BringsGeometry: of a head with a neck."""
         spine = head_with_neck(options, None) if isinstance(options, MeshOptions) else None
         return None if spine is None else spine.geometry
 
     @classmethod
     def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
-        """See SiteEngine: built in, or behind the mouth that a file names."""
+        """See ContainsNecks: built in, or behind the mouth that a file names."""
         if not isinstance(options, MeshOptions):
             return None
         if options.neck is not None:
@@ -137,8 +138,8 @@ class FieldEngine(SiteEngine):
         return None if opening is None else (opening, 0.0)
 
     @classmethod
-    def asked_ranks(cls, options: Block) -> Asked:
-        """See SiteEngine."""
+    def asked_ranks(cls, options: Block) -> RankRequest:
+        """See AsksForRanks."""
         return options.ranks if isinstance(options, FieldOptions) else None
 
     def advance(self, ticks: int) -> None:

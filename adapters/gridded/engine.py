@@ -19,6 +19,7 @@ from couple.base.errors import InputError, RunError
 from couple.base.schema import Block
 from couple.base.units import IONS_PER_MM_UM3, Length
 from couple.chemistry.network import ReactionNetwork
+from couple.components.capabilities import BringsGeometry
 from couple.components.component import State
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
 from couple.geometry.geometry import Geometry
@@ -42,7 +43,7 @@ class GriddedOptions(Options):
     mask: str | None = None
 
 
-class Gridded(SiteEngine):
+class Gridded(SiteEngine, BringsGeometry):
     """Exact simulation of the reaction-diffusion master equation.
 
     Molecules of a voxel meet as in a mixed volume and hop to its neighbours at D / h². Voxels share the analytic volume
@@ -146,7 +147,7 @@ class Gridded(SiteEngine):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: the voxels of `mask`."""
+        """See BringsGeometry: the voxels of `mask`."""
         if not isinstance(options, GriddedOptions) or options.mask is None:
             return None
         grid = _masked(options, folder)

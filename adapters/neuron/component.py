@@ -8,84 +8,84 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from adapters.neuron.coupling.cai_writers import Holds, refuse_writers
-from adapters.neuron.coupling.charge import ChargeMeter
-from adapters.neuron.coupling.conductance import place
-from adapters.neuron.coupling.ion_ownership import default_concentration, own
+from adapters.neuron.coupling.cai_writers import CaiClamps, refuse_writers
+from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
+from adapters.neuron.coupling.conductance import insert_conductance
+from adapters.neuron.coupling.ion_ownership import default_concentration, own_concentration
 from adapters.neuron.hoc.h import h, pc
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
 from adapters.neuron.mechanisms import synapses
 from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
-from adapters.neuron.mechanisms.nmda_gating import Gating
-from adapters.neuron.memory.addresses import Variable
-from adapters.neuron.memory.direct_access import Direct
-from adapters.neuron.models.loader import WHERE, Built, initial_voltage
+from adapters.neuron.mechanisms.nmda_gating import NMDAGating
+from adapters.neuron.memory.addresses import NeuronVariable
+from adapters.neuron.memory.direct_access import DirectAccess
+from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
-from adapters.neuron.state.gids import gids, here
+from adapters.neuron.state.gids import gids, is_local
 from adapters.neuron.state.save_state import ModelState
-from adapters.neuron.state.spikes import Spikes, together
+from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError, RunError
-from couple.components.component import Component, Port, State, digest_of
-from couple.components.electrics import CALCIUM, Attachments, IonSegments, ModelSpec
+from couple.components.component import Port, State, digest_of
+from couple.components.electrics import CALCIUM, Attachments, ElectricalComponent, IonSegments, ModelSpec
 from couple.components.state import number, whole
 from couple.parallel.communicator import world
-
-FC_PER_DENSITY = -10.0
-"""From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
 
 _MAX_STEP = 10.0
 """ms; psolve wants one. With spikes between ranks NEURON takes the shortest delay if that is less."""
 
 
-class NeuronCell(Component):
-    """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalModel.attach`.
+class NeuronComponent(ElectricalComponent):
+    """A loaded model between exchanges. Ports: see `couple.components.electrics.ElectricalComponent`.
+
+    Raises InputError if a mechanism in a coupled segment writes a coupled concentration and may not be removed, and if
+    NEURON cannot initialise the model.
 
     One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
     straight to and from NEURON's memory.
     """
 
-    def __init__(self, built: Built, spec: ModelSpec, attachments: Attachments) -> None:
+    def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments) -> None:
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
-        places = _membranes([c.segment for c in attachments.conductances], repeats=True)
-        voltages = [find_segment(name) for name in attachments.voltages]
-        self.holds = Holds(ions[0][1], spec.cai_writers)
+        conducting = _membranes([c.segment for c in attachments.conductances], repeats=True)
+        voltages = [NeuronVariable(find_segment(name), "v") for name in attachments.voltages]
+        self.cai_clamps = CaiClamps(ions[0][1], spec.cai_writers)
         for ion, segments in ions:
             _own(ion, segments)
-        inside = [(f"{ion.ion}i", segment) for ion, segments in ions for segment in segments]
-        currents = [(ion.ion, segment) for ion, segments in ions for segment in segments]
+        concentrations = [NeuronVariable(s, ion.concentration) for ion, segments in ions for s in segments]
+        currents = [IonCurrent(ion.ion, s) for ion, segments in ions for s in segments]
 
         self._spec, self._attachments = spec, attachments
         self._dt, self.steps = spec.dt, 0
         self._charge = ChargeMeter(currents)
-        pairs = [place(c, segment) for c, segment in zip(attachments.conductances, places, strict=True)]
-        self._processes = [process for process, _ in pairs]
-        self._gating = Gating(synapses.gated) if synapses.gated else None
+        self._conductances = [
+            insert_conductance(c, segment) for c, segment in zip(attachments.conductances, conducting, strict=True)
+        ]
+        self._gating = NMDAGating(synapses.gated) if synapses.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
-        accumulators = self._charge.accumulators
-        self._inputs = self.holds.together_with(
-            Direct(
-                [Variable(s, name) for name, s in inside] + [Variable(process, "gmax") for process in self._processes],
-                [1.0] * len(inside) + [scale for _, scale in pairs],
-                zeroed=accumulators,
+        self._inputs = self.cai_clamps.scatter_with(
+            DirectAccess(
+                concentrations + [NeuronVariable(c.process, "gmax") for c in self._conductances],
+                [1.0] * len(concentrations) + [c.to_gmax for c in self._conductances],
+                zeroed=self._charge.accumulators,
             )
         )
-        to_charge = [FC_PER_DENSITY * self._charge.scale * segment.area() for _, segment in currents]
-        reported = accumulators + [Variable(s, "v") for s in voltages]
-        self._outputs = Direct(reported, to_charge + [1.0] * len(voltages))
+        self._outputs = DirectAccess(
+            self._charge.accumulators + voltages, self._charge.to_charge + [1.0] * len(voltages)
+        )
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
-        self._spikes = Spikes() if built.spreads else None
-        self._elsewhere = built.elsewhere
+        self._spikes = SpikeRecorder() if built.is_network else None
+        self._on_other_rank = built.on_other_rank
         super().__init__(
             "neuron",
             inputs={
                 **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
-                "g": Port("S/cm^2 or uS", (len(pairs),), "intensive"),
+                "g": Port("S/cm^2 or uS", (len(self._conductances),), "intensive"),
             },
             outputs={
                 **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
@@ -94,7 +94,7 @@ class NeuronCell(Component):
         )
         for ion, segments in ions:
             self.read(ion.concentration)[:] = ion.initial or [default_concentration(ion.ion)] * len(segments)
-        self._initialise = partial(self._initialised, inside, self.memory[: len(inside)].tolist())
+        self._initialise = partial(self._initialised, concentrations, self.memory[: len(concentrations)].tolist())
         self._initialise(attachments.seed)
         self.model_files = built.files
         built.on_release.append(self.close)
@@ -107,37 +107,37 @@ class NeuronCell(Component):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        self._from, self._to = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
+        self._input_values, self._output_values = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
 
-    def _initialised(self, inside: Sequence[tuple[str, Any]], concentrations: Sequence[float], seed: int) -> None:
+    def _initialised(self, concentrations: Sequence[NeuronVariable], values: Sequence[float], seed: int) -> None:
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         h.Random().Random123_globalindex(seed % 2**32)
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
         if self._spikes is not None:
             self._spikes.clear()
-        for (name, segment), value in zip(inside, concentrations, strict=True):
-            setattr(segment, name, value)
-        self.holds.initialise(concentrations)
-        with listening() as said:
+        for concentration, value in zip(concentrations, values, strict=True):
+            setattr(concentration.owner, concentration.name, value)
+        self.cai_clamps.initialise(values)
+        with capture_messages() as messages:
             try:
                 h.finitialize(initial_voltage(self._spec))
             except RuntimeError as error:
-                message = (said.errors or [str(error)])[0]
+                message = (messages.errors or [str(error)])[0]
                 raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
         h.dt = self._dt
-        self._settle()
-        self._gather(self._to)
+        self._refresh_addresses()
+        self._gather(self._output_values)
 
-    def _settle(self) -> None:
+    def _refresh_addresses(self) -> None:
         """NEURON may have arranged its memory anew."""
-        self._inputs.settle()
-        self._outputs.settle()
+        self._inputs.refresh_addresses()
+        self._outputs.refresh_addresses()
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
         # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
-        self._scatter(self._from)
+        self._scatter(self._input_values)
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
         self.steps += ticks
@@ -151,13 +151,13 @@ class NeuronCell(Component):
             raise RunError(
                 f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
             )
-        if not self._gather(self._to):
+        if not self._gather(self._output_values):
             self._raise_not_finite()
 
     def _raise_not_finite(self) -> NoReturn:
         names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
         names += [f"v of {s}" for s in self._attachments.voltages]
-        bad = [name for name, value in zip(names, self._to, strict=True) if not np.isfinite(value)]
+        bad = [name for name, value in zip(names, self._output_values, strict=True) if not np.isfinite(value)]
         raise RunError(
             f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
             "chemistry sends too large, or dt too long?"
@@ -165,33 +165,34 @@ class NeuronCell(Component):
 
     def save(self) -> State:
         """The model, exact to the bit. Raises CoupleError if a Python function waits in NEURON's event queue."""
-        network = {} if self._spikes is None else {**self._spikes.save(), **repartition.named(self._model_state())}
+        network: State = {}
+        if self._spikes is not None:
+            network = {**self._spikes.save(), **repartition.state_by_name(self._model_state())}
         if self._spec.helped:
             network["time"] = float(h.t)
         return {"steps": self.steps, **self._model_state().save(), **network}
 
-    def take(self, parts: Sequence[State]) -> None:
-        """Take up the state of a network, or of a cell on the first rank, from those of all ranks that saved it. Raises
-        InputError if that cannot be."""
+    def restore_from_ranks(self, parts: Sequence[State]) -> None:
+        """See ElectricalComponent."""
         if self._spikes is None and self._spec.helped:
             self.steps = whole(parts[0], "steps")
             if world().size > 1:  # also where nothing is restored it has to be the same time
-                repartition.run_up(number(parts[0], "time"), self.steps, self._dt)
-            self._settle()
-            if not self._elsewhere:
+                repartition.advance_alone(number(parts[0], "time"), self.steps, self._dt)
+            self._refresh_addresses()
+            if not self._on_other_rank:
                 self.restore(parts[0])
             return
         if self._spikes is None:
             raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
         self.steps = whole(parts[0], "steps")
-        repartition.take(self._model_state(), parts, self.steps, self._dt)
-        self._settle()
-        self._spikes.restore(together(parts, here))
+        repartition.restore_by_name(self._model_state(), parts, self.steps, self._dt)
+        self._refresh_addresses()
+        self._spikes.restore(merge_spikes(parts, is_local))
 
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""
         self._model_state().restore(state)
-        self._settle()
+        self._refresh_addresses()
         self.steps = whole(state, "steps")
         if self._spikes is not None:
             self._spikes.restore(state)
@@ -210,27 +211,27 @@ class NeuronCell(Component):
 
     @property
     def stepping_seconds(self) -> float:
-        """Of this rank so far, without waiting for spikes of others."""
+        """See ElectricalComponent: NEURON's own measure."""
         return float(pc.step_time())
 
     @property
-    def cells(self) -> int:
-        """Of a network on this rank."""
-        return len(self._spec.cells) or (len(gids()) if self.spreads else 0)
+    def cell_count(self) -> int:
+        """See ElectricalComponent."""
+        return len(self._spec.cells) or (len(gids()) if self.is_network else 0)
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Of each cell of a [network] on this rank: its segments, with the mechanisms in each."""
+    def cell_weights(self) -> dict[str, float]:
+        """See ElectricalComponent: of each cell of a [network] its segments, with the mechanisms in each."""
         return cell_weights(cell.name for cell in self._spec.cells)
 
     @property
-    def spreads(self) -> bool:
-        """Whether it is a network, which another number of ranks can take up."""
+    def is_network(self) -> bool:
+        """See ElectricalComponent."""
         return self._spikes is not None
 
     @property
     def spikes(self) -> tuple[Floats, Ints] | None:
-        """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
+        """See ElectricalComponent."""
         return None if self._spikes is None else self._spikes.read()
 
     def digest(self, state: State) -> str:
@@ -245,8 +246,8 @@ class NeuronCell(Component):
     def close(self) -> None:
         """Take our mechanisms out of the model; the component cannot be used afterwards."""
         self._charge.close()
-        self.holds.close()
-        self._processes.clear()
+        self.cai_clamps.close()
+        self._conductances.clear()
         self._gating = self._state = self._spikes = None
         self._scatter = _released
 
@@ -259,7 +260,7 @@ def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
     if ion.ion != CALCIUM:
         refuse_writers(ion.ion, segments)
     for section in {section_name(segment.sec): segment.sec for segment in segments}.values():
-        own(ion.ion, section)
+        own_concentration(ion.ion, section)
 
 
 def _released(_: Floats) -> NoReturn:

@@ -14,7 +14,7 @@ _LOADING = "from adapters.neuron import channel_path; print(channel_path())"
 
 
 def checks() -> Iterator[Finding]:
-    """Of NEURON."""
+    """Findings about NEURON: its import, the compiler, our mechanisms."""
     yield compiler()
     yield mechanisms()
 

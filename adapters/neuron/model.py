@@ -9,38 +9,42 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from adapters.neuron.component import NeuronCell
+from adapters.neuron.component import NeuronComponent
 from adapters.neuron.coupling.ion_ownership import valences
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.sections import all_sections, find_membrane, find_segment, forget, remember, segment_name
+from adapters.neuron.hoc.sections import (
+    all_sections,
+    cache_sections,
+    clear_section_cache,
+    find_membrane,
+    find_segment,
+    segment_name,
+)
 from adapters.neuron.mechanisms.builtin import channel_path
-from adapters.neuron.models.loader import Built, load
-from adapters.neuron.models.network import announce, check_delays, connect
-from adapters.neuron.models.section_table import inventory, points
+from adapters.neuron.models.loader import LoadedModel, load
+from adapters.neuron.models.network import check_delays, connect, register_gids
+from adapters.neuron.models.section_table import points_3d, section_table
 from adapters.neuron.models.spines import grow
 from adapters.neuron.summary import describe, ion_sources
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, Contact, ModelSpec, Section, SpineSpec
+from couple.components.electrics import Attachments, Contact, ElectricalModel, ModelSpec, Section, SpineSpec
 from couple.geometry.geometry import Geometry
 
 _UNCONNECTED = 1e19
 """What NEURON gives as the distance of two segments that nothing connects is more than this."""
 
 
-class NeuronModel:
-    """Implements `couple.components.electrics.ElectricalModel`.
-
-    NEURON holds one at a time: loading another releases this one.
-    """
+class NeuronModel(ElectricalModel):
+    """A model in NEURON, which holds one at a time: loading another releases this one."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         # Before the model's own mechanisms and sections, in every process alike: a saved state holds type numbers.
         self.channel_path = channel_path()
-        self._built: Built = load(spec)
-        self._built.on_release.append(forget)
-        remember()
-        self._cell: NeuronCell | None = None
+        self._built: LoadedModel = load(spec)
+        self._built.on_release.append(clear_section_cache)
+        cache_sections()
+        self._cell: NeuronComponent | None = None
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
         self._description = describe(self.channel_path, spec, self._built)
         self._coupled: list[str] = []
@@ -77,14 +81,14 @@ class NeuronModel:
         with self._built.streams:
             grown = grow(spines)
         self._built.on_release.append(grown.clear)
-        remember()
+        cache_sections()
         self._description = describe(self.channel_path, self.spec, self._built)
 
     def connect(self, contacts: Sequence[Contact]) -> None:
         """Give the cells of a network their numbers and connect them. Raises InputError that names the key."""
         check_delays(contacts, self.spec.dt)
         with self._built.streams:
-            kept = announce(self.spec.cells, lambda cell, name: find_segment(f"{cell}.{name}"))
+            kept = register_gids(self.spec.cells, lambda cell, name: find_segment(f"{cell}.{name}"))
             kept += connect(contacts)
         self._built.on_release.append(kept.clear)
         self._description = describe(self.channel_path, self.spec, self._built)
@@ -105,19 +109,19 @@ class NeuronModel:
 
     def sections(self) -> Sequence[Section]:
         """All sections with region, length and path distance."""
-        return inventory()
+        return section_table()
 
     def points(self, section: str) -> npt.NDArray[np.float64]:
         """(n, 4) x, y, z and diameter along a section, µm; (0, 4) if it was given as length and diameter."""
-        return points(section)
+        return points_3d(section)
 
-    def attach(self, attachments: Attachments) -> NeuronCell:
+    def attach(self, attachments: Attachments) -> NeuronComponent:
         """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
         if self._cell is not None:
             self._cell.close()
-        self._cell = NeuronCell(self._built, self.spec, attachments)
+        self._cell = NeuronComponent(self._built, self.spec, attachments)
         sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
-        self._coupled = [*self._cell.holds.notes, *sources]
+        self._coupled = [*self._cell.cai_clamps.notes, *sources]
         return self._cell
 
 

@@ -10,7 +10,7 @@ from adapters.neuron.coupling.ion_use import IonUse, carriers, ion_uses, mechani
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, find_membrane, section_name
 from adapters.neuron.mechanisms.builtin import ChannelPath
-from adapters.neuron.models.loader import Built, initial_voltage
+from adapters.neuron.models.loader import LoadedModel, initial_voltage
 from adapters.neuron.models.regions import region_of
 from couple.components.electrics import ModelSpec
 
@@ -20,7 +20,7 @@ _MOST = 12
 _WIDTH = 100
 
 
-def describe(path: ChannelPath, spec: ModelSpec, built: Built) -> list[str]:
+def describe(path: ChannelPath, spec: ModelSpec, built: LoadedModel) -> list[str]:
     """Sections, mechanisms with the ions they use, compiled MOD files, and what is taken from model or experiment."""
     sections = all_sections()
     segments = sum(section.nseg for section in sections)
@@ -62,7 +62,7 @@ def _by_region(sections: Sequence[Any]) -> list[str]:
     return lines
 
 
-def _compiled(built: Built) -> list[str]:
+def _compiled(built: LoadedModel) -> list[str]:
     if not built.mechanisms:
         return []
     return [f"compiled from MOD files: {', '.join(f'{n} ({f.name})' for n, f in sorted(built.mechanisms.items()))}"]
@@ -95,11 +95,11 @@ def _in(names: Sequence[str], sections: Sequence[Any]) -> str:
     return "all sections" if len(names) == len(sections) > 1 else compressed(names)
 
 
-def _globals(spec: ModelSpec, built: Built) -> list[str]:
+def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
     """Who says what of temperature, initial voltage and time step; what of the model's own wishes is not used."""
 
     def source(key: str, given: bool) -> str:
-        own = built.own.get(key)
+        own = built.model_globals.get(key)
         if not given:
             return "the model's" if own is not None else "the model's, or NEURON's default"
         return "the experiment's" if own is None else f"the experiment's; the model has {own:g}"
@@ -109,10 +109,10 @@ def _globals(spec: ModelSpec, built: Built) -> list[str]:
         f"v_init {initial_voltage(spec):g} mV ({source('v_init', spec.v_init is not None)}), "
         f"dt {spec.dt:g} ms ({source('dt', True)})"
     ]
-    if "secondorder" in built.own:
-        lines[0] += f", secondorder {built.own['secondorder']:g} (the model's)"
-    unused = [f"tstop = {built.own['tstop']:g} ms"] if "tstop" in built.own else []
-    unused += ["its own init()"] if built.own_init else []
+    if "secondorder" in built.model_globals:
+        lines[0] += f", secondorder {built.model_globals['secondorder']:g} (the model's)"
+    unused = [f"tstop = {built.model_globals['tstop']:g} ms"] if "tstop" in built.model_globals else []
+    unused += ["its own init()"] if built.defines_init else []
     if unused:
         lines.append(
             f"of the model not used: {', '.join(unused)} (couple runs finitialize(v_init), then fixed steps for the "

@@ -19,11 +19,12 @@ from adapters.surrogate.program import Nodes, nodes, program
 from adapters.surrogate.replaced import Replaced
 from adapters.surrogate.tables import Plan, plan, propagators
 from adapters.wellmixed.base import WellMixed
-from couple.base.arrays import Counts
+from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine
+from couple.components.capabilities import CountsValidity, HasTrustScore, ReplacesSpecies
 from couple.components.engine import EngineSetup
 from couple.rng.streams import generator, stream
 from reducers.markov.block import DrivenBlock, Stepped
@@ -55,7 +56,7 @@ class Options(engine.Options):
     step: Time = Field(0.1, gt=0, le=1)
 
 
-class Surrogate(WellMixed):
+class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
     """Pools of molecules driven by one concentration, and learned blocks in the place of some species.
 
     Everything that calcium drives molecule by molecule (buffers, pumps, channels) follows propagators tabulated over
@@ -184,29 +185,25 @@ class Surrogate(WellMixed):
         """(n_sites,) steps in which whole molecules stayed because there were no ions for them."""
         return self.marks[:, layout.LIMITED]
 
-    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
-        """See SiteEngine."""
+    def validity_counts(self) -> dict[str, Ints]:
+        """See CountsValidity."""
         return {"outside": self.outside, "limited": self.limited}
 
     # -- other accuracies -----------------------------------------------------------------------------------------
 
-    def read_counts(self) -> Counts:
-        """(n_sites, n_species of the whole chemistry) whole molecules; those of a stepped block are drawn given totals.
-
-        The same state gives the same draw.
-        """
-        return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
-
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
-        """See SiteEngine."""
+        """See SiteEngine: of the whole chemistry; those of a stepped block are drawn given totals.
+
+        Without `rng` the same state gives the same draw.
+        """
         reduced = super().read_site(row, rng)
         if not self.beside:
             return reduced
         drawn = generator(self.setup.seed, "surrogate", self.sites[row].name, "counts") if rng is None else rng
         return self.beside.read_site(row, reduced, drawn)
 
-    def doubt(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """See SiteEngine: the drive in units of the end of the box that is nearer, 1 at either end."""
+    def trust_score(self, counts: Floats) -> Floats:
+        """See HasTrustScore: the drive in units of the end of the box that is nearer, 1 at either end."""
         if self.drive is None or not self.blocks:
             return np.zeros(len(self.sites))
         low, high = self._drive_box()
@@ -214,14 +211,14 @@ class Surrogate(WellMixed):
         return np.asarray(np.maximum(c / high, low / c))
 
     @classmethod
-    def counted(cls, setup: EngineSetup) -> ReactionNetwork:
-        """See SiteEngine: with columns of the blocks in place of their species."""
+    def counted_network(cls, setup: EngineSetup) -> ReactionNetwork:
+        """See ReplacesSpecies: with columns of the blocks in place of their species."""
         blocks = _stepped(setup)
         network = Replaced(setup.network, blocks).network() if blocks else setup.network
         return network.with_clamped(setup.clamped) if setup.clamped else network
 
     def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
-        """See SiteEngine."""
+        """See AdvancesSomeSites."""
         with self.beside.at(rows):
             super().advance_sites(ticks, rows)
 
@@ -236,7 +233,7 @@ class Surrogate(WellMixed):
             self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
     def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """See SiteEngine."""
+        """See AdvancesSomeSites."""
         if not self.beside:
             super().write_sites(rows, counts, rng)
             return

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from couple.base.arrays import Counts
 from couple.base.errors import InputError
+from couple.components.capabilities import AdvancesSomeSites
 from couple.components.component import State
-from couple.components.engine import EngineSetup, SiteEngine
+from couple.components.engine import SiteEngine
 
 
-class WellMixed(SiteEngine):
+class WellMixed(SiteEngine, AdvancesSomeSites):
     """A site engine without places.
 
     A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly: attributes of the same
@@ -21,11 +22,6 @@ class WellMixed(SiteEngine):
     """
 
     _rows: ClassVar[tuple[str, ...]] = ("_rates",)
-
-    @classmethod
-    def partial(cls, setup: EngineSetup) -> bool:
-        """See SiteEngine."""
-        return True
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of the engine's own, live: saved and restored by copying."""
@@ -41,13 +37,13 @@ class WellMixed(SiteEngine):
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
     def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """See SiteEngine."""
+        """See AdvancesSomeSites."""
         held, weights = self.read("counts"), self.network.observable_weights
         held[rows, : len(self.network.species)] = counts
         self.read("means")[rows] = (held[rows, None, :] * weights).sum(axis=2)
 
     def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
-        """See SiteEngine: on copies of their rows, which cost little beside a window of chemistry."""
+        """See AdvancesSomeSites: on copies of their rows, which cost little beside a window of chemistry."""
         if len(rows) == len(self.sites):
             self.advance(ticks)
             return

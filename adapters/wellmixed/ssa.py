@@ -12,6 +12,7 @@ from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import empty_levels
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
+from couple.components.capabilities import EstimatesWork
 from couple.components.engine import EngineSetup
 from couple.rng.streams import stream
 
@@ -20,7 +21,7 @@ MANY = 512
 to choose one (tests/bench/wellmixed.py)."""
 
 
-class Gillespie(WellMixed):
+class Gillespie(WellMixed, EstimatesWork):
     """Gillespie's direct method, with the dependencies of reactions worked out beforehand.
 
     In networks with many species the reaction is chosen by composition and rejection, at a cost that does not grow.
@@ -67,8 +68,8 @@ class Gillespie(WellMixed):
         if code:
             raise RunError(self._message(code % 8, code // 8))
 
-    def effort(self) -> Floats:
-        """See SiteEngine: reactions so far."""
+    def work(self) -> Floats:
+        """See EstimatesWork: reactions so far."""
         return np.asarray(1.0 + self.events)
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:

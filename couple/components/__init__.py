@@ -1,4 +1,4 @@
-"""The contract of everything that the loop advances: ports, engines, electrics, drives. Imports the rooms above
+"""What the loop advances: ports, engines and their capabilities, the electrical model, drives.
 
-it: `base`, `rng`, `geometry`, `parallel`, `chemistry`.
+Imports `base`, `rng`, `geometry`, `parallel`, `chemistry`.
 """

@@ -25,7 +25,7 @@ State = dict[str, StateValue]
 
 @dataclass(frozen=True)
 class Port:
-    """What crosses the boundary of a component.
+    """What crosses the boundary of a component, as in `Port("count", (n_sites, n_species), "extensive", names)`.
 
     unit:   the unit of every value, in the system of `couple.base.units` ("mV", "count", "fC", ...).
     shape:  shape of the values, `(n_sites,)` or `(n_sites, n_columns)`.
@@ -97,7 +97,7 @@ class Component(ABC):
 
     @abstractmethod
     def advance(self, ticks: int) -> None:
-        """Go `ticks` ticks of the clock forward, with the inputs as they are."""
+        """Go `ticks` ticks of the clock forward, with the inputs as they are. Raises RunError if that cannot be."""
 
     @abstractmethod
     def save(self) -> State:
@@ -115,12 +115,12 @@ class Component(ABC):
         self.restore(start)
 
     def digest(self, state: State) -> str:
-        """SHA-256 of what two equal states have in common."""
+        """SHA-256 of what two equal states have in common, as hexadecimal digits."""
         return digest_of(state)
 
 
 def digest_of(state: State) -> str:
-    """SHA-256 of names and values."""
+    """SHA-256 of the names and values of a state, as hexadecimal digits."""
     found = hashlib.sha256()
     for key, value in sorted(state.items()):
         content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()

@@ -17,7 +17,7 @@ MOST = 1e9
 
 
 class Drive(Component):
-    """Plays tables of ions per window and of held counts.
+    """Plays tables of ions per window and of held counts: outputs `ions` (n_ions,) and `clamp` (n_clamp,).
 
     ions:  (n_windows, n_ions) molecules that enter in each window, any real number.
     clamp: (n_windows, n_clamp) counts at which species are held.
@@ -41,9 +41,11 @@ class Drive(Component):
         self.read("clamp")[:] = self._clamp[self._window - 1]
 
     def save(self) -> State:
+        """Number of the next window."""
         return {"window": self._window}
 
     def restore(self, state: State) -> None:
+        """Go on with the window that `save` gave."""
         self._window = whole(state, "window")
 
 

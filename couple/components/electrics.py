@@ -6,12 +6,14 @@ sites known is it clear where calcium and conductances are exchanged.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from couple.components.component import Component
+from couple.base.arrays import Floats, Ints
+from couple.components.component import Component, State
 from couple.geometry.geometry import Geometry
 
 CALCIUM = "ca"
@@ -226,47 +228,105 @@ class SpineSpec:
     """Path distance in µm, where the block asked for one."""
 
 
-class ElectricalModel(Protocol):
+class ElectricalComponent(Component):
+    """A model that is attached and steps: the component that `ElectricalModel.attach` gives.
+
+    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
+    outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
+             the like of other ions; `v` (n_voltages,) mV.
+
+    model_files: path → SHA-256 of every file that the model was made from.
+    """
+
+    model_files: Mapping[str, str]
+
+    @property
+    @abstractmethod
+    def channel_path(self) -> str:
+        """Which coupling mechanisms run, as results say it: of NEURON "MOD" (compiled) or "KSChan"."""
+
+    @property
+    @abstractmethod
+    def stepping_seconds(self) -> float:
+        """Seconds that this rank stepped so far, without waiting for spikes of others."""
+
+    @property
+    @abstractmethod
+    def is_network(self) -> bool:
+        """Whether cells have numbers and send each other spikes; another number of ranks can then take it up."""
+
+    @property
+    @abstractmethod
+    def cell_count(self) -> int:
+        """Number of cells of a network on this rank, 0 of another model."""
+
+    @property
+    @abstractmethod
+    def cell_weights(self) -> Mapping[str, float]:
+        """Cell of a network on this rank → its share of the work, in any one unit; none of another model."""
+
+    @property
+    @abstractmethod
+    def spikes(self) -> tuple[Floats, Ints] | None:
+        """(n,) times in ms and (n,) numbers of the cells on this rank that fired; None where cells have no numbers."""
+
+    @abstractmethod
+    def restore_from_ranks(self, parts: Sequence[State]) -> None:
+        """Take up a network's state, or that of a cell on the first rank, from what each of any number of ranks saved.
+
+        Raises InputError for a model that only as many ranks as wrote it can take up.
+        """
+
+
+class ElectricalModel(ABC):
     """A loaded model, not yet stepping."""
 
+    @abstractmethod
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
 
+    @abstractmethod
     def sections(self) -> Sequence[Section]:
         """All sections, in the order of their creation."""
 
+    @abstractmethod
     def resolve(self, segment: str) -> str:
         """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)".
 
         Raises InputError, with the nearest names, if there is no such segment.
         """
 
+    @abstractmethod
     def geometry(self, segment: str) -> Geometry:
         """Cylinder of a segment. Raises InputError, with the nearest names, if there is no such segment."""
 
+    @abstractmethod
     def area(self, segment: str) -> float:
         """Membrane area of a segment in µm², as NEURON has it."""
 
+    @abstractmethod
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines; before anything is attached. Raises InputError that names the key of one that cannot be."""
 
+    @abstractmethod
     def connect(self, contacts: Sequence[Contact]) -> None:
         """Give the cells of a network their numbers and connect them; after `grow`, before anything is attached."""
 
+    @abstractmethod
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from the middle of the segment `origin` to those of all segments connected to it."""
 
+    @abstractmethod
     def ions(self) -> Mapping[str, float]:
         """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
 
+    @abstractmethod
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`: sections, mechanisms that read or write calcium, which channel path is used."""
 
-    def attach(self, attachments: Attachments) -> Component:
+    @abstractmethod
+    def attach(self, attachments: Attachments) -> ElectricalComponent:
         """The stepping component, initialised at t = 0.
 
-        Inputs  `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
-        Outputs `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
-                the like of other ions; `v` (n_voltages,) mV.
         Raises InputError if a mechanism in a coupled segment writes such a concentration and may not be removed.
         """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,7 @@ from couple.chemistry.rounding import Rounding
 from couple.components.component import Component, Port, State
 from couple.geometry.cable import Cable
 from couple.geometry.geometry import Geometry
-from couple.parallel.communicator import Team
 from couple.rng.streams import generator
-
-Asked = Literal["all"] | int | tuple[int, ...] | None
-"""Ranks that are to solve a site together: all, so many, its own and these; None: its own alone."""
 
 
 class Options(Block):
@@ -83,27 +79,17 @@ class EngineSetup:
 
 
 class SiteEngine(Component):
-    """An engine of chemistry with one or many sites.
+    """An engine of chemistry with one or many sites. A subclass writes `advance`, `write_counts`, `save` and `restore`.
 
     inputs   `influx` (n_sites, n_injected): molecules that enter over the next window, evenly spread. Negative
              ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
              `clamp` (n_sites, n_clamped): the count at which a species is held; what enters such a species goes on
              into its reservoir `NAME_clamp`.
-             `influx_mouth` (n_sites, n_injected), of engines that know where a neck opens, if one does: what comes in
-             (or, below 0, goes out) there; `influx` is then all else.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
              Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
 
-    An engine whose sites may hold their neck (see `neck_of`) has besides
-    output   `counts_mouth` (n_sites, n_injected): the density at each mouth times `reach`, less what came in there in
-             the last window: the density that would be there if nothing had.
-
-    An engine along sections (see `along`) has one site, with a cable, and besides
-    inputs   `influx_along` (n_segments, n_injected) and `influx_feet` (n_feet, n_injected): as `influx`, through the
-             membrane of each segment and at the foot of each neck.
-    outputs  `counts_along` (n_segments, n_species), `means_along` (n_segments, n_observables): as those above.
-             `counts_feet` (n_feet, n_injected): the density at each foot times the volume of its segment.
+    What only some engines can do is declared: see couple.components.capabilities.
 
     A site's results may not depend on which other sites share its component.
 
@@ -130,9 +116,6 @@ class SiteEngine(Component):
 
     spatial: ClassVar[bool] = False
     """Whether molecules have places: calcium below the membrane is then not that of the volume."""
-
-    shareable: ClassVar[bool] = False
-    """Whether several ranks can solve its sites together: see `asked_ranks`, `share`, `helper`."""
 
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
@@ -178,18 +161,8 @@ class SiteEngine(Component):
 
     @classmethod
     def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
-        """The chemistry with the reservoirs that this engine adds to it."""
+        """Network of a setup with the reservoirs that this engine adds to it."""
         return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
-
-    @classmethod
-    def counted(cls, setup: EngineSetup) -> ReactionNetwork:
-        """The chemistry whose states its output `counts` has: another one if it replaces species by others."""
-        return cls.network_of(setup)
-
-    @classmethod
-    def partial(cls, setup: EngineSetup) -> bool:
-        """Whether it can advance some of its sites only: see `advance_sites`, `write_sites`."""
-        return False
 
     def count_rates(self, geometry: Geometry) -> Floats:
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
@@ -197,7 +170,7 @@ class SiteEngine(Component):
 
     @cached_property
     def rounding(self) -> Rounding:
-        """From real to whole molecules of this chemistry."""
+        """Rounds real to whole molecules of this chemistry."""
         return Rounding(self.network)
 
     def read_counts(self) -> Counts:
@@ -209,7 +182,10 @@ class SiteEngine(Component):
         return np.array([self.read_site(row) for row in range(len(self.sites))], dtype=np.int64)
 
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
-        """(n_species,) the same of one site, rounded with random numbers of one's own if they are given."""
+        """(n_species,) whole molecules of one site, see `read_counts`; rounded with random numbers of `rng` if given.
+
+        An engine whose `counts` are not molecules of the network overrides this one.
+        """
         counts = self.read("counts")[row, : len(self.network.species)]
         whole = np.rint(counts)
         if self.integer or bool((whole == counts).all()):
@@ -225,30 +201,18 @@ class SiteEngine(Component):
         Reservoir counts stay. Raises InputError for a wrong shape or a negative count.
         """
 
-    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
-        """Advance these sites only; all others stay as they are, to the bit. For engines that are `partial`."""
-        raise NotImplementedError(f"{type(self).__name__} advances all of its sites")
-
-    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """`write_counts` of these sites only, (len(rows), n_species). For engines that are `partial`."""
-        raise NotImplementedError(f"{type(self).__name__} takes up all of its sites")
-
-    def doubt(self, counts: Floats) -> Floats:
-        """(n_sites,) how far it may be trusted with (n_sites, n_species) molecules, whatever its own state is.
-
-        0 well inside of what it was made for, 1 at the edge, more outside. Species are those of `setup.network`.
-        """
-        return np.zeros(len(self.sites))
-
     def restart(self, start: State, seed: int) -> None:
-        """See Component: what an engine built with that seed would hold, taken over."""
+        """Take over what an engine built with that seed would hold; see Component."""
         fresh = type(self)(replace(self.setup, seed=seed))
         self.restore(fresh.save())
         self.setup = fresh.setup
         self.memory[:] = fresh.memory
 
     def checked_counts(self, counts: npt.ArrayLike, species: int | None = None) -> Counts:
-        """`counts` as whole numbers of the right shape, by default that of the network's species, or InputError."""
+        """(n_sites, n_species) `counts` as whole numbers; species: their number if not that of the network.
+
+        Raises InputError for another shape, a fraction, or a negative count.
+        """
         array = np.asarray(counts)
         shape = (len(self.sites), len(self.network.species) if species is None else species)
         if array.shape != shape:
@@ -259,70 +223,8 @@ class SiteEngine(Component):
         return whole
 
     def attributes(self) -> dict[str, Any]:
-        """What results say of this engine besides volumes, areas and names: attributes of its group."""
+        """Attributes of its group in results besides volumes, areas and names: name → what HDF5 can hold."""
         return {}
-
-    def log(self) -> dict[str, npt.NDArray[np.void]]:
-        """Tables that results hold beside the records, name → structured array."""
-        return {}
-
-    def doubts(self) -> dict[str, npt.NDArray[np.int64]]:
-        """How often results cannot be trusted so far, name → (n_sites,) times: the summary of a run says so."""
-        return {}
-
-    def spent(self) -> dict[str, float]:
-        """Seconds by what they were spent for, where one number does not say enough."""
-        return {}
-
-    def effort(self) -> Floats:
-        """(n_sites,) what of its time each site takes, in any unit: the molecules or events that it works through."""
-        return np.ones(len(self.sites))
-
-    @classmethod
-    def gather(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """What its options are read from: of all tables of a site, that under its own name."""
-        return dict(tables.get(name, {}))
-
-    @classmethod
-    def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """The geometry of a site that has none but its options, None if they say nothing about it."""
-        return None
-
-    @classmethod
-    def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
-        """Diameter and length (µm) of a neck that ends in a mouth and is part of a site with these options, None if
-        they have none; length 0 if nobody knows what of the site is a neck."""
-        return None
-
-    def reach(self, row: int, species: str) -> float:
-        """µm³: how much of a site answers within a window to what crosses its mouth."""
-        raise NotImplementedError(f"{type(self).__name__} has no mouths")
-
-    @classmethod
-    def along(cls) -> type[SiteEngine] | None:
-        """The class that resolves a site along whole sections, None if this accuracy has none."""
-        return None
-
-    @classmethod
-    def asked_ranks(cls, options: Block) -> Asked:
-        """The ranks that are to solve a site with these options; the one that has it holds ports, state and records."""
-        return None
-
-    def share(self, team: Team) -> None:
-        """Advance together with the other ranks of a team from now on, of which this one is the leader.
-
-        Each of them makes a `helper` meanwhile, and advances it whenever this one is. State and ports stay here, whole,
-        as if it were alone. For engines that are `shareable`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} is solved by one rank")
-
-    @classmethod
-    def helper(cls, name: str, team: Team) -> Component:
-        """What another rank of the team of an engine of that name advances: no ports, no state.
-
-        Its `advance` raises ElsewhereError if the leader's fails.
-        """
-        raise NotImplementedError(f"{cls.__name__} is solved by one rank")
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check` about what it made of its sites."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from couple.base.errors import InputError
+from couple.components.capabilities import work_of
 from couple.storage import checkpoint
 from couple.storage.run_folder import COSTS
 from couple.wiring import System
@@ -26,7 +27,7 @@ class CostMeter:
     @staticmethod
     def _seconds(system: System, seconds: Mapping[str, float]) -> dict[str, float]:
         """Of each component, without waiting for others."""
-        own = getattr(system.electrics, "stepping_seconds", 0.0)
+        own = 0.0 if system.electrics is None else system.electrics.stepping_seconds
         return {**seconds, "": own}
 
     def costs(self, seconds: Mapping[str, float], windows: int) -> Costs:
@@ -35,15 +36,14 @@ class CostMeter:
         What a component took is divided by what each cell or site says of its work.
         """
         model = self._system.electrics
-        weights: Mapping[str, float] = getattr(model, "weights", {})
-        if model is None or not weights or windows <= 0:
+        if model is None or windows <= 0 or not (weights := model.cell_weights):
             return {}
         spent = {name: s - self._before[name] for name, s in self._seconds(self._system, seconds).items()}
         whole = (spent[""] or spent[model.name]) / sum(weights.values())
         found = {cell: whole * weight for cell, weight in weights.items()}
         for engine in self._system.engines:
-            effort = engine.effort()
-            each = spent[engine.name] * effort / max(float(effort.sum()), 1e-300)
+            work = work_of(engine)
+            each = spent[engine.name] * work / max(float(work.sum()), 1e-300)
             for site, share in zip(engine.sites, each.tolist(), strict=True):
                 cell = self._system.cell_of.get(site.name)
                 if cell in found:

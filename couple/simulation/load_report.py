@@ -37,10 +37,10 @@ def measure(system: System) -> RankLoad:
     model = system.electrics
     if model is not None:
         model.advance(system.clock.window)
-        before = getattr(model, "stepping_seconds", 0.0)
+        before = model.stepping_seconds
         for _ in range(WINDOWS):
             model.advance(system.clock.window)
-        seconds[model.name] = (getattr(model, "stepping_seconds", 0.0) - before) / WINDOWS
+        seconds[model.name] = (model.stepping_seconds - before) / WINDOWS
     alone = [engine for engine in system.engines if engine not in system.together]
     for engine in (*alone, *system.together):
         engine.advance(system.clock.window)  # compiled now
@@ -48,7 +48,7 @@ def measure(system: System) -> RankLoad:
         for _ in range(WINDOWS):
             engine.advance(system.clock.window)
         seconds[engine.name] = (perf_counter() - begun) / WINDOWS
-    return RankLoad(getattr(model, "cells", 0), sum(len(e.sites) for e in system.engines), seconds)
+    return RankLoad(0 if model is None else model.cell_count, sum(len(e.sites) for e in system.engines), seconds)
 
 
 def loads(system: System) -> Iterator[str]:

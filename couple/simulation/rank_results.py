@@ -46,7 +46,7 @@ def merged(summaries: Sequence[Mapping[str, Any]], sites: Mapping[str, Order]) -
         entries = [entry for book in ledgers for entry in book[key]]
         books[key] = sorted(entries, key=lambda e: sites.get(e.get("site", e.get("first")), ()))
     books["floored"] = {k: n for book in ledgers for k, n in book["floored"].items()}
-    doubts = joined(s["doubts"] for s in summaries if "doubts" in s)
+    counts = joined(s["validity_counts"] for s in summaries if "validity_counts" in s)
     seconds: dict[str, float] = {}
     for summary in summaries:
         for name, spent in summary["seconds"].items():
@@ -56,7 +56,7 @@ def merged(summaries: Sequence[Mapping[str, Any]], sites: Mapping[str, Order]) -
         "ledger": books,
         "seconds": seconds,
         "cpu_seconds": round(sum(s["cpu_seconds"] for s in summaries), 6),
-        **({"doubts": doubts} if doubts else {}),
+        **({"validity_counts": counts} if counts else {}),
         "overhead": max((s["overhead"] for s in summaries), key=lambda o: o["share"]),
         "warnings": list(dict.fromkeys(w for s in summaries for w in s["warnings"])),
         "ranks": [{"seconds": s["seconds"], "cpu_seconds": s["cpu_seconds"]} for s in summaries],

@@ -119,7 +119,7 @@ def move(
     electrics = system.electrics
     if electrics is not None:
         name = f"component.{electrics.name}"
-        electrics.take([part[name] for part in parts])  # type: ignore[attr-defined]
+        electrics.restore_from_ranks([part[name] for part in parts])
         states[name] = electrics.save()
     _take_rows(recorder, parts, folder, place)
     states["recorder"] = recorder.save()

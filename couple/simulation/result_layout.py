@@ -76,7 +76,7 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
         "experiment": json.dumps(experiment.source),
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,
-        "channel_path": getattr(system.electrics, "channel_path", None) or "",
+        "channel_path": "" if system.electrics is None else system.electrics.channel_path,
         "engines": json.dumps(dict(system.kinds)),
     }
 

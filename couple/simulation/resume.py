@@ -25,7 +25,7 @@ def describe(experiment: Experiment, system: System, cpu_seconds: float) -> Stat
         "original": json.dumps(experiment.original),
         "digest": experiment.digest(),
         "path": str(experiment.path.resolve()) if experiment.path else "",
-        "model_files": json.dumps(getattr(system.electrics, "model_files", {})),
+        "model_files": json.dumps({} if system.electrics is None else system.electrics.model_files),
         "versions": json.dumps(versions()),
         "cpu_seconds": cpu_seconds,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.components.capabilities import HasEventTables, timings_of
 from couple.experiment import Experiment
 from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
@@ -36,14 +37,14 @@ class RunWriter:
         clock = self.system.clock
         times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
         engines = self.system.engines
-        spent = {f"timing/{e.name}": e.spent() for e in engines if e.spent()}
+        spent = {f"timing/{e.name}": seconds for e in engines if (seconds := timings_of(e))}
         tables = {**self._tables(summary), **component_tables(self.system), **spent}
         self.recorder.fill(file, times, self._attributes(summary), tables)
         for engine in engines:
-            for name, rows in engine.log().items():
+            for name, rows in engine.event_tables().items() if isinstance(engine, HasEventTables) else ():
                 data = file.create_dataset(f"{engine.name}/{name}", data=rows)
                 data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
-        spikes = getattr(self.system.electrics, "spikes", None)
+        spikes = None if self.system.electrics is None else self.system.electrics.spikes
         if spikes is not None:
             times, cells = spikes
             write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})

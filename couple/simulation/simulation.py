@@ -16,6 +16,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
 from couple.base.versions import versions
+from couple.components.capabilities import timings_of
 from couple.components.component import Port, State
 from couple.components.state import number, text, whole
 from couple.experiment import Experiment
@@ -27,7 +28,7 @@ from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter
 from couple.simulation.signals import Stop
-from couple.simulation.validity_counts import doubts_of
+from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
@@ -324,12 +325,13 @@ class Simulation:
         if self.folder is None:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         states = self.orchestrator.save()
+        electrics = self.system.electrics
         states["run"] = resume.describe(self.experiment, self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
         if self._costs is not None:  # whoever goes on has to spread cells likewise
             states["run"]["costs"] = json.dumps(self._costs)
-        if self.ranks.size > 1 or self.system.helped or getattr(self.system.electrics, "spreads", True):
+        if self.ranks.size > 1 or self.system.helped or electrics is None or electrics.is_network:
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
@@ -362,7 +364,7 @@ class Simulation:
             "simulated_ms": self.time,
             "exchanges": self.orchestrator.window,
             "engines": dict(self.system.kinds),
-            "channel_path": getattr(self.system.electrics, "channel_path", None),
+            "channel_path": None if self.system.electrics is None else self.system.electrics.channel_path,
             "ledger": self.orchestrator.ledger().as_dict(),
             "seconds": {k: round(v, 6) for k, v in seconds.items()},
             "cpu_seconds": round(self._cpu, 6),
@@ -371,7 +373,7 @@ class Simulation:
                 "share": seconds[EXCHANGE] / spent if spent else 0.0,
             },
             **self._spent(),
-            **self._doubts(),
+            **self._validity_counts(),
             "warnings": self.system.warnings,
             "seed": self.experiment.experiment.seed,
             "versions": versions(),
@@ -379,13 +381,14 @@ class Simulation:
 
     def _spent(self) -> dict[str, Any]:
         """Seconds inside of engines that say more than one number, if there are any."""
-        found = {e.name: {k: round(v, 6) for k, v in e.spent().items()} for e in self.system.engines if e.spent()}
-        return {"seconds_inside": found} if found else {}
+        found = {e.name: timings_of(e) for e in self.system.engines}
+        rounded = {name: {k: round(v, 6) for k, v in parts.items()} for name, parts in found.items() if parts}
+        return {"seconds_inside": rounded} if rounded else {}
 
-    def _doubts(self) -> dict[str, Any]:
+    def _validity_counts(self) -> dict[str, Any]:
         """How often engines left what they can be trusted with, if any count that."""
-        found = doubts_of(self.system.engines)
-        return {"doubts": found} if found else {}
+        found = validity_counts_of(self.system.engines)
+        return {"validity_counts": found} if found else {}
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -7,21 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from couple.components.capabilities import CountsValidity
 from couple.components.engine import SiteEngine
 
-Doubts = dict[str, dict[str, dict[str, Any]]]
+ValidityCounts = dict[str, dict[str, dict[str, Any]]]
 """Component → what → {"total": times, "sites": {name: times}}; sites without any are left out."""
 
 
-def doubts_of(engines: Iterable[SiteEngine]) -> Doubts:
-    """Of all engines that count doubts."""
-    found = {e.name: {what: _counted(e, times) for what, times in e.doubts().items()} for e in engines}
+def validity_counts_of(engines: Iterable[SiteEngine]) -> ValidityCounts:
+    """Counts of all engines that declare `CountsValidity`."""
+    found = {
+        e.name: {what: _counted(e, times) for what, times in e.validity_counts().items()}
+        for e in engines
+        if isinstance(e, CountsValidity)
+    }
     return {name: entries for name, entries in found.items() if entries}
 
 
-def joined(parts: Iterable[Mapping[str, Any]]) -> Doubts:
-    """Doubts of one run from those of its ranks, each of which has sites of its own."""
-    found: Doubts = {}
+def joined(parts: Iterable[Mapping[str, Any]]) -> ValidityCounts:
+    """Counts of one run from those of its ranks, each of which has sites of its own."""
+    found: ValidityCounts = {}
     for part in parts:
         for component, entries in part.items():
             for what, entry in entries.items():

@@ -9,6 +9,7 @@ from couple.base.errors import InputError
 from couple.chemistry.lattice_units import check_rates
 from couple.chemistry.network import ReactionNetwork
 from couple.components.component import Component
+from couple.components.electrics import ElectricalComponent
 from couple.components.engine import SiteEngine
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.exchange import Exchange
@@ -48,7 +49,7 @@ class System:
 
     clock: Clock
     network: ReactionNetwork
-    electrics: Component | None
+    electrics: ElectricalComponent | None
     drive: Component | None
     engines: tuple[SiteEngine, ...]
     memory: Memory

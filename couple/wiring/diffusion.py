@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from couple.base.errors import InputError, nearest
 from couple.base.units import quantity
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.capabilities import ContainsNecks, HasNeckOpenings
 from couple.exchange.diffusion import DiffusionLink, End, neck_resistance
 from couple.experiment import Experiment, LinkBlock
 from couple.experiment.placement import Neck
@@ -235,10 +236,11 @@ def _end(tie: Tie, side: int, engines: Engines, memory: Memory) -> End:
     influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
     count = memory.at(engine, "counts", row, engine.network.index(species))
     end = End(place.name, influx, count, place.geometry.volume, engine.integer)
-    if engine.sites[row].mouth is None or "influx_mouth" not in engine.inputs:
+    found = isinstance(engine, HasNeckOpenings) and "influx_mouth" in engine.inputs
+    if engine.sites[row].mouth is None or not found:
         return end
     mouth = memory.at(engine, "influx_mouth", row, engine.setup.injected.index(species))
-    if tie.within[side]:
+    if tie.within[side] and isinstance(engine, ContainsNecks):
         count = memory.at(engine, "counts_mouth", row, engine.setup.injected.index(species))
         return End(place.name, mouth, count, engine.reach(row, species), engine.integer)
     return replace(end, influx=mouth, other=influx)

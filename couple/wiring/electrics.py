@@ -8,12 +8,12 @@ from functools import cached_property
 
 from couple.base import registry
 from couple.base.errors import InputError, nearest
-from couple.components.component import Component
 from couple.components.electrics import (
     CALCIUM,
     Attachments,
     Conductance,
     Current,
+    ElectricalComponent,
     ElectricalModel,
     IonSegments,
     ModelSpec,
@@ -31,7 +31,7 @@ from couple.wiring.sites import Order, PlacedLink, Shared, shared
 class Electrics:
     """The stepping model and the names along its ports. valence: of the ions that it knows."""
 
-    component: Component
+    component: ElectricalComponent
     attachments: Attachments
     valence: Mapping[str, float]
     order: Mapping[str, tuple[Order, ...]]

@@ -14,6 +14,7 @@ from couple.base import registry
 from couple.base.errors import InputError, MissingDependencyError, nearest
 from couple.base.schema import explain
 from couple.chemistry.network import ReactionNetwork
+from couple.components.capabilities import ResolvesCables, options_of
 from couple.components.component import Component
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
@@ -58,7 +59,8 @@ def build_engines(
         injected.setdefault(site, []).append(species)
     groups: dict[Group, list[Place]] = {}
     for place in places:
-        options = factory_of(place.block.engine, place.key).gather(place.block.engine, place.block.options)
+        factory = factory_of(place.block.engine, place.key)
+        options = options_of(factory, place.block.engine, place.block.options)
         held = tuple(clamped.get(place.name, ()))  # a species is held in all sites of a component or in none
         alone = place.name if place.cable is not None else ""
         groups.setdefault((place.block.engine, json.dumps(options, sort_keys=True), held, alone), []).append(place)
@@ -114,7 +116,7 @@ def load_engines(experiment: Experiment) -> None:
     for i, block in enumerate(experiment.site):
         chosen = factory_of(block.engine, f"site[{i}]")
         try:
-            chosen.gather(block.engine, block.options)  # imports whatever that one needs
+            options_of(chosen, block.engine, block.options)  # imports whatever that one needs
         except InputError as error:
             raise error.at(f"site[{i}].{block.engine}") from None
         for kind, options in block.options.items():  # of engines that it may be switched to, too
@@ -134,19 +136,20 @@ def factory_of(kind: str, key: str) -> type[SiteEngine]:
 
 def _along(kind: str, key: str) -> type[SiteEngine]:
     """The engine that resolves a site along sections. Raises InputError if this accuracy cannot."""
-    found = factory_of(kind, key).along()
-    if found is None:
+    factory = factory_of(kind, key)
+    if not issubclass(factory, ResolvesCables):
         able = []
         for name in registry.names("couple.engines"):
             with suppress(MissingDependencyError):
-                able += [f'engine = "{name}"'] if registry.load("couple.engines", name).along() is not None else []
+                known = registry.load("couple.engines", name)
+                able += [f'engine = "{name}"'] if issubclass(known, ResolvesCables) else []
         others = f" ({', '.join(able)})" if able else ""
         raise InputError(
             f'engine = "{kind}" does not resolve a site along sections: take one that does{others}, '
             "or segment = [...] for one well-stirred site",
             where=f"{key}.sections",
         )
-    return found
+    return factory.cable_engine()
 
 
 def read_options(factory: type[SiteEngine], options: Mapping[str, Any], key: str) -> Any:

@@ -15,6 +15,7 @@ from couple.base import registry
 from couple.base.errors import InputError
 from couple.base.units import quantity
 from couple.chemistry.network import Species
+from couple.components.capabilities import ContainsNecks, options_of
 from couple.components.engine import SiteEngine
 from couple.experiment.placement import Neck
 from couple.wiring.engines import read_options
@@ -33,9 +34,9 @@ def mouth_within(place: Place, neck: Neck | None, species: Species, folder: Path
         return None
     factory: type[SiteEngine] = registry.load("couple.engines", place.block.engine)
     where = f"{place.key}.{place.block.engine}"
-    options = read_options(factory, factory.gather(place.block.engine, place.block.options), where)
+    options = read_options(factory, options_of(factory, place.block.engine, place.block.options), where)
     try:
-        found = factory.neck_of(options, folder)
+        found = factory.neck_of(options, folder) if issubclass(factory, ContainsNecks) else None
     except InputError as error:
         raise error.at(where) from None
     if found is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from couple.base.errors import InputError
+from couple.components.capabilities import SharedByRanks, asked_ranks, options_of
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.wiring.engines import Engines, factory_of, of_group, read_options
@@ -15,7 +16,8 @@ def asks_for_ranks(experiment: Experiment) -> bool:
     """Whether some site is to be solved by several ranks. Raises InputError that names the key."""
     for i, block in enumerate(experiment.site):
         factory, key = factory_of(block.engine, f"site[{i}]"), f"site[{i}].{block.engine}"
-        if factory.asked_ranks(read_options(factory, factory.gather(block.engine, block.options), key)) is not None:
+        options = read_options(factory, options_of(factory, block.engine, block.options), key)
+        if asked_ranks(factory, options) is not None:
             return True
     return False
 
@@ -37,21 +39,24 @@ def make_teams(built: Engines) -> None:
             team, name = ranks.team(members), built.agreed[group].name
             if ranks.rank == members[0]:
                 (engine,) = (e for e in built.engines if e.name == name)
+                assert isinstance(engine, SharedByRanks)
                 engine.share(team)
                 built.together.append(engine)
             else:
-                built.together.append(of_group(group, built.agreed[group].key).helper(name, team))
+                factory = of_group(group, built.agreed[group].key)
+                assert issubclass(factory, SharedByRanks)
+                built.together.append(factory.helper(name, team))
 
 
 def _members(group: Group, there: Agreed) -> tuple[int, ...]:
     """The ranks that solve the sites of a component, the one that has them first; none if that one is alone."""
     kind, text, _, _ = group
     factory, size, own = of_group(group, there.key), world().size, there.ranks[0]
-    asked = factory.asked_ranks(read_options(factory, json.loads(text), f"{there.key}.{kind}"))
+    asked = asked_ranks(factory, read_options(factory, json.loads(text), f"{there.key}.{kind}"))
     if asked is None:
         return ()
     where = f"{there.key}.{kind}.ranks"
-    if not factory.shareable:
+    if not issubclass(factory, SharedByRanks):
         raise InputError(
             f"{kind} shares only a site along sections between ranks; this one is solved by the rank that has it: "
             "leave ranks out, or give the site `sections`",

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from couple.base import registry
 from couple.base.errors import InputError, nearest
 from couple.base.schema import explain
+from couple.components.capabilities import geometry_of, options_of
 from couple.components.engine import SiteEngine
 from couple.experiment import RESERVED, Experiment, LinkBlock, SiteBlock
 from couple.experiment.placement import SEED
@@ -245,8 +246,8 @@ def _of_engine(block: SiteBlock, key: str, folder: Path) -> Geometry:
         raise error.at(f"{key}.engine") from None
     where = f"{key}.{block.engine}"
     try:
-        options = engine.gather(block.engine, block.options)
-        found = engine.geometry_of(engine.Options.model_validate(options), folder)
+        options = options_of(engine, block.engine, block.options)
+        found = geometry_of(engine, engine.Options.model_validate(options), folder)
     except ValidationError as error:
         raise explain(error, block.options[block.engine]).at(where) from None
     except InputError as error:

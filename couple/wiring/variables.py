@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from couple.base.errors import InputError, nearest
+from couple.components.capabilities import AlongCable
 from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
 from couple.storage.recorder import Variable
@@ -93,7 +94,7 @@ def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Mem
 def _along(engine: SiteEngine, record: Record, linked: set[str], memory: Memory) -> list[Variable]:
     """The same for every segment of a site along sections."""
     (site, *_), n = engine.sites, engine.network
-    if site.cable is None:
+    if not isinstance(engine, AlongCable) or site.cable is None:
         return []
     segments = range(len(site.cable.segments))
     columns = [c for c in _columns(engine, record, linked) if c < len(n.species)]

@@ -107,7 +107,7 @@ def bare_neuron(
     what sums the calcium charge and makes eca follow cai, to show what that costs. site: the other part, which then
     takes turns with NEURON window by window.
     """
-    from adapters.neuron.coupling.ion_ownership import own
+    from adapters.neuron.coupling.ion_ownership import own_concentration
     from adapters.neuron.hoc.h import h, pc
     from adapters.neuron.mechanisms.builtin import channel_path
     from adapters.neuron.models import loader
@@ -127,7 +127,7 @@ def bare_neuron(
     places = [h.couple_k(segment(s)) for s in segments]
     if meter:
         for section in {segment(s).sec.name(): segment(s).sec for s in segments}.values():
-            own("ca", section)
+            own_concentration("ca", section)
         places += [h.couple_charge(segment(s)) for s in segments]
     g = g * np.array([segment(s).area() * 1e-2 for s in segments])
     if len(segments) < 15:

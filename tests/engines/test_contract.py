@@ -26,7 +26,7 @@ ENGINES = {
     "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
     "ode": EngineUnderTest("ode", stochastic=False),
-    "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False),
+    "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False, opening={"cells": "triangle"}),
     "spde": EngineUnderTest("spde", {"resolution": "150 nm"}),
     "ssa": EngineUnderTest("ssa"),
     "surrogate": EngineUnderTest("surrogate", stochastic=False),

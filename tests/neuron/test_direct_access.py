@@ -10,8 +10,8 @@ import pytest
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.memory import addresses
-from adapters.neuron.memory.addresses import Variable
-from adapters.neuron.memory.direct_access import MOVED, Direct, load
+from adapters.neuron.memory.addresses import NeuronVariable
+from adapters.neuron.memory.direct_access import MOVED, DirectAccess, load
 from couple.components.electrics import Conductance
 from support.neuron_models import CALCIUM, attach, loop
 
@@ -31,7 +31,7 @@ def cell(tmp_path: Path):
 
 
 def by_references(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "layout", lambda: None)
+    monkeypatch.setattr(addresses, "change_counters", lambda: None)
 
 
 @pytest.mark.parametrize("places", [PLACES[:1], PLACES])
@@ -50,13 +50,13 @@ def test_the_same_bits_as_by_references(cell, places, monkeypatch: pytest.Monkey
 def test_an_address_that_is_not_proved_is_not_used(cell, off, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     """One address is that of a neighbour, not aligned, or unknown: a log line, and the same bits."""
     expected = loop(cell(), range(50))
-    true = Variable.address
+    true = NeuronVariable.address
 
-    def wrong(self: Variable) -> int:
+    def wrong(self: NeuronVariable) -> int:
         last = self.name == "gmax" and self.owner.get_segment().x > 0.8
         return true(self) if not last else 0 if off is None else true(self) + off
 
-    monkeypatch.setattr(Variable, "address", wrong)
+    monkeypatch.setattr(NeuronVariable, "address", wrong)
     with caplog.at_level(logging.INFO):
         made = cell()
     assert not made._inputs.direct and made._outputs.direct
@@ -93,7 +93,7 @@ def test_memory_that_moves_is_noticed(cell, monkeypatch: pytest.MonkeyPatch) -> 
     # Control: it did move, and addresses came back into use afterwards.
     assert before != places(made)
     assert made._inputs.direct and made._outputs.direct
-    assert made._outputs._load(made._to) != MOVED
+    assert made._outputs._load(made._output_values) != MOVED
     by_references(monkeypatch)
     assert np.array_equal(restructured(cell()), direct)
 
@@ -103,7 +103,7 @@ def test_nothing_is_touched_while_a_change_waits(cell) -> None:
     old = made._outputs._raw
     assert load(*old, np.empty(len(made._outputs._variables))) != MOVED
     extra = h.Section(name="extra")
-    assert made._outputs._load(made._to) == MOVED and made._inputs._store(made._from) == MOVED
+    assert made._outputs._load(made._output_values) == MOVED and made._inputs._store(made._input_values) == MOVED
     made.advance(4)  # takes the change up
     assert load(*old, np.empty(len(made._outputs._variables))) == MOVED
     h.delete_section(sec=extra)
@@ -125,8 +125,8 @@ def test_the_proof_leaves_all_as_it_was(cell) -> None:
 def test_a_value_that_is_not_finite_is_told(cell) -> None:
     vector = h.Vector([1.0, 2.0, 3.0])
     cell()
-    read = Direct([Variable(vector, f"x[{i}]") for i in range(3)], [1.0, 0.0, 2.0])
-    read.settle()
+    read = DirectAccess([NeuronVariable(vector, f"x[{i}]") for i in range(3)], [1.0, 0.0, 2.0])
+    read.refresh_addresses()
     out = np.empty(3)
     assert read.direct and read.gather(out) and out.tolist() == [1, 0, 6]
     for bad in (np.inf, -np.inf, np.nan):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,24 @@ import pytest
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.components.capabilities import (
+    CAPABILITIES,
+    AdvancesSomeSites,
+    AlongCable,
+    ContainsNecks,
+    CountsValidity,
+    HasDistribution,
+    HasEventTables,
+    HasNeckOpenings,
+    HasTrustScore,
+    ResolvesCables,
+    asked_ranks,
+    counted_network,
+    geometry_of,
+    options_of,
+    timings_of,
+    work_of,
+)
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.geometry.geometry import Geometry
 from support.networks import build, isomers
@@ -29,11 +48,15 @@ BOX = Geometry.box(0.3, 0.3, 0.3)
 
 @dataclass(frozen=True)
 class EngineUnderTest:
-    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters."""
+    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
+
+    opening: options besides, with which it finds where a neck opens into a cylinder.
+    """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     stochastic: bool = True
+    opening: Mapping[str, object] = field(default_factory=dict)
 
     def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
         """The engine on these sites; `setup` as in EngineSetup."""
@@ -306,6 +329,91 @@ class EngineContract:
             with pytest.raises(InputError):
                 e.write_counts(wrong, rng)
         assert same(e.read("counts"), before)
+
+    # -- what it declares -------------------------------------------------------------------------------------
+
+    def test_capabilities_are_declared(self, engine: EngineUnderTest) -> None:
+        """What a class can do is among its bases: no method has a capability's name by accident."""
+        e = self.spine(engine)
+        for capability in CAPABILITIES:
+            if not isinstance(e, capability):
+                own = {n for n in vars(capability) if not n.startswith("_")}
+                assert not {n for n in own if n in dir(type(e))}, f"declare {capability.__name__}"
+
+    def test_some_sites_advance_alone(self, engine: EngineUnderTest) -> None:
+        e, whole = self.spine(engine), self.spine(engine)
+        if not isinstance(e, AdvancesSomeSites):
+            pytest.skip("advances all of its sites")
+        rows = np.array([0, 2])
+        before = e.read("counts")[1].copy(), e.read("means")[1].copy()
+        for one in (e, whole):
+            one.write("influx", 3.0)
+        e.advance_sites(2, rows)
+        whole.advance(2)
+        for port in ("counts", "means"):
+            assert same(e.read(port)[rows], whole.read(port)[rows])
+        assert same(e.read("counts")[1].copy(), before[0]) and same(e.read("means")[1].copy(), before[1])
+        counts = np.array([[9, 30, 4, 12, 1], [11, 2, 2, 2, 2]])
+        e.write_sites(rows, counts, np.random.default_rng(1))
+        assert (e.read_counts()[rows] == counts).all()
+        assert same(e.read("counts")[1].copy(), before[0])
+
+    def test_columns_are_those_of_the_counted_network(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine, clamped=("B",))
+        assert counted_network(type(e), e.setup).states == e.outputs["counts"].columns
+
+    def test_what_it_says_of_itself(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        run(e, 3)
+        n = len(SITES)
+        if isinstance(e, HasTrustScore):
+            score = e.trust_score(e.read_counts().astype(float))
+            assert score.shape == (n,) and (score >= 0).all()
+        if isinstance(e, CountsValidity):
+            assert all(times.shape == (n,) and times.dtype == np.int64 for times in e.validity_counts().values())
+        if isinstance(e, HasEventTables):
+            assert all(rows.dtype.names and rows.ndim == 1 for rows in e.event_tables().values())
+        if isinstance(e, HasDistribution):
+            states, p = e.distribution(1)
+            assert states.shape == (len(p), 5) and abs(p.sum() - 1) < 1e-9
+            np.testing.assert_allclose(p @ states, e.read("counts")[1, :5], rtol=1e-6, atol=1e-6)
+        assert all(seconds >= 0 for seconds in timings_of(e).values())
+        assert work_of(e).shape == (n,) and (work_of(e) > 0).all()
+
+    def test_what_its_options_say(self, engine: EngineUnderTest) -> None:
+        """Tables of a site that are empty but for its own give its options; no rank is asked for by default."""
+        cls = self.factory(engine)
+        content = options_of(cls, engine.name, {engine.name: dict(engine.options)})
+        options = cls.Options.model_validate(content)
+        assert options == cls.Options.model_validate(dict(engine.options))
+        assert asked_ranks(cls, options) is None
+        found = geometry_of(cls, options, Path())
+        assert found is None or found.volume > 0
+        if issubclass(cls, ContainsNecks):
+            assert cls.neck_of(options, Path()) is None
+        if issubclass(cls, ResolvesCables):
+            assert issubclass(cls.cable_engine(), AlongCable) and issubclass(cls.cable_engine(), SiteEngine)
+
+    def test_ions_enter_through_the_opening_of_a_neck(self, engine: EngineUnderTest) -> None:
+        finds = replace(engine, options={**engine.options, **engine.opening})
+        e = self.spine(finds, (Site("one", HEAD, (30, 60, 10, 40, 5), mouth=0.2),))
+        assert ("influx_mouth" in e.inputs) == isinstance(e, HasNeckOpenings)
+        assert ("counts_mouth" in e.outputs) == isinstance(e, ContainsNecks)
+        if isinstance(e, HasNeckOpenings):
+            before = held(e)
+            e.write("influx_mouth", 4.0)
+            e.advance(1)
+            self.check_conserved(e, before, 4.0)
+            self.check_counts(e)
+        if isinstance(e, ContainsNecks):
+            assert 0 < e.reach(0, "Ca") <= HEAD.volume * (1 + 1e-9)
+            assert np.isfinite(e.read("counts_mouth")).all()
+
+    @staticmethod
+    def factory(engine: EngineUnderTest) -> type[SiteEngine]:
+        """The class that is registered."""
+        found: type[SiteEngine] = registry.load("couple.engines", engine.name)
+        return found
 
     # -- against exact results --------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.common.site_mask import mask_for
 from couple.base.schema import Block
+from couple.components.capabilities import BringsGeometry
 from couple.components.engine import SiteEngine
 from couple.geometry.geometry import Geometry
 
@@ -15,7 +16,7 @@ FEW_CELLS = 1 << 26
 """The membrane of a larger lattice is only looked at if something lives on it."""
 
 
-class LatticeBase(SiteEngine):
+class LatticeBase(SiteEngine, BringsGeometry):
     """Molecules on a lattice, one per site; see the classes of the modes."""
 
     spatial = True
@@ -23,7 +24,7 @@ class LatticeBase(SiteEngine):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See SiteEngine: the lattice that `shape` describes."""
+        """See BringsGeometry: the lattice that `shape` describes."""
         assert isinstance(options, LatticeOptions)
         if options.mode == "paper":
             return Geometry.cells(options.shape or ())

@@ -31,6 +31,7 @@ from adapters.lattice.physical.tables import (
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.chemistry.network import ReactionNetwork
+from couple.components.capabilities import HasNeckOpenings
 from couple.components.component import Port, State
 from couple.components.engine import EngineSetup, Site
 from couple.rng.streams import exponential, generator, stream
@@ -39,7 +40,7 @@ CROWDED = 0.1
 """Share of sites above which diffusion and rates are visibly those of a crowd."""
 
 
-class PhysicalLattice(LatticeBase):
+class PhysicalLattice(LatticeBase, HasNeckOpenings):
     """Molecules on a cubic lattice, one per site in the volume and one per face on the membrane.
 
     Mobile species hop at their own rate, at most once a step; encounters react with the probability that gives the

@@ -16,11 +16,11 @@ from typing import Any
 from adapters.neuron.coupling.ion_ownership import density_names, in_rxd, point_names, writes
 from adapters.neuron.coupling.ion_use import ion_uses
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import section_name
 from adapters.neuron.mechanisms.builtin import channel_path
-from adapters.neuron.memory.addresses import Variable
-from adapters.neuron.memory.direct_access import Direct
+from adapters.neuron.memory.addresses import NeuronVariable
+from adapters.neuron.memory.direct_access import DirectAccess
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.electrics import CALCIUM, CaiWriters
@@ -28,17 +28,17 @@ from couple.components.electrics import CALCIUM, CaiWriters
 WHERE = "neuron.cai_writers"
 
 
-class Holds:
-    """Processes that hold `cai` of segments against writers; `notes` says what was done, a line each."""
+class CaiClamps:
+    """Point processes that hold `cai` of segments against writers; `notes` says what was done, a line each."""
 
     def __init__(self, segments: Sequence[Any], policy: CaiWriters) -> None:
         self.notes: list[str] = []
         self._processes: dict[int, Any] = {}
         for section in {section_name(s.sec): s.sec for s in segments}.values():
             _refuse_rxd(section, CALCIUM)
-            self._settle(section, policy, [(i, s) for i, s in enumerate(segments) if s.sec == section])
+            self._apply_policy(section, policy, [(i, s) for i, s in enumerate(segments) if s.sec == section])
 
-    def _settle(self, section: Any, policy: CaiWriters, here: Sequence[tuple[int, Any]]) -> None:
+    def _apply_policy(self, section: Any, policy: CaiWriters, here: Sequence[tuple[int, Any]]) -> None:
         density = [n for n in density_names(section) if writes(n, CALCIUM, point=False)]
         points = [n for n in point_names(section) if writes(n, CALCIUM, point=True)]
         if not density and not points:
@@ -57,10 +57,10 @@ class Holds:
     def _hold(self, section: Any, names: Sequence[str], here: Sequence[tuple[int, Any]]) -> None:
         if channel_path() != "MOD":
             raise _refusal(names[0], section, '"ignore" needs a C++ compiler, and there is none: remove the mechanism')
-        with listening() as said:
+        with capture_messages() as messages:
             for i, segment in here:
                 self._processes[i] = h.couple_hold(segment)
-            said.forget()  # NEURON remarks that two mechanisms write cai there: this is the purpose
+            messages.clear()  # NEURON remarks that two mechanisms write cai there: this is the purpose
         self.notes.append(
             f"cai that {', '.join(names)} would write in coupled segments of {section_name(section)} is ignored"
         )
@@ -70,27 +70,27 @@ class Holds:
         for i, process in self._processes.items():
             process.held = values[i]
 
-    def together_with(self, inputs: Direct) -> Direct | Both:
+    def scatter_with(self, inputs: DirectAccess) -> DirectAccess | ClampedScatter:
         """`inputs` whose first values are the `cai` of the segments, so that what is written is held as well."""
-        return Both(inputs, self._processes) if self._processes else inputs
+        return ClampedScatter(inputs, self._processes) if self._processes else inputs
 
     def close(self) -> None:
         """Let go of everything."""
         self._processes.clear()
 
 
-class Both:
-    """Writes values, and some of them a second time; see `Holds.together_with`."""
+class ClampedScatter:
+    """Writes values, and some of them a second time; see `CaiClamps.scatter_with`."""
 
-    def __init__(self, inputs: Direct, processes: dict[int, Any]) -> None:
+    def __init__(self, inputs: DirectAccess, processes: dict[int, Any]) -> None:
         self._inputs, self._columns = inputs, list(processes)
-        self._held = Direct([Variable(process, "held") for process in processes.values()])
+        self._held = DirectAccess([NeuronVariable(process, "held") for process in processes.values()])
         self.size = inputs.size
 
-    def settle(self) -> None:
-        """See Direct."""
-        self._inputs.settle()
-        self._held.settle()
+    def refresh_addresses(self) -> None:
+        """See DirectAccess."""
+        self._inputs.refresh_addresses()
+        self._held.refresh_addresses()
 
     def scatter(self, values: Floats) -> None:
         """As in `couple_hold`: the value itself now, and what every later step sets it to."""

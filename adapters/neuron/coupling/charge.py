@@ -8,36 +8,59 @@ Any other ion goes the same way; with MOD files through a pointer to its current
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.mechanisms.builtin import channel_path
-from adapters.neuron.memory.addresses import Variable
+from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.models.loader import WHERE
 from couple.base.errors import InputError
 from couple.components.electrics import CALCIUM
 
+FC_PER_DENSITY = -10.0
+"""From ∫iX dt in mA·ms/cm² times µm² to inward fC: 1e-2 makes it nA·ms = pC, 1e3 fC; inward is negative in NEURON."""
+
+
+class IonCurrent(NamedTuple):
+    """The current of an ion at a segment, mA/cm²: of "ca" it is `ica`."""
+
+    ion: str
+    segment: Any
+
+    @property
+    def reference(self) -> Any:
+        """NEURON's reference to it."""
+        return getattr(self.segment, f"_ref_i{self.ion}")
+
 
 class ChargeMeter:
-    """Accumulators of ∫iX dt (mA·ms/cm²) of ions at segments; whoever reads them sets them to zero."""
+    """Accumulators of ∫iX dt of ion currents; whoever reads them sets them to zero.
 
-    def __init__(self, places: Sequence[tuple[str, Any]]) -> None:
+    accumulators: a variable of NEURON for each current, in their order. to_charge: (n_currents,) from an accumulator to
+    the inward charge in fC.
+    """
+
+    def __init__(self, currents: Sequence[IonCurrent]) -> None:
+        """Raises InputError if charge has to be summed by a callback and NEURON uses threads."""
         self._processes: list[Any] = []
         self._callback: Callable[[], None] | None = None
         if channel_path() == "MOD":
-            self._processes = [_summing(ion, segment) for ion, segment in places]
-            self.accumulators = [Variable(process, "q") for process in self._processes]
-        elif places:
-            self.accumulators = self._sum_by_callback(places)
+            self._processes = [_integrator(current) for current in currents]
+            self.accumulators = [NeuronVariable(process, "q") for process in self._processes]
+        elif currents:
+            self.accumulators = self._sum_by_callback(currents)
         else:
             self.accumulators = []
+        # The callback leaves the constant dt out of its sum.
+        to_density = 1.0 if self._callback is None else float(h.dt)
+        self.to_charge = [FC_PER_DENSITY * to_density * current.segment.area() for current in currents]
 
-    def _sum_by_callback(self, places: Sequence[tuple[str, Any]]) -> list[Variable]:
+    def _sum_by_callback(self, currents: Sequence[IonCurrent]) -> list[NeuronVariable]:
         if int(pc.nthread()) > 1:
             raise InputError("without a compiler ions are summed in one thread: remove pc.nthread(...)", where=WHERE)
-        pointers, now, total = h.PtrVector(len(places)), h.Vector(len(places)), h.Vector(len(places))
-        for i, (ion, segment) in enumerate(places):
-            pointers.pset(i, getattr(segment, f"_ref_i{ion}"))
+        pointers, now, total = h.PtrVector(len(currents)), h.Vector(len(currents)), h.Vector(len(currents))
+        for i, current in enumerate(currents):
+            pointers.pset(i, current.reference)
         gather, add = pointers.gather, total.add
 
         def accumulate() -> None:
@@ -47,25 +70,20 @@ class ChargeMeter:
         cvode.extra_scatter_gather(0, accumulate)
         self._callback = accumulate
         self._total = total
-        return [Variable(total, f"x[{i}]") for i in range(len(places))]
-
-    @property
-    def scale(self) -> float:
-        """From an accumulator to mA·ms/cm²: the callback leaves the constant dt out."""
-        return 1.0 if self._callback is None else float(h.dt)
+        return [NeuronVariable(total, f"x[{i}]") for i in range(len(currents))]
 
     def close(self) -> None:
-        """Stop summing."""
+        """Stop summing; accumulators are then no longer NEURON's."""
         if self._callback is not None:
             cvode.extra_scatter_gather_remove(self._callback)
             self._callback = None
         self._processes.clear()
 
 
-def _summing(ion: str, segment: Any) -> Any:
+def _integrator(current: IonCurrent) -> Any:
     """The point process that adds up the current of an ion in its variable q."""
-    if ion == CALCIUM:
-        return h.couple_charge(segment)
-    process = h.couple_sum(segment)
-    h.setpointer(getattr(segment, f"_ref_i{ion}"), "current", process)
+    if current.ion == CALCIUM:
+        return h.couple_charge(current.segment)
+    process = h.couple_sum(current.segment)
+    h.setpointer(current.reference, "current", process)
     return process

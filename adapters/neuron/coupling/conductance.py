@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms.builtin import channel_path
@@ -15,8 +15,15 @@ US_PER_DENSITY = 1e-2
 IONS = ("k", "na", "ca")
 
 
-def place(conductance: Conductance, segment: Any) -> tuple[Any, float]:
-    """Create the point process of a conductance; also the factor from the port's unit to its `gmax` (µS).
+class ConductanceProcess(NamedTuple):
+    """The point process of a conductance. to_gmax: factor from the port's unit to its `gmax` (µS)."""
+
+    process: Any
+    to_gmax: float
+
+
+def insert_conductance(conductance: Conductance, segment: Any) -> ConductanceProcess:
+    """The point process of a conductance, made at a segment.
 
     Raises InputError if there is no mechanism for its ion.
     """
@@ -25,10 +32,10 @@ def place(conductance: Conductance, segment: Any) -> tuple[Any, float]:
     if conductance.reversal is not None:
         process = h.couple_ns(segment)
         process.e = conductance.reversal
-        return process, scale
+        return ConductanceProcess(process, scale)
     if conductance.ion not in IONS:
         raise InputError(
             f'conductance "{conductance.name}" is of the ion "{conductance.ion}"; {nearest(conductance.ion, IONS)} '
             "For any other current give its reversal potential instead of an ion"
         )
-    return getattr(h, f"couple_{conductance.ion}")(segment), scale
+    return ConductanceProcess(getattr(h, f"couple_{conductance.ion}")(segment), scale)

@@ -35,8 +35,8 @@ def default_concentration(ion: str) -> float:
     return float(getattr(h, f"{ion}i0_{ion}_ion"))
 
 
-def own(ion: str, section: Any) -> None:
-    """Make `Xi` of a section ours: held between writes, kept by finitialize, and driving `eX`."""
+def own_concentration(ion: str, section: Any) -> None:
+    """Make `Xi` of a section couple's: held between writes, kept by finitialize, and driving `eX`."""
     section.insert(f"{ion}_ion")
     # Arguments: concentration is a state, eX is assigned, computed at init, and at each step, no init from Xi0.
     h.ion_style(f"{ion}_ion", _WRITTEN, 2, 1, 1, 0, sec=section)

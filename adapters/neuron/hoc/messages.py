@@ -21,12 +21,12 @@ _STATUS = re.compile(r"^\s*\d+\s*$")
 
 
 @dataclass
-class Said:
+class Messages:
     """stderr of a stretch of code; `errors` gives one line for each message of NEURON in it."""
 
     stream: StringIO = field(default_factory=StringIO)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Take what was said so far as answered."""
         self.stream.seek(0)
         self.stream.truncate()
@@ -47,16 +47,16 @@ class Said:
 
 
 @contextmanager
-def listening() -> Iterator[Said]:
+def capture_messages() -> Iterator[Messages]:
     """Collect what NEURON says; what is no error message of it goes on to stdout and stderr at the end."""
-    said, out = Said(), StringIO()
+    messages, out = Messages(), StringIO()
     try:
-        with redirect_stdout(out), redirect_stderr(said.stream):
-            yield said
+        with redirect_stdout(out), redirect_stderr(messages.stream):
+            yield messages
     finally:
         _pass_on(out.getvalue())
-        if not said.errors and said.stream.getvalue().strip():
-            print(said.stream.getvalue(), end="", file=sys.stderr)
+        if not messages.errors and messages.stream.getvalue().strip():
+            print(messages.stream.getvalue(), end="", file=sys.stderr)
 
 
 def _pass_on(text: str) -> None:
@@ -65,8 +65,8 @@ def _pass_on(text: str) -> None:
         print("\n".join(lines))
 
 
-def advised(message: str) -> str:
-    """The message, with what to do about it where that is known."""
+def with_advice(message: str) -> str:
+    """Message of NEURON with what to do about it where that is known."""
     if re.search(r"is not a MECHANISM|density mechanism name|not a PointProcess|is not a template", message):
         return f'{message}; if it comes from MOD files, give them: mechanisms = "FOLDER" in [neuron]'
     return message

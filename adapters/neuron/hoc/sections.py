@@ -22,8 +22,8 @@ _labels: dict[Any, str] = {}
 """Names of sections in a network, where cells of one model have sections of one name."""
 
 
-def label(section: Any, name: str) -> None:
-    """Call a section `name` until `forget`."""
+def set_label(section: Any, name: str) -> None:
+    """Call a section `name` until `clear_section_cache`."""
     _labels[section] = name
 
 
@@ -43,16 +43,16 @@ _known: dict[str, Any] = {}
 """Sections of the loaded model by full name: a search through a thousand, for each of a thousand, takes seconds."""
 
 
-def remember() -> None:
-    """Find sections by their full names in a table from now on; after the model is complete, until `forget`."""
+def cache_sections() -> None:
+    """Find sections by their full names in a table until `clear_section_cache`; once the model is complete."""
     everything = all_sections()
     _known.update((section_name(section), section) for section in everything)
     if len(_known) < len(everything):  # of two with one name neither is meant
         _known.clear()
 
 
-def forget() -> None:
-    """Let go of all sections."""
+def clear_section_cache() -> None:
+    """Let go of all sections and their labels."""
     _known.clear()
     _labels.clear()
 

@@ -12,7 +12,7 @@ from adapters.neuron.memory.pointers import pointers
 from couple.base.arrays import Floats
 
 
-class Gating:
+class NMDAGating:
     """Sets both halves of each receptor to the mean conductance of the coming window."""
 
     def __init__(self, receptors: Sequence[NMDA]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from couple.base.errors import InputError, brief, nearest
 from couple.base.units import registry
 
@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*
 
 def unit_of(variable: str) -> str:
     """NEURON's unit of a variable such as "gnabar_hh" ("S/cm2"); "" if it has none, or none that can be read."""
-    with listening() as said:
+    with capture_messages() as messages:
         try:
             unit = str(h.units(variable))
         except RuntimeError:
             unit = ""
-        said.forget()
+        messages.clear()
     return "" if unit in ("", "1", "degC") or not _known(_as_pint(unit)) else unit
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.builtin import MOD_FILES, without_compiler
 from couple.base.errors import InputError, nearest
@@ -121,11 +121,11 @@ def _load(files: Sequence[Path]) -> None:
         ) from None
     except nmodl.CompilationError as error:
         raise InputError(f"nrnivmodl failed: {error.line}", where=WHERE) from None
-    with listening() as said:
+    with capture_messages() as messages:
         try:
             done = h.nrn_load_dll(str(library)) == 1.0
         except RuntimeError:
             done = False
     if not done:
-        reason = said.errors[0] if said.errors else f"it cannot be opened; remove {library} to build it anew"
+        reason = messages.errors[0] if messages.errors else f"it cannot be opened; remove {library} to build it anew"
         raise InputError(f"NEURON could not load the compiled mechanisms: {reason}", where=WHERE)

@@ -3,7 +3,7 @@
 NEURON 9 keeps each variable of a mechanism, an ion or the nodes in one column that stays where it is between changes
 of the model's structure. `hoc_val_pointer`, which its library exports, gives the address behind a name of its language.
 Addresses hold while the count of structure changes stands and no change waits to be taken up; whoever uses one checks
-this first (`Layout`), and has proved it by NEURON's own references (`direct.py`).
+this first (`ChangeCounters`), and has proved it by NEURON's own references (`direct_access.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from adapters.neuron.hoc.h import NEURON_FOLDER, h
 _ADDRESS_OF, _CHANGES = "_Z15hoc_val_pointerPKc", ("structure_change_cnt", "tree_changed", "v_structure_change")
 
 
-class Variable(NamedTuple):
+class NeuronVariable(NamedTuple):
     """A variable of NEURON: of a segment, a point process or (with its index, "x[3]") a Vector."""
 
     owner: Any
@@ -34,7 +34,7 @@ class Variable(NamedTuple):
         return reference[int(index.removesuffix("]"))] if index else reference
 
     def address(self) -> int:
-        """Where it is now; 0 if NEURON's language has no name for it. Needs `layout()`."""
+        """Address where it lies now; 0 if NEURON's language has no name for it. Needs `change_counters()`."""
         section = getattr(self.owner, "sec", None)
         if section is None:
             return _ask(f"{self.owner.hname()}.{self.name}")
@@ -45,7 +45,7 @@ class Variable(NamedTuple):
             h.pop_section()
 
 
-class Layout(NamedTuple):
+class ChangeCounters(NamedTuple):
     """NEURON's counters of changes: flags[at[0]] counts them, flags[at[1]] and flags[at[2]] say that one waits."""
 
     flags: npt.NDArray[np.int32]
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 
     @property
     def changes(self) -> int:
-        """Changes so far."""
+        """Number of structure changes so far."""
         return int(self.flags[self.at[0]])
 
     @property
@@ -70,7 +70,7 @@ def library() -> ctypes.CDLL:
 
 
 @functools.cache
-def layout() -> Layout | None:
+def change_counters() -> ChangeCounters | None:
     """The counters of this NEURON, or None if it does not export what addresses need."""
     if getattr(library(), _ADDRESS_OF, None) is None:
         return None
@@ -78,11 +78,11 @@ def layout() -> Layout | None:
         places = [ctypes.addressof(ctypes.c_int.in_dll(library(), name)) for name in _CHANGES]
     except ValueError:  # not exported
         return None
-    flags, (changes, tree, other) = window(places, np.dtype(np.int32))
-    return Layout(flags, (int(changes), int(tree), int(other)))
+    flags, (changes, tree, other) = memory_view(places, np.dtype(np.int32))
+    return ChangeCounters(flags, (int(changes), int(tree), int(other)))
 
 
-def window(places: list[int], kind: np.dtype[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def memory_view(places: list[int], kind: np.dtype[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """An array that reaches over all addresses, and the index of each: one view of memory for code that indexes.
 
     What lies between belongs to others, or is no memory at all: only the given indices may be touched. Raises

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from numba import njit
 
 from adapters.neuron.memory import addresses
-from adapters.neuron.memory.addresses import Variable
-from adapters.neuron.memory.pointers import Few, Many, pointers
+from adapters.neuron.memory.addresses import NeuronVariable
+from adapters.neuron.memory.pointers import PointerVector, SingleReferences, pointers
 from couple.base.arrays import Floats
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ def moved(flags: npt.NDArray[np.int32], at: Ints) -> bool:
 
 @njit(cache=True)
 def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, out: Floats) -> int:
-    """Read out.size variables, times their factors. at: as for `moved`, then indices into `memory`."""
+    """Read out.size variables, times their factors `scale`, into `out`; returns FINITE, NOT_FINITE or MOVED.
+
+    at: as for `moved`, then indices into `memory`.
+    """
     if moved(flags, at):
         return MOVED
     finite = True
@@ -52,7 +55,10 @@ def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, 
 
 @njit(cache=True)
 def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, values: Floats) -> int:
-    """Write `values`, times their factors, and zeros into all variables after them. at: as for `load`."""
+    """Write `values`, times their factors `scale`, and zeros into all variables after them; returns FINITE or MOVED.
+
+    at: as for `load`.
+    """
     if moved(flags, at):
         return MOVED
     for i in range(values.size):
@@ -62,15 +68,17 @@ def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats,
     return FINITE
 
 
-class Direct:
-    """Variables in a fixed order, as in `pointers`. Nothing is direct before `settle`."""
+class DirectAccess:
+    """Variables in a fixed order, as in `pointers`. Nothing is direct before `refresh_addresses`."""
 
-    def __init__(self, variables: Sequence[Variable], scale: npt.ArrayLike = 1.0, zeroed: Sequence[Variable] = ()):
+    def __init__(
+        self, variables: Sequence[NeuronVariable], scale: npt.ArrayLike = 1.0, zeroed: Sequence[NeuronVariable] = ()
+    ):
         references, others = [v.reference for v in variables], [v.reference for v in zeroed]
         self.size = len(references)
         self._variables = [*variables, *zeroed]
         self._scale = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (self.size,)))
-        self._handles: Few | Many = pointers(references, self._scale, others)
+        self._handles: SingleReferences | PointerVector = pointers(references, self._scale, others)
         self._every = pointers([*references, *others])
         self._load: Any = _never
         self._store: Any = _never
@@ -78,49 +86,49 @@ class Direct:
     def gather(self, out: Floats) -> bool:
         """Read all variables, times their factors, into `out` (size,); whether all are finite."""
         state = self._load(out)
-        return state == FINITE if state != MOVED else self._follow().gather(out)
+        return state == FINITE if state != MOVED else self._references().gather(out)
 
     def scatter(self, values: Floats) -> None:
         """Write `values` (size,), times their factors, and zeros into the zeroed ones."""
         if self._store(values) == MOVED:
-            self._follow().scatter(values)
+            self._references().scatter(values)
 
     @property
     def direct(self) -> bool:
         """Whether addresses are in use."""
         return self._load is not _never
 
-    def settle(self) -> None:
+    def refresh_addresses(self) -> None:
         """Ask for all addresses and prove them, after NEURON was initialised or restored."""
         if not self._variables or (self.direct and self._proved()):
             return
         self._load = self._store = _never
-        layout = addresses.layout()
-        if layout is not None and not layout.settled:
+        counters = addresses.change_counters()
+        if counters is not None and not counters.settled:
             return
-        if layout is None or not self._resolved(layout):
+        if counters is None or not self._resolved(counters):
             log.info("NEURON's memory cannot be addressed; values are exchanged by PtrVector, which is slower")
 
-    def _resolved(self, layout: addresses.Layout) -> bool:
+    def _resolved(self, counters: addresses.ChangeCounters) -> bool:
         """Take addresses into use; whether they were proved."""
         places = [variable.address() for variable in self._variables]
         if not all(places):
             return False
         try:
-            memory, at = addresses.window(places, np.dtype(np.float64))
+            memory, at = addresses.memory_view(places, np.dtype(np.float64))
         except ValueError:
             return False
         # Short indices where they reach, to touch less memory.
-        indices = np.array([*layout.at, layout.changes, *at], dtype=np.int64)
-        self._use(memory, layout, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
+        indices = np.array([*counters.at, counters.changes, *at], dtype=np.int64)
+        self._use(memory, counters, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
         if not self._proved():
             self._load = self._store = _never
         return self.direct
 
-    def _use(self, memory: Floats, layout: addresses.Layout, at: Ints) -> None:
-        self._raw = memory, layout.flags, at, np.ones(len(self._variables))
-        self._load = partial(load, memory, layout.flags, at, self._scale)
-        self._store = partial(store, memory, layout.flags, at, self._scale)
+    def _use(self, memory: Floats, counters: addresses.ChangeCounters, at: Ints) -> None:
+        self._raw = memory, counters.flags, at, np.ones(len(self._variables))
+        self._load = partial(load, memory, counters.flags, at, self._scale)
+        self._store = partial(store, memory, counters.flags, at, self._scale)
 
     def _proved(self) -> bool:
         """Write by NEURON's references and read by address, then the other way; leaves all values as they were."""
@@ -138,12 +146,12 @@ class Direct:
             self._every.scatter(before)
         return good
 
-    def _follow(self) -> Few | Many:
+    def _references(self) -> SingleReferences | PointerVector:
         """NEURON's own references: they follow what has moved. Addresses come back when no change waits."""
-        layout = addresses.layout()
-        if self.direct and layout is not None and layout.settled:
+        change_counters = addresses.change_counters()
+        if self.direct and change_counters is not None and change_counters.settled:
             self._load = self._store = _never
-            self.settle()
+            self.refresh_addresses()
         return self._handles
 
 

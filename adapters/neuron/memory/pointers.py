@@ -17,7 +17,7 @@ from couple.base.arrays import Floats
 FEW = 8
 
 
-class Few:
+class SingleReferences:
     """References one by one; see `pointers`."""
 
     def __init__(self, references: Sequence[Any], scale: Floats, zeroed: Sequence[Any]) -> None:
@@ -43,7 +43,7 @@ class Few:
             reference[0] = 0.0
 
 
-class Many:
+class PointerVector:
     """All references at once; see `pointers`."""
 
     def __init__(self, references: Sequence[Any], scale: Floats, zeroed: Sequence[Any]) -> None:
@@ -57,23 +57,25 @@ class Many:
         self._scale, self._zeros = scale, np.zeros(self.size)
 
     def gather(self, out: Floats) -> bool:
-        """As in `Few`."""
+        """As in `SingleReferences`."""
         self._pointers.gather(self._vector)
         np.multiply(self._values, self._scale, out=out)
         return bool(out.dot(self._zeros) == 0.0)
 
     def scatter(self, values: Floats) -> None:
-        """As in `Few`."""
+        """As in `SingleReferences`."""
         np.multiply(values, self._scale, out=self._values)
         self._pointers.scatter(self._vector)
 
 
-def pointers(references: Sequence[Any], scale: npt.ArrayLike = 1.0, zeroed: Sequence[Any] = ()) -> Few | Many:
+def pointers(
+    references: Sequence[Any], scale: npt.ArrayLike = 1.0, zeroed: Sequence[Any] = ()
+) -> SingleReferences | PointerVector:
     """References to NEURON variables in a fixed order.
 
     scale: factor of each, applied both when reading and when writing. zeroed: set to 0 whenever the others are
     written (pointers that have some are for writing only).
     """
     factors = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (len(references),)))
-    kind = Few if len(references) + len(zeroed) <= FEW else Many
+    kind = SingleReferences if len(references) + len(zeroed) <= FEW else PointerVector
     return kind(references, factors, zeroed)

@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.messages import advised, listening
+from adapters.neuron.hoc.messages import capture_messages, with_advice
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
@@ -89,7 +89,7 @@ def release(files: dict[Path, str]) -> None:
     for text in files.values():
         for declaration in source_text.objects(text):
             # Declared again it refers to nothing. Where the name is now something else, NEURON refuses, and rightly.
-            with listening(), contextlib.suppress(RuntimeError):
+            with capture_messages(), contextlib.suppress(RuntimeError):
                 h(f"objref {declaration}")
 
 
@@ -132,17 +132,17 @@ def instance(spec: ModelSpec) -> Any:
 
 def _guarded(call: Callable[[], Any], doing: str) -> Any:
     """Run HOC; its errors, also those that it survives, become one InputError."""
-    with listening() as said:
+    with capture_messages() as messages:
         try:
             result = call()
             failure = ""
         except (RuntimeError, TypeError, ValueError) as error:
             result, failure = None, str(error).removeprefix("hocobj_call error: ")
-    missing = [m for m in said.errors if m.startswith("Couldn't find")]
+    missing = [m for m in messages.errors if m.startswith("Couldn't find")]
     if failure or missing:
         # The first message is the cause, others follow from it; but a missing file is survived, and comes first.
-        message = (missing or said.errors or [failure])[0]
-        raise InputError(f"{doing} failed: {advised(message)}", where=WHERE)
+        message = (missing or messages.errors or [failure])[0]
+        raise InputError(f"{doing} failed: {with_advice(message)}", where=WHERE)
     return result
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from adapters.neuron.hoc.h import h
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.models import biophysics, swc
 from couple.base.errors import InputError
@@ -38,13 +38,17 @@ def build(spec: ModelSpec) -> None:
     blocks = biophysics.read(spec.biophysics)
     points = swc.read(spec.model)
     out = StringIO()
-    with listening() as said, redirect_stdout(out), tempfile.TemporaryDirectory(prefix="couple-swc-") as folder:
+    with (
+        capture_messages() as messages,
+        redirect_stdout(out),
+        tempfile.TemporaryDirectory(prefix="couple-swc-") as folder,
+    ):
         file = Path(folder) / spec.model.name
         file.write_text(swc.renumbered(points))
         try:
             _import(file)
         except RuntimeError as error:
-            raise InputError(f"{spec.model.name}: {(said.errors or [str(error)])[0]}", where=WHERE) from None
+            raise InputError(f"{spec.model.name}: {(messages.errors or [str(error)])[0]}", where=WHERE) from None
     lost = out.getvalue().count("has been removed")
     if lost:
         log.warning("%s: %d branches of a single point were left out by NEURON's import", spec.model.name, lost)

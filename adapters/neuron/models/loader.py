@@ -16,12 +16,12 @@ from typing import Any
 
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import cvode, h, pc
-from adapters.neuron.hoc.messages import listening
+from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
 from adapters.neuron.models import files as sources
 from adapters.neuron.models import hoc, import3d, network, python
-from adapters.neuron.state.random_streams import Numbering
+from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import InputError, nearest
 from couple.components.electrics import ModelSpec
 
@@ -33,24 +33,24 @@ _CELSIUS, _V_INIT, _TSTOP = 6.3, -65.0, 5.0
 _KINDS = (".py", ".hoc", ".swc")
 
 
-class Built:
+class LoadedModel:
     """What a model file made: keeps the builder's result, and with it the cell, alive until `release`.
 
-    mechanisms: those compiled from the user's MOD files, with the file of each. own: values that the model itself
-    gave to NEURON's globals (celsius, dt, v_init, tstop, ...). own_init: whether it defines an init() of its own.
-    streams: numbers of its random streams. spreads: whether it is a network, of which other ranks have other cells.
-    elsewhere: whether it is a single cell, which another rank has.
+    mechanisms: those compiled from the user's MOD files, with the file of each. model_globals: values that the model
+    itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
+    streams: numbers of its random streams. is_network: whether it is a network, of which other ranks have other cells.
+    on_other_rank: whether it is a single cell, which another rank has.
     files: SHA-256 of every file that the model consists of, by path.
     """
 
     def __init__(self) -> None:
         self.result: Any = None
         self.mechanisms: dict[str, Path] = {}
-        self.own: dict[str, float] = {}
-        self.own_init = False
-        self.spreads = self.elsewhere = False
+        self.model_globals: dict[str, float] = {}
+        self.defines_init = False
+        self.is_network = self.on_other_rank = False
         self.files: dict[str, str] = {}
-        self.streams = Numbering()
+        self.streams = StreamNumbering()
         self.on_release: list[Callable[[], None]] = []
 
     def release(self, *, delete: bool = True) -> None:
@@ -73,10 +73,10 @@ class Built:
 _spoilt = False
 """Whether NEURON holds sections of a template that it never finished reading: to touch them may end the process."""
 
-_current: Built | None = None
+_current: LoadedModel | None = None
 
 
-def load(spec: ModelSpec) -> Built:
+def load(spec: ModelSpec) -> LoadedModel:
     """Build the model of `spec` in NEURON. Raises InputError, in one line, for whatever is wrong with the file."""
     global _current, _spoilt
     release_current()
@@ -96,7 +96,7 @@ def load(spec: ModelSpec) -> Built:
         _check_file(replace(spec, model=cell.model, biophysics=None), f"{cell.key}.model")
     _check_file(spec)
     spec = replace(spec, model=spec.model.resolve())
-    built = Built()
+    built = LoadedModel()
     built.mechanisms = user.load(spec.mechanisms)
     # Only here: a model may choose these, but must not inherit them from the one before.
     h.secondorder, h.celsius = 0, _CELSIUS
@@ -108,7 +108,7 @@ def load(spec: ModelSpec) -> Built:
     try:
         with built.streams:
             _build(spec, built)
-        if not built.elsewhere:
+        if not built.on_other_rank:
             _check_built(spec)
             _check_membrane(spec)
             _clamp(spec, built)
@@ -116,7 +116,7 @@ def load(spec: ModelSpec) -> Built:
         _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
         built.release(delete=not _spoilt)
         raise
-    built.own = {k: v for k, v in _globals().items() if v != before.get(k)}
+    built.model_globals = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)
     _current = built
     return built
@@ -144,36 +144,36 @@ def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
         raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
 
 
-def _build(spec: ModelSpec, built: Built) -> None:
+def _build(spec: ModelSpec, built: LoadedModel) -> None:
     """Make the sections, and note the files that they came from."""
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
-        built.result, more, built.own_init = network.build(spec, built.on_release)
-        built.spreads = True
+        built.result, more, built.defines_init = network.build(spec, built.on_release)
+        built.is_network = True
         files += more
     elif spec.model.suffix == ".py":
         builder = python.Builder(spec)
-        built.on_release.append(builder.forget)
+        built.on_release.append(builder.unload)
         shared = builder.takes("rank", "size")  # a builder of networks of its own
-        built.spreads = shared
-        built.elsewhere = _is_elsewhere(spec, shared)
-        if not built.elsewhere:
+        built.is_network = shared
+        built.on_other_rank = _is_on_other_rank(spec, shared)
+        if not built.on_other_rank:
             built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
-        files += python.neighbours(spec.model.parent)
-    elif _is_elsewhere(spec, False):
-        built.elsewhere = True
+        files += python.imported_siblings(spec.model.parent)
+    elif _is_on_other_rank(spec, False):
+        built.on_other_rank = True
     elif spec.model.suffix == ".hoc":
         texts = hoc.reachable(spec.model)
         built.on_release.append(lambda: hoc.release(texts))
         built.result, _ = hoc.build(spec)
-        built.own_init = any(source_text.defines(text, "init") for text in texts.values())
+        built.defines_init = any(source_text.defines(text, "init") for text in texts.values())
         files += texts
     else:
         import3d.build(spec)
     built.files = sources.digests(sources.with_named(files))
 
 
-def _is_elsewhere(spec: ModelSpec, shared: bool) -> bool:
+def _is_on_other_rank(spec: ModelSpec, shared: bool) -> bool:
     """Whether a model is not that of this rank: one that knows nothing of ranks would be built on each of them."""
     if spec.size == 1 or shared:
         return False
@@ -189,13 +189,13 @@ def _is_elsewhere(spec: ModelSpec, shared: bool) -> bool:
 
 def _check_membrane(spec: ModelSpec) -> None:
     """NEURON finds a diameter of 0 when it first needs an area, and says so over several lines."""
-    with listening() as said, suppress(RuntimeError):
+    with capture_messages() as messages, suppress(RuntimeError):
         for section in all_sections():
             for segment in section:
                 segment.area()
-    if said.errors:
-        flat = re.match(r"(\S+) diameter diam = 0", said.errors[0])
-        what = f"{flat[1]} has no diameter: give every section diam and L" if flat else said.errors[0]
+    if messages.errors:
+        flat = re.match(r"(\S+) diameter diam = 0", messages.errors[0])
+        what = f"{flat[1]} has no diameter: give every section diam and L" if flat else messages.errors[0]
         raise InputError(f"{spec.model.name}: {what}", where=WHERE)
 
 
@@ -214,7 +214,7 @@ def _check_built(spec: ModelSpec) -> None:
         )
 
 
-def _clamp(spec: ModelSpec, built: Built) -> None:
+def _clamp(spec: ModelSpec, built: LoadedModel) -> None:
     """The current clamps of the experiment."""
     clamps = []
     for i, current in enumerate(spec.currents):

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h, pc
-from adapters.neuron.hoc.sections import all_sections, find_membrane, label
+from adapters.neuron.hoc.sections import all_sections, find_membrane, set_label
 from adapters.neuron.mechanisms.synapses import NMDA
 from adapters.neuron.models import hoc, python
 from adapters.neuron.state import random_streams
@@ -48,7 +48,7 @@ def build(spec: ModelSpec, on_release: list[Callable[[], None]]) -> tuple[list[A
         if not made:
             raise InputError(f"{cell.function}() left no section behind for {cell.name}", where=f"{cell.key}.model")
         for section in made:
-            label(section, f"{cell.name}.{section.name().rsplit('.', 1)[-1]}")
+            set_label(section, f"{cell.name}.{section.name().rsplit('.', 1)[-1]}")
     _number_streams(numbered)
     texts = {path: text for maker in makers.values() for path, text in maker.texts.items()}
     files = [path for maker in makers.values() for path in maker.files]
@@ -65,8 +65,8 @@ class _Maker:
         self._first: list[Any] = []
         if cell.model.suffix == ".py":
             self._builder = python.Builder(self.spec)
-            on_release.append(self._builder.forget)
-            self.files += python.neighbours(cell.model.parent)
+            on_release.append(self._builder.unload)
+            self.files += python.imported_siblings(cell.model.parent)
         elif cell.model.suffix == ".hoc" and cell.function:
             self.texts = hoc.reachable(cell.model)
             on_release.append(lambda: hoc.release(self.texts))
@@ -92,7 +92,7 @@ def _number_streams(numbered: Sequence[tuple[int, int, int]]) -> None:
             stream.set_ids(_OWN_STREAMS, *owner[third])
 
 
-def announce(cells: Sequence[CellSpec], local: Callable[[str, str], Any]) -> list[Any]:
+def register_gids(cells: Sequence[CellSpec], local: Callable[[str, str], Any]) -> list[Any]:
     """Give each cell its number, and NEURON what detects its spikes. local: segment by cell and name."""
     kept = []
     for cell in cells:

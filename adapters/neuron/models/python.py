@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from adapters.neuron.hoc.messages import advised
+from adapters.neuron.hoc.messages import with_advice
 from couple.base.errors import InputError, nearest
 from couple.components.electrics import ModelSpec
 
@@ -34,7 +34,7 @@ class Builder:
             try:
                 self._function = _function(self._module, spec)
             except InputError:
-                self.forget()
+                self.unload()
                 raise
 
     def takes(self, *names: str) -> bool:
@@ -55,17 +55,17 @@ class Builder:
                 call = partial(self._function, *arguments, **named)
                 return _guarded(call, self._spec.model, f"{self._spec.function}()")
             except InputError:
-                self.forget()
+                self.unload()
                 raise
 
-    def forget(self) -> None:
+    def unload(self) -> None:
         """Take the module out of Python; nothing if it was done before."""
         if self._module is not None:
-            forget(self._module, self._folder)
+            unload_module(self._module, self._folder)
         self._module = None
 
 
-def forget(module: ModuleType, folder: Path) -> None:
+def unload_module(module: ModuleType, folder: Path) -> None:
     """Take the model's module, and its neighbours, out of Python: the next model may have others of these names."""
     for name, other in [*sys.modules.items()]:
         file = getattr(other, "__file__", None)
@@ -76,7 +76,7 @@ def forget(module: ModuleType, folder: Path) -> None:
     vars(module).clear()
 
 
-def neighbours(folder: Path) -> list[Path]:
+def imported_siblings(folder: Path) -> list[Path]:
     """Files of the modules that the model has imported from its own folder."""
     files = [getattr(sys.modules.get(name), "__file__", None) for name in _imported]
     paths = [Path(f).resolve() for f in files if f is not None]
@@ -110,7 +110,7 @@ def _import_file(file: Path) -> ModuleType:
     try:
         _guarded(lambda: spec.loader.exec_module(module), file, "importing it")  # type: ignore[union-attr]
     except InputError:
-        forget(module, file.parent)
+        unload_module(module, file.parent)
         raise
     return module
 
@@ -175,5 +175,5 @@ def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
         line = lines[-1] if lines else getattr(error, "lineno", None)
         place = f"{file.name}:{line}" if line else file.name
-        message = advised(f"{type(error).__name__}: {error}")
+        message = with_advice(f"{type(error).__name__}: {error}")
         raise InputError(f"{doing} failed: {message} ({place})", where=WHERE) from error

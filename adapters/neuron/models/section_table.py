@@ -14,14 +14,14 @@ from adapters.neuron.models.regions import region_of
 from couple.components.electrics import Section
 
 
-def inventory() -> list[Section]:
+def section_table() -> list[Section]:
     """All sections, in the order of their creation; those that nothing connects to the soma are infinitely far."""
     sections = all_sections()
     origin = _origin(sections)
     return [_section(section, origin) for section in sections]
 
 
-def points(name: str) -> npt.NDArray[np.float64]:
+def points_3d(name: str) -> npt.NDArray[np.float64]:
     """(n, 4) x, y, z and diameter of the 3-d points of a section, µm."""
     section = find_section(name)
     rows = [(section.x3d(i), section.y3d(i), section.z3d(i), section.diam3d(i)) for i in range(int(section.n3d()))]

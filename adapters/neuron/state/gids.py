@@ -14,7 +14,7 @@ _ABOVE, _MOST = 1000, 4_000_000
 
 
 @dataclass(frozen=True)
-class Detector:
+class SpikeDetector:
     """What sees the spikes of a gid. segment: whose voltage it compares with its threshold.
 
     segment is None for an artificial cell, which sends them by itself, and for one that looks at another variable.
@@ -35,28 +35,28 @@ class Detector:
         return bool(segment.v - rise > pc.threshold(self.gid))
 
 
-def here(gid: int) -> bool:
+def is_local(gid: int) -> bool:
     """Whether a cell with this gid is on this rank."""
     return bool(pc.gid_exists(gid) & _WITH_CELL)
 
 
 def gids() -> list[int]:
-    """All on this rank.
+    """Gids on this rank, sorted.
 
     NEURON has no list of them (what BBSaveState counts dies of some models), but says of a number whether it is one:
     all up to well above what connections here name are asked for, and of larger ones those that connections name.
     """
     known = {int(connection.srcgid()) for connection in h.List("NetCon")}
     dense = min(2 * max(known, default=0) + _ABOVE, _MOST)
-    return sorted(gid for gid in known.union(range(dense)) if gid >= 0 and here(gid))
+    return sorted(gid for gid in known.union(range(dense)) if gid >= 0 and is_local(gid))
 
 
-def detectors() -> list[Detector]:
-    """Of all gids on this rank."""
+def detectors() -> list[SpikeDetector]:
+    """Detector of each gid on this rank, in their order."""
     found, probe = [], h.NetStim()
     for gid in gids():
         connection = pc.gid_connect(gid, probe)  # to ask it; gone at the end of the round
-        found.append(Detector(gid, connection.preseg(), connection.pre() is not None))
+        found.append(SpikeDetector(gid, connection.preseg(), connection.pre() is not None))
         del connection
     return found
 

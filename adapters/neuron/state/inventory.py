@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, section_name, segment_name
-from adapters.neuron.state.gids import Detector, detectors, name_by_gid
+from adapters.neuron.state.gids import SpikeDetector, detectors, name_by_gid
 
 EVERY, _GLOBAL = 0, -1
 
@@ -30,7 +30,7 @@ class Inventory:
         self.stream_keys: list[str] = []
         self.connections: list[str] = []
         """What each of NEURON's NetCons connects, in their order."""
-        self.detectors: list[Detector] = detectors()
+        self.detectors: list[SpikeDetector] = detectors()
         self._by_gid = name_by_gid(detector.gid for detector in self.detectors)
         self._owner = ""
         self._processes: dict[str, str] = {}

@@ -15,7 +15,7 @@ from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.state.inventory import EVERY, variables
 
 
-class Numbering:
+class StreamNumbering:
     """Use it in a `with` statement around whatever builds a part of a model; one object for the whole model.
 
     In a process that builds one model nothing is changed. Ids (1, 0, n) that a model sets by itself are taken for

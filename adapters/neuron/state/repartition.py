@@ -39,8 +39,8 @@ _LAST = 8
 _REFUSED = "resume with as many ranks as wrote it"
 
 
-def named(state: ModelState) -> State:
-    """What `take` needs besides the values: their names, the time to the bit, and what cannot be moved."""
+def state_by_name(state: ModelState) -> State:
+    """What `restore_by_name` needs besides the values: their names, the time to the bit, and what cannot be moved."""
     inventory = state.inventory
     return {
         "keys": _packed(inventory.keys),
@@ -52,7 +52,7 @@ def named(state: ModelState) -> State:
     }
 
 
-def take(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> None:
+def restore_by_name(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> None:
     """Bring the initialised network on this rank to the time of the states `parts`; all ranks together.
 
     Raises InputError for what cannot be moved.
@@ -71,7 +71,7 @@ def take(model: ModelState, parts: Sequence[State], steps: int, dt: float) -> No
     for connection, _ in between:
         connection.active(False)
     on = {int(gid) for part in parts for gid in np.asarray(part["on"])}
-    run_up(time, steps, dt, {d.gid: d.gid in on for d in inventory.detectors if d.segment is not None})
+    advance_alone(time, steps, dt, {d.gid: d.gid in on for d in inventory.detectors if d.segment is not None})
     _check_trains(model, parts, time)
     _scatter(model, values, streams)
     for connection, i in between:
@@ -132,9 +132,11 @@ def _fired(parts: Sequence[State], since: float) -> dict[int, list[float]]:
     return fired
 
 
-def run_up(time: float, steps: int, dt: float, on: Mapping[int, bool] | None = None) -> None:
-    """From 0 to `time` by NEURON alone, with nothing crossing between cells; all ranks together. on: by gid, whether
-    its detector has seen it above its threshold."""
+def advance_alone(time: float, steps: int, dt: float, on: Mapping[int, bool] | None = None) -> None:
+    """Step from 0 to `time` (ms) by NEURON alone, with nothing crossing between cells; all ranks together.
+
+    on: gid → whether its detector has seen the voltage above its threshold.
+    """
     thresholds = {gid: pc.threshold(gid) for gid in on or {}}
     for gid, seen in (on or {}).items():
         pc.threshold(gid, -1e9 if seen else 1e9)

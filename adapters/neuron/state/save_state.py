@@ -15,7 +15,7 @@ from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.addresses import library
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.inventory import Inventory
-from adapters.neuron.state.unmovable import fixed
+from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
 from couple.base.errors import CannotRestart, CoupleError
 from couple.components.component import State
@@ -43,10 +43,13 @@ class ModelState:
     @cached_property
     def unmovable(self) -> str:
         """What of the model other ranks could not take up, and why; "" if nothing."""
-        return fixed(self.inventory)
+        return find_unmovable(self.inventory)
 
     def save(self) -> State:
-        """Raises CoupleError if the model has events pending that no other process could take up."""
+        """State of the model, exact to the bit.
+
+        Raises CoupleError if it has events pending that no other process could take up.
+        """
         snapshot = h.SaveState()
         snapshot.save()
         content = self._to_bytes(snapshot)
@@ -71,7 +74,7 @@ class ModelState:
         }
 
     def restore(self, state: State) -> None:
-        """Raises CoupleError if the state was made by another model, NEURON or channel path."""
+        """Take up a state. Raises CoupleError if it was made by another model, NEURON or channel path."""
         for key, what, now in (
             ("neuron_version", "version of NEURON", NEURON_VERSION),
             ("channel_path", "channel path", channel_path()),

@@ -11,7 +11,7 @@ from couple.base.arrays import Floats, Ints
 from couple.components.component import State
 
 
-class Spikes:
+class SpikeRecorder:
     """A record of all spikes from now on."""
 
     def __init__(self) -> None:
@@ -25,12 +25,12 @@ class Spikes:
         return times[order], cells[order]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all spikes."""
         self._times.resize(0)
         self._cells.resize(0)
 
     def save(self) -> State:
-        """All so far."""
+        """Times (ms) and cells of all spikes so far."""
         times, cells = self.read()
         return {"spikes.time": times, "spikes.cell": cells}
 
@@ -40,10 +40,10 @@ class Spikes:
         self._cells.from_python(np.asarray(state["spikes.cell"], dtype=np.float64))
 
 
-def together(parts: Sequence[State], here: Callable[[int], bool]) -> State:
-    """What several ranks have saved, of the cells that are `here`."""
+def merge_spikes(parts: Sequence[State], is_local: Callable[[int], bool]) -> State:
+    """Spikes that several ranks have saved, of the cells on this rank, by time and number."""
     times = np.concatenate([np.asarray(part["spikes.time"]) for part in parts])
     numbers = np.concatenate([np.asarray(part["spikes.cell"]) for part in parts])
-    mine = np.isin(numbers, [gid for gid in np.unique(numbers).tolist() if here(gid)])
+    mine = np.isin(numbers, [gid for gid in np.unique(numbers).tolist() if is_local(gid)])
     order = np.lexsort((numbers[mine], times[mine]))
     return {"spikes.time": times[mine][order], "spikes.cell": numbers[mine][order]}

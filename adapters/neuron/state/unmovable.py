@@ -24,7 +24,7 @@ def waiting() -> str:
     return next((f"{kind} has events waiting that cannot be moved to other ranks" for kind in kinds if _odd(kind)), "")
 
 
-def fixed(inventory: Inventory) -> str:
+def find_unmovable(inventory: Inventory) -> str:
     """What cannot be moved whatever the time, and why; "" if all can."""
     return next((reason for reasons in _ALL for reason in reasons(inventory)), "")
 

@@ -15,6 +15,7 @@ from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, RunError
 from couple.chemistry.network import ReactionNetwork
+from couple.components.capabilities import HasDistribution
 from couple.components.drive import Drive
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
@@ -130,9 +131,8 @@ def _ensemble(
         start = time.process_time()
         _advance(case, engine)
         spent += time.process_time() - start
-        exact = getattr(engine, "distribution", None)
-        if exact is not None:
-            states, p = exact(0)
+        if isinstance(engine, HasDistribution):
+            states, p = engine.distribution(0)
             return _exact(case, name, states, p, spent / len(names))
         rows += list(_values(case, engine))
         if len(rows) > 1 and not engine.integer and all((row == rows[0]).all() for row in rows):

@@ -12,7 +12,9 @@ from adapters.adaptive import Adaptive
 from adapters.adaptive.options import AdaptiveOptions
 from adapters.adaptive.rule import mixing_times
 from adapters.wellmixed.ode import MassAction
+from couple.base import registry
 from couple.base.errors import CoupleError, InputError, RunError
+from couple.components.capabilities import HasTrustScore
 from couple.components.engine import EngineSetup, Site
 from couple.ensemble import sample
 from couple.experiment import Experiment
@@ -170,9 +172,17 @@ def test_a_model_in_the_place_of_species_there_and_back(tmp_path: Path) -> None:
         assert (whole[11:21] == 0).all() and (K[11:21] > 0).all(), "the species are back"
 
 
-def test_doubt_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that reports a doubt of 1 is left, and taken again when half of that is left."""
-    monkeypatch.setattr(MassAction, "doubt", lambda self, counts: counts[:, 0] / 100)
+class Scored(MassAction, HasTrustScore):
+    """To be left at 100 ions."""
+
+    def trust_score(self, counts: np.ndarray) -> np.ndarray:
+        return counts[:, 0] / 100
+
+
+def test_trust_score_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine whose trust score is 1 is left, and taken again when half of that is left."""
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda group, name: Scored if name == "ode" else load(group, name))
     e = adaptive(SITES[:1], gradient=0, dwell="0.5 ms", engines=("ode", "ssa"))
     assert e.accuracies[0].reports and not e.accuracies[1].reports
     drive(e, 1, lambda k: 200.0)

@@ -11,9 +11,10 @@ import pytest
 
 from adapters.adaptive import Adaptive
 from adapters.surrogate import Surrogate
+from couple.components.capabilities import CountsValidity
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.simulation.validity_counts import doubts_of, joined
+from couple.simulation.validity_counts import joined, validity_counts_of
 from reducers.markov.file import write_block
 from support.paths import ROOT
 from support.surrogate_cases import exact_sk
@@ -46,7 +47,7 @@ def test_the_summary_counts_windows_outside_of_the_box_by_site(tmp_path: Path) -
     simulation.run()
     (engine,) = simulation.system.engines
     assert isinstance(engine, Surrogate)
-    said = json.loads((tmp_path / "out" / "summary.json").read_text())["doubts"][engine.name]
+    said = json.loads((tmp_path / "out" / "summary.json").read_text())["validity_counts"][engine.name]
     outside = said["outside"]
     assert 0 < outside["total"] <= 60 and outside["sites"] == {"busy": outside["total"]}
     assert outside["total"] == engine.outside.sum() and said["limited"]["total"] == engine.limited.sum()
@@ -60,27 +61,27 @@ def test_an_adaptive_site_adds_up_what_its_engines_say(tmp_path: Path) -> None:
     simulation.run(until=3.0)
     (engine,) = simulation.system.engines
     assert isinstance(engine, Adaptive)
-    before = doubts_of([engine])[engine.name]["outside"]
+    before = validity_counts_of([engine])[engine.name]["outside"]
     assert before["sites"] == {"busy": before["total"]} and before["total"] > 0
     summary = simulation.run()
-    assert summary["doubts"][engine.name]["outside"] == before
+    assert summary["validity_counts"][engine.name]["outside"] == before
 
 
-def test_engines_without_doubts_say_nothing(tmp_path: Path) -> None:
-    assert "doubts" not in Simulation.in_memory(experiment(tmp_path, "ode")).run()
+def test_engines_that_count_nothing_say_nothing(tmp_path: Path) -> None:
+    assert "validity_counts" not in Simulation.in_memory(experiment(tmp_path, "ode")).run()
 
 
 def test_limited_draws_are_counted() -> None:
     """By site, those without any left out."""
 
-    class Counting:
+    class Counting(CountsValidity):
         name = "sites"
         sites = [type("S", (), {"name": n})() for n in ("a", "b", "c")]
 
-        def doubts(self) -> dict[str, np.ndarray]:
+        def validity_counts(self) -> dict[str, np.ndarray]:
             return {"outside": np.array([0, 0, 0]), "limited": np.array([0, 2, 5])}
 
-    found = doubts_of([Counting()])["sites"]  # type: ignore[list-item]
+    found = validity_counts_of([Counting()])["sites"]  # type: ignore[list-item]
     assert found == {"outside": {"total": 0, "sites": {}}, "limited": {"total": 7, "sites": {"b": 2, "c": 5}}}
 
 

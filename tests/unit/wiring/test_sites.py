@@ -179,7 +179,7 @@ def test_the_channels_of_a_site_over_several_segments_add_up_in_neuron(kind: str
     simulation.step()
     simulation.step()
     cell = simulation.system.electrics
-    placed = [process.gmax for process in cell._processes]  # type: ignore[union-attr]
+    placed = [c.process.gmax for c in cell._conductances]  # type: ignore[union-attr]
     assert sum(placed) == pytest.approx(7e-5, rel=1e-9)
     assert np.array(placed) / placed[0] == pytest.approx([1, 1.5, 2])
     g = cell.read("g")  # type: ignore[union-attr]
