@@ -12,6 +12,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, Interrupted, RunError
 from couple.components.component import State
+from couple.components.state import whole
 from couple.simulation.signals import Stop
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
 from reducers.fields.density.baselines import difference, homogeneous, kernel_density
@@ -130,7 +131,7 @@ class FieldTraining(Resumable):
     def restore(self, states: dict[str, State]) -> None:
         """Take up what `states` gave."""
         restore_state(self.law, dict(states["law"]))
-        self.learner.done = int(str(states["learner"]["done"]))
+        self.learner.done = whole(states["learner"], "done")
         self.learner.history = list(np.asarray(states["learner"]["history"], dtype=float))
         self.learner.nu0 = [np.asarray(states["start"][str(k)], dtype=float).copy() for k in range(len(self.data))]
 

@@ -9,6 +9,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.components.component import State
+from couple.components.state import whole
 from couple.rng.streams import generator
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
@@ -186,7 +187,7 @@ class WakeSleep(MomentComparison):
 
     def restore(self, state: State) -> None:
         """Take up what `save` gave."""
-        self._at = (int(str(state["first"])), int(str(state["points"])))
+        self._at = (whole(state, "first"), whole(state, "points"))
         self.centres = np.asarray(state["centres"], dtype=float).copy()
         if "awake_words" not in state:
             return

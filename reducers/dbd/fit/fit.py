@@ -11,6 +11,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
+from couple.components.state import whole
 from couple.rng.streams import generator
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.fit.comparison import MomentComparison
@@ -201,6 +202,6 @@ class Fit:
         restore_law(self.law, states["law"])
         self.optimiser.restore(states["optimiser"])
         self.comparison.restore(states["comparison"])
-        self.done = int(str(states["fit"]["done"]))
+        self.done = whole(states["fit"], "done")
         self.history = list(np.asarray(states["fit"]["history"], dtype=float))
         self._solved[:] = 0

@@ -24,6 +24,7 @@ from scipy.ndimage import gaussian_filter1d
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.component import State
+from couple.components.state import whole
 from reducers.data.moments import data_moments, uncorrelated
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.mixture import AnyDeep, Mixture
@@ -125,7 +126,7 @@ class TrackingFit:
     def restore(self, states: dict[str, State]) -> None:
         """Take up a saved state."""
         state = states["follow"]
-        self.done, self.history = int(str(state["done"])), list(np.asarray(state["history"], dtype=float))
+        self.done, self.history = whole(state, "done"), list(np.asarray(state["history"], dtype=float))
         self.followed = np.asarray(state["followed"], dtype=float).copy()
         self.theta0 = np.asarray(state["theta0"], dtype=float).copy()
         for k, tracker in enumerate(self.trackers):

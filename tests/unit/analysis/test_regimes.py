@@ -72,16 +72,14 @@ def test_the_map_is_drawn(tmp_path: Path) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main.main(["regimes", str(FOLDER / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
+        main(["regimes", str(FOLDER / "agree.toml"), "--engines", "cme ssa ode", "--runs", "40", "--of", "C"])
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "C after 4 ms; off in standard errors from cme" in out
     assert "map in agree.png" in out
     assert (tmp_path / "agree.png").exists()
     with pytest.raises(SystemExit):
-        main.main(
-            ["regimes", str(FOLDER / "agree.toml"), "--engines", "ssa,cme", "--runs", "9", "--json", "--no-figure"]
-        )
+        main(["regimes", str(FOLDER / "agree.toml"), "--engines", "ssa,cme", "--runs", "9", "--json", "--no-figure"])
     found = json.loads(capsys.readouterr().out)
     assert {e["engine"] for e in found["engines"]} == {"ssa", "cme"}
 
