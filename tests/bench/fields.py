@@ -107,9 +107,10 @@ def compilation() -> None:
     """A first and a second process with an empty cache; the number of libraries that the second one adds."""
     code = (
         "import numpy as np; from adapters.fem.field_basis.meshes import interval;"
-        "from reducers.fields.laws.law import FieldLaw, diffusion; from reducers.fields.laws.stepper import Stepper;"
+        "from reducers.fields.laws.law import FieldLaw, diffusion;"
+        "from reducers.fields.laws.stepper import FieldStepper;"
         "b = interval(0.0, 1.0, 9); law = FieldLaw(('A',), [diffusion(('A',))]); law.assign(np.array([1.0]));"
-        "s = Stepper(b, law); p = s.solve(np.zeros((1, 10)), np.array([0.0, 1.0]), keep=True);"
+        "s = FieldStepper(b, law); p = s.solve(np.zeros((1, 10)), np.array([0.0, 1.0]), keep=True);"
         "s.pull_back(p, np.ones((2, 1, 10)))"
     )
     with tempfile.TemporaryDirectory() as folder:

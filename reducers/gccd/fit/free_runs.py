@@ -137,7 +137,7 @@ def _one(law: CaMKIILaw, course: StimulusCourse) -> tuple[float, Floats, Floats,
     scale = course.weight / len(rows)
     q = expanded(rows) / course.calmodulin + FLOOR
     value = scale * float(divergence(course.target, q).sum())
-    slopes = _pulled(rows, -scale * course.target / q / course.calmodulin)
+    slopes = pull_back_divergence(rows, -scale * course.target / q / course.calmodulin)
     slopes[0] = 0.0
     n = every // course.every
     gk, gtable = np.zeros(N_RATES), np.zeros((NODES, 24))
@@ -149,7 +149,7 @@ def _one(law: CaMKIILaw, course: StimulusCourse) -> tuple[float, Floats, Floats,
     return value, gk, gtable, h
 
 
-def _pulled(y: Floats, g: Floats) -> Floats:
+def pull_back_divergence(y: Floats, g: Floats) -> Floats:
     """(T, 29) derivative by the state of what has derivative g (T, 45) by `expanded`."""
     out = np.zeros_like(y)
     out[:, :9] = g[:, :9]

@@ -55,17 +55,17 @@ def normals(groups: Sequence[Sequence[Equations]], rounds: int = 2) -> list[Norm
     for group in groups:
         weights = 1.0 / np.maximum(np.var(np.concatenate([b for b, _ in group]), axis=0), 1e-12)
         for _ in range(rounds):
-            made = [_normal(b, a, weights) for b, a in group]
+            made = [normal_equations(b, a, weights) for b, a in group]
             whole = add_equations(made)
             seen = np.flatnonzero(np.diag(whole.gram) > 0)
             k = refit(whole, seen.tolist())
             residuals = np.concatenate([b - np.tensordot(k, a, axes=1) for b, a in group])
             weights = 1.0 / np.maximum(residuals.var(axis=0), 1e-12)
-        out += [_normal(b, a, weights) for b, a in group]
+        out += [normal_equations(b, a, weights) for b, a in group]
     return out
 
 
-def _normal(b: Floats, a: Floats, weights: Floats) -> NormalEquations:
+def normal_equations(b: Floats, a: Floats, weights: Floats) -> NormalEquations:
     flat, root = a.reshape(len(a), -1), np.sqrt(np.tile(weights, len(b)))
     weighted, target = flat * root, b.ravel() * root
     return NormalEquations(weighted @ weighted.T, weighted @ target, float(target @ target), b.size)

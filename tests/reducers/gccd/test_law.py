@@ -9,9 +9,9 @@ from scipy.stats import linregress
 
 from couple.base.arrays import Floats
 from reducers.gccd.fit.boltzmann_learning import fit_slice, fit_slices, smooth_counts
-from reducers.gccd.fit.free_runs import _pulled
+from reducers.gccd.fit.free_runs import pull_back_divergence
 from reducers.gccd.fit.lasso import refit
-from reducers.gccd.fit.regression import _normal
+from reducers.gccd.fit.regression import normal_equations
 from reducers.gccd.law.adjoint import run_back
 from reducers.gccd.law.graph import GRAPHS, SiteGraph, divergence
 from reducers.gccd.law.kernel import DK, DP, N_RATES, N_STATE, NODES, ON, calcium_grid, run
@@ -124,7 +124,7 @@ def test_divergence_is_pulled_back_to_the_state() -> None:
     y = np.zeros((1, N_STATE))
     y[0, :27], y[0, DK], y[0, DP] = rng.dirichlet(np.ones(27)), 0.2, 0.1
     g = rng.normal(size=(1, 45))
-    found = _pulled(y, g)[0]
+    found = pull_back_divergence(y, g)[0]
     for j in range(N_STATE):
         up, down = y.copy(), y.copy()
         up[0, j] += 1e-6
@@ -199,7 +199,7 @@ def test_regression_finds_the_rates_of_a_known_course_with_order_two() -> None:
         per = round(gap / 0.01)
         y, held = fine[::per], calcium[::per]
         left, right = term_values(LibraryInput(y[:-1], held, 80.0)), term_values(LibraryInput(y[1:], held, 80.0))
-        whole = _normal(np.diff(y, axis=0), gap / 2 * (left + right), np.ones(N_STATE))
+        whole = normal_equations(np.diff(y, axis=0), gap / 2 * (left + right), np.ones(N_STATE))
         errors.append(np.abs(refit(whole, list(range(8)))[:8] / rates[:8] - 1).max())
     assert linregress(np.log(gaps), np.log(errors)).slope == pytest.approx(2.0, abs=0.2)
 
