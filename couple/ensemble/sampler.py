@@ -73,7 +73,7 @@ class Sampler:
         else:
             self._loop.start()
         before, parts = process_time(), dict(self._loop.seconds)
-        windows = self._loop.system.clock.windows
+        windows = self._loop.system.plan.clock.windows
         self._loop.run(windows, given_up)
         if self._loop.window < windows:
             raise Stopped

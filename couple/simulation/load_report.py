@@ -35,29 +35,30 @@ def measure(system: System) -> Load:
     seconds: dict[str, float] = {}
     model = system.electrics
     if model is not None:
-        model.advance(system.clock.window)
+        model.advance(system.plan.clock.window)
         before = getattr(model, "stepping_seconds", 0.0)
         for _ in range(WINDOWS):
-            model.advance(system.clock.window)
+            model.advance(system.plan.clock.window)
         seconds[model.name] = (getattr(model, "stepping_seconds", 0.0) - before) / WINDOWS
     alone = [engine for engine in system.engines if engine not in system.together]
     for engine in (*alone, *system.together):
-        engine.advance(system.clock.window)  # compiled now
+        engine.advance(system.plan.clock.window)  # compiled now
         begun = perf_counter()
         for _ in range(WINDOWS):
-            engine.advance(system.clock.window)
+            engine.advance(system.plan.clock.window)
         seconds[engine.name] = (perf_counter() - begun) / WINDOWS
     return Load(getattr(model, "cells", 0), sum(len(e.sites) for e in system.engines), seconds)
 
 
-def loads(system: System) -> Iterator[str]:
-    """What every rank has, and how even it is; nothing without ranks."""
-    if world().size > 1:
-        yield from lines(world().gather(measure(system)))
+def measure_ranks(system: System) -> list[Load]:
+    """The load of every rank, in order; none without ranks. All ranks together; the system is spent then."""
+    return world().gather(measure(system)) if world().size > 1 else []
 
 
 def lines(loads: Sequence[Load]) -> Iterator[str]:
     """A line for each rank, or for the first and the slowest, and the ratio that bounds the speed-up."""
+    if not loads:
+        return
     slowest = max(range(len(loads)), key=lambda r: loads[r].total)
     shown = range(len(loads)) if len(loads) <= FEW else sorted({0, slowest})
     for r in shown:

@@ -30,14 +30,14 @@ class Layout:
     @classmethod
     def of(cls, system: System, experiment: Experiment) -> Layout:
         """Of a wired experiment."""
-        clock = system.clock
+        clock = system.plan.clock
         rows = clock.windows // clock.record + 1
         return cls(
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
             {**attributes_of(system, experiment), "parts": json.dumps(parts_of(system))},
             component_tables(system),
-            tuple(system.warnings),
+            system.plan.warnings,
         )
 
     def to_json(self) -> str:
@@ -77,7 +77,7 @@ def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,
         "channel_path": getattr(system.electrics, "channel_path", None) or "",
-        "engines": json.dumps(dict(system.kinds)),
+        "engines": json.dumps(dict(system.plan.kinds)),
     }
 
 

@@ -33,7 +33,7 @@ class Keeper:
 
     def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         """Put all that was recorded so far into an HDF5 file."""
-        clock = self.system.clock
+        clock = self.system.plan.clock
         times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
         engines = self.system.engines
         spent = {f"timing/{e.name}": e.spent() for e in engines if e.spent()}
@@ -62,14 +62,14 @@ class Keeper:
         """A file of this rank; unless it alone has failed, one over all of them too."""
         with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
             self.fill(file, summary)
-            for path, order in orders(self.system.variables, self.system.order).items():
+            for path, order in orders(self.system.variables, self.system.plan.order).items():
                 file[path].attrs["order"] = order
         if status == "failed":
             return summary
         summaries, every = self.ranks.gather(summary), self.ranks.gather(costs)
         if self.ranks.first:
             write_costs(folder, every)
-            summary = merged(summaries, self.system.order)
+            summary = merged(summaries, self.system.plan.order)
             merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
             summary = self._with_peaks(folder, summary)
         return self.ranks.from_first(summary)

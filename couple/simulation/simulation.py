@@ -58,7 +58,7 @@ class Simulation:
         costs: Costs | None = None,
     ) -> None:
         self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
-        clock, run = system.clock, experiment.experiment
+        clock, run = system.plan.clock, experiment.experiment
         self.ranks = world()
         self._place, self._left = segments, ""
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
@@ -170,7 +170,7 @@ class Simulation:
 
     def step(self) -> None:
         """Advance one exchange window. Raises RunError at the end of the experiment."""
-        if self.orchestrator.window >= self.system.clock.windows:
+        if self.orchestrator.window >= self.system.plan.clock.windows:
             raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
         self.orchestrator.step()
         for watcher in self._watchers:
@@ -208,7 +208,7 @@ class Simulation:
     def results(self) -> Results:
         """What was recorded so far, from memory; close it or use it in a `with` statement."""
         buffer = io.BytesIO()
-        done = self.orchestrator.window == self.system.clock.windows
+        done = self.orchestrator.window == self.system.plan.clock.windows
         with h5py.File(buffer, "w") as file:
             self._keeper.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
@@ -232,7 +232,7 @@ class Simulation:
         raise agreed
 
     def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
-        clock = self.system.clock
+        clock = self.system.plan.clock
         end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
         if end < self.orchestrator.window:
             raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
@@ -307,7 +307,7 @@ class Simulation:
             states["run"]["place"] = self._place
         if self._costs is not None:  # whoever goes on has to spread cells likewise
             states["run"]["costs"] = json.dumps(self._costs)
-        if self.ranks.size > 1 or self.system.helped or getattr(self.system.electrics, "spreads", True):
+        if self.ranks.size > 1 or self.system.plan.helped or getattr(self.system.electrics, "spreads", True):
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
@@ -339,7 +339,7 @@ class Simulation:
             "status": status,
             "simulated_ms": self.time,
             "exchanges": self.orchestrator.window,
-            "engines": dict(self.system.kinds),
+            "engines": dict(self.system.plan.kinds),
             "channel_path": getattr(self.system.electrics, "channel_path", None),
             "ledger": self.orchestrator.ledger().as_dict(),
             "seconds": {k: round(v, 6) for k, v in seconds.items()},
@@ -350,7 +350,7 @@ class Simulation:
             },
             **self._spent(),
             **self._doubts(),
-            "warnings": self.system.warnings,
+            "warnings": self.system.plan.warnings,
             "seed": self.experiment.experiment.seed,
             "versions": versions(),
         }

@@ -15,7 +15,7 @@ from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
 from couple.ensemble.ranks import made_by_all
 from couple.geometry.geometry import Geometry
-from couple.wiring.initial_counts import apportion
+from couple.wiring.sites.initial_counts import apportion
 from reducers.data.stimuli import Stimulus, courses
 from reducers.markov.chemistry import own_reactions
 from reducers.markov.settings import DrivenFile, Sample
