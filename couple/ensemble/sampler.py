@@ -46,7 +46,7 @@ class Sampler:
         run = experiment.experiment
         self._seed = run.seed
         system = wire(experiment)
-        self.layout = Layout.of(system, experiment)
+        self.layout = Layout.of(system)
         rows = len(self.layout.times)
         try:
             self._recorder = Recorder(None, system.variables, rows)

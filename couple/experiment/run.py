@@ -12,7 +12,7 @@ from couple.experiment.fields import Integer
 
 
 class Run(Block):
-    """What is run, for how long, and how often the parts exchange."""
+    """What is run, for how long (`duration`), and how often the parts exchange (`exchange`); both in ms, or steps."""
 
     name: str = Field(pattern=RUN_NAME)
     duration: Time = Field(gt=0)
@@ -26,7 +26,7 @@ class Run(Block):
 
 
 class Checkpoint(Block):
-    """When to write a checkpoint: simulated time `every`, wall-clock time `wall`, or both."""
+    """When to write a checkpoint: simulated time `every`, wall-clock time `wall` (both in ms), or both."""
 
     every: Time | None = Field(default=None, gt=0)
     wall: Time | None = Field(default=None, gt=0)

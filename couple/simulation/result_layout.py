@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.chemistry.network import ReactionNetwork
-from couple.experiment import Experiment
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.wiring import System
@@ -28,14 +27,14 @@ class Layout:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: System, experiment: Experiment) -> Layout:
+    def of(cls, system: System) -> Layout:
         """Of a wired experiment."""
         clock = system.plan.clock
         rows = clock.windows // clock.record + 1
         return cls(
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
-            {**attributes_of(system, experiment), "parts": json.dumps(parts_of(system))},
+            {**attributes_of(system), "parts": json.dumps(parts_of(system))},
             component_tables(system),
             system.plan.warnings,
         )
@@ -70,8 +69,9 @@ def parts_of(system: System) -> list[str]:
     return [*(c.name for c in system.components), EXCHANGE]
 
 
-def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
+def attributes_of(system: System) -> dict[str, Any]:
     """Attributes of a result or ensemble file: the experiment, its engines, the channel path."""
+    experiment = system.plan.experiment
     return {
         "experiment": json.dumps(experiment.source),
         "name": experiment.experiment.name,

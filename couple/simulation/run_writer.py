@@ -10,7 +10,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from couple.experiment import Experiment
 from couple.parallel.communicator import Alone
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
@@ -26,7 +25,6 @@ from couple.wiring import System
 class Keeper:
     """Writes what `recorder` holds of a system, on each rank its own part."""
 
-    experiment: Experiment
     system: System
     recorder: Recorder
     ranks: Alone
@@ -46,7 +44,7 @@ class Keeper:
         spikes = getattr(self.system.electrics, "spikes", None)
         if spikes is not None:
             times, cells = spikes
-            write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
+            write_spikes(file, times, cells, {"populations": json.dumps(self.system.plan.experiment.populations)})
 
     def keep(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
@@ -83,10 +81,10 @@ class Keeper:
 
     def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
         return {
-            **attributes_of(self.system, self.experiment),
+            **attributes_of(self.system),
             "engines": json.dumps(summary["engines"]),
             "status": summary["status"],
-            "seed": self.experiment.experiment.seed,
+            "seed": self.system.plan.experiment.experiment.seed,
             "format": FORMAT,
         }
 

@@ -50,21 +50,21 @@ class Simulation:
 
     def __init__(
         self,
-        experiment: Experiment,
         folder: Path | None,
         system: System,
         lock: FolderLock | None = None,
         segments: str = "segments",
         costs: Costs | None = None,
     ) -> None:
-        self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
-        clock, run = system.plan.clock, experiment.experiment
+        self.folder, self.system, self._lock = folder, system, lock
+        self.experiment, clock = system.plan.experiment, system.plan.clock
+        run = self.experiment.experiment
         self.ranks = world()
         self._place, self._left = segments, ""
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
-        self._keeper = Keeper(experiment, system, self.recorder, self.ranks)
+        self._keeper = Keeper(system, self.recorder, self.ranks)
         self._costs = costs
         self._meter, self._metered = Meter(system, self.orchestrator.seconds), 0
         self._last_checkpoint = perf_counter()
@@ -104,7 +104,7 @@ class Simulation:
             made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
             made = ranks.from_first(made)
-            simulation = cls(experiment, made, system, lock, costs=costs)
+            simulation = cls(made, system, lock, costs=costs)
             simulation.orchestrator.start()
         except BaseException:
             if lock is not None:
@@ -115,7 +115,7 @@ class Simulation:
     @classmethod
     def in_memory(cls, experiment: Experiment) -> Simulation:
         """A run from t = 0 that leaves no files; `results` has its rows, and it cannot be resumed."""
-        simulation = cls(experiment, None, wire(experiment))
+        simulation = cls(None, wire(experiment))
         simulation.orchestrator.start()
         return simulation
 
@@ -146,7 +146,7 @@ class Simulation:
         costs = json.loads(str(run["costs"])) if "costs" in run else None
         system = wire(experiment, costs)
         if written != ranks.size:
-            simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
+            simulation = cls(here, system, lock, f"{place}-{written}", costs)
             parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in range(written)]
             try:
                 move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
@@ -154,7 +154,7 @@ class Simulation:
                 raise error.inside(str(path)) from None
             simulation._left = place
         else:
-            simulation = cls(experiment, here, system, lock, place, costs)
+            simulation = cls(here, system, lock, place, costs)
             simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
         simulation._cpu = float(str(run["cpu_seconds"])) if ranks.first else 0.0
         simulation._checkpoints = int(str(run.get("number", 0)))
@@ -302,7 +302,7 @@ class Simulation:
         if self.folder is None:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         states = self.orchestrator.save()
-        states["run"] = resume.describe(self.experiment, self.system, self._cpu)
+        states["run"] = resume.describe(self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
         if self._costs is not None:  # whoever goes on has to spread cells likewise
