@@ -75,7 +75,7 @@ def gathered(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def engine_and_options(options: AdaptiveOptions, name: str) -> tuple[type[SiteEngine], Options]:
     """Class and options of one of the engines. Raises InputError that names the key."""
-    from couple.wiring.engines import read_options
+    from couple.wiring.sites.engine_choice import read_options
 
     try:
         factory: type[SiteEngine] = registry.load("couple.engines", name)

@@ -15,7 +15,7 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
-from couple.base.units import IONS_PER_MM_UM3
+from couple.base.units import CANONICAL, IONS_PER_MM_UM3
 
 Place = Literal["volume", "membrane"]
 
@@ -175,6 +175,13 @@ class ReactionNetwork:
             return "rate of first order"
         made = set(product_places)
         return "rate of zeroth order" + (" on the membrane" if made == {"membrane"} else "")
+
+    def rate_unit(self, reaction: Reaction) -> str:
+        """The unit of a reaction's rate, as "/mM/ms", or "per step" or "per encounter" on a lattice in steps."""
+        if reaction.per != "time":
+            return f"per {reaction.per}"
+        made = [s.on for s in self.species if s.name in reaction.products]
+        return CANONICAL[self.rate_dimension(self.order_reactants(reaction), made)].removeprefix("1")
 
     @cached_property
     def reactant_columns(self) -> Ints:

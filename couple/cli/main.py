@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from couple.base import registry
 from couple.base.errors import CoupleError, Interrupted
-from couple.base.units import CANONICAL
+from couple.cli.check import check
 from couple.cli.console import (
     Balance,
     Figure,
@@ -127,42 +127,7 @@ def resume(
     _go(simulation, end, quiet, as_json, draw, deadline)
 
 
-@app.command()
-def check(file: File, overrides: Overrides = None, balance: Balance = None) -> None:
-    """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
-    from couple.experiment import Experiment
-    from couple.simulation.cell_costs import read_costs
-    from couple.simulation.load_report import loads
-    from couple.wiring import wire
-
-    experiment = Experiment.load(file, overrides or ())
-    system = wire(experiment, None if balance is None else read_costs(balance))
-    shared = [*loads(system)]
-    if not world().first:
-        return
-    clock = system.clock
-    unit = experiment.time_unit
-    out.print(
-        f"{experiment.experiment.name}: {clock.time(clock.windows):g} {unit} in {clock.windows} exchanges of "
-        f"{clock.time(1):g} {unit} ({clock.window} ticks of {clock.tick:g} {unit}), {experiment.experiment.scheme}"
-    )
-    for line in system.describe:
-        out.print(f"  {escape(line)}")
-    for line in shared:
-        out.print(f"  {escape(line)}")
-    for component in system.components:
-        for kind, ports in (("input", component.inputs), ("output", component.outputs)):
-            for name, port in ports.items():
-                if 0 not in port.shape:
-                    out.print(f"  {component.name}.{name}: {kind}, {escape(str(port.shape))}, {port.unit}, {port.kind}")
-    for reaction in system.network.reactions:
-        made = [s.on for s in system.network.species if s.name in reaction.products]
-        dimension = system.network.rate_dimension(system.network.order_reactants(reaction), made)
-        warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
-        rate_unit = CANONICAL[dimension].removeprefix("1") if reaction.per == "time" else f"per {reaction.per}"
-        out.print(f"  {reaction}: {reaction.rate:.6g} {rate_unit}{warming}", markup=False)
-    for warning in system.warnings:
-        err.print(f"warning: {escape(warning)}")
+app.command()(check)
 
 
 @app.command()
@@ -200,7 +165,7 @@ def _go(
     from couple.storage.run_folder import FIGURE
 
     ranks = world()
-    warnings = [warning for told in ranks.gather(simulation.system.warnings) for warning in told]
+    warnings = [warning for told in ranks.gather(simulation.system.plan.warnings) for warning in told]
     if not ranks.first:  # rank 0 speaks for all
         simulation.run(until=until, deadline=deadline)
         return

@@ -46,7 +46,7 @@ class Sampler:
         run = experiment.experiment
         self._seed = run.seed
         system = wire(experiment)
-        self.layout = ResultLayout.of(system, experiment)
+        self.layout = ResultLayout.of(system)
         rows = len(self.layout.times)
         try:
             self._recorder = Recorder(None, system.variables, rows)
@@ -73,7 +73,7 @@ class Sampler:
         else:
             self._loop.start()
         before, parts = process_time(), dict(self._loop.seconds)
-        windows = self._loop.system.clock.windows
+        windows = self._loop.system.plan.clock.windows
         self._loop.run(windows, given_up)
         if self._loop.window < windows:
             raise Stopped

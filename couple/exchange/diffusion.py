@@ -89,7 +89,7 @@ class End:
 class DiffusionLink:
     """A species that moves between two sites. conductance: µm³/ms. contains: conserved substances in one molecule.
 
-    implicit: whether a window is one implicit step (through a mouth, see couple.wiring.resolved_necks), not exact.
+    implicit: whether a window is one implicit step (see couple.wiring.links.resolved_necks), not exact.
     """
 
     name: str

@@ -47,7 +47,7 @@ class Clock:
             raise error.inside(experiment.where) from None
 
     def time(self, window: int) -> float:
-        """Simulated ms after `window` windows."""
+        """Simulated ms (or steps) after `window` windows."""
         return window * self.window * self.tick
 
     def windows_until(self, time: float) -> int:

@@ -12,14 +12,16 @@ from couple.base.units import Concentration
 
 
 class Influx(Block):
-    """Molecules per time: piecewise linear through (times, rate), zero outside; a single rate holds throughout."""
+    """Molecules per time (/ms): piecewise linear through (times, rate), zero outside; a single rate holds
+    throughout.
+    """
 
     times: str
     rate: str
 
 
 class ClampCourse(Block):
-    """A concentration over time, piecewise linear, held beyond its ends."""
+    """A concentration (mM) over time (ms), piecewise linear, held beyond its ends; both as text with units."""
 
     times: str
     values: str

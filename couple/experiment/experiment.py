@@ -60,6 +60,7 @@ class Experiment(Block):
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
+    _chemistry_file: Path | None = None
     _time_unit: Unit = "ms"
 
     @model_validator(mode="after")
@@ -152,7 +153,7 @@ class Experiment(Block):
         """
         where = str(path) if path is not None else "experiment"
         content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
-        chemistry = content.get("chemistry")
+        chemistry, file = content.get("chemistry"), None
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
             if not file.is_file():
@@ -165,7 +166,7 @@ class Experiment(Block):
             made = cls.model_validate(content)
         except ValidationError as error:
             raise explain(error, content).inside(where) from None
-        made._source, made._original, made._path = content, unchanged, path
+        made._source, made._original, made._path, made._chemistry_file = content, unchanged, path, file
         try:
             made._time_unit = time_unit(content)
         except InputError as error:
@@ -186,6 +187,12 @@ class Experiment(Block):
     def path(self) -> Path | None:
         """The file it was read from."""
         return self._path
+
+    @property
+    def files(self) -> dict[Path, str]:
+        """The files that it was read from → "experiment" or "chemistry"; none for an experiment from Python."""
+        found = {self._path: "experiment"} if self._path is not None and self._path.is_file() else {}
+        return found if self._chemistry_file is None else found | {self._chemistry_file: "chemistry"}
 
     @property
     def time_unit(self) -> Unit:

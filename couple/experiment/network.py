@@ -51,7 +51,7 @@ class Population(Block):
 
 
 class Receptors(Block):
-    """Peak conductances of one event, and where: `at` segments of the cell by name or pattern, one drawn per contact.
+    """Peak conductances (pS) of one event, and where: `at` segments of the cell, by name or pattern, one per contact.
 
     AMPA: 0.2 and 2 ms, 0 mV. GABA: 0.5 and 5 ms, -75 mV. NMDA: `adapters.neuron.NMDA`.
     """
@@ -77,7 +77,10 @@ class Receptors(Block):
 
 
 class Connection(Receptors):
-    """Every cell of `to` gets contacts from cells of `from`: `inputs` of them, or each with a `probability`."""
+    """Every cell of `to` gets contacts from cells of `from`: `inputs` of them, or each with a `probability`.
+
+    delay: (least, most), ms, drawn uniformly between.
+    """
 
     source: str = Field(alias="from")
     inputs: Annotated[int, Field(strict=True, ge=1)] | None = None
@@ -92,11 +95,14 @@ class Connection(Receptors):
 
     @property
     def label(self) -> str:
+        """Name, or both populations."""
         return self.name or f"{self.source}_to_{self.target}"
 
 
 class Stimulus(Receptors):
-    """Every cell of `to` gets `count` trains of its own: at a mean `rate` at random, or spikes at `times`."""
+    """Every cell of `to` gets `count` trains of its own: at a mean `rate` (/ms) at random from `start` (ms) on, or
+    spikes at `times`.
+    """
 
     rate: Annotated[Rate, Field(gt=0, le=100)] | None = None
     times: str | None = None
@@ -113,6 +119,7 @@ class Stimulus(Receptors):
 
     @property
     def label(self) -> str:
+        """Name, or the population that it drives."""
         return self.name or f"into_{self.target}"
 
 

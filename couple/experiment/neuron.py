@@ -13,7 +13,7 @@ from couple.components.electrics import CaiWriters
 
 
 class CurrentBlock(Block):
-    """A current clamp: `at` a segment, `amplitude` for `duration` from `start` on."""
+    """A current clamp: `at` a segment, `amplitude` (nA) for `duration` from `start` on (ms)."""
 
     at: str
     start: Time = Field(default=0.0, ge=0)
@@ -25,7 +25,7 @@ class Neuron(Block):
     """The electrical model: "cell.py:function" (or a class), "cell.hoc", "cell.hoc:Template" or "cell.swc".
 
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
-    morphology lacks. celsius, v_init: what the model sets, if not given. cai_writers: see
+    morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
     `couple.components.electrics`.
     """
 

@@ -53,6 +53,7 @@ class Placement(Block):
 
     on:       sections or segments by name or pattern ("apical*", "dend(0.3)"); in patterns * and ? stand for anything.
     except:   those of them to leave out.
+    density:  per µm of branch, which `count` replaces.
     distance: "50 .. 200 um", path distance of segments (their middles) from the soma, or from the segment `from`.
     spread:   "random" places are uniform along the branches, "even" ones equally far apart.
     seed:     of the random places, which do not change with the seed of the experiment.
@@ -84,7 +85,7 @@ class Placement(Block):
 
 
 class Neck(Block):
-    """What joins two sites: a cylinder, NEURON sections by name, or a diffusive conductance.
+    """What joins two sites: a cylinder (µm), NEURON sections by name, or a diffusive conductance ("0.01 um^3/ms").
 
     ends: how many of its two ends open into something wide, where the access resistance 1/(4 D a) adds to that of the
     neck (Hall 1975, J Gen Physiol 66:531; Rayleigh): L_eff = L + ends · π/8 · diameter.

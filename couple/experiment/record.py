@@ -24,7 +24,7 @@ class Record(Block):
 
     variables: of the model v, charge, cai (of another ion nai, ...), g; of the sites counts, means, influx; all of
     them by default.
-    species: names for counts, or "all". voltages: segments besides the coupled ones.
+    species: names for counts, or "all". voltages: segments besides the coupled ones. every: ms.
     """
 
     every: Time | None = Field(default=None, gt=0)

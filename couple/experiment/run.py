@@ -34,7 +34,7 @@ class Run(Block):
 
 
 class Checkpoint(Block):
-    """When to write a checkpoint: simulated time `every`, wall-clock time `wall`, or both."""
+    """When to write a checkpoint: simulated time `every`, wall-clock time `wall` (both in ms), or both."""
 
     every: Time | None = Field(default=None, gt=0)
     wall: Time | None = Field(default=None, gt=0)

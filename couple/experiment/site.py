@@ -19,7 +19,7 @@ RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions
 
 
 class Cylinder(Block):
-    """A cylinder; its end caps reflect and carry no membrane proteins unless `caps`."""
+    """A cylinder (µm); its end caps reflect and carry no membrane proteins unless `caps`."""
 
     diameter: Length = Field(gt=0)
     length: Length = Field(gt=0)
@@ -27,10 +27,14 @@ class Cylinder(Block):
 
 
 class Sphere(Block):
+    """A sphere (µm)."""
+
     diameter: Length = Field(gt=0)
 
 
 class Box(Block):
+    """A box: `size` as "1 1 2 um", its edges along x, y, z (µm)."""
+
     size: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))]
 
 
@@ -48,7 +52,7 @@ class GeometryBlock(Block):
         return self
 
     def build(self) -> Geometry:
-        """The geometry in µm."""
+        """The geometry, lengths in µm. Raises InputError for a size that no part of a cell has."""
         if self.cylinder is not None:
             return Geometry.cylinder(self.cylinder.diameter, self.cylinder.length, caps=self.cylinder.caps)
         if self.sphere is not None:

@@ -78,7 +78,7 @@ class Part(Block):
 
 
 class Leak(Block):
-    """A passive conductance, for spines on a section without `pas`."""
+    """A passive conductance `g`, with its unit, and its reversal `e` (mV), for spines on a section without `pas`."""
 
     g: str
     e: Voltage
@@ -87,7 +87,8 @@ class Leak(Block):
 class Synapse(Block):
     """AMPA and NMDA receptors on the heads, and what drives them: spikes at `times`, or at random at a mean `rate`.
 
-    AMPA, NMDA: peak conductance of one event. times are those of all these synapses; random trains differ between them.
+    AMPA, NMDA: peak conductance of one event, pS. rate: /ms; start: ms.
+    times are those of all these synapses; random trains differ between them.
     count: how many of the block's spines have a synapse, spread evenly over them; all if not given.
     """
 
@@ -113,8 +114,8 @@ class SpineBlock(Block):
     """Spines NAME_0, NAME_1, ... of two sections each, NAME_0.neck and NAME_0.head, at the places `place`.
 
     seed: of sizes, and of places that have no seed of their own; not that of the experiment, so that all runs of an
-    ensemble have the same spines. cells: of a [network], as for sites. Ra, cm and leak are those of the branch if not
-    given.
+    ensemble have the same spines. cells: of a [network], as for sites. Ra (ohm cm), cm (uF/cm^2) and leak are those of
+    the branch if not given.
     """
 
     name: str = Field(pattern=NAME)

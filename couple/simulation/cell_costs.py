@@ -45,7 +45,7 @@ class CostMeter:
             work = work_of(engine)
             each = spent[engine.name] * work / max(float(work.sum()), 1e-300)
             for site, share in zip(engine.sites, each.tolist(), strict=True):
-                cell = self._system.cell_of.get(site.name)
+                cell = self._system.plan.cell_of.get(site.name)
                 if cell in found:
                     found[cell] += share
         return {cell: s / windows for cell, s in found.items()}

@@ -36,29 +36,30 @@ def measure(system: System) -> RankLoad:
     seconds: dict[str, float] = {}
     model = system.electrics
     if model is not None:
-        model.advance(system.clock.window)
+        model.advance(system.plan.clock.window)
         before = model.stepping_seconds
         for _ in range(WINDOWS):
-            model.advance(system.clock.window)
+            model.advance(system.plan.clock.window)
         seconds[model.name] = (model.stepping_seconds - before) / WINDOWS
     alone = [engine for engine in system.engines if engine not in system.together]
     for engine in (*alone, *system.together):
-        engine.advance(system.clock.window)  # compiled now
+        engine.advance(system.plan.clock.window)  # compiled now
         begun = perf_counter()
         for _ in range(WINDOWS):
-            engine.advance(system.clock.window)
+            engine.advance(system.plan.clock.window)
         seconds[engine.name] = (perf_counter() - begun) / WINDOWS
     return RankLoad(0 if model is None else model.cell_count, sum(len(e.sites) for e in system.engines), seconds)
 
 
-def loads(system: System) -> Iterator[str]:
-    """Lines on what every rank has, and how even it is; nothing without ranks."""
-    if world().size > 1:
-        yield from lines(world().gather(measure(system)))
+def measure_ranks(system: System) -> list[RankLoad]:
+    """The load of every rank, in order; none without ranks. All ranks together; the system is spent then."""
+    return world().gather(measure(system)) if world().size > 1 else []
 
 
 def lines(loads: Sequence[RankLoad]) -> Iterator[str]:
     """A line for each rank, or for the first and the slowest, and the ratio that bounds the speed-up."""
+    if not loads:
+        return
     slowest = max(range(len(loads)), key=lambda r: loads[r].total)
     shown = range(len(loads)) if len(loads) <= FEW else sorted({0, slowest})
     for r in shown:

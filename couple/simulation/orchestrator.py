@@ -39,7 +39,7 @@ class Orchestrator:
         if self._parallel:
             first, second = [system.drive], [system.electrics, *second]
         self._compile(alone)
-        if system.helped:
+        if system.plan.helped:
             world().gather(None)  # nobody waits for one that has failed
             with world().waiting():
                 self._compile(system.together)
@@ -52,7 +52,7 @@ class Orchestrator:
         for engine in engines:
             state = engine.save()
             with suppress(RunError, ElsewhereError):  # it will come again, with its time
-                engine.advance(self.system.clock.window)
+                engine.advance(self.system.plan.clock.window)
             engine.restore(state)
         self.system.memory.block[:] = ports
 
@@ -78,7 +78,7 @@ class Orchestrator:
 
     def step(self) -> None:
         """One exchange window. Raises RunError if a part of it cannot go on."""
-        ticks, seconds, recorder = self.system.clock.window, self.seconds, self.recorder
+        ticks, seconds, recorder = self.system.plan.clock.window, self.seconds, self.recorder
         t = perf_counter()
         for component in self._first:
             component.advance(ticks)
@@ -92,7 +92,7 @@ class Orchestrator:
             t, before = perf_counter(), t
             seconds[component.name] += t - before
         self.window += 1
-        due = self.window % self.system.clock.record == 0
+        due = self.window % self.system.plan.clock.record == 0
         self.exchange.collect(recorder.rows, recorder.next_row if due else -1)
         if due:
             recorder.written()
@@ -114,7 +114,7 @@ class Orchestrator:
     @property
     def time(self) -> float:
         """Simulated ms."""
-        return self.system.clock.time(self.window)
+        return self.system.plan.clock.time(self.window)
 
     def ledger(self) -> Ledger:
         """The books as they stand."""

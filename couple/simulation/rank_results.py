@@ -17,7 +17,7 @@ import numpy as np
 
 from couple.simulation.validity_counts import joined
 from couple.storage.recorder import Variable, replacing, version_for
-from couple.wiring.sites import Order
+from couple.wiring.sites.placed_site import Order
 
 _PER_SITE = ("volume_um3", "area_um2", "distance_um")
 

@@ -64,11 +64,11 @@ def _exchange(system: System, recorder: Recorder) -> dict[str, list[str]]:
     made, memory = system.connections, _memory(system)
     after = [memory[link.target] for link in made.after]
     sums = [f"sum {memory[index]}" for index in recorder.summed]
-    diffusion = [] if system.diffusion is None else [link.name for link in system.diffusion.links]
+    diffusion = [] if made.diffusion is None else [link.name for link in made.diffusion.links]
     return {
         "memory": memory,
         "accounts": _distinct([link.name for link in made.ions]),
-        "balance": [f"{h.site}|{h.substance}" for h in system.holdings],
+        "balance": [f"{h.site}|{h.substance}" for h in made.holdings],
         "state": [*(f"last {name}" for name in after), *(f"hits {name}" for name in after), *sums],
         "diffusion.accounts": diffusion,
         "diffusion.words": diffusion,

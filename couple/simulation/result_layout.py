@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.chemistry.network import ReactionNetwork
-from couple.experiment import Experiment
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.wiring import System
@@ -28,16 +27,16 @@ class ResultLayout:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: System, experiment: Experiment) -> ResultLayout:
+    def of(cls, system: System) -> ResultLayout:
         """The layout of a wired experiment."""
-        clock = system.clock
+        clock = system.plan.clock
         rows = clock.windows // clock.record + 1
         return cls(
             system.variables,
             tuple(clock.time(k * clock.record) for k in range(rows)),
-            {**attributes_of(system, experiment), "parts": json.dumps(parts_of(system))},
+            {**attributes_of(system), "parts": json.dumps(parts_of(system))},
             component_tables(system),
-            tuple(system.warnings),
+            system.plan.warnings,
         )
 
     def to_json(self) -> str:
@@ -70,14 +69,15 @@ def parts_of(system: System) -> list[str]:
     return [*(c.name for c in system.components), EXCHANGE]
 
 
-def attributes_of(system: System, experiment: Experiment) -> dict[str, Any]:
+def attributes_of(system: System) -> dict[str, Any]:
     """Attributes of a result or ensemble file: the experiment, its engines, the channel path."""
+    experiment = system.plan.experiment
     return {
         "experiment": json.dumps(experiment.source),
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,
         "channel_path": "" if system.electrics is None else system.electrics.channel_path,
-        "engines": json.dumps(dict(system.kinds)),
+        "engines": json.dumps(dict(system.plan.kinds)),
     }
 
 

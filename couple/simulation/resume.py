@@ -18,8 +18,9 @@ from couple.wiring import System
 _KEYS = {"experiment", "original", "digest", "path", "model_files", "versions", "cpu_seconds"}
 
 
-def describe(experiment: Experiment, system: System, cpu_seconds: float) -> State:
-    """The part "run" of a checkpoint: the experiment, its model files, versions."""
+def describe(system: System, cpu_seconds: float) -> State:
+    """The part "run" of a checkpoint: the experiment, its model files, versions. cpu_seconds: spent so far."""
+    experiment = system.plan.experiment
     return {
         "experiment": json.dumps(experiment.source),
         "original": json.dumps(experiment.original),

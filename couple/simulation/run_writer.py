@@ -11,7 +11,6 @@ import h5py
 import numpy as np
 
 from couple.components.capabilities import HasEventTables, timings_of
-from couple.experiment import Experiment
 from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
@@ -27,14 +26,13 @@ from couple.wiring import System
 class RunWriter:
     """Writes what `recorder` holds of a system, on each rank its own part."""
 
-    experiment: Experiment
     system: System
     recorder: Recorder
     ranks: SingleProcess
 
     def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         """Put all that was recorded so far into an HDF5 file."""
-        clock = self.system.clock
+        clock = self.system.plan.clock
         times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
         engines = self.system.engines
         spent = {f"timing/{e.name}": seconds for e in engines if (seconds := timings_of(e))}
@@ -47,7 +45,7 @@ class RunWriter:
         spikes = None if self.system.electrics is None else self.system.electrics.spikes
         if spikes is not None:
             times, cells = spikes
-            write_spikes(file, times, cells, {"populations": json.dumps(self.experiment.populations)})
+            write_spikes(file, times, cells, {"populations": json.dumps(self.system.plan.experiment.populations)})
 
     def write(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
@@ -63,14 +61,14 @@ class RunWriter:
         """A file of this rank; unless it alone has failed, one over all of them too."""
         with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
             self.fill(file, summary)
-            for path, order in orders(self.system.variables, self.system.order).items():
+            for path, order in orders(self.system.variables, self.system.plan.order).items():
                 file[path].attrs["order"] = order
         if status == "failed":
             return summary
         summaries, every = self.ranks.gather(summary), self.ranks.gather(costs)
         if self.ranks.first:
             write_costs(folder, every)
-            summary = merged(summaries, self.system.order)
+            summary = merged(summaries, self.system.plan.order)
             merge(folder / RESULTS, self.ranks.size, self._attributes(summary), self._tables(summary))
             summary = self._with_peaks(folder, summary)
         return self.ranks.broadcast(summary)
@@ -84,10 +82,10 @@ class RunWriter:
 
     def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
         return {
-            **attributes_of(self.system, self.experiment),
+            **attributes_of(self.system),
             "engines": json.dumps(summary["engines"]),
             "status": summary["status"],
-            "seed": self.experiment.experiment.seed,
+            "seed": self.system.plan.experiment.experiment.seed,
             "format": FORMAT,
         }
 

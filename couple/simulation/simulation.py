@@ -73,21 +73,21 @@ class Simulation:
 
     def __init__(
         self,
-        experiment: Experiment,
         folder: Path | None,
         system: System,
         lock: FolderLock | None = None,
         segments: str = "segments",
         costs: Costs | None = None,
     ) -> None:
-        self.experiment, self.folder, self.system, self._lock = experiment, folder, system, lock
-        clock, run = system.clock, experiment.experiment
+        self.folder, self.system, self._lock = folder, system, lock
+        self.experiment, clock = system.plan.experiment, system.plan.clock
+        run = self.experiment.experiment
         self.ranks = world()
         self._place, self._left = segments, ""
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
-        self._writer = RunWriter(experiment, system, self.recorder, self.ranks)
+        self._writer = RunWriter(system, self.recorder, self.ranks)
         self._costs = costs
         self._meter, self._metered = CostMeter(system, self.orchestrator.seconds), 0
         self._last_checkpoint = perf_counter()
@@ -127,7 +127,7 @@ class Simulation:
             made, lock = empty_folder(experiment.experiment.name, folder, force)
         try:
             made = ranks.broadcast(made)
-            simulation = cls(experiment, made, system, lock, costs=costs)
+            simulation = cls(made, system, lock, costs=costs)
             simulation.orchestrator.start()
         except BaseException:
             if lock is not None:
@@ -138,7 +138,7 @@ class Simulation:
     @classmethod
     def in_memory(cls, experiment: Experiment) -> Simulation:
         """A run from t = 0 that leaves no files; `results` has its rows, and it cannot be resumed."""
-        simulation = cls(experiment, None, wire(experiment))
+        simulation = cls(None, wire(experiment))
         simulation.orchestrator.start()
         return simulation
 
@@ -169,7 +169,7 @@ class Simulation:
         costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
         if written != ranks.size:
-            simulation = cls(experiment, here, system, lock, f"{place}-{written}", costs)
+            simulation = cls(here, system, lock, f"{place}-{written}", costs)
             parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in range(written)]
             try:
                 move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
@@ -177,7 +177,7 @@ class Simulation:
                 raise error.inside(str(path)) from None
             simulation._left = place
         else:
-            simulation = cls(experiment, here, system, lock, place, costs)
+            simulation = cls(here, system, lock, place, costs)
             simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
         simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
         simulation._checkpoints = whole(run, "number", 0)
@@ -193,7 +193,7 @@ class Simulation:
 
     def step(self) -> None:
         """Advance one exchange window. Raises RunError at the end of the experiment."""
-        if self.orchestrator.window >= self.system.clock.windows:
+        if self.orchestrator.window >= self.system.plan.clock.windows:
             raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
         self.orchestrator.step()
         for watcher in self._watchers:
@@ -231,7 +231,7 @@ class Simulation:
     def results(self) -> Results:
         """Results so far, from memory; close them or use them in a `with` statement."""
         buffer = io.BytesIO()
-        done = self.orchestrator.window == self.system.clock.windows
+        done = self.orchestrator.window == self.system.plan.clock.windows
         with h5py.File(buffer, "w") as file:
             self._writer.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
@@ -255,7 +255,7 @@ class Simulation:
         raise agreed
 
     def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
-        clock = self.system.clock
+        clock = self.system.plan.clock
         end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
         if end < self.orchestrator.window:
             raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
@@ -326,12 +326,12 @@ class Simulation:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         states = self.orchestrator.save()
         electrics = self.system.electrics
-        states["run"] = resume.describe(self.experiment, self.system, self._cpu)
+        states["run"] = resume.describe(self.system, self._cpu)
         if self._place != "segments":
             states["run"]["place"] = self._place
         if self._costs is not None:  # whoever goes on has to spread cells likewise
             states["run"]["costs"] = json.dumps(self._costs)
-        if self.ranks.size > 1 or self.system.helped or electrics is None or electrics.is_network:
+        if self.ranks.size > 1 or self.system.plan.helped or electrics is None or electrics.is_network:
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
@@ -363,7 +363,7 @@ class Simulation:
             "status": status,
             "simulated_ms": self.time,
             "exchanges": self.orchestrator.window,
-            "engines": dict(self.system.kinds),
+            "engines": dict(self.system.plan.kinds),
             "channel_path": None if self.system.electrics is None else self.system.electrics.channel_path,
             "ledger": self.orchestrator.ledger().as_dict(),
             "seconds": {k: round(v, 6) for k, v in seconds.items()},
@@ -374,7 +374,7 @@ class Simulation:
             },
             **self._spent(),
             **self._validity_counts(),
-            "warnings": self.system.warnings,
+            "warnings": self.system.plan.warnings,
             "seed": self.experiment.experiment.seed,
             "versions": versions(),
         }

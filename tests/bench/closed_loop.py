@@ -240,7 +240,7 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
 
 def compare(experiment: Experiment, file: Path, windows: int, repeats: int) -> dict[str, list[float]]:
     """Seconds of the closed loop, of its parts, and of NEURON in one go."""
-    clock = simulation(experiment).system.clock
+    clock = simulation(experiment).system.plan.clock
     g, influx = recorded(experiment, windows)
     segments = [name for s in experiment.site for name in s.segment or ()]
     voltages = list(dict.fromkeys([*experiment.record.voltages, *segments]))
@@ -462,7 +462,7 @@ def exchange_alone(what: str, experiment: Experiment, windows: int, target: floa
 
     def engine() -> Loop:
         (noop,) = simulation(experiment).system.engines
-        clock = simulation(experiment).system.clock
+        clock = simulation(experiment).system.plan.clock
         return bare_site(noop, np.zeros((windows, *noop.read("influx").shape)), clock.window)
 
     t = interleaved({"closed": closed, "engine": engine}, 15)

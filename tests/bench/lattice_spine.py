@@ -17,7 +17,7 @@ from couple.chemistry.equations import read_reaction
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from couple.wiring.initial_counts import apportion
+from couple.wiring.sites.initial_counts import apportion
 
 REST = 1e-4  # mM
 

@@ -48,7 +48,7 @@ def job(scale: int) -> None:
     ranks.largest([0.0])  # start together
     before = ranks.sent
     compute: list[float] = []  # CPU seconds: others on the machine do not count; of use where nobody waits spinning
-    while orchestrator.window < simulation.system.clock.windows:
+    while orchestrator.window < simulation.system.plan.clock.windows:
         begun = time.process_time()
         orchestrator.step()
         compute.append(time.process_time() - begun)

@@ -29,7 +29,7 @@ from couple.base import registry  # noqa: E402
 from couple.components.engine import EngineSetup, Site, SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
 from couple.geometry.geometry import Geometry  # noqa: E402
-from couple.wiring.initial_counts import initial_counts  # noqa: E402
+from couple.wiring.sites.initial_counts import initial_counts  # noqa: E402
 
 ROOT = HERE.parents[1]
 SPINE = ROOT / "examples" / "spine" / "spine.toml"

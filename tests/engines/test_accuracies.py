@@ -25,7 +25,7 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
-from couple.wiring.initial_counts import initial_counts
+from couple.wiring.sites.initial_counts import initial_counts
 from support.lattice_cases import binding, copies, equilibrium, lattice, relaxation
 from support.networks import HEAD, build
 from support.paths import EXAMPLES

@@ -34,7 +34,7 @@ def left(simulation: Simulation) -> float:
     owed = entry.owed_by_first - entry.owed_by_second
     assert head + dendrite + (-owed if entry.first == "head" else owed) == pytest.approx(IONS, abs=1e-8)
     for site in simulation.orchestrator.ledger().sites:
-        whole = simulation.system.kinds[site.site] == "lattice"
+        whole = simulation.system.plan.kinds[site.site] == "lattice"
         assert abs(site.imbalance) <= (0.0 if whole else 1e-9 * IONS)
     return head
 

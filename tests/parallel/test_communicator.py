@@ -14,7 +14,7 @@ from couple.parallel.communicator import SingleProcess, is_first_launched, launc
 from couple.parallel.stop_agreement import MOST, StopAgreement
 from couple.simulation.load_report import RankLoad, lines
 from couple.simulation.rank_results import merge, rank_file
-from couple.wiring.cells import owners
+from couple.wiring.cells.network_cells import owners
 from support.paths import EXAMPLES
 
 EXAMPLE = EXAMPLES / "network" / "network.toml"

@@ -11,7 +11,7 @@ import pytest
 
 from couple import Experiment, Simulation
 from couple.base.errors import InputError
-from couple.wiring.cells import balanced, owners
+from couple.wiring.cells.network_cells import balanced, owners
 from support.mpi_runs import NETWORK, assert_same, needs_mpiexec, ranks, write_network
 
 pytestmark = needs_mpiexec

@@ -21,10 +21,11 @@ from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.geometry.geometry import Geometry
-from couple.wiring.drives import DriveLink, build_drive
-from couple.wiring.engines import read_options
-from couple.wiring.initial_counts import initial_counts
-from couple.wiring.sites import Place, place_sites
+from couple.wiring.links.drives import DriveLink, plan_drives
+from couple.wiring.sites.engine_choice import engine_choices, read_options
+from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.placed_site import PlacedSite
+from couple.wiring.sites.site_blocks import place_sites
 
 BATCH = 20
 """Runs that advance side by side; the time limit is looked at in between."""
@@ -65,7 +66,7 @@ class Case:
     experiment: Experiment
     network: ReactionNetwork
     clock: Clock
-    place: Place
+    place: PlacedSite
     initial: tuple[int, ...]
 
     @property
@@ -90,7 +91,7 @@ def case_of(experiment: Experiment, site: str | None = None) -> Case:
     names = [block.name for block in experiment.site]
     if site is not None and site not in names:
         raise InputError(f'no site "{site}"; known: {", ".join(names)}', where="--site")
-    place = place_sites(experiment, None)[0 if site is None else names.index(site)]
+    place = place_sites(experiment, engine_choices(experiment), None)[0 if site is None else names.index(site)]
     network = experiment.chemistry.network()
     counts = initial_counts(network, experiment.chemistry.initial, place.geometry)
     return Case(experiment, network, Clock.of(experiment), place, counts)
@@ -197,9 +198,8 @@ def _engine(case: Case, factory: type[SiteEngine], options: object, names: list[
 def _drive(case: Case) -> tuple[Drive | None, list[DriveLink]]:
     """Drives of this site alone."""
     experiment = case.experiment
-    places = place_sites(experiment, None)
-    drive, links = build_drive(experiment, case.clock, places)
-    return drive, [k for k in links if k.site == case.place.name]
+    drives = plan_drives(experiment, case.clock, place_sites(experiment, engine_choices(experiment), None))
+    return drives.build(case.clock.window), [k for k in drives.links if k.site == case.place.name]
 
 
 def _advance(case: Case, engine: SiteEngine, windows: int | None = None) -> None:

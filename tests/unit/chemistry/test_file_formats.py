@@ -14,7 +14,7 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
-from couple.wiring.initial_counts import initial_counts
+from couple.wiring.sites.initial_counts import initial_counts
 from support.networks import HEAD, build, dimerisation, sk, spine, spine_site
 
 libsbml = pytest.importorskip("libsbml")

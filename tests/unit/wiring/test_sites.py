@@ -13,7 +13,7 @@ from couple.experiment import Experiment
 from couple.experiment.placement import interval
 from couple.simulation.simulation import Simulation
 from couple.wiring import System, wire
-from couple.wiring.branches import stem
+from couple.wiring.cells.sections import stem
 
 IONS = 3120.7545
 """Calcium ions in 1 fC: 1 / (2 e)."""

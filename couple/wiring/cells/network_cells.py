@@ -12,7 +12,7 @@ from couple.base.errors import InputError, nearest
 from couple.components.electrics import CellSpec
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
-from couple.wiring.branches import Branches, stem
+from couple.wiring.cells.sections import Branches, stem
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,25 @@ from couple.components.capabilities import AlongCable
 from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
 from couple.storage.recorder import Variable
-from couple.wiring.electrics import Electrics
-from couple.wiring.engines import Engines
-from couple.wiring.memory import Memory
-from couple.wiring.sites import PlacedLink
+from couple.wiring.plan.plan import Plan
+from couple.wiring.system.electrics import Electrics
+from couple.wiring.system.engines import Engines
+from couple.wiring.system.memory import Memory
 
 TOTAL = "total since the row before"
 AVERAGE = "average over the last exchange interval"
 
 
-def recorded(
-    record: Record, links: list[PlacedLink], electrics: Electrics | None, engines: Engines, memory: Memory
-) -> list[Variable]:
+def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines, memory: Memory) -> list[Variable]:
     """Voltages, charges, concentrations, conductances, counts, observables and influx.
 
     Of the counts by default those that links read or fill, and reservoirs, or else all; what an engine lays open by
     an option of its own is always recorded. Raises InputError that names the key.
     """
+    record = plan.experiment.record
     variables = [] if electrics is None else _of_model(electrics, memory)
-    linked = {k.quantity for k in links}
-    for engine in engines.engines:
+    linked = {link.quantity for link in plan.links}
+    for engine in engines.all:
         variables += _of_engine(engine, record, linked, memory)
         variables += _along(engine, record, linked, memory) + _through_necks(engine, memory)
     if record.variables is not None and variables:
@@ -38,7 +37,7 @@ def recorded(
             if name not in (*kinds.values(), *QUANTITIES):
                 raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
         variables = [v for v in variables if kinds[v.path] in record.variables]
-    others = [(e, port) for e in engines.engines for port in e.outputs if port.split("_")[0] not in ("counts", "means")]
+    others = [(e, port) for e in engines.all for port in e.outputs if port.split("_")[0] not in ("counts", "means")]
     return variables + [_other(engine, port, memory) for engine, port in others]
 
 

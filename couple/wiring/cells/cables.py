@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from couple.base.errors import InputError
 from couple.components.electrics import Section
 from couple.geometry.cable import Branch, Cable, Foot, outwards
-from couple.wiring.branches import Branches, section_of
+from couple.wiring.cells.sections import Branches, section_of
 
 
 def cable_of(patterns: Sequence[str], branches: Branches, key: str) -> Cable:

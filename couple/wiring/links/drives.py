@@ -1,10 +1,11 @@
-"""From [[drive]] blocks to the Drive component: prescribed, clamped and replayed inputs."""
+"""What [[drive]] blocks prescribe: influx, clamped and replayed inputs, window by window."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ from couple.components.electrics import IonSegments
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
 from couple.experiment.clock import Clock
-from couple.wiring.sites import Place, matching
+from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 
 @dataclass(frozen=True)
@@ -26,40 +27,53 @@ class DriveLink:
 
     site: str
     species: str
-    port: str
+    port: Literal["ions", "clamp"]
     column: int
     name: str
 
 
-def build_drive(experiment: Experiment, clock: Clock, places: Sequence[Place]) -> tuple[Drive | None, list[DriveLink]]:
-    """The component that plays all drives (None without any) and where its columns go.
+@dataclass(frozen=True)
+class PlannedDrives:
+    """All that is prescribed: where each column goes, and tables of every window of the run.
 
-    Raises InputError that names the key.
+    ions: (n_windows, n_ions) molecules that enter in each window. clamp: (n_windows, n_clamp) counts that are held.
     """
+
+    links: tuple[DriveLink, ...]
+    ions: Floats
+    clamp: Floats
+
+    def build(self, ticks: int) -> Drive | None:
+        """The component that plays them, None without any. ticks: of a window."""
+        return Drive(self.ions, self.clamp, ticks) if self.links else None
+
+    def labels(self) -> dict[str, list[str]]:
+        """Names along each port of the component."""
+        found: dict[str, list[str]] = {"ions": [], "clamp": []}
+        for link in self.links:  # in the order of their columns
+            found[link.port].append(link.name)
+        return found
+
+
+def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites) -> PlannedDrives:
+    """What the [[drive]] blocks prescribe for the sites of this rank. Raises InputError that names the key."""
     columns: dict[str, list[Floats]] = {"ions": [], "clamp": []}
     links: list[DriveLink] = []
     for i, block in enumerate(experiment.drive):
         key = f"drive[{i}]"
         pattern, species = block.target.split(".", 1)
-        for place in matching(pattern, places, f"{key}.to"):
-            port, table, text = _table(block, key, experiment, clock, place)
-            links.append(DriveLink(place.name, species, port, len(columns[port]), f"{text} -> {place.name}.{species}"))
+        for site in sites.matching(pattern, f"{key}.to"):
+            port, table, text = _table(block, key, experiment, clock, site)
+            links.append(DriveLink(site.name, species, port, len(columns[port]), f"{text} -> {site.name}.{species}"))
             columns[port].append(table)
-    if not links:
-        return None, []
     tables = {port: np.array(t).reshape(-1, clock.windows).T.copy() for port, t in columns.items()}
-    return Drive(tables["ions"], tables["clamp"], clock.window), links
+    return PlannedDrives(tuple(links), tables["ions"], tables["clamp"])
 
 
-def drive_labels(links: Sequence[DriveLink]) -> dict[str, list[str]]:
-    """Names along each port of the drive."""
-    found: dict[str, list[str]] = {"ions": [], "clamp": []}
-    for link in links:  # in the order of their columns
-        found[link.port].append(link.name)
-    return found
-
-
-def _table(block: DriveBlock, key: str, experiment: Experiment, clock: Clock, place: Place) -> tuple[str, Floats, str]:
+def _table(
+    block: DriveBlock, key: str, experiment: Experiment, clock: Clock, site: PlacedSite
+) -> tuple[Literal["ions", "clamp"], Floats, str]:
+    """Port, (n_windows,) values and what they are in words."""
     window = clock.window * clock.tick
     try:
         if block.influx is not None:
@@ -69,17 +83,17 @@ def _table(block: DriveBlock, key: str, experiment: Experiment, clock: Clock, pl
             held = clamp_per_window(block.clamp.times, block.clamp.values, window, clock.windows)
             return (
                 "clamp",
-                held * place.geometry.volume * IONS_PER_MM_UM3,
+                held * site.geometry.volume * IONS_PER_MM_UM3,
                 f"clamp {block.clamp.values} at {block.clamp.times}",
             )
         if block.clamp is not None:
-            count = block.clamp * place.geometry.volume * IONS_PER_MM_UM3
+            count = block.clamp * site.geometry.volume * IONS_PER_MM_UM3
             return "clamp", np.full(clock.windows, count), f"clamp {block.clamp * 1e3:g} uM"
     except InputError as error:
         raise error.at(f"{key}.{'influx' if block.influx is not None else 'clamp'}") from None
     assert block.replay is not None
     try:
-        ions = _replay(experiment.folder, block.replay, place.segments, window, clock.windows)
+        ions = _replay(experiment.folder, block.replay, site.segments, window, clock.windows)
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"

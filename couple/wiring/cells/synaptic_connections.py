@@ -12,9 +12,9 @@ from couple.components.electrics import Contact, ElectricalModel, Train
 from couple.experiment import Experiment
 from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
 from couple.rng.streams import generator
-from couple.wiring.branches import Branches
-from couple.wiring.cells import Cell, CellBranches, Cells, number
-from couple.wiring.spines import US_PER_PS
+from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
+from couple.wiring.cells.sections import Branches
+from couple.wiring.cells.spines import US_PER_PS
 
 
 def connect_cells(experiment: Experiment, model: ElectricalModel | None, cells: Cells) -> list[str]:

@@ -10,11 +10,11 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.experiment.placement import MOST, Placement
 from couple.rng.streams import generator
-from couple.wiring.branches import Branches, section_of
+from couple.wiring.cells.sections import Branches, section_of
 
 
 @dataclass(frozen=True)
-class Spot:
+class BranchPoint:
     """A place: segment, position x along its section (0 to 1), and what the * of the pattern stood for.
 
     away: path distance of the segment in µm, where the block asked for one.
@@ -26,7 +26,7 @@ class Spot:
     away: float | None = None
 
 
-def spots(
+def branch_points(
     placement: Placement,
     branches: Branches,
     seed: int,
@@ -34,7 +34,7 @@ def spots(
     key: str,
     *,
     distinct: bool = False,
-) -> list[Spot]:
+) -> list[BranchPoint]:
     """The places of a block, in the order of the model's sections and along them.
 
     seed: where the placement has none; name: of the block, which keys its random numbers. distinct: no segment twice.
@@ -61,13 +61,15 @@ def spots(
                 where=f"{key}.density",
             )
     if wanted is None:
-        return [Spot(s, _middle(s), found[s], away[s]) for s in segments]
+        return [BranchPoint(s, _middle(s), found[s], away[s]) for s in segments]
     rng = generator(seed if placement.seed is None else placement.seed, "place", name, "positions")
     if distinct:
         chosen = [(k, 0.5) for k in _whole_segments(placement, lengths, wanted, rng, key)]
     else:
         chosen = _points(_along(placement, wanted, rng) * lengths.sum(), lengths)
-    return [Spot(s, _position(s, part, branches), found[s], away[s]) for k, part in chosen for s in (segments[k],)]
+    return [
+        BranchPoint(s, _position(s, part, branches), found[s], away[s]) for k, part in chosen for s in (segments[k],)
+    ]
 
 
 def _at_distance(placement: Placement, branches: Branches, segments: list[str], key: str) -> dict[str, float | None]:

@@ -11,9 +11,9 @@ from couple.components.electrics import ElectricalModel, SpineSpec, SynapseSpec
 from couple.experiment import Experiment
 from couple.experiment.spine import Part, SpineBlock, Synapse
 from couple.rng.streams import generator
-from couple.wiring.branches import Branches, section_of
-from couple.wiring.cells import Cell, CellBranches, Cells, number
-from couple.wiring.placement import Spot, spots
+from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
+from couple.wiring.cells.placement import BranchPoint, branch_points
+from couple.wiring.cells.sections import Branches, section_of
 
 US_PER_PS = 1e-6
 
@@ -29,11 +29,11 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Ce
     for i, block in enumerate(experiment.spine):
         key = f"spine[{i}]"
         if block.cells is None:
-            specs += _block(block, key, spots(block.place, branches, block.seed, block.name, f"{key}.place"))
+            specs += _block(block, key, branch_points(block.place, branches, block.seed, block.name, f"{key}.place"))
             continue
         for cell in cells.local_of(block.cells, f"{key}.cells"):
             there, name = CellBranches(branches, cell), f"{cell.name}.{block.name}"
-            found = spots(block.place, there, block.seed, name, f"{key}.place")
+            found = branch_points(block.place, there, block.seed, name, f"{key}.place")
             specs += _block(block, key, found, cell)
     named = Counter(spec.name for spec in specs)
     for spec in specs:
@@ -43,7 +43,7 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Ce
     return [_line(spec) for spec in specs]
 
 
-def _block(block: SpineBlock, key: str, found: Sequence[Spot], cell: Cell | None = None) -> list[SpineSpec]:
+def _block(block: SpineBlock, key: str, found: Sequence[BranchPoint], cell: Cell | None = None) -> list[SpineSpec]:
     name = block.name if cell is None else f"{cell.name}.{block.name}"
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
@@ -51,8 +51,8 @@ def _block(block: SpineBlock, key: str, found: Sequence[Spot], cell: Cell | None
         SpineSpec(
             f"{name}_{i}",
             key,
-            section_of(spot.segment),
-            spot.x,
+            section_of(point.segment),
+            point.x,
             _sizes(block.head, "head", name, i, key, block.seed),
             _sizes(block.neck, "neck", name, i, key, block.seed),
             block.head.channels,
@@ -61,9 +61,9 @@ def _block(block: SpineBlock, key: str, found: Sequence[Spot], cell: Cell | None
             block.cm,
             leak,
             _synapse(block, i, key, 0 if cell is None else 1 + cell.gid) if i in with_synapse else None,
-            spot.away,
+            point.away,
         )
-        for i, spot in enumerate(found)
+        for i, point in enumerate(found)
     ]
 
 

@@ -1,0 +1,262 @@
+"""What `--json` prints, in one place: every number with its name and unit, so that programs need no table of units.
+
+`couple check --json` prints a `CheckOutput`; `CheckOutput.model_json_schema()` is its JSON schema.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.cli.console import out
+from couple.simulation.load_report import RankLoad
+from couple.storage.recorder import Variable
+from couple.wiring import Plan, System
+from couple.wiring.links.drives import DriveLink
+from couple.wiring.links.necks import PlacedNeck
+from couple.wiring.links.neuron_links import PlacedLink
+from couple.wiring.sites.placed_site import PlacedSite
+from couple.wiring.system.input_files import input_files
+
+
+def print_json(content: Any) -> None:
+    """Print models, dataclasses, or plain values to stdout as JSON."""
+    out.print_json(json.dumps(content, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class Output(BaseModel):
+    """Base of what `--json` prints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Quantity(Output):
+    """One number, or several: what they are, their unit, their values."""
+
+    name: str
+    unit: str
+    values: float | tuple[float, ...]
+
+
+class ExperimentOutput(Output):
+    """What is run, for how long. tick: of the clock, NEURON's dt or the exchange interval."""
+
+    name: str
+    scheme: str
+    seed: int
+    duration: Quantity
+    exchange: Quantity
+    tick: Quantity
+
+
+class SiteOutput(Output):
+    """A site. options: as given, of its engine. segments: full names. shape: of the geometry, `size` along its axes."""
+
+    name: str
+    engine: str
+    options: dict[str, Any]
+    segments: tuple[str, ...]
+    shape: str
+    size: Quantity
+    volume: Quantity
+    area: Quantity
+    molecules: dict[str, int] = Field(description="at the start, by species")
+
+
+class LinkOutput(Output):
+    """A link with the electrical model. unit: of what arrives. function: of couple.exchange, that makes it."""
+
+    source: str = Field(serialization_alias="from")
+    target: str = Field(serialization_alias="to")
+    unit: str
+    function: str
+    segments: tuple[str, ...]
+
+
+class NeckOutput(Output):
+    """A diffusion between two sites. through: what the conductance is made of."""
+
+    source: str = Field(serialization_alias="from")
+    target: str = Field(serialization_alias="to")
+    conductance: Quantity
+    through: str
+
+
+class DriveOutput(Output):
+    """A prescribed input. kind: "ions" that enter in a window, or the count at which a species is held ("clamp")."""
+
+    target: str = Field(serialization_alias="to")
+    kind: str
+    unit: str
+    text: str
+
+
+class RecordOutput(Output):
+    """A dataset of results.h5; its first axis is time, `dims` and `shape` are those after it."""
+
+    name: str
+    unit: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    meaning: str
+
+
+class PortOutput(Output):
+    """A port of a component. direction: "input" or "output". kind: extensive or intensive."""
+
+    name: str
+    direction: str
+    unit: str
+    shape: tuple[int, ...]
+    kind: str
+
+
+class ReactionOutput(Output):
+    """A reaction with its rate at the experiment's temperature. q10_factor: of it, that the temperature makes."""
+
+    equation: str
+    rate: Quantity
+    q10_factor: float
+
+
+class FileOutput(Output):
+    """A file that the experiment reads. role: experiment, chemistry, model, replay, or engine options."""
+
+    path: str
+    role: str
+    sha256: str
+
+
+class RankOutput(Output):
+    """The load of one rank. seconds: of an exchange window, by component."""
+
+    rank: int
+    cells: int
+    sites: int
+    seconds: tuple[Quantity, ...]
+
+
+class CheckOutput(Output):
+    """All of `couple check --json`: the plan of an experiment. After mpiexec, sites and links of the first rank."""
+
+    experiment: ExperimentOutput
+    sites: tuple[SiteOutput, ...]
+    links: tuple[LinkOutput, ...]
+    necks: tuple[NeckOutput, ...]
+    drives: tuple[DriveOutput, ...]
+    records: tuple[RecordOutput, ...]
+    ports: tuple[PortOutput, ...]
+    reactions: tuple[ReactionOutput, ...]
+    files: tuple[FileOutput, ...]
+    ranks: tuple[RankOutput, ...] = ()
+    details: tuple[str, ...] = Field(description="lines of the electrical model and the engines, for people")
+    warnings: tuple[str, ...]
+
+    def with_loads(self, loads: Sequence[RankLoad]) -> CheckOutput:
+        """The same with the loads of all ranks, in order."""
+        return self.model_copy(update={"ranks": tuple(_rank(k, load) for k, load in enumerate(loads))})
+
+
+def check_output(system: System) -> CheckOutput:
+    """The plan of a wired system that nothing has advanced yet."""
+    plan = system.plan
+    molecules = {site.name: site.initial for engine in plan.engines for site in engine.setup.sites}
+    return CheckOutput(
+        experiment=_experiment(plan),
+        sites=tuple(_site(site, plan.network, molecules[site.name]) for site in plan.sites),
+        links=tuple(map(_link, plan.links)),
+        necks=tuple(map(_neck, plan.necks)),
+        drives=tuple(map(_drive, plan.drives.links)),
+        records=tuple(map(_record, system.variables)),
+        ports=tuple(_ports(system)),
+        reactions=tuple(_reaction(reaction, plan.network) for reaction in plan.network.reactions),
+        files=tuple(_file(path, role) for path, role in input_files(system).items()),
+        details=system.describe,
+        warnings=plan.warnings,
+    )
+
+
+def _experiment(plan: Plan) -> ExperimentOutput:
+    run, clock, unit = plan.experiment.experiment, plan.clock, plan.experiment.time_unit
+    times = {"duration": clock.time(clock.windows), "exchange": clock.time(1), "tick": clock.tick}
+    quantities = {name: Quantity(name=name, unit=unit, values=value) for name, value in times.items()}
+    return ExperimentOutput(name=run.name, scheme=run.scheme, seed=run.seed, **quantities)
+
+
+def _site(site: PlacedSite, network: ReactionNetwork, initial: Sequence[int]) -> SiteOutput:
+    geometry = site.geometry
+    return SiteOutput(
+        name=site.name,
+        engine=site.engine.kind,
+        options=json.loads(site.engine.text),
+        segments=site.segments,
+        shape=geometry.shape if site.cable is None else "cable",
+        size=Quantity(name="size", unit="cells" if geometry.shape == "cells" else "um", values=geometry.size),
+        volume=Quantity(name="volume", unit="um^3", values=geometry.volume),
+        area=Quantity(name="area", unit="um^2", values=geometry.area),
+        molecules=dict(zip(network.names, initial, strict=True)),
+    )
+
+
+def _link(link: PlacedLink) -> LinkOutput:
+    return LinkOutput(
+        source=link.source, target=link.target, unit=link.unit, function=link.function, segments=link.site.segments
+    )
+
+
+def _neck(neck: PlacedNeck) -> NeckOutput:
+    conductance = Quantity(name="conductance", unit="um^3/ms", values=neck.conductance)
+    return NeckOutput(source=neck.ends[0], target=neck.ends[1], conductance=conductance, through=neck.through)
+
+
+def _drive(link: DriveLink) -> DriveOutput:
+    return DriveOutput(target=f"{link.site}.{link.species}", kind=link.port, unit="count", text=link.name)
+
+
+def _record(variable: Variable) -> RecordOutput:
+    return RecordOutput(
+        name=variable.path, unit=variable.unit, dims=variable.dims, shape=variable.shape, meaning=variable.meaning
+    )
+
+
+def _ports(system: System) -> Iterable[PortOutput]:
+    for component in system.components:
+        for direction, ports in (("input", component.inputs), ("output", component.outputs)):
+            for name, port in ports.items():
+                if 0 not in port.shape:
+                    yield PortOutput(
+                        name=f"{component.name}.{name}",
+                        direction=direction,
+                        unit=port.unit,
+                        shape=port.shape,
+                        kind=port.kind,
+                    )
+
+
+def _reaction(reaction: Reaction, network: ReactionNetwork) -> ReactionOutput:
+    rate = Quantity(name="rate", unit=network.rate_unit(reaction), values=reaction.rate)
+    return ReactionOutput(equation=str(reaction), rate=rate, q10_factor=reaction.warming)
+
+
+def _file(path: Path, role: str) -> FileOutput:
+    return FileOutput(path=str(path), role=role, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _rank(rank: int, load: RankLoad) -> RankOutput:
+    seconds = tuple(Quantity(name=name, unit="s", values=value) for name, value in load.seconds.items())
+    return RankOutput(rank=rank, cells=load.cells, sites=load.sites, seconds=seconds)

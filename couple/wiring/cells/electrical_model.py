@@ -1,0 +1,54 @@
+"""The electrical model: loaded for its geometry, spines grown, cells connected; nothing steps yet."""
+
+from __future__ import annotations
+
+from couple.base import registry
+from couple.components.electrics import Current, ElectricalModel, ModelSpec
+from couple.experiment import Experiment
+from couple.parallel.communicator import world
+from couple.wiring.cells.network_cells import Cells
+
+
+def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) -> ElectricalModel | None:
+    """The model of [neuron], or the cells of [network] on this rank; None without. All ranks together.
+
+    helped: whether other ranks help with its sites. Raises InputError if it cannot be built.
+    """
+    spec, ranks = experiment.neuron, world()
+    ranks.gather(None)  # all or none go on to NEURON, which makes its own communicators
+    if spec is None:
+        return None
+    local = cells.specs(experiment)
+    file, function = (str(local[0].model), local[0].function) if local else spec.file_and_function
+    mechanisms = (spec.mechanisms,) if isinstance(spec.mechanisms, str) else spec.mechanisms
+    load = registry.load("couple.electrics", "neuron")
+    model: ElectricalModel = load(
+        ModelSpec(
+            model=experiment.folder / file,
+            function=function,
+            dt=spec.dt,
+            celsius=experiment.celsius,
+            v_init=spec.v_init,
+            cai_writers=spec.cai_writers,
+            arguments=spec.arguments,
+            mechanisms=tuple(experiment.folder / m for m in mechanisms),
+            biophysics=spec.biophysics,
+            currents=_currents(experiment, cells),
+            cells=local,
+            rank=ranks.rank,
+            size=ranks.size,
+            helped=helped,
+        )
+    )
+    return model
+
+
+def _currents(experiment: Experiment, cells: Cells) -> tuple[Current, ...]:
+    """Current clamps; of a network those into cells of this rank."""
+    assert experiment.neuron is not None
+    return tuple(
+        Current(c.at, c.start, c.duration, c.amplitude, key)
+        for i, c in enumerate(experiment.neuron.current)
+        for key in (f"neuron.current[{i}].at",)
+        if not cells.all or cells.local_of([c.at.partition(".")[0]], key)
+    )

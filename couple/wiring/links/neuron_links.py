@@ -1,0 +1,152 @@
+"""Links of sites with the electrical model: which there are, what crosses, in which unit, by which function."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from couple.base.errors import InputError
+from couple.experiment import Experiment, LinkBlock
+from couple.wiring.sites.placed_site import PlacedSite, PlacedSites, SegmentShare
+
+Crossing = Literal["charge", "concentration", "conductance"]
+
+
+@dataclass(frozen=True)
+class PlacedLink:
+    """A link of one site with the electrical model.
+
+    into: "site" or "neuron". port: of the model ("ica", "nai", a conductance's name). quantity: of the site.
+    ion: whose charge or concentration crosses, None for a conductance.
+    """
+
+    key: str
+    block: LinkBlock
+    into: Literal["site", "neuron"]
+    site: PlacedSite
+    port: str
+    quantity: str
+    ion: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, as "neuron.ica"."""
+        return f"neuron.{self.port}" if self.into == "site" else f"{self.site.name}.{self.quantity}"
+
+    @property
+    def target(self) -> str:
+        """Where it goes, as "head.Ca"."""
+        return f"{self.site.name}.{self.quantity}" if self.into == "site" else f"neuron.{self.port}"
+
+    @property
+    def name(self) -> str:
+        """Source and target."""
+        return f"{self.source} -> {self.target}"
+
+    @property
+    def crossing(self) -> Crossing:
+        """The charge of an ion into a site, its concentration into NEURON, or a conductance."""
+        if self.ion is None:
+            return "conductance"
+        return "charge" if self.into == "site" else "concentration"
+
+    @property
+    def function(self) -> str:
+        """Name of the pure function of `couple.exchange` that turns the one into the other."""
+        by_kind: Mapping[Crossing, str] = {"charge": "ions_per_charge", "concentration": "concentration_per_ion"}
+        return by_kind.get(self.crossing, f"{self.block.kind}_per_channel")
+
+    @property
+    def unit(self) -> str:
+        """Of what arrives at the target."""
+        if self.crossing == "conductance":
+            return "S/cm^2" if self.block.kind == "density" else "uS"
+        return "count" if self.crossing == "charge" else "mM"
+
+
+LinksBySegment = dict[tuple[str, str, str], list[tuple[PlacedLink, SegmentShare]]]
+"""(into, port, segment) → the links there, each with the share of its site in that segment."""
+
+
+def links_by_segment(links: Sequence[PlacedLink]) -> LinksBySegment:
+    """The links that meet in each segment."""
+    found: LinksBySegment = {}
+    for link in links:
+        for share in link.site.shares:
+            found.setdefault((link.into, link.port, share.segment), []).append((link, share))
+    return found
+
+
+def place_links(experiment: Experiment, sites: PlacedSites, ions: Collection[str]) -> list[PlacedLink]:
+    """One link per site for every [[link]] with neuron. ions: that the electrical model knows.
+
+    Raises InputError that names the key.
+    """
+    links = []
+    for i, block in enumerate(experiment.link):
+        if block.joins_sites:
+            continue
+        key = f"link[{i}]"
+        source, target = block.source.split(".", 1), block.target.split(".", 1)
+        into: Literal["site", "neuron"] = "site" if source[0] == "neuron" else "neuron"
+        (neuron, port), (pattern, quantity) = (source, target) if into == "site" else (target, source)
+        if neuron != "neuron" or pattern == "neuron":
+            raise InputError(
+                f'"{block.source}" to "{block.target}": a link joins "neuron" with a site, '
+                'as in from = "neuron.ica", to = "head.Ca", or two sites',
+                where=key,
+            )
+        if experiment.neuron is None:
+            raise InputError("links with neuron need a [neuron] block; use [[drive]] for prescribed inputs", where=key)
+        ion = _ion(into, port, ions)
+        for site in sites.matching(pattern, f"{key}.{'to' if into == 'site' else 'from'}"):
+            if not site.shares:
+                raise InputError(f'site "{site.name}" has no segment: give it one, or drop its geometry', where=key)
+            links.append(PlacedLink(key, block, into, site, port, quantity, ion))
+    _refuse_repeats(links)
+    return links
+
+
+def check_ports(links: Sequence[PlacedLink], ions: Collection[str]) -> None:
+    """Raises InputError for what cannot cross (a current into NEURON, an outside concentration, the voltage), and for
+    a conductance without a size.
+    """
+    never = ("v", *(f"i{ion}" for ion in ions), *(f"{ion}o" for ion in ions))
+    for link in links:
+        if link.ion is None and (link.into == "site" or link.port in never):
+            raise InputError(
+                f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai (or of another ion: '
+                f"{', '.join(sorted(ions))}) or a conductance such as neuron.SK",
+                where=link.key,
+            )
+        if link.ion is None and link.block.conductance is None:
+            raise InputError(
+                f'"neuron.{link.port}" is a conductance: give conductance = "10 pS" of one open channel', where=link.key
+            )
+        if link.ion is not None and link.block.conductance is not None:
+            raise InputError(
+                f'conductance: "neuron.{link.port}" is the concentration of {link.ion}; give the conductance another '
+                "name",
+                where=link.key,
+            )
+
+
+def _ion(into: str, port: str, known: Collection[str]) -> str | None:
+    """The ion whose current (iX, into a site) or concentration (Xi, into NEURON) a port is, if it is one."""
+    ion = port[1:] if into == "site" else port[:-1]
+    return ion if ion in known and port == (f"i{ion}" if into == "site" else f"{ion}i") else None
+
+
+def _refuse_repeats(links: Sequence[PlacedLink]) -> None:
+    """What crosses twice would count twice."""
+    seen: dict[tuple[str, ...], PlacedLink] = {}
+    for link in links:
+        # A site takes an ion's charge once, and sets its concentration once, whatever the species.
+        is_ion = link.into == "site" or link.block.conductance is None
+        once = (link.into, link.site.name, link.port) + (() if is_ion else (link.quantity,))
+        first = seen.setdefault(once, link)
+        if first is not link:
+            raise InputError(
+                f'"{link.name}" repeats "{first.name}" of {first.key}: what crosses twice counts twice', where=link.key
+            )

@@ -1,0 +1,92 @@
+"""Chemistry engines to be built: one component for all sites of the same engine and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from couple.base.errors import InputError
+from couple.chemistry.network import ReactionNetwork
+from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.experiment import Experiment
+from couple.experiment.clock import Clock
+from couple.geometry.cable import Foot
+from couple.wiring.links.filled_species import SpeciesBySite
+from couple.wiring.links.necks import PlacedNeck, feet_of, openings_of
+from couple.wiring.plan.engine_groups import Agreed, Group, agree_on_groups, group_sites
+from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
+
+
+@dataclass(frozen=True)
+class PlannedEngine:
+    """A component of chemistry that is to be built on this rank.
+
+    kind: the engine's name. key: of the block of its first site. factory, setup: the class, and all that it is built
+    from. warnings: of the engine, about accuracy.
+    """
+
+    kind: str
+    key: str
+    factory: type[SiteEngine]
+    setup: EngineSetup
+    warnings: tuple[str, ...] = ()
+
+
+def plan_engines(
+    experiment: Experiment,
+    clock: Clock,
+    network: ReactionNetwork,
+    sites: PlacedSites,
+    necks: Sequence[PlacedNeck],
+    species: tuple[SpeciesBySite, SpeciesBySite],
+) -> tuple[tuple[PlannedEngine, ...], dict[Group, Agreed]]:
+    """The engines of this rank, and what all ranks have agreed on; all ranks together.
+
+    species: that are filled and held, by site. Raises InputError that names the key for what an engine cannot express.
+    """
+    filled, held = species
+    groups = group_sites(sites, held)
+    agreed = agree_on_groups(groups, filled, sites.everywhere)
+    made = _SiteMaker(experiment, network, feet_of(necks), openings_of(necks))
+    planned = []
+    for group, members in groups.items():
+        choice = members[0].engine
+        setup = EngineSetup(
+            name=agreed[group].name,
+            network=network,
+            sites=tuple(made.site(member) for member in members),
+            tick=clock.tick,
+            injected=agreed[group].filled,
+            clamped=group.held,
+            seed=experiment.experiment.seed,
+            options=choice.options,
+            folder=experiment.folder,
+            window=clock.window * clock.tick,
+        )
+        try:
+            warnings = tuple(choice.factory.check(setup))
+        except InputError as error:
+            raise error.at(choice.key) from None
+        planned.append(PlannedEngine(group.kind, choice.key, choice.factory, setup, warnings))
+    return tuple(planned), agreed
+
+
+@dataclass(frozen=True)
+class _SiteMaker:
+    """Sites as engines take them: with whole molecules, and what opens into them."""
+
+    experiment: Experiment
+    network: ReactionNetwork
+    feet: Mapping[str, tuple[Foot, ...]]
+    openings: Mapping[str, float]
+
+    def site(self, placed: PlacedSite) -> Site:
+        """One of them. Raises InputError that names the key under chemistry.initial."""
+        return Site(
+            name=placed.name,
+            geometry=placed.geometry,
+            initial=initial_counts(self.network, self.experiment.chemistry.initial, placed.geometry),
+            cable=placed.cable and replace(placed.cable, feet=self.feet.get(placed.name, ())),
+            mouth=self.openings.get(placed.name),
+        )

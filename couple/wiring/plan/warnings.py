@@ -1,0 +1,107 @@
+"""Warnings: what is wired as asked but may not be what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from couple.chemistry.network import ReactionNetwork
+from couple.experiment import Experiment
+from couple.wiring.cells.sections import Branches, section_of
+from couple.wiring.links.neuron_links import PlacedLink
+from couple.wiring.sites.initial_counts import rounded
+from couple.wiring.sites.placed_site import PlacedSite
+
+
+def wiring_warnings(
+    experiment: Experiment,
+    network: ReactionNetwork,
+    branches: Branches | None,
+    sites: Sequence[PlacedSite],
+    links: Sequence[PlacedLink],
+    driven: Collection[str],
+) -> Iterator[str]:
+    """Warnings, each with the key of the site. driven: names of sites that drives or necks reach."""
+    ions = () if branches is None else branches.model.ions()
+    yield from _roundings(experiment, network, sites)
+    yield from _unlinked(experiment, sites, links, driven, ions)
+    if branches is None:
+        return
+    coupled = dict.fromkeys(s for link in links if link.ion is not None for s in link.site.segments)
+    yield from _overfull(sites, coupled, branches)
+    for section in dict.fromkeys(section_of(s) for s in coupled):
+        segments = branches.sections[section]
+        alone = [s for s in segments if s not in coupled]
+        if alone:
+            ignoring = experiment.neuron is not None and experiment.neuron.cai_writers == "ignore"
+            kept = " (unless a mechanism writes it)" if ignoring else ""
+            yield (
+                f"neuron: {section} is coupled in {len(segments) - len(alone)} of {len(segments)} segments; "
+                f"in the others {_concentrations(section, links)} stays at its start{kept}, "
+                "whatever ions enter there"
+            )
+
+
+def _unlinked(
+    experiment: Experiment,
+    sites: Sequence[PlacedSite],
+    links: Sequence[PlacedLink],
+    driven: Collection[str],
+    ions: Collection[str],
+) -> Iterator[str]:
+    """Sites with links into one direction only, or with none; one line for all sites of a block."""
+    ports_of: dict[str, set[str]] = {}
+    for link in links:
+        ports_of.setdefault(link.site.name, set()).add(link.port)
+    found: dict[tuple[str, str], list[str]] = {}
+    for site in sites:
+        driven_or_alone = site.name in driven or experiment.time_unit == "step"
+        for text in _one_sided(ports_of.get(site.name, set()), driven_or_alone, ions):
+            found.setdefault((site.key, text), []).append(site.name)
+    for (key, text), names in found.items():
+        more = f" (and {len(names) - 1} more sites)" if len(names) > 1 else ""
+        yield f'{key}: site "{names[0]}"{more} {text}'
+
+
+def _overfull(sites: Sequence[PlacedSite], coupled: Collection[str], branches: Branches) -> Iterator[str]:
+    """Coupled segments whose sites are together larger than the segment."""
+    inside: dict[str, list[tuple[PlacedSite, float]]] = {}
+    for site in sites:
+        for share in site.shares:
+            inside.setdefault(share.segment, []).append((site, share.volume))
+    for segment in coupled:
+        there = inside[segment]
+        volume, whole = sum(v for _, v in there), branches.model.geometry(segment).volume
+        if volume > 1.01 * whole:
+            yield (
+                f"{there[0][0].key}: the sites in {segment} have {volume / whole:.3g} times its volume "
+                f"({', '.join(s.name for s, _ in there)}): give each its own geometry"
+            )
+
+
+def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> Iterator[str]:
+    """What is odd about a site with these links: "ica" into it, "cai" out of it."""
+    if not ports and not driven:
+        yield "has neither links nor drives: nothing enters or is handed over"
+    for ion in ions:
+        if f"i{ion}" in ports and f"{ion}i" not in ports:
+            yield f"takes up {ion} that is not handed back: {ion}i stays at its start"
+        if f"{ion}i" in ports and f"i{ion}" not in ports:
+            yield f"sets {ion}i, but the {ion} current of the segment does not enter it"
+
+
+def _concentrations(section: str, links: Sequence[PlacedLink]) -> str:
+    """Names of the concentrations that links set in a section, as "cai, nai"."""
+    here = (k.ion for k in links if section in {section_of(s) for s in k.site.segments})
+    return ", ".join(dict.fromkeys(f"{ion}i" for ion in here if ion is not None))
+
+
+def _roundings(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:
+    """Amounts that are far from whole molecules; one line for all sites of a block."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for site in sites:
+        for name, total in rounded(network, experiment.chemistry.initial, site.geometry):
+            text = f'{total:.3g} molecules in "{site.name}", placed as {round(total)}'
+            found.setdefault((site.key, name), []).append(text)
+    for (key, name), texts in found.items():
+        more = f" (and in {len(texts) - 1} more sites)" if len(texts) > 1 else ""
+        yield f"{key}: initial.{name} is {texts[0]}{more}"

@@ -1,0 +1,280 @@
+"""From named links to weighted sums over the common memory; a line for each says what it does, with units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from couple.base.errors import InputError, nearest
+from couple.chemistry.network import ReactionNetwork
+from couple.components.component import Component
+from couple.components.electrics import ElectricalModel
+from couple.exchange.conductance import density_per_channel, point_per_channel
+from couple.exchange.diffusion import Diffusion
+from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
+from couple.exchange.link import Holding, IonLink, Sources, ValueLink
+from couple.wiring.links.drives import DriveLink
+from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
+from couple.wiring.plan.plan import Plan
+from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
+from couple.wiring.system.diffusion import diffusion_links
+from couple.wiring.system.electrics import Electrics
+from couple.wiring.system.engines import Engines
+from couple.wiring.system.memory import Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connections:
+    """All that crosses, as `couple.exchange` compiles it.
+
+    ions: into sites, from charge and drives. before: values handed to sites before a window (held counts).
+    after: values handed to the electrical model after it. diffusion: between sites, None without.
+    holdings: what the ledger watches. lines: what each link does, for `couple check`.
+    """
+
+    ions: tuple[IonLink, ...]
+    before: tuple[ValueLink, ...]
+    after: tuple[ValueLink, ...]
+    diffusion: Diffusion | None
+    holdings: tuple[Holding, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass
+class _Made:
+    """Links so far. row: target → position in `after`."""
+
+    ions: list[IonLink] = field(default_factory=list)
+    before: list[ValueLink] = field(default_factory=list)
+    after: list[ValueLink] = field(default_factory=list)
+    row: dict[int, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def set(self, link: ValueLink) -> None:
+        """Hand over to the electrical model; a link with the same target goes."""
+        at = self.row.setdefault(link.target, len(self.after))
+        self.after[at : at + 1] = [link]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What links connect."""
+
+    network: ReactionNetwork
+    engines: Engines
+    memory: Memory
+
+    def column(self, species: str) -> int:
+        """Column of a species. Raises InputError, with the nearest names, if there is none."""
+        if species not in self.network.names:
+            known = [*self.network.observables, *self.network.names]
+            raise InputError(f'unknown species or observable "{species}"; {nearest(species, known)}', where="from")
+        return self.network.index(species)
+
+    def count(self, site: str, species: str) -> int:
+        """Where the molecules of a species of a site are."""
+        engine, row = self.engines.of[site]
+        self.column(species)
+        if species not in engine.network.names:
+            raise InputError(f'a model stands for "{species}" in {site}: its number is not known; link an observable')
+        return self.memory.at(engine, "counts", row, engine.network.index(species))
+
+    def local(self, site: PlacedSite, share: SegmentShare, species: str) -> tuple[int, float]:
+        """Where the molecules of a species are of which this part lies in one segment of a site."""
+        if site.cable is None:
+            return self.count(site.name, species), share.volume / site.geometry.volume
+        engine, _ = self.engines.of[site.name]
+        return self.memory.at(engine, "counts_along", site.segments.index(share.segment), self.column(species)), 1.0
+
+
+def connect(
+    plan: Plan, engines: Engines, electrics: Electrics | None, drive: Component | None, memory: Memory
+) -> Connections:
+    """Every link, drive and neck of a plan over the memory. Raises InputError that names the key."""
+    parts, made = _Parts(plan.network, engines, memory), _Made()
+    if plan.model is not None and electrics is not None:
+        _connect_neuron(plan.links, parts, electrics, plan.model, made)
+    if drive is not None:
+        for played in plan.drives.links:
+            _drive(played, parts, drive, made)
+    watched = tuple(_holdings(engines, memory))
+    between = diffusion_links(plan.necks, engines, memory)
+    window, seed = plan.clock.window * plan.clock.tick, plan.experiment.experiment.seed
+    return Connections(
+        ions=tuple(made.ions),
+        before=tuple(made.before),
+        after=tuple(made.after),
+        diffusion=Diffusion(between, watched, window, seed) if between else None,
+        holdings=watched,
+        lines=tuple(made.lines),
+    )
+
+
+@dataclass(frozen=True)
+class _Neuron:
+    """What links with the electrical model connect. meeting: those in each segment."""
+
+    parts: _Parts
+    electrics: Electrics
+    model: ElectricalModel
+    meeting: LinksBySegment
+    made: _Made
+
+    def at(self, port: str, position: int) -> int:
+        """Index of a value of a port of the model."""
+        return self.parts.memory.at(self.electrics.component, port, position)
+
+
+def _connect_neuron(
+    links: Sequence[PlacedLink], parts: _Parts, electrics: Electrics, model: ElectricalModel, made: _Made
+) -> None:
+    """Connect the links with the electrical model, in the order of the file."""
+    neuron = _Neuron(parts, electrics, model, links_by_segment(links), made)
+    for link in links:
+        try:
+            if link.ion is None:
+                _conductance(link, neuron)
+            elif link.into == "site":
+                _charge(link, link.ion, neuron)
+            else:
+                _concentration(link, link.ion, neuron)
+        except InputError as error:
+            raise error.at(link.key) from None
+
+
+def _charge(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
+    """Charge of an ion in all segments of a site; its sites share that of a segment in proportion to their membrane."""
+    electrics, parts, made = neuron.electrics, neuron.parts, neuron.made
+    per_charge = ions_per_charge(electrics.valence[ion])
+    shares = [
+        share.area / sum(s.area for _, s in neuron.meeting[link.into, link.port, share.segment])
+        for share in link.site.shares
+    ]
+    sources = tuple(
+        (neuron.at(*electrics.charge(ion, segment)), share * per_charge)
+        for segment, share in zip(link.site.segments, shares, strict=True)
+    )
+    one = _ion_link(link.name, link.site.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
+    made.ions += [one] if link.site.cable is None else _along(one, link, parts)
+    of = f", {', '.join(f'{s:.3g}' for s in shares)} of the segment" if min(shares) < 1 and len(shares) <= 3 else ""
+    made.lines.append(f"{link.name} ({link.site.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
+
+
+def _along(link: IonLink, placed: PlacedLink, parts: _Parts) -> list[IonLink]:
+    """A link of charge for each segment of a site along sections."""
+    engine, _ = parts.engines.of[link.site]
+    column = engine.setup.injected.index(placed.quantity)
+    return [
+        replace(
+            link,
+            name=f"{link.name} ({share.segment})",
+            influx=parts.memory.at(engine, "influx_along", i, column),
+            free=parts.local(placed.site, share, placed.quantity)[0],
+            sources=link.sources[i : i + 1],
+        )
+        for i, share in enumerate(placed.site.shares)
+    ]
+
+
+def _concentration(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
+    """The volume mean over the sites of a segment, for every segment of a site."""
+    parts, made, new = neuron.parts, neuron.made, 0
+    for segment in link.site.segments:
+        target = neuron.at(*neuron.electrics.concentration(ion, segment))
+        if target in made.row:
+            continue  # the link of another site in this segment already made the mean over all of them
+        there = neuron.meeting[link.into, link.port, segment]
+        inside = sum(share.volume for _, share in there)
+        # A site of which only a part lies here counts with that part of its volume, at its own concentration.
+        found = [parts.local(k.site, share, k.quantity) for k, share in there]
+        sources = tuple((count, concentration_per_ion(inside) * part) for count, part in found)
+        volume = sum(k.site.geometry.volume for k, _ in there)
+        least = least_concentration(volume)
+        name = f"{' + '.join(f'{k.site.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
+        made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
+        new += 1
+    if new:
+        where = f"{name} ({link.site.where})"
+        made.lines.append(f"{where}: molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)")
+
+
+def _conductance(link: PlacedLink, neuron: _Neuron) -> None:
+    """Open channels of the window, each with its unitary conductance; the sites of a segment add up.
+
+    The channels of a site over several segments lie in each in proportion to its membrane, whether the conductance is
+    a density (which is then the same everywhere) or a total in µS (which adds up to that of all channels).
+    """
+    block, parts, made = link.block, neuron.parts, neuron.made
+    assert block.conductance is not None  # see check_ports
+    engine, row = parts.engines.of[link.site.name]
+    observed, cable = link.quantity in parts.network.observables, link.site.cable
+    to_middle = 1.0 if observed else 0.5
+    weights = []
+    for i, share in enumerate(link.site.shares):
+        if observed:
+            port, place = ("means", row) if cable is None else ("means_along", i)
+            source = parts.memory.at(engine, port, place, list(parts.network.observables).index(link.quantity))
+        else:
+            source, _ = parts.local(link.site, share, link.quantity)
+        unitary = block.conductance * (share.area / link.site.geometry.area if cable is None else 1.0)
+        if block.kind == "density":
+            weight, unit = density_per_channel(unitary, neuron.model.area(share.segment)), "S/cm^2"
+        else:
+            weight, unit = point_per_channel(unitary), "uS"
+        weights.append(weight)
+        target = neuron.at("g", neuron.electrics.conductance(link, share.segment))
+        others = [made.after[made.row[target]]] if target in made.row else []
+        sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
+        name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
+        beyond = to_middle * block.extrapolate
+        made.set(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
+    each = f"{weights[0]:.6g}" if len(weights) <= 1 else f"{min(weights):.6g} to {max(weights):.6g}"
+    through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
+    made.lines.append(
+        f"{link.name} ({link.site.where}): open channels of the window x {block.conductance:g} pS = {each} {unit} "
+        f"each, {through}"
+    )
+
+
+def _drive(played: DriveLink, parts: _Parts, drive: Component, made: _Made) -> None:
+    """A column of what a Drive plays, to its site."""
+    sources = ((parts.memory.at(drive, played.port, played.column), 1.0),)
+    if played.port == "ions":
+        made.ions.append(_ion_link(played.name, played.site, played.species, sources, parts, "prescribed"))
+    else:
+        engine, row = parts.engines.of[played.site]
+        target = parts.memory.at(engine, "clamp", row, engine.setup.clamped.index(played.species))
+        made.before.append(ValueLink(played.name, target, sources, "held"))
+    made.lines.append(played.name)
+
+
+def _ion_link(
+    name: str, site: str, species: str, sources: Sources, parts: _Parts, function: str, per_charge: float = 0.0
+) -> IonLink:
+    engine, row = parts.engines.of[site]
+    return IonLink(
+        name,
+        site,
+        influx=parts.memory.at(engine, "influx", row, engine.setup.injected.index(species)),
+        free=parts.count(site, species),
+        whole=engine.integer,
+        sources=sources,
+        contains=dict(parts.network.species[parts.column(species)].contains),
+        function=function,
+        per_charge=per_charge,
+    )
+
+
+def _holdings(engines: Engines, memory: Memory) -> list[Holding]:
+    """What the ledger watches: every conserved substance of every site."""
+    found = []
+    for site, (engine, row) in engines.of.items():
+        network = engine.network
+        first = memory.at(engine, "counts", row, 0)
+        # what links and drives fill or hold moves freely; the rest is bound
+        free = tuple(network.index(s) for s in dict.fromkeys((*engine.setup.injected, *engine.setup.clamped)))
+        outside = tuple(range(len(network.species), len(network.states)))
+        for substance in network.substances:
+            contents = tuple(int(n) for n in network.contents(substance))
+            found.append(Holding(site, substance, first, network.states, contents, free, outside, engine.integer))
+    return found

@@ -1,0 +1,50 @@
+"""Where the ends of necks are in the common memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from couple.components.capabilities import ContainsNecks, HasNeckOpenings
+from couple.exchange.diffusion import DiffusionLink, End
+from couple.wiring.links.necks import PlacedNeck
+from couple.wiring.system.engines import Engines
+from couple.wiring.system.memory import Memory
+
+
+def diffusion_links(necks: Sequence[PlacedNeck], engines: Engines, memory: Memory) -> list[DiffusionLink]:
+    """The necks as `couple.exchange.diffusion` takes them."""
+    return [
+        DiffusionLink(
+            neck.name,
+            neck.species.name,
+            _end(neck, 0, engines, memory),
+            _end(neck, 1, engines, memory),
+            neck.conductance,
+            dict(neck.species.contains),
+            any(neck.within),
+        )
+        for neck in necks
+    ]
+
+
+def _end(neck: PlacedNeck, side: int, engines: Engines, memory: Memory) -> End:
+    site, foot, species = neck.sites[side], neck.feet[side], neck.species.name
+    engine, row = engines.of[site.name]
+    if foot is not None:
+        cable = engine.sites[row].cable
+        assert cable is not None
+        at, column = cable.feet.index(foot), engine.setup.injected.index(species)
+        influx, count = (memory.at(engine, port, at, column) for port in ("influx_feet", "counts_feet"))
+        return End(site.name, influx, count, cable.volumes[cable.segment_of(foot)], engine.integer)
+    influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
+    count = memory.at(engine, "counts", row, engine.network.index(species))
+    end = End(site.name, influx, count, site.geometry.volume, engine.integer)
+    found = isinstance(engine, HasNeckOpenings) and "influx_mouth" in engine.inputs
+    if engine.sites[row].mouth is None or not found:
+        return end
+    opening = memory.at(engine, "influx_mouth", row, engine.setup.injected.index(species))
+    if neck.within[side] and isinstance(engine, ContainsNecks):
+        count = memory.at(engine, "counts_mouth", row, engine.setup.injected.index(species))
+        return End(site.name, opening, count, engine.reach(row, species), engine.integer)
+    return replace(end, influx=opening, other=influx)

@@ -1,0 +1,138 @@
+"""The electrical model attached where links reach it: the stepping component, and the names along its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from couple.base.errors import InputError, nearest
+from couple.components.electrics import CALCIUM, Attachments, Conductance, ElectricalComponent, IonSegments
+from couple.exchange.ions import concentration_per_ion, least_concentration
+from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
+from couple.wiring.plan.plan import Plan
+from couple.wiring.sites.placed_site import Order
+from couple.wiring.system.engines import Engines
+
+
+@dataclass(frozen=True)
+class Electrics:
+    """The stepping model and the names along its ports. valence: of the ions that it knows.
+
+    order: of voltages ("v"), of each ion's segments and of conductances ("g"): sorts them as one process would.
+    """
+
+    component: ElectricalComponent
+    attachments: Attachments
+    valence: Mapping[str, float]
+    order: Mapping[str, tuple[Order, ...]]
+
+    def charge(self, ion: str, segment: str) -> tuple[str, int]:
+        """Port and position of the charge of an ion at a segment."""
+        ports, at = self._ions[ion]
+        return ports.charge, at[segment]
+
+    def concentration(self, ion: str, segment: str) -> tuple[str, int]:
+        """Port and position of the concentration of an ion in a segment."""
+        ports, at = self._ions[ion]
+        return ports.concentration, at[segment]
+
+    def conductance(self, link: PlacedLink, segment: str) -> int:
+        """Position of the conductance that a link sets in a segment along the port `g`."""
+        return self._conductances[_conductance(link, segment)]
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Names along every port."""
+        at = self.attachments
+        found = {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
+        return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
+
+    @cached_property
+    def _ions(self) -> dict[str, tuple[IonSegments, dict[str, int]]]:
+        return {i.ion: (i, {segment: k for k, segment in enumerate(i.segments)}) for i in self.attachments.ions}
+
+    @cached_property
+    def _conductances(self) -> dict[Conductance, int]:
+        return {conductance: i for i, conductance in enumerate(self.attachments.conductances)}
+
+
+def attach(plan: Plan, engines: Engines) -> Electrics | None:
+    """The stepping model with every place at which something crosses, None without one; all ranks together.
+
+    Raises InputError that names the key.
+    """
+    model = plan.model
+    if model is None:
+        return None
+    crossing: dict[str, list[PlacedLink]] = {CALCIUM: []}
+    for link in plan.links:
+        if link.ion is not None:
+            crossing.setdefault(link.ion, []).append(link)
+    channels = [link for link in plan.links if link.ion is None]
+    conductances = tuple(dict.fromkeys(_conductance(k, s) for k in channels for s in k.site.segments))
+    meeting = links_by_segment(plan.links)
+    ions = [_initial(ion, there, engines, meeting) for ion, there in crossing.items()]
+    reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
+    voltages = tuple(dict.fromkeys([*plan.voltages, *reached]))
+    calcium, *others = ions
+    attachments = Attachments(
+        calcium=calcium.segments,
+        conductances=conductances,
+        voltages=voltages,
+        cai=calcium.initial,
+        seed=plan.experiment.experiment.seed,
+        others=tuple(others),
+    )
+    first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
+    valence = model.ions()
+    return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
+
+
+def _order(
+    attachments: Attachments, first: Mapping[str, Mapping[str, Order]], recorded: Mapping[str, Order]
+) -> dict[str, tuple[Order, ...]]:
+    """Of what is along each port. first: of ions and "g", segment → where it comes first. recorded: of voltages."""
+    order_of_v = dict(recorded)
+    for k, by_segment in enumerate(first.values()):
+        for segment, key in by_segment.items():
+            order_of_v.setdefault(segment, (k, *key))
+    found = {ion.ion: tuple(first[ion.ion][s] for s in ion.segments) for ion in attachments.ions}
+    found["g"] = tuple(first["g"][c.segment] for c in attachments.conductances)
+    return found | {"v": tuple(order_of_v[s] for s in attachments.voltages)}
+
+
+def _first_of(links: Sequence[PlacedLink]) -> dict[str, Order]:
+    """Segment → where it comes first: link, site, place in it."""
+    found: dict[str, Order] = {}
+    for link in links:
+        for k, segment in enumerate(link.site.segments):
+            found.setdefault(segment, (int(link.key[5:-1]), *link.site.order, k))
+    return found
+
+
+def _conductance(link: PlacedLink, segment: str) -> Conductance:
+    """What a link sets in a segment."""
+    return Conductance(link.port, segment, link.block.kind, link.block.ion, link.block.reversal)
+
+
+def _initial(ion: str, links: Sequence[PlacedLink], engines: Engines, meeting: LinksBySegment) -> IonSegments:
+    """The segments of an ion, with their concentrations at the start."""
+    segments = tuple(dict.fromkeys(s for k in links for s in k.site.segments))
+    return IonSegments(ion, segments, tuple(_initial_concentration(ion, s, engines, meeting) for s in segments))
+
+
+def _initial_concentration(ion: str, segment: str, engines: Engines, meeting: LinksBySegment) -> float:
+    """mM at the start: what the links of an ion will hand over, at least the floor."""
+    there = meeting.get(("neuron", f"{ion}i", segment)) or meeting["site", f"i{ion}", segment]
+    free, volume, whole = 0.0, 0.0, 0.0
+    for link, share in there:
+        engine, row = engines.of[link.site.name]
+        names = engine.network.names
+        if link.quantity not in names:
+            raise InputError(f'unknown species "{link.quantity}"; {nearest(link.quantity, names)}', where=link.key)
+        count = engine.sites[row].initial[names.index(link.quantity)]
+        free += count * (share.volume / link.site.geometry.volume)
+        volume += share.volume
+        whole += link.site.geometry.volume
+    return max(free * concentration_per_ion(volume), least_concentration(whole))
