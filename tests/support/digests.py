@@ -1,8 +1,8 @@
 """Digests of what `couple` computes, to show that a change of the code changes no bit of a result.
 
-    python tests/support/digests.py TREE OUT.json [--only PATTERN ...] [--jobs N]    # runs TREE's own `couple`
-    python tests/support/digests.py TREE --list                  # the cases, and what is left out and why
-    python tests/support/digests.py --compare A.json B.json      # what differs; exit code 1 if anything does
+    python digests.py TREE OUT.json [--only PATTERN ...] [--jobs N]    # runs TREE's own `couple`, writes the digests
+    python digests.py TREE --list                                      # the cases, and what is left out and why
+    python digests.py --compare A.json B.json                          # what differs; exit code 1 if anything does
 
 TREE is a clone with an environment of its own (TREE/.venv). Every case runs in a temporary folder: the examples of
 TREE, shortened, and small experiments that this file writes. Of every HDF5 file that comes out each dataset and each
