@@ -135,7 +135,7 @@ def test_pieces_are_even_hang_by_few_nodes_and_add_up(degree: int, n: int) -> No
         assert not csr_array(d.mass)[p.nodes_of_mesh[:inner]][:, alone].nnz
     assert (counted == 1).all()
     assert pieces[0].n_between <= 2 * degree * (n - 1) * np.log2(N)
-    for name in ("mass", "stiffness", "wall_mass", "wall_stiffness"):
+    for name in ("mass", "stiffness", "membrane_mass", "membrane_stiffness"):
         whole = getattr(d, name)
         total = np.zeros(whole.shape)
         for p in pieces:

@@ -131,7 +131,7 @@ def test_means_of_a_reaction(molecules: int) -> None:
 
     def counts(cls: Any, n: int, **options: Any) -> np.ndarray:
         sites = tuple(Site(f"s{i}", BOX, (molecules, molecules, 0)) for i in range(n))
-        e = cls(EngineSetup("x", network, sites, 0.1, options=cls.SpdeOptions.model_validate(options), seed=7))
+        e = cls(EngineSetup("x", network, sites, 0.1, options=cls.Options.model_validate(options), seed=7))
         e.advance(5)
         return np.asarray(e.read("counts")[:, 2].copy())
 

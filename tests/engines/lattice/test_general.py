@@ -253,7 +253,7 @@ def test_windows_leave_no_trace_and_bits_need_no_compiler() -> None:
 def refused(network: ReactionNetwork, counts: tuple[int, ...], folder: Path = Path(), **given: Any) -> str:
     with pytest.raises((InputError, ValueError)) as caught:
         cells(network, counts, folder=folder, **given)
-    return str(caught.observables)
+    return str(caught.value)
 
 
 def test_bad_input(tmp_path: Path) -> None:

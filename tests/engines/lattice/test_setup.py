@@ -89,7 +89,7 @@ def test_rates_of_release() -> None:
     assert found.first[back] == pytest.approx(rates[back] * (1 + AGAIN_FACE * chance))
     assert found.first[pump] == rates[pump]
     assert found.first[leak] == rates[leak]
-    assert [found.apart[k] for k in (back, pump, leak)] == [False, False, True]
+    assert [found.scattered[k] for k in (back, pump, leak)] == [False, False, True]
 
 
 def bad(network: ReactionNetwork, counts: tuple[int, ...], spacing: str = "10 nm", geometry: Geometry = BOX) -> str:
