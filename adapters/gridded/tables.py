@@ -16,10 +16,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from adapters.gridded.grid import Grid
-from adapters.wellmixed import grouping as g
-from adapters.wellmixed.grouping import group
+from adapters.wellmixed.grouping import GroupedReactions, group
 from adapters.wellmixed.levels import Levels, empty_levels
-from adapters.wellmixed.packing import table
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -89,22 +87,22 @@ def build_tables(
 ) -> GriddedTables:
     """Tables of a network (with its clamped species marked) on a grid. Raises InputError for what has no place."""
     plan = group(network, clamped, network.names)
-    packed = {k: table(plan.tables, k) for k in range(20)}
+    reactions = plan.tables
     n_members, n_columns = len(plan.order), len(network.states) + 1
     kinds, kind = np.unique(grid.areas, return_inverse=True)
     rates = np.array([_rates(network, grid, area, a)[plan.order] for a in kinds])
     n_voxels = len(grid.areas)
-    own = packed[g.SELF_PAIR].astype(float)
-    held = np.isin(packed[g.SECOND], packed[g.CLAMPED])
+    own = reactions.self_pair.astype(float)
+    held = np.isin(reactions.second, reactions.clamped)
     own[held] /= n_voxels  # a held species is spread evenly, in parts of a molecule
     D, D_along = np.zeros(n_columns), np.zeros(n_columns)
     for i, s in enumerate(network.species):
         if s.name not in clamped:
             (D if s.on == "volume" else D_along)[i] = s.D
-    starts, members = packed[g.WEIGHT_START].tolist(), packed[g.WEIGHT_MEMBER].tolist()
-    changes = [dict(_changes(packed, event)) for event in range(len(starts) - 1)]
+    starts, members = reactions.weight_start.tolist(), reactions.weight_member.tolist()
+    changes = [dict(_changes(reactions, event)) for event in range(len(starts) - 1)]
     weight_by = [
-        changes[e][int(packed[g.SECOND][j])] for e, k in enumerate(starts[:-1]) for j in members[k : starts[e + 1]]
+        changes[e][int(reactions.second[j])] for e, k in enumerate(starts[:-1]) for j in members[k : starts[e + 1]]
     ]
     doors = np.flatnonzero(grid.areas > 0)
     ways, along = grid.hops, grid.surface
@@ -115,21 +113,21 @@ def build_tables(
         along.indptr.astype(np.int64), along.indices.astype(np.int64), along.data, _row_sums(along),
         D, D_along, _movers(D), _movers(D_along),
         kind.astype(np.int64), rates,
-        packed[g.GROUP_START], packed[g.GROUP_COLUMN], packed[g.SECOND], own,
-        packed[g.CHANGE_START], packed[g.CHANGE_COLUMN], packed[g.CHANGE_BY],
-        packed[g.WEIGHT_START], packed[g.WEIGHT_MEMBER], packed[g.WEIGHT_GROUP], np.array(weight_by, dtype=np.int64),
-        packed[g.TOUCHED_START], packed[g.TOUCHED],
-        packed[g.SEEN_START], packed[g.SEEN], packed[g.SEEN_BY], packed[g.WATCHED_START], packed[g.WATCHED],
-        np.array([network.index(s) for s in injected], dtype=np.int64), packed[g.CLAMPED], packed[g.CLAMP_BOOK],
+        reactions.group_start, reactions.group_column, reactions.second, own,
+        reactions.change_start, reactions.change_column, reactions.change_by,
+        reactions.weight_start, reactions.weight_member, reactions.weight_group, np.array(weight_by, dtype=np.int64),
+        reactions.touched_start, reactions.touched,
+        reactions.seen_start, reactions.seen, reactions.seen_by, reactions.watched_start, reactions.watched,
+        np.array([network.index(s) for s in injected], dtype=np.int64), reactions.clamped, reactions.clamp_book,
         doors if len(doors) else np.arange(n_voxels),
         np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
     )  # fmt: skip
 
 
-def _changes(packed: dict[int, Ints], event: int) -> Iterator[tuple[int, int]]:
+def _changes(reactions: GroupedReactions, event: int) -> Iterator[tuple[int, int]]:
     """(column, what it adds) of an event."""
-    here = slice(packed[g.CHANGE_START][event], packed[g.CHANGE_START][event + 1])
-    yield from zip(packed[g.CHANGE_COLUMN][here].tolist(), packed[g.CHANGE_BY][here].tolist(), strict=True)
+    here = slice(reactions.change_start[event], reactions.change_start[event + 1])
+    yield from zip(reactions.change_column[here].tolist(), reactions.change_by[here].tolist(), strict=True)
 
 
 def _row_sums(matrix: csr_array) -> Floats:

@@ -9,40 +9,74 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from adapters.wellmixed.packing import observed, pack, ragged
+from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.chemistry.network import ReactionNetwork
 
 BLOCK = 16
 """Groups per block: the search for the next reaction goes over blocks, groups, then members."""
 
-# Tables in the packed array.
-(
-    GROUP_START,  # (n_groups + 1,) first member of each group
-    GROUP_COLUMN,  # (n_groups,) column of the shared reactant
-    SECOND,  # (n_members,) column of the other reactant
-    SELF_PAIR,  # (n_members,) 1 where both reactants are of one kind
-    CHANGE_START,  # of an event: columns and what it adds to them
-    CHANGE_COLUMN,
-    CHANGE_BY,
-    WEIGHT_START,  # of an event: members whose weight it changes, and their groups
-    WEIGHT_MEMBER,
-    WEIGHT_GROUP,
-    TOUCHED_START,  # of an event: groups to recompute
-    TOUCHED,
-    SEEN_START,  # of an event: observables it changes, by how much
-    SEEN,
-    SEEN_BY,
-    WATCHED_START,  # of an observable: its columns
-    WATCHED,
-    CLAMPED,  # columns of clamped species, then of what books them
-    CLAMP_BOOK,
-    INJECTED,  # columns of injected species, as far as removal goes
-) = range(20)
+
+class GroupedReactions(NamedTuple):
+    """Index tables of a network, all of integers.
+
+    Members are reactions in the order of `Grouping.order`; events are members, then entries of injected species.
+    Columns are those of the counts: species, reservoirs, then the constant 1.
+    """
+
+    group_start: Ints  # (n_groups + 1,) first member of each group
+    group_column: Ints  # (n_groups,) column of the shared reactant
+    second: Ints  # (n_members,) column of the other reactant
+    self_pair: Ints  # (n_members,) 1 where both reactants are of one kind
+    change_start: Ints  # (n_events + 1,) of an event: columns and what it adds to them
+    change_column: Ints
+    change_by: Ints
+    weight_start: Ints  # (n_events + 1,) of an event: members whose weight it changes, and their groups
+    weight_member: Ints
+    weight_group: Ints
+    touched_start: Ints  # (n_events + 1,) of an event: groups whose propensity changes
+    touched: Ints
+    seen_start: Ints  # (n_events + 1,) of an event: observables it changes, by how much
+    seen: Ints
+    seen_by: Ints
+    watched_start: Ints  # (n_observables + 1,) of an observable: its columns, as often as their weight
+    watched: Ints
+    clamped: Ints  # (n_clamped,) columns of clamped species
+    clamp_book: Ints  # (n_clamped,) column that books what holds each
+    injected: Ints  # (n_injected,) column that influx is added to
+
+
+@njit(cache=True, inline="always")
+def unpack(packed: Ints) -> GroupedReactions:
+    """The tables of a packed array (see `packing`) by name, as views."""
+    return GroupedReactions(
+        group_start=table(packed, 0),
+        group_column=table(packed, 1),
+        second=table(packed, 2),
+        self_pair=table(packed, 3),
+        change_start=table(packed, 4),
+        change_column=table(packed, 5),
+        change_by=table(packed, 6),
+        weight_start=table(packed, 7),
+        weight_member=table(packed, 8),
+        weight_group=table(packed, 9),
+        touched_start=table(packed, 10),
+        touched=table(packed, 11),
+        seen_start=table(packed, 12),
+        seen=table(packed, 13),
+        seen_by=table(packed, 14),
+        watched_start=table(packed, 15),
+        watched=table(packed, 16),
+        clamped=table(packed, 17),
+        clamp_book=table(packed, 18),
+        injected=table(packed, 19),
+    )
 
 
 Event = list[tuple[int, int]]
@@ -51,19 +85,18 @@ Event = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Grouping:
-    """Packed tables; `order` (n_members,) gives the reaction of each member.
+    """Index tables of a network; `order` (n_members,) gives the reaction of each member."""
 
-    Events are numbered: members first, then the entry of one molecule of each injected species.
-    Column `n_states` stands for the constant 1.
-    """
-
-    tables: Ints
+    tables: GroupedReactions
     order: npt.NDArray[np.int64]
     n_groups: int
 
 
 def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Grouping:
-    """Tables of a network (with its clamped species already marked)."""
+    """Tables of a network whose clamped species are marked already (ReactionNetwork.with_clamped).
+
+    Raises InputError for observables whose weights are not whole.
+    """
     one = len(network.states)
     pairs = _shared_first(network, one)
     size = Counter(shared for shared, _ in pairs)
@@ -90,7 +123,7 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
         [network.index(f"{name}_clamp") for name in clamped],
         entries,
     ]
-    return Grouping(pack(tables), np.array(order, dtype=np.int64), len(columns))
+    return Grouping(GroupedReactions(*(as_table(t) for t in tables)), np.array(order, dtype=np.int64), len(columns))
 
 
 def _shared_first(network: ReactionNetwork, one: int) -> list[tuple[int, int]]:
@@ -105,7 +138,7 @@ def _shared_first(network: ReactionNetwork, one: int) -> list[tuple[int, int]]:
 
 
 def _effects(events: list[Event], members: list[tuple[int, int]], columns: list[int]) -> list[list[int]]:
-    """Tables CHANGE_START .. TOUCHED: counts that each event changes, weights that follow, groups to recompute."""
+    """Tables change_start .. touched: counts that each event changes, weights that follow, groups to recompute."""
     rank = {column: k for k, column in enumerate(columns)}
     group_of = [rank[shared] for shared, _ in members]
     seconds: dict[int, list[int]] = {}
@@ -124,7 +157,7 @@ def _effects(events: list[Event], members: list[tuple[int, int]], columns: list[
 
 
 def _sightings(events: list[Event], weights: npt.NDArray[np.int64]) -> list[list[int]]:
-    """Tables SEEN_START .. SEEN_BY: observables that each event changes."""
+    """Tables seen_start .. seen_by: observables that each event changes."""
     nothing = np.zeros(len(weights), dtype=np.int64)
     start, seen = ragged([_nonzero(sum((by * weights[:, c] for c, by in event), nothing)) for event in events])
     return [start, [o for o, _ in seen], [by for _, by in seen]]

@@ -1,7 +1,8 @@
-"""Index tables of a network in one array of integers.
+"""Index tables of a network in one array of integers, on their way from Python to a kernel.
 
-A jitted function pays about 60 ns for every array that it is given; a network needs some twenty tables. So
-they travel as one array: `n + 1` offsets, then the `n` tables one after the other.
+A jitted function pays about 60 ns for every array that it is given; a network needs some twenty tables, and a window of
+one site may take 2 us. So the tables, a NamedTuple with a name for each, cross as one array: `n + 1` offsets, then the
+`n` tables one after the other. The kernel takes them apart into the same NamedTuple of views.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 
 
+def as_table(entries: Iterable[int]) -> Ints:
+    """Whole numbers as an array of them."""
+    return np.array(list(entries), dtype=np.int64)
+
+
 def pack(tables: Iterable[Iterable[int]]) -> Ints:
-    """One array that holds all tables; read back with `table`."""
-    parts = [np.array(list(t), dtype=np.int64) for t in tables]
+    """One array that holds all tables, in their order; read back with `table`."""
+    parts = [as_table(t) for t in tables]
     ends = len(parts) + 1 + np.cumsum([0] + [len(p) for p in parts])
     return np.concatenate([ends.astype(np.int64), *parts])
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed import codes, ssa_many
+from adapters.wellmixed import codes
 from adapters.wellmixed import ssa_kernel as kernel
 from adapters.wellmixed.base import WellMixed
 from adapters.wellmixed.grouping import group
-from adapters.wellmixed.levels import empty_levels
+from adapters.wellmixed.levels import Levels, empty_levels
+from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
 from couple.components.capabilities import EstimatesWork
@@ -37,13 +38,13 @@ class Gillespie(WellMixed, EstimatesWork):
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
         plan = group(self.network, setup.clamped, setup.injected)
-        self._tables = plan.tables
+        self._packed = pack(plan.tables)
         self._rates = np.ascontiguousarray(self.rates[:, plan.order])
         self._order = plan.order
         self._work = np.empty(
             kernel.work_size(len(self.network.states), len(setup.injected), len(plan.order), plan.n_groups)
         )
-        self._levels = None
+        self._levels: Levels | None = None
         if plan.n_groups > MANY:
             self._levels = empty_levels(plan.n_groups, float(self._rates[self._rates > 0].min(initial=np.inf)))
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
@@ -52,8 +53,8 @@ class Gillespie(WellMixed, EstimatesWork):
     def advance(self, ticks: int) -> None:
         """Raises RunError if a propensity is no number, or an input is not what an integer engine can take."""
         ports = self._views
-        arguments = (
-            self._tables,
+        code = kernel.advance(
+            self._packed,
             ports["counts"],
             ports["influx"],
             ports["clamp"],
@@ -63,8 +64,8 @@ class Gillespie(WellMixed, EstimatesWork):
             self.events,
             self._work,
             ticks * self.setup.tick,
+            self._levels,
         )
-        code = kernel.advance(*arguments) if self._levels is None else ssa_many.advance(*arguments, self._levels)
         if code:
             raise RunError(self._message(code % 8, code // 8))
 

@@ -228,9 +228,18 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
         t, m, n = engine.tables[0], engine.molecules[0], ticks * engine._steps_per_tick[0]
         return lambda: lattice_kernel(t, m, 0, n, influx, clamp, counts, means)
     if engine.__class__.__name__ == "Gillespie":
-        args = (engine._tables, *ports, engine._rates, engine.words, engine.events, engine._work, window)
+        args = (
+            engine._packed,
+            *ports,
+            engine._rates,
+            engine.words,
+            engine.events,
+            engine._work,
+            window,
+            engine._levels,
+        )
         return lambda: ssa_kernel.advance(*args)
-    args = (engine._tables, *ports, engine._rates, engine.inner, engine._work, window)
+    args = (engine._packed, *ports, engine._rates, engine.inner, engine._work, window)
     args = (*args, engine._steps, engine._rtol, engine._atol)
     return lambda: ode_kernel.advance(*args)
 
