@@ -18,9 +18,9 @@ from adapters.surrogate.pools import block_pool, guess_drive, pools_of
 from adapters.surrogate.program import Nodes, nodes, program
 from adapters.surrogate.replaced import Replaced
 from adapters.surrogate.tables import Plan, plan, propagators
-from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from couple.base.arrays import Counts, Floats, Ints
-from couple.base.errors import InputError, RunError
+from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine
@@ -56,7 +56,7 @@ class Options(engine.Options):
     step: Time = Field(0.1, gt=0, le=1)
 
 
-class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
+class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
     """Pools of molecules driven by one concentration, and learned blocks in the place of some species.
 
     Everything that calcium drives molecule by molecule (buffers, pumps, channels) follows propagators tabulated over
@@ -70,7 +70,6 @@ class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
 
     integer = False
     Options: ClassVar[type[engine.Options]] = Options
-    _rows = ("sink", "_scales")
 
     def __init__(self, setup: EngineSetup) -> None:
         options = setup.options if isinstance(setup.options, Options) else Options()
@@ -106,18 +105,31 @@ class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
         boxes = [b.about.drive_box for b in self.blocks.values()]
         return max((low for low, _ in boxes), default=0.0), min((high for _, high in boxes), default=np.inf)
 
-    def advance(self, ticks: int) -> None:
-        """Raises RunError if the inputs ask for what is not there, or the concentration leaves the table."""
+    def _site_arrays(self) -> SiteArrays:
+        own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
+        return {"sink": self.sink, "scales": self._scales, **own}
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
         span = ticks * self.setup.tick
         steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
         if self.beside:
-            self.beside.ask(self._views["counts"], self.sink, span)
+            self.beside.ask(ports["counts"], own["sink"], span)
         model, nodes, side = self._tables(span / steps)
-        self._checked(*kernel.advance(model, self._program, nodes, self._ports(), self._scratch, side, span, steps))
-        if self.beside:
-            self.beside.follow(self._views["counts"], self._views["means"], self.numbers, span)
-        if self.blocks:
-            self._look()
+        sites = layout.Sites(
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            own["sink"],
+            own["scales"],
+            own["numbers"],
+            own["marks"],
+            own["words"],
+        )
+        code, site = kernel.advance(model, self._program, nodes, sites, self._scratch, side, span, steps)
+        if self.beside and code == layout.OK:
+            self.beside.follow(ports["counts"], ports["means"], own["numbers"], span)
+        return code, site, 0
 
     def _tables(self, step: float) -> tuple[layout.Model, Nodes, Lanes]:
         """For a step in ms, made once."""
@@ -133,34 +145,17 @@ class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
             self._stepping[key] = model, at, lanes(self._program, made.n_states)
         return self._stepping[key]
 
-    def _ports(self) -> layout.Sites:
-        ports = self._views
-        return layout.Sites(
-            ports["counts"],
-            ports["influx"],
-            ports["clamp"],
-            ports["means"],
-            self.sink,
-            self._scales,
-            self.numbers,
-            self.marks,
-            self.words,
-        )
-
-    def _checked(self, code: int, site: int) -> None:
-        """Raises RunError."""
-        if code != layout.OK:
-            raise RunError(self._message(code, site))
-
     def _look(self) -> None:
         """Warn, once for each box, if a site left what the models were trained for."""
+        if not self.blocks:
+            return
         if "drive" not in self._warned and self.marks[:, layout.OUTSIDE].any():
             site, (low, high) = int(self.marks[:, layout.OUTSIDE].argmax()), self._drive_box()
             self._warn(
                 "drive", site, f"{self.drive} ({self.numbers[site, layout.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
             )
         for name, bound in self.beside.bound.items():
-            outside = bound.outside[self.beside.rows]
+            outside = bound.outside
             if name not in self._warned and outside.any():
                 self._warn(name, int(outside.argmax()), f"the state of the model {name} left the box")
 
@@ -252,10 +247,7 @@ class Surrogate(WellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
         return {**own, **self.beside.private()}
 
-    def _by_site(self) -> tuple[str, ...]:
-        return (*self._rows, "numbers", "marks", "words")
-
-    def _message(self, code: int, site: int) -> str:
+    def _message(self, code: int, site: int, column: int) -> str:
         if code == layout.OFF_GRID:
             return f"{self._where(site)}: {self.drive} rises above {layout.HIGHEST / 1e3:.3g} mM, the end of the tables"
         if code == layout.NEGATIVE:

@@ -1,68 +1,44 @@
-"""What both well-mixed engines share: their whole state is the output `counts` and a few numbers per site."""
+"""What well-mixed engines share: their whole state is the output `counts` and a few numbers per site."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from couple.base.arrays import Counts
-from couple.base.errors import InputError
+from couple.base.arrays import Counts, Floats
+from couple.base.errors import InputError, RunError
 from couple.components.capabilities import AdvancesSomeSites
 from couple.components.component import State
 from couple.components.engine import SiteEngine
 
+SiteArrays = Mapping[str, npt.NDArray[Any]]
+"""Name → array with a row for each site."""
+Failure = tuple[int, int, int]
+"""What a kernel says: its code (0: all went well), the row of the site, and the column of the counts that broke."""
 
-class WellMixed(SiteEngine, AdvancesSomeSites):
-    """A site engine without places.
 
-    A subclass names in `_private()` the arrays that it needs besides the ports to go on exactly: attributes of the same
-    names. Of them and of all in `_rows`, each site has a row.
-    """
-
-    _rows: ClassVar[tuple[str, ...]] = ("_rates",)
+class WellMixed(SiteEngine):
+    """A site engine without places. A subclass adds `advance`, and in `_private` what it keeps between windows."""
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Arrays of the engine's own, live: saved and restored by copying."""
+        """Arrays besides the outputs that are needed to go on exactly, live: saved and restored by copying."""
         return {}
 
-    def _by_site(self) -> tuple[str, ...]:
-        """Names of attributes that are arrays with a row for each site."""
-        return (*self._rows, *self._private())
-
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
-        """Take up (n_sites, n_species) molecules; `rng` is not used, there are no places."""
+        """Take up (n_sites, n_species) molecules; `rng` is not used, there are no places.
+
+        Raises InputError for a wrong shape or counts that are not whole and at least 0.
+        """
         self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
         self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
-    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
-        """See AdvancesSomeSites."""
-        held, weights = self.read("counts"), self.network.observable_weights
-        held[rows, : len(self.network.species)] = counts
-        self.read("means")[rows] = (held[rows, None, :] * weights).sum(axis=2)
-
-    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
-        """See AdvancesSomeSites: on copies of their rows, which cost little beside a window of chemistry."""
-        if len(rows) == len(self.sites):
-            self.advance(ticks)
-            return
-        views, sites = self._views, self.sites
-        whole: dict[str, npt.NDArray[Any]] = {key: getattr(self, key) for key in self._by_site()}
-        self._views, self.sites = {key: view[rows] for key, view in views.items()}, tuple(sites[r] for r in rows)
-        for key, array in whole.items():
-            setattr(self, key, array[rows])
-        try:
-            self.advance(ticks)
-        finally:
-            for key in self.outputs:
-                views[key][rows] = self._views[key]
-            for key, array in whole.items():
-                array[rows] = getattr(self, key)
-                setattr(self, key, array)
-            self._views, self.sites = views, sites
-
     def save(self) -> State:
+        """See Component: copies of the outputs and of what the engine keeps besides."""
         outputs = {key: self.read(key).copy() for key in self.outputs}
         return {**outputs, **{key: array.copy() for key, array in self._private().items()}}
 
@@ -91,3 +67,55 @@ class WellMixed(SiteEngine, AdvancesSomeSites):
 
     def _where(self, site: int) -> str:
         return f'site "{self.sites[site].name}" of "{self.name}"'
+
+
+class BatchedWellMixed(WellMixed, AdvancesSomeSites):
+    """A well-mixed engine whose kernel takes a batch of sites as rows of arrays: all sites, or some."""
+
+    @abstractmethod
+    def _site_arrays(self) -> SiteArrays:
+        """Arrays with a row for each site that `_advance_rows` takes besides the ports; always the same arrays."""
+
+    @abstractmethod
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+        """Advance the sites whose rows are in `ports` (inputs and outputs by name) and in `own` (`_site_arrays`)."""
+
+    @abstractmethod
+    def _message(self, code: int, site: int, column: int) -> str:
+        """What went wrong in a site, by the code of the kernel."""
+
+    def _look(self) -> None:
+        """Warn of what the last window says about the validity of results."""
+
+    @cached_property
+    def _own(self) -> SiteArrays:
+        return self._site_arrays()
+
+    def advance(self, ticks: int) -> None:
+        """See Component: all sites. Raises RunError that names a site, and what its chemistry or inputs ask for."""
+        code, site, column = self._advance_rows(ticks, self._views, self._own)
+        if code:
+            raise RunError(self._message(code, site, column))
+        self._look()
+
+    def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
+        """See AdvancesSomeSites: on copies of their rows, which cost little beside a window of chemistry."""
+        if len(rows) == len(self.sites):
+            self.advance(ticks)
+            return
+        ports = {key: view[rows] for key, view in self._views.items()}
+        own = {key: array[rows] for key, array in self._own.items()}
+        code, row, column = self._advance_rows(ticks, ports, own)
+        for key in self.outputs:
+            self._views[key][rows] = ports[key]
+        for key, array in own.items():
+            self._own[key][rows] = array
+        if code:
+            raise RunError(self._message(code, int(rows[row]), column))
+        self._look()
+
+    def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
+        """See AdvancesSomeSites."""
+        held, weights = self.read("counts"), self.network.observable_weights
+        held[rows, : len(self.network.species)] = counts
+        self.read("means")[rows] = (held[rows, None, :] * weights).sum(axis=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +12,9 @@ from pydantic import Field
 
 from adapters.wellmixed import codes
 from adapters.wellmixed import langevin_kernel as kernel
-from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.fluxes import fluxes
-from couple.base.errors import RunError
+from couple.base.arrays import Floats
 from couple.components import engine
 from couple.components.engine import EngineSetup
 from couple.rng.streams import stream
@@ -33,7 +33,7 @@ class Options(engine.Options):
     accuracy: float = Field(0.2, gt=0, le=0.5, strict=True)
 
 
-class Langevin(WellMixed):
+class Langevin(BatchedWellMixed):
     """The chemical Langevin equation, dn = Σ change × (a dt + sqrt(a) dW), by the weak trapezoidal method.
 
     Reactions that undo each other share one noise, of the sum of their variances. Influx enters at a constant rate. A
@@ -53,7 +53,7 @@ class Langevin(WellMixed):
         options = setup.options if isinstance(setup.options, Options) else Options()
         self._accuracy = options.accuracy
         plan = fluxes(self.network, setup.clamped, setup.injected)
-        self._tables, self.change = plan.tables, plan.change
+        self._packed, self.change = plan.tables, plan.change
         self._rates = np.ascontiguousarray(self.rates[:, plan.order])
         n_sites = len(setup.sites)
         self._work = np.zeros(kernel.work_size(len(self.network.states), len(plan.order), len(plan.change)))
@@ -62,33 +62,33 @@ class Langevin(WellMixed):
         self.limited = np.zeros((n_sites, 2), dtype=np.int64)
         self._warned = False
 
-    def advance(self, ticks: int) -> None:
-        """Raises RunError if a count stops being a number, or the inputs ask for what is not there."""
-        ports = self._views
+    def _site_arrays(self) -> SiteArrays:
+        return {"rates": self._rates, **self._private()}
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
         code = kernel.advance(
-            self._tables,
+            self._packed,
             ports["counts"],
             ports["influx"],
             ports["clamp"],
             ports["means"],
-            self._rates,
-            self.words,
-            self.extents,
-            self.limited,
+            own["rates"],
+            own["words"],
+            own["extents"],
+            own["limited"],
             self._work,
             ticks * self.setup.tick,
             self._accuracy,
         )
-        if code:
-            raise RunError(self._message(code % 8, code // 8))
-        if not self._warned:
-            self._look()
+        return code % 8, code // 8, 0
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"words": self.words, "extents": self.extents, "limited": self.limited}
 
     def _look(self) -> None:
         """Warn, once, if noise is scaled back often: some count is too low for this engine."""
+        if self._warned:
+            return
         for site, (cut, steps) in zip(self.sites, self.limited, strict=True):
             if steps >= LOOK and cut > OFTEN * steps:
                 self._warned = True
@@ -101,7 +101,7 @@ class Langevin(WellMixed):
                 )  # fmt: skip
                 return
 
-    def _message(self, code: int, site: int) -> str:
+    def _message(self, code: int, site: int, column: int) -> str:
         if code == codes.COLLAPSED:
             row = self.read("counts")[site]
             bad = [f'"{s}" ({n:g})' for s, n in zip(self.network.states, row, strict=True) if not np.isfinite(n)]

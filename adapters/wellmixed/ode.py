@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, cast
 
 import numpy as np
@@ -10,9 +11,9 @@ from pydantic import Field
 
 from adapters.wellmixed import codes
 from adapters.wellmixed import ode_kernel as kernel
-from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.elimination import eliminate
-from couple.base.errors import RunError
+from couple.base.arrays import Floats
 from couple.components import engine
 from couple.components.engine import EngineSetup
 
@@ -25,7 +26,7 @@ class Options(engine.Options):
     steps: int = Field(0, ge=0, le=10**6, strict=True)
 
 
-class MassAction(WellMixed):
+class MassAction(BatchedWellMixed):
     """Mass action, dn/dt = Σ change × rate × Π n, by an L-stable Rosenbrock method of order 4 with adaptive steps.
 
     Influx enters at a constant rate. A clamped species is held at the input `clamp`. `means` are integrals of the same
@@ -43,31 +44,31 @@ class MassAction(WellMixed):
         options = setup.options if isinstance(setup.options, Options) else Options()
         self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
         plan = eliminate(self.network, setup.clamped, setup.injected)
-        self._tables = plan.tables
+        self._packed = plan.tables
         self._rates = np.ascontiguousarray(self.rates[:, plan.order] * plan.sign)
         n, n_clamped = len(self.network.states), len(setup.clamped)
         self._work = np.empty(kernel.work_size(n - n_clamped, n + 1, plan.n_entries, len(self.network.observables)))
         self.inner = np.zeros(len(setup.sites))
 
-    def advance(self, ticks: int) -> None:
-        """Raises RunError if a count stops being a number, or the inputs ask for what is not there."""
-        ports = self._views
+    def _site_arrays(self) -> SiteArrays:
+        return {"rates": self._rates, "inner": self.inner}
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
         code, site, column = kernel.advance(
-            self._tables,
+            self._packed,
             ports["counts"],
             ports["influx"],
             ports["clamp"],
             ports["means"],
-            self._rates,
-            self.inner,
+            own["rates"],
+            own["inner"],
             self._work,
             ticks * self.setup.tick,
             self._steps,
             self._rtol,
             self._atol,
         )
-        if code != codes.OK:
-            raise RunError(self._message(code, site, column))
+        return code, site, column
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"inner": cast("npt.NDArray[np.generic]", self.inner)}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from adapters.wellmixed import codes
 from adapters.wellmixed import ssa_kernel as kernel
-from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.levels import Levels, empty_levels
 from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
-from couple.base.errors import RunError
 from couple.components.capabilities import EstimatesWork
 from couple.components.engine import EngineSetup
 from couple.rng.streams import stream
@@ -22,7 +23,7 @@ MANY = 512
 to choose one (tests/bench/wellmixed.py)."""
 
 
-class Gillespie(WellMixed, EstimatesWork):
+class Gillespie(BatchedWellMixed, EstimatesWork):
     """Gillespie's direct method, with the dependencies of reactions worked out beforehand.
 
     In networks with many species the reaction is chosen by composition and rejection, at a cost that does not grow.
@@ -50,24 +51,24 @@ class Gillespie(WellMixed, EstimatesWork):
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
         self.events = np.zeros(len(setup.sites), dtype=np.int64)
 
-    def advance(self, ticks: int) -> None:
-        """Raises RunError if a propensity is no number, or an input is not what an integer engine can take."""
-        ports = self._views
+    def _site_arrays(self) -> SiteArrays:
+        return {"rates": self._rates, "words": self.words, "events": self.events}
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
         code = kernel.advance(
             self._packed,
             ports["counts"],
             ports["influx"],
             ports["clamp"],
             ports["means"],
-            self._rates,
-            self.words,
-            self.events,
+            own["rates"],
+            own["words"],
+            own["events"],
             self._work,
             ticks * self.setup.tick,
             self._levels,
         )
-        if code:
-            raise RunError(self._message(code % 8, code // 8))
+        return code % 8, code // 8, 0
 
     def work(self) -> Floats:
         """See EstimatesWork: reactions so far."""
@@ -76,7 +77,7 @@ class Gillespie(WellMixed, EstimatesWork):
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"words": self.words, "events": self.events}
 
-    def _message(self, code: int, site: int) -> str:
+    def _message(self, code: int, site: int, column: int) -> str:
         if code != codes.BAD_PROPENSITY:
             return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
         n = np.append(self._work[: len(self.network.states)], 1.0)
