@@ -7,60 +7,107 @@ least fill-in (Markowitz) it keeps a few entries per row, and no search is left 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from adapters.wellmixed.packing import observed, pack, ragged
+from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.chemistry.network import ReactionNetwork
 
-# Tables in the packed array. Places 0 .. n_variables - 1 are what changes, in the order of elimination, then the
-# clamped species, then the constant 1.
-(
-    COLUMN,  # (n_places - 1,) column in the counts
-    GRADED,  # variables whose error sets the step: species; reservoirs follow from them by conservation
-    FLUX_START,  # (n_fluxes + 1,) members of each flux: reactions with one change up to its sign
-    FIRST,  # (n_members,) places of the two reactants
-    SECOND,
-    CHANGE_START,  # of a flux: variables it changes, by how much
-    CHANGE,
-    CHANGE_BY,
-    SLOPE_START,  # of a derivative of a flux: members and the place each is multiplied with
-    SLOPE_MEMBER,
-    SLOPE_OTHER,
-    SPREAD_START,  # of a derivative: entries of the matrix, by how much
-    SPREAD,
-    SPREAD_BY,
-    DIAGONAL,  # (n_variables,) entries of the matrix
-    LOWER_START,  # of a pivot: entries below it and their rows
-    LOWER,
-    LOWER_ROW,
-    UPPER_START,  # of a pivot: entries right of it and their columns
-    UPPER,
-    UPPER_COLUMN,
-    TARGET_START,  # of an entry below a pivot: entries that change, one for each entry right of the pivot
-    TARGET,
-    WATCHED_START,  # of an observable: its places
-    WATCHED,
-    CLAMPED,  # (n_clamped,) places of what is held
-    CLAMP_BOOK,  # (n_clamped,) variable that books what the hand puts in or takes out
-    INJECTED,  # (n_injected,) variable that influx goes to
-) = range(28)
+
+class MassActionTables(NamedTuple):
+    """Index tables of mass action, all of integers.
+
+    Places 0 .. n_variables - 1 are what changes, in the order of elimination, then the clamped species, then the
+    constant 1. A flux is the net rate of reactions with one change up to its sign, its members.
+    """
+
+    column: Ints  # (n_places - 1,) column of each place in the counts
+    graded: Ints  # variables whose error sets the step: species; reservoirs follow from them by conservation
+    flux_start: Ints  # (n_fluxes + 1,) members of each flux
+    first: Ints  # (n_members,) places of the two reactants
+    second: Ints
+    change_start: Ints  # (n_fluxes + 1,) of a flux: variables it changes, by how much
+    change: Ints
+    change_by: Ints
+    slope_start: Ints  # (n_derivatives + 1,) of a derivative of a flux: members and the place each is multiplied with
+    slope_member: Ints
+    slope_other: Ints
+    entry_start: Ints  # (n_derivatives + 1,) of a derivative: entries of the Jacobian, by how much
+    entry: Ints
+    entry_by: Ints
+    diagonal: Ints  # (n_variables,) entries of the matrix
+    lower_start: Ints  # (n_variables + 1,) of a pivot: entries below it and their rows
+    lower: Ints
+    lower_row: Ints
+    upper_start: Ints  # (n_variables + 1,) of a pivot: entries right of it and their columns
+    upper: Ints
+    upper_column: Ints
+    target_start: Ints  # of an entry below a pivot: entries that change, one for each entry right of the pivot
+    target: Ints
+    watched_start: Ints  # (n_observables + 1,) of an observable: its places, as often as their weight
+    watched: Ints
+    clamped: Ints  # (n_clamped,) places of what is held
+    clamp_book: Ints  # (n_clamped,) variable that books what the hand puts in or takes out
+    injected: Ints  # (n_injected,) variable that influx is added to
+
+
+@njit(cache=True, inline="always")
+def unpack(packed: Ints) -> MassActionTables:
+    """The tables of a packed array (see `packing`) by name, as views."""
+    return MassActionTables(
+        column=table(packed, 0),
+        graded=table(packed, 1),
+        flux_start=table(packed, 2),
+        first=table(packed, 3),
+        second=table(packed, 4),
+        change_start=table(packed, 5),
+        change=table(packed, 6),
+        change_by=table(packed, 7),
+        slope_start=table(packed, 8),
+        slope_member=table(packed, 9),
+        slope_other=table(packed, 10),
+        entry_start=table(packed, 11),
+        entry=table(packed, 12),
+        entry_by=table(packed, 13),
+        diagonal=table(packed, 14),
+        lower_start=table(packed, 15),
+        lower=table(packed, 16),
+        lower_row=table(packed, 17),
+        upper_start=table(packed, 18),
+        upper=table(packed, 19),
+        upper_column=table(packed, 20),
+        target_start=table(packed, 21),
+        target=table(packed, 22),
+        watched_start=table(packed, 23),
+        watched=table(packed, 24),
+        clamped=table(packed, 25),
+        clamp_book=table(packed, 26),
+        injected=table(packed, 27),
+    )
 
 
 @dataclass(frozen=True)
 class Elimination:
-    """Packed tables; `order` (n_members,) and `sign` give the reaction of each member and its direction."""
+    """Index tables; `order` (n_members,) and `sign` (n_members,) give the reaction of each member and its direction.
 
-    tables: Ints
+    n_entries: of the factors of the matrix, fill-in included.
+    """
+
+    tables: MassActionTables
     order: npt.NDArray[np.int64]
     sign: npt.NDArray[np.float64]
     n_entries: int
 
 
 def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Elimination:
-    """Tables of a network (with its clamped species already marked)."""
+    """Tables of a network whose clamped species are marked already (ReactionNetwork.with_clamped).
+
+    Raises InputError for observables whose weights are not whole.
+    """
     held = [network.index(name) for name in clamped]
     free = [column for column in range(len(network.states)) if column not in held]
     fluxes = _fluxes(network)
@@ -89,11 +136,16 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
     ]
     order = np.array([r for r, _ in members], dtype=np.int64)
-    return Elimination(pack(tables), order, np.array([float(sign) for _, sign in members]), len(number))
+    return Elimination(
+        MassActionTables(*(as_table(t) for t in tables)),
+        order,
+        np.array([float(sign) for _, sign in members]),
+        len(number),
+    )
 
 
 def _factor_tables(variables: list[int], number: dict[tuple[int, int], int]) -> list[list[int]]:
-    """Tables DIAGONAL .. TARGET for entries numbered by `number`."""
+    """Tables diagonal .. target for entries numbered by `number`."""
     place = {column: i for i, column in enumerate(variables)}
     below = [
         [(row, pivot) for row in variables[i + 1 :] if (row, pivot) in number] for i, pivot in enumerate(variables)

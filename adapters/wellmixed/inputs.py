@@ -6,27 +6,28 @@ import math
 
 from numba import njit
 
-from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, OK, TOO_FEW
+from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, INLINE, OK, TOO_FEW
 from couple.base.arrays import Floats, Ints
 
 
-@njit(cache=True, inline="always")
-def hold(y: Floats, clamp: Floats, places: Ints, book: Ints) -> int:
-    """Set the species at `places` to `clamp`; the difference is booked against the reservoirs at `book`."""
+@njit(**INLINE)
+def set_clamped(y: Floats, clamp: Floats, clamped: Ints, book: Ints) -> int:
+    """Set the species at `clamped` to `clamp` molecules, booked against the reservoirs at `book`; returns a code."""
     for k in range(len(book)):
         if not 0.0 <= clamp[k] < math.inf:
             return BAD_CLAMP
-        y[book[k]] -= clamp[k] - y[places[k]]
-        y[places[k]] = clamp[k]
+        y[book[k]] -= clamp[k] - y[clamped[k]]
+        y[clamped[k]] = clamp[k]
     return OK
 
 
-@njit(cache=True, inline="always")
-def spread(
+@njit(**INLINE)
+def spread_influx(
     source: Floats, y: Floats, influx: Floats, injected: Ints, book: Ints, span: float, slack: float, relative: float
 ) -> int:
     """Molecules that enter come at a constant rate, `source` (/ms); those that leave are taken out at once.
 
+    influx: (n_injected,) molecules. injected: (n_injected,) where each is added. span: ms. Returns a code.
     slack: molecules below zero that are rounding, and relative: the same as a part of what leaves.
     """
     source[:] = 0.0

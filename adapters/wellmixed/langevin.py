@@ -14,6 +14,7 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import langevin_kernel as kernel
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.fluxes import fluxes
+from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.components import engine
 from couple.components.engine import EngineSetup
@@ -53,7 +54,7 @@ class Langevin(BatchedWellMixed):
         options = setup.options if isinstance(setup.options, Options) else Options()
         self._accuracy = options.accuracy
         plan = fluxes(self.network, setup.clamped, setup.injected)
-        self._packed, self.change = plan.tables, plan.change
+        self._packed, self.change = pack(plan.tables), plan.change
         self._rates = np.ascontiguousarray(self.rates[:, plan.order])
         n_sites = len(setup.sites)
         self._work = np.zeros(kernel.work_size(len(self.network.states), len(plan.order), len(plan.change)))

@@ -18,10 +18,9 @@ import math
 
 from numba import njit
 
-from adapters.wellmixed import fluxes as x
-from adapters.wellmixed.codes import COLLAPSED, OK
-from adapters.wellmixed.inputs import among, hold, spread
-from adapters.wellmixed.packing import table
+from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, OK
+from adapters.wellmixed.fluxes import FluxTables, unpack
+from adapters.wellmixed.inputs import among, set_clamped, spread_influx
 from couple.base.arrays import Floats, Ints, Words
 from couple.rng.normal import normal
 from couple.rng.streams import uniform
@@ -33,47 +32,43 @@ SMALLEST = 1e-9
 """Smallest inner step as a part of the window; below it the run stops."""
 
 
-@njit(cache=True)
-def propensities(tables: Ints, rates: Floats, y: Floats, a: Floats) -> None:
+@njit(**INLINE)
+def propensities(tables: FluxTables, rates: Floats, y: Floats, a: Floats) -> None:
     """a (n_members,) per ms at the places `y`."""
-    first, second, own = table(tables, x.FIRST), table(tables, x.SECOND), table(tables, x.SELF_PAIR)
     for m in range(len(rates)):
-        a[m] = max(rates[m] * y[first[m]] * max(y[second[m]] - own[m], 0.0), 0.0)
+        a[m] = max(rates[m] * y[tables.first[m]] * max(y[tables.second[m]] - tables.self_pair[m], 0.0), 0.0)
 
 
-@njit(cache=True)
-def fastest(tables: Ints, rates: Floats, y: Floats, row: Floats) -> float:
+@njit(**INLINE)
+def fastest(tables: FluxTables, rates: Floats, y: Floats, row: Floats) -> float:
     """A bound on the fastest rate at which counts relax, per ms: the largest row sum of the Jacobian's moduli."""
-    start, first, second = table(tables, x.FLUX_START), table(tables, x.FIRST), table(tables, x.SECOND)
-    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
-    guarded, clamped = table(tables, x.GUARDED), table(tables, x.CLAMPED)
     one = len(y) - 1
     row[:] = 0.0
-    for k in range(len(start) - 1):
+    for k in range(len(tables.flux_start) - 1):
         slope = 0.0
-        for m in range(start[k], start[k + 1]):
-            if first[m] != one and not among(first[m], clamped):
-                slope += rates[m] * y[second[m]]
-            if second[m] != one and not among(second[m], clamped):
-                slope += rates[m] * y[first[m]]
-        for i in range(change_start[k], change_start[k + 1]):
-            row[change[i]] += abs(by[i]) * slope
+        for m in range(tables.flux_start[k], tables.flux_start[k + 1]):
+            if tables.first[m] != one and not among(tables.first[m], tables.clamped):
+                slope += rates[m] * y[tables.second[m]]
+            if tables.second[m] != one and not among(tables.second[m], tables.clamped):
+                slope += rates[m] * y[tables.first[m]]
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            row[tables.change[i]] += abs(tables.change_by[i]) * slope
     largest = 0.0
-    for s in guarded:
+    for s in tables.guarded:
         if not row[s] <= largest:
             largest = row[s]
     return largest
 
 
-@njit(cache=True, inline="always")
-def _guarded(tables: Ints, column: int) -> bool:
+@njit(**INLINE)
+def _guarded(tables: FluxTables, column: int) -> bool:
     """Whether a column is that of a species (reservoirs may go below zero; what is held never changes)."""
-    return bool(column < table(tables, x.N_SPECIES)[0])
+    return bool(column < tables.n_species[0])
 
 
-@njit(cache=True)
+@njit(**INLINE)
 def _kick(
-    tables: Ints,
+    tables: FluxTables,
     a: Floats,
     source: Floats,
     y: Floats,
@@ -86,21 +81,19 @@ def _kick(
     h: float,
 ) -> int:
     """Half a step of `h` ms from `y` in place with propensities `a`; returns whether noise was scaled back."""
-    start, backward = table(tables, x.FLUX_START), table(tables, x.BACKWARD)
-    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
-    n_fluxes = len(start) - 1
+    n_fluxes = len(tables.flux_start) - 1
     for s in range(len(source)):
         room[s] = y[s] + source[s] * h
         taken[s] = 0.0
     for k in range(n_fluxes):
         net, both = 0.0, 0.0
-        for m in range(start[k], start[k + 1]):
+        for m in range(tables.flux_start[k], tables.flux_start[k + 1]):
             both += a[m]
-            net += -a[m] if backward[m] else a[m]
+            net += -a[m] if tables.backward[m] else a[m]
         drift[k], noise[k] = net * h, math.sqrt(both * h)
-        for i in range(change_start[k], change_start[k + 1]):
-            room[change[i]] += by[i] * drift[k]
-            taken[change[i]] += abs(by[i]) * noise[k]
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            room[tables.change[i]] += tables.change_by[i] * drift[k]
+            taken[tables.change[i]] += abs(tables.change_by[i]) * noise[k]
     if _overdrawn(tables, room):
         _limit_drift(tables, source, y, drift, room, taken, h)
         noise[:] = 0.0
@@ -108,18 +101,17 @@ def _kick(
     for k in range(n_fluxes):
         move = drift[k] + noise[k]
         extent[k] += move
-        for i in range(change_start[k], change_start[k + 1]):
-            y[change[i]] += by[i] * move
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            y[tables.change[i]] += tables.change_by[i] * move
     for s in range(len(source)):
         y[s] += source[s] * h
     return short
 
 
-@njit(cache=True)
-def _draw(tables: Ints, noise: Floats, room: Floats, taken: Floats, words: Words) -> int:
+@njit(**INLINE)
+def _draw(tables: FluxTables, noise: Floats, room: Floats, taken: Floats, words: Words) -> int:
     """From standard deviations to noise, in place; returns whether any was scaled back. See the module's text."""
-    change_start, change = table(tables, x.CHANGE_START), table(tables, x.CHANGE)
-    for s in table(tables, x.GUARDED):
+    for s in tables.guarded:
         if FAR * taken[s] > MARGIN * room[s]:
             taken[s] = min(1.0, MARGIN * room[s] / (ROOT * taken[s]))
         else:
@@ -127,9 +119,9 @@ def _draw(tables: Ints, noise: Floats, room: Floats, taken: Floats, words: Words
     short = 0
     for k in range(len(noise)):
         part = SAFE
-        for i in range(change_start[k], change_start[k + 1]):
-            if _guarded(tables, change[i]):
-                part = min(part, taken[change[i]])
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            if _guarded(tables, tables.change[i]):
+                part = min(part, taken[tables.change[i]])
         if noise[k] == 0.0:
             continue
         if part == SAFE:
@@ -141,62 +133,66 @@ def _draw(tables: Ints, noise: Floats, room: Floats, taken: Floats, words: Words
     return short
 
 
-@njit(cache=True)
-def _overdrawn(tables: Ints, room: Floats) -> bool:
+@njit(**INLINE)
+def _overdrawn(tables: FluxTables, room: Floats) -> bool:
     """Whether the drift alone takes more of a species than there is."""
     found = False
-    for s in table(tables, x.GUARDED):
+    for s in tables.guarded:
         if room[s] < 0.0:
             found = True
     return found
 
 
-@njit(cache=True)
-def _limit_drift(tables: Ints, source: Floats, y: Floats, drift: Floats, room: Floats, taken: Floats, h: float) -> None:
+@njit(**INLINE)
+def _limit_drift(
+    tables: FluxTables, source: Floats, y: Floats, drift: Floats, room: Floats, taken: Floats, h: float
+) -> None:
     """Scale back what is drawn from overdrawn species (counts of one or less whose partners just multiplied)."""
-    change_start, change, by = table(tables, x.CHANGE_START), table(tables, x.CHANGE), table(tables, x.CHANGE_BY)
     for s in range(len(source)):
         room[s] = max(y[s] + source[s] * h, 0.0)
         taken[s] = 0.0
     for k in range(len(drift)):
-        for i in range(change_start[k], change_start[k + 1]):
-            taken[change[i]] -= min(by[i] * drift[k], 0.0)
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            taken[tables.change[i]] -= min(tables.change_by[i] * drift[k], 0.0)
     for k in range(len(drift)):
         part = 1.0
-        for i in range(change_start[k], change_start[k + 1]):
-            s = change[i]
-            if by[i] * drift[k] < 0.0 and taken[s] > MARGIN * room[s] and _guarded(tables, s):
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            s = tables.change[i]
+            if tables.change_by[i] * drift[k] < 0.0 and taken[s] > MARGIN * room[s] and _guarded(tables, s):
                 part = min(part, MARGIN * room[s] / taken[s])
         drift[k] *= part
 
 
-@njit(cache=True, inline="always")
-def _watch(tables: Ints, y: Floats, means: Floats, part: float) -> None:
+@njit(**INLINE)
+def _observe(tables: FluxTables, y: Floats, means: Floats, part: float) -> None:
     """Adds to `means` the observables at `y` for a part of the window."""
-    start, watched = table(tables, x.WATCHED_START), table(tables, x.WATCHED)
     for o in range(len(means)):
-        for i in range(start[o], start[o + 1]):
-            means[o] += y[watched[i]] * part
+        for i in range(tables.watched_start[o], tables.watched_start[o + 1]):
+            means[o] += y[tables.watched[i]] * part
 
 
-@njit(cache=True)
-def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float) -> int:
+@njit(**INLINE)
+def _take_inputs(tables: FluxTables, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float) -> int:
     """Set clamped counts, take out what leaves and spread what enters; returns a code."""
-    book = table(tables, x.CLAMP_BOOK)
-    code: int = hold(y, clamp, table(tables, x.CLAMPED), book)
-    return code if code != OK else spread(source, y, influx, table(tables, x.INJECTED), book, span, 1e-9, 1e-9)
+    code: int = set_clamped(y, clamp, tables.clamped, tables.clamp_book)
+    if code == OK:
+        code = spread_influx(source, y, influx, tables.injected, tables.clamp_book, span, 1e-9, 1e-9)
+    return code
 
 
-@njit(cache=True)
+@njit(**JIT)
 def advance(
-    tables: Ints, counts: Floats, influx: Floats, clamp: Floats, means: Floats, rates: Floats, words: Words,
+    packed: Ints, counts: Floats, influx: Floats, clamp: Floats, means: Floats, rates: Floats, words: Words,
     extents: Floats, limited: Ints, work: Floats, span: float, accuracy: float,
 ) -> int:  # fmt: skip
     """All sites over one window of `span` ms.
 
-    rates: (n_sites, n_members). extents: (n_sites, n_fluxes) are counted on. limited: (n_sites, 2) half steps in which
-    noise was scaled back, and all. accuracy: inner step × fastest rate. Returns code + 8 × site.
+    packed: FluxTables, see `packing`. counts: (n_sites, n_states). influx: (n_sites, n_injected) molecules. clamp:
+    (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members). words: (n_sites, 4).
+    extents: (n_sites, n_fluxes) are counted on. limited: (n_sites, 2) half steps in which noise was scaled back, and
+    all. work: scratch of `work_size`. accuracy: inner step × fastest rate. Returns code + 8 × site.
     """
+    tables = unpack(packed)
     n_states, n_members, n_fluxes = counts.shape[1], rates.shape[1], extents.shape[1]
     n = n_states + 1
     y, room, taken, source = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n - 1]
@@ -205,9 +201,10 @@ def advance(
     at += 2 * n_members
     noise, drift = work[at : at + n_fluxes], work[at + n_fluxes :]
     for site in range(len(counts)):
-        y[:n_states] = counts[site]
+        for s in range(n_states):
+            y[s] = counts[site, s]
         y[n_states] = 1.0
-        code: int = _prepare(tables, source, y, influx[site], clamp[site], span)
+        code: int = _take_inputs(tables, source, y, influx[site], clamp[site], span)
         if code != OK:
             return code + 8 * site
         means[site, :] = 0.0
@@ -217,24 +214,26 @@ def advance(
             parts = max(1.0, math.ceil(left * rate / accuracy * (1.0 - 1e-9))) if rate > 0.0 else 1.0
             h = left / parts
             if not h > SMALLEST * span:
-                counts[site] = y[:n_states]
+                for s in range(n_states):
+                    counts[site, s] = y[s]
                 return COLLAPSED + 8 * site
             propensities(tables, rates[site], y, a)
-            _watch(tables, y, means[site], 0.25 * h / span)
+            _observe(tables, y, means[site], 0.25 * h / span)
             limited[site, 0] += _kick(
                 tables, a, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
             )
             propensities(tables, rates[site], y, b)
             for m in range(n_members):
                 b[m] = max(2.0 * b[m] - a[m], 0.0)
-            _watch(tables, y, means[site], 0.5 * h / span)
+            _observe(tables, y, means[site], 0.5 * h / span)
             limited[site, 0] += _kick(
                 tables, b, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
             )
-            _watch(tables, y, means[site], 0.25 * h / span)
+            _observe(tables, y, means[site], 0.25 * h / span)
             limited[site, 1] += 2
             left = 0.0 if parts <= 1.0 else left - h
-        counts[site] = y[:n_states]
+        for s in range(n_states):
+            counts[site, s] = y[s]
     return OK
 
 

@@ -13,6 +13,7 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import ode_kernel as kernel
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.elimination import eliminate
+from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.components import engine
 from couple.components.engine import EngineSetup
@@ -44,7 +45,7 @@ class MassAction(BatchedWellMixed):
         options = setup.options if isinstance(setup.options, Options) else Options()
         self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
         plan = eliminate(self.network, setup.clamped, setup.injected)
-        self._packed = plan.tables
+        self._packed = pack(plan.tables)
         self._rates = np.ascontiguousarray(self.rates[:, plan.order] * plan.sign)
         n, n_clamped = len(self.network.states), len(setup.clamped)
         self._work = np.empty(kernel.work_size(n - n_clamped, n + 1, plan.n_entries, len(self.network.observables)))

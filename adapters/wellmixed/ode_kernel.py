@@ -15,10 +15,9 @@ import math
 import numpy as np
 from numba import njit
 
-from adapters.wellmixed import elimination as e
-from adapters.wellmixed.codes import COLLAPSED, NEGATIVE, OK
-from adapters.wellmixed.inputs import hold, spread
-from adapters.wellmixed.packing import table
+from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, NEGATIVE, OK
+from adapters.wellmixed.elimination import MassActionTables, unpack
+from adapters.wellmixed.inputs import set_clamped, spread_influx
 from couple.base.arrays import Floats, Ints
 
 STAGES = 6
@@ -50,84 +49,73 @@ BELOW = 100.0
 """A species further below zero than this many `atol` (and 0.001 molecules) stops the run."""
 
 
-@njit(cache=True)
-def rate_of_change(tables: Ints, rates: Floats, source: Floats, z: Floats, out: Floats) -> None:
+@njit(**INLINE)
+def rate_of_change(tables: MassActionTables, rates: Floats, source: Floats, z: Floats, out: Floats) -> None:
     """out (n_variables,) = source + Σ change × flux at the places `z`."""
-    flux_start, first, second = table(tables, e.FLUX_START), table(tables, e.FIRST), table(tables, e.SECOND)
-    change_start, change, by = table(tables, e.CHANGE_START), table(tables, e.CHANGE), table(tables, e.CHANGE_BY)
     for i in range(len(source)):
         out[i] = source[i]
-    for k in range(len(flux_start) - 1):
+    for k in range(len(tables.flux_start) - 1):
         flux = 0.0
-        for m in range(flux_start[k], flux_start[k + 1]):
-            flux += rates[m] * z[first[m]] * z[second[m]]
-        for i in range(change_start[k], change_start[k + 1]):
-            out[change[i]] += by[i] * flux
+        for m in range(tables.flux_start[k], tables.flux_start[k + 1]):
+            flux += rates[m] * z[tables.first[m]] * z[tables.second[m]]
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            out[tables.change[i]] += tables.change_by[i] * flux
 
 
-@njit(cache=True)
-def jacobian(tables: Ints, rates: Floats, z: Floats, entries: Floats) -> None:
+@njit(**INLINE)
+def jacobian(tables: MassActionTables, rates: Floats, z: Floats, entries: Floats) -> None:
     """entries = -J at the places `z`."""
-    slope_start, member = table(tables, e.SLOPE_START), table(tables, e.SLOPE_MEMBER)
-    other = table(tables, e.SLOPE_OTHER)
-    spread_start, spread, by = table(tables, e.SPREAD_START), table(tables, e.SPREAD), table(tables, e.SPREAD_BY)
     entries[:] = 0.0
-    for k in range(len(slope_start) - 1):
+    for k in range(len(tables.slope_start) - 1):
         slope = 0.0
-        for i in range(slope_start[k], slope_start[k + 1]):
-            slope += rates[member[i]] * z[other[i]]
-        for i in range(spread_start[k], spread_start[k + 1]):
-            entries[spread[i]] -= by[i] * slope
+        for i in range(tables.slope_start[k], tables.slope_start[k + 1]):
+            slope += rates[tables.slope_member[i]] * z[tables.slope_other[i]]
+        for i in range(tables.entry_start[k], tables.entry_start[k + 1]):
+            entries[tables.entry[i]] -= tables.entry_by[i] * slope
 
 
-@njit(cache=True)
-def factorise(tables: Ints, lu: Floats) -> None:
+@njit(**INLINE)
+def factorise(tables: MassActionTables, lu: Floats) -> None:
     """Factors in place, without a search for pivots; the diagonal holds the inverse pivots."""
-    diagonal = table(tables, e.DIAGONAL)
-    lower_start, lower = table(tables, e.LOWER_START), table(tables, e.LOWER)
-    upper_start, upper = table(tables, e.UPPER_START), table(tables, e.UPPER)
-    target_start, target = table(tables, e.TARGET_START), table(tables, e.TARGET)
-    for k in range(len(diagonal)):
-        inverse = 1.0 / lu[diagonal[k]] if lu[diagonal[k]] != 0.0 else math.nan
-        lu[diagonal[k]] = inverse
-        a, b = upper_start[k], upper_start[k + 1]
-        for i in range(lower_start[k], lower_start[k + 1]):
-            factor = lu[lower[i]] * inverse
-            lu[lower[i]] = factor
-            start = target_start[i] - a
+    for k in range(len(tables.diagonal)):
+        inverse = 1.0 / lu[tables.diagonal[k]] if lu[tables.diagonal[k]] != 0.0 else math.nan
+        lu[tables.diagonal[k]] = inverse
+        a, b = tables.upper_start[k], tables.upper_start[k + 1]
+        for i in range(tables.lower_start[k], tables.lower_start[k + 1]):
+            factor = lu[tables.lower[i]] * inverse
+            lu[tables.lower[i]] = factor
+            start = tables.target_start[i] - a
             for j in range(a, b):
-                lu[target[start + j]] -= factor * lu[upper[j]]
+                lu[tables.target[start + j]] -= factor * lu[tables.upper[j]]
 
 
-@njit(cache=True)
-def solve(tables: Ints, lu: Floats, x: Floats) -> None:
+@njit(**INLINE)
+def solve(tables: MassActionTables, lu: Floats, x: Floats) -> None:
     """x (n_variables,) = A⁻¹ x in place."""
-    diagonal = table(tables, e.DIAGONAL)
-    lower_start, lower, row = table(tables, e.LOWER_START), table(tables, e.LOWER), table(tables, e.LOWER_ROW)
-    upper_start, upper = table(tables, e.UPPER_START), table(tables, e.UPPER)
-    column = table(tables, e.UPPER_COLUMN)
-    n = len(diagonal)
+    n = len(tables.diagonal)
     for k in range(n):
-        for i in range(lower_start[k], lower_start[k + 1]):
-            x[row[i]] -= lu[lower[i]] * x[k]
+        for i in range(tables.lower_start[k], tables.lower_start[k + 1]):
+            x[tables.lower_row[i]] -= lu[tables.lower[i]] * x[k]
     for k in range(n - 1, -1, -1):
         total = x[k]
-        for i in range(upper_start[k], upper_start[k + 1]):
-            total -= lu[upper[i]] * x[column[i]]
-        x[k] = total * lu[diagonal[k]]
+        for i in range(tables.upper_start[k], tables.upper_start[k + 1]):
+            total -= lu[tables.upper[i]] * x[tables.upper_column[i]]
+        x[k] = total * lu[tables.diagonal[k]]
 
 
-@njit(cache=True, inline="always")
-def _watch(start: Ints, places: Ints, o: int, z: Floats) -> float:
+@njit(**INLINE)
+def _observe(tables: MassActionTables, o: int, z: Floats) -> float:
     """Observable number `o` at the places `z`."""
     total = 0.0
-    for i in range(start[o], start[o + 1]):
-        total += z[places[i]]
+    for i in range(tables.watched_start[o], tables.watched_start[o + 1]):
+        total += z[tables.watched[i]]
     return total
 
 
-@njit(cache=True)
-def _stages(tables: Ints, rates: Floats, source: Floats, y: Floats, g: Floats, u: Floats, lu: Floats, h: float) -> None:
+@njit(**INLINE)
+def _stages(
+    tables: MassActionTables, rates: Floats, source: Floats, y: Floats, g: Floats, u: Floats, lu: Floats, h: float
+) -> None:
     """The six stages u (6, n_places) of one step of `h` from `y`; leaves y + Σ a_6j u_j in `g`."""
     n = len(source)
     for i in range(STAGES):
@@ -145,22 +133,21 @@ def _stages(tables: Ints, rates: Floats, source: Floats, y: Floats, g: Floats, u
         solve(tables, lu, u[i])
 
 
-@njit(cache=True)
+@njit(**INLINE)
 def _integrate(
-    tables: Ints, y: Floats, u: Floats, h: float, q: Floats, start: Floats, means: Floats, part: float
+    tables: MassActionTables, y: Floats, u: Floats, h: float, q: Floats, start: Floats, means: Floats, part: float
 ) -> None:
     """Adds to `means` what a step of `h`, `part` / h of the window, holds above the `start` of each observable.
 
     An integral is one more state of the system, on which nothing else depends: its stages q need no elimination.
     """
-    watched_start, watched = table(tables, e.WATCHED_START), table(tables, e.WATCHED)
     for o in range(len(means)):
-        total = h * (_watch(watched_start, watched, o, y) - start[o])
+        total = h * (_observe(tables, o, y) - start[o])
         for i in range(STAGES):
-            q[i] = _watch(watched_start, watched, o, u[i])
+            q[i] = _observe(tables, o, u[i])
             for j in range(i):
                 q[i] += A[i, j] * q[STAGES + j]
-            q[STAGES + i] = _watch(watched_start, watched, o, u[i])
+            q[STAGES + i] = _observe(tables, o, u[i])
         for i in range(STAGES):
             q[i] *= h * GAMMA
             for j in range(i):
@@ -169,7 +156,7 @@ def _integrate(
         means[o] += total * part
 
 
-@njit(cache=True)
+@njit(**INLINE)
 def _worst(graded: Ints, y: Floats, g: Floats, error: Floats, rtol: float, atol: float) -> tuple[float, int]:
     """Largest error in units of the tolerance and its variable; nan if any is not finite."""
     worst, where = 0.0, 0
@@ -182,9 +169,9 @@ def _worst(graded: Ints, y: Floats, g: Floats, error: Floats, rtol: float, atol:
     return worst, where
 
 
-@njit(cache=True)
+@njit(**INLINE)
 def _window(
-    tables: Ints,
+    tables: MassActionTables,
     rates: Floats,
     source: Floats,
     y: Floats,
@@ -204,11 +191,9 @@ def _window(
 
     Returns the step to try next and -1, or the variable that broke.
     """
-    diagonal, graded = table(tables, e.DIAGONAL), table(tables, e.GRADED)
-    watched_start, watched = table(tables, e.WATCHED_START), table(tables, e.WATCHED)
     n, start = len(source), q[2 * STAGES :]
     for o in range(len(means)):
-        start[o] = _watch(watched_start, watched, o, y)
+        start[o] = _observe(tables, o, y)
         means[o] = start[o]
     left, todo, limit, adaptive = span, float(steps), GROW, steps == 0
     while left > 0.0:
@@ -216,14 +201,15 @@ def _window(
         while True:
             parts = max(1.0, math.ceil(left / h * (1.0 - 1e-9))) if adaptive else todo
             step = left / parts
-            lu[:] = minus_j
+            for i in range(len(lu)):
+                lu[i] = minus_j[i]
             for i in range(n):
-                lu[diagonal[i]] += 1.0 / (step * GAMMA)
+                lu[tables.diagonal[i]] += 1.0 / (step * GAMMA)
             factorise(tables, lu)
             _stages(tables, rates, source, y, g, u, lu, step)
             for p in range(n):
                 g[p] += u[STAGES - 1, p]
-            error, where = _worst(graded, y, g, u[STAGES - 1], rtol, atol)
+            error, where = _worst(tables.graded, y, g, u[STAGES - 1], rtol, atol)
             if not adaptive:
                 if math.isnan(error):
                     return h, where
@@ -245,17 +231,20 @@ def _window(
     return min(h, span), -1
 
 
-@njit(cache=True)
-def _prepare(tables: Ints, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float, atol: float) -> int:
+@njit(**INLINE)
+def _take_inputs(
+    tables: MassActionTables, source: Floats, y: Floats, influx: Floats, clamp: Floats, span: float, atol: float
+) -> int:
     """Set clamped counts, take out what leaves and spread what enters; returns a code."""
-    book = table(tables, e.CLAMP_BOOK)
-    code: int = hold(y, clamp, table(tables, e.CLAMPED), book)
-    return code if code != OK else spread(source, y, influx, table(tables, e.INJECTED), book, span, atol, 0.0)
+    code: int = set_clamped(y, clamp, tables.clamped, tables.clamp_book)
+    if code == OK:
+        code = spread_influx(source, y, influx, tables.injected, tables.clamp_book, span, atol, 0.0)
+    return code
 
 
-@njit(cache=True)
+@njit(**JIT)
 def advance(
-    tables: Ints,
+    packed: Ints,
     counts: Floats,
     influx: Floats,
     clamp: Floats,
@@ -270,11 +259,14 @@ def advance(
 ) -> tuple[int, int, int]:
     """All sites over one window of `span` ms.
 
-    rates: (n_sites, n_members), signed, in the order of the members. inner: (n_sites,) inner step to try first, ms, 0
+    packed: MassActionTables, see `packing`. counts: (n_sites, n_states). influx: (n_sites, n_injected) molecules.
+    clamp: (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members), signed, in the
+    order of the members. inner: (n_sites,) inner step to try first, ms, 0
     if none is known. work: scratch of `work_size`. Returns (code, site, column of the counts that broke).
     """
-    column, graded = table(tables, e.COLUMN), table(tables, e.GRADED)
-    n, places = len(table(tables, e.DIAGONAL)), len(column) + 1
+    tables = unpack(packed)
+    column = tables.column
+    n, places = len(tables.diagonal), len(column) + 1
     n_entries = (len(work) - n - (2 + STAGES) * places - 2 * STAGES - means.shape[1]) // 2
     source, y = work[:n], work[n : n + places]
     at = n + places
@@ -288,10 +280,11 @@ def advance(
         for p in range(places - 1):
             y[p] = counts[site, column[p]]
         y[places - 1] = 1.0
-        code = _prepare(tables, source, y, influx[site], clamp[site], span, atol)
+        code = _take_inputs(tables, source, y, influx[site], clamp[site], span, atol)
         if code != OK:
             return code, site, 0
-        g[:] = y
+        for p in range(places):
+            g[p] = y[p]
         u[:] = 0.0
         h = inner[site] if inner[site] > 0.0 else span
         h, broken = _window(
@@ -302,7 +295,7 @@ def advance(
             counts[site, column[p]] = y[p]
         if broken >= 0:
             return COLLAPSED, site, column[broken]
-        for v in graded:
+        for v in tables.graded:
             if y[v] < -max(1e-3, BELOW * atol):
                 return NEGATIVE, site, column[v]
     return OK, 0, 0

@@ -80,4 +80,5 @@ def choose_group(sums: GroupSums, levels: Levels | None, words: Words, everythin
             target -= sums.total[k]
             k += 1
         return k, target
-    return choose(levels, words)
+    group, target = choose(levels, words)
+    return int(group), target
