@@ -1,20 +1,20 @@
-"""Many sites side by side over a window that is one step: every operation runs over lanes, a site in each.
+"""Many sites side by side in SIMD registers, over a window that is one step: each operation runs over all lanes.
 
-A lane takes the step of `steps` at once: the free drive balances (see `balance`) against an uptake that is linear in c
-near a guess, whole molecules move, and the pools follow their `program`. Where that is not good enough (the step is too
-long, too many molecules move, ions run out) nothing is stored, and the site is left to go `alone`. Every lane sees its
-own numbers only: the bits of a site do not depend on its neighbours.
+A lane takes the step of `steps` at once: the free drive balances (see `implicit_drive`) against an uptake that is
+linear in c near a guess, whole molecules move, and the pools follow their `program`. Where that is not good enough (the
+step is too long, too many molecules move, ions run out) nothing is stored, and the site is left to go `alone`. Every
+lane sees its own numbers only: the bits of a site do not depend on its neighbours.
 """
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.surrogate.channels import FEW
+from adapters.surrogate.channels import FEW, Row, hop
 from adapters.surrogate.implicit_drive import place
 from adapters.surrogate.lanes import SMALL, Lanes, fits, measure, solve, weighted
 from adapters.surrogate.layout import (
@@ -36,7 +36,7 @@ from adapters.surrogate.layout import (
     Sites,
 )
 from adapters.surrogate.program import ADD, Nodes, Program
-from couple.rng.streams import exponential, uniform
+from couple.rng.streams import exponential
 
 TRIES = 2
 """How often c* is the next guess."""
@@ -44,10 +44,22 @@ SLACK = 0.1
 """Part of the accuracy that c* may be off."""
 
 
+class Batch(NamedTuple):
+    """Sites side by side, a site in each lane, and what they have in common."""
+
+    model: Model
+    program: Program  # what the pools do in a step
+    nodes: Nodes  # by the grid of concentrations
+    sites: Sites  # rows of all sites; `first` is that of lane 0
+    scratch: Scratch
+    lanes: Lanes
+
+
 @njit(**INLINE)
-def _error(model: Model, lanes: Lanes, lane: int, span: float) -> float:
+def _error(batch: Batch, lane: int, span: float) -> float:
     """Of the step, over what is allowed."""
-    constants, start, c = model.constants, lanes.start[lane], lanes.middle[lane]
+    constants, lanes = batch.model.constants, batch.lanes
+    start, c = lanes.start[lane], lanes.middle[lane]
     shrink = lanes.shrink[lane]
     end = start * (1.0 - lanes.relax[lane] * shrink) + lanes.gain[lane] / lanes.scale[lane] * shrink
     relax = span * (constants[RATE] + constants[RATE_PER_UM] * c) / 12.0
@@ -55,60 +67,34 @@ def _error(model: Model, lanes: Lanes, lane: int, span: float) -> float:
 
 
 @njit(**INLINE)
-def _leap(model: Model, program: Program, sites: Sites, scratch: Scratch, lanes: Lanes, lane: int, site: int) -> None:
-    """Whole molecules move, one after the other as in `channels.hop`: most windows see one at most."""
-    tables, rows, whole = model.tables, model.rows, lanes.whole
+def _move_molecules(batch: Batch, lane: int, site: int) -> None:
+    """Whole molecules move, one after the other: most windows see one at most."""
+    model, sites, scratch, lanes = batch.model, batch.sites, batch.scratch, batch.lanes
+    tables, whole, width = model.tables, lanes.whole, len(scratch.mixed)
     start, matrix, pools = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS] - tables[t.MATRIX]
-    w, width, wait, drawn = lanes.weight[lane], len(scratch.mixed), sites.numbers[site, WAIT], 0.0
     below = lanes.node[lane] * np.uint64(width)
-    above = below + np.uint64(width)
+    row = Row(model.rows, below, below + np.uint64(width), lanes.weight[lane])
+    wait, drawn = sites.numbers[site, WAIT], 0.0
     for i in range(4):
         scratch.own[i] = sites.words[site, i]
-    for q in range(program.first[0], pools):
+    for q in range(batch.program.first[0], pools):
         s, m = tables[start + q], tables[matrix + q]
         n = tables[start + q + 1] - s
-        for j in range(n):
-            whole[lane, s + j] = sites.counts[site, tables[tables[t.COLUMN] + s + j]]
-        for j in range(n):
-            at = np.uint64(m + n * n + j)
-            each = rows[below + at] + w * (rows[above + at] - rows[below + at])
-            left = sites.counts[site, tables[tables[t.COLUMN] + s + j]]
-            while wait < left * each:
-                left -= math.floor(wait / each) + 1.0
-                at = np.uint64(m + j * n + j)
-                stays = rows[below + at] + w * (rows[above + at] - rows[below + at])
-                u, to = uniform(scratch.own) * (1.0 - stays), j
-                for i in range(n):
-                    at = np.uint64(m + i * n + j)
-                    part = rows[below + at] + w * (rows[above + at] - rows[below + at])
-                    if i != j and part > 0.0:
-                        to = i
-                        u -= part
-                        if u <= 0.0:
-                            break
-                whole[lane, s + j] -= 1.0
-                whole[lane, s + to] += 1.0
-                drawn += model.holds[s + to] - model.holds[s + j]
-                wait = exponential(scratch.own)
-            wait -= left * each
+        for i in range(s, s + n):
+            scratch.p[i] = sites.counts[site, tables[tables[t.COLUMN] + i]]
+            scratch.new[i] = scratch.p[i]
+        wait, drawn = hop(scratch.own, row, m, s, n, scratch.p, scratch.new, model.holds, wait, drawn)
+        for i in range(s, s + n):
+            whole[lane, i] = scratch.new[i]
     for i in range(4):
         lanes.words[lane, i] = scratch.own[i]
     lanes.moved[lane], lanes.drawn[lane], lanes.wait[lane] = 1, drawn, wait
 
 
 @njit(**INLINE)
-def _jump(
-    model: Model,
-    program: Program,
-    nodes: Nodes,
-    sites: Sites,
-    scratch: Scratch,
-    lanes: Lanes,
-    lane: int,
-    site: int,
-    close: float,
-) -> None:
+def _draw_moves(batch: Batch, lane: int, site: int, close: float) -> None:
     """Whole molecules of a lane in the step, and c* with what they take."""
+    program, nodes, sites, scratch, lanes = batch.program, batch.nodes, batch.sites, batch.scratch, batch.lanes
     k, w = place(lanes.middle[lane], scratch.real, scratch.bits)
     lanes.node[lane], lanes.weight[lane] = k, w
     wait, end = sites.numbers[site, WAIT], program.ends[1]
@@ -120,7 +106,7 @@ def _jump(
     if not hazard < FEW:
         lanes.alone[lane] = 1
         return
-    _leap(model, program, sites, scratch, lanes, lane, site)
+    _move_molecules(batch, lane, site)
     if lanes.drawn[lane] == 0.0:
         return
     c = lanes.middle[lane]
@@ -137,21 +123,11 @@ def _jump(
 
 
 @njit(**INLINE)
-def _balance(
-    model: Model,
-    program: Program,
-    nodes: Nodes,
-    sites: Sites,
-    scratch: Scratch,
-    lanes: Lanes,
-    first: int,
-    n: int,
-    span: float,
-) -> None:
+def _solve_drive(batch: Batch, first: int, n: int, span: float) -> None:
     """c* of lanes; those where it is not found, or the step is too long, go alone."""
-    close = SLACK * model.constants[ACCURACY]
+    lanes, close = batch.lanes, SLACK * batch.model.constants[ACCURACY]
     for lane in range(n):
-        measure(program, sites, nodes, scratch, lanes, lane, first + lane)
+        measure(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
     solve(lanes, 0, len(lanes.middle))
     for lane in range(n):
         found = fits(lanes, lane, close)
@@ -159,16 +135,17 @@ def _balance(
             if found or lanes.alone[lane] != 0:
                 break
             lanes.guess[lane] = lanes.middle[lane]
-            measure(program, sites, nodes, scratch, lanes, lane, first + lane)
+            measure(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
             solve(lanes, lane, lane + 1)
             found = fits(lanes, lane, close)
-        if not found or not _error(model, lanes, lane, span) <= 1.0:
+        if not found or not _error(batch, lane, span) <= 1.0:
             lanes.alone[lane] = 1
 
 
 @njit(**INLINE)
-def _begin(model: Model, sites: Sites, scratch: Scratch, lanes: Lanes, first: int, n: int, span: float) -> None:
+def _load(batch: Batch, first: int, n: int, span: float) -> None:
     """Take what a step needs from the rows of sites."""
+    model, sites, scratch, lanes = batch.model, batch.sites, batch.scratch, batch.lanes
     free = model.tables[model.tables[t.DRIVE]]
     for lane in range(n):
         site = first + lane
@@ -188,8 +165,9 @@ def _begin(model: Model, sites: Sites, scratch: Scratch, lanes: Lanes, first: in
 
 
 @njit(**INLINE)
-def _follow(program: Program, nodes: Nodes, sites: Sites, lanes: Lanes, first: int, n: int) -> None:
+def _advance_pools(batch: Batch, first: int, n: int) -> None:
     """Run the program, and set the gain of the drive."""
+    program, nodes, sites, lanes = batch.program, batch.nodes, batch.sites, batch.lanes
     amounts, entries, mixed, size = lanes.amounts, lanes.entries, lanes.mixed, len(lanes.middle)
     width, inputs = mixed.shape[1], len(program.columns)
     one = np.uint64(1)
@@ -238,7 +216,7 @@ def _follow(program: Program, nodes: Nodes, sites: Sites, lanes: Lanes, first: i
 
 
 @njit(**INLINE)
-def _report(program: Program, sites: Sites, site: int, part: float) -> None:
+def _add_means(program: Program, sites: Sites, site: int, part: float) -> None:
     """Add part of the observables of what whole molecules there are now, and of what never changes."""
     for k in range(len(program.weights)):
         seen = program.weights[k] * sites.counts[site, program.seen[k, 1]]
@@ -246,21 +224,22 @@ def _report(program: Program, sites: Sites, site: int, part: float) -> None:
 
 
 @njit(**INLINE)
-def _finish(model: Model, program: Program, sites: Sites, lanes: Lanes, lane: int, site: int) -> None:
+def _store_site(batch: Batch, lane: int, site: int) -> None:
     """Store what is a lane's own."""
+    model, program, sites, lanes = batch.model, batch.program, batch.sites, batch.lanes
     counts, means, tables, c = sites.counts, sites.means, model.tables, lanes.middle[lane]
     numbers, scale = sites.numbers, lanes.scale[lane]
     for o in range(means.shape[1]):
         means[site, o] = model.free_weights[o] * c * scale
     if lanes.moved[lane] == 0:
-        _report(program, sites, site, 1.0)
+        _add_means(program, sites, site, 1.0)
     else:
-        _report(program, sites, site, 0.5)
+        _add_means(program, sites, site, 0.5)
         for i in range(len(program.columns), lanes.whole.shape[1]):
             counts[site, tables[tables[t.COLUMN] + i]] = lanes.whole[lane, i]
         for i in range(4):
             sites.words[site, i] = lanes.words[lane, i]
-        _report(program, sites, site, 0.5)
+        _add_means(program, sites, site, 0.5)
     counts[site, tables[tables[t.DRIVE]]] = lanes.start[lane] * scale + lanes.gain[lane]
     numbers[site, GUESS], numbers[site, MEAN], numbers[site, SHORT] = c, c, 0.0
     numbers[site, WAIT] = lanes.wait[lane]
@@ -269,8 +248,9 @@ def _finish(model: Model, program: Program, sites: Sites, lanes: Lanes, lane: in
 
 
 @njit(**INLINE)
-def _store(program: Program, sites: Sites, lanes: Lanes, first: int, n: int) -> None:
+def _store_pools(batch: Batch, first: int, n: int) -> None:
     """Amounts of pools to the rows of sites."""
+    program, sites, lanes = batch.program, batch.sites, batch.lanes
     counts, amounts = sites.counts, lanes.amounts
     for i in range(len(program.columns)):
         result, column = program.results[i], program.columns[i]
@@ -289,30 +269,24 @@ def _store(program: Program, sites: Sites, lanes: Lanes, first: int, n: int) -> 
 
 
 @njit(**INLINE)
-def glide(
-    model: Model,
-    program: Program,
-    nodes: Nodes,
-    sites: Sites,
-    scratch: Scratch,
-    lanes: Lanes,
-    first: int,
-    n: int,
-    span: float,
-) -> None:
-    """A window of `n` sites from `first` on as one step; `income` is set, and who is `alone` is left as it is."""
-    if program.usable[0] == 0:
+def advance_batch(batch: Batch, first: int, n: int, span: float) -> None:
+    """A window of `span` ms of `n` sites from `first` on as one step.
+
+    `income` is set by whoever calls; who is `alone` is left as it is.
+    """
+    lanes = batch.lanes
+    if batch.program.usable[0] == 0:
         return
-    close = SLACK * model.constants[ACCURACY]
-    _begin(model, sites, scratch, lanes, first, n, span)
-    _balance(model, program, nodes, sites, scratch, lanes, first, n, span)
+    close = SLACK * batch.model.constants[ACCURACY]
+    _load(batch, first, n, span)
+    _solve_drive(batch, first, n, span)
     for lane in range(n):
         if lanes.alone[lane] == 0:
-            _jump(model, program, nodes, sites, scratch, lanes, lane, first + lane, close)
-    _follow(program, nodes, sites, lanes, first, n)
+            _draw_moves(batch, lane, first + lane, close)
+    _advance_pools(batch, first, n)
     for lane in range(n):
         if not lanes.start[lane] * lanes.scale[lane] + lanes.gain[lane] >= 0.0:
             lanes.alone[lane] = 1
         if lanes.alone[lane] == 0:
-            _finish(model, program, sites, lanes, lane, first + lane)
-    _store(program, sites, lanes, first, n)
+            _store_site(batch, lane, first + lane)
+    _store_pools(batch, first, n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from adapters.surrogate.batched_step import glide
+from adapters.surrogate.batched_step import Batch, advance_batch
 from adapters.surrogate.lanes import Lanes
 from adapters.surrogate.layout import JIT, OK, Model, Scratch, Sites
 from adapters.surrogate.program import Nodes, Program
@@ -26,6 +26,7 @@ def advance(
 
     Side by side where one step will do, one by one where not.
     """
+    batch = Batch(model, program, nodes, sites, scratch, lanes)
     size = len(lanes.income)
     for first in range(0, len(sites.counts), size):
         n = min(size, len(sites.counts) - first)
@@ -34,7 +35,7 @@ def advance(
             if code != OK:
                 return code, first + lane
             lanes.alone[lane] = born or steps != 1 or program.usable[0] == 0
-        glide(model, program, nodes, sites, scratch, lanes, first, n, span)
+        advance_batch(batch, first, n, span)
         for lane in range(n):
             if lanes.alone[lane] != 0:
                 code = window(model, sites, scratch, first + lane, lanes.income[lane], span, steps)

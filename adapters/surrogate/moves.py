@@ -117,7 +117,7 @@ def channels(model: Model, scratch: Scratch, level: int, c: float, wait: float) 
             continue
         s = tables[start + q]
         n = tables[start + q + 1] - s
-        wait = draw(scratch.own, scratch.mixed, tables[matrix + q], s, n, p, new, wait)
+        wait = draw(scratch.own, scratch.mixed, tables[matrix + q], s, n, p, new, model.holds, wait)
         taken += _taken(model, q, scratch, level, c)
     return taken, wait
 

@@ -1,4 +1,4 @@
-"""What pools do in a step of usual length, as a short list of operations for many sites at once; see `gliding`.
+"""What pools do in a step of usual length, as a short list of operations for many sites at once; see `batched_step`.
 
 Amounts are registers. First come the states of pools with the law "mean"; an operation adds to a register a number of
 the row of propagators times another register, or the other register itself, or takes it off.
