@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from adapters.surrogate import tables as t
 from adapters.surrogate.channels import FEW, Row, hop
 from adapters.surrogate.implicit_drive import place
 from adapters.surrogate.lanes import SMALL, Lanes, fits, measure, solve, weighted
@@ -36,6 +35,7 @@ from adapters.surrogate.layout import (
     Sites,
 )
 from adapters.surrogate.program import ADD, Nodes, Program
+from adapters.surrogate.tables import PoolTables
 from couple.rng.streams import exponential
 
 TRIES = 2
@@ -48,6 +48,7 @@ class Batch(NamedTuple):
     """Sites side by side, a site in each lane, and what they have in common."""
 
     model: Model
+    tables: PoolTables
     program: Program  # what the pools do in a step
     nodes: Nodes  # by the grid of concentrations
     sites: Sites  # rows of all sites; `first` is that of lane 0
@@ -70,18 +71,17 @@ def _error(batch: Batch, lane: int, span: float) -> float:
 def _move_molecules(batch: Batch, lane: int, site: int) -> None:
     """Whole molecules move, one after the other: most windows see one at most."""
     model, sites, scratch, lanes = batch.model, batch.sites, batch.scratch, batch.lanes
-    tables, whole, width = model.tables, lanes.whole, len(scratch.mixed)
-    start, matrix, pools = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS] - tables[t.MATRIX]
+    tables, whole, width = batch.tables, lanes.whole, len(scratch.mixed)
     below = lanes.node[lane] * np.uint64(width)
     row = Row(model.rows, below, below + np.uint64(width), lanes.weight[lane])
     wait, drawn = sites.numbers[site, WAIT], 0.0
     for i in range(4):
         scratch.own[i] = sites.words[site, i]
-    for q in range(batch.program.first[0], pools):
-        s, m = tables[start + q], tables[matrix + q]
-        n = tables[start + q + 1] - s
+    for q in range(batch.program.first[0], len(tables.matrix)):
+        s, m = tables.pool_start[q], tables.matrix[q]
+        n = tables.pool_start[q + 1] - s
         for i in range(s, s + n):
-            scratch.p[i] = sites.counts[site, tables[tables[t.COLUMN] + i]]
+            scratch.p[i] = sites.counts[site, tables.column[i]]
             scratch.new[i] = scratch.p[i]
         wait, drawn = hop(scratch.own, row, m, s, n, scratch.p, scratch.new, model.holds, wait, drawn)
         for i in range(s, s + n):
@@ -145,8 +145,8 @@ def _solve_drive(batch: Batch, first: int, n: int, span: float) -> None:
 @njit(**INLINE)
 def _load(batch: Batch, first: int, n: int, span: float) -> None:
     """Take what a step needs from the rows of sites."""
-    model, sites, scratch, lanes = batch.model, batch.sites, batch.scratch, batch.lanes
-    free = model.tables[model.tables[t.DRIVE]]
+    sites, scratch, lanes = batch.sites, batch.scratch, batch.lanes
+    free = batch.tables.drive[0]
     for lane in range(n):
         site = first + lane
         scale = sites.scales[site]
@@ -227,7 +227,7 @@ def _add_means(program: Program, sites: Sites, site: int, part: float) -> None:
 def _store_site(batch: Batch, lane: int, site: int) -> None:
     """Store what is a lane's own."""
     model, program, sites, lanes = batch.model, batch.program, batch.sites, batch.lanes
-    counts, means, tables, c = sites.counts, sites.means, model.tables, lanes.middle[lane]
+    counts, means, tables, c = sites.counts, sites.means, batch.tables, lanes.middle[lane]
     numbers, scale = sites.numbers, lanes.scale[lane]
     for o in range(means.shape[1]):
         means[site, o] = model.free_weights[o] * c * scale
@@ -236,11 +236,11 @@ def _store_site(batch: Batch, lane: int, site: int) -> None:
     else:
         _add_means(program, sites, site, 0.5)
         for i in range(len(program.columns), lanes.whole.shape[1]):
-            counts[site, tables[tables[t.COLUMN] + i]] = lanes.whole[lane, i]
+            counts[site, tables.column[i]] = lanes.whole[lane, i]
         for i in range(4):
             sites.words[site, i] = lanes.words[lane, i]
         _add_means(program, sites, site, 0.5)
-    counts[site, tables[tables[t.DRIVE]]] = lanes.start[lane] * scale + lanes.gain[lane]
+    counts[site, tables.drive[0]] = lanes.start[lane] * scale + lanes.gain[lane]
     numbers[site, GUESS], numbers[site, MEAN], numbers[site, SHORT] = c, c, 0.0
     numbers[site, WAIT] = lanes.wait[lane]
     if not model.constants[LEAST] <= c <= model.constants[MOST]:

@@ -138,7 +138,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
             made = self._plan
             rows, uptakes = propagators(made, key)
             model = layout.Model(
-                made.tables, made.holds, made.flow_holds, made.weights, made.free_weights, made.still_weights,
+                made.packed, made.holds, made.flow_holds, made.weights, made.free_weights, made.still_weights,
                 rows.ravel(), uptakes.ravel(), self._constants,
             )  # fmt: skip
             at = nodes(made, self.network, self._program, rows, uptakes)

@@ -8,6 +8,7 @@ from adapters.surrogate.batched_step import Batch, advance_batch
 from adapters.surrogate.lanes import Lanes
 from adapters.surrogate.layout import JIT, OK, Model, Scratch, Sites
 from adapters.surrogate.program import Nodes, Program
+from adapters.surrogate.tables import unpack
 from adapters.surrogate.window import inputs, window
 
 
@@ -26,19 +27,20 @@ def advance(
 
     Side by side where one step will do, one by one where not.
     """
-    batch = Batch(model, program, nodes, sites, scratch, lanes)
+    tables = unpack(model.packed)
+    batch = Batch(model, tables, program, nodes, sites, scratch, lanes)
     size = len(lanes.income)
     for first in range(0, len(sites.counts), size):
         n = min(size, len(sites.counts) - first)
         for lane in range(n):
-            code, lanes.income[lane], born = inputs(model, sites, first + lane)
+            code, lanes.income[lane], born = inputs(tables, sites, first + lane)
             if code != OK:
                 return code, first + lane
             lanes.alone[lane] = born or steps != 1 or program.usable[0] == 0
         advance_batch(batch, first, n, span)
         for lane in range(n):
             if lanes.alone[lane] != 0:
-                code = window(model, sites, scratch, first + lane, lanes.income[lane], span, steps)
+                code = window(model, tables, sites, scratch, first + lane, lanes.income[lane], span, steps)
                 if code != OK:
                     return code, first + lane
     return OK, 0

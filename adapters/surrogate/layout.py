@@ -39,9 +39,13 @@ ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST = range(6)
 
 
 class Model(NamedTuple):
-    """See `tables.Plan`; rows, uptakes: of tables.propagators, flat."""
+    """Pools at one length of the step: see `tables.Plan`; rows, uptakes: of `tables.propagators`, flat.
 
-    tables: Ints
+    packed: PoolTables as one array, see `wellmixed.packing`: for one site, twenty arrays would cost as much as the
+    step. constants: see above.
+    """
+
+    packed: Ints
     holds: Floats
     flow_holds: Floats
     weights: Floats

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from numba import njit
 
-from adapters.surrogate import tables as t
 from adapters.surrogate.channels import draw
 from adapters.surrogate.implicit_drive import dot, place
 from adapters.surrogate.layout import INLINE, Model, Scratch
+from adapters.surrogate.tables import POINTS, PoolTables
 from couple.base.arrays import Floats
 
 
@@ -62,15 +62,15 @@ def _product(mixed: Floats, m: int, s: int, n1: int, n2: int, p: Floats, new: Fl
 
 
 @njit(**INLINE)
-def _taken(model: Model, q: int, scratch: Scratch, level: int, c: float) -> float:
+def _taken(model: Model, tables: PoolTables, q: int, scratch: Scratch, level: int, c: float) -> float:
     """What a pool took from the drive; sets what it gave to reservoirs."""
-    tables, p, new, gained = model.tables, scratch.p, scratch.new, scratch.gained
-    s, flow, flow_start = tables[tables[t.POOL_START] + q], tables[t.FLOW], tables[t.FLOW_START]
-    n = tables[tables[t.POOL_START] + q + 1] - s
-    f0, f1 = tables[flow_start + q], tables[flow_start + q + 1]
+    p, new, gained = scratch.p, scratch.new, scratch.gained
+    s = tables.pool_start[q]
+    n = tables.pool_start[q + 1] - s
+    f0, f1 = tables.flow_start[q], tables.flow_start[q + 1]
     for f in range(f0, f1):
-        gained[f] = dot(scratch.mixed, tables[flow + f], p, s, n)
-    if tables[tables[t.BOOKED] + q] != 0:
+        gained[f] = dot(scratch.mixed, tables.flow[f], p, s, n)
+    if tables.booked[q] != 0:
         mine: float = 0.0
         for i in range(s, s + n):
             mine += model.holds[i] * (new[i] - p[i])
@@ -78,64 +78,60 @@ def _taken(model: Model, q: int, scratch: Scratch, level: int, c: float) -> floa
             mine += model.flow_holds[f] * gained[f]
         return mine
     k, w = place(c, scratch.real, scratch.bits)
-    a = (level * t.POINTS + k) * len(p) + s
+    a = (level * POINTS + k) * len(p) + s
     low: float = dot(model.uptakes, a, p, s, n)
     high: float = dot(model.uptakes, a + len(p), p, s, n)
     return float(low + w * (high - low))
 
 
 @njit(**INLINE)
-def pools(model: Model, scratch: Scratch, level: int, c: float) -> float:
+def pools(model: Model, tables: PoolTables, scratch: Scratch, level: int, c: float) -> float:
     """Move the pools with the law "mean"; returns what they take from the drive."""
-    tables, p, new, mixed = model.tables, scratch.p, scratch.new, scratch.mixed
-    start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
-    multinomial, first = tables[t.MULTINOMIAL], tables[t.FIRST]
+    p, new, mixed = scratch.p, scratch.new, scratch.mixed
     taken = 0.0
-    for q in range(keeps - matrix):
-        if tables[multinomial + q] != 0:
+    for q in range(len(tables.matrix)):
+        if tables.multinomial[q] != 0:
             break  # they come last
-        s, m = tables[start + q], tables[matrix + q]
-        n, n1 = tables[start + q + 1] - s, tables[first + q]
-        if n == 2 and tables[keeps + q] != 0:
+        s, m = tables.pool_start[q], tables.matrix[q]
+        n, n1 = tables.pool_start[q + 1] - s, tables.first[q]
+        if n == 2 and tables.keeps[q] != 0:
             _two(mixed, m, s, p, new)
         elif n1 != 0:
             _product(mixed, m, s, n1, n // n1, p, new, scratch.product)
         else:
-            _move(mixed, m, s, n, tables[keeps + q] != 0, p, new)
-        taken += _taken(model, q, scratch, level, c)
+            _move(mixed, m, s, n, tables.keeps[q] != 0, p, new)
+        taken += _taken(model, tables, q, scratch, level, c)
     return taken
 
 
 @njit(**INLINE)
-def channels(model: Model, scratch: Scratch, level: int, c: float, wait: float) -> tuple[float, float]:
+def channels(
+    model: Model, tables: PoolTables, scratch: Scratch, level: int, c: float, wait: float
+) -> tuple[float, float]:
     """Move whole molecules; returns what they take, and what is left of the wait."""
-    tables, p, new = model.tables, scratch.p, scratch.new
-    start, matrix, multinomial = tables[t.POOL_START], tables[t.MATRIX], tables[t.MULTINOMIAL]
+    p, new = scratch.p, scratch.new
     taken = 0.0
-    for q in range(tables[t.KEEPS] - matrix):
-        if tables[multinomial + q] == 0:
+    for q in range(len(tables.matrix)):
+        if tables.multinomial[q] == 0:
             continue
-        s = tables[start + q]
-        n = tables[start + q + 1] - s
-        wait = draw(scratch.own, scratch.mixed, tables[matrix + q], s, n, p, new, model.holds, wait)
-        taken += _taken(model, q, scratch, level, c)
+        s = tables.pool_start[q]
+        n = tables.pool_start[q + 1] - s
+        wait = draw(scratch.own, scratch.mixed, tables.matrix[q], s, n, p, new, model.holds, wait)
+        taken += _taken(model, tables, q, scratch, level, c)
     return taken, wait
 
 
 @njit(**INLINE)
-def watch(model: Model, scratch: Scratch, site: int, means: Floats, part: float) -> None:
+def watch(model: Model, tables: PoolTables, scratch: Scratch, site: int, means: Floats, part: float) -> None:
     """Add `part` times the mean of each observable over a step."""
-    tables, p, new = model.tables, scratch.p, scratch.new
-    start, matrix, keeps = tables[t.POOL_START], tables[t.MATRIX], tables[t.KEEPS]
-    multinomial, watch_start = tables[t.MULTINOMIAL], tables[t.WATCH_START]
-    number, seen, weight = tables[t.WATCH_NUMBER], tables[t.WATCH], tables[t.WEIGHT]
-    for q in range(keeps - matrix):
-        for o in range(tables[watch_start + q], tables[watch_start + q + 1]):
-            s = tables[start + q]
-            n = tables[start + q + 1] - s
-            if tables[multinomial + q] != 0:
-                at = tables[weight + o]
+    p, new = scratch.p, scratch.new
+    for q in range(len(tables.matrix)):
+        for o in range(tables.watch_start[q], tables.watch_start[q + 1]):
+            s = tables.pool_start[q]
+            n = tables.pool_start[q + 1] - s
+            if tables.multinomial[q] != 0:
+                at = tables.weight[o]
                 total = 0.5 * (dot(model.weights, at, p, s, n) + dot(model.weights, at, new, s, n))
             else:
-                total = dot(scratch.mixed, tables[seen + o], p, s, n)
-            means[site, tables[number + o]] += part * total
+                total = dot(scratch.mixed, tables.watch[o], p, s, n)
+            means[site, tables.watch_number[o]] += part * total

@@ -73,8 +73,8 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
     watched: list[tuple[int, int]] = []
     used = n
     for q in mean:
-        s, m, size = _at(tables, t.POOL_START, q), _at(tables, t.MATRIX, q), len(made.pools[q].states)
-        n1 = _at(tables, t.FIRST, q)
+        s, m, size = int(tables.pool_start[q]), int(tables.matrix[q]), len(made.pools[q].states)
+        n1 = int(tables.first[q])
         if n1:
             ops += _product(s, m, n1, size // n1, used)
             used += size
@@ -85,20 +85,20 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
         results += range(used, used + size)
         used += size
         for starts, into, at, found in (
-            (t.FLOW_START, t.FLOW_COLUMN, t.FLOW, flows),
-            (t.WATCH_START, t.WATCH_NUMBER, t.WATCH, watched),
+            (tables.flow_start, tables.flow_column, tables.flow, flows),
+            (tables.watch_start, tables.watch_number, tables.watch, watched),
         ):
-            for k in range(_at(tables, starts, q), _at(tables, starts, q + 1)):
-                ops += [(used, s + i, _at(tables, at, k) + i) for i in range(size)]
-                found.append((used, _at(tables, into, k)))
+            for k in range(starts[q], starts[q + 1]):
+                ops += [(used, s + i, int(at[k]) + i) for i in range(size)]
+                found.append((used, int(into[k])))
                 used += 1
-    columns = [_at(tables, t.COLUMN, i) for i in range(n)]
-    whole = [_at(tables, t.COLUMN, i) for i in range(n, made.n_states)]
+    columns = [int(tables.column[i]) for i in range(n)]
+    whole = [int(tables.column[i]) for i in range(n, made.n_states)]
     entries = sorted({entry for *_, entry in ops if entry >= 0})
     place = {entry: k for k, entry in enumerate(entries)}
     ops = [(to, source, place.get(entry, entry)) for to, source, entry in ops]
-    booked = all(_at(tables, t.BOOKED, q) for q in range(len(made.pools)))
-    drive = _at(tables, t.DRIVE, 0) >= 0 and not _at(tables, t.DRIVE, 1)
+    booked = all(int(tables.booked[q]) for q in range(len(made.pools)))
+    drive = int(tables.drive[0]) >= 0 and not int(tables.drive[1])
     seen = _seen(made)
     return Program(
         np.array(ops, dtype=np.int64).reshape(-1, 3),
@@ -116,10 +116,6 @@ def program(made: t.Plan, network: ReactionNetwork) -> Program:
         np.array([len(mean)]),
         np.array([int(booked and drive)]),
     )
-
-
-def _at(tables: Ints, name: int, k: int) -> int:
-    return int(tables[tables[name] + k])
 
 
 def _rest(first: int, before: range, others: range) -> list[Operation]:
@@ -145,13 +141,13 @@ def _seen(made: t.Plan) -> list[tuple[int, int, float]]:
     tables, found = made.tables, []
     for q, pool in enumerate(made.pools):
         if pool.law == "multinomial":
-            s = _at(tables, t.POOL_START, q)
-            for k in range(_at(tables, t.WATCH_START, q), _at(tables, t.WATCH_START, q + 1)):
-                weights = made.weights[_at(tables, t.WEIGHT, k) :][: len(pool.states)].tolist()
-                number = _at(tables, t.WATCH_NUMBER, k)
-                found += [(number, _at(tables, t.COLUMN, s + i), w) for i, w in enumerate(weights) if w]
+            s = int(tables.pool_start[q])
+            for k in range(tables.watch_start[q], tables.watch_start[q + 1]):
+                weights = made.weights[int(tables.weight[k]) :][: len(pool.states)].tolist()
+                number = int(tables.watch_number[k])
+                found += [(number, int(tables.column[s + i]), w) for i, w in enumerate(weights) if w]
     still = enumerate(made.still_weights.tolist())
-    return found + [(_at(tables, t.STILL_NUMBER, k), _at(tables, t.STILL_COLUMN, k), w) for k, w in still]
+    return found + [(int(tables.still_number[k]), int(tables.still_column[k]), w) for k, w in still]
 
 
 def nodes(made: t.Plan, network: ReactionNetwork, program: Program, rows: Floats, uptakes: Floats) -> Nodes:
@@ -160,8 +156,8 @@ def nodes(made: t.Plan, network: ReactionNetwork, program: Program, rows: Floats
     taken, hazards = np.zeros((2, t.POINTS, volume + 1))
     released = np.zeros(volume + 1)
     for q, pool in enumerate(made.pools):
-        s, m, n = _at(tables, t.POOL_START, q), _at(tables, t.MATRIX, q), len(pool.states)
-        columns = [volume if c < 0 else c for c in (_at(tables, t.COLUMN, s + i) for i in range(n))]
+        s, m, n = int(tables.pool_start[q]), int(tables.matrix[q]), len(pool.states)
+        columns = [volume if c < 0 else c for c in (int(tables.column[s + i]) for i in range(n))]
         if pool.law == "multinomial":
             hazards[:, columns] = rows[0, :, m + n * n : m + n * n + n]
         else:

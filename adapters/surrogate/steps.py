@@ -6,7 +6,6 @@ import math
 
 from numba import njit
 
-from adapters.surrogate import tables as t
 from adapters.surrogate.implicit_drive import balance, mix
 from adapters.surrogate.layout import (
     ACCURACY,
@@ -14,7 +13,6 @@ from adapters.surrogate.layout import (
     GUESS,
     HIGHEST,
     INLINE,
-    JIT,
     LEAST,
     LEVEL,
     LIMITED,
@@ -33,6 +31,7 @@ from adapters.surrogate.layout import (
     Sites,
 )
 from adapters.surrogate.moves import channels, pools, watch
+from adapters.surrogate.tables import LEVELS, PoolTables
 
 CLOSE, CLOSEST = 1e-4, 1e-14
 """Relative change of c* that ends its iterations."""
@@ -43,13 +42,12 @@ ROUNDING = 1e-6
 
 
 @njit(**INLINE)
-def counted(model: Model) -> int:
+def count_means(tables: PoolTables) -> int:
     """States of pools with the law "mean", which come first."""
-    tables = model.tables
-    n: int = tables[t.POOL_START] - tables[t.COLUMN]
-    for q in range(tables[t.KEEPS] - tables[t.MATRIX] - 1, -1, -1):
-        if tables[tables[t.MULTINOMIAL] + q] != 0:
-            n = tables[tables[t.POOL_START] + q]
+    n: int = len(tables.column)
+    for q in range(len(tables.matrix) - 1, -1, -1):
+        if tables.multinomial[q] != 0:
+            n = tables.pool_start[q]
     return n
 
 
@@ -69,7 +67,7 @@ def _choose(
     level: int,
 ) -> tuple[int, float]:
     """A level, this or a finer one, whose error is allowed, and its c* (nan: off the grid)."""
-    constants, finest = model.constants, 1 << (t.LEVELS - 1)
+    constants, finest = model.constants, 1 << (LEVELS - 1)
     while True:
         size = finest >> level
         if at % size != 0 or at + size > ends:
@@ -84,7 +82,7 @@ def _choose(
             return level, middle
         relax = span * part * (constants[RATE] + constants[RATE_PER_UM] * middle) / 12.0
         error = relax * abs(end - c) / (constants[ACCURACY] * (max(end, c) + constants[FLOOR]))
-        if error <= 1.0 or level == t.LEVELS - 1:
+        if error <= 1.0 or level == LEVELS - 1:
             sites.marks[site, LEVEL] = level - 1 if error < GROW and level > 0 else level
             return level, middle
         level += 1
@@ -93,6 +91,7 @@ def _choose(
 @njit(**INLINE)
 def _step(
     model: Model,
+    tables: PoolTables,
     sites: Sites,
     scratch: Scratch,
     site: int,
@@ -109,14 +108,14 @@ def _step(
     n, scale, drawn, close = len(scratch.p), sites.scales[site], 0.0, CLOSE
     mix(model.rows, level, middle, scratch)
     if n_mean < n:
-        drawn, sites.numbers[site, WAIT] = channels(model, scratch, level, middle, sites.numbers[site, WAIT])
+        drawn, sites.numbers[site, WAIT] = channels(model, tables, scratch, level, middle, sites.numbers[site, WAIT])
         if drawn != 0.0 and free:
             middle, _ = balance(model, level, n_mean, scratch, c, middle, enters - drawn, slope, scale, close)
             if not middle < HIGHEST:
                 return OFF_GRID, middle, 0.0
             mix(model.rows, level, middle, scratch)
     while True:
-        gain = enters - drawn - (slope * middle + pools(model, scratch, level, middle))
+        gain = enters - drawn - (slope * middle + pools(model, tables, scratch, level, middle))
         end = c + gain / scale
         if not free or end >= 0.0:
             return OK, middle, gain
@@ -140,9 +139,10 @@ def _step(
         mix(model.rows, level, middle, scratch)
 
 
-@njit(**JIT)
+@njit(**INLINE)
 def run(
     model: Model,
+    tables: PoolTables,
     sites: Sites,
     scratch: Scratch,
     site: int,
@@ -160,11 +160,10 @@ def run(
     income: molecules that enter, less what blocks take at c = 0; slope: what blocks take per uM. lent: blocks may take
     more than there is. level: of the first step. Sets the mean of c.
     """
-    tables, p, numbers, marks = model.tables, scratch.p, sites.numbers, sites.marks
-    drive, flow_column = tables[t.DRIVE], tables[t.FLOW_COLUMN]
-    there, held, book = tables[drive] >= 0, tables[drive + 1] != 0, tables[drive + 2]
+    p, numbers, marks = scratch.p, sites.numbers, sites.marks
+    there, held, book = tables.drive[0] >= 0, tables.drive[1] != 0, tables.drive[2]
     free = there and not held
-    n, n_mean, scale = len(p), counted(model), sites.scales[site]
+    n, n_mean, scale = len(p), count_means(tables), sites.scales[site]
     at, over, outside, marks[site, LEVEL] = 0, 0.0, False, level
     while at < ends:
         level, middle = marks[site, LEVEL], c
@@ -186,25 +185,25 @@ def run(
             if math.isnan(middle):
                 return OFF_GRID, c
         else:
-            while at % ((1 << (t.LEVELS - 1)) >> level) != 0 or at + ((1 << (t.LEVELS - 1)) >> level) > ends:
+            while at % ((1 << (LEVELS - 1)) >> level) != 0 or at + ((1 << (LEVELS - 1)) >> level) > ends:
                 level += 1
-        size = (1 << (t.LEVELS - 1)) >> level
+        size = (1 << (LEVELS - 1)) >> level
         part = size / ends
         if born:
             for i in range(n):
                 p[i] += 0.5 * part * scratch.births[i]
         code, middle, gain = _step(
-            model, sites, scratch, site, level, middle, c, income * part, slope * part, n_mean, free, lent
+            model, tables, sites, scratch, site, level, middle, c, income * part, slope * part, n_mean, free, lent
         )
         if code != OK:
             return code, c
-        watch(model, scratch, site, sites.means, part)
+        watch(model, tables, scratch, site, sites.means, part)
         for i in range(n):
             p[i] = scratch.new[i]
             if born:
                 p[i] += 0.5 * part * scratch.births[i]
         for f in range(len(scratch.gained)):
-            sites.counts[site, tables[flow_column + f]] += scratch.gained[f]
+            sites.counts[site, tables.flow_column[f]] += scratch.gained[f]
         if held:
             sites.counts[site, book] += gain
         elif there:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from adapters.surrogate.factors import Factors, factors
 from adapters.surrogate.pools import ONE, Pool
-from adapters.wellmixed.packing import pack, ragged
+from adapters.wellmixed.packing import as_table, pack, ragged, table
 from couple.base.arrays import Floats, Ints
 from couple.chemistry.network import ReactionNetwork
 
@@ -25,44 +27,76 @@ POINTS = 2 + OCTAVES * PER_OCTAVE
 LEVELS = 6
 """Steps of level k are as long as 2^-k of the usual one."""
 
-# Integer tables in the packed array
-(
-    COLUMN,  # (n_states,) column in the counts, -1 for the volume
-    POOL_START,  # (n_pools + 1,) states of a pool
-    MATRIX,  # (n_pools,) where its propagator begins in a row
-    KEEPS,  # (n_pools,)
-    MULTINOMIAL,  # (n_pools,)
-    FIRST,  # (n_pools,) states of the first factor, 0 if the pool has no factors; see `factors`
-    BOOKED,  # (n_pools,) whether what it takes up follows from what it holds
-    FLOW_START,  # (n_pools + 1,) reservoirs of a pool: column in the counts, place in a row
-    FLOW_COLUMN,
-    FLOW,
-    WATCH_START,  # (n_pools + 1,) observables of a pool: number, place in a row
-    WATCH_NUMBER,
-    WATCH,
-    WEIGHT,  # of a watched observable: where its weights begin
-    DRIVE,  # column of the drive (-1: there is none), whether it is clamped, column that books what holds it
-    INJECTED_COLUMN,  # (n_injected,) column that influx is added to, if it is no state and not the drive
-    INJECTED_STATE,  # (n_injected,) state that it is added to; -1: none, -2: the drive
-    CLAMP_COLUMN,  # (n_clamped,)
-    CLAMP_BOOK,
-    STILL_COLUMN,  # species of no pool in observables: column, observable
-    STILL_NUMBER,
-) = range(21)
+
+class PoolTables(NamedTuple):
+    """Index tables of pools, all of integers. A row is one of `propagators`; columns are those of the counts.
+
+    Pools with the law "mean" come first, then those of whole molecules.
+    """
+
+    column: Ints  # (n_states,) column of each state, -1 for the volume
+    pool_start: Ints  # (n_pools + 1,) states of a pool
+    matrix: Ints  # (n_pools,) where its propagator begins in a row
+    keeps: Ints  # (n_pools,) 1 where its molecules stay as many as they are
+    multinomial: Ints  # (n_pools,) 1 where whole molecules move at random
+    first: Ints  # (n_pools,) states of the first factor, 0 if the pool has no factors; see `factors`
+    booked: Ints  # (n_pools,) whether what it takes up follows from what it holds
+    flow_start: Ints  # (n_pools + 1,) reservoirs of a pool: column in the counts, place in a row
+    flow_column: Ints
+    flow: Ints
+    watch_start: Ints  # (n_pools + 1,) observables of a pool: number, place in a row
+    watch_number: Ints
+    watch: Ints
+    weight: Ints  # (n_watched,) of a watched observable: where its weights begin
+    drive: Ints  # (3,) column of the drive (-1: there is none), whether it is clamped, column that books what holds it
+    injected_column: Ints  # (n_injected,) column that influx is added to, if it is no state and not the drive
+    injected_state: Ints  # (n_injected,) state that it is added to; -1: none, -2: the drive
+    clamp_column: Ints  # (n_clamped,) columns of clamped species, and of what books them
+    clamp_book: Ints
+    still_column: Ints  # (n_still,) species of no pool in observables: column, observable
+    still_number: Ints
+
+
+@njit(cache=True, inline="always")
+def unpack(packed: Ints) -> PoolTables:
+    """The tables of a packed array (see `wellmixed.packing`) by name, as views."""
+    return PoolTables(
+        column=table(packed, 0),
+        pool_start=table(packed, 1),
+        matrix=table(packed, 2),
+        keeps=table(packed, 3),
+        multinomial=table(packed, 4),
+        first=table(packed, 5),
+        booked=table(packed, 6),
+        flow_start=table(packed, 7),
+        flow_column=table(packed, 8),
+        flow=table(packed, 9),
+        watch_start=table(packed, 10),
+        watch_number=table(packed, 11),
+        watch=table(packed, 12),
+        weight=table(packed, 13),
+        drive=table(packed, 14),
+        injected_column=table(packed, 15),
+        injected_state=table(packed, 16),
+        clamp_column=table(packed, 17),
+        clamp_book=table(packed, 18),
+        still_column=table(packed, 19),
+        still_number=table(packed, 20),
+    )
 
 
 @dataclass(frozen=True)
 class Plan:
     """What does not depend on the step; pools with the law "mean" come first.
 
-    tables: packed. holds: (n_states,) drive in a molecule of each state, for BOOKED pools. flow_holds: (n_flows,) in a
+    holds: (n_states,) drive in a molecule of each state, for `booked` pools. flow_holds: (n_flows,) in a
     molecule of a reservoir. watched: of each pool, weights (n,) of its observables. free_weights: (n_observables,) of
     the drive. rate: the fastest that a molecule relaxes, /ms and /ms/uM.
     """
 
     pools: tuple[Pool, ...]
     parts: tuple[Factors | None, ...]
-    tables: Ints
+    tables: PoolTables
     holds: Floats
     flow_holds: Floats
     watched: tuple[tuple[Floats, ...], ...]
@@ -71,8 +105,14 @@ class Plan:
     still_weights: Floats
     rate: tuple[float, float]
 
+    @cached_property
+    def packed(self) -> Ints:
+        """The tables as one array."""
+        return pack(self.tables)
+
     @property
     def n_states(self) -> int:
+        """States of all pools."""
         return sum(len(p.states) for p in self.pools)
 
     @cached_property
@@ -112,26 +152,29 @@ def plan(
     states = [s for p in pools for s in p.states]
     flow_holds = [contents.get(name, 0.0) for pool in pools for name in pool.reservoirs]
     still = _still(network, {*states, drive or ""})
-    tables = pack(
-        [
-            [-1 if s == ONE else network.index(s) for s in states],
-            ragged([p.states for p in pools])[0],
-            matrix,
-            [p.keeps for p in pools],
-            [p.law == "multinomial" for p in pools],
-            [0 if f is None else len(f.first[0]) for f in parts],
-            [_follows(pool, held, contents) for pool, held in zip(pools, holds, strict=True)],
-            ragged(flows)[0],
-            [c for row in flows for c, _ in row],
-            [a for row in flows for _, a in row],
-            ragged(watches)[0],
-            [k for row in watches for k, _ in row],
-            [a for row in watches for _, a in row],
-            np.cumsum([0, *(len(w) for rows in watched for w in rows)])[:-1].tolist(),
-            *_ports(network, states, drive, injected, clamped),
-            [c for _, c, _ in still],
-            [k for k, _, _ in still],
-        ]
+    tables = PoolTables(
+        *map(
+            as_table,
+            [
+                [-1 if s == ONE else network.index(s) for s in states],
+                ragged([p.states for p in pools])[0],
+                matrix,
+                [p.keeps for p in pools],
+                [p.law == "multinomial" for p in pools],
+                [0 if f is None else len(f.first[0]) for f in parts],
+                [_follows(pool, held, contents) for pool, held in zip(pools, holds, strict=True)],
+                ragged(flows)[0],
+                [c for row in flows for c, _ in row],
+                [a for row in flows for _, a in row],
+                ragged(watches)[0],
+                [k for row in watches for k, _ in row],
+                [a for row in watches for _, a in row],
+                np.cumsum([0, *(len(w) for rows in watched for w in rows)])[:-1].tolist(),
+                *_ports(network, states, drive, injected, clamped),
+                [c for _, c, _ in still],
+                [k for k, _, _ in still],
+            ],
+        )
     )
     return Plan(
         tuple(pools),
@@ -165,7 +208,7 @@ def _ports(
     injected: Sequence[str],
     clamped: Sequence[str],
 ) -> list[list[int]]:
-    """Tables DRIVE .. CLAMP_BOOK."""
+    """Tables drive .. clamp_book."""
     book = {name: network.index(f"{name}_clamp") for name in clamped}
     return [
         [-1, 0, -1] if drive is None else [network.index(drive), drive in book, book.get(drive, -1)],
