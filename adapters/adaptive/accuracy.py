@@ -110,14 +110,17 @@ class Together(Accuracy):
         self._same = np.array_equal(self.columns, np.arange(len(network.states)))
 
     def engine(self, site: int) -> tuple[SiteEngine, int]:
+        """See Accuracy."""
         return self._engine, site
 
     def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
+        """See Accuracy. Raises RunError as the engine does."""
         self._engine.write("influx", influx)
         self._engine.write("clamp", clamp)
         self._partly.advance_sites(ticks, rows)
 
     def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
+        """See Accuracy."""
         mine, observed = self._engine.read("counts"), self._engine.read("means")
         if len(rows) == len(counts) and self._same:
             counts[...], means[...] = mine, observed
@@ -125,21 +128,27 @@ class Together(Accuracy):
             counts[rows[:, None], self.columns], means[rows] = mine[rows], observed[rows]
 
     def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
+        """See Accuracy."""
         return self._engine.read_site(site, rng)
 
     def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
+        """See Accuracy."""
         self._partly.write_sites(np.array([site]), counts[None, :], rng)
 
     def trust_score(self, counts: Floats) -> Floats:
+        """See Accuracy."""
         return _score(self._engine, counts)
 
     def validity_counts(self, n_sites: int) -> dict[str, Ints]:
+        """See Accuracy."""
         return self._engine.validity_counts() if isinstance(self._engine, CountsValidity) else {}
 
     def components(self) -> dict[str, SiteEngine]:
+        """See Accuracy."""
         return {"all": self._engine}
 
     def build(self, names: set[str]) -> None:
+        """See Accuracy. Raises InputError for other names than its own."""
         if names != {"all"}:
             raise InputError(f'the saved state does not fit "{self.setup.name}": {self.name} has other sites there')
 
@@ -152,11 +161,13 @@ class Apart(Accuracy):
         self._engines: dict[int, SiteEngine] = {}
 
     def engine(self, site: int) -> tuple[SiteEngine, int]:
+        """See Accuracy."""
         if site not in self._engines:
             self._engines[site] = self.factory(replace(self.setup, sites=(self.setup.sites[site],)))
         return self._engines[site], 0
 
     def advance(self, ticks: int, rows: Ints, influx: Floats, clamp: Floats) -> None:
+        """See Accuracy. Raises RunError as the engine does."""
         for row in rows.tolist():
             engine, _ = self.engine(row)
             engine.read("influx")[0] = influx[row]
@@ -164,21 +175,26 @@ class Apart(Accuracy):
             engine.advance(ticks)
 
     def outputs(self, rows: Ints, counts: Floats, means: Floats) -> None:
+        """See Accuracy."""
         for row in rows.tolist():
             engine, _ = self.engine(row)
             counts[row, self.columns] = engine.read("counts")[0]
             means[row] = engine.read("means")[0]
 
     def read(self, site: int, rng: np.random.Generator | None = None) -> Counts:
+        """See Accuracy."""
         return self.engine(site)[0].read_site(0, rng)
 
     def write(self, site: int, counts: Counts, rng: np.random.Generator) -> None:
+        """See Accuracy."""
         self.engine(site)[0].write_counts(counts[None, :], rng)
 
     def trust_score(self, counts: Floats) -> Floats:
+        """See Accuracy."""
         return np.array([_score(self.engine(k)[0], counts[k : k + 1])[0] for k in range(len(counts))])
 
     def validity_counts(self, n_sites: int) -> dict[str, Ints]:
+        """See Accuracy."""
         found: dict[str, Ints] = {}
         for site, engine in sorted(self._engines.items()):
             for name, times in engine.validity_counts().items() if isinstance(engine, CountsValidity) else ():
@@ -186,9 +202,11 @@ class Apart(Accuracy):
         return found
 
     def components(self) -> dict[str, SiteEngine]:
+        """See Accuracy."""
         return {str(site): engine for site, engine in sorted(self._engines.items())}
 
     def build(self, names: set[str]) -> None:
+        """See Accuracy."""
         wanted = {int(name) for name in names}
         self._engines = {site: engine for site, engine in self._engines.items() if site in wanted}
         for site in sorted(wanted):

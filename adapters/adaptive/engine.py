@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from adapters.adaptive import rule
 from adapters.adaptive.accuracy import Accuracy, Apart, Together
-from adapters.adaptive.carrying import Carrying
+from adapters.adaptive.carried_fractions import CarriedFractions
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathered
-from adapters.adaptive.replacing import Replacing
+from adapters.adaptive.replaced_species import ReplacedSpecies
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
 from couple.base.arrays import Counts, Ints
 from couple.base.errors import InputError
@@ -56,7 +56,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
 
     outputs besides those of every engine: `accuracy` (n_sites,): the engine of the last window, a number in `engines`.
 
-    active: (n_sites,). since: (n_sites,) ms of the last switch. carried: see Carrying. switches: so far.
+    active: (n_sites,). since: (n_sites,) ms of the last switch. carried: see CarriedFractions. switches: so far.
     """
 
     Options: ClassVar[type[engine.Options]] = AdaptiveOptions
@@ -71,11 +71,11 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
 
     def __init__(self, setup: EngineSetup) -> None:
         options, n = _options(setup), len(setup.sites)
-        self.replacing = Replacing.of(setup, options)
-        super().__init__(self.replacing.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
+        self.replaced = ReplacedSpecies.of(setup, options)
+        super().__init__(self.replaced.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
         self.setup, self.sites = setup, setup.sites
         self.options, self.engines = options, options.engines
-        self.carrying = Carrying(self.network, setup, self.replacing.common, mixed=not self.integer)
+        self.fractions = CarriedFractions(self.network, setup, self.replaced.common, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
         self._rule: rule.Rule | None = None
         self._rule_digest = ""
@@ -93,7 +93,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
 
     def _accuracy(self, name: str) -> Accuracy:
         factory, options = engine_and_options(self.options, name)
-        setup = replace(self.setup, options=options, injected=self.carrying.filled)
+        setup = replace(self.setup, options=options, injected=self.fractions.filled)
         try:
             if issubclass(factory, AdvancesSomeSites):
                 accuracy: Accuracy = Together(name, factory, setup, self.network)
@@ -137,14 +137,14 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
             self._due = self.ticks + (1 if every is None else max(1, round(every / self.setup.tick)))
         before = self._account(DECIDING, begun)
         counts, means, clamp = self.read("counts"), self.read("means"), self.read("clamp")
-        given = self.carrying.take(self.read("influx"), self._whole)
-        if self.replacing.added:
+        given = self.fractions.take(self.read("influx"), self._whole)
+        if self.replaced.added:
             counts[...] = 0.0
         for accuracy, rows in self._groups:
             accuracy.advance(ticks, rows, given, clamp)
             accuracy.outputs(rows, counts, means)
             before = self._account(accuracy.name, before)
-        self.carrying.add(counts, means)
+        self.fractions.add(counts, means)
         self.ticks += ticks
 
     def _regroup(self) -> None:
@@ -164,7 +164,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         counts = self.read("counts")
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
-                self._reported[:, k] = accuracy.trust_score(counts[:, : self.replacing.n])
+                self._reported[:, k] = accuracy.trust_score(counts[:, : self.replaced.n])
         self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
             counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
@@ -209,7 +209,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         why = rule.CHOSEN if self._rule is not None else int(self._why[site, cheaper])
         species = [self.network.names[k] for k in self._play]
         reason = reason_of(why, self._doubt[site, cheaper], self.engines[cheaper], to > self.active[site], species)
-        aside = float(self.carrying.carried[site].sum())
+        aside = float(self.fractions.carried[site].sum())
         self.switches.append(Switch(now, self.sites[site].name, old.name, new.name, reason, aside))
         log.info('t = %g ms: site "%s": %s -> %s: %s', now, self.sites[site].name, old.name, new.name, reason)
         self.active[site], self.since[site] = to, now
@@ -217,7 +217,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
     def _carry_on(self, site: int, whole: Counts, new: Accuracy) -> None:
         component, row = new.engine(site)
         whole = np.pad(whole, (0, len(self.network.species) - len(whole)))
-        self.carrying.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
+        self.fractions.hand_over(site, self.read("counts")[site], whole, component.read("counts")[row], new.columns)
 
     def _generator(self, site: int) -> np.random.Generator:
         """Of one hand-over: the words go on, so that the next one differs."""
@@ -233,7 +233,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; carried fractions go."""
-        whole = self.checked_counts(counts, self.replacing.n)
+        whole = self.checked_counts(counts, self.replaced.n)
         for site in range(len(self.sites)):
             accuracy = self.accuracies[self.active[site]]
             accuracy.write(site, whole[site], rng)
@@ -267,7 +267,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         for accuracy in self.accuracies:
             accuracy.setup = replace(accuracy.setup, seed=self.setup.seed)
             accuracy.restore(state)
-        self.carrying.restored()
+        self.fractions.restored()
         self._regroup()
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -278,7 +278,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
             "calm": self.calm,
             "running": self.running,
             "words": self.words,
-            **self.carrying.arrays(),
+            **self.fractions.arrays(),
             **{f"port.{key}": self.read(key) for key in self.outputs},
         }
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from adapters.surrogate.channels import FEW, Row, hop
-from adapters.surrogate.implicit_drive import place
-from adapters.surrogate.lanes import SMALL, Lanes, fits, measure, solve, weighted
+from adapters.surrogate.channels import FEW, PropagatorRow, hop
+from adapters.surrogate.implicit_drive import grid_position
+from adapters.surrogate.lanes import SMALL, Lanes, converged, linearise_uptake, solve, weighted
 from adapters.surrogate.layout import (
     ACCURACY,
     FLOOR,
@@ -30,7 +30,7 @@ from adapters.surrogate.layout import (
     RATE_PER_UM,
     SHORT,
     WAIT,
-    Model,
+    PoolModel,
     Scratch,
     Sites,
 )
@@ -47,7 +47,7 @@ SLACK = 0.1
 class Batch(NamedTuple):
     """Sites side by side, a site in each lane, and what they have in common."""
 
-    model: Model
+    model: PoolModel
     tables: PoolTables
     program: Program  # what the pools do in a step
     nodes: Nodes  # by the grid of concentrations
@@ -73,7 +73,7 @@ def _move_molecules(batch: Batch, lane: int, site: int) -> None:
     model, sites, scratch, lanes = batch.model, batch.sites, batch.scratch, batch.lanes
     tables, whole, width = batch.tables, lanes.whole, len(scratch.mixed)
     below = lanes.node[lane] * np.uint64(width)
-    row = Row(model.rows, below, below + np.uint64(width), lanes.weight[lane])
+    row = PropagatorRow(model.rows, below, below + np.uint64(width), lanes.weight[lane])
     wait, drawn = sites.numbers[site, WAIT], 0.0
     for i in range(4):
         scratch.own[i] = sites.words[site, i]
@@ -95,7 +95,7 @@ def _move_molecules(batch: Batch, lane: int, site: int) -> None:
 def _draw_moves(batch: Batch, lane: int, site: int, close: float) -> None:
     """Whole molecules of a lane in the step, and c* with what they take."""
     program, nodes, sites, scratch, lanes = batch.program, batch.nodes, batch.sites, batch.scratch, batch.lanes
-    k, w = place(lanes.middle[lane], scratch.real, scratch.bits)
+    k, w = grid_position(lanes.middle[lane], scratch.real, scratch.bits)
     lanes.node[lane], lanes.weight[lane] = k, w
     wait, end = sites.numbers[site, WAIT], program.ends[1]
     low = weighted(sites.counts, site, nodes.hazards, k, end)
@@ -115,10 +115,10 @@ def _draw_moves(batch: Batch, lane: int, site: int, close: float) -> None:
     if off > close * (abs(lanes.flat[lane]) + lanes.chord[lane] * c):  # the chord is another one
         lanes.gain[lane] -= lanes.drawn[lane]
         solve(lanes, lane, lane + 1)
-        if not fits(lanes, lane, close):
+        if not converged(lanes, lane, close):
             lanes.alone[lane] = 1
             return
-    k, lanes.weight[lane] = place(lanes.middle[lane], scratch.real, scratch.bits)
+    k, lanes.weight[lane] = grid_position(lanes.middle[lane], scratch.real, scratch.bits)
     lanes.node[lane] = k
 
 
@@ -127,17 +127,17 @@ def _solve_drive(batch: Batch, first: int, n: int, span: float) -> None:
     """c* of lanes; those where it is not found, or the step is too long, go alone."""
     lanes, close = batch.lanes, SLACK * batch.model.constants[ACCURACY]
     for lane in range(n):
-        measure(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
+        linearise_uptake(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
     solve(lanes, 0, len(lanes.middle))
     for lane in range(n):
-        found = fits(lanes, lane, close)
+        found = converged(lanes, lane, close)
         for _ in range(TRIES):
             if found or lanes.alone[lane] != 0:
                 break
             lanes.guess[lane] = lanes.middle[lane]
-            measure(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
+            linearise_uptake(batch.program, batch.sites, batch.nodes, batch.scratch, lanes, lane, first + lane)
             solve(lanes, lane, lane + 1)
-            found = fits(lanes, lane, close)
+            found = converged(lanes, lane, close)
         if not found or not _error(batch, lane, span) <= 1.0:
             lanes.alone[lane] = 1
 

@@ -19,7 +19,7 @@ from reducers.markov.block import Bound
 
 
 @njit(cache=True, error_model="numpy")
-def _ask(counts: Floats, booked: int, held: Floats, span: float, rates: Floats, sink: Floats) -> None:
+def _add_uptake(counts: Floats, booked: int, held: Floats, span: float, rates: Floats, sink: Floats) -> None:
     """Add what a block takes in a step, what was booked too little or too much included."""
     for i in range(len(counts)):
         rates[i, 0] += (held[i] - counts[i, booked]) / span
@@ -37,7 +37,7 @@ def _book(counts: Floats, booked: int, rates: Floats, mean: Floats, short: Float
 
 
 @njit(cache=True, error_model="numpy")
-def _show(counts: Floats, means: Floats, columns: Ints, observables: Ints, values: Floats) -> None:
+def _set_observables(counts: Floats, means: Floats, columns: Ints, observables: Ints, values: Floats) -> None:
     """Set the columns of observables; the kernel took them to stay as they were."""
     for i in range(len(counts)):
         for k in range(len(columns)):
@@ -45,13 +45,13 @@ def _show(counts: Floats, means: Floats, columns: Ints, observables: Ints, value
             counts[i, columns[k]] = values[i, k]
 
 
-class Beside:
+class BoundBlocks:
     """Bound blocks of all sites. Falsy if there are none.
 
     In a step a block takes up (a + b c) per ms. Afterwards it says what it holds; the difference to what was booked in
     its column `NAME_Ca` is taken up with the next step, so that no ion is lost or made.
 
-    rows: of the sites that take part now, see `at`; arrays that are handed in have a row for each of them.
+    rows: of the sites that take part now, see `only`; arrays that are handed in have a row for each of them.
     """
 
     def __init__(self, replaced: Replaced, network: ReactionNetwork, sites: Sequence[Site]) -> None:
@@ -80,7 +80,7 @@ class Beside:
         return bool(self.bound)
 
     @contextmanager
-    def at(self, rows: npt.NDArray[np.int64]) -> Iterator[None]:
+    def only(self, rows: npt.NDArray[np.int64]) -> Iterator[None]:
         """Only these sites take part; all others stay as they are, to the bit."""
         self.rows = rows if len(rows) < self._n else slice(None)
         try:
@@ -104,7 +104,7 @@ class Beside:
         drive = self.replaced.blocks[name].about.drive
         return next(iter(next(s for s in self.replaced.full.species if s.name == drive).contains))
 
-    def ask(self, counts: Floats, sink: Floats, span: float) -> None:
+    def request_uptake(self, counts: Floats, sink: Floats, span: float) -> None:
         """Set `sink` (n_sites, 2) for a step: what blocks take per ms, and per ms and uM."""
         sink[...] = 0.0
         for name, bound in self.bound.items():
@@ -116,9 +116,9 @@ class Beside:
             bound.uptake(self._rates[name])
             bound.held(self._held)
             rates = self._asked[name] = self._rates[name][self.rows]
-            _ask(counts, self._booked[name], self._held[self.rows], span, rates, sink)
+            _add_uptake(counts, self._booked[name], self._held[self.rows], span, rates, sink)
 
-    def follow(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
+    def advance(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
         """Book what was taken up, advance the blocks with the mean concentration, and report."""
         self._mean[self.rows], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT]
         for k, (name, bound) in enumerate(self.bound.items()):
@@ -127,7 +127,7 @@ class Beside:
             with self._others_stay(bound):
                 bound.advance(self._mean, span)
                 bound.watch(values)
-            _show(counts, means, self._columns[name], self._observables[name], values[self.rows])
+            _set_observables(counts, means, self._columns[name], self._observables[name], values[self.rows])
 
     def write(self, counts: Floats) -> None:
         """Set the columns of observables."""

@@ -17,7 +17,7 @@ FEW = 10.0
 """Expected moves below which molecules are followed from one move to the next."""
 
 
-class Row(NamedTuple):
+class PropagatorRow(NamedTuple):
     """A row of `tables.propagators` at c: numbers from `below` on + weight × (numbers from `above` on - those)."""
 
     numbers: Floats
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 @njit(**INLINE)
-def number(row: Row, at: int) -> float:
+def number(row: PropagatorRow, at: int) -> float:
     """Number `at` of a row."""
     k = np.uint64(at)
     low = row.numbers[row.below + k]
@@ -48,7 +48,7 @@ def draw(
         new[s + i] = p[s + i]
         total += p[s + i] * mixed[at + i]
     if total < FEW:
-        wait, _ = hop(words, Row(mixed, np.uint64(0), np.uint64(0), 0.0), m, s, n, p, new, holds, wait, 0.0)
+        wait, _ = hop(words, PropagatorRow(mixed, np.uint64(0), np.uint64(0), 0.0), m, s, n, p, new, holds, wait, 0.0)
         return wait
     for j in range(n):
         left, rest = p[s + j], 1.0
@@ -67,7 +67,16 @@ def draw(
 
 @njit(**INLINE)
 def hop(
-    words: Words, row: Row, m: int, s: int, n: int, p: Floats, new: Floats, holds: Floats, wait: float, drawn: float
+    words: Words,
+    row: PropagatorRow,
+    m: int,
+    s: int,
+    n: int,
+    p: Floats,
+    new: Floats,
+    holds: Floats,
+    wait: float,
+    drawn: float,
 ) -> tuple[float, float]:
     """The same for few moves: from one molecule that moves to the next, over those that stay.
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
 from adapters.surrogate import kernel, layout
-from adapters.surrogate.bound_blocks import Beside
+from adapters.surrogate.bound_blocks import BoundBlocks
 from adapters.surrogate.lanes import Lanes, lanes
 from adapters.surrogate.pools import block_pool, guess_drive, pools_of
 from adapters.surrogate.program import Nodes, nodes, program
 from adapters.surrogate.replaced import Replaced
-from adapters.surrogate.tables import Plan, plan, propagators
+from adapters.surrogate.tables import PoolPlan, plan, propagators
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
@@ -43,7 +43,7 @@ def _named(value: object) -> object:
     return {str(k): f for k, f in enumerate(files)} if isinstance(files, list) else files
 
 
-class Options(engine.Options):
+class SurrogateOptions(engine.Options):
     """models: files of learned blocks, as { SK = "sk.h5" } or a list; relative to the experiment.
 
     law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean".
@@ -69,18 +69,18 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
     """
 
     integer = False
-    Options: ClassVar[type[engine.Options]] = Options
+    Options: ClassVar[type[engine.Options]] = SurrogateOptions
 
     def __init__(self, setup: EngineSetup) -> None:
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, SurrogateOptions) else SurrogateOptions()
         self.blocks = read_models(options.models, setup.folder, setup.network)
         self.drive = _drive(self.blocks, setup)
         stepped = {name: b for name, b in self.blocks.items() if isinstance(b, Stepped)}
         self.replaced = Replaced(setup.network, stepped)
         super().__init__(self.replaced.reduced(setup))
         self.setup, self._options = setup, options
-        self.beside = Beside(self.replaced, self.network, setup.sites)
-        self.beside.write(self.read("counts"))
+        self.bound_blocks = BoundBlocks(self.replaced, self.network, setup.sites)
+        self.bound_blocks.write(self.read("counts"))
         markov = [b for b in self.blocks.values() if isinstance(b, MarkovBlock)]
         left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added
         pools = pools_of(self.network, self.drive, left_out)
@@ -97,7 +97,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
         self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
         self._scratch = _scratch(self._plan)
         self._program = program(self._plan, self.network)
-        self._stepping: dict[float, tuple[layout.Model, Nodes, Lanes]] = {}
+        self._stepping: dict[float, tuple[layout.PoolModel, Nodes, Lanes]] = {}
         self._warned: set[str] = set()
 
     def _drive_box(self) -> tuple[float, float]:
@@ -112,8 +112,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
     def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
         span = ticks * self.setup.tick
         steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
-        if self.beside:
-            self.beside.ask(ports["counts"], own["sink"], span)
+        if self.bound_blocks:
+            self.bound_blocks.request_uptake(ports["counts"], own["sink"], span)
         model, nodes, side = self._tables(span / steps)
         sites = layout.Sites(
             ports["counts"],
@@ -127,17 +127,17 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
             own["words"],
         )
         code, site = kernel.advance(model, self._program, nodes, sites, self._scratch, side, span, steps)
-        if self.beside and code == layout.OK:
-            self.beside.follow(ports["counts"], ports["means"], own["numbers"], span)
+        if self.bound_blocks and code == layout.OK:
+            self.bound_blocks.advance(ports["counts"], ports["means"], own["numbers"], span)
         return code, site, 0
 
-    def _tables(self, step: float) -> tuple[layout.Model, Nodes, Lanes]:
+    def _tables(self, step: float) -> tuple[layout.PoolModel, Nodes, Lanes]:
         """For a step in ms, made once."""
         key = float(f"{step:.12g}")
         if key not in self._stepping:
             made = self._plan
             rows, uptakes = propagators(made, key)
-            model = layout.Model(
+            model = layout.PoolModel(
                 made.packed, made.holds, made.flow_holds, made.weights, made.free_weights, made.still_weights,
                 rows.ravel(), uptakes.ravel(), self._constants,
             )  # fmt: skip
@@ -145,7 +145,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
             self._stepping[key] = model, at, lanes(self._program, made.n_states)
         return self._stepping[key]
 
-    def _look(self) -> None:
+    def _warn_if_invalid(self) -> None:
         """Warn, once for each box, if a site left what the models were trained for."""
         if not self.blocks:
             return
@@ -154,7 +154,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
             self._warn(
                 "drive", site, f"{self.drive} ({self.numbers[site, layout.MEAN]:.4g} uM) left {low:g} .. {high:g} uM"
             )
-        for name, bound in self.beside.bound.items():
+        for name, bound in self.bound_blocks.bound.items():
             outside = bound.outside
             if name not in self._warned and outside.any():
                 self._warn(name, int(outside.argmax()), f"the state of the model {name} left the box")
@@ -171,7 +171,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
     def outside(self) -> npt.NDArray[np.int64]:
         """(n_sites,) windows in which the drive or the state of a model was outside of what it was trained for."""
         worst = self.marks[:, layout.OUTSIDE].copy()
-        for bound in self.beside.bound.values():
+        for bound in self.bound_blocks.bound.values():
             np.maximum(worst, bound.outside, out=worst)
         return worst
 
@@ -192,10 +192,10 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
         Without `rng` the same state gives the same draw.
         """
         reduced = super().read_site(row, rng)
-        if not self.beside:
+        if not self.bound_blocks:
             return reduced
         drawn = generator(self.setup.seed, "surrogate", self.sites[row].name, "counts") if rng is None else rng
-        return self.beside.read_site(row, reduced, drawn)
+        return self.bound_blocks.read_site(row, reduced, drawn)
 
     def trust_score(self, counts: Floats) -> Floats:
         """See HasTrustScore: the drive in units of the end of the box that is nearer, 1 at either end."""
@@ -214,28 +214,28 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
 
     def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
         """See AdvancesSomeSites."""
-        with self.beside.at(rows):
+        with self.bound_blocks.only(rows):
             super().advance_sites(ticks, rows)
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """Take up (n_sites, n_species of the whole chemistry) molecules."""
-        if not self.beside:
+        if not self.bound_blocks:
             super().write_counts(counts, rng)
         else:
             whole = self.checked_counts(counts, len(self.setup.network.species))
             self.read("counts")[:, : len(self.network.species)] = self.replaced.to_reduced(whole)
-            self.beside.write_counts(whole, self.read("counts"))
+            self.bound_blocks.write_counts(whole, self.read("counts"))
             self.read("means")[...] = self.read("counts") @ self.network.observable_weights.T
 
     def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
         """See AdvancesSomeSites."""
-        if not self.beside:
+        if not self.bound_blocks:
             super().write_sites(rows, counts, rng)
             return
         held = self.read("counts")[rows]
         held[:, : len(self.network.species)] = self.replaced.to_reduced(counts)
-        with self.beside.at(rows):
-            self.beside.write_counts(counts, held)
+        with self.bound_blocks.only(rows):
+            self.bound_blocks.write_counts(counts, held)
         self.read("counts")[rows] = held
         self.read("means")[rows] = (held[:, None, :] * self.network.observable_weights).sum(axis=2)
 
@@ -245,7 +245,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
 
     def _private(self) -> dict[str, npt.NDArray[Any]]:
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
-        return {**own, **self.beside.private()}
+        return {**own, **self.bound_blocks.private()}
 
     def _message(self, code: int, site: int, column: int) -> str:
         if code == layout.OFF_GRID:
@@ -255,7 +255,7 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
         return self._input_message(site, clamp=code == layout.BAD_CLAMP, too_few=code == layout.TOO_FEW)
 
 
-def _scratch(made: Plan) -> layout.Scratch:
+def _scratch(made: PoolPlan) -> layout.Scratch:
     real = np.zeros(1)
     p, new, births, product = (np.zeros(made.n_states) for _ in range(4))
     return layout.Scratch(
@@ -295,7 +295,7 @@ def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwor
 
 def _stepped(setup: EngineSetup) -> dict[str, Stepped]:
     """Blocks that advance themselves."""
-    models = setup.options.models if isinstance(setup.options, Options) else {}
+    models = setup.options.models if isinstance(setup.options, SurrogateOptions) else {}
     found = read_models(models, setup.folder, setup.network)
     return {name: b for name, b in found.items() if isinstance(b, Stepped)}
 

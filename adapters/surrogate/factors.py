@@ -18,7 +18,7 @@ Edge = frozenset[int]
 
 
 @dataclass(frozen=True)
-class Factors:
+class KroneckerFactors:
     """order: states as a grid, row by row; the generators (n1, n1) and (n2, n2) of both factors, base and slope."""
 
     order: tuple[int, ...]
@@ -26,7 +26,7 @@ class Factors:
     second: tuple[Floats, Floats]
 
 
-def factors(pool: Pool) -> Factors | None:
+def factors(pool: Pool) -> KroneckerFactors | None:
     """The two factors of a pool, None if it has none."""
     n = len(pool.states)
     if n < 6 or not pool.keeps or pool.law != "mean":
@@ -45,7 +45,7 @@ def factors(pool: Pool) -> Factors | None:
     return _checked(pool, order, len(rows), len(columns))
 
 
-def _checked(pool: Pool, order: tuple[int, ...], n1: int, n2: int) -> Factors | None:
+def _checked(pool: Pool, order: tuple[int, ...], n1: int, n2: int) -> KroneckerFactors | None:
     """The factors, if the rates are those of a product."""
     firsts, seconds = [], []
     for matrix in (pool.base, pool.slope):
@@ -59,7 +59,7 @@ def _checked(pool: Pool, order: tuple[int, ...], n1: int, n2: int) -> Factors | 
             return None
         firsts.append(first)
         seconds.append(second)
-    return Factors(order, (firsts[0], firsts[1]), (seconds[0], seconds[1]))
+    return KroneckerFactors(order, (firsts[0], firsts[1]), (seconds[0], seconds[1]))
 
 
 def _colours(near: list[set[int]]) -> list[set[Edge]]:

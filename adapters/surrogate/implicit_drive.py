@@ -16,7 +16,7 @@ import math
 from numba import njit
 
 from adapters.surrogate import tables as t
-from adapters.surrogate.layout import FIRST, HIGHEST, INLINE, LOWEST, MASK, PART, SHIFT, Model, Scratch
+from adapters.surrogate.layout import FIRST, HIGHEST, INLINE, LOWEST, MASK, PART, SHIFT, PoolModel, Scratch
 from couple.base.arrays import Floats, Ints
 
 ROUNDS = 60
@@ -24,7 +24,7 @@ ROUNDS = 60
 
 
 @njit(**INLINE)
-def place(c: float, real: Floats, bits: Ints) -> tuple[int, float]:
+def grid_position(c: float, real: Floats, bits: Ints) -> tuple[int, float]:
     """The point of the grid below c, and how far c is on the way to the next."""
     real[0] = c
     if c >= LOWEST:
@@ -34,7 +34,7 @@ def place(c: float, real: Floats, bits: Ints) -> tuple[int, float]:
 
 @njit(**INLINE)
 def balance(
-    model: Model,
+    model: PoolModel,
     level: int,
     n: int,
     scratch: Scratch,
@@ -61,7 +61,7 @@ def balance(
     for _ in range(ROUNDS):
         if not c < HIGHEST:
             return math.nan, math.nan
-        k, w = place(c, scratch.real, scratch.bits)
+        k, w = grid_position(c, scratch.real, scratch.bits)
         a = at + k * stride
         b = a + stride
         under, over = 0.0, 0.0
@@ -87,7 +87,7 @@ def mix(rows: Floats, level: int, c: float, scratch: Scratch) -> None:
     """Set `mixed`: the row of the propagators of a level at c, between two points of the grid."""
     mixed = scratch.mixed
     width = len(mixed)
-    k, w = place(c, scratch.real, scratch.bits)
+    k, w = grid_position(c, scratch.real, scratch.bits)
     a = (level * t.POINTS + k) * width
     b = a + width
     for i in range(width):

@@ -6,15 +6,15 @@ from numba import njit
 
 from adapters.surrogate.batched_step import Batch, advance_batch
 from adapters.surrogate.lanes import Lanes
-from adapters.surrogate.layout import JIT, OK, Model, Scratch, Sites
+from adapters.surrogate.layout import JIT, OK, PoolModel, Scratch, Sites
 from adapters.surrogate.program import Nodes, Program
 from adapters.surrogate.tables import unpack
-from adapters.surrogate.window import inputs, window
+from adapters.surrogate.window import take_inputs, window
 
 
 @njit(**JIT)
 def advance(
-    model: Model,
+    model: PoolModel,
     program: Program,
     nodes: Nodes,
     sites: Sites,
@@ -33,7 +33,7 @@ def advance(
     for first in range(0, len(sites.counts), size):
         n = min(size, len(sites.counts) - first)
         for lane in range(n):
-            code, lanes.income[lane], born = inputs(tables, sites, first + lane)
+            code, lanes.income[lane], born = take_inputs(tables, sites, first + lane)
             if code != OK:
                 return code, first + lane
             lanes.alone[lane] = born or steps != 1 or program.usable[0] == 0

@@ -38,8 +38,8 @@ LEVEL, OUTSIDE, LIMITED = range(3)
 ACCURACY, FLOOR, RATE, RATE_PER_UM, LEAST, MOST = range(6)
 
 
-class Model(NamedTuple):
-    """Pools at one length of the step: see `tables.Plan`; rows, uptakes: of `tables.propagators`, flat.
+class PoolModel(NamedTuple):
+    """Pools at one length of the step: see `tables.PoolPlan`; rows, uptakes: of `tables.propagators`, flat.
 
     packed: PoolTables as one array, see `wellmixed.packing`: for one site, twenty arrays would cost as much as the
     step. constants: see above.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from numba import njit
 
 from adapters.surrogate.channels import draw
-from adapters.surrogate.implicit_drive import dot, place
-from adapters.surrogate.layout import INLINE, Model, Scratch
+from adapters.surrogate.implicit_drive import dot, grid_position
+from adapters.surrogate.layout import INLINE, PoolModel, Scratch
 from adapters.surrogate.tables import POINTS, PoolTables
 from couple.base.arrays import Floats
 
@@ -62,7 +62,7 @@ def _product(mixed: Floats, m: int, s: int, n1: int, n2: int, p: Floats, new: Fl
 
 
 @njit(**INLINE)
-def _taken(model: Model, tables: PoolTables, q: int, scratch: Scratch, level: int, c: float) -> float:
+def _taken(model: PoolModel, tables: PoolTables, q: int, scratch: Scratch, level: int, c: float) -> float:
     """What a pool took from the drive; sets what it gave to reservoirs."""
     p, new, gained = scratch.p, scratch.new, scratch.gained
     s = tables.pool_start[q]
@@ -77,7 +77,7 @@ def _taken(model: Model, tables: PoolTables, q: int, scratch: Scratch, level: in
         for f in range(f0, f1):
             mine += model.flow_holds[f] * gained[f]
         return mine
-    k, w = place(c, scratch.real, scratch.bits)
+    k, w = grid_position(c, scratch.real, scratch.bits)
     a = (level * POINTS + k) * len(p) + s
     low: float = dot(model.uptakes, a, p, s, n)
     high: float = dot(model.uptakes, a + len(p), p, s, n)
@@ -85,7 +85,7 @@ def _taken(model: Model, tables: PoolTables, q: int, scratch: Scratch, level: in
 
 
 @njit(**INLINE)
-def pools(model: Model, tables: PoolTables, scratch: Scratch, level: int, c: float) -> float:
+def move_pools(model: PoolModel, tables: PoolTables, scratch: Scratch, level: int, c: float) -> float:
     """Move the pools with the law "mean"; returns what they take from the drive."""
     p, new, mixed = scratch.p, scratch.new, scratch.mixed
     taken = 0.0
@@ -105,8 +105,8 @@ def pools(model: Model, tables: PoolTables, scratch: Scratch, level: int, c: flo
 
 
 @njit(**INLINE)
-def channels(
-    model: Model, tables: PoolTables, scratch: Scratch, level: int, c: float, wait: float
+def move_channels(
+    model: PoolModel, tables: PoolTables, scratch: Scratch, level: int, c: float, wait: float
 ) -> tuple[float, float]:
     """Move whole molecules; returns what they take, and what is left of the wait."""
     p, new = scratch.p, scratch.new
@@ -122,7 +122,7 @@ def channels(
 
 
 @njit(**INLINE)
-def watch(model: Model, tables: PoolTables, scratch: Scratch, site: int, means: Floats, part: float) -> None:
+def add_means(model: PoolModel, tables: PoolTables, scratch: Scratch, site: int, means: Floats, part: float) -> None:
     """Add `part` times the mean of each observable over a step."""
     p, new = scratch.p, scratch.new
     for q in range(len(tables.matrix)):

@@ -44,6 +44,7 @@ class Pool:
 
     @classmethod
     def empty(cls, states: Sequence[str]) -> Pool:
+        """A pool of these states without reactions."""
         n = len(states)
         return cls(tuple(states), np.zeros((n, n)), np.zeros((n, n)), np.zeros(n), np.zeros(n))
 
@@ -64,6 +65,7 @@ class Pool:
 
     @property
     def reservoirs(self) -> tuple[str, ...]:
+        """Names of the reservoirs that its molecules enter."""
         return tuple(dict.fromkeys((*self.flow_base, *self.flow_slope)))
 
 

@@ -62,7 +62,7 @@ class Nodes(NamedTuple):
     grid: Floats
 
 
-def program(made: t.Plan, network: ReactionNetwork) -> Program:
+def program(made: t.PoolPlan, network: ReactionNetwork) -> Program:
     """Of a plan for a network."""
     tables, volume = made.tables, len(network.states)
     mean = [q for q, pool in enumerate(made.pools) if pool.law == "mean"]
@@ -136,7 +136,7 @@ def _product(s: int, m: int, n1: int, n2: int, tmp: int) -> list[Operation]:
     return ops
 
 
-def _seen(made: t.Plan) -> list[tuple[int, int, float]]:
+def _seen(made: t.PoolPlan) -> list[tuple[int, int, float]]:
     """(observable, column, weight) of whole molecules, and of species that no reaction changes."""
     tables, found = made.tables, []
     for q, pool in enumerate(made.pools):
@@ -150,7 +150,7 @@ def _seen(made: t.Plan) -> list[tuple[int, int, float]]:
     return found + [(int(tables.still_number[k]), int(tables.still_column[k]), w) for k, w in still]
 
 
-def nodes(made: t.Plan, network: ReactionNetwork, program: Program, rows: Floats, uptakes: Floats) -> Nodes:
+def nodes(made: t.PoolPlan, network: ReactionNetwork, program: Program, rows: Floats, uptakes: Floats) -> Nodes:
     """rows, uptakes: of `tables.propagators`."""
     tables, volume = made.tables, len(network.states)
     taken, hazards = np.zeros((2, t.POINTS, volume + 1))

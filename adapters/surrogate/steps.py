@@ -26,11 +26,11 @@ from adapters.surrogate.layout import (
     RATE_PER_UM,
     SHORT,
     WAIT,
-    Model,
+    PoolModel,
     Scratch,
     Sites,
 )
-from adapters.surrogate.moves import channels, pools, watch
+from adapters.surrogate.moves import add_means, move_channels, move_pools
 from adapters.surrogate.tables import LEVELS, PoolTables
 
 CLOSE, CLOSEST = 1e-4, 1e-14
@@ -53,7 +53,7 @@ def count_means(tables: PoolTables) -> int:
 
 @njit(**INLINE)
 def _choose(
-    model: Model,
+    model: PoolModel,
     sites: Sites,
     scratch: Scratch,
     site: int,
@@ -90,7 +90,7 @@ def _choose(
 
 @njit(**INLINE)
 def _step(
-    model: Model,
+    model: PoolModel,
     tables: PoolTables,
     sites: Sites,
     scratch: Scratch,
@@ -108,14 +108,16 @@ def _step(
     n, scale, drawn, close = len(scratch.p), sites.scales[site], 0.0, CLOSE
     mix(model.rows, level, middle, scratch)
     if n_mean < n:
-        drawn, sites.numbers[site, WAIT] = channels(model, tables, scratch, level, middle, sites.numbers[site, WAIT])
+        drawn, sites.numbers[site, WAIT] = move_channels(
+            model, tables, scratch, level, middle, sites.numbers[site, WAIT]
+        )
         if drawn != 0.0 and free:
             middle, _ = balance(model, level, n_mean, scratch, c, middle, enters - drawn, slope, scale, close)
             if not middle < HIGHEST:
                 return OFF_GRID, middle, 0.0
             mix(model.rows, level, middle, scratch)
     while True:
-        gain = enters - drawn - (slope * middle + pools(model, tables, scratch, level, middle))
+        gain = enters - drawn - (slope * middle + move_pools(model, tables, scratch, level, middle))
         end = c + gain / scale
         if not free or end >= 0.0:
             return OK, middle, gain
@@ -140,8 +142,8 @@ def _step(
 
 
 @njit(**INLINE)
-def run(
-    model: Model,
+def advance_span(
+    model: PoolModel,
     tables: PoolTables,
     sites: Sites,
     scratch: Scratch,
@@ -197,7 +199,7 @@ def run(
         )
         if code != OK:
             return code, c
-        watch(model, tables, scratch, site, sites.means, part)
+        add_means(model, tables, scratch, site, sites.means, part)
         for i in range(n):
             p[i] = scratch.new[i]
             if born:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from adapters.surrogate.factors import Factors, factors
+from adapters.surrogate.factors import KroneckerFactors, factors
 from adapters.surrogate.pools import ONE, Pool
 from adapters.wellmixed.packing import as_table, pack, ragged, table
 from couple.base.arrays import Floats, Ints
@@ -86,7 +86,7 @@ def unpack(packed: Ints) -> PoolTables:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PoolPlan:
     """What does not depend on the step; pools with the law "mean" come first.
 
     holds: (n_states,) drive in a molecule of each state, for `booked` pools. flow_holds: (n_flows,) in a
@@ -95,7 +95,7 @@ class Plan:
     """
 
     pools: tuple[Pool, ...]
-    parts: tuple[Factors | None, ...]
+    parts: tuple[KroneckerFactors | None, ...]
     tables: PoolTables
     holds: Floats
     flow_holds: Floats
@@ -127,7 +127,7 @@ def plan(
     drive: str | None,
     injected: Sequence[str] = (),
     clamped: Sequence[str] = (),
-) -> Plan:
+) -> PoolPlan:
     """Index tables for pools of a network, in the order in which rows of `propagators` hold them."""
     pairs = [(p if f is None else p.ordered(f.order), f) for p, f in ((p, factors(p)) for p in pools)]
     pairs.sort(key=lambda pair: pair[0].law != "mean")
@@ -176,7 +176,7 @@ def plan(
             ],
         )
     )
-    return Plan(
+    return PoolPlan(
         tuple(pools),
         tuple(parts),
         tables,
@@ -193,7 +193,7 @@ def plan(
     )
 
 
-def _size(pool: Pool, part: Factors | None) -> int:
+def _size(pool: Pool, part: KroneckerFactors | None) -> int:
     """Numbers that the propagator of a pool takes in a row: one matrix or two, and hazards for random moves."""
     n = len(pool.states)
     if part is not None:
@@ -267,7 +267,7 @@ def grid() -> Floats:
     return np.concatenate([[0.0], *octaves, [2.0 ** (LOWEST + OCTAVES)]])
 
 
-def propagators(made: Plan, step: float) -> tuple[Floats, Floats]:
+def propagators(made: PoolPlan, step: float) -> tuple[Floats, Floats]:
     """For steps of step × 2^-level ms: rows (LEVELS, POINTS, width) and uptakes (LEVELS, POINTS, n_states).
 
     A row holds for each pool its propagator [to, from], then what flows into each reservoir in the step, then the mean

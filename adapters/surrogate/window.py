@@ -17,11 +17,11 @@ from adapters.surrogate.layout import (
     TOO_FEW,
     UNITS,
     WAIT,
-    Model,
+    PoolModel,
     Scratch,
     Sites,
 )
-from adapters.surrogate.steps import run
+from adapters.surrogate.steps import advance_span
 from adapters.surrogate.tables import PoolTables
 from couple.rng.streams import exponential
 
@@ -47,7 +47,7 @@ def _store(tables: PoolTables, sites: Sites, scratch: Scratch, site: int) -> Non
 
 
 @njit(**INLINE)
-def inputs(tables: PoolTables, sites: Sites, site: int) -> tuple[int, float, bool]:
+def take_inputs(tables: PoolTables, sites: Sites, site: int) -> tuple[int, float, bool]:
     """Set clamped counts, take out what leaves; returns a code, the income, and whether molecules are born."""
     counts = sites.counts
     for k in range(len(tables.clamp_column)):
@@ -88,9 +88,16 @@ def _births(tables: PoolTables, sites: Sites, scratch: Scratch, site: int) -> bo
 
 @njit(**INLINE)
 def window(
-    model: Model, tables: PoolTables, sites: Sites, scratch: Scratch, site: int, income: float, span: float, steps: int
+    model: PoolModel,
+    tables: PoolTables,
+    sites: Sites,
+    scratch: Scratch,
+    site: int,
+    income: float,
+    span: float,
+    steps: int,
 ) -> int:
-    """A window after `inputs`; returns a code."""
+    """A window after `take_inputs`; returns a code."""
     counts, means, numbers, marks = sites.counts, sites.means, sites.numbers, sites.marks
     scale, free, sink = sites.scales[site], tables.drive[0], sites.sink
     _load(tables, sites, scratch, site)
@@ -103,7 +110,7 @@ def window(
     begin = counts[site, free] / scale if free >= 0 else 0.0
     lent = sink[site, 0] > 0.0 or sink[site, 1] > 0.0
     code: int
-    code, c = run(
+    code, c = advance_span(
         model, tables, sites, scratch, site, begin, income - sink[site, 0] * span, sink[site, 1] * span, born, lent,
         span, steps * UNITS, marks[site, LEVEL],
     )  # fmt: skip

@@ -84,7 +84,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
     def _message(self, code: int, site: int, column: int) -> str:
         """What went wrong in a site, by the code of the kernel."""
 
-    def _look(self) -> None:
+    def _warn_if_invalid(self) -> None:
         """Warn of what the last window says about the validity of results."""
 
     @cached_property
@@ -96,7 +96,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
         code, site, column = self._advance_rows(ticks, self._views, self._own)
         if code:
             raise RunError(self._message(code, site, column))
-        self._look()
+        self._warn_if_invalid()
 
     def advance_sites(self, ticks: int, rows: npt.NDArray[np.int64]) -> None:
         """See AdvancesSomeSites: on copies of their rows, which cost little beside a window of chemistry."""
@@ -112,7 +112,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
             self._own[key][rows] = array
         if code:
             raise RunError(self._message(code, int(rows[row]), column))
-        self._look()
+        self._warn_if_invalid()
 
     def write_sites(self, rows: npt.NDArray[np.int64], counts: Counts, rng: np.random.Generator) -> None:
         """See AdvancesSomeSites."""

@@ -91,7 +91,7 @@ def unpack(packed: Ints) -> MassActionTables:
 
 
 @dataclass(frozen=True)
-class Elimination:
+class SparseElimination:
     """Index tables; `order` (n_members,) and `sign` (n_members,) give the reaction of each member and its direction.
 
     n_entries: of the factors of the matrix, fill-in included.
@@ -103,7 +103,7 @@ class Elimination:
     n_entries: int
 
 
-def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Elimination:
+def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> SparseElimination:
     """Tables of a network whose clamped species are marked already (ReactionNetwork.with_clamped).
 
     Raises InputError for observables whose weights are not whole.
@@ -136,7 +136,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
     ]
     order = np.array([r for r, _ in members], dtype=np.int64)
-    return Elimination(
+    return SparseElimination(
         MassActionTables(*(as_table(t) for t in tables)),
         order,
         np.array([float(sign) for _, sign in members]),

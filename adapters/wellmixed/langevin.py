@@ -28,7 +28,7 @@ OFTEN, LOOK = 0.01, 1000
 """Share of half steps with noise scaled back that is worth a warning, and how many are looked at first."""
 
 
-class Options(engine.Options):
+class LangevinOptions(engine.Options):
     """accuracy: inner step as a part of the time in which counts relax (the error goes as its square)."""
 
     accuracy: float = Field(0.2, gt=0, le=0.5, strict=True)
@@ -47,11 +47,11 @@ class Langevin(BatchedWellMixed):
     """
 
     integer = False
-    Options: ClassVar[type[engine.Options]] = Options
+    Options: ClassVar[type[engine.Options]] = LangevinOptions
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, LangevinOptions) else LangevinOptions()
         self._accuracy = options.accuracy
         plan = fluxes(self.network, setup.clamped, setup.injected)
         self._packed, self.change = pack(plan.tables), plan.change
@@ -86,7 +86,7 @@ class Langevin(BatchedWellMixed):
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"words": self.words, "extents": self.extents, "limited": self.limited}
 
-    def _look(self) -> None:
+    def _warn_if_invalid(self) -> None:
         """Warn, once, if noise is scaled back often: some count is too low for this engine."""
         if self._warned:
             return

@@ -19,7 +19,7 @@ from couple.components import engine
 from couple.components.engine import EngineSetup
 
 
-class Options(engine.Options):
+class OdeOptions(engine.Options):
     """rtol, atol (molecules): error allowed in an inner step. steps: that many equal inner steps per window instead."""
 
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
@@ -38,11 +38,11 @@ class MassAction(BatchedWellMixed):
     """
 
     integer = False
-    Options: ClassVar[type[engine.Options]] = Options
+    Options: ClassVar[type[engine.Options]] = OdeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
-        options = setup.options if isinstance(setup.options, Options) else Options()
+        options = setup.options if isinstance(setup.options, OdeOptions) else OdeOptions()
         self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
         plan = eliminate(self.network, setup.clamped, setup.injected)
         self._packed = pack(plan.tables)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from adapters.surrogate import Surrogate
-from adapters.surrogate.engine import Options
+from adapters.surrogate.engine import SurrogateOptions
 from adapters.surrogate.pools import pools_of
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
@@ -36,7 +36,7 @@ def exact_sk(network: ReactionNetwork, drive_box: tuple[float, float] = (0.0, 1e
 
 def engine(network: ReactionNetwork, sites: Sequence[Site], folder: Path = Path(), **setup: Any) -> Surrogate:
     """The engine on these sites; `setup` as in EngineSetup, options as in a file."""
-    options = Options.model_validate(setup.pop("options", {}))
+    options = SurrogateOptions.model_validate(setup.pop("options", {}))
     given = {"injected": ("Ca",), **setup}
     return Surrogate(
         EngineSetup("head", network, tuple(sites), WINDOW, seed=1, options=options, folder=folder, **given)

@@ -211,7 +211,7 @@ def test_inactive_engines_rest_and_fractions_come_back() -> None:
     start = held(e)
     drive(e, 10, lambda k: 1.37)
     assert not lattice.components(), "a lattice that nobody asked for was built"
-    assert e.carrying.carried.sum() == 0
+    assert e.fractions.carried.sum() == 0
     resting = e.accuracies[0].engine(0)[0].memory.copy()
     drive(e, 10, lambda k: 1.37)
     assert e.active.tolist() == [1] * 4
@@ -219,9 +219,9 @@ def test_inactive_engines_rest_and_fractions_come_back() -> None:
     n = len(e.network.states) * 4
     at = states.start_of("counts")
     assert same(states.memory[at : at + n], resting[at : at + n]), "an engine that is not active was advanced"
-    carried = e.carrying.carried[:, 0]
+    carried = e.fractions.carried[:, 0]
     assert ((carried >= -1e-9) & (carried < 1)).all() and (carried > 0).any()
-    whole = e.read("counts")[:, :5] - e.carrying.carried
+    whole = e.read("counts")[:, :5] - e.fractions.carried
     assert (abs(whole - np.rint(whole)) < 1e-9).all()
     np.testing.assert_allclose(held(e), start + 20 * 1.37, rtol=1e-12)
 

@@ -31,7 +31,7 @@ from support.surrogate_cases import INFLUX, SK, WINDOW, course, engine, exact_sk
 
 
 def reference(network: ReactionNetwork, influx: np.ndarray) -> np.ndarray:
-    setup = EngineSetup("x", network, (spine_site(network),), WINDOW, injected=("Ca",), options=ode.Options(rtol=1e-9))
+    setup = EngineSetup("x", network, (spine_site(network),), WINDOW, injected=("Ca",), options=ode.OdeOptions(rtol=1e-9))
     return course(ode.MassAction(setup), influx)
 
 
@@ -101,7 +101,7 @@ def test_births_deaths_and_reservoirs() -> None:
     )
     made = engine(network, [Site("s", HEAD, (1000, 50, 20))])
     same = ode.MassAction(
-        EngineSetup("x", network, made.sites, WINDOW, injected=("Ca",), options=ode.Options(rtol=1e-8))
+        EngineSetup("x", network, made.sites, WINDOW, injected=("Ca",), options=ode.OdeOptions(rtol=1e-8))
     )
     influx = np.full(100, 3.0)
     np.testing.assert_allclose(course(made, influx), course(same, influx), rtol=3e-4)

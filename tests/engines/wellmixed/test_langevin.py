@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from adapters.wellmixed.langevin import Langevin, Options
+from adapters.wellmixed.langevin import Langevin, LangevinOptions
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
@@ -103,7 +103,7 @@ def ornstein(x: float) -> float:
 @pytest.mark.parametrize("accuracy", [0.5, 0.25])
 def test_error_in_the_variance_is_that_of_the_method(accuracy: float) -> None:
     network = build([Species("A")], [("0 -> A", f"{1000 / IONS_PER_MM_UM3!r} mM/ms"), ("A -> 0", "1 /ms")])
-    e = replicas(network, 4000, (1000,), 5.0, options=Options(accuracy=accuracy))
+    e = replicas(network, 4000, (1000,), 5.0, options=LangevinOptions(accuracy=accuracy))
     e.advance(2)
     samples = []
     for _ in range(12):

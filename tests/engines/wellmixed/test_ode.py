@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from adapters.wellmixed.ode import MassAction, Options
+from adapters.wellmixed.ode import MassAction, OdeOptions
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
@@ -52,9 +52,9 @@ def scipy_windows(network: ReactionNetwork, site: Site, windows: int) -> tuple[n
     return np.array(counts), np.array(means)
 
 
-def engine(network: ReactionNetwork, *sites: Site, tick: float = TICK, options: Options | None = None,
+def engine(network: ReactionNetwork, *sites: Site, tick: float = TICK, options: OdeOptions | None = None,
            clamped: tuple[str, ...] = (), injected: tuple[str, ...] = ()) -> MassAction:  # fmt: skip
-    setup = EngineSetup("x", network, sites, tick, injected, clamped, options=options or Options())
+    setup = EngineSetup("x", network, sites, tick, injected, clamped, options=options or OdeOptions())
     return MassAction(setup)
 
 
@@ -92,11 +92,11 @@ def test_spine_against_scipy(calbindin: bool, scale: float) -> None:
 def test_errors_follow_the_tolerance() -> None:
     network = spine()
 
-    def at(options: Options) -> np.ndarray:
+    def at(options: OdeOptions) -> np.ndarray:
         return our_windows(engine(network, spine_site(network), injected=("Ca",), options=options), 60)[0]
 
-    exact, tolerances = at(Options(steps=128)), np.array([1e-4, 1e-6, 1e-8])
-    errors = np.array([error(at(Options(rtol=t, atol=t)), exact) for t in tolerances])
+    exact, tolerances = at(OdeOptions(steps=128)), np.array([1e-4, 1e-6, 1e-8])
+    errors = np.array([error(at(OdeOptions(rtol=t, atol=t)), exact) for t in tolerances])
     assert (errors < tolerances).all()
     assert (errors[1:] < 0.1 * errors[:-1]).all()
 
@@ -112,7 +112,7 @@ def test_order_four_in_counts_and_means() -> None:
     site = spine_site(network)
 
     def at(steps: int) -> np.ndarray:
-        e = engine(network, site, tick=0.4, injected=("Ca",), options=Options(steps=int(steps)))
+        e = engine(network, site, tick=0.4, injected=("Ca",), options=OdeOptions(steps=int(steps)))
         e.write("influx", 100.0)
         e.advance(1)
         return np.concatenate([e.read("counts")[0] / site.initial[2], e.read("means")[0]])
@@ -128,7 +128,7 @@ def test_order_four_in_counts_and_means() -> None:
 def test_fast_decay_is_damped_in_one_step() -> None:
     """L-stability: a step 10⁹ times longer than a decay leaves nothing of it, and all of it in the product."""
     network = build([Species("A", contains={"X": 1}), Species("B", contains={"X": 1})], [("A -> B", "1e10 /ms")])
-    e = engine(network, Site("s", ONE, (1000, 0)), options=Options(steps=1))
+    e = engine(network, Site("s", ONE, (1000, 0)), options=OdeOptions(steps=1))
     e.advance(1)
     np.testing.assert_allclose(e.read("counts")[0], [0.0, 1000.0], atol=1e-4)
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_integrated_stops() -> None:
 def test_a_count_far_below_zero_stops() -> None:
     """One coarse step for a reaction that uses up A long before the step ends."""
     network = build([Species("A"), Species("B")], [("A + B -> 0", f"{IONS_PER_MM_UM3!r} /mM/ms")])
-    crude = engine(network, Site("crude", ONE, (50, 100)), tick=0.3, options=Options(steps=1))
+    crude = engine(network, Site("crude", ONE, (50, 100)), tick=0.3, options=OdeOptions(steps=1))
     with pytest.raises(RunError, match='site "crude" of "x": "A" is negative'):
         crude.advance(1)
     fine = engine(network, Site("fine", ONE, (50, 100)), tick=0.3)
@@ -303,7 +303,7 @@ def test_states_of_sk_hold_their_calcium() -> None:
     assert sk().contents("Ca").tolist() == [1, *SK_STATES.values()]
 
 
-TIGHT = Options(rtol=1e-11, atol=1e-10)
+TIGHT = OdeOptions(rtol=1e-11, atol=1e-10)
 
 
 def exact_ends(k: float, a: float, b: float, t: float) -> dict[str, float]:

@@ -11,7 +11,7 @@ from couple.components.engine import EngineSetup
 
 
 @dataclass(frozen=True)
-class Replacing:
+class ReplacedSpecies:
     """n: species of the whole chemistry. added: what engines count beside them, 0 while others are active.
 
     common: names of the species that all engines count. While an engine that replaces a species is active, that species
@@ -23,7 +23,7 @@ class Replacing:
     common: frozenset[str]
 
     @classmethod
-    def of(cls, setup: EngineSetup, options: AdaptiveOptions) -> Replacing:
+    def of(cls, setup: EngineSetup, options: AdaptiveOptions) -> ReplacedSpecies:
         """Of all engines of an adaptive one."""
         known = common = frozenset(setup.network.names)
         added: dict[str, Species] = {}

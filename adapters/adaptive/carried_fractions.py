@@ -16,7 +16,7 @@ WHOLE = 1e-6
 """Less than this is missing to a whole ion only by rounding."""
 
 
-class Carrying:
+class CarriedFractions:
     """Of all sites of an adaptive engine.
 
     carried: (n_sites, n_species) molecules that are in the site but in no engine; above 0 for carriers alone, the free
