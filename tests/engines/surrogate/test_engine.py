@@ -31,7 +31,9 @@ from support.surrogate_cases import INFLUX, SK, WINDOW, course, engine, exact_sk
 
 
 def reference(network: ReactionNetwork, influx: np.ndarray) -> np.ndarray:
-    setup = EngineSetup("x", network, (spine_site(network),), WINDOW, injected=("Ca",), options=ode.OdeOptions(rtol=1e-9))
+    setup = EngineSetup(
+        "x", network, (spine_site(network),), WINDOW, injected=("Ca",), options=ode.OdeOptions(rtol=1e-9)
+    )
     return course(ode.MassAction(setup), influx)
 
 
