@@ -343,7 +343,7 @@ class EngineContract:
     def test_some_sites_advance_alone(self, engine: EngineUnderTest) -> None:
         e, whole = self.spine(engine), self.spine(engine)
         if not isinstance(e, AdvancesSomeSites):
-            pytest.skip("advances all of its sites")
+            return  # declares that it advances all of its sites together
         rows = np.array([0, 2])
         before = e.read("counts")[1].copy(), e.read("means")[1].copy()
         for one in (e, whole):
