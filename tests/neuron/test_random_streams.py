@@ -64,5 +64,5 @@ def test_a_second_build_draws_what_the_first_did(noisy: Path, tmp_path: Path) ->
 
 def test_without_numbering_it_would_not(noisy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trace(noisy)
-    monkeypatch.setattr(random_streams.Numbering, "__exit__", lambda *_: None)
+    monkeypatch.setattr(random_streams.StreamNumbering, "__exit__", lambda *_: None)
     assert not np.array_equal(trace(noisy), first)
