@@ -1,13 +1,15 @@
 """BioNetGen networks: the `.net` file that BioNetGen writes with generate_network().
 
-Read: parameters (arithmetic), species, elementary reactions with constant rates, groups. Everything else is refused by
-name. A species like A(b!1).B(a!1) becomes A_b1_B_a1.
+Read: parameters and functions that are arithmetic, species, elementary reactions with constant rates, groups, also
+with weights. Blocks that say nothing that the network does not (molecule types, observables, reaction rules) are passed
+over, everything else is refused by name. A species like A(b!1).B(a!1) becomes A_b1_B_a1.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,15 @@ from adapters.chemistry.arithmetic import evaluate
 from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
 from couple.base.errors import InputError
 
-READ = ("parameters", "species", "reactions", "groups")
+READ = ("parameters", "functions", "species", "reactions", "groups")
+PASSED_OVER = ("molecule types", "observables", "reaction rules", "seed species", "actions", "model")
+"""Blocks that the network has been made of."""
+SECOND = 1e3
+"""ms, of the unit of time that BioNetGen's models have where nothing is said."""
 _RATE_LAWS = ("Sat", "MM", "Hill", "FunctionProduct", "Arrhenius", "Ele")
+_NUMBERS = re.compile(r"\d+(,\d+)*")
+
+Lines = list[tuple[int, str]]
 
 
 def read_net(path: Path, units: object = None) -> dict[str, Any]:
@@ -40,108 +49,191 @@ def read_net(path: Path, units: object = None) -> dict[str, Any]:
         raise error.inside(str(path)) from None
 
 
-def _blocks(text: str) -> dict[str, list[tuple[int, str]]]:
-    """Block → (line number, line without its comment and its index)."""
-    blocks: dict[str, list[tuple[int, str]]] = {}
+def _blocks(text: str) -> dict[str, Lines]:
+    """Block → (line number, line without its comment)."""
+    blocks: dict[str, Lines] = {}
     inside = ""
-    whole = text.replace("\\\n", " ")
-    for number, raw in enumerate(whole.splitlines(), 1):
-        line = raw.split("#", 1)[0].strip()
-        if not line:
-            continue
+    for number, line in _logical_lines(text):
         start = re.fullmatch(r"begin\s+(.+)", line)
         if start:
-            inside = start[1].strip()
-            blocks[inside] = []
-        elif line.startswith("end ") or line == "end":
+            inside = " ".join(start[1].split())
+            blocks.setdefault(inside, [])
+        elif re.match(r"end\b", line):
             inside = ""
         elif inside:
-            blocks[inside].append((number, re.sub(r"^\d+:?\s+", "", line)))
-        elif not re.match(r"(setOption|substanceUnits|version)\b", line):
+            blocks[inside].append((number, line))
+        elif not re.match(r"(setOption|substanceUnits|version|generate_network|writeNetwork)\b", line):
             raise InputError(f'line {number}: "{line}" is outside of a block')
     for name, lines in blocks.items():
-        if name not in READ and lines:
+        if name not in (*READ, *PASSED_OVER) and lines:
             raise InputError(f'line {lines[0][0]}: the block "{name}" is not read; read are: {", ".join(READ)}')
     return blocks
 
 
-def _model(blocks: dict[str, list[tuple[int, str]]], units: Units) -> CountModel:
-    parameters: dict[str, float] = {}
-    for number, line in blocks.get("parameters", ()):
-        name, _, expression = line.replace("=", " ", 1).partition(" ")
-        with _Line(number):
-            parameters[name] = evaluate(expression, parameters)
-    names: list[str] = []
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number and text of every line that says something; one that ends in a backslash goes on in the next."""
+    begun, first = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.split("#", 1)[0].rstrip()
+        first = first if begun else number
+        if line.endswith("\\"):
+            begun += line[:-1] + " "
+            continue
+        whole, begun = (begun + line).strip(), ""
+        if whole:
+            yield first, whole
+
+
+def _model(blocks: Mapping[str, Lines], units: Units) -> CountModel:
+    parameters = _values(blocks)
+    species, counts = _species(blocks, parameters, units)
+    held = {name: counts.pop(name) for name, constant in species.values() if constant}
+    names = {number: name for number, (name, _) in species.items()}
+    reactions = tuple(_reactions(blocks, names, held, parameters, units))
+    observables = dict(_groups(blocks, names, held))
+    return CountModel(units.volume, 0.0, dict.fromkeys(counts, "volume"), counts, reactions, observables)
+
+
+def _values(blocks: Mapping[str, Lines]) -> dict[str, float]:
+    """Parameters and constant functions, in the order in which they can be worked out.
+
+    A function that depends on what changes is left out: a rate that needs it does not know its name.
+    """
+    left = [(number, *_assignment(line)) for number, line in blocks.get("parameters", ())]
+    values: dict[str, float] = {}
+    while left:
+        later: list[tuple[int, str, str]] = []
+        for number, name, expression in left:
+            try:
+                values[name] = evaluate(expression, values)
+            except InputError as error:
+                later.append((number, name, expression))
+                refused = InputError(f"line {number}: {error.message}")
+        if len(later) == len(left):
+            raise refused
+        left = later
+    for _, line in blocks.get("functions", ()):
+        name, expression = _assignment(line)
+        try:
+            values[name.partition("(")[0]] = evaluate(expression, values)
+        except InputError:
+            continue
+    return values
+
+
+def _assignment(line: str) -> tuple[str, str]:
+    """Name and expression of "1 k 2*3", "k = 2*3" or "1 f() = k"."""
+    name, _, expression = re.sub(r"^\d+:?\s+", "", line).replace("=", " ", 1).strip().replace("\t", " ").partition(" ")
+    return name, expression.strip()
+
+
+def _species(
+    blocks: Mapping[str, Lines], parameters: Mapping[str, float], units: Units
+) -> tuple[dict[int, tuple[str, bool]], dict[str, float]]:
+    """Number → name and whether it is held; and name → molecules at the start."""
+    found: dict[int, tuple[str, bool]] = {}
     counts: dict[str, float] = {}
-    for number, line in blocks.get("species", ()):
-        with _Line(number):
-            pattern, expression = _pair(line)
-            if pattern.startswith("$"):
-                raise InputError(
-                    f'species "{pattern}" is held constant, which is not read; hold it by a [[drive]] clamp'
-                )
+    for line_number, line in blocks.get("species", ()):
+        with _Line(line_number):
+            index = re.match(r"(\d+):?\s+", line)
+            number = int(index[1]) if index else len(found) + 1
+            pattern, expression = _pair(line[index.end() :] if index else line)
+            if number in found:
+                raise InputError(f"there are two species {number}")
             if "@" in pattern:
                 raise InputError(f'species "{pattern}" is in a compartment; compartments are not read')
-            name = _name(pattern, names)
-            names.append(name)
+            name = _name(pattern.removeprefix("$"), counts)
+            found[number] = name, pattern.startswith("$")
             counts[name] = evaluate(expression, parameters) * units.amount
             if counts[name] < 0:
                 raise InputError(f'species "{pattern}" starts with a negative amount')
-    if not names:
+    if not found:
         raise InputError('holds no species; is it a network (.net) written by "generate_network"?')
-    reactions = tuple(_reactions(blocks, names, parameters, units))
-    observables = dict(_groups(blocks, names))
-    return CountModel(units.volume, 0.0, dict.fromkeys(names, "volume"), counts, reactions, observables)
+    return found, counts
 
 
 def _reactions(
-    blocks: dict[str, list[tuple[int, str]]], names: list[str], parameters: dict[str, float], units: Units
+    blocks: Mapping[str, Lines],
+    names: Mapping[int, str],
+    held: Mapping[str, float],
+    parameters: Mapping[str, float],
+    units: Units,
 ) -> Iterator[CountReaction]:
+    """Elementary reactions; amounts of what is held are part of their rates, and what changes nothing is left out."""
     for number, line in blocks.get("reactions", ()):
         with _Line(number):
-            parts = line.split(None, 2)
-            if len(parts) < 3:
-                raise InputError(f'"{line}" is not "reactants products rate"')
-            left, right = (_members(side, names) for side in parts[:2])
-            law = parts[2].strip()
-            if law.split("(")[0].split()[0] in _RATE_LAWS:
-                raise InputError(f'the rate law "{law}" is not read; elementary rates are')
-            rate = evaluate(law, parameters)
-            if rate < 0:
-                raise InputError(f'the rate "{law}" is negative')
-            yield CountReaction(line, left, right, rate * units.amount ** (1 - len(left)) / units.time)
+            left, right, law = _parts_of(line, names)
+            if sorted(left) == sorted(right):
+                continue
+            rate = _rate(law, parameters) * units.amount ** (1 - len(left)) / (units.time or SECOND)
+            for name in left:
+                rate *= held.get(name, 1.0)
+            moving = [tuple(n for n in side if n not in held) for side in (left, right)]
+            if moving[0] != moving[1]:
+                yield CountReaction(line, *moving, rate)
 
 
-def _members(side: str, names: list[str]) -> tuple[str, ...]:
-    """ "1,2" → names; "0" is nothing."""
+def _parts_of(line: str, names: Mapping[int, str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Reactants, products and rate of "1 1,2 3 k"; the reaction's own number may be missing."""
+    words = line.split(None, 3)
+    if len(words) == 4 and all(_NUMBERS.fullmatch(w) for w in words[1:3]):
+        sides, law = words[1:3], words[3]
+    else:
+        words = line.split(None, 2)
+        if len(words) < 3:
+            raise InputError(f'"{line}" is not "reactants products rate"')
+        sides, law = words[:2], words[2]
+    left, right = (_members(side, names) for side in sides)
+    return left, right, law.strip()
+
+
+def _rate(law: str, parameters: Mapping[str, float]) -> float:
+    named = re.search(rf"\b({'|'.join(_RATE_LAWS)})\b", law)
+    if named and named[1] not in parameters:
+        raise InputError(f'the rate law "{law}" is not read; elementary rates are')
+    rate = evaluate(law, parameters)
+    if rate < 0:
+        raise InputError(f'the rate "{law}" is negative')
+    return rate
+
+
+def _members(side: str, names: Mapping[int, str]) -> tuple[str, ...]:
+    """Names of the species "1,2"; "0" is nothing."""
     if side == "0":
         return ()
-    try:
-        numbers = [int(n) for n in side.split(",")]
-    except ValueError:
-        raise InputError(f'"{side}" is not a list of species numbers') from None
-    for n in numbers:
-        if not 1 <= n <= len(names):
-            raise InputError(f"there is no species {n}; there are {len(names)}")
-    return tuple(names[n - 1] for n in numbers)
+    if not _NUMBERS.fullmatch(side):
+        raise InputError(f'"{side}" is not a list of species numbers')
+    return tuple(_member(n, names) for n in side.split(","))
 
 
-def _groups(blocks: dict[str, list[tuple[int, str]]], names: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Groups of one species that have its name say nothing new and are left out."""
+def _member(text: str, names: Mapping[int, str]) -> str:
+    if int(text) not in names:
+        raise InputError(f"there is no species {text}; there are {len(names)}")
+    return names[int(text)]
+
+
+def _groups(
+    blocks: Mapping[str, Lines], names: Mapping[int, str], held: Mapping[str, float]
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Name and weights of each group. One of a single species that has its name says nothing new and is left out; any
+    other that has the name of a species is called NAME_group.
+    """
     for number, line in blocks.get("groups", ()):
         with _Line(number):
-            parts = line.split(None, 1)
+            parts = re.sub(r"^\d+:?\s+", "", line).split(None, 1)
             if len(parts) < 2:
                 continue  # no species matches
-            if "*" in parts[1]:
-                raise InputError(f'group "{parts[0]}" counts molecules more than once, which is not read: leave it out')
-            members = _members(parts[1].replace(" ", ""), names)
+            weights = Counter[str]()
+            for member in parts[1].replace(" ", "").split(","):
+                weight, _, species = member.rpartition("*")
+                if not (species.isdigit() and (not weight or weight.isdigit())):
+                    raise InputError(f'"{member}" in the group "{parts[0]}" is no species number, nor "weight*number"')
+                weights[_member(species, names)] += int(weight or 1)
             name = re.sub(r"\W", "_", parts[0])
-            if name in names:
-                if members == (name,):
-                    continue
-                raise InputError(f'group "{name}" has the name of a species; rename it')
-            yield name, members
+            free = {species: w for species, w in weights.items() if species not in held}
+            if not free or (name in free and len(free) == 1):
+                continue
+            yield f"{name}_group" if name in names.values() else name, free
 
 
 def _pair(line: str) -> tuple[str, str]:
@@ -151,7 +243,7 @@ def _pair(line: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _name(pattern: str, taken: list[str]) -> str:
+def _name(pattern: str, taken: Mapping[str, float]) -> str:
     """A name for a BNGL pattern: letters, digits and single underscores."""
     plain = re.sub(r"[^A-Za-z0-9]+", "_", pattern.replace("()", "").replace("!", "")).strip("_")
     plain = plain if re.match(r"[A-Za-z]", plain) else f"S_{plain}"

@@ -20,13 +20,13 @@ from couple.chemistry.network import Place, ReactionNetwork, Species
 class Units:
     """Units of a file that has none of its own.
 
-    amount: molecules that one unit stands for, in `volume`. volume: µm³. time: ms. concentrations: whether amounts are
-    concentrations, and `volume` that of a compartment of size 1.
+    amount: molecules that one unit stands for, in `volume`. volume: µm³. time: ms, None if it is not given.
+    concentrations: whether amounts are concentrations, and `volume` that of a compartment of size 1.
     """
 
     amount: float
     volume: float
-    time: float
+    time: float | None
     concentrations: bool = False
 
 
@@ -44,7 +44,7 @@ class CountReaction:
 class CountModel:
     """One compartment of `volume` µm³ with `area` µm² of membrane.
 
-    places, counts: species → where it lives, molecules at the start. observables: name → species.
+    places, counts: species → where it lives, molecules at the start. observables: name → weight of each species.
     """
 
     volume: float
@@ -52,7 +52,7 @@ class CountModel:
     places: Mapping[str, Place] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
     reactions: tuple[CountReaction, ...] = ()
-    observables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    observables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def chemistry(self) -> dict[str, Any]:
         """The content of a `[chemistry]` table. Raises InputError for an order above 2."""
@@ -60,7 +60,7 @@ class CountModel:
         return {
             "species": {name: {"on": place} if place == "membrane" else {} for name, place in self.places.items()},
             "reactions": blocks,
-            "observables": {name: list(members) for name, members in self.observables.items()},
+            "observables": {name: _observable(weights) for name, weights in self.observables.items()},
             "initial": {name: self._amount(name, n) for name, n in self.counts.items() if n > 0},
         }
 
@@ -87,6 +87,11 @@ class CountModel:
         return {"equation": f"{left} -> {right}", "forward": f"{reaction.rate * scale!r} {unit.removeprefix('1')}"}
 
 
+def _observable(weights: Mapping[str, float]) -> list[str] | dict[str, float]:
+    """As [chemistry] has it: a list where each molecule counts once."""
+    return list(weights) if all(w == 1.0 for w in weights.values()) else dict(weights)
+
+
 def read_units(table: object, path: str) -> Units | None:
     """The table `chemistry.units = { amount = "count" or "uM", volume = "1 um^3", time = "s" }`; None if not given.
 
@@ -99,7 +104,7 @@ def read_units(table: object, path: str) -> Units | None:
         raise InputError(f'{table!r}: give {{ amount = "count", volume = "1 um^3", time = "s" }}', where=where)
     try:
         volume = quantity(table["volume"], "volume") if "volume" in table else None
-        time = factor(str(table.get("time", "s")), "time")
+        time = factor(str(table["time"]), "time") if "time" in table else None
         if table["amount"] == "count":
             if volume is None:
                 raise InputError(f'amounts of {path} are counts: give the volume they are in, volume = "1 um^3"')

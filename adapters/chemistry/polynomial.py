@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.chemistry.mathml import number
 from couple.base.errors import InputError
 
 Polynomial = dict[tuple[str, ...], float]
@@ -21,7 +22,7 @@ def _terms(lib: Any, node: Any, symbols: Mapping[str, Polynomial]) -> Polynomial
     parts = [node.getChild(k) for k in range(node.getNumChildren())]
     kind = node.getType()
     if node.isNumber():
-        return {(): node.getValue()}
+        return {(): number(lib, node, _nothing)}
     if kind == lib.AST_NAME:
         if node.getName() not in symbols:
             raise InputError(f'"{node.getName()}" in the kinetic law has no value')
@@ -40,8 +41,22 @@ def _terms(lib: Any, node: Any, symbols: Mapping[str, Polynomial]) -> Polynomial
         return _scaled(_terms(lib, parts[0], symbols), 1.0 / _number(lib, parts[1], symbols))
     if kind in (lib.AST_POWER, lib.AST_FUNCTION_POWER):
         return _power(_terms(lib, parts[0], symbols), _number(lib, parts[1], symbols))
-    name = node.getName() or lib.formulaToL3String(node)
-    raise InputError(f'"{name}" in the kinetic law is not read: mass action is')
+    return {(): number(lib, node, lambda name: _constant(lib, node, name, symbols))}
+
+
+def _constant(lib: Any, node: Any, name: str, symbols: Mapping[str, Polynomial]) -> float:
+    """The number that a name stands for within a function of numbers."""
+    terms = symbols.get(name)
+    if terms is None:
+        raise InputError(f'"{name}" in the kinetic law has no value')
+    if set(terms) - {()}:
+        function = node.getName() or lib.formulaToL3String(node)
+        raise InputError(f'"{function}" in the kinetic law is not read: mass action is')
+    return terms.get((), 0.0)
+
+
+def _nothing(name: str) -> float:
+    raise InputError(f'"{name}" has no value')
 
 
 def _number(lib: Any, node: Any, symbols: Mapping[str, Polynomial]) -> float:

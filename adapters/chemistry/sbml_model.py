@@ -1,0 +1,288 @@
+"""An SBML model as molecules of one compartment with a membrane.
+
+Read: one 3-D compartment and at most one 2-D one, species, parameters, initial assignments, assignment rules, reactions
+with mass-action kinetics (reversible ones as the difference of two). A held species (boundary condition, constant) is
+part of the rates in which it stands. A rule that no rate needs becomes an observable, if it is a sum of species.
+Everything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapters.chemistry.mathml import number
+from adapters.chemistry.model import CountModel, CountReaction, Units
+from adapters.chemistry.polynomial import Polynomial, polynomial
+from adapters.chemistry.sbml_units import SbmlUnits
+from couple.base.errors import InputError
+from couple.chemistry.network import Place
+
+_log = logging.getLogger(__name__)
+
+
+class SbmlModel:
+    """One model. Symbols of kinetic laws become numbers (parameters, sizes) or molecules × their value.
+
+    units: the table `chemistry.units`, None without. Raises InputError for what is not read, by name.
+    """
+
+    def __init__(self, libsbml: Any, model: Any, units: Units | None) -> None:
+        if model is None:
+            raise InputError("holds no model")
+        self.libsbml, self.sbml = libsbml, model
+        self._refuse()
+        self.rules = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules()}
+        self.starts = {a.getSymbol(): a.getMath() for a in model.getListOfInitialAssignments()}
+        self.computed = {*self.rules, *self.starts}
+        self._working_out: list[str] = []
+        self.units = SbmlUnits(libsbml, model, units)
+        self.ms = self.units.time()
+        self.places: dict[str, Place] = {}
+        self.sizes: dict[str, float] = {}
+        self.bare: dict[str, float] = {}
+        for compartment in model.getListOfCompartments():
+            self._compartment(compartment)
+        self.volume = self._size("volume")
+        self.area = self._size("membrane")
+        if not self.volume:
+            raise InputError("has no three-dimensional compartment: a site needs one volume for its species")
+        self.amount = self.units.amount()
+        if units is not None and units.concentrations:
+            self.amount *= next(self.sizes[c] / self.bare[c] for c, place in self.places.items() if place == "volume")
+        self.species = {s.getId(): s for s in model.getListOfSpecies()}
+        for s in self.species.values():
+            self.units.check_species(s)
+        self.free = {name: None for name, s in self.species.items() if not _held(s) and name not in self.rules}
+
+    def counts(self) -> CountModel:
+        """The model in molecules. Raises InputError."""
+        symbols = _Symbols(self)
+        reactions = tuple(r for found in self.sbml.getListOfReactions() for r in self._reaction(found, symbols))
+        places = {name: self.places[self.species[name].getCompartment()] for name in self.free}
+        counts = {name: self._count(self.species[name]) for name in self.free}
+        return CountModel(self.volume, self.area, places, counts, reactions, dict(self._observables(symbols)))
+
+    def _refuse(self) -> None:
+        """Raise InputError for what changes the meaning of a model and is not read."""
+        for what, found in (("event", self.sbml.getListOfEvents()), ("constraint", self.sbml.getListOfConstraints())):
+            if found.size():
+                raise InputError(f'{what} "{found.get(0).getId() or "unnamed"}": not read')
+        for rule in self.sbml.getListOfRules():
+            if not rule.isAssignment():
+                kind = "rate rule" if rule.isRate() else "algebraic rule"
+                raise InputError(f'{kind} "{rule.getVariable() or "unnamed"}": not read')
+            if rule.getMath() is None:
+                raise InputError(f'rule "{rule.getVariable()}" says nothing')
+        for species in self.sbml.getListOfSpecies():
+            if species.isSetConversionFactor():
+                raise InputError(f'species "{species.getId()}" has a conversion factor: not read')
+        if self.sbml.isSetConversionFactor():
+            raise InputError("the model has a conversion factor: not read")
+
+    # -- places --------------------------------------------------------------------------------------------------
+
+    def _compartment(self, c: Any) -> None:
+        name, dimensions = c.getId(), c.getSpatialDimensions()
+        if dimensions not in (2, 3) or name in self.rules:
+            raise InputError(f'compartment "{name}" is not a constant volume or area: not read')
+        place: Place = "volume" if dimensions == 3 else "membrane"
+        if place in self.places.values():
+            raise InputError(f'compartment "{name}": one volume and one membrane are read, this is another one')
+        if not c.isSetSize() and name not in self.starts and self.sbml.getLevel() > 1:
+            raise InputError(f'compartment "{name}" has no size: give it one in the file')
+        size = self.value(name)
+        if not size > 0:
+            raise InputError(f'compartment "{name}" has the size {size:g}: it must be above 0')
+        self.places[name], self.bare[name] = place, size
+        self.sizes[name] = self.units.size(c, size, place)
+
+    def _size(self, place: Place) -> float:
+        return next((self.sizes[c] for c, where in self.places.items() if where == place), 0.0)
+
+    # -- values at the start -------------------------------------------------------------------------------------
+
+    def value(self, name: str) -> float:
+        """What a name stands for at the start, in the file's own units. Raises InputError if it has no value."""
+        if name in self._working_out:
+            raise InputError(f'"{name}" is defined by itself')
+        self._working_out.append(name)
+        try:
+            math_of = self.starts.get(name) or self.rules.get(name)
+            return self._given(name) if math_of is None else number(self.libsbml, math_of, self.value)
+        except InputError as error:
+            if len(self._working_out) > 1:
+                raise
+            raise InputError(f'"{name}": {error.message}') from None
+        finally:
+            self._working_out.pop()
+
+    def _given(self, name: str) -> float:
+        found = self.sbml.getElementBySId(name)
+        if found is None:
+            raise InputError(f'"{name}" has no value')
+        kind = found.getTypeCode()
+        if kind == self.libsbml.SBML_COMPARTMENT:
+            return float(found.getSize())
+        if kind in (self.libsbml.SBML_PARAMETER, self.libsbml.SBML_LOCAL_PARAMETER) and found.isSetValue():
+            return float(found.getValue())
+        if kind == self.libsbml.SBML_SPECIES:
+            return self._given_species(found)
+        raise InputError(f'"{name}" has no value')
+
+    def _given_species(self, s: Any) -> float:
+        """Start of a species as its name means it: a concentration, unless it says amounts."""
+        size = self.bare[s.getCompartment()]
+        if s.isSetInitialAmount():
+            concentration = float(s.getInitialAmount()) / size
+        elif s.isSetInitialConcentration():
+            concentration = float(s.getInitialConcentration())
+        else:
+            raise InputError(f'species "{s.getId()}" has no initial amount')
+        return concentration * (size if s.getHasOnlySubstanceUnits() else 1.0)
+
+    def _count(self, s: Any) -> float:
+        """Molecules of a species at the start."""
+        if s.isSetInitialAmount() and s.getId() not in self.starts:
+            n = float(s.getInitialAmount()) * self.amount
+        else:
+            n = self.value(s.getId()) / self.symbol(s.getId())
+        if not math.isfinite(n) or n < 0:
+            raise InputError(f'species "{s.getId()}" starts with {n:g} molecules')
+        return n
+
+    def symbol(self, name: str) -> float:
+        """What one molecule adds to the value that the name of a species stands for."""
+        s = self.species[name]
+        size = 1.0 if s.getHasOnlySubstanceUnits() else self.bare[s.getCompartment()]
+        return 1.0 / (size * self.amount)
+
+    # -- reactions -----------------------------------------------------------------------------------------------
+
+    def _reaction(self, r: Any, symbols: _Symbols) -> Iterator[CountReaction]:
+        name, law = r.getId(), r.getKineticLaw()
+        if r.isSetFast() and r.getFast():
+            raise InputError(f'reaction "{name}" is fast: not read')
+        if law is None or law.getMath() is None:
+            raise InputError(f'reaction "{name}" has no kinetic law')
+        self.units.check_law(law, name)
+        left, right = self._side(r.getListOfReactants(), name), self._side(r.getListOfProducts(), name)
+        if sorted(left) == sorted(right):
+            return  # nothing changes
+        try:
+            rates = polynomial(self.libsbml, law.getMath(), symbols.within(law))
+        except InputError as error:
+            raise InputError(f'reaction "{name}": {error.message}') from None
+        for species, coefficient in rates.items():
+            if coefficient < 0 and not r.getReversible():
+                raise InputError(f'reaction "{name}" is not reversible, but its rate can be negative')
+            start, end = (left, right) if coefficient > 0 else (right, left)
+            extra = _catalysts(species, start)
+            if extra is None:
+                shown = " * ".join(species) or "a constant"
+                raise InputError(
+                    f'reaction "{name}": its rate goes with {shown}, which is not mass action of its reactants'
+                )
+            yield CountReaction(name, start + extra, end + extra, abs(coefficient) * self.amount / self.ms)
+
+    def _side(self, references: Any, name: str) -> tuple[str, ...]:
+        """The free species of one side, each as often as it takes part."""
+        found: list[str] = []
+        for reference in references:
+            species, n = reference.getSpecies(), reference.getStoichiometry()
+            computed = getattr(reference, "isSetStoichiometryMath", bool)() or reference.getId() in self.computed
+            shared = getattr(reference, "getDenominator", int)() > 1
+            if computed or shared or not math.isfinite(n) or n != int(n) or n < 1:
+                said = "is not given" if math.isnan(n) else "is not a whole number"
+                raise InputError(f'reaction "{name}": the stoichiometry of "{species}" {said}')
+            found += [species] * int(n) if species in self.free else []
+        return tuple(found)
+
+    # -- rules ---------------------------------------------------------------------------------------------------
+
+    def _observables(self, symbols: _Symbols) -> Iterator[tuple[str, dict[str, float]]]:
+        """Rules that no rate needs, as weights of molecules; those that are no sums are left out with a warning."""
+        for name in self.rules:
+            if name in symbols.used:
+                continue
+            try:
+                terms = symbols[name]
+            except InputError as error:
+                _log.warning('the rule "%s" is left out: %s', name, error.message)
+                continue
+            weights = {k[0]: c / self.symbol(k[0]) for k, c in terms.items() if len(k) == 1}
+            if len(weights) < len(terms) or any(w <= 0 for w in weights.values()):
+                _log.warning('the rule "%s" is left out: it is no sum of species', name)
+            elif weights:
+                yield name, {s: _whole(w) for s, w in weights.items()}
+
+
+class _Symbols(Mapping[str, Polynomial]):
+    """What names in kinetic laws and rules stand for, in molecules.
+
+    own: of one law. used: rules that some law has asked for; None where no law asks.
+    """
+
+    def __init__(
+        self, model: SbmlModel, own: Mapping[str, Polynomial] | None = None, used: set[str] | None = None
+    ) -> None:
+        self.model, self.own = model, own or {}
+        self.in_law, self.used = used is not None, set() if used is None else used
+        self._open: list[str] = []
+
+    def within(self, law: Any) -> _Symbols:
+        """The names as one law sees them, with parameters of its own."""
+        local = law.getListOfLocalParameters() if self.model.sbml.getLevel() > 2 else law.getListOfParameters()
+        own: dict[str, Polynomial] = {p.getId(): {(): p.getValue()} for p in local if p.isSetValue()}
+        return _Symbols(self.model, own, self.used)
+
+    def __getitem__(self, name: str) -> Polynomial:
+        if name in self.own:
+            return self.own[name]
+        if name in self.model.rules:
+            return self._rule(name)
+        if name in self.model.free:
+            return {(name,): self.model.symbol(name)}
+        try:
+            return {(): self.model.value(name)}
+        except InputError:
+            raise KeyError(name) from None
+
+    def _rule(self, name: str) -> Polynomial:
+        if name in self._open:
+            raise InputError(f'the rule "{name}" is defined by itself')
+        self._open.append(name)
+        try:
+            terms = polynomial(self.model.libsbml, self.model.rules[name], self)
+        finally:
+            self._open.pop()
+        if self.in_law:
+            self.used.add(name)
+        return terms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.own, *self.model.rules, *self.model.free))
+
+    def __len__(self) -> int:
+        return len([*self])
+
+
+def _held(species: Any) -> bool:
+    return bool(species.getBoundaryCondition() or species.getConstant())
+
+
+def _catalysts(term: tuple[str, ...], start: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What stands in a term of a rate besides the reactants; None if one of the reactants is missing."""
+    left = list(term)
+    for name in start:
+        if name not in left:
+            return None
+        left.remove(name)
+    return tuple(left)
+
+
+def _whole(weight: float) -> float:
+    """The number that a weight is but for rounding."""
+    return float(round(weight)) if math.isclose(weight, round(weight), rel_tol=1e-9) and round(weight) else weight

@@ -1,0 +1,142 @@
+"""Networks as BioNetGen `.net`: read back the same; what people have is read, the rest is refused by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.network import ReactionNetwork, Species
+from couple.wiring.sites.initial_counts import initial_counts
+from support.chemistry_files import NETWORKS, ONE, assert_same, experiment, net
+
+
+@pytest.mark.parametrize("name", ["dimers", "birth"])
+def test_net_round_trip(tmp_path: Path, name: str) -> None:
+    network, counts, geometry = NETWORKS[name]
+    units = {"amount": "count", "volume": f"{geometry.volume} um^3", "time": "s"}
+    found = experiment(tmp_path, net(network, counts, geometry, "  1 both 1,2\n  2 A 1"), "net", units=units)
+    assert_same(found, network, counts, geometry)
+    assert found.chemistry.observables == {"both": network.names}
+
+
+def test_net_round_trip_of_a_spine(tmp_path: Path) -> None:
+    """`.net` knows no membrane: places stand beside it."""
+    network, counts, geometry = NETWORKS["spine"]
+    units = {"amount": "count", "volume": f"{geometry.volume!r} um^3"}
+    on = {s.name: {"on": "membrane"} for s in network.species if s.on == "membrane"}
+    text = net(network, counts, geometry)
+    mixed = ReactionNetwork([Species(s.name) for s in network.species], network.reactions)
+    assert_same(experiment(tmp_path, text, "net", units=units), mixed, counts, geometry)
+    found = experiment(tmp_path, text, "net", units=units, species=on)
+    assert {s.name for s in found.chemistry.network().species if s.on == "membrane"} == on.keys()
+
+
+def test_net_in_concentrations(tmp_path: Path) -> None:
+    text = "begin parameters\n1 kon 5\nend parameters\nbegin species\n1 A(b) 2\n2 A(b!1).A(b!1) 0\nend species\n"
+    text += "begin reactions\n1 1,1 2 0.5*kon\n2 2 1,1 3e-1\nend reactions\n"
+    found = experiment(tmp_path, text, "net", units={"amount": "uM", "time": "s"}, species={"A_b": {"D": "3 um^2/s"}})
+    network = found.chemistry.network()
+    assert network.names == ("A_b", "A_b1_A_b1")
+    assert [r.rate for r in network.reactions] == pytest.approx([2.5, 3e-4])  # /uM/s = /mM/ms
+    assert pytest.approx(3e-3) == network.species[0].D
+    assert initial_counts(network, found.chemistry.initial, ONE)[0] == round(2e-3 * IONS_PER_MM_UM3)
+
+
+BARE = "begin species\n1 A() 5\nend species\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            BARE + "begin functions\n1 f() 2*A\nend functions\nbegin reactions\n1 1 0 f()\nend reactions\n",
+            'line 8: unknown name "f"',
+        ),
+        (
+            BARE + "begin energy patterns\n1 A() 2\nend energy patterns\n",
+            'line 5: the block "energy patterns" is not read',
+        ),
+        (BARE.replace("A()", "@PM:A()"), "line 2: .* compartments are not read"),
+        (BARE + "begin reactions\n1 1 0 Sat(k,K)\nend reactions\n", r'line 5: the rate law "Sat\(k,K\)"'),
+        (BARE + "begin reactions\n1 1 0 kk\nend reactions\n", 'line 5: unknown name "kk"'),
+        (BARE + "begin reactions\n1 1 7 1\nend reactions\n", "line 5: there is no species 7"),
+        (BARE + "begin reactions\n1 1,1,1 0 1\nend reactions\n", "order 3"),
+        (BARE + "begin groups\n1 twice 2*x\nend groups\n", r'line 5: "2\*x" in the group "twice"'),
+        (BARE + "begin reactions\n1 1 0 (k\nend reactions\n", "line 5: .*not arithmetic"),
+        (BARE + "begin species\n1 B() 5\nend species\n", "line 5: there are two species 1"),
+        (BARE + "begin parameters\n1 k __import__('os')\nend parameters\n", "line 5: "),
+        ("nonsense", 'line 1: "nonsense" is outside'),
+        ("", "holds no species"),
+    ],
+)
+def test_net_that_is_not_read(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        experiment(tmp_path, text, "net", units={"amount": "count", "volume": "1 um^3"})
+    assert "model.net" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        (None, "does not say its units"),
+        ({"amount": "count"}, "give the volume"),
+        ({"amount": "pH"}, "unknown unit|not a unit"),
+        ({"volume": "1 um^3"}, "give {"),
+        ({"amount": "uM", "tim": "s"}, "give {"),
+    ],
+)
+def test_units_of_a_net(tmp_path: Path, units: dict[str, str] | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        experiment(tmp_path, BARE, "net", **({} if units is None else {"units": units}))
+
+
+COUNTS = {"amount": "count", "volume": "1 um^3"}
+FOREIGN = """
+begin parameters
+\t1\tlambda\t2  # named like a word of Python's
+  2 twice later*2
+  3 later (lambda)
+end parameters
+begin molecule types
+1 A(b,b)
+end molecule types
+begin functions
+ 1 rate() twice/2
+end functions
+begin species
+ 2 B() 0
+ 1 A(b!1).A(b!1) 100
+ 3 $S() 10
+end species
+begin reaction rules
+ A(b) -> 0 k
+end reaction rules
+begin reactions
+ 1 1 2 (lambda/2)
+ 2 2,1 1,2 lambda  # changes nothing
+ 3 3,2 3,1 0.5*rate()
+end reactions
+begin groups
+ 1 A_total 2*1
+ 2 both 1,2,3
+ 3 B 1,2
+end groups
+"""
+
+
+def test_what_people_have_is_read(tmp_path: Path) -> None:
+    """Numbers of species in any order, tabs, brackets, constant functions, weights, what is held, and blocks that say
+    nothing that the network does not.
+    """
+    chemistry = experiment(tmp_path, FOREIGN, "net", units=COUNTS).chemistry
+    network = chemistry.network()
+    assert network.names == ("B", "A_b1_A_b1")
+    found = {(r.reactants, r.products): r.rate for r in network.reactions}
+    # k = 1 /s; what is held has 10 molecules: 10 * 0.5 * 2 /s
+    expected = {(("A_b1_A_b1",), ("B",)): 1e-3, (("B",), ("A_b1_A_b1",)): 1e-2}
+    assert found == {key: pytest.approx(rate) for key, rate in expected.items()}
+    assert network.observables["A_total"] == {"A_b1_A_b1": 2.0}
+    assert set(network.observables["both"]) == set(network.observables["B_group"]) == {"A_b1_A_b1", "B"}
