@@ -1,4 +1,4 @@
-"""Random networks written as TOML, `.net` and SBML are one network, and `ode` says of it what another integrator says."""
+"""Random networks as TOML, `.net` and SBML are one network, and `ode` says of it what another integrator says."""
 
 from __future__ import annotations
 
