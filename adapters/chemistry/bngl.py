@@ -168,9 +168,9 @@ def _reactions(
             rate = _rate(law, parameters) * units.amount ** (1 - len(left)) / (units.time or SECOND)
             for name in left:
                 rate *= held.get(name, 1.0)
-            moving = [tuple(n for n in side if n not in held) for side in (left, right)]
-            if moving[0] != moving[1]:
-                yield CountReaction(line, *moving, rate)
+            before, after = (tuple(n for n in side if n not in held) for side in (left, right))
+            if before != after:
+                yield CountReaction(line, before, after, rate)
 
 
 def _parts_of(line: str, names: Mapping[int, str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
@@ -230,8 +230,8 @@ def _groups(
                     raise InputError(f'"{member}" in the group "{parts[0]}" is no species number, nor "weight*number"')
                 weights[_member(species, names)] += int(weight or 1)
             name = re.sub(r"\W", "_", parts[0])
-            free = {species: w for species, w in weights.items() if species not in held}
-            if not free or (name in free and len(free) == 1):
+            free = {species: float(w) for species, w in weights.items() if w and species not in held}
+            if not free or free == {name: 1.0}:
                 continue
             yield f"{name}_group" if name in names.values() else name, free
 
