@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from couple.cli.console import Balance, File, Overrides, err, out, stdout_for_json
+from couple.cli.console import Balance, File, Overrides, err, out, stdout_for_json, table
 from couple.parallel.communicator import world
 
 if TYPE_CHECKING:
     from couple.components.component import Component
+    from couple.simulation.load_report import RankLoad
     from couple.wiring import Plan
 
 
@@ -20,13 +22,14 @@ def check(
     file: File,
     overrides: Overrides = None,
     balance: Balance = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every site, link, port and rate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Load and wire everything, print wiring and units; after mpiexec also what each rank has, and what it costs."""
+    """Load and wire everything; print what will run, what it costs, and warnings. With --all the whole wiring."""
     from couple.cli.json_output import check_output, print_json
     from couple.experiment import Experiment
     from couple.simulation.cell_costs import read_costs
-    from couple.simulation.load_report import lines, measure_ranks
+    from couple.simulation.load_report import lines, measure, measure_ranks
     from couple.wiring import wire
 
     with stdout_for_json(as_json):
@@ -34,17 +37,60 @@ def check(
         system = wire(experiment, None if balance is None else read_costs(balance))
         described = system.describe
         found = check_output(system) if as_json else None
+        warnings = system.plan.warnings
         loads = measure_ranks(system)  # the system is spent now
+        own = measure(system) if not as_json and not loads else None
     if not world().first:
         return
     if found is not None:
         print_json(found.with_loads(loads))
-    else:
+    elif everything:
         out.print(_headline(system.plan), markup=False)
         for line in (*described, *lines(loads), *_ports(system.components), *_reactions(system.plan)):
             out.print(f"  {line}", markup=False)
-    for warning in system.plan.warnings:
-        err.print(f"warning: {escape(warning)}")
+    else:
+        out.print(_headline(system.plan), markup=False)
+        table([*_overview(system.plan, described, system.components), *_cost(system.plan, loads or [own])])
+        for line in lines(loads):
+            out.print(f"  {line}", markup=False)
+    if warnings and found is None:
+        err.print(f"[bold yellow]{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:[/]")
+    for warning in warnings:
+        err.print(f"[bold yellow]warning:[/] {escape(warning)}")
+
+
+SCREEN = 24
+"""Lines of the wiring that are shown without --all."""
+
+
+def _overview(plan: Plan, described: Sequence[str], components: Sequence[Component]) -> Iterator[tuple[str, str]]:
+    """What there is, of many of a kind one line."""
+    kinds: dict[str, list[str]] = {}
+    for line in described:
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "*", line.split(": ")[0]), []).append(line)
+    for kind, members in list(kinds.items())[:SCREEN]:
+        name, found, text = members[0].partition(": ")
+        if not found:
+            yield "", name
+        else:
+            yield (name, text) if len(members) == 1 else (f"{kind} ({len(members)})", f"first: {text}")
+    if len(kinds) > SCREEN:
+        yield f"{len(kinds) - SCREEN} more lines", "--all"
+    network = plan.network
+    ports = sum(1 for _ in _ports(components))
+    yield "chemistry", f"{len(network.names)} species, {len(network.reactions)} reactions (rates: --all)"
+    if network.observables:
+        yield "observables", ", ".join(list(network.observables)[:8])
+    yield "components", f"{', '.join(c.name for c in components)}; {ports} ports (--all)"
+
+
+def _cost(plan: Plan, loads: Sequence[RankLoad | None]) -> Iterator[tuple[str, str]]:
+    """Wall-clock time of the whole run, from a few windows at rest."""
+    slowest = max((load for load in loads if load is not None), key=lambda load: load.total, default=None)
+    if slowest is not None and slowest.total > 0:
+        seconds = slowest.total * plan.clock.windows
+        parts = ", ".join(f"{100 * s / slowest.total:.0f} % {name}" for name, s in slowest.seconds.items())
+        yield "expected cost", f"about {seconds:.2g} s at rest, more where much happens ({parts})"
 
 
 def _headline(plan: Plan) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
@@ -14,6 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
 from couple.base.units import quantity
+
+WIDEST = 44
+"""Characters of the left column of a table."""
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
@@ -85,10 +91,21 @@ def progress(hidden: bool) -> Iterator[Any]:
 
 
 def table(lines: list[tuple[str, str]]) -> None:
-    """Print pairs in two columns."""
-    width = max(len(what) for what, _ in lines)
+    """Print pairs in two columns that hold at the width of the terminal; in a pipe values are not broken."""
+    for line in table_lines(lines, out.width if out.is_terminal or "COLUMNS" in os.environ else None):
+        out.print(line, markup=False)
+
+
+def table_lines(lines: list[tuple[str, str]], room: int | None = None) -> list[str]:
+    """The lines of a table: what is longer than its column goes on below it. room: characters, None for any number."""
+    widest = max((len(what) for what, _ in lines), default=0)
+    width = min(widest, WIDEST if room is None else max(room * 2 // 5, 8))
+    found = []
     for what, value in lines:
-        out.print(f"{what:<{width}}  {value}", markup=False)
+        left = textwrap.wrap(what, width) or [""]
+        right = [value] if room is None else textwrap.wrap(value, max(room - width - 2, 8)) or [""]
+        found += [f"{a:<{width}}  {b}".rstrip() for a, b in itertools.zip_longest(left, right, fillvalue="")]
+    return found
 
 
 def milliseconds(text: str, option: str) -> float:

@@ -33,7 +33,7 @@ def regimes(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     figure: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw the map.")] = True,
 ) -> None:
-    """Run one chemistry through every engine that can express it. Moments, agreement, CPU time, and a map."""
+    """Run one chemistry through every engine that can express it. Moments, what differs, CPU time, and a map."""
     from couple.analysis.regimes.compare import compare
     from couple.experiment import Experiment
 
@@ -65,7 +65,8 @@ def table(found: RegimeComparison) -> list[str]:
     for row in found.rows:
         e = row.ensemble
         k = e.quantities.index(found.quantity)
-        verdict = "reference" if row.agrees is None else "agrees" if row.agrees else "DIFFERS"
+        same = "reference" if e.engine == found.reference else "not judged"
+        verdict = same if row.differs is None else "DIFFERS" if row.differs else "not distinguished"
         body.append([
             e.engine, f"{row.mean:.5g}", f"{e.mean_error[k]:.2g}" if e.runs else "",
             "" if e.deterministic else f"{row.variance:.4g}", f"{e.variance_error[k]:.2g}" if e.runs else "",
@@ -74,7 +75,7 @@ def table(found: RegimeComparison) -> list[str]:
     widths = [max(len(line[c]) for line in [head, *body]) for c in range(len(head))]
     lines = [
         f"{found.name}: {found.quantity} after {found.time:g} ms; off in standard errors from {found.reference}, "
-        f"agreement within {found.bound:.2f}",
+        f"different above {found.bound:.2f}",
         f"time to mix / time to react: {found.damkoehler:.3g}",
         *("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in [head, *body]),
     ]

@@ -124,3 +124,20 @@ def test_a_plan_has_engines_with_validated_options_and_is_frozen(file: Path) -> 
 def test_options_are_refused_before_anything_is_built(file: Path) -> None:
     with pytest.raises(InputError, match=r"site\[1\]\.ode: unknown key"):
         make_plan(Experiment.load(file, ["site.shaft.ode.rtl=1"]))
+
+
+def test_the_first_screen_of_many_sites_is_a_screen(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, *blocks = SITES.split("[[site]]")
+    spine = blocks[1].split("[[link]]")[0]
+    many = "".join("[[site]]" + spine.replace("shaft", f"spine_{k}") for k in range(300))
+    file.write_text(head + many + '[[drive]]\nto = "spine_*.Ca"\nclamp = "1 uM"\n')
+    printed = {}
+    monkeypatch.setenv("COLUMNS", "100")
+    for option in ((), ("--all",)):
+        with pytest.raises(SystemExit):
+            main(["check", str(file), *option])
+        printed[option] = capsys.readouterr().out
+    assert len(printed[()].splitlines()) <= 24 and "expected cost" in printed[()] and "(300)" in printed[()]
+    assert all(f"site spine_{k}:" in printed[("--all",)] for k in range(300))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from couple.base.errors import InputError
+from couple.cli.console import table_lines
 from couple.cli.summaries import FEW, ledger_lines, peak_lines, show_lines
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
@@ -75,3 +76,22 @@ def test_options_of_engines_that_are_not_chosen_are_held_against_them(engine: st
     content["site"][3][engine] = options  # type: ignore[index]
     with pytest.raises(InputError, match=rf"site\[3\]\.{engine}"):
         wire(Experiment.build(**content))
+
+
+@pytest.mark.parametrize("room", [40, 60, 100])
+def test_tables_hold_at_the_width_of_a_terminal(results: Results, room: int) -> None:
+    pairs = [("influx 0 1500 .. 0 /ms at 0 20 .. 122 ms -> spine_0.Ca", "1500 sent"), *show_lines(results)]
+    lines = table_lines(pairs, room)
+    assert max(map(len, lines)) <= room
+    words = [word for pair in pairs for text in pair for word in text.split()]
+    assert sorted(words) == sorted(word for line in lines for word in line.split())
+    assert max(map(len, table_lines([("x" * 3, "y" * 500)]))) == 505  # in a pipe values are whole
+
+
+def test_the_name_of_a_drive_is_short() -> None:
+    content = tables()
+    times, rates = " ".join(map(str, range(40))), " ".join(["1"] * 40)
+    content["drive"] = [{"to": "spine_0.Ca", "influx": {"times": f"{times} ms", "rate": f"{rates} /ms"}}]
+    content["experiment"]["duration"] = "40 ms"  # type: ignore[index]
+    (link,) = wire(Experiment.build(**content)).plan.drives.links
+    assert link.name == "influx 1 1 .. 1 /ms at 0 1 .. 39 ms -> spine_0.Ca"

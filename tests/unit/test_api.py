@@ -163,19 +163,42 @@ def test_xarray_has_names_labels_and_units(tmp_path: Path, monkeypatch: pytest.M
     simulation.run()
     with simulation.results as results:
         found = to_xarray(results)
-        ca = found["box.counts"].sel(site="box", species="Ca")
+        ca = found["counts"].sel(site="box", species="Ca")
         assert ca.dims == ("time",) and np.array_equal(ca.values, results["box.Ca"])
-        assert found["box.counts"].attrs["units"] == "count" and found.time.attrs["units"] == "ms"
-        assert found["box.influx"].dims == ("time", "site", "species_of_box.influx")  # Ca alone
+        assert found["counts"].attrs["units"] == "count" and found.time.attrs["units"] == "ms"
+        assert found["influx"].dims == ("time", "site", "species") and found["concentration"].attrs["units"] == "uM"
+        assert np.allclose(found["concentration"].sel(site="box", species="Ca"), results.micromolar("box", "Ca"))
+        assert found.engine.sel(site="box") == results.engines()["box"]
     with sample(birth_death("5 ms"), 4, 3, tmp_path / "out", jobs=1) as ensemble:
         found = to_xarray(ensemble)
-        assert found["box.counts"].dims == ("run", "time", "site", "species")
+        assert found["counts"].dims == ("run", "time", "site", "species")
         assert found.seed.values.tolist() == ensemble.seeds.tolist()
-        mean = found["box.counts"].sel(species="A", site="box").mean("run")
+        mean = found["counts"].sel(species="A", site="box").mean("run")
         assert np.allclose(mean, ensemble.statistics("box.A").mean)
         monkeypatch.setitem(sys.modules, "xarray", None)
         with pytest.raises(MissingDependencyError, match="uv pip install xarray"):
             to_xarray(ensemble)
+
+
+@pytest.mark.parametrize("engines", [("ode",), ("ssa",), ("ode", "ode", "ode"), ("ode", "ssa", "ode")])
+def test_names_in_xarray_are_those_of_any_engine_and_number_of_sites(engines: tuple[str, ...]) -> None:
+    pytest.importorskip("xarray")
+    experiment = content()
+    block = experiment["site"][0]
+    experiment["site"] = [{**block, "name": f"s{k}", "engine": engine} for k, engine in enumerate(engines)]
+    experiment["drive"] = [{**d, "to": "s0.Ca"} for d in experiment.get("drive", ())]
+    simulation = Simulation.in_memory(Experiment.parse(experiment))
+    simulation.run()
+    with simulation.results as results:
+        found = to_xarray(results)
+        names = {str(name) for name in found if not str(name).startswith("drive")}
+        assert {"counts", "concentration"} <= names and not any("." in name or "s0" in name for name in names)
+        assert found["counts"].dims == found["concentration"].dims == ("time", "site", "species")
+        assert found.site.values.tolist() == [f"s{k}" for k in range(len(engines))]
+        assert tuple(found.engine.values) == engines
+        for site in results.sites():
+            for species in results.labels(site, "counts", "species"):
+                assert np.array_equal(found["counts"].sel(site=site, species=species), results.counts(site, species))
 
 
 def test_the_package_names_what_a_script_needs() -> None:

@@ -12,7 +12,17 @@ import numpy as np
 
 from couple.analysis.compare.sides import Series, Side
 from couple.analysis.compare.spikes import energy, spike_times
-from couple.analysis.compare.statistics import ALPHA, correlation_time, course, holm, standard_error, welch
+from couple.analysis.compare.statistics import (
+    ALPHA,
+    Correlation,
+    correlation_p,
+    correlation_time,
+    course,
+    holm,
+    least_p,
+    mean_p,
+    standard_error,
+)
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 
@@ -30,7 +40,8 @@ class Row:
     """One number of one quantity, on the first side and on another.
 
     of: "mean", "largest", "end", "course", "correlation time", "spikes", "spike distance". p: of that they are the
-    same; adjusted: by Holm over the report; NaN: not judged. note: what else there is to say.
+    same; adjusted: by Holm over the report; NaN: not judged. note: what else there is to say. exact: neither side
+    scatters, so that what is not different is equal.
     """
 
     quantity: str
@@ -43,11 +54,19 @@ class Row:
     p: float
     adjusted: float = math.nan
     note: str = ""
+    exact: bool = False
 
     @property
     def differs(self) -> bool | None:
-        """None: it cannot be judged."""
+        """Whether it is shown to differ: False is no proof that it is the same. None: it cannot be judged."""
         return None if math.isnan(self.adjusted) else self.adjusted < ALPHA
+
+    @property
+    def verdict(self) -> str:
+        """ "DIFFERS", "not distinguished", "equal" (both without scatter), or "not judged"."""
+        if self.differs is None:
+            return "not judged"
+        return "DIFFERS" if self.differs else "equal" if self.exact else "not distinguished"
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,8 @@ def compare(
             rows += _rows(common[0], other, series, other.series[name], threshold, within, rng)
     adjusted = holm([row.p for row in rows])
     rows = [replace(row, adjusted=p) for row, p in zip(rows, adjusted, strict=True)]
-    return Comparison(tuple(common), tuple(rows), threshold, within, tuple(_cannot(common)))
+    cannot = (*_cannot(common), *_too_few(common, sum(math.isfinite(row.p) for row in rows)))
+    return Comparison(tuple(common), tuple(rows), threshold, within, cannot)
 
 
 def _common(sides: Sequence[Side], start: float, of: str | None) -> list[Side]:
@@ -133,7 +153,7 @@ def _rows(
     fixed = bool(first.fixed), bool(other.fixed)
 
     def row(of: str, unit: str, x: Value, y: Value, p: float, note: str = "") -> Row:
-        return Row(a.name, a.kind, of, unit, other.label, x, y, p, note=note)
+        return Row(a.name, a.kind, of, unit, other.label, x, y, p, note=note, exact=all(fixed))
 
     numbers: dict[str, tuple[Floats, Floats]] = {
         "mean": (a.values.mean(axis=1), b.values.mean(axis=1)),
@@ -142,11 +162,13 @@ def _rows(
     if a.kind == "observable":
         numbers["end"] = a.values[:, -1], b.values[:, -1]
     for name, (x, y) in numbers.items():
-        p = welch(x, y, *fixed)
-        yield row(name, a.unit, _value(x, fixed[0]), _value(y, fixed[1]), p, _apart(x, y))
+        noise = name == "largest" and any(fixed) and not all(fixed)  # it is above the largest of the mean by itself
+        p = math.nan if noise else mean_p(x, y, *fixed, rng)
+        note = "noise alone raises it" if noise else _apart(x, y)
+        yield row(name, a.unit, _value(x, fixed[0]), _value(y, fixed[1]), p, note)
     yield _course_row(row, first, other, a, b, rng)
-    if a.kind in ("observable", "conductance"):
-        yield _correlation_row(row, first, a, b)
+    if a.kind in ("observable", "conductance") and not any(fixed):
+        yield _correlation_row(row, first, a, b, rng)
     if a.kind == "V":
         yield from _spike_rows(row, first, other, a, b, threshold, within, rng)
 
@@ -158,7 +180,7 @@ def _course_row(row: Any, first: Side, other: Side, a: Series, b: Series, rng: n
     difference = x.mean(axis=0) - y.mean(axis=0)
     k = int(np.abs(difference).argmax())
     largest, p = course(x, y, rng) if judged else (math.nan, math.nan)
-    if judged and math.isnan(p):  # neither scatters
+    if first.fixed and other.fixed:
         scale = max(np.abs(x).max(), np.abs(y).max(), 1e-300)
         p = 1.0 if abs(difference[k]) <= 1e-9 * scale else 0.0
     note = f"most at {first.time[k]:g} {first.time_unit}" + ("" if math.isnan(largest) else f", {largest:.1f} SE")
@@ -166,18 +188,20 @@ def _course_row(row: Any, first: Side, other: Side, a: Series, b: Series, rng: n
     return row("course", a.unit, *values, p, note)  # type: ignore[no-any-return]
 
 
-def _correlation_row(row: Any, first: Side, a: Series, b: Series) -> Row:
-    """Correlation times of the fluctuations, with their errors over runs."""
-    from scipy.stats import norm
-
+def _correlation_row(row: Any, first: Side, a: Series, b: Series, rng: np.random.Generator) -> Row:
+    """Correlation times of the fluctuations; one that is longer than the record shows is not judged."""
     step = float(first.time[1] - first.time[0])
-    x, y = (Value(*correlation_time(s.values, step)[:2]) for s in (a, b))
-    error = math.hypot(x.error, y.error)
-    p = float(2 * norm.sf(abs(x.mean - y.mean) / error)) if error > 0 else math.nan
-    still = " and ".join(
-        name for name, v in (("first", x), ("other", y)) if math.isnan(v.mean)
-    )  # fmt: skip
-    return row("correlation time", first.time_unit, x, y, p, f"no fluctuations: {still}" if still else "")  # type: ignore[no-any-return]
+    x, y = (correlation_time(s.values, step) for s in (a, b))
+    p = math.nan if x.capped or y.capped else correlation_p(a.values, b.values, rng)
+    note = "; ".join(filter(None, (_unknown(first.label, x), _unknown("other", y))))
+    return row("correlation time", first.time_unit, Value(*x[:2]), Value(*y[:2]), p, note)  # type: ignore[no-any-return]
+
+
+def _unknown(label: str, found: Correlation) -> str:
+    """Why a correlation time is not known."""
+    if found.capped:
+        return f"{label}: longer than can be seen in this record"
+    return f"{label}: no fluctuations" if math.isnan(found.time) else ""
 
 
 def _spike_rows(
@@ -190,10 +214,10 @@ def _spike_rows(
         return
     fixed = bool(first.fixed), bool(other.fixed)
     values = _value(counts[0], fixed[0]), _value(counts[1], fixed[1])
-    yield row("spikes", "count", *values, welch(counts[0], counts[1], *fixed), _apart(counts[0], counts[1]))
+    yield row("spikes", "count", *values, mean_p(*counts, *fixed, rng), _apart(*counts))
     between, inside, p = energy(x, y, within, rng)
-    if any(fixed) and not math.isnan(p):
-        p = math.nan if all(fixed) and between > 0 else p
+    if any(fixed):
+        p = (0.0 if between > 0 else 1.0) if all(fixed) else math.nan
     yield row("spike distance", "spikes", Value(inside, math.nan), Value(between, math.nan), p, "within, between sides")
 
 
@@ -219,6 +243,20 @@ def _cannot(sides: Sequence[Side]) -> Iterator[str]:
             yield f"{side.label} is the same with every seed: no scatter, its errors are 0"
     if all(side.fixed for side in sides):
         yield "no side scatters: any difference is one of the models, not of chance"
+
+
+def _too_few(sides: Sequence[Side], rows: int) -> Iterator[str]:
+    """Sides of so few runs that no difference, however large, could be told from chance."""
+    first = sides[0]
+    for side in sides[1:]:
+        if first.fixed is not False or side.fixed is not False or rows * least_p(first.runs, side.runs) <= ALPHA:
+            continue
+        enough = next((n for n in range(2, 100) if rows * least_p(n, n) <= ALPHA), None)
+        advice = f"make {enough} of each (-n {enough})" if enough else "choose fewer quantities (--of)"
+        yield (
+            f"{first.label} and {side.label} have {first.runs} and {side.runs} runs: too few to tell any difference "
+            f"from chance in {rows} comparisons, however large it is; {advice}"
+        )
 
 
 def _side_json(side: Side) -> dict[str, Any]:
@@ -247,5 +285,6 @@ def _row_json(row: Row) -> dict[str, Any]:
         "p": known(row.p),
         "p_adjusted": known(row.adjusted),
         "differs": row.differs,
+        "verdict": row.verdict.lower(),
         "note": row.note,
     }

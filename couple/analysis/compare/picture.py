@@ -82,8 +82,13 @@ def _course(ax: Axes, found: Comparison, name: str) -> None:
     series = found.sides[0].series[name]
     off = [row for row in found.rows if row.quantity == name and row.differs]
     note = ", ".join(dict.fromkeys(row.of for row in off))
+    judged = any(row.quantity == name and row.differs is not None for row in found.rows)
+    exact = all(row.exact for row in found.rows if row.quantity == name)
+    rest = ("equal" if exact else "not distinguished") if judged else "not judged"
     ax.set_ylabel({"count": "molecules", "uM": "µM", "S/cm^2": "S/cm²", "uS": "µS"}.get(series.unit, series.unit))
-    ax.set_title(name + (f": differs in {note}" if note else ""), loc="left", color="#B00020" if note else "0.2")
+    ax.set_title(
+        f"{name}: differs in {note}" if note else f"{name}: {rest}", loc="left", color="#B00020" if note else "0.2"
+    )
 
 
 def _raster(ax: Axes, found: Comparison, name: str) -> None:
@@ -102,7 +107,7 @@ def _correlation(ax: Axes, found: Comparison, name: str) -> None:
     drawn = False
     for side, colour in zip(found.sides, COLOURS, strict=False):
         step = float(side.time[1] - side.time[0])
-        tau, _, rho = correlation_time(side.series[name].values, step)
+        tau, _, rho, _ = correlation_time(side.series[name].values, step)
         if len(rho):
             shown = rho[: max(2, min(len(rho), int(8 * tau / step) + 2))]
             ax.plot(np.arange(len(shown)) * step, shown, color=colour, lw=0.9)

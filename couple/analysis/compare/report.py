@@ -6,27 +6,41 @@ import math
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from couple.analysis.compare.comparison import Comparison, Row, Value
 from couple.analysis.compare.statistics import ALPHA
 
-WIDE = 132
-"""Characters of a line, also where the terminal is narrower: numbers are not cut."""
-
 
 def show(found: Comparison, console: Console) -> None:
-    """Print everything: what is compared, rows, CPU time, what could not be judged."""
+    """Print everything: what is compared, rows, CPU time, what could not be judged. No line is cut."""
     for side in found.sides:
         runs = "one run" if side.runs == 1 else f"{side.runs} runs"
         console.print(escape(f"{side.label}: {side.what}, {runs}"))
-    wide = Console(file=console.file, width=max(console.width, WIDE), highlight=False)
+    room = console.width if console.is_terminal else None
     for side in found.sides[1:]:
-        wide.print(_rows(found, side.label))
+        for line in row_lines(found, side.label, room):
+            console.print(line, markup=False)
     if any(side.parts for side in found.sides):
-        wide.print(_seconds(found))
+        for line in _aligned(_seconds(found), left=1):
+            console.print(line, markup=False)
     for line in verdict(found):
         console.print(escape(line))
+
+
+def row_lines(found: Comparison, label: str, room: int | None = None) -> list[str]:
+    """A table of the rows of one side, its verdict in front; two lines for each where `room` characters are too few."""
+    rows = [row for row in found.rows if row.side == label]
+    first = found.sides[0].label
+    head = ["", "quantity", "of", "unit", first, "+-", label, "+-", "off", "p"]
+    table = _aligned([head, *(_cells(row) for row in rows)], left=4)
+    if room is None or max(map(len, table)) <= room:
+        return table
+    narrow = []
+    for row in rows:
+        (a, da), (b, db) = _both(row.first), _both(row.other)
+        values = f"{first} {a}{da and f' +- {da}'}, {label} {b}{db and f' +- {db}'} {row.unit}"
+        narrow += [f"{row.verdict}: {row.quantity}, {row.of}", f"  {values}" + (f"; {row.note}" if row.note else "")]
+    return narrow
 
 
 def verdict(found: Comparison) -> list[str]:
@@ -39,33 +53,43 @@ def verdict(found: Comparison) -> list[str]:
         if off:
             lines.append(f"{side.label} differs from {found.sides[0].label} in {', '.join(off)}")
         elif seen:
-            lines.append(f"{side.label}: no difference from {found.sides[0].label} that chance would not make")
+            exact = all(row.exact for row in judged if row.side == side.label)
+            word = "equals" if exact else "is not distinguished from"
+            lines.append(
+                f"{side.label} {word} {found.sides[0].label}"
+                + (": chance alone makes such differences" if not exact else "")
+            )
     if judged:
         lines.append(
             f"({len(judged)} comparisons; the chance that equal ones are called different is {ALPHA:g} for all of them "
-            "together. Errors are standard errors over runs.)"
+            "together; what is not distinguished may still differ by less. Errors are standard errors over runs.)"
         )
     return lines + list(found.cannot)
 
 
-def _rows(found: Comparison, label: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("quantity", "of", "unit"):
-        table.add_column(name, no_wrap=True)
-    for name in (found.sides[0].label, "+-", label, "+-", "off", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    last = ""
-    for row in found.rows:
-        if row.side == label:
-            table.add_row(*map(escape, _cells(row, row.quantity if row.quantity != last else "")))
-            last = row.quantity
-    return table
+def _aligned(table: list[list[str]], left: int) -> list[str]:
+    """Lines with as much room for each column as it needs; the first `left` begin at their left."""
+    widths = [max(len(line[c]) for line in table) for c in range(len(table[0]))]
+    lines = []
+    for line in table:
+        cells = [
+            cell.ljust(w) if c < left else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
-def _cells(row: Row, name: str) -> list[str]:
-    word = {None: "not judged", True: "DIFFERS", False: "agrees"}[row.differs]
-    return [name, row.of, row.unit, *_both(row.first), *_both(row.other), row.note, _p(row.adjusted), word]
+def _cells(row: Row) -> list[str]:
+    return [
+        row.verdict,
+        row.quantity,
+        row.of,
+        row.unit,
+        *_both(row.first),
+        *_both(row.other),
+        row.note,
+        _p(row.adjusted),
+    ]
 
 
 def _both(value: Value) -> tuple[str, str]:
@@ -80,17 +104,14 @@ def _p(p: float) -> str:
     return "" if math.isnan(p) else "< 1e-6" if p < 1e-6 else f"{p:.2g}"
 
 
-def _seconds(found: Comparison) -> Table:
-    """CPU seconds per run, by part."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("CPU s per run")
+def _seconds(found: Comparison) -> list[list[str]]:
+    """Table of CPU seconds per run, by part."""
+    head = ["CPU s per run"]
     for side in found.sides:
-        table.add_column(side.label, justify="right")
-        table.add_column("+-", justify="right")
-    for side in found.sides[1:]:
-        table.add_column(f"{found.sides[0].label}/{side.label}", justify="right")
+        head += [side.label, "+-"]
+    table = [[*head, *(f"{found.sides[0].label}/{side.label}" for side in found.sides[1:])]]
     for part in dict.fromkeys(p for side in found.sides for p in side.parts):
-        cells = []
+        cells = [part]
         for side in found.sides:
             x = side.parts.get(part)
             error = x.std(ddof=1) / math.sqrt(len(x)) if x is not None and len(x) > 1 else math.nan
@@ -100,5 +121,5 @@ def _seconds(found: Comparison) -> Table:
             x = side.parts.get(part)
             known = first is not None and x is not None and x.mean() > 0
             cells.append(f"{first.mean() / x.mean():.3g}x" if known else "")  # type: ignore[union-attr]
-        table.add_row(escape(part), *cells)
+        table.append(cells)
     return table

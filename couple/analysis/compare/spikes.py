@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from couple.analysis.compare.statistics import regrouped_p
 from couple.base.arrays import Floats
-
-DRAWS = 9999
 
 
 def spike_times(v: Floats, time: Floats, threshold: float) -> Floats:
@@ -43,7 +44,8 @@ def energy(a: list[Floats], b: list[Floats], within: float, rng: np.random.Gener
     """(mean distance between runs of two groups, mean within groups, p that they are of one kind).
 
     p: share of random regroupings of all runs in which the energy statistic 2 between - within a - within b (Székely &
-    Rizzo 2013, J Stat Plan Inference 143:1249) is as large; NaN with fewer than two runs in a group.
+    Rizzo 2013, J Stat Plan Inference 143:1249) is as large; NaN with fewer than two runs in a group, and if all
+    trains are equal.
     """
     trains = [*a, *b]
     n, m = len(a), len(b)
@@ -55,12 +57,13 @@ def energy(a: list[Floats], b: list[Floats], within: float, rng: np.random.Gener
     inside = [float(t.sum() / (len(t) * (len(t) - 1))) for t in (table[:n, :n], table[n:, n:]) if len(t) > 1]
     if min(n, m) < 2:
         return between, float(np.mean(inside)) if inside else float("nan"), float("nan")
-    first = np.zeros((DRAWS + 1, n + m))
-    first[0, :n] = 1
-    order = rng.permuted(np.tile(first[0], (DRAWS, 1)), axis=1)
-    first[1:] = order
-    second = 1 - first
-    cross = np.einsum("ij,ij->i", first @ table, second) / (n * m)
-    own = np.einsum("ij,ij->i", first @ table, first) / n**2 + np.einsum("ij,ij->i", second @ table, second) / m**2
-    statistic = 2 * cross - own
-    return between, float(np.mean(inside)), float((statistic >= statistic[0] - 1e-12).mean())
+
+    def statistic(first: Floats) -> Floats:
+        first = first.astype(float)
+        second = 1 - first
+        cross = np.einsum("ij,ij->i", first @ table, second) / (n * m)
+        own = np.einsum("ij,ij->i", first @ table, first) / n**2 + np.einsum("ij,ij->i", second @ table, second) / m**2
+        return np.asarray(2 * cross - own)
+
+    equal = not table.any()
+    return between, float(np.mean(inside)), math.nan if equal else regrouped_p(statistic, n, m, rng)

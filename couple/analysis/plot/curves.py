@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 FEW = len(COLOURS)
 """Curves that can be told apart by colour."""
 
+MANY = 40
+"""Curves that are drawn one by one; of more, bands and a few of them."""
+
+CHOSEN = 3
+"""Of many curves those that are drawn: the first, the last, and between."""
+
 POINTS = 4000
 """Of a curve: more than a printed line has dots."""
 
@@ -52,14 +58,39 @@ class Scale:
 
 
 def draw_curves(ax: Axes, time: Floats, curves: Sequence[Curve], scale: Scale | None) -> None:
-    """Draw all; with a scale, colours are positions on it and there is no legend."""
+    """Draw all; with a scale, colours are positions on it and there is no legend but that of bands of many curves."""
     pairs = any(c.dashed for c in curves)
+    if scale and colours_of(curves) > MANY:
+        for dashed in (False, True) if pairs else (False,):
+            _draw_many(ax, time, [c for c in curves if c.dashed is dashed], scale)
+        return
     for k, curve in enumerate(curves):
         colour = scale.colour(curve.position) if scale else COLOURS[(k // 2 if pairs else k) % FEW]
-        # Where curves coincide, the earlier ones show as a rim around the later ones.
-        rims = 0 if scale or pairs else len(curves) - 1 - k
+        # Where two curves coincide, the earlier one shows as a rim around the later one.
+        rims = 1 - k if len(curves) == 2 and not scale and not pairs else 0
         style = (0, (3, 1.5)) if curve.dashed else "-"
         _draw(ax, time, curve, color=colour, lw=0.8 + 0.9 * rims, ls=style, label=None if scale else curve.label)
+
+
+def colours_of(curves: Sequence[Curve]) -> int:
+    """Colours that are needed: of a pair, one."""
+    return sum(not c.dashed for c in curves)
+
+
+def _draw_many(ax: Axes, time: Floats, curves: Sequence[Curve], scale: Scale) -> None:
+    """Bands of all curves and of nine in ten, their median, and a few of them by position."""
+    values = np.array([c.values if c.values.ndim == 1 else c.values.mean(axis=0) for c in curves])
+    low, fifth, middle, most, high = np.percentile(values, [0, 5, 50, 95, 100], axis=0)
+    t, bounds = thinned(time, middle, low, fifth, most, high)
+    ax.fill_between(t, bounds[1], bounds[4], color="0.88", lw=0, label=f"all {len(curves)}")
+    ax.fill_between(t, bounds[2], bounds[3], color="0.74", lw=0, label="9 in 10")
+    style = (0, (3, 1.5)) if curves[0].dashed else "-"
+    ax.plot(t, bounds[0], color="black", lw=1.0, ls=style, label="median")
+    ordered = sorted(curves, key=lambda c: c.position)
+    for curve in (ordered[k] for k in np.linspace(0, len(ordered) - 1, CHOSEN).astype(int)):
+        mean = curve.values if curve.values.ndim == 1 else curve.values.mean(axis=0)
+        t, (shown,) = thinned(time, mean)
+        ax.plot(t, shown, color=scale.colour(curve.position), lw=0.7, ls=style, label=curve.label or None)
 
 
 def _draw(ax: Axes, time: Floats, curve: Curve, *, color: object, lw: float, ls: object, label: str | None) -> None:

@@ -16,6 +16,12 @@ from couple.storage.results import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TALLEST = 180.0
+"""mm of a map: a page of most journals, however many sites there are."""
+
+MOST_BARS = 25
+"""Bars of a ledger."""
+
 Kind = Literal["traces", "sites", "along", "ledger", "timing"]
 
 
@@ -57,7 +63,7 @@ def _draw_sites(recording: Recording) -> Figure:
     sites, species = _sites(recording)
     values = np.array([_mean(recording.micromolar(site, species)) for site in sites])
     time = recording.time
-    drawing, (ax,) = panels(1, height=max(30.0, 3.2 * len(sites)), extra=12)
+    drawing, (ax,) = panels(1, height=min(max(30.0, 3.2 * len(sites)), TALLEST), extra=12)
     low = 0.0 if values.min() < 0.4 * values.max() else float(values.min())
     middle = np.append(time, time[-1] + (time[-1] - time[-2] if len(time) > 1 else 1.0))
     shown = ax.pcolormesh(middle, np.arange(len(sites) + 1), values, cmap=MAP, vmin=low, rasterized=True)
@@ -77,7 +83,9 @@ def _mean(values: Floats) -> Floats:
 
 def _draw_ledger(results: Results) -> Figure:
     """What became of all that a site held or got: one bar, whose parts add up to it."""
-    entries, rows = results.ledger()["sites"], np.arange(len(results.ledger()["sites"]))
+    every = results.ledger()["sites"]
+    entries = sorted(every, key=lambda e: -e["received"])[:MOST_BARS] if len(every) > MOST_BARS else every
+    rows = np.arange(len(entries))
     drawing, (ax,) = panels(1, height=max(12.0, 7.0 * len(entries)), extra=16)
     left = np.zeros(len(entries))
     for colour, part in zip(COLOURS, ("free", "bound", "extruded"), strict=False):
@@ -96,7 +104,8 @@ def _draw_ledger(results: Results) -> Figure:
     ax.set_xlabel("ions")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4)
     worst = results.ledger()["max_imbalance_ions"]
-    head(drawing, results.name, f"largest imbalance {worst:g} ions")
+    more = f"; the {len(entries)} of {len(every)} that received most" if len(every) > len(entries) else ""
+    head(drawing, results.name, f"largest imbalance {worst:g} ions{more}")
     return drawing
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from couple.analysis.plot.curves import FEW, Curve, Scale, draw_curves
+from couple.analysis.plot.curves import FEW, Curve, Scale, colours_of, draw_curves
 from couple.analysis.plot.style import MAP, head, panels
 from couple.storage.record_file import Recording
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 FLATTENS = 5.0
 """Ratio of sizes from which on sites are compared by size, not by number of molecules."""
+
+
+LEGEND = 72
+"""Characters of a line of a legend that the figure has room for."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,15 @@ def panels_of(recording: Recording) -> list[Panel]:
 def draw_traces(recording: Recording) -> Figure:
     """Panels above each other, on one time axis."""
     found = panels_of(recording)
-    scale = scale_of(recording) if any(len(p.curves) > FEW for p in found) else None
+    scaled = [k for k, panel in enumerate(found) if colours_of(panel.curves) > FEW]
+    scale = scale_of(recording) if scaled else None
     drawing, axes = panels(len(found), sharex=True)
+    shown: list[str] = []
     for panel, ax in zip(found, axes, strict=True):
-        _draw_panel(recording, panel, ax, scale)
+        shown = _draw_panel(recording, panel, ax, scale, shown)
     axes[-1].set_xlabel(f"time ({recording.time_unit})")
     if scale is not None:
-        _colour_bar(drawing, axes, scale)
+        _colour_bar(drawing, [axes[k] for k in scaled], scale)
     drawing.align_ylabels(axes)
     head(drawing, recording.name, note_of(recording))
     return drawing
@@ -89,24 +95,27 @@ def _voltage_positions(recording: Recording) -> list[float]:
     return [float(d) for d in recording.file["neuron"].attrs.get("distance_um", ())]
 
 
-def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | None) -> None:
-    many = scale is not None and len(panel.curves) > FEW
+def _draw_panel(recording: Recording, panel: Panel, ax: Axes, scale: Scale | None, shown: list[str]) -> list[str]:
+    """Draw a panel; names of the colours that are known then. shown: those of the panels above it."""
+    many = scale is not None and colours_of(panel.curves) > FEW
     draw_curves(ax, recording.time, panel.curves, scale if many else None)
     ax.set_ylabel(panel.label)
     ax.margins(x=0)
     if panel.from_zero and ax.dataLim.y0 < 0.6 * ax.dataLim.y1:
         ax.set_ylim(bottom=0)
-    if many and any(c.dashed for c in panel.curves):
+    lines, names = ax.get_legend_handles_labels()
+    if any(c.dashed for c in panel.curves) and len(panel.curves) > FEW:
         ax.plot([], [], color="0.3", lw=0.8, label="entered")
         ax.plot([], [], color="0.3", lw=0.8, ls=(0, (3, 1.5)), label="left")
-    if many:
-        if ax.get_legend_handles_labels()[1]:
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
-    elif len(panel.curves) > 1 or panel.curves[0].label:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(panel.curves), 4))
+        lines, names = (list(x)[-2:] for x in ax.get_legend_handles_labels())
+    if names and names != shown:
+        fits = max(1, LEGEND // (max(map(len, names)) + 4))
+        ax.legend(lines, names, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(names), fits))
+    return names or shown
 
 
 def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
+    """A bar of its own at the right of the panels whose colours it explains."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
@@ -114,9 +123,10 @@ def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
 
     colours = ListedColormap(colormaps[MAP](np.linspace(0, 0.92, 256)))
     shown = ScalarMappable(Normalize(scale.low, scale.high), colours)
-    ticks = MaxNLocator(8, integer=True)
-    bar = drawing.colorbar(shown, ax=axes, pad=0.02, aspect=40, label=scale.label, ticks=ticks)
-    bar.outline.set_linewidth(0.4)
+    ticks = MaxNLocator(5, integer=True)
+    for ax in axes:  # one for each: a bar over several would take its room from panels that it does not explain
+        bar = drawing.colorbar(shown, ax=ax, fraction=0.03, pad=0.015, aspect=14, label=scale.label, ticks=ticks)
+        bar.outline.set_linewidth(0.4)
 
 
 # A maker returns its panels, without curves where there is nothing.

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.stats import norm
 
 from couple.analysis.regimes.ensemble import Case, EngineMoments, Refusal, case_of, damkoehler, run_engine
@@ -16,6 +15,8 @@ from couple.experiment import Experiment
 
 ALPHA = 0.01
 """Chance that engines that are equal are called different, over all comparisons of a table."""
+NUMERICAL = 1e-4
+"""Relative error of deterministic engines."""
 UNIFORM = ("cme", "lattice", "gridded", "ssa")
 NON_UNIFORM = ("lattice", "gridded", "spde", "cme", "ssa")
 """Whom the others are held against: the first that ran, in a site that diffusion mixes and in one that it does not."""
@@ -25,8 +26,8 @@ NON_UNIFORM = ("lattice", "gridded", "spde", "cme", "ssa")
 class RegimeRow:
     """One engine held against the reference, for one quantity.
 
-    mean_z, variance_z: differences in standard errors, nan where there is nothing to compare. agrees: None for the
-    reference itself.
+    mean_z, variance_z: differences in standard errors, nan where there is nothing to compare. differs: by more than
+    chance; False is no proof that it is the same; None for the reference itself, and where it cannot be judged.
     """
 
     ensemble: EngineMoments
@@ -34,7 +35,7 @@ class RegimeRow:
     variance: float
     mean_z: float
     variance_z: float
-    agrees: bool | None
+    differs: bool | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RegimeComparison:
     """All engines on one chemistry.
 
     quantity: a species or observable. reference: name of the engine that the others are held against. bound: standard
-    errors within which they agree. number: molecules (mean of the quantity). damkoehler: see `ensemble.damkoehler`.
+    errors above which they differ. number: molecules (mean of the quantity). damkoehler: see `ensemble.damkoehler`.
     """
 
     name: str
@@ -65,7 +66,7 @@ class RegimeComparison:
                 "variance": dict(zip(r.ensemble.quantities, r.ensemble.variance.tolist(), strict=True)),
                 "mean_z": None if math.isnan(r.mean_z) else r.mean_z,
                 "variance_z": None if math.isnan(r.variance_z) else r.variance_z,
-                "agrees": r.agrees,
+                "differs": r.differs,
                 "cpu_seconds_per_run": r.ensemble.seconds,
             }
             for r in self.rows
@@ -162,14 +163,17 @@ def _row(e: EngineMoments, reference: EngineMoments, k: int, bound: float) -> Re
     of_mean = math.hypot(e.mean_error[k], reference.mean_error[k])
     if of_mean == 0:  # two without sampling error: what a hundred runs could tell
         of_mean = math.sqrt(max(variance, float(reference.variance[k])) / 100)
+    if of_mean == 0 and not e.runs and not reference.runs:  # two courses without chance: what numerics leave
+        of_mean = NUMERICAL * max(abs(mean), abs(float(reference.mean[k])))
     of_variance = math.hypot(e.variance_error[k], reference.variance_error[k])
     mean_z = _ratio(mean - float(reference.mean[k]), of_mean)
     variance_z = math.nan if e.deterministic else _ratio(variance - float(reference.variance[k]), of_variance)
-    worst = np.nanmax(np.abs([mean_z, variance_z]))
-    return RegimeRow(e, mean, variance, mean_z, variance_z, bool(worst <= bound))
+    known = [abs(z) for z in (mean_z, variance_z) if not math.isnan(z)]
+    return RegimeRow(e, mean, variance, mean_z, variance_z, max(known) > bound if known else None)
 
 
 def _ratio(difference: float, error: float) -> float:
+    """Difference in standard errors; nan if runs that are all the same, and may miss what is rare, leave none."""
     if error > 0:
         return difference / error
-    return 0.0 if difference == 0 else math.copysign(math.inf, difference)
+    return 0.0 if difference == 0 else math.nan

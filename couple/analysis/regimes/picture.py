@@ -21,7 +21,7 @@ PLACES = {
 }
 COLUMNS = ((-4.0, 0.0), (0.0, 4.0))
 # Colour-blind safe (Okabe & Ito), pale.
-AGREES, DIFFERS, REFERENCE, ABSENT = "#BFE3D6", "#F6CFB2", "#BBD7EC", "#EEEEEE"
+ALIKE, DIFFERS, REFERENCE, ABSENT = "#BFE3D6", "#F6CFB2", "#BBD7EC", "#EEEEEE"
 
 
 def draw(comparison: RegimeComparison, path: Path) -> Path:
@@ -63,13 +63,13 @@ def draw(comparison: RegimeComparison, path: Path) -> Path:
             fontsize=10,
         )
         marks = [
-            Patch(color=REFERENCE, label="reference"),
-            Patch(color=AGREES, label=f"agrees (within {comparison.bound:.1f} standard errors)"),
+            Patch(color=REFERENCE, label="reference, or not judged"),
+            Patch(color=ALIKE, label=f"not distinguished (within {comparison.bound:.1f} standard errors)"),
             Patch(color=DIFFERS, label="differs"),
             Patch(color=ABSENT, label="not run"),
         ]
         star = ax.plot([], [], marker="*", ms=11, color="#D55E00", ls="none", label="this chemistry")
-        ax.legend(handles=[*marks, *star], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=5, frameon=False,
+        ax.legend(handles=[*marks, *star], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=3, frameon=False,
                   handlelength=1.1, columnspacing=1.2, fontsize=7.5)  # fmt: skip
         save(figure, path, dpi=200)
     return path
@@ -78,7 +78,7 @@ def draw(comparison: RegimeComparison, path: Path) -> Path:
 def _colour(row: RegimeRow | None) -> str:
     if row is None:
         return ABSENT
-    return REFERENCE if row.agrees is None else AGREES if row.agrees else DIFFERS
+    return REFERENCE if row.differs is None else DIFFERS if row.differs else ALIKE
 
 
 def _text(comparison: RegimeComparison, engine: str, row: RegimeRow | None) -> str:
@@ -89,7 +89,7 @@ def _text(comparison: RegimeComparison, engine: str, row: RegimeRow | None) -> s
     k = e.quantities.index(comparison.quantity)
     error = f" ± {e.mean_error[k]:.2g}" if e.runs else ""
     lines = [f"mean {row.mean:.4g}{error}" + ("" if e.deterministic else f", variance {row.variance:.3g}")]
-    if row.agrees is not None:
+    if row.differs is not None:
         spread = "" if math.isnan(row.variance_z) else f", {_signed(row.variance_z)} in the variance"
         lines.append(f"{_signed(row.mean_z)} standard errors{spread}")
     lines.append(f"{_seconds(e.seconds)} CPU per run" + (f", {e.runs} runs" if e.runs else ""))

@@ -20,6 +20,9 @@ from couple.experiment import ClampCourse, DriveBlock, Experiment
 from couple.experiment.clock import Clock
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
+SHOWN = 4
+"""Points of a course that the name of its link shows."""
+
 
 @dataclass(frozen=True)
 class DriveLink:
@@ -78,13 +81,13 @@ def _table(
     try:
         if block.influx is not None:
             table = influx_per_window(block.influx.times, block.influx.rate, window, clock.windows)
-            return "ions", table, f"influx {block.influx.rate} at {block.influx.times}"
+            return "ions", table, f"influx {_short(block.influx.rate)} at {_short(block.influx.times)}"
         if isinstance(block.clamp, ClampCourse):
             held = clamp_per_window(block.clamp.times, block.clamp.values, window, clock.windows)
             return (
                 "clamp",
                 held * site.geometry.volume * IONS_PER_MM_UM3,
-                f"clamp {block.clamp.values} at {block.clamp.times}",
+                f"clamp {_short(block.clamp.values)} at {_short(block.clamp.times)}",
             )
         if block.clamp is not None:
             count = block.clamp * site.geometry.volume * IONS_PER_MM_UM3
@@ -97,6 +100,15 @@ def _table(
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"
+
+
+def _short(text: object) -> str:
+    """A course of few points as it was given; of more the first and the last, as in "0 1500 .. 0 /ms"."""
+    words = str(text).split()
+    numbers = [k for k, word in enumerate(words) if word[0] in "+-.0123456789"]
+    if len(numbers) <= SHOWN:
+        return " ".join(words)
+    return " ".join([*words[: numbers[1] + 1], "..", *words[numbers[-1] :]])
 
 
 def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, windows: int) -> Floats:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from scipy.stats import binom
 from typer.testing import CliRunner
 
-from couple.analysis.compare.comparison import Row, compare
+from couple.analysis.compare.comparison import Comparison, Row, compare
 from couple.analysis.compare.picture import draw
-from couple.analysis.compare.report import verdict
+from couple.analysis.compare.report import row_lines, show, verdict
 from couple.analysis.compare.sides import Request, Series, Side, requests, side_of
 from couple.analysis.compare.spikes import distance, energy, spike_times
-from couple.analysis.compare.statistics import correlation_time, course, holm, welch
+from couple.analysis.compare.statistics import ALPHA, correlation_time, course, holm, mean_p, regrouped_p
 from couple.base.errors import InputError
 from couple.cli.compare import compare as command
 from couple.cli.main import app
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
+from support.compared_sides import noise, spiking_spine
 from support.statistics import z_bound
 
 TOML = """
@@ -62,16 +66,6 @@ def side(label: str, values: np.ndarray, name: str = "V soma", kind: str = "V", 
     return Side(label, label, time, "ms", {name: Series(name, kind, "mV", values)}, **{"fixed": False, **more})  # type: ignore[arg-type]
 
 
-def noise(rng: np.random.Generator, runs: int, times: int, tau: float = 20.0) -> np.ndarray:
-    """(runs, times) stationary fluctuations with a correlation time of `tau` rows."""
-    x = np.empty((runs, times))
-    x[:, 0] = rng.standard_normal(runs)
-    keep = math.exp(-1 / tau)
-    for k in range(1, times):
-        x[:, k] = keep * x[:, k - 1] + math.sqrt(1 - keep**2) * rng.standard_normal(runs)
-    return x
-
-
 def row(rows: tuple[Row, ...], quantity: str, of: str) -> Row:
     return next(r for r in rows if (r.quantity, r.of) == (quantity, of))
 
@@ -79,15 +73,29 @@ def row(rows: tuple[Row, ...], quantity: str, of: str) -> Row:
 # -- statistics ----------------------------------------------------------------------------------------------------
 
 
-def test_welch_is_that_of_scipy() -> None:
-    from scipy.stats import ttest_1samp, ttest_ind
+def test_means_are_compared_by_every_regrouping() -> None:
+    from scipy.stats import permutation_test, ttest_1samp, ttest_ind
 
     rng = np.random.default_rng(1)
-    a, b = rng.normal(0, 1, 8), rng.normal(1, 3, 13)
-    assert welch(a, b, False, False) == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
-    assert welch(a, np.full(2, 0.3), False, True) == pytest.approx(ttest_1samp(a, 0.3).pvalue)
-    assert welch(np.ones(2), np.ones(2), True, True) == 1 and welch(np.ones(2), 2 * np.ones(2), True, True) == 0
-    assert math.isnan(welch(np.ones(1), a, False, False))
+    a, b = rng.normal(0, 1, 5), rng.normal(1, 3, 6)
+
+    def off(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        return np.abs(ttest_ind(x, y, equal_var=False, axis=axis).statistic)
+
+    expected = permutation_test((a, b), off, n_resamples=np.inf, alternative="greater", vectorized=True).pvalue
+    assert mean_p(a, b, False, False, rng) == pytest.approx(expected)
+    assert mean_p(a, np.full(2, 0.3), False, True, rng) == pytest.approx(ttest_1samp(a, 0.3).pvalue)
+    two = np.ones(2)
+    assert mean_p(two, two, True, True, rng) == 1 and mean_p(two, 2 * two, True, True, rng) == 0
+    for x, y, fixed in ((np.ones(1), a, False), (two, two, False), (two, 2 * two, True)):
+        assert math.isnan(mean_p(x, y, fixed, False, rng)), "a single run, constants, and one against a fixed value"
+    assert mean_p(np.zeros(8), np.ones(8), False, False, rng) < 1e-3, "whole numbers without scatter can differ"
+
+
+def test_p_goes_down_to_the_number_of_regroupings() -> None:
+    rng = np.random.default_rng(2)
+    assert regrouped_p(lambda first: first[:, 0] * 1.0, 4, 4, rng) == 0.5
+    assert regrouped_p(lambda first: first[:, :10].sum(axis=1) * 1.0, 10, 10, rng) < 1e-4
 
 
 def test_holm() -> None:
@@ -97,10 +105,10 @@ def test_holm() -> None:
 
 def test_courses_that_are_equal_are_rarely_called_different() -> None:
     """Points in time are correlated; that does not make differences: the share of p < 0.05 is 5 %, not more."""
-    rng, trials, called, naive = np.random.default_rng(3), 100, 0, 0
+    rng, trials, called, naive = np.random.default_rng(3), 40, 0, 0
     for _ in range(trials):
         a, b = noise(rng, 10, 200), noise(rng, 10, 200)
-        called += course(a, b, rng, 199)[1] < 0.05
+        called += course(a, b, rng)[1] < 0.05
         error = math.sqrt(a.mean(axis=0).var() / 200 + b.mean(axis=0).var() / 200)
         naive += abs(a.mean() - b.mean()) > 1.96 * error  # errors over points in time
     bound = trials * 0.05 + z_bound(2, 1e-3) * math.sqrt(trials * 0.05 * 0.95)
@@ -119,13 +127,70 @@ def test_a_short_difference_is_found() -> None:
 
 def test_correlation_time() -> None:
     rng = np.random.default_rng(7)
-    tau, error, rho = correlation_time(noise(rng, 200, 400, tau=10.0), 0.5)
+    tau, error, rho, capped = correlation_time(noise(rng, 200, 400, tau=10.0), 0.5)
     # removing the mean over 200 runs takes 1/200 of the correlation
     assert abs(tau - 5.0) < z_bound(1) * error + 5.0 / 200
-    assert error < 1.0 and rho[0] == 1
+    assert error < 1.0 and rho[0] == 1 and not capped
     wrong = 7.0
     assert abs(tau - wrong) > z_bound(1) * error
     assert math.isnan(correlation_time(np.ones((5, 50)), 1.0)[0])
+
+
+def test_a_correlation_time_at_its_cap_is_not_judged() -> None:
+    """A drift outlasts any record: all runs of one side sit at half of the course, without scatter."""
+    rng = np.random.default_rng(8)
+    drift = rng.normal(0, 1, (4, 1)) * np.linspace(0.9, 1, 100)
+    found = correlation_time(drift, 0.5)
+    assert found.capped and found.time == 49 * 0.5 and math.isnan(found.error)
+    sides = [side("A", noise(rng, 4, 100), "K", "observable"), side("B", drift, "K", "observable")]
+    last = row(compare(sides).rows, "K", "correlation time")
+    assert last.verdict == "not judged" and "longer than can be seen" in last.note
+
+
+# -- equal ensembles, and others -----------------------------------------------------------------------------------
+
+
+def test_equal_ensembles_are_rarely_called_different_in_anything() -> None:
+    """At most as many reports with any alarm as 1 % of chance makes; p that are not adjusted must make more."""
+    alarms, unadjusted, reports = 0, 0, 24
+    for n in (4, 6):
+        rng = np.random.default_rng(n)
+        for _ in range(reports // 2):
+            rows = compare([spiking_spine("A", n, rng), spiking_spine("B", n, rng)]).rows
+            assert len(rows) == 13
+            alarms += any(r.differs for r in rows)
+            unadjusted += any(r.p < 0.05 for r in rows)
+    bound = binom.isf(1e-3, reports, ALPHA)
+    assert alarms <= bound < unadjusted
+
+
+@pytest.fixture(scope="module")
+def shifted() -> Comparison:
+    """Ten runs against ten whose calcium and channels are moved by two standard deviations."""
+    rng = np.random.default_rng(3)
+    return compare([spiking_spine("A", 10, rng), spiking_spine("B", 10, rng, shift=2.0)])
+
+
+def test_a_shift_is_found_with_ten_runs_and_never_excluded_with_four(shifted: Comparison) -> None:
+    assert {r.quantity for r in shifted.rows if r.differs} == {"head Ca", "head open"}
+    rng = np.random.default_rng(3)
+    few = compare([spiking_spine("A", 4, rng), spiking_spine("B", 4, rng, shift=20.0)])
+    assert {r.verdict for r in few.rows} <= {"not distinguished", "not judged"}
+    assert any("too few" in line and "make 7 of each (-n 7)" in line for line in verdict(few))
+    assert {r["verdict"] for r in few.json()["rows"]} <= {"not distinguished", "not judged"}
+
+
+@pytest.mark.parametrize("width", [40, 60, 100, 200])
+def test_verdicts_are_whole_at_any_width(shifted: Comparison, width: int) -> None:
+    count = sum(bool(r.differs) for r in shifted.rows)
+    for room in (width, None):
+        lines = row_lines(shifted, "B", room)
+        assert sum("DIFFERS" in line for line in lines) == count > 0
+        assert sum("not distinguished" in line for line in lines) == sum(r.differs is False for r in shifted.rows)
+    console = Console(file=io.StringIO(), width=width, soft_wrap=True)
+    show(shifted, console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in printed and "agrees" not in printed and printed.count("DIFFERS") == count
 
 
 # -- spikes --------------------------------------------------------------------------------------------------------
@@ -218,7 +283,7 @@ def test_spikes_in_the_report() -> None:
     for label, differs in (("B", False), ("C", True)):
         rows = tuple(r for r in found.rows if r.side == label)
         assert row(rows, "V soma", "spikes").first.mean == 2
-        assert row(rows, "V soma", "spikes").differs is False
+        assert row(rows, "V soma", "spikes").verdict == "not judged", "two spikes in every run of both"
         assert row(rows, "V soma", "spike distance").differs is differs
 
 

@@ -141,3 +141,24 @@ def test_thinning_keeps_every_spike() -> None:
 
 def test_a_scale_of_one_position() -> None:
     assert Scale("site", 1.0, 1.0).colour(1.0) == Scale("site", 1.0, 1.0).colour(1.0)
+
+
+@pytest.mark.parametrize("sites", [1, 5, 300, 1600])
+def test_layouts_hold_for_any_number_of_sites(sites: int) -> None:
+    """Panels keep four fifths of the width, legends and bars stay inside of the figure."""
+    with driven(min(sites, 5)).results as results, styled():
+        found = panels_of(results)
+        drawing, axes = panels(len(found), sharex=True)
+        drawing.draw_without_rendering()
+        time, scale = results.time, Scale("site", 1, sites)
+        for panel, ax in zip(found, axes, strict=True):
+            curves = [Curve(f"s{k}", panel.curves[0].values * (1 + k), k + 1) for k in range(sites)]
+            draw_curves(ax, time, curves, scale if sites > 6 else None)
+            assert len(ax.lines) <= 40
+        drawing = draw_traces(results)
+        drawing.draw_without_rendering()
+        width = drawing.bbox.width
+        for ax in drawing.axes:
+            assert ax.get_window_extent().width > 0.7 * width
+            legend = ax.get_legend()
+            assert legend is None or legend.get_window_extent().x1 <= width

@@ -26,7 +26,7 @@ def comparison(name: str, *engines: str, runs: int = 200) -> RegimeComparison:
 
 def verdicts(found: RegimeComparison) -> dict[str, bool | None]:
     assert not found.refusals
-    return {row.ensemble.engine: row.agrees for row in found.rows}
+    return {row.ensemble.engine: row.differs for row in found.rows}
 
 
 def test_regimes_agree_where_they_must() -> None:
@@ -42,15 +42,15 @@ def test_segregation_needs_space() -> None:
     assert found.reference == "gridded"
     assert found.damkoehler > 100
     assert verdicts(found) == {"gridded": None} | dict.fromkeys(("cme", "langevin", "ode", "ssa"), False)
-    assert all(row.mean_z < -20 for row in found.rows if row.agrees is not None)
+    assert all(row.mean_z < -20 for row in found.rows if row.differs is not None)
 
 
 def test_low_numbers_need_whole_molecules() -> None:
     found = comparison("bistable", *FAST)
     assert found.reference == "cme"
-    agrees = verdicts(found)
-    assert agrees.pop("langevin") in (True, False)  # near the right mean, by luck or by its treatment of zero
-    assert agrees == {"cme": None, "gridded": True, "ode": False, "ssa": True}
+    differs = verdicts(found)
+    assert differs.pop("langevin") in (True, False)  # near the right mean, by luck or by its treatment of zero
+    assert differs == {"cme": None, "gridded": False, "ode": True, "ssa": False}
 
 
 def test_a_mixed_site_of_the_same_chemistry_agrees() -> None:
@@ -132,8 +132,8 @@ def test_drives_reach_every_engine() -> None:
         "drive": [{"to": "head.Ca", "influx": {"times": "0 1 ms", "rate": "37.5 /ms"}}],
     }
     found = compare(Experiment.parse(source), engines=FAST, runs=60, quantity="Ca")
-    assert [row.agrees for row in found.rows].count(None) == 1
-    assert all(row.agrees is not False for row in found.rows)
+    assert [row.differs for row in found.rows].count(None) == 1
+    assert all(row.differs is not True for row in found.rows)
     exact = 37.5 / 0.5 * (1 - 2.718281828459045**-0.5) * 2.718281828459045**-0.5
     ode = next(row for row in found.rows if row.ensemble.engine == "ode")
     assert ode.mean == pytest.approx(exact, rel=1e-3)
