@@ -63,7 +63,7 @@ SCREEN = 24
 """Lines of the wiring that are shown without --all."""
 
 
-def _overview(plan: Plan, described: Sequence[str], components: Sequence[Component]) -> Iterator[tuple[str, str]]:
+def _overview(plan: Plan, described: Sequence[str], components: tuple[Component, ...]) -> Iterator[tuple[str, str]]:
     """What there is, of many of a kind one line."""
     kinds: dict[str, list[str]] = {}
     for line in described:
@@ -77,7 +77,7 @@ def _overview(plan: Plan, described: Sequence[str], components: Sequence[Compone
     if len(kinds) > SCREEN:
         yield f"{len(kinds) - SCREEN} more lines", "--all"
     network = plan.network
-    ports = sum(1 for _ in _ports(components))
+    ports = len(list(_ports(components)))
     yield "chemistry", f"{len(network.names)} species, {len(network.reactions)} reactions (rates: --all)"
     if network.observables:
         yield "observables", ", ".join(list(network.observables)[:8])

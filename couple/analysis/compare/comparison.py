@@ -214,7 +214,7 @@ def _spike_rows(
         return
     fixed = bool(first.fixed), bool(other.fixed)
     values = _value(counts[0], fixed[0]), _value(counts[1], fixed[1])
-    yield row("spikes", "count", *values, mean_p(*counts, *fixed, rng), _apart(*counts))
+    yield row("spikes", "count", *values, mean_p(counts[0], counts[1], *fixed, rng), _apart(*counts))
     between, inside, p = energy(x, y, within, rng)
     if any(fixed):
         p = (0.0 if between > 0 else 1.0) if all(fixed) else math.nan

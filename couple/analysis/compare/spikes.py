@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from couple.analysis.compare.statistics import regrouped_p
+from couple.analysis.compare.statistics import Flags, regrouped_p
 from couple.base.arrays import Floats
 
 
@@ -58,8 +58,8 @@ def energy(a: list[Floats], b: list[Floats], within: float, rng: np.random.Gener
     if min(n, m) < 2:
         return between, float(np.mean(inside)) if inside else float("nan"), float("nan")
 
-    def statistic(first: Floats) -> Floats:
-        first = first.astype(float)
+    def statistic(grouping: Flags) -> Floats:
+        first = grouping.astype(float)
         second = 1 - first
         cross = np.einsum("ij,ij->i", first @ table, second) / (n * m)
         own = np.einsum("ij,ij->i", first @ table, first) / n**2 + np.einsum("ij,ij->i", second @ table, second) / m**2

@@ -15,8 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from couple.base.arrays import Floats
+
+type Flags = NDArray[np.bool_]
 
 ALPHA = 0.01
 """Chance that quantities that are equal are called different, over all comparisons of a report."""
@@ -90,7 +93,7 @@ def course(a: Floats, b: Floats, rng: np.random.Generator) -> tuple[float, float
     return float(t[0]), min(1.0, 2 * min(by_chance, bound))
 
 
-def regrouped_p(statistic: Callable[[Floats], Floats], n: int, m: int, rng: np.random.Generator) -> float:
+def regrouped_p(statistic: Callable[[Flags], Floats], n: int, m: int, rng: np.random.Generator) -> float:
     """Share of the groupings of n + m runs into n and m whose statistic is as large as that of the first n.
 
     statistic: (n_draws, n + m) booleans, whether a run is in the first group, to (n_draws,).
@@ -114,7 +117,7 @@ def least_p(n: int, m: int) -> float:
     return max((2 if n == m else 1) / math.comb(n + m, n), 1 / (DRAWS + 1))
 
 
-def _every(n: int, m: int) -> Floats:
+def _every(n: int, m: int) -> Flags:
     """(n_groupings, n + m) booleans."""
     chosen = np.array(list(itertools.combinations(range(n + m), n)))
     first = np.zeros((len(chosen), n + m), dtype=bool)
@@ -122,7 +125,7 @@ def _every(n: int, m: int) -> Floats:
     return first
 
 
-def _between(x: Floats, first: Floats) -> Floats:
+def _between(x: Floats, first: Flags) -> Floats:
     """(n_draws,) largest difference in standard errors between the runs of `first` (n_draws, n_runs) and the others."""
     difference, variance = np.zeros((2, len(first), x.shape[1]))
     for chosen, sign in ((first.astype(float), 1), (1.0 - first, -1)):
@@ -203,7 +206,7 @@ def correlation_p(a: Floats, b: Floats, rng: np.random.Generator) -> float:
     every = np.concatenate([a, b])
     about_all = _products(every - every.mean(axis=0))
 
-    def apart(products: Floats) -> Callable[[Floats], Floats]:
+    def apart(products: Floats) -> Callable[[Flags], Floats]:
         return lambda first: np.abs(_decay(first.astype(float) @ products) - _decay((1.0 - first) @ products))
 
     p = regrouped_p(apart(about_all / about_all[:, 0].mean()), len(a), len(b), rng)
@@ -239,4 +242,4 @@ def _decay(products: Floats) -> Floats:
     high, low = rho[row, k - 1], rho[row, k]
     with np.errstate(invalid="ignore", divide="ignore"):
         between = k - 1 + (high - math.exp(-1)) / (high - low)
-    return np.where(below.any(axis=1), between, rho.shape[1] - 1.0)
+    return np.asarray(np.where(below.any(axis=1), between, rho.shape[1] - 1.0))
