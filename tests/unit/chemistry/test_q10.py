@@ -89,5 +89,5 @@ def test_check_shows_the_factor(tmp_path: Path, capsys: pytest.CaptureFixture[st
         'at = "22 celsius"\n[[site]]\nname = "a"\nengine = "ode"\ngeometry.sphere = { diameter = "1 um" }\n'
     )
     with pytest.raises(SystemExit):
-        main(["check", str(file)])
+        main(["check", str(file), "--all"])
     assert "A -> B: 0.018 /ms, of which x 9 by q10" in capsys.readouterr().out
