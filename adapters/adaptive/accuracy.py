@@ -10,7 +10,7 @@ import numpy as np
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
-from couple.components.capabilities import AdvancesSomeSites, CountsValidity, HasTrustScore, counted_network
+from couple.components.capabilities import AdvancesSomeSites, CountsValidity, HasErrorIndicator, counted_network
 from couple.components.component import State
 from couple.components.engine import EngineSetup, SiteEngine
 
@@ -34,7 +34,7 @@ class Accuracy(ABC):
     @property
     def reports(self) -> bool:
         """Whether it says by itself how far it may be trusted."""
-        return issubclass(self.factory, HasTrustScore)
+        return issubclass(self.factory, HasErrorIndicator)
 
     @abstractmethod
     def engine(self, site: int) -> tuple[SiteEngine, int]:
@@ -57,8 +57,8 @@ class Accuracy(ABC):
         """Take up (n_species,) molecules in a site."""
 
     @abstractmethod
-    def trust_score(self, counts: Floats) -> Floats:
-        """(n_sites,) see HasTrustScore; 0 of an engine that has none."""
+    def error_indicator(self, counts: Floats) -> Floats:
+        """(n_sites,) see HasErrorIndicator; 0 of an engine that has none."""
 
     @abstractmethod
     def validity_counts(self, n_sites: int) -> dict[str, Ints]:
@@ -95,7 +95,7 @@ class Accuracy(ABC):
 
 
 def _score(engine: SiteEngine, counts: Floats) -> Floats:
-    return engine.trust_score(counts) if isinstance(engine, HasTrustScore) else np.zeros(len(counts))
+    return engine.error_indicator(counts) if isinstance(engine, HasErrorIndicator) else np.zeros(len(counts))
 
 
 class Together(Accuracy):
@@ -135,7 +135,7 @@ class Together(Accuracy):
         """See Accuracy."""
         self._partly.write_sites(np.array([site]), counts[None, :], rng)
 
-    def trust_score(self, counts: Floats) -> Floats:
+    def error_indicator(self, counts: Floats) -> Floats:
         """See Accuracy."""
         return _score(self._engine, counts)
 
@@ -189,7 +189,7 @@ class Apart(Accuracy):
         """See Accuracy."""
         self.engine(site)[0].write_counts(counts[None, :], rng)
 
-    def trust_score(self, counts: Floats) -> Floats:
+    def error_indicator(self, counts: Floats) -> Floats:
         """See Accuracy."""
         return np.array([_score(self.engine(k)[0], counts[k : k + 1])[0] for k in range(len(counts))])
 

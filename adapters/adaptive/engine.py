@@ -120,9 +120,9 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         self._mixing = np.where(np.isfinite(self._mixing), self._mixing, 0.0)
         self._traits = np.array([[not a.integer, not a.spatial] for a in self.accuracies], dtype=float)
         self.running = np.full((len(sites), len(names), 2), np.nan)
-        self._doubt = np.zeros((len(sites), len(self.engines)))
-        self._why = np.zeros(self._doubt.shape, dtype=np.int64)
-        self._reported = np.zeros(self._doubt.shape)
+        self._indicators = np.zeros((len(sites), len(self.engines)))
+        self._why = np.zeros(self._indicators.shape, dtype=np.int64)
+        self._reported = np.zeros(self._indicators.shape)
         self._limits = np.array([self.options.few, self.options.gradient, 0.0])
         self._volumes = np.array([g.volume for g in shapes])
 
@@ -164,14 +164,14 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         counts = self.read("counts")
         for k, accuracy in enumerate(self.accuracies):
             if accuracy.reports:
-                self._reported[:, k] = accuracy.trust_score(counts[:, : self.replaced.n])
+                self._reported[:, k] = accuracy.error_indicator(counts[:, : self.replaced.n])
         self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
             counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
-            self.running, self._reported, self._doubt, self._why,
+            self.running, self._reported, self._indicators, self._why,
         )  # fmt: skip
         if self._rule is None:
-            rule.cheapest(self._doubt, self.active, self.options.hysteresis, self._wanted)
+            rule.cheapest(self._indicators, self.active, self.options.hysteresis, self._wanted)
         else:
             for site in range(len(self.sites)):
                 self._wanted[site] = rule.ask(self._rule, self._situation(site, now), self.engines)
@@ -196,7 +196,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
             counts=rule.frozen(network.names, row[: len(network.species)]),
             concentrations=rule.frozen([network.names[k] for k in volume], micromolar),
             influx=rule.frozen(setup.injected, self.read("influx")[site]),
-            doubt=rule.frozen(self.engines, self._doubt[site]),
+            error_indicator=rule.frozen(self.engines, self._indicators[site]),
         )
 
     def _switch(self, site: int, to: int, now: float) -> None:
@@ -208,7 +208,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         cheaper = min(to, int(self.active[site]))
         why = rule.CHOSEN if self._rule is not None else int(self._why[site, cheaper])
         species = [self.network.names[k] for k in self._play]
-        reason = reason_of(why, self._doubt[site, cheaper], self.engines[cheaper], to > self.active[site], species)
+        reason = reason_of(why, self._indicators[site, cheaper], self.engines[cheaper], to > self.active[site], species)
         aside = float(self.fractions.carried[site].sum())
         self.switches.append(Switch(now, self.sites[site].name, old.name, new.name, reason, aside))
         log.info('t = %g ms: site "%s": %s -> %s: %s', now, self.sites[site].name, old.name, new.name, reason)

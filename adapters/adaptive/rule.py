@@ -17,7 +17,7 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3
-"""What speaks against an engine: too few molecules for real numbers, ions that are not mixed, the engine's own doubt;
+"""What speaks against an engine: too few molecules for real numbers, ions that are not mixed, its own estimate;
 or that the user's rule wants it so."""
 
 
@@ -28,7 +28,7 @@ class Situation:
     time, since:    ms now, and ms since it was last switched. engine: that is active.
     counts:         molecules of each species. concentrations: µM, of those in the volume.
     influx:         molecules that enter over the next window.
-    doubt:          of each engine, as the default rule sees it: good enough below 1.
+    error_indicator: of each engine, as the default rule sees it: good enough below 1.
     """
 
     site: str
@@ -38,7 +38,7 @@ class Situation:
     counts: Mapping[str, float]
     concentrations: Mapping[str, float]
     influx: Mapping[str, float]
-    doubt: Mapping[str, float]
+    error_indicator: Mapping[str, float]
 
 
 Rule = Callable[[Situation], str]
@@ -56,16 +56,16 @@ def judge(
     limits: Floats,
     running: Floats,
     reported: Floats,
-    doubt: Floats,
+    indicator: Floats,
     why: Ints,
 ) -> None:
-    """What speaks against each engine in each site: `doubt` (n_sites, n_engines), good enough below 1, and `why`.
+    """What speaks against each engine in each site: `indicator` (n_sites, n_engines), good enough below 1, and `why`.
 
     play:    columns of the species in play. source: column of each in `influx`, -1 if nothing fills it.
     mixing:  (n_sites, n_play) ms, see `mixing_times`. traits: (n_engines, 2) whether it counts in real numbers, and
              whether it is well mixed. limits: few, gradient, and by how much an estimate fades over a window.
     running: (n_sites, n_play, 2) molecules, averaged; and the largest excess below the membrane, fading. NaN first.
-    reported: (n_sites, n_engines) doubts of the engines' own.
+    reported: (n_sites, n_engines) error indicators of the engines' own.
     """
     few, gradient, kept = limits[0], limits[1], limits[2]
     for s in range(len(counts)):
@@ -80,22 +80,22 @@ def judge(
             running[s, p, 1] = max(excess, kept * running[s, p, 1])
             lowest, largest = min(lowest, running[s, p, 0]), max(largest, running[s, p, 1])
         for e in range(len(traits)):
-            doubt[s, e], why[s, e] = reported[s, e], REPORTED
+            indicator[s, e], why[s, e] = reported[s, e], REPORTED
             scarce = few / max(lowest, 1e-3) if traits[e, 0] > 0 else 0.0
-            if scarce > doubt[s, e]:
-                doubt[s, e], why[s, e] = scarce, FEW
+            if scarce > indicator[s, e]:
+                indicator[s, e], why[s, e] = scarce, FEW
             unmixed = largest / gradient if traits[e, 1] > 0 and gradient > 0 else 0.0
-            if unmixed > doubt[s, e]:
-                doubt[s, e], why[s, e] = unmixed, GRADIENT
+            if unmixed > indicator[s, e]:
+                indicator[s, e], why[s, e] = unmixed, GRADIENT
 
 
 @njit(cache=True)
-def cheapest(doubt: Floats, active: Ints, hysteresis: float, wanted: Ints) -> None:
+def cheapest(indicator: Floats, active: Ints, hysteresis: float, wanted: Ints) -> None:
     """(n_sites,) the first engine that is good enough; one that is cheaper than the active one by `hysteresis`."""
-    for s in range(len(doubt)):
-        wanted[s] = doubt.shape[1] - 1
-        for e in range(doubt.shape[1] - 1):
-            if doubt[s, e] * (hysteresis if e < active[s] else 1.0) < 1.0:
+    for s in range(len(indicator)):
+        wanted[s] = indicator.shape[1] - 1
+        for e in range(indicator.shape[1] - 1):
+            if indicator[s, e] * (hysteresis if e < active[s] else 1.0) < 1.0:
                 wanted[s] = e
                 break
 

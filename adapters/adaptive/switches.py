@@ -24,16 +24,16 @@ class Switch:
     set_aside: float
 
 
-def reason_of(why: int, doubt: float, engine: str, finer: bool, species: Sequence[str]) -> str:
-    """In words. why, doubt: what speaks most against the cheaper of the two, `engine`."""
+def reason_of(why: int, indicator: float, engine: str, finer: bool, species: Sequence[str]) -> str:
+    """In words. why, indicator: what speaks most against the cheaper of the two, `engine`."""
     if why == CHOSEN:
         return "the rule chose it"
     what = {FEW: f"few {', '.join(species)}", GRADIENT: f"{', '.join(species)} not mixed"}.get(
         why, "near the edge of its box"
     )
     if finer:
-        return f"{engine} in doubt ({doubt:.2f} of 1): {what}"
-    return f"{engine} good enough (doubt {doubt:.2f} of 1)"
+        return f"{engine} above its error bound ({indicator:.2f} of 1): {what}"
+    return f"{engine} good enough (error indicator {indicator:.2f} of 1)"
 
 
 def table(switches: Sequence[Switch]) -> npt.NDArray[np.void]:

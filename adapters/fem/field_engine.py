@@ -80,13 +80,13 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
             (meshes or {}).get(site.name) or discretisation_of(setup, site) for site in setup.sites
         ]
         self._openings = [
-            None if site.mouth is None else neck_opening_weights(d, site.geometry, site.mouth)
+            None if site.opening_diameter is None else neck_opening_weights(d, site.geometry, site.opening_diameter)
             for site, d in zip(setup.sites, elements, strict=True)
         ]
         if any(m is not None for m in self._openings):
             port = Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)
-            more_inputs = {**(more_inputs or {}), "influx_mouth": port}
-            more = {**(more or {}), "counts_mouth": replace(port, kind="intensive")}
+            more_inputs = {**(more_inputs or {}), "influx_opening": port}
+            more = {**(more or {}), "counts_opening": replace(port, kind="intensive")}
         super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, FieldOptions) else FieldOptions()
         self._tolerance = ErrorTolerance(o.rtol, o.atol, o.steps)
@@ -108,11 +108,11 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         return float(self._capacities[row, self.setup.injected.index(species)])
 
     def _write_opening_counts(self, k: int, entered: npt.ArrayLike) -> None:
-        """Write `counts_mouth`; entered: (n_injected,) through the mouth in the last window."""
+        """Write `counts_opening`; entered: (n_injected,) through the opening in the last window."""
         opening, n = self._openings[k], self.network
         if opening is None:
             return
-        shown = self.read("counts_mouth")[k]
+        shown = self.read("counts_opening")[k]
         for i, name in enumerate(self.setup.injected):
             if name in self.setup.clamped:
                 density = self.read("counts")[k, n.index(name)] / self.sites[k].geometry.volume
@@ -129,7 +129,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
 
     @classmethod
     def neck_of(cls, options: Block, folder: Path) -> tuple[float, float] | None:
-        """See ContainsNecks: built in, or behind the mouth that a file names."""
+        """See ContainsNecks: built in, or behind the opening that a file names."""
         if not isinstance(options, MeshOptions):
             return None
         if options.neck is not None:
@@ -158,7 +158,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
             self.inner[k] = self._window(k, inputs, span, integrals)
             self._finish_window(k, integrals / span, span)
             if self._openings[k] is not None:
-                self._write_opening_counts(k, self.read("influx_mouth")[k])
+                self._write_opening_counts(k, self.read("influx_opening")[k])
         except StepUnderflow as error:
             self._roll_back(k, *before)
             raise RunError(
@@ -206,9 +206,9 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
     def _add_opening_influx(self, k: int, load: Floats, span: float) -> None:
         """Add to the load vector what crosses the opening of a neck, as an even flux through its facets."""
         opening, n = self._openings[k], self.network
-        if "influx_mouth" not in self.inputs or opening is None:
+        if "influx_opening" not in self.inputs or opening is None:
             return
-        for name, amount in zip(self.setup.injected, self.read("influx_mouth")[k].tolist(), strict=True):
+        for name, amount in zip(self.setup.injected, self.read("influx_opening")[k].tolist(), strict=True):
             if name in self.setup.clamped:
                 self.read("counts")[k, n.index(f"{name}_clamp")] += amount
             elif amount != 0.0:
@@ -338,8 +338,8 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         counts = self.read("counts")[k]
         influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
         clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
-        if "influx_mouth" in self.inputs and not np.isfinite(self.read("influx_mouth")[k]).all():
-            raise RunError(f"{self._label(k)}: what comes through its mouth is not finite")
+        if "influx_opening" in self.inputs and not np.isfinite(self.read("influx_opening")[k]).all():
+            raise RunError(f"{self._label(k)}: what comes through its opening is not finite")
         for name, amount in influx.items():
             if not np.isfinite(amount):
                 raise RunError(f"{self._label(k)}: the influx {influx} is not finite")

@@ -40,7 +40,7 @@ class MeshOptions(engine.Options):
     resolution: largest edge of a built-in mesh. Default: 16, 8, 4 or 5 cells per radius for the four.
     mesh:       a gmsh file of tetrahedra instead; mesh_unit: of its coordinates.
     degree:     of the elements.
-    neck:       the part of the site's segments that is a neck with a mouth at its end; head: the other, if the site
+    neck:       the part of the site's segments that is a neck with an opening at its end; head: the other, if the site
                 has no segments. Tetrahedra.
     """
 
@@ -109,7 +109,7 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
 
 
 def opening_diameter_in_file(options: MeshOptions, folder: Path) -> float | None:
-    """Diameter (µm) of a circle with the area of the mouth that the file of a mesh names. Raises InputError."""
+    """Diameter (µm) of a circle with the area of the opening that the file of a mesh names. Raises InputError."""
     if options.mesh is None:
         return None
     return _opening_diameter(folder / options.mesh, factor(options.mesh_unit, "length"))

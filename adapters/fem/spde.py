@@ -332,7 +332,7 @@ def _check_fields(setup: EngineSetup, fields: FieldLayout) -> FieldLayout:
             "spde needs simplices of degree 1: leave degree out and take tetrahedra, triangles or intervals"
         )
     if isinstance(o, SpdeOptions) and o.neck is not None:
-        raise InputError("neck: spde has no mouth that ions could cross: take pde, or leave it out")
+        raise InputError("neck: spde has no opening that ions could cross: take pde, or leave it out")
     if fields.mobile_membrane:
         names = ", ".join(setup.network.states[c] for c in fields.mobile_membrane)
         raise InputError(f"spde keeps membrane species in place, {names} diffuse: use pde or lattice, or give D = 0")

@@ -24,7 +24,7 @@ from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine
-from couple.components.capabilities import CountsValidity, HasTrustScore, ReplacesSpecies
+from couple.components.capabilities import CountsValidity, HasErrorIndicator, ReplacesSpecies
 from couple.components.engine import EngineSetup
 from couple.rng.streams import generator, stream
 from reducers.markov.block import DrivenBlock, Stepped
@@ -56,7 +56,7 @@ class SurrogateOptions(engine.Options):
     step: Time = Field(0.1, gt=0, le=1)
 
 
-class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity):
+class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsValidity):
     """Pools of molecules driven by one concentration, and learned blocks in the place of some species.
 
     Everything that calcium drives molecule by molecule (buffers, pumps, channels) follows propagators tabulated over
@@ -197,8 +197,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasTrustScore, CountsValidity
         drawn = generator(self.setup.seed, "surrogate", self.sites[row].name, "counts") if rng is None else rng
         return self.bound_blocks.read_site(row, reduced, drawn)
 
-    def trust_score(self, counts: Floats) -> Floats:
-        """See HasTrustScore: the drive in units of the end of the box that is nearer, 1 at either end."""
+    def error_indicator(self, counts: Floats) -> Floats:
+        """See HasErrorIndicator: the drive in units of the end of the box that is nearer, 1 at either end."""
         if self.drive is None or not self.blocks:
             return np.zeros(len(self.sites))
         low, high = self._drive_box()

@@ -89,11 +89,11 @@ class HasDistribution(ABC):
 # -- what it says of itself -------------------------------------------------------------------------------------------
 
 
-class HasTrustScore(ABC):
+class HasErrorIndicator(ABC):
     """Knows how far it may be trusted with given counts, whatever its own state is."""
 
     @abstractmethod
-    def trust_score(self, counts: Floats) -> Floats:
+    def error_indicator(self, counts: Floats) -> Floats:
         """(n_sites,) for (n_sites, n_species) molecules: 0 well inside of what it was made for, 1 at the edge, more
         outside. Species are those of `setup.network`."""
 
@@ -134,19 +134,19 @@ class EstimatesWork(ABC):
 
 
 class HasNeckOpenings:
-    """Knows where the neck of a spine opens into a site that has a `mouth`.
+    """Knows where the neck of a spine opens into a site that has an `opening_diameter`.
 
     If such a place is found in a site, the component has the
-    input   `influx_mouth` (n_sites, n_injected): molecules that come in (below 0: go out) there over the next window;
+    input   `influx_opening` (n_sites, n_injected): molecules that come in (below 0: go out) there over the next window;
             `influx` is then all else.
     """
 
 
 class ContainsNecks(HasNeckOpenings, ABC):
-    """Has sites that may hold their neck. Beside `influx_mouth` it has the
+    """Has sites that may hold their neck. Beside `influx_opening` it has the
 
-    output  `counts_mouth` (n_sites, n_injected): the density at each opening times `reach`, less what came in there in
-            the last window: the count that would be there if nothing had.
+    output  `counts_opening` (n_sites, n_injected): the density at each opening times `reach`, less what came in there
+            in the last window: the count that would be there if nothing had.
     """
 
     @classmethod
@@ -221,7 +221,7 @@ CAPABILITIES: tuple[type, ...] = (
     ReplacesSpecies,
     AdvancesSomeSites,
     HasDistribution,
-    HasTrustScore,
+    HasErrorIndicator,
     CountsValidity,
     HasEventTables,
     ReportsTimings,

@@ -32,7 +32,7 @@ class Options(Block):
 class Site:
     """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start.
 
-    mouth: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
+    opening_diameter: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
 
     >>> from couple import Geometry, Site
@@ -44,7 +44,7 @@ class Site:
     geometry: Geometry
     initial: tuple[int, ...]
     cable: Cable | None = None
-    mouth: float | None = None
+    opening_diameter: float | None = None
 
 
 @dataclass(frozen=True)

@@ -167,11 +167,11 @@ class Recording:
         """(..., n_rows) molecules that entered since the start."""
         total = self._column(site, "influx", "species", species)
         component, row = self._place(site)
-        for port in ("influx_mouth", "influx_along", "influx_feet"):
+        for port in ("influx_opening", "influx_along", "influx_feet"):
             names = self.labels(site, port, "species")
             if species in names:
                 values = np.asarray(self.file[f"{component}/{port}"][..., names.index(species)])
-                total = total + (values[..., row] if port == "influx_mouth" else values.sum(axis=-1))
+                total = total + (values[..., row] if port == "influx_opening" else values.sum(axis=-1))
         return np.asarray(np.cumsum(total, axis=-1))
 
     def extruded(self, site: str) -> dict[str, Floats]:

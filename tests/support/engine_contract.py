@@ -25,9 +25,9 @@ from couple.components.capabilities import (
     ContainsNecks,
     CountsValidity,
     HasDistribution,
+    HasErrorIndicator,
     HasEventTables,
     HasNeckOpenings,
-    HasTrustScore,
     ResolvesCables,
     asked_ranks,
     counted_network,
@@ -366,8 +366,8 @@ class EngineContract:
         e = self.spine(engine)
         run(e, 3)
         n = len(SITES)
-        if isinstance(e, HasTrustScore):
-            score = e.trust_score(e.read_counts().astype(float))
+        if isinstance(e, HasErrorIndicator):
+            score = e.error_indicator(e.read_counts().astype(float))
             assert score.shape == (n,) and (score >= 0).all()
         if isinstance(e, CountsValidity):
             assert all(times.shape == (n,) and times.dtype == np.int64 for times in e.validity_counts().values())
@@ -396,18 +396,18 @@ class EngineContract:
 
     def test_ions_enter_through_the_opening_of_a_neck(self, engine: EngineUnderTest) -> None:
         finds = replace(engine, options={**engine.options, **engine.opening})
-        e = self.spine(finds, (Site("one", HEAD, (30, 60, 10, 40, 5), mouth=0.2),))
-        assert ("influx_mouth" in e.inputs) == isinstance(e, HasNeckOpenings)
-        assert ("counts_mouth" in e.outputs) == isinstance(e, ContainsNecks)
+        e = self.spine(finds, (Site("one", HEAD, (30, 60, 10, 40, 5), opening_diameter=0.2),))
+        assert ("influx_opening" in e.inputs) == isinstance(e, HasNeckOpenings)
+        assert ("counts_opening" in e.outputs) == isinstance(e, ContainsNecks)
         if isinstance(e, HasNeckOpenings):
             before = held(e)
-            e.write("influx_mouth", 4.0)
+            e.write("influx_opening", 4.0)
             e.advance(1)
             self.check_conserved(e, before, 4.0)
             self.check_counts(e)
         if isinstance(e, ContainsNecks):
             assert 0 < e.reach(0, "Ca") <= HEAD.volume * (1 + 1e-9)
-            assert np.isfinite(e.read("counts_mouth")).all()
+            assert np.isfinite(e.read("counts_opening")).all()
 
     @staticmethod
     def factory(engine: EngineUnderTest) -> type[SiteEngine]:

@@ -102,7 +102,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshD
 
 @dataclass(frozen=True)
 class HeadWithNeck:
-    """A head (cylinder) on a neck that ends in a mouth; lengths in µm, the mouth at z = 0."""
+    """A head (cylinder) on a neck that ends in an opening; lengths in µm, the opening at z = 0."""
 
     head: Geometry
     diameter: float
@@ -131,7 +131,7 @@ class HeadWithNeck:
 
 
 def build_spine_domain(spine: HeadWithNeck, resolution: float) -> MeshDomain:
-    """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the mouth.
+    """The built-in mesh of a head with its neck: tetrahedra whose sides are membrane, whose lower end is the opening.
 
     Raises InputError for a neck that is too wide and for too many cells.
     """
@@ -194,7 +194,7 @@ def _without_ends(geometry: Geometry, mesh: Any, axis: int) -> npt.NDArray[np.in
 def read_domain(file: Path, geometry: Geometry, unit: float) -> MeshDomain:
     """A gmsh file as the mesh of a site; its coordinates are in `unit` µm.
 
-    A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "mouth",
+    A physical surface named "membrane" is the membrane; without one all of the surface is, but for one named "opening",
     through which a neck opens. The conductance of a link is that between the mean of a site and what lies beyond: a
     neck that is part of the mesh must not be in it again.
     Raises InputError for a file that cannot be read, is no volume mesh, is broken, or does not fit the geometry.

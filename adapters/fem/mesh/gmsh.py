@@ -12,7 +12,7 @@ from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
 
-MEMBRANE, NECK_OPENING = "membrane", "mouth"
+MEMBRANE, NECK_OPENING = "membrane", "opening"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
 
 Facets = npt.NDArray[np.int32] | None
@@ -21,7 +21,7 @@ _NAMES = {1: "lines", 2: "triangles", 3: "quadrangles", 4: "tetrahedra", 5: "hex
 
 
 def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
-    """Mesh of the tetrahedra in a file (coordinates in `unit` µm), facets of its membrane and of its mouth, if named.
+    """Mesh of the tetrahedra in a file (coordinates in `unit` µm), facets of its membrane and of its opening, if named.
 
     Raises InputError for a file that is missing, not gmsh's, or without tetrahedra, and MissingDependencyError.
     """

@@ -1,4 +1,4 @@
-"""How the density at a mouth answers to what crosses it within a window."""
+"""How the density at an opening answers to what crosses it within a window."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ STEPS = 16
 
 
 def opening_capacity(d: Discretisation, opening: Floats, D: float, window: float) -> float:
-    """µm³: molecules that enter evenly over a window, over the density which they leave at the mouth at its end.
+    """µm³: molecules that enter evenly over a window, over the density which they leave at the opening at its end.
 
     Of a long neck of section A this is A √(πDτ) / 2, as far as diffusion gets (Carslaw & Jaeger 1959, 2.9): the volume
-    that what lies beyond the mouth is in touch with for one window. mouth: (N,) see `mouth_of`; D: µm²/ms.
+    that what lies beyond the opening is in touch with for one window.
+    opening: (N,) see `neck_opening_weights`; D: µm²/ms.
     """
     step = window / STEPS
     factors = splu(csc_array(d.mass + step * D * d.stiffness), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
@@ -34,13 +35,13 @@ def opening_capacity(d: Discretisation, opening: Floats, D: float, window: float
 def opening_capacities(
     setup: EngineSetup, elements: Sequence[Discretisation], openings: Sequence[Floats | None]
 ) -> Floats:
-    """(n_sites, n_injected) `opening_capacity` each species, 0 without a mouth; equal ones are computed once."""
+    """(n_sites, n_injected) `opening_capacity` each species, 0 without an opening; equal ones are computed once."""
     found = np.zeros((len(setup.sites), len(setup.injected)))
     made: dict[tuple[int, float | None, float], float] = {}
     for k, (site, d, opening) in enumerate(zip(setup.sites, elements, openings, strict=True)):
         for i, name in enumerate(setup.injected):
             D = setup.network.species[setup.network.index(name)].D
-            key = id(d), site.mouth, D
+            key = id(d), site.opening_diameter, D
             if opening is not None and key not in made:
                 made[key] = opening_capacity(d, opening, D, setup.window or setup.tick)
             found[k, i] = made.get(key, 0.0)

@@ -12,9 +12,9 @@ from couple.geometry.geometry import Geometry
 
 
 def neck_opening_weights(d: Discretisation, geometry: Geometry, diameter: float) -> Floats | None:
-    """(N,) share of each node in an even flux through the mouth of a neck; None where the mesh has no such place.
+    """(N,) share of each node in an even flux through the opening of a neck; None where the mesh has no such place.
 
-    Of a mesh from a file: the physical surface "mouth". Of a built-in one of a cylinder: the facets in the middle of
+    Of a mesh from a file: the physical surface "opening". Of a built-in one of a cylinder: the facets in the middle of
     its lower end, as far as the neck is wide, at least those nearest to the axis.
     """
     mesh, facets = d.domain.mesh, d.domain.neck_opening

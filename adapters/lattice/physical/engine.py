@@ -101,11 +101,11 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         if opening is None:
             return
         t, m = self.tables[k], self.molecules[k]
-        for species, n in zip(self.injected_columns, self.read("influx_mouth")[k], strict=True):
+        for species, n in zip(self.injected_columns, self.read("influx_opening")[k], strict=True):
             if not np.isfinite(n):
-                raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its mouth')
+                raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its opening')
             if n != 0.0 and (status := cross_opening(t, m, opening.cells, opening.distance2, species, round(n))) != OK:
-                self._raise_status(k, status, "influx_mouth")
+                self._raise_status(k, status, "influx_opening")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; molecules go uniformly to sites and faces."""
@@ -290,13 +290,13 @@ def _options(setup: EngineSetup) -> LatticeOptions:
 
 def _opening_of(site: Site, mask: Mask) -> NeckOpening | None:
     """Where a neck opens into a site, if it does and the site is a cylinder."""
-    if site.mouth is None or site.geometry.shape != "cylinder":
+    if site.opening_diameter is None or site.geometry.shape != "cylinder":
         return None
-    return neck_opening_of(mask, site.geometry, site.mouth)
+    return neck_opening_of(mask, site.geometry, site.opening_diameter)
 
 
 def _opening_ports(setup: EngineSetup) -> dict[str, Port]:
-    return {"influx_mouth": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
+    return {"influx_opening": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
 
 
 def _mask(setup: EngineSetup, site: Site) -> Mask:

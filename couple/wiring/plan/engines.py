@@ -88,5 +88,5 @@ class _SiteMaker:
             geometry=placed.geometry,
             initial=initial_counts(self.network, self.experiment.chemistry.initial, placed.geometry),
             cable=placed.cable and replace(placed.cable, feet=self.feet.get(placed.name, ())),
-            mouth=self.openings.get(placed.name),
+            opening_diameter=self.openings.get(placed.name),
         )

@@ -45,7 +45,7 @@ def _site_line(site: PlacedSite, molecules: int) -> str:
 def _neck_line(neck: PlacedNeck) -> str:
     if any(neck.within):
         own = neck.sites[0] if neck.within[0] else neck.sites[1]
-        return f"{neck.name}: diffusion through the mouth of {own.name}, {neck.conductance:.6g} um^3/ms beyond it"
+        return f"{neck.name}: diffusion through the opening of {own.name}, {neck.conductance:.6g} um^3/ms beyond it"
     sizes = [_volume_and_segment(site, foot) for site, foot in zip(neck.sites, neck.feet, strict=True)]
     rate = neck.conductance * sum(1 / volume for volume, _ in sizes)
     where = "".join(f" at {name}" for _, name in sizes if name)

@@ -40,11 +40,11 @@ def _end(neck: PlacedNeck, side: int, engines: Engines, memory: Memory) -> End:
     influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
     count = memory.at(engine, "counts", row, engine.network.index(species))
     end = End(site.name, influx, count, site.geometry.volume, engine.integer)
-    found = isinstance(engine, HasNeckOpenings) and "influx_mouth" in engine.inputs
-    if engine.sites[row].mouth is None or not found:
+    found = isinstance(engine, HasNeckOpenings) and "influx_opening" in engine.inputs
+    if engine.sites[row].opening_diameter is None or not found:
         return end
-    opening = memory.at(engine, "influx_mouth", row, engine.setup.injected.index(species))
+    opening = memory.at(engine, "influx_opening", row, engine.setup.injected.index(species))
     if neck.within[side] and isinstance(engine, ContainsNecks):
-        count = memory.at(engine, "counts_mouth", row, engine.setup.injected.index(species))
+        count = memory.at(engine, "counts_opening", row, engine.setup.injected.index(species))
         return End(site.name, opening, count, engine.reach(row, species), engine.integer)
     return replace(end, influx=opening, other=influx)

@@ -113,12 +113,12 @@ def _along(engine: SiteEngine, record: Record, linked: set[str], memory: Memory)
 
 
 def _through_necks(engine: SiteEngine, memory: Memory) -> list[Variable]:
-    """What enters at the mouths and feet of necks."""
+    """What enters at the openings and feet of necks."""
     found, injected = [], engine.setup.injected
     sites = tuple(s.name for s in engine.sites)
     cable = engine.sites[0].cable
     feet = () if cable is None else tuple(f"{cable.branches[f.branch].name}({f.x:g})" for f in cable.feet)
-    for port, axis, names in (("influx_mouth", "site", sites), ("influx_feet", "foot", feet)):
+    for port, axis, names in (("influx_opening", "site", sites), ("influx_feet", "foot", feet)):
         if port in engine.inputs and names and injected:
             labels, at = (names, injected), memory.all_of(engine, port)
             found.append(Variable(f"{engine.name}/{port}", "count", (axis, "species"), labels, at, "sum", TOTAL))

@@ -14,7 +14,7 @@ from adapters.adaptive.rule import mixing_times
 from adapters.wellmixed.ode import MassAction
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError, RunError
-from couple.components.capabilities import HasTrustScore
+from couple.components.capabilities import HasErrorIndicator
 from couple.components.engine import EngineSetup, Site
 from couple.ensemble import sample
 from couple.experiment import Experiment
@@ -172,14 +172,14 @@ def test_a_model_in_the_place_of_species_there_and_back(tmp_path: Path) -> None:
         assert (whole[11:21] == 0).all() and (K[11:21] > 0).all(), "the species are back"
 
 
-class Scored(MassAction, HasTrustScore):
+class Scored(MassAction, HasErrorIndicator):
     """To be left at 100 ions."""
 
-    def trust_score(self, counts: np.ndarray) -> np.ndarray:
+    def error_indicator(self, counts: np.ndarray) -> np.ndarray:
         return counts[:, 0] / 100
 
 
-def test_trust_score_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_indicator_of_the_engines_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose trust score is 1 is left, and taken again when half of that is left."""
     load = registry.load
     monkeypatch.setattr(registry, "load", lambda group, name: Scored if name == "ode" else load(group, name))

@@ -1,4 +1,4 @@
-"""A head with its neck as one mesh of finite elements: what crosses its mouth, and how fast."""
+"""A head with its neck as one mesh of finite elements: what crosses its opening, and how fast."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def observed(simulation: Simulation, shaft: float = SHAFT) -> float:
     return float(np.log(left[middle] / left[-1]) / (time[-1] - time[middle]))
 
 
-def test_the_mesh_has_the_volumes_the_membrane_and_the_mouth() -> None:
+def test_the_mesh_has_the_volumes_the_membrane_and_the_opening() -> None:
     mesh = (domain := build_spine_domain(SPINE, 0.06)).mesh
     assert domain.neck_opening is not None and domain.membrane is not None
     assert domain.sizes()[0] == pytest.approx(SPINE.geometry.volume, rel=1e-12)
@@ -165,8 +165,8 @@ def test_a_neck_that_leaves_no_head() -> None:
         HeadWithNeck.within(Geometry.box(1, 1, 1), 0.1, 0.5)
 
 
-def test_the_mouth_that_a_file_names(tmp_path: Path) -> None:
-    """The same spine by gmsh crosses its mouth as the built-in one does."""
+def test_the_opening_that_a_file_names(tmp_path: Path) -> None:
+    """The same spine by gmsh crosses its opening as the built-in one does."""
     gmsh = pytest.importorskip("gmsh", exc_type=(ImportError, OSError))
     gmsh.initialize(interruptible=False)
     gmsh.option.setNumber("General.Terminal", 0)
@@ -179,7 +179,7 @@ def test_the_mouth_that_a_file_names(tmp_path: Path) -> None:
     low = [t for _, t in gmsh.model.getBoundary([(3, body)], oriented=False)
            if gmsh.model.occ.getCenterOfMass(2, t)[2] < 0.01]  # fmt: skip
     gmsh.model.addPhysicalGroup(3, [body], name="spine")
-    gmsh.model.addPhysicalGroup(2, low, name="mouth")
+    gmsh.model.addPhysicalGroup(2, low, name="opening")
     gmsh.model.mesh.generate(3)
     gmsh.write(str(tmp_path / "spine.msh"))
     gmsh.finalize()
@@ -189,17 +189,17 @@ def test_the_mouth_that_a_file_names(tmp_path: Path) -> None:
     assert abs(observed(made) / observed(filled(experiment(tmp_path, 0.5))) - 1) < 0.02
 
 
-def test_a_saved_mouth_goes_on_to_the_bit(tmp_path: Path) -> None:
+def test_a_saved_opening_goes_on_to_the_bit(tmp_path: Path) -> None:
     first, second = (filled(experiment(tmp_path, 0.5)) for _ in range(2))
     e, f = (next(x for x in s.system.engines if isinstance(x, ReactionDiffusion)) for s in (first, second))
-    e.write("influx_mouth", -20.0)
+    e.write("influx_opening", -20.0)
     e.advance(3)
     f.restore(e.save())
-    assert f.read("counts_mouth").tobytes() == e.read("counts_mouth").tobytes()
+    assert f.read("counts_opening").tobytes() == e.read("counts_opening").tobytes()
     for x in (e, f):
-        x.write("influx_mouth", 5.0)
+        x.write("influx_opening", 5.0)
         x.advance(3)
-    assert f.read("counts_mouth").tobytes() == e.read("counts_mouth").tobytes()
+    assert f.read("counts_opening").tobytes() == e.read("counts_opening").tobytes()
     assert f.field(0, "Ca").tobytes() == e.field(0, "Ca").tobytes()
 
 

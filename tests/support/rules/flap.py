@@ -18,7 +18,7 @@ def surrogate(now):
 
 def by_influx(now):
     """The fine engine while ions enter."""
-    assert now.concentrations["Ca"] >= 0 and now.since <= now.time and set(now.doubt) == {"ode", "lattice"}
+    assert now.concentrations["Ca"] >= 0 and now.since <= now.time and set(now.error_indicator) == {"ode", "lattice"}
     return "lattice" if now.influx["Ca"] > 0 else "ode"
 
 
