@@ -156,7 +156,7 @@ def test_the_number_of_ranks_changes_nothing(folder: Path) -> None:
     assert_alike(folder, "two", 0.0)
 
 
-@pytest.mark.parametrize("after", [1, 3, pytest.param(4, marks=pytest.mark.acceptance)])
+@pytest.mark.parametrize("after", [1, *(pytest.param(n, marks=pytest.mark.acceptance) for n in (3, 4))])
 def test_resuming_with_another_number_of_ranks(folder: Path, after: int) -> None:
     """Cells by gid, sites of three engines, spikes and trains on their way, connections that are off."""
     out = f"to{after}"

@@ -60,7 +60,7 @@ main(sys.argv[2:])
     ("kind", "says"),
     [
         ("raise", "error: rank 1: t = 6 ms: nothing goes any more"),
-        ("bug", "error: rank 1: a bug"),
+        pytest.param("bug", "error: rank 1: a bug", marks=pytest.mark.acceptance),
         ("kill", "KILLED BY SIGNAL: 9|EXIT CODE: 9"),
         ("disk", "error: rank 1: .*: cannot be written: No space left on device"),
     ],

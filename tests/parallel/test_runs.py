@@ -25,7 +25,7 @@ def alone(folder: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("n", [2, pytest.param(3, marks=pytest.mark.acceptance), 4])
+@pytest.mark.parametrize("n", [2, *(pytest.param(n, marks=pytest.mark.acceptance) for n in (3, 4))])
 def test_the_number_of_ranks_changes_nothing(folder: Path, alone: Path, n: int) -> None:
     """Spikes, voltages, ions, site records, books, names and their order, to the bit."""
     out = folder / f"ranks{n}"
@@ -48,10 +48,16 @@ def test_control_another_seed_is_seen(folder: Path, alone: Path) -> None:
     ("change", "says"),
     [
         (("network.population.0.model=gone.py:f",), "network.population[0].model"),
-        (("spine.0.cells=X",), 'no population or cell "X"'),
-        (("network.connection.2.delay=0.01 ms",), "network.connection[2].delay: 0.01 ms is shorter than neuron.dt"),
+        pytest.param(("spine.0.cells=X",), 'no population or cell "X"', marks=pytest.mark.acceptance),
+        pytest.param(
+            ("network.connection.2.delay=0.01 ms",),
+            "network.connection[2].delay: 0.01 ms is shorter than neuron.dt",
+            marks=pytest.mark.acceptance,
+        ),
         (("site.shaft.segment=dendrite(0.5)",), "site[1].segment"),  # wrong on one rank alone: only that has the cell
-        (("network.population.0.count=1", "network.population.1.count=1"), "inputs"),
+        pytest.param(
+            ("network.population.0.count=1", "network.population.1.count=1"), "inputs", marks=pytest.mark.acceptance
+        ),
     ],
 )
 def test_an_error_in_the_input_is_one_line(folder: Path, change: tuple[str, ...], says: str) -> None:

@@ -227,7 +227,7 @@ def assert_no_ion_is_lost(out: Path) -> None:
         assert abs(entry["imbalance"]) <= (1e-9 * moved if "shaft" in entry["site"] else 0.0), entry
 
 
-@pytest.mark.parametrize(("n", "asked"), [(3, "[2]"), (4, "all")])
+@pytest.mark.parametrize(("n", "asked"), [(3, "[2]"), pytest.param(4, "all", marks=pytest.mark.acceptance)])
 def test_the_number_of_ranks_changes_rounding_alone(folder: Path, alone: Path, n: int, asked: str) -> None:
     """All ranks, and a team of two in a job of three."""
     value = asked if asked.startswith("[") else f'"{asked}"'
