@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Sequence
 
 
 class CoupleError(Exception):
@@ -33,6 +35,7 @@ class InputError(CoupleError):
     exit_code = 2
 
     def __init__(self, message: str, *, where: str = "") -> None:
+        message = _bounded(message)
         self.message, self.where = message, where
         super().__init__(f"{where}: {message}" if where else message)
 
@@ -44,6 +47,17 @@ class InputError(CoupleError):
     def inside(self, file: str) -> InputError:
         """This error placed in a file."""
         return type(self)(self.message, where=f"{file}: {self.where}" if self.where else file)
+
+
+LONGEST = 1000
+"""Characters of a message; whatever a file holds, nobody reads more."""
+
+
+def _bounded(message: str) -> str:
+    """A message on one line, with a middle left out of words and of a whole that are absurdly long."""
+    message = " ".join(message.split())
+    message = re.sub(r"\S{240,}", lambda word: f"{word[0][:100]}...{word[0][-20:]}", message)
+    return message if len(message) <= LONGEST else f"{message[: LONGEST - 300]} ... {message[-290:]}"
 
 
 class RunError(CoupleError):
@@ -79,21 +93,76 @@ class MissingDependencyError(InputError):
     """
 
 
+LINE = 80
+"""Characters of a value that a message shows."""
+
+
 def brief(value: object) -> str:
-    """A value as text, short enough for one line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:70]}...{text[-5:]}"
+    """A value as Python writes it, short enough for one line."""
+    return _cut(repr(value))
+
+
+def quoted(text: object) -> str:
+    """A text in double quotes as TOML has it, on one line and short enough for it."""
+    return _cut(json.dumps(str(text), ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LINE else f"{text[: LINE - 10]}...{text[-5:]}"
 
 
 SHOWN = 20
 """Names that are listed where none is near."""
+_NEAR = 0.6
+"""Share of letters that two names have in common, in order, from which on one may be meant by the other."""
+_COMPARED = 20_000
+"""Names that are compared letter by letter; of more, none that shares too few letters."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause `did you mean "x"?` for a misspelt name, or the known names if none is near."""
-    names = [str(k) for k in known]
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    """A clause `did you mean "x"?` for a misspelt name, or the known names if none is near; nearest first.
+
+    known: what is valid in that place, and nothing else. Capitals do not count, and no name is offered twice.
+
+    >>> nearest("ca", ["CB", "Ca", "K"])
+    'did you mean "Ca"?'
+    """
+    names, close = _ranked(name, known)
     if close:
-        return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
+        return "did you mean " + " or ".join(f'"{one}"' for one in close) + "?"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return "known: " + (", ".join(sorted(names)[:SHOWN]) + more if names else "none")
+    return "known: " + (", ".join(names[:SHOWN]) + more if names else "none")
+
+
+def is_near(name: str, known: Iterable[str]) -> bool:
+    """Whether `nearest` would offer a name as what may be meant."""
+    return bool(_ranked(name, known)[1])
+
+
+def _ranked(name: str, known: Iterable[str]) -> tuple[list[str], list[str]]:
+    """All names, nearest first, and those of the first three that may be meant."""
+    names = list(dict.fromkeys(str(k) for k in known))
+    alike = _likeness(name, names)
+    names.sort(key=lambda one: (-alike[one], one))
+    close = [one for one in names[:3] if alike[one] >= _NEAR]
+    return names, close[:1] if close and alike[close[0]] > 1.0 else close  # one that is the same but for capitals
+
+
+def _likeness(name: str, names: Sequence[str]) -> dict[str, float]:
+    """Of each name, from 0 to 1; 2 if it is the same but for capitals."""
+    wanted = name[:200].casefold()
+    matcher = difflib.SequenceMatcher(b=wanted)
+    found = {}
+    for one in names:
+        folded = one[:200].casefold()
+        if folded == wanted:
+            found[one] = 2.0
+            continue
+        short, long = sorted((folded, wanted), key=len)
+        if len(short) > 2 and long.startswith(short):  # the beginning of a name, or a name with more behind it
+            found[one] = _NEAR + (1 - _NEAR) * len(short) / len(long)
+            continue
+        matcher.set_seq1(folded)
+        hopeless = len(names) > _COMPARED and (matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR)
+        found[one] = 0.0 if hopeless else matcher.ratio()
+    return found

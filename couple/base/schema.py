@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
@@ -38,6 +38,12 @@ class Block(BaseModel):
         return data
 
 
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes a second time, None if each comes once."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
+
+
 def plain(value: Any) -> Any:
     """For JSON: a table as it was given, numbers of NumPy as those of Python, anything else as text."""
     if isinstance(value, Block):
@@ -45,8 +51,11 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def explain(error: ValidationError, content: Any) -> InputError:
-    """The first problem that pydantic found in `content`, as one line with the key."""
+def explain(error: ValidationError, content: Any, model: type[BaseModel] | None = None) -> InputError:
+    """The first problem that pydantic found in `content`, as one line with the key.
+
+    model: of the whole content where it is a file, for what is said of headings: [site] or [[site]].
+    """
     problems = error.errors()
     first = next((e for e in problems if e["type"] == "value_error"), problems[0])
     keys, place = "", content
@@ -60,7 +69,36 @@ def explain(error: ValidationError, content: Any) -> InputError:
             place = place[part] if inside else None
         # anything else is pydantic's name of an alternative, not a key
     others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
-    return InputError(_said(first) + (f" (and {others} more)" if others else ""), where=keys)
+    said = _about_heading(first, keys, model) or _said(first)
+    return InputError(said + (f" (and {others} more)" if others else ""), where=keys)
+
+
+def _about_heading(problem: Mapping[str, Any], keys: str, model: type[BaseModel] | None) -> str:
+    """What to write where one table was given for a list of them, or a list for one table; "" for other problems."""
+    loc, given = problem["loc"], problem.get("input")
+    if model is None or not keys or any(isinstance(part, int) for part in loc):
+        return ""
+    if problem["type"] == "tuple_type" and isinstance(given, Mapping) and _lists_tables(model, loc):
+        return f"is one table where a list of them belongs: write [[{keys}]], in two pairs of brackets, above each"
+    if problem["type"] == "model_type" and isinstance(given, list) and all(isinstance(g, Mapping) for g in given):
+        return f"is a list of tables where one belongs: write [{keys}], in one pair of brackets"
+    return ""
+
+
+def _lists_tables(model: type[BaseModel], loc: tuple[Any, ...]) -> bool:
+    """Whether a field, by the keys that lead to it, is a list of tables."""
+    fields = {f.alias or name: f.annotation for name, f in model.model_fields.items()}
+    inside = _tables_in(fields.get(str(loc[0])))
+    if len(loc) == 1:
+        return get_origin(fields.get(str(loc[0]))) is tuple and bool(inside)
+    return any(_lists_tables(one, loc[1:]) for one in inside)
+
+
+def _tables_in(annotation: Any) -> list[type[BaseModel]]:
+    """The tables that an annotation names."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [table for part in get_args(annotation) for table in _tables_in(part)]
 
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import functools
 import math
-import re
-import tokenize
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from couple.base.errors import InputError, brief
+from couple.base.errors import InputError, brief, quoted
+from couple.base.unit_text import read_unit, split_list, split_quantity
 
 IONS_PER_MM_UM3 = 602214.076
 """Molecules in 1 µm³ at 1 mM (Avogadro's number × 1e-18, SI 2019)."""
@@ -27,6 +26,7 @@ ELEMENTARY_CHARGES_PER_FC = 1e-15 / 1.602176634e-19
 # What a place of the input can ask for -> the unit that kernels use. Names are those of messages.
 CANONICAL: dict[str, str] = {
     "time": "ms",
+    "simulated time": "ms",
     "length": "um",
     "area": "um^2",
     "volume": "um^3",
@@ -48,7 +48,8 @@ CANONICAL: dict[str, str] = {
     "diffusive conductance": "um^3/ms",
 }
 
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+STEPS = ("step", "steps")
+"""What the clock of a lattice without units counts; see couple.chemistry.lattice_units."""
 
 
 @functools.cache
@@ -60,33 +61,60 @@ def registry() -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
+def ratio(unit: str, target: str) -> float | None:
+    """How many of `target` one of `unit` is; None if they are of different dimensions.
+
+    Raises InputError for a text that is no unit, and for a name that nobody knows.
+    """
+    import pint
+
+    units = registry()
+    made = dict.fromkeys((unit, target), units.dimensionless)
+    for text in made:
+        for name, power in read_unit(text):
+            try:
+                made[text] = made[text] * units.parse_units(name) ** power
+            except (pint.errors.PintError, ValueError, TypeError, AttributeError, ArithmeticError):
+                shown = f" in {quoted(text)}" if text != name else ""
+                raise InputError(f'unknown unit "{name}"{shown}') from None
+    try:
+        return float(units.Quantity(1.0, made[unit]).to(made[target]).magnitude)
+    except pint.DimensionalityError:
+        return None
+    except (pint.errors.PintError, ValueError, TypeError, ArithmeticError):  # of a scale with an offset, or of decibels
+        return None
+
+
 def factor(unit: str, dimension: str) -> float:
     """Factor from `unit` to the canonical unit of `dimension`.
 
     Raises InputError if `unit` is unknown or of another dimension.
     """
-    if dimension == "time" and unit in ("step", "steps"):
+    if dimension == "simulated time" and unit in STEPS:
         return 1.0  # of a lattice without units; see couple.chemistry.lattice_units
-    import pint
-
-    target = CANONICAL[dimension]
-    # "/M/s" is how rates are written in the literature; pint wants something in front of the slash.
-    text = "dimensionless" + unit if unit.startswith("/") else unit
+    wanted = f'give {_a(dimension)}, in a unit like "{_example(CANONICAL[dimension])}"'
     try:
-        given = registry().parse_units(text) if text else registry().dimensionless
-        return float(registry().Quantity(1.0, given).to(target).magnitude)
-    except pint.DimensionalityError:
-        shown = f'"{unit}"' if unit else "no unit"
-        raise InputError(f'{shown} is not a unit of {dimension}; give one like "{_example(target)}"') from None
-    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
-        raise InputError(
-            f'unknown unit "{unit}"; this is a {dimension}, give a unit like "{_example(target)}"'
-        ) from None
+        found = ratio(unit, CANONICAL[dimension])
+    except InputError as error:
+        raise InputError(f"{error.message}; {wanted}") from None
+    if found is None or not found > 0:
+        raise InputError(f"{quoted(unit)} is not a unit of {dimension}; {wanted}")
+    return found
+
+
+def _a(dimension: str) -> str:
+    """With its article: "a time", "an area"."""
+    return f"{'an' if dimension[0] in 'aeiou' else 'a'} {dimension}"
 
 
 def _example(target: str) -> str:
     """The canonical unit as the input format writes it: 1/um^2 → /um^2."""
     return target.removeprefix("1") if target.startswith("1/") else target
+
+
+def _like(dimension: str, numbers: str = "1") -> str:
+    """What is wanted, with an example: a time, like "1 ms"."""
+    return f'{_a(dimension)}, like "{numbers} {_example(CANONICAL[dimension])}"'
 
 
 def quantity(value: object, dimension: str) -> float:
@@ -95,60 +123,88 @@ def quantity(value: object, dimension: str) -> float:
     Raises InputError for anything else: a bare number, an unknown unit, another dimension, a non-finite number.
     """
     if not isinstance(value, str):
-        raise InputError(
-            f'{brief(value)} has no unit; give a {dimension} as text, like "1 {_example(CANONICAL[dimension])}"'
-        )
-    match = _QUANTITY.fullmatch(value)
-    if match is None:
-        raise InputError(
-            f'"{value}" is not a number with a unit; give a {dimension}, like "1 {_example(CANONICAL[dimension])}"'
-        )
-    number = float(match[1]) * factor(match[2], dimension)
+        raise InputError(f"{brief(value)} has no unit; give {_like(dimension)}, in quotes")
+    found = split_quantity(value)
+    if found is None:
+        raise InputError(f"{quoted(value)} is not a number with a unit; give {_like(dimension)}")
+    number, unit = found
+    if not unit:
+        raise InputError(f"{quoted(value)} has no unit; give {_like(dimension)}")
+    number *= factor(unit, dimension)
     if not math.isfinite(number):
-        raise InputError(f'"{value}" is not a finite {dimension}')
+        raise InputError(f"{quoted(value)} is not a finite {dimension}")
     return number
 
 
 def canonical_unit(value: str) -> str:
     """The unit in which a limit on a quantity such as "3 m" is counted: "um"; "" if the text is none."""
-    match = _QUANTITY.fullmatch(value)
-    for dimension, unit in CANONICAL.items() if match else ():
+    found = split_quantity(value)
+    if found is None or not found[1]:
+        return ""
+    if found[1] in STEPS:
+        return STEPS[1]
+    for dimension, unit in CANONICAL.items():
         try:
-            factor(match[2] if match else "", dimension)
+            factor(found[1], dimension)
         except InputError:
             continue
         return _example(unit)
     return ""
 
 
+def counts_steps(value: object) -> bool:
+    """Whether a time is counted in steps of a lattice without units, as "500 steps" is."""
+    found = split_quantity(value) if isinstance(value, str) else None
+    return found is not None and found[1] in STEPS
+
+
 def celsius(value: object, dimension: str = "temperature") -> float:
     """Degrees Celsius in text such as "22 celsius" (also degC, C) or "295.15 K"; degrees have an offset, no factor."""
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    unit = match[2] if match else ""
-    if match is None or unit not in ("celsius", "degC", "°C", "C", "K", "kelvin"):
-        raise InputError(f'{value!r} is not a {dimension}; give one like "22 celsius"')
-    number = float(match[1]) - (273.15 if unit in ("K", "kelvin") else 0.0)
+    found = split_quantity(value) if isinstance(value, str) else None
+    if found is None or found[1] not in ("celsius", "degC", "°C", "C", "K", "kelvin"):
+        raise InputError(f'{brief(value)} is not a {dimension}; give one like "22 celsius" or "295 K"')
+    number = found[0] - (273.15 if found[1] in ("K", "kelvin") else 0.0)
     if not -273.15 < number < 100:
-        raise InputError(f'"{value}" is no temperature of living matter; give one like "22 celsius"')
+        raise InputError(f'{quoted(value)} is no temperature of living matter; give one like "22 celsius"')
     return number
 
 
 def quantities(value: object, dimension: str) -> tuple[float, ...]:
     """Several numbers that share one unit, as in "0 2 10 ms"."""
     if not isinstance(value, str):
-        raise InputError(
-            f'{brief(value)} has no unit; give numbers and one unit, like "0 2 {_example(CANONICAL[dimension])}"'
-        )
-    words = value.split()
-    numbers = []
-    while words and _QUANTITY.fullmatch(words[0]) and not (_QUANTITY.fullmatch(words[0]) or [""])[2]:
-        numbers.append(words.pop(0))
-    unit = " ".join(words)
-    if not numbers:
-        raise InputError(
-            f'"{value}" holds no number; give numbers and one unit, like "0 2 {_example(CANONICAL[dimension])}"'
-        )
-    return tuple(quantity(f"{n} {unit}", dimension) for n in numbers)
+        raise InputError(f"{brief(value)} has no unit; give numbers and one unit, like {_like(dimension, '0 2')}")
+    found = split_list(value)
+    if found is None:
+        raise InputError(f"{quoted(value)} is not a list of numbers with one unit; give {_like(dimension, '0 2')}")
+    numbers, unit = found
+    if not numbers or not unit:
+        missing = "holds no number" if not numbers else "has no unit"
+        raise InputError(f"{quoted(value)} {missing}; give {_like(dimension, '0 2')}")
+    scale = factor(unit, dimension)
+    scaled = tuple(number * scale for number in numbers)
+    if not all(map(math.isfinite, scaled)):
+        raise InputError(f"{quoted(value)} is not finite; give {_like(dimension, '0 2')}")
+    return scaled
+
+
+def interval(value: object, dimension: str) -> tuple[float, float]:
+    """(least, most) of "50 .. 200 um"; the unit may stand once, behind the second number.
+
+    Raises InputError for anything else. The order of the two is for the caller to check.
+    """
+    example = f'give two numbers and a unit, like "1 .. 3 {_example(CANONICAL[dimension])}"'
+    parts = value.split("..") if isinstance(value, str) else []
+    first, last = (split_quantity(part) for part in parts) if len(parts) == 2 else (None, None)
+    if first is None or last is None:
+        raise InputError(f"{brief(value)} is no range; {example}")
+    (low, own), (high, unit) = first, last
+    try:
+        found = low * factor(own or unit, dimension), high * factor(unit, dimension)
+    except InputError as error:
+        raise InputError(f"{error.message}; {example}") from None
+    if not all(map(math.isfinite, found)):
+        raise InputError(f"{brief(value)} is not finite; {example}")
+    return found
 
 
 def parser(dimension: str, read: Callable[[object, str], object] = quantity) -> Callable[[object], object]:
@@ -177,6 +233,9 @@ def length_or_sites(value: object) -> float:
 
 
 Time = Annotated[float, BeforeValidator(parser("time"))]
+"""ms."""
+SimulatedTime = Annotated[float, BeforeValidator(parser("simulated time"))]
+"""ms, or steps of a lattice without units: of what the clock of an experiment counts."""
 Length = Annotated[float, BeforeValidator(parser("length"))]
 LengthOrSites = Annotated[float, BeforeValidator(length_or_sites)]
 Voltage = Annotated[float, BeforeValidator(parser("voltage"))]

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import quantity
 from couple.chemistry.lattice_units import lattice_rate
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 
-_TERM = re.compile(r"\s*(?:(\d+)\s*\*?\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*")
+MOST = 1000
+"""Molecules on a side of an equation; engines list them one by one."""
+
+_TERM = re.compile(r"\s*(?:([0-9]+)\s*\*?\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*")
 
 
 def _side(text: str, equation: str) -> tuple[str, ...]:
@@ -22,7 +25,10 @@ def _side(text: str, equation: str) -> tuple[str, ...]:
         match = _TERM.fullmatch(term)
         if match is None or match[1] == "0":
             raise InputError(f'cannot read "{term.strip()}" in "{equation}"; write it like "A + 2 B <-> C"')
-        names += [match[2]] * int(match[1] or 1)
+        n = int(match[1]) if match[1] and len(match[1]) < 10 else MOST + 1 if match[1] else 1
+        if len(names) + n > MOST:
+            raise InputError(f"{quoted(equation)}: up to {MOST} molecules can stand on a side")
+        names += [match[2]] * n
     return tuple(names)
 
 

@@ -6,18 +6,53 @@ encounter" (order 2); its times are written "500 steps". One step takes the plac
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, quoted
+from couple.base.units import counts_steps, quantity
 from couple.chemistry.network import ReactionNetwork
 
 Unit = Literal["ms", "step"]
 
-_STEPS = ("step", "steps")
-_RATE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(per step|/step|1/step|per encounter|1)\s*")
+_RATE = re.compile(
+    r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*(per step|/step|1/step|per encounter|1)\s*"
+)
 _TIMES = (("experiment", "duration"), ("experiment", "exchange"), ("record", "every"), ("checkpoint", "every"))
+
+
+@dataclass(frozen=True)
+class GivenTime:
+    """A simulated time such as "100 ms" or "5 steps", before it is known which of them the clock counts.
+
+    text: as given. value: ms or steps. where: of the option, for messages.
+    """
+
+    text: str
+    value: float
+    unit: Unit
+    where: str
+
+    @classmethod
+    def read(cls, text: str, where: str) -> GivenTime:
+        """Raises InputError that names the option for what is no time."""
+        try:
+            value = quantity(text, "simulated time")
+        except InputError as error:
+            raise error.at(where) from None
+        return cls(text, value, "step" if counts_steps(text) else "ms", where)
+
+    def on(self, clock: str) -> float:
+        """The value, if it is counted as `clock` counts. Raises InputError otherwise."""
+        if self.value != 0 and self.unit != clock:
+            like = "100 ms" if clock == "ms" else "100 steps"
+            raise InputError(
+                f'{quoted(self.text)}: this experiment counts {clock}; give a time like "{like}"', where=self.where
+            )
+        return self.value
 
 
 def lattice_rate(text: str, order: int) -> tuple[float, Literal["step", "encounter"]] | None:
@@ -29,6 +64,8 @@ def lattice_rate(text: str, order: int) -> tuple[float, Literal["step", "encount
     if match is None:
         return None
     number = float(match[1])
+    if not math.isfinite(number):
+        raise InputError(f"{quoted(text)} is not finite")
     per: Literal["step", "encounter"] = "step" if match[2].endswith("step") else "encounter"
     if (per == "encounter") != (order == 2):
         wanted = "encounter" if order == 2 else "step"
@@ -45,7 +82,7 @@ def time_unit(content: Mapping[str, Any]) -> Unit:
         block = content.get(table)
         value = block.get(key) if isinstance(block, Mapping) else None
         if isinstance(value, str):
-            given[f"{table}.{key}"] = value.split()[-1] in _STEPS
+            given[f"{table}.{key}"] = counts_steps(value)
     for key, steps in given.items():
         if steps != given.get("experiment.exchange", steps):
             wanted = "ms" if steps else "steps"

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from couple.base.errors import InputError
-from couple.cli.console import Jobs, Overrides, Until, bar_of, milliseconds, out
+from couple.cli.console import Jobs, Overrides, Until, bar_of, out
 
 LABELS = "ABCDEFGH"
 
@@ -45,13 +45,14 @@ def compare(
     from couple.analysis.compare.comparison import compare as held_against
     from couple.analysis.compare.report import show
     from couple.analysis.compare.sides import requests, side_of
+    from couple.chemistry.lattice_units import GivenTime
 
     wanted = requests(what, overrides or ())
     if len(wanted) > len(LABELS):
         raise InputError(f"{len(wanted)} sides: give at most {len(LABELS)}", where="compare")
     if not within > 0:
         raise InputError(f"{within:g} ms: give a time above 0", where="--match")
-    end, begin = None if until is None else milliseconds(until, "--until"), milliseconds(start, "--from")
+    end, begin = None if until is None else GivenTime.read(until, "--until"), GivenTime.read(start, "--from")
     at = folder or _next_folder()
     sides = []
     with bar_of(as_json) as bar:
@@ -64,7 +65,7 @@ def compare(
             sides.append(
                 side_of(label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update)
             )
-    found = held_against(sides, start=begin, threshold=threshold, within=within, of=quantity)
+    found = held_against(sides, start=begin.on(sides[0].time_unit), threshold=threshold, within=within, of=quantity)
     picture = None
     if figure:
         from couple.analysis.compare.picture import draw

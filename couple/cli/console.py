@@ -72,8 +72,8 @@ def bar_of(hidden: bool) -> Progress:
 
 
 @contextmanager
-def progress(hidden: bool) -> Iterator[Any]:
-    """A bar with simulated ms per second and time left; without a terminal, nothing."""
+def progress(hidden: bool, unit: str = "ms") -> Iterator[Any]:
+    """A bar with simulated time (ms or steps) per second and time left; without a terminal, nothing."""
     with bar_of(hidden) as bar:
         task = bar.add_task("run", at="", speed="", total=None)
 
@@ -83,8 +83,8 @@ def progress(hidden: bool) -> Iterator[Any]:
                 task,
                 completed=time,
                 total=end,
-                at=f"{time:.1f} of {end:g} ms",
-                speed=f"{speed:.1f} ms/s" if speed else "",
+                at=f"{time:.1f} of {end:g} {unit}",
+                speed=f"{speed:.1f} {unit}/s" if speed else "",
             )
 
         yield update
@@ -108,8 +108,8 @@ def table_lines(lines: list[tuple[str, str]], room: int | None = None) -> list[s
     return found
 
 
-def milliseconds(text: str, option: str) -> float:
-    """A time such as "100 ms". Raises InputError that names the option."""
+def wall_time(text: str, option: str) -> float:
+    """Milliseconds of a wall-clock time such as "4 h". Raises InputError that names the option."""
     try:
         return quantity(text, "time")
     except InputError as error:

@@ -28,12 +28,12 @@ from couple.cli.console import (
     Until,
     Walltime,
     err,
-    milliseconds,
     out,
     progress,
     starting,
     stdout_for_json,
     table,
+    wall_time,
     whole,
 )
 from couple.cli.doctor import doctor
@@ -88,12 +88,13 @@ def run(
     balance: Balance = None,
 ) -> None:
     """Run an experiment from its start. After `mpiexec -n N`, on N ranks."""
+    from couple.chemistry.lattice_units import GivenTime
     from couple.experiment import Experiment
     from couple.experiment.clock import Clock
     from couple.simulation.simulation import Simulation
 
     experiment = Experiment.load(file, overrides or ())
-    end = None if until is None else milliseconds(until, "--until")
+    end = None if until is None else GivenTime.read(until, "--until").on(experiment.time_unit)
     if end is not None:
         Clock.of(experiment).windows_until(end)  # before anything is replaced
     deadline = _deadline(walltime)
@@ -114,17 +115,19 @@ def resume(
     draw: Figure = True,
 ) -> None:
     """Go on from a checkpoint, or finish an ensemble. In the same folder, as if it had never stopped."""
+    from couple.chemistry.lattice_units import GivenTime
     from couple.simulation.simulation import Simulation
 
     if resume_ensemble(checkpoint, until, quiet, as_json):
         return
-    end = None if until is None else milliseconds(until, "--until")
+    end = None if until is None else GivenTime.read(until, "--until")
     deadline = _deadline(walltime)
     with starting(quiet or as_json or not world().first), stdout_for_json(as_json):
-        simulation = Simulation.resumed(checkpoint, until=end)
+        simulation = Simulation.resumed(checkpoint, until=None if end is None else end.value)
+    unit = simulation.system.plan.experiment.time_unit
     if not (quiet or as_json) and world().first:
-        err.print(f"resuming at t = {simulation.time:g} ms")
-    _go(simulation, end, quiet, as_json, draw, deadline)
+        err.print(f"resuming at t = {simulation.time:g} {unit}")
+    _go(simulation, None if end is None else end.on(unit), quiet, as_json, draw, deadline)
 
 
 app.command()(check)
@@ -153,7 +156,7 @@ app.command()(doctor)
 
 def _deadline(walltime: str | None) -> float | None:
     """When the time that is given to this process ends."""
-    return None if walltime is None else BEGAN + milliseconds(walltime, "--walltime") / 1000
+    return None if walltime is None else BEGAN + wall_time(walltime, "--walltime") / 1000
 
 
 def _go(
@@ -171,7 +174,7 @@ def _go(
         return
     for warning in dict.fromkeys(warnings):
         err.print(f"warning: {escape(warning)}")
-    with progress(quiet or as_json) as update, stdout_for_json(as_json):
+    with progress(quiet or as_json, simulation.experiment.time_unit) as update, stdout_for_json(as_json):
         summary = simulation.run(update, until=until, deadline=deadline)
     if draw:
         with Results(simulation.folder) as results:
@@ -207,6 +210,17 @@ def _one_line(message: str) -> str:
     return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-10:]}", " ".join(message.split()))
 
 
+def _report_usage(error: typer.TyperException) -> None:
+    """What is wrong with the command line; help, where there is no command at all."""
+    told: Any = error
+    message = str(told.format_message()) if hasattr(told, "format_message") else str(error)
+    if "\n" in message.strip():
+        told.show()
+        return
+    command = getattr(getattr(told, "ctx", None), "command_path", "couple")
+    err.print(f"error: {escape(_one_line(message[:1].lower() + message[1:]))} (see {command} --help)")
+
+
 @functools.cache
 def _add_commands() -> None:
     """Commands of other layers; once, however often `main` is called in a process."""
@@ -225,7 +239,10 @@ def main(arguments: list[str] | None = None) -> None:
             return  # the work of one process
         leave_ranks()
     try:
-        app(arguments)
+        code = app(arguments, standalone_mode=False)  # so that what is wrong with arguments is one line, too
+    except typer.TyperException as error:
+        _report_usage(error)
+        sys.exit(2)
     except CoupleError as error:
         if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
@@ -233,6 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         err.print("error: interrupted before a checkpoint could be written")
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

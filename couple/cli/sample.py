@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError
-from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, milliseconds, out, table
+from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, out, table
 
 if TYPE_CHECKING:
     from couple.ensemble import Ensemble
@@ -39,12 +39,13 @@ def sample(
 
     The same command (or `couple resume OUT`) goes on after a kill; with more --runs it adds to what is there.
     """
+    from couple.chemistry.lattice_units import GivenTime
     from couple.ensemble import sample as make
     from couple.ensemble.ranks import first_rank_leads
     from couple.experiment import Experiment
 
     experiment = Experiment.load(file, overrides or ())
-    end = None if until is None else milliseconds(until, "--until")
+    end = None if until is None else GivenTime.read(until, "--until").on(experiment.time_unit)
     with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from couple.base.budget import check_memory
 from couple.base.errors import InputError, Interrupted
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import EnsembleFolder, Specification
@@ -14,8 +15,8 @@ from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.parallel.communicator import world
 
-MOST = 10**7
-"""Runs of an ensemble; more is a slip."""
+BYTES = 100
+"""Of memory for each run of an ensemble, at the least: its number, and the file that it is in."""
 
 
 def sample(
@@ -47,8 +48,9 @@ def sample(
     (4, 11)
     """
     chosen = experiment.experiment.seed if seed is None else seed
-    if not 0 < runs <= MOST:
-        raise InputError(f"{runs} runs: give 1 to {MOST}", where="--runs")
+    if runs < 1:
+        raise InputError(f"{runs} runs: give 1 or more", where="--runs")
+    check_memory(BYTES * float(runs), f"{runs:.3g} runs", "give fewer", "--runs")
     if not 0 <= chosen < 2**63:
         raise InputError(f"{chosen}: give 0 to 2^63 - 1", where="--seed")
     if jobs is not None and not 0 < jobs <= 4096:
@@ -99,4 +101,4 @@ def make_ensemble(
 
 
 def _shortened(experiment: Experiment, until: float | None) -> Experiment:
-    return experiment if until is None else experiment.changed(f"experiment.duration={until!r} ms")
+    return experiment if until is None else experiment.changed(f"experiment.duration={until!r} {experiment.time_unit}")

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple.base.errors import InputError, nearest
-from couple.base.schema import NAME, Block
-from couple.base.units import Conductance, Rate, Time, Voltage, quantity
+from couple.base.errors import InputError, nearest, quoted
+from couple.base.schema import NAME, Block, repeated
+from couple.base.units import Conductance, Rate, Time, Voltage, interval, quantity
 from couple.experiment.placement import SEED, Names
 
 MOST = 10_000_000
@@ -20,15 +20,14 @@ RECEPTORS: tuple[Literal["AMPA", "NMDA", "GABA"], ...] = ("AMPA", "NMDA", "GABA"
 def between(value: object) -> tuple[float, float]:
     """(least, most) in ms of "1.5 ms" or "1 .. 3 ms". Raises ValueError for anything else."""
     try:
-        if not isinstance(value, str) or ".." not in value:
-            return (quantity(value, "time"),) * 2
-        first, last = (part.strip() for part in value.split("..", 1))
-        high = quantity(last, "time")
-        low = quantity(first if first[-1:].isalpha() else f"{first} {last.split()[-1]}", "time")
+        if isinstance(value, str) and ".." in value:
+            low, high = interval(value, "time")
+        else:
+            low = high = quantity(value, "time")
     except InputError as error:
         raise ValueError(f'{error.message}; give a delay like "1.5 ms" or "1 .. 3 ms"') from None
     if not low <= high:
-        raise ValueError(f'"{value}" is empty; give a delay like "1.5 ms" or "1 .. 3 ms"')
+        raise ValueError(f'{quoted(value)} is empty; give a delay like "1.5 ms" or "1 .. 3 ms"')
     return low, high
 
 
@@ -133,10 +132,9 @@ class Network(Block):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        names = [p.name for p in self.population]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f'two populations are named "{name}"')
+        names = dict.fromkeys(p.name for p in self.population)
+        if (name := repeated(p.name for p in self.population)) is not None:
+            raise ValueError(f'two populations are named "{name}"')
         ends = [(f"connection[{i}].from", c.source) for i, c in enumerate(self.connection)]
         ends += [(f"connection[{i}].to", c.target) for i, c in enumerate(self.connection)]
         ends += [(f"stimulus[{i}].to", s.target) for i, s in enumerate(self.stimulus)]
@@ -149,8 +147,6 @@ class Network(Block):
             if c.inputs is not None and c.inputs > others:
                 raise ValueError(f"connection[{i}].inputs: {c.inputs} of {others} cells; give at most that many")
         blocks: list[Receptors] = [*self.connection, *self.stimulus]
-        labels = [block.label for block in blocks]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f'two connections or stimuli are "{label}": give each a name of its own')
+        if (label := repeated(block.label for block in blocks)) is not None:
+            raise ValueError(f'two connections or stimuli are "{label}": give each a name of its own')
         return self

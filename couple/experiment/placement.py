@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, quoted
 from couple.base.schema import Block
-from couple.base.units import Length, LineDensity, quantity
+from couple.base.units import Length, LineDensity, interval
 from couple.geometry.geometry import LONGEST
 
 MOST = 100_000
@@ -23,21 +22,14 @@ def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def interval(value: object) -> tuple[float, float]:
+def distances(value: object) -> tuple[float, float]:
     """(least, most) in µm of "50 .. 200 um". Raises ValueError for anything else."""
-    example = 'give two lengths, like "50 .. 200 um"'
-    if not isinstance(value, str) or value.count("..") != 1:
-        raise ValueError(f"{value!r} is no range; {example}")
-    first, _, last = (part.strip() for part in value.partition(".."))
     try:
-        high = quantity(last, "length")
-        # The unit may stand once, behind the second number.
-        unit = re.search(r"[^\W\d]*$", last)
-        low = quantity(first if first[-1:].isalpha() else f"{first} {unit[0] if unit else ''}", "length")
+        low, high = interval(value, "length")
     except InputError as error:
-        raise ValueError(f"{error.message}; {example}") from None
+        raise ValueError(error.message) from None
     if not 0 <= low < high:
-        raise ValueError(f'"{value}" is empty; {example}')
+        raise ValueError(f'{quoted(value)} is empty; give two lengths, the smaller one first, like "50 .. 200 um"')
     return low, high
 
 
@@ -45,7 +37,7 @@ Extent = Annotated[Length, Field(ge=1e-4, le=LONGEST)]
 """From the size of an atom to that of a cell."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
-Interval = Annotated[tuple[float, float], BeforeValidator(interval)]
+Interval = Annotated[tuple[float, float], BeforeValidator(distances)]
 
 
 class Placement(Block):

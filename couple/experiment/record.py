@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from couple.base.errors import nearest
 from couple.base.schema import Block
-from couple.base.units import Time
+from couple.base.units import SimulatedTime
 
 QUANTITIES = ("v", "charge", "cai", "g", "counts", "means", "influx")
 
@@ -27,7 +27,7 @@ class Record(Block):
     species: names for counts, or "all". voltages: segments besides the coupled ones. every: ms.
     """
 
-    every: Time | None = Field(default=None, gt=0)
+    every: SimulatedTime | None = Field(default=None, gt=0)
     variables: tuple[Annotated[str, AfterValidator(_quantity)], ...] | None = None
     species: tuple[str, ...] | Literal["all"] | None = None
     voltages: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from couple.base.schema import RUN_NAME, Block
-from couple.base.units import Time
+from couple.base.units import SimulatedTime, Time
 from couple.experiment.fields import Integer
 
 
@@ -23,8 +23,8 @@ class Run(Block):
     """
 
     name: str = Field(pattern=RUN_NAME)
-    duration: Time = Field(gt=0)
-    exchange: Time = Field(gt=0)
+    duration: SimulatedTime = Field(gt=0)
+    exchange: SimulatedTime = Field(gt=0)
     scheme: Literal["staggered", "parallel"] = "staggered"
     seed: Integer = Field(default=1, ge=0, lt=2**63)
     max_debt: Integer = Field(default=1000, ge=0, le=10**12)
@@ -36,5 +36,5 @@ class Run(Block):
 class Checkpoint(Block):
     """When to write a checkpoint: simulated time `every`, wall-clock time `wall` (both in ms), or both."""
 
-    every: Time | None = Field(default=None, gt=0)
+    every: SimulatedTime | None = Field(default=None, gt=0)
     wall: Time | None = Field(default=None, gt=0)

@@ -107,7 +107,7 @@ class Orchestrator:
             try:
                 self.step()
             except RunError as error:
-                raise RunError(f"t = {self.time:.6g} ms: {error}") from error
+                raise RunError(f"t = {self.time:.6g} {self.system.plan.clock.unit}: {error}") from error
             if after_window is not None and after_window():
                 return
 

@@ -194,7 +194,9 @@ class Simulation:
     def step(self) -> None:
         """Advance one exchange window. Raises RunError at the end of the experiment."""
         if self.orchestrator.window >= self.system.plan.clock.windows:
-            raise RunError(f"the experiment ends at t = {self.time:g} ms; give it a longer duration")
+            raise RunError(
+                f"the experiment ends at t = {self.time:g} {self.experiment.time_unit}; give it a longer duration"
+            )
         self.orchestrator.step()
         for watcher in self._watchers:
             watcher(self)
@@ -258,7 +260,11 @@ class Simulation:
         clock = self.system.plan.clock
         end = clock.windows if until is None else min(clock.windows, clock.windows_until(until))
         if end < self.orchestrator.window:
-            raise InputError(f"{until:g} ms is before t = {self.time:g} ms, where the run is", where="--until")
+            raise InputError(
+                f"{until:g} {clock.unit} is before t = {self.time:g} {clock.unit}, where the run is", where="--until"
+            )
+        rows = (end - self.orchestrator.window) // clock.record
+        self.recorder.check_room(rows)
         started = process_time()
         before = self._cpu
         self._meter, self._metered = CostMeter(self.system, self.orchestrator.seconds), self.orchestrator.window
@@ -314,7 +320,7 @@ class Simulation:
 
     def _interrupted(self, signal: str) -> Interrupted:
         """The error to raise, with everything on the disk."""
-        message = f"stopped by {signal} at t = {self.time:.6g} ms"
+        message = f"stopped by {signal} at t = {self.time:.6g} {self.experiment.time_unit}"
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
         self._write_results("interrupted")

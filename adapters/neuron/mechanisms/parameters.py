@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import tokenize
 from collections.abc import Mapping
 from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
-from couple.base.errors import InputError, brief, nearest
-from couple.base.units import registry
-
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+from couple.base.errors import InputError, brief, nearest, quoted
+from couple.base.unit_text import split_quantity
+from couple.base.units import ratio
 
 
 def unit_of(variable: str) -> str:
@@ -60,25 +58,23 @@ def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str
 
 def in_unit(value: Any, unit: str, where: str) -> float:
     """A number: `value` (text with a unit) in `unit`, or a plain number where there is no unit."""
-    import pint
-
     if not unit:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number", where=where)
         return _finite(float(value), value, where)
     shown = _as_pint(unit)
-    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+    found = split_quantity(value) if isinstance(value, str) else None
+    if found is None or not found[1]:
         raise InputError(
             f'{brief(value)} has no unit; NEURON has it in {shown}, give text like "1 {shown}"', where=where
         )
     try:
-        given = registry().Quantity(float(match[1]), _as_pint(match[2]) or "dimensionless")
-        return _finite(float(given.to(_as_pint(unit)).magnitude), value, where)
-    except pint.DimensionalityError:
-        raise InputError(f'"{value}" is not in a unit of {shown}', where=where) from None
-    except (pint.errors.PintError, ValueError, TypeError, SyntaxError, AttributeError, tokenize.TokenError):
-        raise InputError(f'"{value}": unknown unit "{match[2]}"; NEURON has it in {shown}', where=where) from None
+        scale = ratio(_as_pint(found[1]), shown)
+    except InputError as error:
+        raise InputError(f"{quoted(value)}: {error.message}; NEURON has it in {shown}", where=where) from None
+    if scale is None:
+        raise InputError(f"{quoted(value)} is not in a unit of {shown}", where=where)
+    return _finite(found[0] * scale, value, where)
 
 
 def _finite(number: float, value: Any, where: str) -> float:
@@ -91,13 +87,13 @@ def _as_pint(unit: str) -> str:
     """ "S/cm2" → "S/cm^2", "mA-ms/cm2" → "mA*ms/cm^2", "mho" → "S"."""
     text = re.sub(r"(?<=[A-Za-z])(\d)", r"^\1", unit.strip()).replace("mho", "S")
     text = re.sub(r"(?<=[A-Za-z0-9])[- ](?=[A-Za-z])", "*", text)
-    return "dimensionless" + text if text.startswith("/") else text
+    return text
 
 
 def _known(unit: str) -> bool:
-    """Whether pint can read it; modellers have notations of their own, such as "(imp)"."""
+    """Whether it can be read; modellers have notations of their own, such as "(imp)"."""
     try:
-        registry().parse_units(unit)
-    except Exception:  # noqa: BLE001 - pint raises whatever its tokenizer raises
+        ratio(unit, unit)
+    except InputError:
         return False
     return True

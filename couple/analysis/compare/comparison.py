@@ -24,7 +24,7 @@ from couple.analysis.compare.statistics import (
     standard_error,
 )
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _common(sides: Sequence[Side], start: float, of: str | None) -> list[Side]:
     if of is not None:
         chosen = [n for n in names if fnmatch.fnmatchcase(n, of)]
         if not chosen:
-            raise InputError(f'no common quantity fits "{of}"; there are: {", ".join(names[:12])}', where="--of")
+            raise InputError(f'no common quantity fits "{of}"; {nearest(of, names)}', where="--of")
         names = chosen
     keys = [np.round(s.time, 6) for s in sides]
     times = keys[0]

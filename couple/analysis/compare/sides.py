@@ -10,6 +10,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.chemistry.lattice_units import GivenTime
 from couple.ensemble import Ensemble, sample
 from couple.ensemble.folder import SPECIFICATION, Specification
 from couple.ensemble.open_recording import open_recording
@@ -109,21 +110,22 @@ def side_of(
     runs: int,
     seed: int | None,
     folder: Path,
-    until: float | None,
+    until: GivenTime | None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Side:
     """Read results, or run an experiment `runs` times into `folder`; twice if runs do not depend on the seed."""
     if not request.is_experiment:
         with open_recording(request.path) as recording:
-            return _read(label, request.what, recording, until)
+            return _read(label, request.what, recording, None if until is None else until.on(recording.time_unit))
     experiment = Experiment.load(request.path, request.changes)
+    end = None if until is None else until.on(experiment.time_unit)
     made: Side | None = None
     at = folder / label
     there = Specification.read(at).runs if (at / SPECIFICATION).is_file() else 0
     for n in (there or 2, runs):
         if made is None or (not made.fixed and n != made.runs):
-            with sample(experiment, n, seed, at, jobs=jobs, until=until, progress=progress) as ensemble:
+            with sample(experiment, n, seed, at, jobs=jobs, until=end, progress=progress) as ensemble:
                 made = _read(label, request.what, ensemble, None)
     assert made is not None
     return made

@@ -10,7 +10,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.exchange.ions import concentration_per_ion
 from couple.experiment import Experiment
-from couple.experiment.placement import interval
+from couple.experiment.placement import distances
 from couple.simulation.simulation import Simulation
 from couple.wiring import System, wire
 from couple.wiring.cells.sections import stem
@@ -250,7 +250,7 @@ def test_patterns_know_neurons_names() -> None:
     assert stem("apic[3]", "Cell[0].apic3") is None
     assert stem("spine_*.head", "spine_12.head") == "12"
     assert stem("?end", "dend") == ""
-    assert interval("50 .. 200 um") == interval("0.05 mm..200 um") == interval("50..200um") == (50.0, 200.0)
+    assert distances("50 .. 200 um") == distances("0.05 mm..200 um") == distances("50..200um") == (50.0, 200.0)
 
 
 def test_sites_of_one_block_run_in_one_engine_and_links_reach_all(tmp_path: Path) -> None:
