@@ -16,6 +16,7 @@ from typing import Any
 from adapters.chemistry.arithmetic import evaluate
 from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
 from couple.base.errors import InputError
+from couple.base.formats import complaint
 
 READ = ("parameters", "functions", "species", "reactions", "groups")
 PASSED_OVER = ("molecule types", "observables", "reaction rules", "seed species", "actions", "model")
@@ -35,8 +36,13 @@ def read_net(path: Path, units: object = None) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        wrong = f"is not text in UTF-8 (byte {error.start})"
+        raise InputError(
+            complaint(path, "a network of BioNetGen (.net)", "net", otherwise=wrong), where=str(path)
+        ) from None
     given = read_units(units, path.name)
     if given is None:
         raise InputError(

@@ -12,6 +12,7 @@ from typing import Any
 from adapters.chemistry.model import read_units
 from adapters.chemistry.sbml_model import SbmlModel
 from couple.base.errors import InputError, MissingDependencyError
+from couple.base.formats import instead_of
 
 HARMLESS = ("EmptyListElement", "EmptyListOfUnits", "EmptyListInReaction", "EmptyListInKineticLaw", "OneOfEachListOf")
 """Names of libsbml's errors of form that change nothing of what a file says, and that all simulators read."""
@@ -33,6 +34,8 @@ def read_sbml(path: Path, units: object = None) -> dict[str, Any]:
         ) from None
     if not path.is_file():
         raise InputError("no such file", where=str(path))
+    if found := instead_of(path, "sbml"):
+        raise InputError(f"{found}; an SBML model is expected here", where=str(path))
     document = libsbml.readSBMLFromFile(str(path))
     try:
         _check_packages(document)

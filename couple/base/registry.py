@@ -8,6 +8,13 @@ from typing import Any
 
 from couple.base.errors import InputError, MissingDependencyError, nearest
 
+_FEM = "dolfinx-solver-real mpi4py mpich"
+PACKAGES = {
+    "basix": _FEM, "dolfinx": _FEM, "ffcx": _FEM, "petsc4py": _FEM, "ufl": _FEM,
+    "libsbml": "python-libsbml", "mpi4py": "mpi4py mpich",
+}  # fmt: skip
+"""Module → what installs it, where that has another name."""
+
 _registered: dict[tuple[str, str], Any] = {}
 
 
@@ -39,8 +46,9 @@ def load(group: str, name: str) -> Any:
     try:
         return found[name].load()
     except ModuleNotFoundError as error:
+        package = PACKAGES.get(str(error.name).split(".")[0], error.name)
         raise MissingDependencyError(
-            f'"{name}" needs the module "{error.name}", which is not installed: uv pip install {error.name}'
+            f'"{name}" needs the module "{error.name}", which is not installed: uv pip install {package}'
         ) from error
 
 

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, nearest, quoted
+from couple.base.formats import FormatName, complaint
+
+TOML: tuple[FormatName, ...] = ("experiment", "training", "toml")
 
 
 def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
@@ -21,10 +24,20 @@ def flatten(content: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in pairs for k, v in flatten(value, key).items()}
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises InputError that names it."""
+LARGEST = 1 << 26
+"""Bytes of a TOML file that are read; an experiment of a million lines has fewer."""
+
+
+def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
+    """The content of a TOML file. what: is wanted, for messages ("an experiment"). Raises InputError that names it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise InputError(
+                complaint(path, what, *TOML, otherwise=f"has more than {LARGEST >> 20} MB"), where=str(path)
+            )
+        return tomllib.loads(data.decode("utf-8"))
     except FileNotFoundError:
         known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         raise InputError(
@@ -33,21 +46,42 @@ def read_toml(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise InputError("is a folder; give the .toml file in it", where=str(path)) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"is not text in UTF-8 (byte {error.start})", where=str(path)) from None
+        wrong = f"is not text in UTF-8 (byte {error.start})"
     except OSError as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"is not valid TOML: {error}", where=str(path)) from None
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except RecursionError:
+        wrong = "is not valid TOML: brackets in brackets without end"
+    except ValueError as error:  # also of a number with thousands of digits
+        wrong = f"is not valid TOML: {error}"
+    raise InputError(complaint(path, what, *TOML, otherwise=wrong), where=str(path))
+
+
+def refuse_nul(content: Mapping[str, Any]) -> None:
+    """Raise InputError, with the key, for a text or a key with the character NUL, which no file's name can have."""
+    for key, value in flatten(content).items():
+        if "\x00" in key or (isinstance(value, str) and "\x00" in value):
+            raise InputError("holds the character NUL (\\u0000); leave it out", where=quoted(key)[1:-1])
+
+
+def nearest_file(path: Path) -> str:
+    """A clause with the files beside one that is not there, those whose names are like its own if there are any."""
+    try:
+        there = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else None
+    except OSError:
+        there = None
+    if there is None:
+        return f"there is no folder {path.parent}"
+    return nearest(path.name, there) if there else f"nothing is in {path.parent}"
 
 
 def override_value(content: dict[str, Any], override: str) -> None:
     """Set one value, as in "site.head.engine=ode"."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f'"{override}" is not of the form key=value', where="--set")
+        raise InputError(f"{quoted(override)} is not of the form key=value", where="--set")
     try:
         value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     place: Any = content
     *parents, last = key.strip().split(".")
@@ -57,19 +91,24 @@ def override_value(content: dict[str, Any], override: str) -> None:
         elif isinstance(place, dict):
             place = place.setdefault(part, {})
         else:
-            raise InputError(f'"{override}": "{part}" is inside a plain value', where="--set")
-    if isinstance(place, list) and last.isdigit() and int(last) < len(place):
+            raise InputError(f"{quoted(override)}: {quoted(part)} is inside a plain value", where="--set")
+    if isinstance(place, list) and _is_index(last, place):
         place[int(last)] = value
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise InputError(f'"{override}": nothing to set there', where="--set")
+        raise InputError(f"{quoted(override)}: nothing to set there", where="--set")
 
 
 def _entry(entries: list[Any], part: str, override: str) -> Any:
     named = {e["name"]: e for e in entries if isinstance(e, dict) and "name" in e}
-    if part.isdigit() and int(part) < len(entries):
+    if _is_index(part, entries):
         return entries[int(part)]
     if part in named:
         return named[part]
-    raise InputError(f'"{override}": no entry "{part}"; {nearest(part, named)}', where="--set")
+    near = nearest(part, named) if named else f"give 0 to {len(entries) - 1}" if entries else "there are none"
+    raise InputError(f"{quoted(override)}: no entry {quoted(part)}; {near}", where="--set")
+
+
+def _is_index(text: str, entries: list[Any]) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(entries)

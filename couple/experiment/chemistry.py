@@ -11,8 +11,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError
+from couple.base.formats import complaint, recognise
 from couple.base.schema import Block
-from couple.base.toml import read_toml
+from couple.base.toml import TOML, read_toml
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.equations import read_reaction, warmed
 from couple.chemistry.library import added, ready_made
@@ -55,11 +56,15 @@ class ReactionBlock(Block):
         return float(self.q10 ** ((celsius - self.at) / 10.0))
 
 
+MOST_MOLECULES = 10**15
+"""Of a species in a site: up to here floats count one by one, with room to add."""
+
+
 class Initial(Block):
     """Molecules of a species at the start; with at = "steady", of all the forms that it turns into."""
 
     total: str | None = None
-    count: Integer | None = Field(default=None, ge=0, le=10**12)
+    count: Integer | None = Field(default=None, ge=0, le=MOST_MOLECULES)
     at: Literal["steady"] | None = None
 
     @model_validator(mode="before")
@@ -129,17 +134,20 @@ class Chemistry(Block):
             raise error.at("chemistry") from None
 
 
+_WANTED = "a chemistry (TOML, SBML or a .net file of BioNetGen)"
+
+
 def with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a chemistry file with what stands beside it.
 
-    Keys replace those of a TOML file. Other formats are read by an entry point of the group "couple.readers", by the
-    file's suffix; their tables are joined.
+    Keys replace those of a TOML file. Other formats are read by an entry point of the group "couple.readers": the one
+    called as the format that the content shows, or else as the file's suffix. Their tables are joined.
     """
     beside = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
-    suffix = file.suffix.removeprefix(".").lower()
-    if suffix not in registry.names("couple.readers"):
-        return {**read_toml(file), **beside}
-    read = registry.load("couple.readers", suffix)(file, chemistry.get("units"))
+    reader = _reader(file)
+    if not reader:
+        return {**read_toml(file, _WANTED), **beside}
+    read = registry.load("couple.readers", reader)(file, chemistry.get("units"))
     for key, value in beside.items():
         if isinstance(value, Mapping) and isinstance(read.get(key), Mapping):
             inner = {k: {**v, **value[k]} if _tables(v, value.get(k)) else v for k, v in read[key].items()}
@@ -149,6 +157,17 @@ def with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
         else:
             read[key] = value
     return dict(read)
+
+
+def _reader(file: Path) -> str:
+    """The entry point that reads a file; "" for TOML. Raises InputError for a file of another known format."""
+    readers, suffix = registry.names("couple.readers"), file.suffix.removeprefix(".").lower()
+    found = recognise(file)
+    if found is None or found.name in TOML:
+        return suffix if found is None and suffix in readers else ""
+    if found.name in readers and found.name != "xml":  # XML of another kind than those with names of their own
+        return found.name
+    raise InputError(complaint(file, _WANTED), where=str(file))
 
 
 def _tables(*values: object) -> bool:

@@ -11,8 +11,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError, brief
-from couple.base.schema import Block, explain, plain
-from couple.base.toml import override_value, read_toml
+from couple.base.schema import Block, explain, plain, repeated
+from couple.base.toml import nearest_file, override_value, read_toml, refuse_nul
 from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.chemistry import Chemistry, with_file
@@ -65,10 +65,8 @@ class Experiment(Block):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        names = [s.name for s in self.site]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f'two sites are named "{name}"')
+        if (name := repeated(s.name for s in self.site)) is not None:
+            raise ValueError(f'two sites are named "{name}"')
         if self.spine and self.neuron is None:
             raise ValueError("spine: spines grow on the sections of a [neuron] model, and there is none")
         return self
@@ -122,7 +120,10 @@ class Experiment(Block):
         Raises InputError that names the file and the key.
         """
         path = Path(path)
-        return cls.parse(read_toml(path), path=path, overrides=overrides)
+        content = read_toml(path, "an experiment, a TOML file,")
+        if "train" in content and not {"experiment", "site"} <= content.keys():
+            raise InputError(f"is a training, not an experiment: couple train {path}", where=str(path))
+        return cls.parse(content, path=path, overrides=overrides)
 
     @classmethod
     def build(cls, *, folder: str | Path | None = None, **tables: Any) -> Self:
@@ -153,11 +154,20 @@ class Experiment(Block):
         """
         where = str(path) if path is not None else "experiment"
         content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
+        try:
+            refuse_nul(content)
+        except InputError as error:
+            raise error.inside(where) from None
         chemistry, file = content.get("chemistry"), None
         if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
             file = (path.parent if path else Path()) / chemistry["file"]
-            if not file.is_file():
-                raise InputError(f"{brief(chemistry['file'])}: no such file", where=f"{where}: chemistry.file")
+            if not file.exists():
+                near = nearest_file(file)
+                raise InputError(f"{brief(chemistry['file'])}: no such file; {near}", where=f"{where}: chemistry.file")
+            if file.is_dir():
+                raise InputError(
+                    f"{brief(chemistry['file'])} is a folder; give a file", where=f"{where}: chemistry.file"
+                )
             content["chemistry"] = with_file(file, chemistry)
         unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
         for override in overrides:
@@ -165,7 +175,7 @@ class Experiment(Block):
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
-            raise explain(error, content).inside(where) from None
+            raise explain(error, content, cls).inside(where) from None
         made._source, made._original, made._path, made._chemistry_file = content, unchanged, path, file
         try:
             made._time_unit = time_unit(content)

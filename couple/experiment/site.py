@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base import registry
-from couple.base.errors import nearest
+from couple.base.errors import brief, nearest
 from couple.base.schema import SITE_NAME, Block
 from couple.base.units import Length, parser, quantities
 from couple.experiment.placement import Names, Placement
@@ -94,7 +94,9 @@ class SiteBlock(Block):
                     raise ValueError(f'unknown key "{key}"; {nearest(key, [*known, *engines])}')
             for key, value in options.items():
                 if not isinstance(value, Mapping):
-                    raise ValueError(f"{key} = {value!r}: options of an engine are a table, like {key}.KEY = VALUE")
+                    raise ValueError(
+                        f"{key} = {brief(value)}: options of an engine are a table, like {key}.KEY = VALUE"
+                    )
             return {**rest, "options": options}
         return data
 

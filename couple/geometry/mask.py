@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.base.errors import InputError
+from couple.base.formats import complaint
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
@@ -16,8 +17,18 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise InputError("no such file: give the .npy file of a mask", where=str(path)) from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"is not a .npy file: {error}", where=str(path)) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or not 1 <= array.ndim <= 3:
-        raise InputError("a mask is an array of numbers with one to three axes", where=str(path))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
+    except (ValueError, EOFError, RecursionError, MemoryError) as error:
+        wrong = f"is not a .npy file: {error}"
+        raise InputError(
+            complaint(path, "an array of NumPy (.npy)", "numpy", otherwise=wrong), where=str(path)
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(complaint(path, "an array of NumPy (.npy)", "numpy"), where=str(path))
+    if array.dtype.kind not in "buif" or not 1 <= array.ndim <= 3:
+        raise InputError(
+            f"an array {array.shape} of {array.dtype}: a mask is an array of numbers with one to three axes",
+            where=str(path),
+        )
     return np.asarray(array != 0)

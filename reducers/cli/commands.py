@@ -12,7 +12,6 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
-from couple.base.toml import read_toml
 from couple.cli.console import Json, Overrides, Quiet, err, out
 
 
@@ -30,6 +29,7 @@ def train(
 ) -> None:
     """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
     from couple.ensemble.ranks import first_rank_leads
+    from reducers.training.files import read_training
     from reducers.training.kinds import kind_of_checkpoint, kind_of_file
     from reducers.training.resumable import MODEL
 
@@ -48,7 +48,7 @@ def train(
             tell(f"resuming at step {training.done}")
         else:
             assert file is not None
-            kind = kind_of_file(read_toml(file))
+            kind = kind_of_file(read_training(file))
             training = kind.new(file, folder, overrides or (), force=force, tell=tell)
         summary = training.run(progress)
     place = training.folder / MODEL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -69,6 +69,18 @@ class StimulusBlock(Block):
         if self.influx is not None and {"peak", "base"} & self.model_fields_set:
             raise ValueError(f"{self.kind}: give influx, or base and peak")
         return self
+
+
+def refuse_mixed_kinds(stimuli: Mapping[str, StimulusBlock]) -> None:
+    """Raise ValueError if a kind is both learned from and tested on. stimuli: by their keys in the file."""
+    learned = {s.kind: key for key, s in reversed([*stimuli.items()]) if not s.test}
+    for key, s in stimuli.items():
+        if s.test and s.kind in learned:
+            raise ValueError(
+                f'{key} tests on "{s.kind}", which {learned[s.kind]} is learned from: a kind of stimulus is either '
+                "learned from or tested on, since a test shows how the model does on courses of a kind that it has not "
+                "seen; give it another kind, or test = true to all of this kind"
+            )
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,6 @@ class FieldsAtSites(Bound):
         self._scales[:] = [1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries]
         self._span = np.full(1, 0.1)
         self.write_counts(counts)
-        self._check()
 
     def _reported(self, weights: Sequence[float]) -> Floats:
         """(29,) weights of the state that report what weights of species say, or InputError."""
@@ -181,10 +180,14 @@ class FieldsAtSites(Bound):
         return draw_counts(expanded(self.state[row]), calmodulin, subunits, held, self._block.about.species, rng)
 
     def write_counts(self, counts: Counts) -> None:
-        """Take up the moments of (n_sites, n_species) molecules; calcium is 0 until `advance`."""
+        """Take up the moments of (n_sites, n_species) molecules; calcium is 0 until `advance`.
+
+        Raises InputError for concentrations that the model was not trained at.
+        """
         found = counts @ self._census.T / self._scales[:, None]
         self.state[...] = reduced(found)
         self._totals[:, 0], self._totals[:, 1] = found[:, :45].sum(axis=1), found[:, 9:].sum(axis=1)
+        self._check()
         self._calcium[:] = 0.0
         span = float(self._span[0])
         table, n = self._table(span)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from couple.base import registry
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.storage.checkpoint import replace as put_in_place
 from reducers.markov.block import About, DrivenBlock
 
@@ -41,7 +41,7 @@ def read_block(path: Path) -> DrivenBlock:
                 raise InputError(f'is not a driven model (format "{file.attrs.get("format", "none")}", not "{FORMAT}")')
             kind = str(file.attrs["kind"])
             if kind not in registry.names(BLOCKS):
-                raise InputError(f'is a driven model of kind "{kind}"; known: {", ".join(registry.names(BLOCKS))}')
+                raise InputError(f'is a driven model of kind "{kind}"; {nearest(kind, registry.names(BLOCKS))}')
             about = _about(json.loads(str(file.attrs["about"])), np.asarray(file["box"]))
             made: DrivenBlock = registry.load(BLOCKS, kind).build(
                 about, {key: np.asarray(item) for key, item in file["model"].items()}

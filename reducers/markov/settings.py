@@ -11,7 +11,7 @@ from couple.base.schema import NAME, Block
 from couple.base.units import Time
 from couple.chemistry.network import ReactionNetwork
 from reducers.data.settings import Integer
-from reducers.data.stimuli import StimulusBlock
+from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 
 
@@ -28,7 +28,14 @@ class DrivenSettings(Block):
         for i, text in enumerate(self.species):
             found = {n for n in network.names if n == text or (text.endswith("*") and n.startswith(text[:-1]))}
             if not found - {self.drive}:
-                raise InputError(f'no species "{text}"; {nearest(text, network.names)}', where=f"driven.species[{i}]")
+                others = [n for n in network.names if n != self.drive]
+                raise InputError(
+                    f'"{text}" is the species that drives the block (driven.drive): name those that it drives; '
+                    f"there are {', '.join(others[:8])}"
+                    if found
+                    else f'no species "{text}"; {nearest(text, others)}',
+                    where=f"driven.species[{i}]",
+                )
             chosen |= found - {self.drive}
         return tuple(n for n in network.names if n in chosen)
 
@@ -48,9 +55,7 @@ class SampleBlock(Block):
 
     @model_validator(mode="after")
     def _split(self) -> Self:
-        both = {s.kind for s in self.stimuli if s.test} & {s.kind for s in self.stimuli if not s.test}
-        if both:
-            raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
+        refuse_mixed_kinds({f"stimuli[{i}]": s for i, s in enumerate(self.stimuli)})
         if all(s.test for s in self.stimuli) or not any(s.test for s in self.stimuli):
             raise ValueError("needs stimuli to learn from and stimuli with test = true")
         if self.every >= self.duration / 10:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from couple.base.errors import InputError
 from couple.base.schema import RUN_NAME, Block, explain
-from couple.base.toml import override_value, read_toml
+from couple.base.toml import override_value, read_toml, refuse_nul
 from reducers.data.settings import Integer
 
 
@@ -29,6 +29,14 @@ class HeldOutTrainBlock(TrainBlock):
     """Optimisation steps between checkpoints."""
 
 
+def read_training(path: Path) -> dict[str, Any]:
+    """The content of a training file. Raises InputError that names it, for an experiment too."""
+    content = read_toml(path, "a training, a TOML file,")
+    if "train" not in content and {"experiment", "site"} <= content.keys():
+        raise InputError(f"is an experiment, not a training: couple run {path}", where=str(path))
+    return content
+
+
 class LearningFile(Block):
     """Base of all training files."""
 
@@ -37,7 +45,7 @@ class LearningFile(Block):
     @classmethod
     def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[Self, dict[str, Any]]:
         """The file and its content. Raises InputError that names file and key."""
-        content = read_toml(path)
+        content = read_training(path)
         for override in overrides:
             override_value(content, override)
         return cls.read(content, str(path)), content
@@ -46,8 +54,9 @@ class LearningFile(Block):
     def read(cls, content: dict[str, Any], where: str) -> Self:
         """The checked file of nested tables; where: its path, for messages. Raises InputError that names the key."""
         try:
+            refuse_nul(content)
             return cls.model_validate(content)
         except ValidationError as error:
-            raise explain(error, content).inside(where) from None
+            raise explain(error, content, cls).inside(where) from None
         except InputError as error:
             raise error.inside(where) from None

@@ -102,7 +102,7 @@ def test_missing_or_foreign_file(model, tmp_path: Path) -> None:
     model(PASSIVE)
     with pytest.raises(InputError, match=r'no model file .*did you mean "cell\.py"'):
         load_model(spec(tmp_path / "cel.py"))
-    with pytest.raises(InputError, match=r'"cell\.txt" is no model: give "cell\.py:function", "cell\.hoc"'):
+    with pytest.raises(InputError, match=r'"cell\.txt" is empty: give "cell\.py:function", "cell\.hoc"'):
         load_model(spec(model("", "cell.txt")))
 
 

@@ -50,7 +50,7 @@ def test_a_folder_is_compiled_and_its_names_are_reported(cell: Path) -> None:
 def test_what_is_no_mod_file(cell: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "holds no .mod file" in refused(cell, tmp_path / "empty")
-    assert '"cell.py" is not a MOD file' in refused(cell, cell)
+    assert '"cell.py" is Python source' in refused(cell, cell)
     (tmp_path / "mods").mkdir()
     assert 'did you mean "mods"' in refused(cell, tmp_path / "mod")
 

@@ -11,6 +11,7 @@ from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.builtin import MOD_FILES, without_compiler
 from couple.base.errors import InputError, nearest
+from couple.base.formats import instead_of, unmistakably
 
 WHERE = "neuron.mechanisms"
 
@@ -42,9 +43,12 @@ def mod_files(paths: Sequence[Path]) -> list[Path]:
                 raise InputError(f'the folder "{path}" holds no .mod file', where=WHERE)
             files += found
         elif path.is_file() and path.suffix == ".mod":
+            if other := unmistakably(path, "mod"):
+                raise InputError(f'"{path.name}" {other}; give .mod files, or folders of them', where=WHERE)
             files.append(path)
         elif path.exists():
-            raise InputError(f'"{path.name}" is not a MOD file; give .mod files, or folders of them', where=WHERE)
+            other = instead_of(path, "mod") or "is not a MOD file"
+            raise InputError(f'"{path.name}" {other}; give .mod files, or folders of them', where=WHERE)
         else:
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f'there is no file or folder "{path}"; {nearest(path.name, there)}', where=WHERE)

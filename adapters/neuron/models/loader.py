@@ -23,6 +23,7 @@ from adapters.neuron.models import files as sources
 from adapters.neuron.models import hoc, import3d, network, python
 from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import InputError, nearest
+from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
 from couple.components.electrics import ModelSpec
 
 WHERE = "neuron.model"
@@ -137,9 +138,13 @@ def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
         raise InputError(f'there is no model file "{file}"; {nearest(file.name, there)}', where=where)
     if file.suffix not in _KINDS:
         raise InputError(
-            f'"{file.name}" is no model: give "cell.py:function", "cell.hoc", "cell.hoc:Template" or "cell.swc"',
+            f'"{file.name}" {instead_of(file) or "is no model"}: give "cell.py:function", "cell.hoc", '
+            '"cell.hoc:Template" or "cell.swc"',
             where=where,
         )
+    own: FormatName = "swc" if file.suffix == ".swc" else "hoc" if file.suffix == ".hoc" else "python"
+    if found := unmistakably(file, own):
+        raise InputError(f"{file.name} {found}; {FORMATS[own].words} is expected by its name", where=where)
     if spec.biophysics is not None and file.suffix != ".swc":
         raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
 

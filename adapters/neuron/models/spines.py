@@ -73,10 +73,13 @@ def grow(specs: Sequence[SpineSpec]) -> list[Any]:
             continue
         if spec.synapse.rate:
             sources = [_poisson(spec.synapse)]
+            grown += sources
         else:  # one axon for all that fire at the same times
-            sources = trains.setdefault(spec.synapse.times, [_spike(t) for t in spec.synapse.times])
+            if spec.synapse.times not in trains:
+                trains[spec.synapse.times] = [_spike(t) for t in spec.synapse.times]
+                grown += trains[spec.synapse.times]
+            sources = trains[spec.synapse.times]
         spine.stimulate(spec.synapse, sources)
-        grown += sources
     return grown
 
 

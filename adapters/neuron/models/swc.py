@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couple.base.errors import InputError
+from couple.base.formats import instead_of
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ def _parse(path: Path) -> list[Point]:
             if not all(map(math.isfinite, (x, y, z, radius))):
                 raise ValueError
         except ValueError:
+            if other := instead_of(path, "swc"):
+                raise InputError(f"{path.name} {other}; a morphology (.swc) is expected", where=WHERE) from None
             raise _fault(path.name, number, f'"{line.strip()[:60]}" is not: id type x y z radius parent') from None
         points.append(Point(id, type, x, y, z, radius, parent, number))
     if len(points) < 2:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from reducers.data.moments import lattice_moments
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.gibbs import Conditionals
@@ -48,7 +48,7 @@ def learned_closure(model: ReducedModel, names: Sequence[str]) -> dict[str, Term
     for name in names:
         if f"{name} mean" not in model.reference:
             known = (key.removesuffix(" mean") for key in model.reference if key.endswith(" mean"))
-            raise InputError(f'no moment "{name}"; known: {", ".join(known)}', where="report.closure")
+            raise InputError(f'no moment "{name}"; {nearest(name, known)}', where="report.closure")
     theta = model.trajectory()[reported_times(model), 0]
     rates = model.law.rates(theta)
     found = [_at(machine, model, theta[k], rates[k], names, k) for k in range(len(theta))]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from couple.base.schema import RUN_NAME, Block
 from couple.base.units import Time
 from reducers.data.settings import Integer
-from reducers.data.stimuli import StimulusBlock
+from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 
 
@@ -129,9 +129,9 @@ class GccdFile(LearningFile):
     @model_validator(mode="after")
     def _split(self) -> Self:
         stimuli = [s for p in self.protocol for s in p.stimuli]
-        both = {s.kind for s in stimuli if s.test} & {s.kind for s in stimuli if not s.test}
-        if both:
-            raise ValueError(f"{', '.join(sorted(both))}: a kind of stimulus is either learned from or tested on")
+        refuse_mixed_kinds(
+            {f"protocol[{i}].stimuli[{k}]": s for i, p in enumerate(self.protocol) for k, s in enumerate(p.stimuli)}
+        )
         if all(s.test for s in stimuli) or not any(s.test for s in stimuli):
             raise ValueError("needs stimuli to learn from and stimuli with test = true")
         if not any(p.regress == "all" and any(not s.test for s in p.stimuli) for p in self.protocol):

@@ -229,7 +229,10 @@ MESHES = {
     "key": ({"disk": 1, "resolution": 1}, 'mesh: unknown key "disk"; did you mean "disc"'),
     "unit": ({"disc": "1 mV", "resolution": 1}, "mesh.disc: .*not a unit of length|mesh.disc: .*length"),
     "resolution": ({"disc": 1}, "mesh: a built-in mesh needs a resolution"),
-    "too fine": ({"box": ["1 um", "1 um", "1 um"], "resolution": "1 nm"}, "mesh.resolution: 0.001 gives 1.0e.09 cells"),
+    "too fine": (
+        {"box": ["1 um", "1 um", "1 um"], "resolution": "1 nm"},
+        "mesh.resolution: 0.001 gives 1.0e.09 voxels",
+    ),
     "file": ({"file": "none.msh"}, "none.msh: no such file"),
     "neck": ({"spine": {"head": 1, "neck": 2, "length": 1}, "resolution": 1}, "mesh.spine: the neck"),
 }

@@ -77,7 +77,7 @@ def test_bad_training_files_are_refused(tmp_path: Path) -> None:
     for change, message in (
         ('driven.species=["SC_*"]', r'no species "SC_\*"'),
         ('driven.species=["SK_C1", "SK_O2"]', r"couples it to SK_C2, not only to Ca"),
-        ("sample.stimuli.1.kind=spikes", r"spikes: a kind of stimulus is either learned from or tested on"),
+        ("sample.stimuli.1.kind=spikes", r'"spikes", which .* learned from or tested on'),
         ("sample.every=50 ms", r"duration must be ten times"),
         ("drive.x=1", r'unknown key "drive"; did you mean "driven"'),
     ):
