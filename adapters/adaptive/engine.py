@@ -20,7 +20,7 @@ from adapters.adaptive.options import AdaptiveOptions, engine_and_options, gathe
 from adapters.adaptive.replaced_species import ReplacedSpecies
 from adapters.adaptive.switches import Switch, from_json, reason_of, table, to_json
 from couple.base.arrays import Counts, Ints
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.base.schema import Block
 from couple.base.units import IONS_PER_MM_UM3
 from couple.components import engine
@@ -111,7 +111,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         names = self.options.species or tuple(s for s in setup.injected if s not in setup.clamped)
         for name in names:
             if name not in network.names:
-                raise InputError(f'unknown species "{name}"', where="species")
+                raise InputError(f'unknown species "{name}"; {nearest(name, network.names)}', where="species")
         self._play = np.array([network.index(s) for s in names], dtype=np.int64)
         self._source = np.array([setup.injected.index(s) if s in setup.injected else -1 for s in names], dtype=np.int64)
         shapes = [site.geometry for site in sites]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from adapters.cme.size import check_size
 from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.geometry.geometry import Geometry
 
@@ -43,7 +43,7 @@ class MasterEquationSolution:
     def marginal(self, name: str) -> Floats:
         """(n_times, largest count + 1) probabilities of 0, 1, ... molecules. Raises InputError if unknown."""
         if name not in self.species:
-            raise InputError(f'unknown species "{name}"; known: {", ".join(self.species)}')
+            raise InputError(f'unknown species "{name}"; {nearest(name, self.species)}')
         column = self.states[:, self.species.index(name)]
         return np.array([np.bincount(column, p, column.max() + 1) for p in self.probability])
 

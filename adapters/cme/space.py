@@ -11,6 +11,7 @@ import numpy.typing as npt
 from adapters.cme import kernel
 from adapters.cme.kernel import FlowBuffers, Ints32, ReactionTable, StateTable, Transitions
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 
@@ -151,8 +152,13 @@ class StateSpace:
     # -- growth -----------------------------------------------------------------------------------------------
 
     def _make_room(self, capacity: int) -> None:
-        """Arrays for `capacity` states, and a hash table twice that size."""
+        """Arrays for `capacity` states, and a hash table twice that size. Raises InputError if they do not fit."""
         shape, columns = (capacity, len(self._change)), len(self.columns)
+        check_memory(
+            capacity * (4 * columns + 8 + 12 * shape[1] + 8 * len(FlowBuffers._fields)),
+            f"{capacity:.2g} states of {columns} counts and {shape[1]} reactions",
+            "use ssa, langevin or fewer molecules",
+        )
         self._table = StateTable(
             np.zeros((capacity, columns), dtype=np.int32),
             np.full(1 << (2 * capacity - 1).bit_length(), -1, dtype=np.int32),

@@ -11,10 +11,14 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
 from couple.base.arrays import Bools, Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
-MAX_VOXELS = 4_000_000
+BYTES = 100
+"""Of memory for each voxel of a box, at the least: places of all, and six neighbours with their rates of those inside
+(half of the box of a sphere).
+"""
 
 _EDGE = 1e-9  # of an edge: a centre on the surface is inside, whatever the rounding
 
@@ -60,11 +64,11 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
     counts = [
         max(1, round(x / spacing) if s else math.ceil(x / spacing - _EDGE)) for x, s in zip(size, straight, strict=True)
     ]
-    if math.prod(counts) > MAX_VOXELS:
-        raise InputError(
-            f"a spacing of {spacing * 1e3:g} nm gives {math.prod(counts):.3g} voxels; at most {MAX_VOXELS:.3g} are "
-            "possible: take a larger one"
-        )
+    check_memory(
+        BYTES * math.prod(counts),
+        f"a spacing of {spacing * 1e3:g} nm gives {math.prod(counts):.3g} voxels",
+        "take a larger one",
+    )
     if counts[0] == 2 and not straight[0] and spacing > geometry.size[0] / math.sqrt(3 - sum(straight)):
         counts = [n if s else 1 for n, s in zip(counts, straight, strict=True)]  # two across, and no centre inside
     edges = tuple(x / n if s or n == 1 else spacing for x, n, s in zip(size, counts, straight, strict=True))

@@ -96,7 +96,8 @@ class NeuronModel(ElectricalModel):
     def distances(self, origin: str) -> Mapping[str, float]:
         """Path distance in µm from `origin` to every segment connected to it, middle to middle."""
         start = find_segment(origin)
-        away = {segment_name(s): float(h.distance(start, s)) for section in all_sections() for s in section}
+        connected = start.sec.wholetree()  # not all sections: a network has thousands of cells
+        away = {segment_name(s): float(h.distance(start, s)) for section in connected for s in section}
         return {name: distance for name, distance in away.items() if distance < _UNCONNECTED}
 
     def ions(self) -> Mapping[str, float]:

@@ -23,7 +23,8 @@ def advance(
     span: float,
     steps: int,
 ) -> tuple[int, int]:
-    """All sites over one window of `span` ms, in `steps` steps or shorter ones. Returns (code, site).
+    """All sites over one window of `span` ms, in `steps` steps or shorter ones. Returns (code, site); the code is
+    OFF_GRID for a drive that begins above the end of the tables or rises there.
 
     Side by side where one step will do, one by one where not.
     """

@@ -9,9 +9,11 @@ from numba import njit
 from adapters.surrogate.layout import (
     BAD_CLAMP,
     BAD_INFLUX,
+    HIGHEST,
     INLINE,
     LEVEL,
     MEAN,
+    OFF_GRID,
     OK,
     SHORT,
     TOO_FEW,
@@ -69,6 +71,9 @@ def take_inputs(tables: PoolTables, sites: Sites, site: int) -> tuple[int, float
             counts[site, at] += value
             if counts[site, at] < -1e-3 and to != -1:
                 return TOO_FEW, 0.0, False
+    # whichever way it came there: from the start, a clamp, another engine or a saved state
+    if tables.drive[0] >= 0 and not counts[site, tables.drive[0]] / sites.scales[site] < HIGHEST:
+        return OFF_GRID, 0.0, False
     return OK, income, born
 
 

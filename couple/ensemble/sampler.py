@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from time import process_time
 
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.component import State
 from couple.experiment import Experiment
 from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.result_layout import ResultLayout
-from couple.storage.recorder import Recorder
+from couple.storage.recorder import LESS, Recorder
 from couple.wiring import wire
 
 
@@ -46,16 +47,16 @@ class Sampler:
         run = experiment.experiment
         self._seed = run.seed
         system = wire(experiment)
-        self.layout = ResultLayout.of(system)
-        rows = len(self.layout.times)
-        try:
+        rows, width = (
+            system.plan.clock.windows // system.plan.clock.record + 1,
+            sum(len(v.indices) for v in system.variables),
+        )
+        try:  # the rows of a run, a copy of them on their way to the disk, and their times
+            check_memory(16.0 * rows * width + 32 * rows, f"{rows:.3g} rows of {width} values", LESS, "record.every")
+            self.layout = ResultLayout.of(system)
             self._recorder = Recorder(None, system.variables, rows)
-        except MemoryError:
-            width = sum(len(v.indices) for v in system.variables)
-            raise InputError(
-                f"{rows} rows of {width} values do not fit into memory: record less often, or fewer species",
-                where=f"{experiment.where}: record.every",
-            ) from None
+        except InputError as error:
+            raise error.inside(experiment.where) from None
         self._loop = Orchestrator(system, self._recorder, run.scheme, run.max_debt)
         self._memory = system.memory.block.copy()
         self._starts: dict[str, State] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -236,8 +237,20 @@ class Recording:
         component, row = self._place(site)
         labels = self.labels(site, quantity, axis)
         if name not in labels:
-            raise InputError(f'"{name}" of {site} was not recorded; {nearest(name, labels)}', where=str(self.path))
+            raise InputError(self._not_recorded(site, quantity, name, labels), where=str(self.path))
         return self._of_all_sites(f"{component}/{quantity}", labels.index(name))[..., row].copy()
+
+    def _not_recorded(self, site: str, quantity: str, name: str, labels: Sequence[str]) -> str:
+        """Why there is none: it may be of the other kind, an observable asked for as a species."""
+        species, observables = self.labels(site, "counts", "species"), self.labels(site, "means", "observable")
+        if quantity == "counts" and name in observables:
+            return (
+                f'"{name}" of {site} is an observable, recorded as a mean number over each window: take '
+                f'observable("{site}", "{name}")'
+            )
+        if quantity == "means" and name in species:
+            return f'"{name}" of {site} is a species, not an observable: take counts("{site}", "{name}")'
+        return f'"{name}" of {site} was not recorded; {nearest(name, labels)}'
 
     def _of_all_sites(self, path: str, column: int) -> Floats:
         """(..., n_rows, n_sites), kept: a chunk of the file holds all sites, and whoever asks for one asks for more."""

@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.budget import check_disk, check_memory
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.components.state import text
@@ -28,6 +29,8 @@ from couple.storage.checkpoint import flush_and_rename, replace
 from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
+LESS = "record less often (record.every), or fewer species"
+"""What is said where rows do not fit."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,20 @@ class Recorder:
         width = len(self.sampled) + len(self.summed)
         self._width = width
         capacity = expected + 1
-        if folder is not None:
+        if folder is None:
+            check_memory(8.0 * capacity * width, f"{expected:.3g} rows of {width} values", LESS, "record.every")
+        else:
             capacity = max(16, min(capacity, BUFFER_BYTES // (8 * max(width, 1))))
         # full, not zeros: pages are touched now, not one by one in the loop
         self.rows: Floats = np.full((capacity, width), 0.0)
         self.next_row = 0
         self._segments: list[tuple[int, str]] = []
+
+    def check_room(self, rows: int) -> None:
+        """Raise InputError if the disk has no room for so many more rows."""
+        if self.folder is not None:
+            width = self.rows.shape[1]
+            check_disk(8.0 * rows * width, self.folder, f"{rows:.3g} rows of {width} values", LESS, "record.every")
 
     def clear(self) -> None:
         """Forget all rows."""

@@ -136,6 +136,26 @@ def test_one_line_names_file_and_key(couple: Couple, case: str, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["rnu", "x.toml"], ["rnu", "run"]),
+        (["run"], ["missing argument", "file"]),
+        (["run", str(SPINE), "--untli", "5 ms"], ["--untli", "--until"]),
+        (["sample", str(SPINE), "--runs", "many"], ["--runs", "integer"]),
+        (["sample", str(SPINE), "--runs", "9" * 5000], ["--runs"]),
+        (["run", str(SPINE), "--until", "5"], ['--until: "5" has no unit; give a simulated time, like "1 ms"']),
+        (["run", str(SPINE), "--until", "5 steps"], ["--until", "counts ms", "100 ms"]),
+        (["run", str(SPINE), "--walltime", "5 steps"], ["--walltime", 'unknown unit "steps"']),
+        (["run", str(SPINE), "--set", "site.\u00b2.engine=ode"], ["--set", "no entry"]),
+    ],
+)
+def test_the_command_line_itself_is_told_off_in_one_line(couple: Couple, arguments: list[str], says: list[str]) -> None:
+    line = complaint(couple(*arguments))
+    for words in says:
+        assert words in line, line
+
+
 def test_output_that_exists_is_not_overwritten(couple: Couple, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert "--force" in complaint(couple("run", str(SPINE), "--out", str(tmp_path)))

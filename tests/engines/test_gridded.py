@@ -230,7 +230,7 @@ def test_grids_of_your_own() -> None:
 
 def test_bad_inputs() -> None:
     still = ReactionNetwork([Species("A", 0.1)])
-    with pytest.raises(InputError, match="voxels; at most"):
+    with pytest.raises(InputError, match="voxels: that takes"):
         engine(still, Geometry.box(10, 10, 10), 0.01, (0,))
     with pytest.raises(InputError, match=r'gridded\.spacing = "50 nm"'):
         Gridded(EngineSetup("x", still, (Site("s", HEAD, (0,)),), 0.1))

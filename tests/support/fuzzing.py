@@ -221,7 +221,12 @@ def broken(base: Base, rng: random.Random) -> Case:
         at = rng.choice([p for p in _leaves(document) if p[0] == first])
         done = rng.choice(CHANGES)(document, at, rng)
         if done is not None:
-            return Case(base, f"{_key(at)} {done}", "\n".join(f"{_word(k)} = {_toml(v)}" for k, v in document.items()))
+            return Case(base, f"{_key(at)} {done}", toml_text(document))
+
+
+def toml_text(document: dict[str, Any]) -> str:
+    """A document as TOML, a table to a line."""
+    return "\n".join(f"{_word(k)} = {_toml(v)}" for k, v in document.items())
 
 
 def _word(key: str) -> str:
@@ -352,7 +357,7 @@ def verdict(done: Done, case: Case) -> str | None:
     return None
 
 
-def _commands(number: int, case: Case) -> Iterator[list[str]]:
+def commands(number: int, case: Case) -> Iterator[list[str]]:
     """`check`, and what is done with a case that passes: mostly `run`, sometimes `sample`."""
     yield ["check", "FILE"]
     until = ["--out", "OUT", "--until", case.base.until]
@@ -367,7 +372,7 @@ def campaign(cases: int, seed: int) -> Iterator[dict[str, Any]]:
     found = bases()
     for number in range(cases):
         case = broken(found[number % len(found)], random.Random(f"{seed}.{number}"))
-        for command in _commands(number, case):
+        for command in commands(number, case):
             done = execute(case, command)
             wrong = verdict(done, case)
             yield {

@@ -14,8 +14,9 @@ from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.mesh import lattice_points
 from adapters.fem.mesh import spine as spine_mesh
 from adapters.fem.mesh.build import make_mesh
-from adapters.fem.mesh.domain import MOST_CELLS, check_mesh
+from adapters.fem.mesh.domain import BYTES, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.base.schema import Block, explain
 from couple.base.units import LengthOrSites, factor
@@ -124,9 +125,6 @@ def _counts(edges: Sequence[float], resolution: float) -> list[int]:
     """Voxels along each edge. Raises InputError for more in all than there may be."""
     counts = [lattice_points.cells_along(e, resolution) for e in edges]
     voxels = math.prod(counts)
-    if voxels > MOST_CELLS // 6:
-        raise InputError(
-            f"{resolution:g} gives {voxels:.1e} cells, more than {MOST_CELLS // 6:.0e}: take a larger one",
-            where="mesh.resolution",
-        )
+    what = f"{resolution:g} gives {voxels:.1e} voxels"
+    check_memory(BYTES * float(voxels), what, "take a larger one", "mesh.resolution")  # some cells in each
     return counts

@@ -21,10 +21,12 @@ from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
 from adapters.fem.mesh.gmsh import read_gmsh
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
-MOST_CELLS = 2_000_000
+BYTES = 300
+"""Of memory for each cell of a mesh, at the least: its corners, their places, its sides and who has them."""
 FAR_OFF = 3.0
 """A mesh whose size (cube root of the volume) differs by more than this factor from the geometry's is refused."""
 OFF = 0.1
@@ -72,6 +74,12 @@ class MeshDomain:
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(membrane_weight))
 
 
+def _check_cells(expected: float, resolution: float) -> None:
+    """Raise InputError for a mesh that does not fit into memory. resolution: µm."""
+    what = f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells"
+    check_memory(BYTES * expected, what, "take a larger one")
+
+
 def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshDomain:
     """The built-in mesh of a geometry with cells of at most `resolution` (µm).
 
@@ -85,11 +93,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshD
         raise InputError(f'{what} is not symmetric enough for cells = "{cell}"; use {known}"tetrahedron"')
     dimension = {"interval": 1, "triangle": 2}.get(cell, 3)
     expected = geometry.volume ** (dimension / 3) / resolution**dimension * {1: 1, 2: 2}.get(dimension, 6)
-    if expected > MOST_CELLS:
-        raise InputError(
-            f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than {MOST_CELLS:.0e} are "
-            "refused: take a larger one"
-        )
+    _check_cells(expected, resolution)
     if cell == "interval":
         return _shells(geometry, resolution)
     if cell == "triangle":
@@ -136,9 +140,7 @@ def build_spine_domain(spine: HeadWithNeck, resolution: float) -> MeshDomain:
     Raises InputError for a neck that is too wide and for too many cells.
     """
     expected = 6 * spine.geometry.volume / resolution**3
-    if expected > MOST_CELLS:
-        raise InputError(f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells, more than "
-                         f"{MOST_CELLS:.0e} are refused: take a larger one")  # fmt: skip
+    _check_cells(expected, resolution)
     mesh = make_mesh(*spine_mesh.spine_points(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
     facets = exterior_facets(mesh)
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]

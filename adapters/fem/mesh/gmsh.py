@@ -11,6 +11,7 @@ import numpy.typing as npt
 from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
+from couple.base.formats import complaint
 
 MEMBRANE, NECK_OPENING = "membrane", "opening"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
@@ -39,7 +40,10 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
         try:
             gmsh.open(str(file))
         except Exception as error:
-            raise InputError(f"gmsh cannot read it: {str(error).strip()}", where=str(file)) from error
+            wrong = f"gmsh cannot read it: {str(error).strip()}"
+            raise InputError(
+                complaint(file, "a mesh of gmsh (.msh)", "gmsh", otherwise=wrong), where=str(file)
+            ) from error
         return _mesh(gmsh, file, unit)
     finally:
         gmsh.finalize()

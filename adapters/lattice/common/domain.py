@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 
 EMPTY = 0
@@ -104,7 +105,7 @@ def build_domain(
     for k, (low, high) in zip(axes, faces, strict=True):
         for name, edge in ((low, slice(0, HALO)), (high, slice(HALO + sizes[k], None))):
             codes[(*here[:k], edge, *here[k + 1 :])] = _CODES[name]
-    codes[here] = EMPTY if inside is None else np.where(np.reshape(inside, sizes), EMPTY, WALL)
+    codes[here] = EMPTY if inside is None else np.where(np.reshape(inside, sizes), np.uint8(EMPTY), np.uint8(WALL))
     strides = (full[1] * full[2], full[2], 1)
     offsets = np.array([s * strides[k] for k in axes for s in (-1, 1)], dtype=np.int64)
     shift = np.array([-s * sizes[k] * strides[k] for k in axes for s in (-1, 1)], dtype=np.int64)
@@ -120,8 +121,11 @@ def _check(
 ) -> None:
     if not 1 <= len(shape) <= 3 or any(n < 1 for n in shape):
         raise InputError(f"shape = {list(shape)}: give one to three numbers of cells, each 1 or more")
-    if math.prod(n + 2 * HALO for n in shape) > MAX_CELLS:
-        raise InputError(f"shape = {list(shape)} has more than {MAX_CELLS:.3g} cells: take a larger spacing, or fewer")
+    cells = math.prod(n + 2 * HALO for n in shape)
+    what = f"shape = {list(shape)} has {cells:.3g} cells"
+    check_memory(2.0 * cells, what, "take a larger spacing, or fewer")  # as they are, and as they run
+    if cells > MAX_CELLS:
+        raise InputError(f"{what}; at most {MAX_CELLS:.3g} can be numbered: take a larger spacing, or fewer")
     for k, (low, high) in enumerate(faces):
         if (low == "periodic") != (high == "periodic"):
             raise InputError(f"axis {k} is {low} at one end and {high} at the other: an axis is periodic at both")

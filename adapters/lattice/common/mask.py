@@ -17,6 +17,7 @@ import numpy.typing as npt
 from adapters.lattice.common.domain import EMPTY, MAX_CELLS, WALL, Boundary, Domain, build_domain
 from adapters.lattice.common.membrane import Chosen, MembraneFaces, build_membrane
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 
@@ -24,6 +25,11 @@ __all__ = ["EMPTY", "WALL", "Mask", "Placed", "build_mask", "cells_mask", "mask_
 
 _EDGE = 1e-9  # of a spacing: a centre on the surface is inside, whatever the rounding
 _DENSE = 1 << 22
+
+BYTES = 7
+"""Of memory for each cell, at the least: what is there twice (as it is and as it runs), its row in the table of faces,
+and whether it is inside.
+"""
 
 
 @dataclass(frozen=True)
@@ -173,11 +179,10 @@ def build_mask(parts: Sequence[Placed], spacing: float) -> Mask:
     high = np.max([np.add(p.centre, np.divide(p.extent, 2)) for p in parts], axis=0)
     inner = np.maximum(np.ceil((high - low) / spacing - _EDGE), 1).astype(np.int64)
     size = math.prod(int(n) + 2 for n in inner)
+    what = f"a spacing of {spacing * 1e3:g} nm gives {size:.3g} cells for {_names(parts)}"
+    check_memory(BYTES * size, what, "take a larger one")
     if size > MAX_CELLS:
-        raise InputError(
-            f"a spacing of {spacing * 1e3:g} nm gives {size:.3g} cells for {_names(parts)}; "
-            f"at most {MAX_CELLS:.3g} are possible: take a larger one"
-        )
+        raise InputError(f"{what}; at most {MAX_CELLS:.3g} can be numbered: take a larger one")
     first = (low + high) / 2 - spacing * (inner - 1) / 2
     x, y, z = np.ix_(*(first[k] + spacing * np.arange(n) for k, n in enumerate(inner.tolist())))
     held = [p.inside(x, y, z, _EDGE * spacing) for p in parts]

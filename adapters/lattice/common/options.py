@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, brief, nearest
 from couple.base.schema import Block
 from couple.base.units import Length, parser, quantities
 from couple.components.engine import Options
@@ -23,14 +23,16 @@ def _boundary(value: object) -> object:
     if isinstance(value, str):
         value = dict.fromkeys(_AXES, value)
     if not isinstance(value, Mapping):
-        raise ValueError(f'{value!r} is no boundary; give one like "periodic" or {{ x = "periodic" }}')
+        raise ValueError(f'{brief(value)} is no boundary; give one like "periodic" or {{ x = "periodic" }}')
     faces: dict[str, tuple[str, str]] = {}
     for axis, given in value.items():
         if axis not in _AXES:
             raise ValueError(f'unknown axis "{axis}"; {nearest(str(axis), _AXES)}')
         pair = (given, given) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
         if len(pair) != 2 or any(word not in BOUNDARIES for word in pair):
-            raise ValueError(f"{axis} = {given!r}: give one of {', '.join(BOUNDARIES)}, or two of them, low end first")
+            raise ValueError(
+                f"{axis} = {brief(given)}: give one of {', '.join(BOUNDARIES)}, or two of them, low end first"
+            )
         faces[axis] = pair
     return tuple(faces.get(axis, ("reflecting", "reflecting")) for axis in _AXES)
 

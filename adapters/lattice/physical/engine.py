@@ -29,7 +29,7 @@ from adapters.lattice.physical.tables import (
     check_reactions,
 )
 from couple.base.arrays import Floats
-from couple.base.errors import InputError, RunError
+from couple.base.errors import InputError, RunError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import HasNeckOpenings
 from couple.components.component import Port, State
@@ -120,7 +120,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         """(n, 3) positions of all molecules of a species, µm: centres of cells, or of faces on the membrane."""
         column = self.network.names.index(species) if species in self.network.names else -1
         if column < 0:
-            raise InputError(f'"{self.name}" has no species "{species}"')
+            raise InputError(f'"{self.name}" has no species "{species}"; {nearest(species, self.network.names)}')
         t, m, mask = self.tables[site], self.molecules[site], self.masks[site]
         at = int(t.list_of[column])
         places = m.lists[t.start[at] : t.start[at] + m.length[at]]

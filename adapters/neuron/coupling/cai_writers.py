@@ -34,9 +34,9 @@ class CaiClamps:
     def __init__(self, segments: Sequence[Any], policy: CaiWriters) -> None:
         self.notes: list[str] = []
         self._processes: dict[int, Any] = {}
-        for section in {section_name(s.sec): s.sec for s in segments}.values():
+        for section, here in _by_section(segments):
             _refuse_rxd(section, CALCIUM)
-            self._apply_policy(section, policy, [(i, s) for i, s in enumerate(segments) if s.sec == section])
+            self._apply_policy(section, policy, here)
 
     def _apply_policy(self, section: Any, policy: CaiWriters, here: Sequence[tuple[int, Any]]) -> None:
         density = [n for n in density_names(section) if writes(n, CALCIUM, point=False)]
@@ -96,6 +96,14 @@ class ClampedScatter:
         """As in `couple_hold`: the value itself now, and what every later step sets it to."""
         self._inputs.scatter(values)
         self._held.scatter(values[self._columns])
+
+
+def _by_section(segments: Sequence[Any]) -> list[tuple[Any, list[tuple[int, Any]]]]:
+    """Sections with their segments and the places of these, in one pass: there may be ten thousand of each."""
+    found: dict[str, tuple[Any, list[tuple[int, Any]]]] = {}
+    for i, segment in enumerate(segments):
+        found.setdefault(section_name(segment.sec), (segment.sec, []))[1].append((i, segment))
+    return list(found.values())
 
 
 def _choices(name: str) -> str:

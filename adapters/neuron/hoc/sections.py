@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from adapters.neuron.hoc.h import h
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, is_near, nearest
 
 _SEGMENT = re.compile(r"\s*(.+?)\s*\(\s*([^()]*?)\s*\)\s*")
 
@@ -43,17 +42,36 @@ _known: dict[str, Any] = {}
 """Sections of the loaded model by full name: a search through a thousand, for each of a thousand, takes seconds."""
 
 
+_short: dict[str, list[str]] = {}
+"""What full names end in → full names, of `_known`."""
+
+
 def cache_sections() -> None:
-    """Find sections by their full names in a table until `clear_section_cache`; once the model is complete."""
+    """Find sections by their names in a table until `clear_section_cache`; once the model is complete."""
     everything = all_sections()
     _known.update((section_name(section), section) for section in everything)
     if len(_known) < len(everything):  # of two with one name neither is meant
         _known.clear()
+    _short.clear()
+    _short.update(_by_ending(_known))
+
+
+def _by_ending(names: Iterable[str]) -> dict[str, list[str]]:
+    """What names end in → names, in their order: "dend[3]" and "dend" for "Cell[0].dend[3]"."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split(".")
+        for i in range(len(parts)):
+            ending = ".".join(parts[i:])
+            for key in dict.fromkeys((ending, re.sub(r"\[\d+\]$", "", ending))):
+                found.setdefault(key, []).append(name)
+    return found
 
 
 def clear_section_cache() -> None:
     """Let go of all sections and their labels."""
     _known.clear()
+    _short.clear()
     _labels.clear()
 
 
@@ -61,15 +79,16 @@ def find_section(name: str) -> Any:
     """The section called `name`, or the only one whose name ends in ".name" (a section of a cell object)."""
     if name in _known:
         return _known[name]
-    everything = all_sections()
-    sections = {section_name(section): section for section in everything}
+    everything = all_sections() if not _known else list(_known.values())
+    sections = _known or {section_name(section): section for section in everything}
     if name in sections:
         if sum(section_name(section) == name for section in everything) > 1:
             raise InputError(f'several sections of the model are called "{name}"; give each a name of its own')
         return sections[name]
     # "dend[3]" for "Cell[0].dend[3]"; and without an index where there is one alone: "soma" for "soma[0]"
-    for form in (rf"(.*\.)?{re.escape(name)}", rf"(.*\.)?{re.escape(name)}\[\d+\]"):
-        found = [full for full in sections if re.fullmatch(form, full)]
+    endings = (_short or _by_ending(sections)).get(name, [])
+    whole = [full for full in endings if f".{full}".endswith(f".{name}")]
+    for found in (whole, [full for full in endings if full not in {*whole}]):
         if len(found) == 1:
             return sections[found[0]]
         if found:
@@ -79,8 +98,8 @@ def find_section(name: str) -> Any:
             )
     short = {full.rsplit(".", 1)[-1] for full in sections}
     known = [*sections, *sorted(short - set(sections))]
-    near = difflib.get_close_matches(name, known, cutoff=0.6)
-    raise InputError(f'the model has no section "{name}"; {nearest(name, known if near else _bases(sections))}')
+    offered = known if is_near(name, known) else _bases(sections)
+    raise InputError(f'the model has no section "{name}"; {nearest(name, offered)}')
 
 
 def _bases(names: Iterable[str]) -> list[str]:

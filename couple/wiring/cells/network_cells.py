@@ -7,12 +7,17 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import CellSpec
+from couple.components.electrics import CellSpec, Section
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
-from couple.wiring.cells.sections import Branches, stem
+from couple.wiring.cells.sections import Branches, is_glob, stem
+
+BYTES = 500
+"""Of memory for each cell of a network on every rank, at the least: its name and where it is."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Cells:
         size = world().size
         if network is not None and sum(counts) < size:
             raise InputError(f"{sum(counts)} cells for {size} ranks: start at most {sum(counts)}", where="network")
+        check_memory(BYTES * float(sum(counts)), f"{sum(counts):.3g} cells", "give fewer", "network.population")
         pairs = [(f"{names[p]}_{i}", p) for p, n in enumerate(counts) for i in range(n)]
         whose = owners(counts, size) if costs is None else balanced(_of_cells(costs, [name for name, _ in pairs]), size)
         self.all = tuple(Cell(name, gid, p, whose[gid]) for gid, (name, p) in enumerate(pairs))
@@ -80,17 +86,20 @@ class Cells:
         """Those of this rank that are meant: by population, name or pattern. Raises InputError if there is none."""
         chosen: set[int] = set()
         for pattern in patterns:
-            fit = {c.gid for c in self.all if self._fits(c, pattern)}
+            fit = self._fitting(pattern)
             if not fit:
                 known = [*self._names, *self.of_name]
                 raise InputError(f'no population or cell "{pattern}"; {nearest(pattern, known)}', where=key)
             chosen |= fit
-        return [cell for cell in self.local if cell.gid in chosen]
+        return [self.all[gid] for gid in sorted(chosen) if self.all[gid].rank == world().rank]
 
-    def _fits(self, cell: Cell, pattern: str) -> bool:
+    def _fitting(self, pattern: str) -> set[int]:
+        """Numbers of the cells that are meant by a population, a name or a pattern."""
         if pattern in self._names:
-            return cell.population == self._names[pattern]
-        return fnmatch.fnmatchcase(cell.name, pattern)
+            return {c.gid for c in self.all if c.population == self._names[pattern]}
+        if pattern in self.of_name:
+            return {self.of_name[pattern].gid}
+        return {c.gid for c in self.all if fnmatch.fnmatchcase(c.name, pattern)} if is_glob(pattern) else set()
 
     def segments(self, pattern: str, branches: Branches, key: str) -> list[tuple[Cell, str]]:
         """Segments of cells on this rank that "E_3.soma(0.5)" or "E_*.soma(0.5)" means.
@@ -141,8 +150,13 @@ class CellBranches(Branches):
     """The sections of one cell, by the names that its model gives them."""
 
     def __init__(self, whole: Branches, cell: Cell) -> None:
-        self.model = whole.model
+        self.model, self._whole = whole.model, whole
         self.sections = whole.of_cell(cell.name)
+
+    @cached_property
+    def table(self) -> dict[str, Section]:
+        """That of the whole model, which is asked for once."""
+        return self._whole.table
 
     def _fitting(self, pattern: str) -> dict[str, str]:
         name, bracket, position = pattern.partition("(")

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.base.units import quantities
 from couple.components.electrics import Contact, ElectricalModel, Train
 from couple.experiment import Experiment
 from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
+from couple.parallel.communicator import world
 from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.sections import Branches
@@ -25,11 +27,15 @@ def connect_cells(experiment: Experiment, model: ElectricalModel | None, cells: 
     branches = Branches(model)
     contacts: list[Contact] = []
     lines = []
+    sizes = experiment.populations
     for i, connection in enumerate(network.connection):
+        inputs = connection.inputs or sizes[connection.source] * (connection.probability or 0.0)
+        _check_room(inputs, sizes[connection.target], "inputs", f"network.connection[{i}]")
         made = [*_connection(connection, f"network.connection[{i}]", network.seed, branches, cells)]
         lines.append(_line(connection, f"{connection.source} -> {connection.target}", made))
         contacts += made
     for i, stimulus in enumerate(network.stimulus):
+        _check_room(stimulus.count, sizes[stimulus.target], "trains", f"network.stimulus[{i}]")
         made = [*_stimulus(stimulus, f"network.stimulus[{i}]", network.seed, branches, cells)]
         lines.append(_line(stimulus, f"stimulus -> {stimulus.target}", made))
         contacts += made
@@ -37,16 +43,29 @@ def connect_cells(experiment: Experiment, model: ElectricalModel | None, cells: 
     return lines
 
 
+BYTES = 100
+"""Of memory for each contact, at the least: who and when; the electrical model takes several times as much."""
+
+
+def _check_room(each: float, cells: int, what: str, key: str) -> None:
+    """Raise InputError for more contacts on this rank than fit into memory."""
+    here = each * cells / world().size
+    check_memory(BYTES * here, f"{each:.3g} {what} of each of {cells} cells", "give fewer, or start more ranks", key)
+
+
 def _connection(block: Connection, key: str, seed: int, branches: Branches, cells: Cells) -> Iterator[Contact]:
-    pool = np.array([c.gid for c in cells.all if c.name.rpartition("_")[0] == block.source])
+    pool = np.array([c.gid for c in cells.all if c.name.rpartition("_")[0] == block.source], dtype=np.int64)
     for cell in cells.local_of([block.target], f"{key}.to"):
         rng = generator(seed, "network", block.label, cell.name)
-        others = pool[pool != cell.gid]
+        at = int(np.searchsorted(pool, cell.gid))  # its own place among those that may project to it, to be left out
+        own = at if at < len(pool) and pool[at] == cell.gid else len(pool)
+        others = len(pool) - (own < len(pool))
         if block.inputs is not None:
-            chosen = np.sort(rng.choice(others, block.inputs, replace=False))
+            drawn = np.sort(rng.choice(others, block.inputs, replace=False))
         else:
             assert block.probability is not None
-            chosen = others[rng.random(len(others)) < block.probability]
+            drawn = np.flatnonzero(rng.random(others) < block.probability)
+        chosen = pool[drawn + (drawn >= own)]
         places = _places(block, cell, branches, key)
         where = rng.integers(len(places), size=len(chosen))
         delays = rng.uniform(*block.delay, len(chosen))

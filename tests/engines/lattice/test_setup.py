@@ -128,7 +128,7 @@ def test_too_many_molecules() -> None:
 def test_spacings() -> None:
     network = ReactionNetwork([Species("A", 0.1)])
     assert "leaves no lattice site" in bad(network, (0,), "100 nm", Geometry.sphere(0.15))
-    assert "at most" in bad(network, (1,), "0.1 nm", Geometry.box(10, 10, 10))
+    assert "1e+15 cells" in bad(network, (1,), "0.1 nm", Geometry.box(10, 10, 10))
     with pytest.raises(InputError, match="needs a spacing"):
         Lattice(EngineSetup("x", network, tuple(copies(1, BOX, (1,))), 0.1, options=Options()))
     for wrong in ({}, {"spacing": "0 nm"}, {"spacing": "-1 nm"}, {"spacing": 10}):
