@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, quoted
 from couple.base.units import quantities
 from couple.components.component import Component, Port, State
 from couple.components.state import whole
 
 MOST = 1e9
-"""Molecules per window; more is a slip of a unit, and an engine that takes them one by one would never end."""
+"""Molecules that enter a site in a window, on any way; more is a slip of a unit, and an engine that takes them one by
+one would never end.
+"""
 
 
 class Drive(Component):
@@ -58,8 +60,7 @@ def influx_per_window(times: str, rate: str, window: float, windows: int) -> Flo
     r = np.array(quantities(rate, "count per time"))
     if r.size == 1:
         r = np.full(t.size, r[0])
-    if np.abs(r).max(initial=0.0) * window > MOST:
-        raise InputError(f'"{rate}" is more than {MOST:g} molecules in an exchange interval', where="rate")
+    check_amount(r * window, quoted(rate), "rate")
     if r.size != t.size or t.size < 2:
         raise InputError(
             f"{t.size} times and {r.size} rates; give two or more times, and one rate or one for each", where="rate"
@@ -79,7 +80,7 @@ def clamp_per_window(times: str, values: str, window: float, windows: int) -> Fl
     if c.size != t.size:
         raise InputError(f"{t.size} times and {c.size} values; give as many", where="values")
     if (c < 0).any():
-        raise InputError(f'"{values}": a concentration cannot be negative', where="values")
+        raise InputError(f"{quoted(values)}: a concentration cannot be negative", where="values")
     return np.asarray(np.interp((np.arange(windows) + 0.5) * window, t, c))
 
 
@@ -89,8 +90,17 @@ def replayed(charge: Sequence[float] | Floats, rows_every: int, windows: int) ->
     return np.concatenate([per_window, np.zeros(windows - per_window.size)])
 
 
+def check_amount(molecules: float | Floats, what: str, where: str = "") -> None:
+    """Raise InputError if more than MOST molecules are to enter or to leave in a window, or no finite number.
+
+    what: where they come from, for the message.
+    """
+    if not (np.abs(molecules) <= MOST).all():
+        raise InputError(f"{what} is more than {MOST:g} molecules in an exchange interval", where=where)
+
+
 def _times(times: str) -> Floats:
     t = np.array(quantities(times, "time"))
     if (np.diff(t) <= 0).any():
-        raise InputError(f'"{times}" must increase', where="times")
+        raise InputError(f"{quoted(times)} must increase", where="times")
     return t

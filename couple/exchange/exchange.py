@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.components.component import State
+from couple.components.drive import MOST, check_amount
 from couple.exchange import kernels, tables
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.link import Holding, IonLink, ValueLink
@@ -104,11 +105,15 @@ class Exchange:
             self._hold()
         if bad >= 0:
             link, owed = self.ions[bad], self.accounts[bad, kernels.OWED]
+            if not np.isfinite(self.accounts[bad, kernels.SENT]):
+                raise RunError(f"link {link.name}: the number of ions is not finite")
+            if owed > self._max_debt:
+                raise RunError(
+                    f"link {link.name}: an outward current asks for {owed:.6g} ions more than site {link.site} has "
+                    f"(limit experiment.max_debt = {self._max_debt:.0f}); is the calcium reversal potential right?"
+                )
             raise RunError(
-                f"link {link.name}: an outward current asks for {owed:.6g} ions more than site {link.site} has "
-                f"(limit experiment.max_debt = {self._max_debt:.0f}); is the calcium reversal potential right?"
-                if np.isfinite(self.accounts[bad, kernels.SENT])
-                else f"link {link.name}: the number of ions is not finite"
+                f"link {link.name}: more than {MOST:g} ions in an exchange interval; is the conductance right?"
             )
 
     def collect(self, rows: Floats, row: int) -> None:
@@ -135,17 +140,22 @@ class Exchange:
 
         Raises InputError if no link or drive fills that species, and for what is not a finite number.
         """
-        if not np.isfinite(molecules):
-            raise InputError(f"{molecules} molecules cannot enter {site}")
-        first = {h.site: h.first for h in self.holdings}
-        for k, link in enumerate(self.ions):
-            if link.site == site and link.free == first[site] + column:
-                self.accounts[k, kernels.CARRIED] += molecules
-                self.accounts[k, kernels.SENT] += molecules
-                return
+        check_amount(molecules, f"{molecules:g} into {site}")
+        first, filling = self._filled
+        k = filling.get((site, first[site] + column)) if site in first else None
+        if k is not None:
+            self.accounts[k, kernels.CARRIED] += molecules
+            self.accounts[k, kernels.SENT] += molecules
+            return
         raise InputError(
             f'nothing fills that species of {site}: give it a drive of influx = {{ times = "0 1 ms", rate = "0 /ms" }}'
         )
+
+    @cached_property
+    def _filled(self) -> tuple[dict[str, int], dict[tuple[str, int], int]]:
+        """Site → where its counts begin; site and place of a species → the first link that fills it."""
+        filling = {(link.site, link.free): k for k, link in reversed([*enumerate(self.ions)])}
+        return {h.site: h.first for h in self.holdings}, filling
 
     def _imbalance(self, row: int) -> str:
         holding = self.holdings[row]

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from couple.base.arrays import Floats, Indices
+from couple.components.drive import MOST
 from couple.exchange.tables import (
     AuditColumns,
     Place,
@@ -27,7 +28,8 @@ HELD_AT_START, TAKEN_UP, MOVED, IMBALANCE = 0, 1, 2, 3  # columns of `balance`
 def deliver(
     memory: Floats, integers: Indices, floats: Floats, accounts: Floats, balance: Floats, max_debt: float
 ) -> np.int64:
-    """Hand the ions of the last window to their sites; returns a link whose debt is above `max_debt`, or -1.
+    """Hand the ions of the last window to their sites; returns a link whose debt is above `max_debt`, or that
+    brings more than can enter in a window, or -1.
 
     integers, floats: of IonColumns. accounts: (n_links, 4). balance: (n_holdings, 4).
     Whole-number sites get the floor and the fraction is carried; what an outward charge cannot find is owed and paid
@@ -58,7 +60,7 @@ def deliver(
             balance[holding, TAKEN_UP] += given * content
             balance[holding, MOVED] += abs(given) * content
         # `not (<=)` also catches a NaN that came with the charge
-        if not (accounts[k, OWED] <= max_debt and rest == rest):
+        if not (accounts[k, OWED] <= max_debt and abs(due) <= MOST):
             over = np.int64(k)
     return over
 

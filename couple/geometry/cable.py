@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,9 +78,13 @@ class Cable:
 
     def segment_of(self, foot: Foot) -> int:
         """Number of the segment into which a neck opens."""
-        before = sum(len(b.radii) for b in self.branches[: foot.branch])
         n = len(self.branches[foot.branch].radii)
-        return before + min(int(foot.x * n), n - 1)
+        return self._first[foot.branch] + min(int(foot.x * n), n - 1)
+
+    @functools.cached_property
+    def _first(self) -> tuple[int, ...]:
+        """(n_branches,) number of the first segment of each."""
+        return tuple(itertools.accumulate((len(b.radii) for b in self.branches), initial=0))
 
     @property
     def geometry(self) -> Geometry:
@@ -94,13 +99,14 @@ def outwards(branches: Sequence[Branch]) -> list[int]:
     roots = [b.name for b in branches if b.parent < 0]
     if len(roots) > 1:
         raise InputError(f"the branches are in {len(roots)} pieces ({', '.join(roots)}): give those of one tree")
-    order: list[int] = []
-    left = list(range(len(branches)))
-    while left:
-        done = set(order)
-        ready = [k for k in left if branches[k].parent < 0 or branches[k].parent in done]
-        if not ready:
-            raise InputError(f"the branches {', '.join(branches[k].name for k in left)} grow from each other in a ring")
+    children: dict[int, list[int]] = {}
+    for k, b in enumerate(branches):
+        children.setdefault(max(b.parent, -1), []).append(k)
+    order, ready = [], children.get(-1, [])
+    while ready:
         order += ready
-        left = [k for k in left if k not in set(ready)]
+        ready = sorted(child for k in ready for child in children.get(k, ()))
+    if len(order) < len(branches):
+        left = [branches[k].name for k in sorted({*range(len(branches))} - {*order})]
+        raise InputError(f"the branches {', '.join(left)} grow from each other in a ring")
     return order

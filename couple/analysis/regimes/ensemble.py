@@ -13,7 +13,7 @@ import numpy as np
 
 from couple.base import registry
 from couple.base.arrays import Floats
-from couple.base.errors import CoupleError, InputError, RunError
+from couple.base.errors import CoupleError, InputError, RunError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import HasDistribution
 from couple.components.drive import Drive
@@ -90,7 +90,7 @@ def case_of(experiment: Experiment, site: str | None = None) -> Case:
         )
     names = [block.name for block in experiment.site]
     if site is not None and site not in names:
-        raise InputError(f'no site "{site}"; known: {", ".join(names)}', where="--site")
+        raise InputError(f'no site "{site}"; {nearest(site, names)}', where="--site")
     place = place_sites(experiment, engine_choices(experiment), None)[0 if site is None else names.index(site)]
     network = experiment.chemistry.network()
     counts = initial_counts(network, experiment.chemistry.initial, place.geometry)

@@ -18,8 +18,9 @@ def cable_of(patterns: Sequence[str], branches: Branches, key: str) -> Cable:
     """
     if part := next((p for p in patterns if "(" in p), ""):
         raise InputError(f'"{part}" is a segment; name whole sections, or give segment = "{part}"', where=key)
-    names = list(dict.fromkeys(section_of(segment) for segment in branches.find(patterns, key)))
-    sections = {s.name: s for s in branches.model.sections()}
+    found = dict.fromkeys(section_of(segment) for segment in branches.find(patterns, key))
+    names = {name: k for k, name in enumerate(found)}
+    sections = branches.table
     try:
         made = tuple(_branch(sections[name], names, sections, branches) for name in names)
         outwards(made)
@@ -28,7 +29,7 @@ def cable_of(patterns: Sequence[str], branches: Branches, key: str) -> Cable:
     return Cable(made, tuple(s for name in names for s in branches.sections[name]))
 
 
-def _branch(section: Section, names: Sequence[str], sections: dict[str, Section], branches: Branches) -> Branch:
+def _branch(section: Section, names: dict[str, int], sections: dict[str, Section], branches: Branches) -> Branch:
     inside = section.parent in names
     if inside and section.end > 0.5:
         raise InputError(f'section "{section.name}" is connected by its end 1: connect it by its end 0')
@@ -38,7 +39,7 @@ def _branch(section: Section, names: Sequence[str], sections: dict[str, Section]
         section.name,
         section.length,
         tuple(math.sqrt(g.volume / math.pi / spacing) for g in shapes),
-        names.index(str(section.parent)) if inside else -1,
+        names[str(section.parent)] if inside else -1,
         _node_of(section.at, sections[str(section.parent)].segments) if inside else 1.0,
         tuple(g.area / spacing for g in shapes),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import ElectricalModel
+from couple.components.electrics import ElectricalModel, Section
 
 
 def stem(pattern: str, name: str) -> str | None:
@@ -24,6 +26,7 @@ def stem(pattern: str, name: str) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     text = re.escape(pattern).replace(r"\?", ".").replace(r"\*", "(.*)", 1).replace(r"\*", ".*")
     return re.compile(text)
@@ -65,14 +68,31 @@ class Branches:
                 raise error.at(key) from None
         return found
 
+    @cached_property
+    def table(self) -> dict[str, Section]:
+        """Section by name, with its length, its parent and where it stands on that."""
+        return {section.name: section for section in self.model.sections()}
+
+    @cached_property
+    def _ending(self) -> dict[str, list[str]]:
+        """What names end in, behind a dot ("dend[3]" of "Cell[0].dend[3]"), or all of them → sections."""
+        found: dict[str, list[str]] = {}
+        for section in self.sections:
+            parts = section.split(".")
+            for i in range(len(parts)):
+                found.setdefault(".".join(parts[i:]), []).append(section)
+        return found
+
     def _fitting(self, pattern: str) -> dict[str, str]:
         name, bracket, position = pattern.partition("(")
         if name in self.sections:  # a full name before any that ends like it
             matches = {name: ""}
+        elif not is_pattern(name):
+            matches = dict.fromkeys(self._ending.get(name.strip(), ()), "")
         else:
             stems = {section: stem(name.strip(), section) for section in self.sections}
             matches = {section: star for section, star in stems.items() if star is not None}
-        if "*" not in name and "?" not in name and (len(matches) != 1 or bracket):
+        if not is_pattern(name) and (len(matches) != 1 or bracket):
             if bracket or matches:
                 return {self.model.resolve(pattern if bracket else f"{pattern}(0.5)"): ""}  # with the model's messages
             raise InputError(self._unknown(name))
@@ -102,6 +122,16 @@ class Branches:
             for segment, distance in self.model.distances(origin).items():
                 away[segment] = min(distance, away.get(segment, distance))
         return away
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for several, by * or ?."""
+    return "*" in name or "?" in name
+
+
+def is_glob(name: str) -> bool:
+    """The same for names of sites and cells, where [ab] stands for a or b."""
+    return is_pattern(name) or "[" in name
 
 
 def fitting(pattern: str, names: Sequence[str]) -> list[str]:

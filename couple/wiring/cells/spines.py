@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, quoted
 from couple.base.units import quantities
 from couple.components.electrics import ElectricalModel, SpineSpec, SynapseSpec
 from couple.experiment import Experiment
@@ -47,6 +47,7 @@ def _block(block: SpineBlock, key: str, found: Sequence[BranchPoint], cell: Cell
     name = block.name if cell is None else f"{cell.name}.{block.name}"
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
+    times = _times(block.synapse, key)
     return [
         SpineSpec(
             f"{name}_{i}",
@@ -60,7 +61,7 @@ def _block(block: SpineBlock, key: str, found: Sequence[BranchPoint], cell: Cell
             block.Ra,
             block.cm,
             leak,
-            _synapse(block, i, key, 0 if cell is None else 1 + cell.gid) if i in with_synapse else None,
+            _synapse(block, i, times, 0 if cell is None else 1 + cell.gid) if i in with_synapse else None,
             point.away,
         )
         for i, point in enumerate(found)
@@ -89,17 +90,22 @@ def _stimulated(synapse: Synapse | None, n: int, key: str) -> set[int]:
     return {int((k + 0.5) * n / count) for k in range(count)}
 
 
-def _synapse(block: SpineBlock, i: int, key: str, cell: int) -> SynapseSpec:
+def _times(synapse: Synapse | None, key: str) -> tuple[float, ...]:
+    """Spikes that all synapses of a block get, ms. Raises InputError that names the key."""
+    if synapse is None or synapse.times is None:
+        return ()
+    try:
+        times = quantities(synapse.times, "time")
+    except InputError as error:
+        raise error.at(f"{key}.synapse.times") from None
+    if min(times) < 0:
+        raise InputError(f"{quoted(synapse.times)} begins before 0", where=f"{key}.synapse.times")
+    return times
+
+
+def _synapse(block: SpineBlock, i: int, times: tuple[float, ...], cell: int) -> SynapseSpec:
     synapse = block.synapse
     assert synapse is not None
-    times: tuple[float, ...] = ()
-    if synapse.times is not None:
-        try:
-            times = quantities(synapse.times, "time")
-        except InputError as error:
-            raise error.at(f"{key}.synapse.times") from None
-        if min(times) < 0:
-            raise InputError(f'"{synapse.times}" begins before 0', where=f"{key}.synapse.times")
     return SynapseSpec(
         synapse.AMPA * US_PER_PS,
         synapse.NMDA * US_PER_PS,

@@ -11,9 +11,12 @@ import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError, nearest
+from couple.base.budget import check_memory
+from couple.base.errors import InputError, nearest, quoted
+from couple.base.formats import complaint
+from couple.base.toml import nearest_file
 from couple.base.units import IONS_PER_MM_UM3
-from couple.components.drive import Drive, clamp_per_window, influx_per_window, replayed
+from couple.components.drive import Drive, check_amount, clamp_per_window, influx_per_window, replayed
 from couple.components.electrics import IonSegments
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
@@ -60,12 +63,19 @@ class PlannedDrives:
 
 def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites) -> PlannedDrives:
     """What the [[drive]] blocks prescribe for the sites of this rank. Raises InputError that names the key."""
+    filled = [
+        sites.matching(block.target.split(".", 1)[0], f"drive[{i}].to") for i, block in enumerate(experiment.drive)
+    ]
+    n = sum(map(len, filled))
+    # every window of every one, and once more while they are put side by side
+    what = f"{clock.windows:.3g} windows of {n} prescribed input{'s' if n != 1 else ''}"
+    check_memory(24.0 * clock.windows * n, what, "give a longer experiment.exchange or a shorter duration", "drive")
     columns: dict[str, list[Floats]] = {"ions": [], "clamp": []}
     links: list[DriveLink] = []
     for i, block in enumerate(experiment.drive):
         key = f"drive[{i}]"
-        pattern, species = block.target.split(".", 1)
-        for site in sites.matching(pattern, f"{key}.to"):
+        _, species = block.target.split(".", 1)
+        for site in filled[i]:
             port, table, text = _table(block, key, experiment, clock, site)
             links.append(DriveLink(site.name, species, port, len(columns[port]), f"{text} -> {site.name}.{species}"))
             columns[port].append(table)
@@ -119,17 +129,25 @@ def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, w
         known = ", ".join(f"neuron.i{k}" for k in VALENCE)
         raise InputError(f'"{replay}" must be "RESULTS.h5:neuron.ica", or another current of {known}')
     path, dataset = folder / name, f"neuron/{IonSegments(ion, ()).charge}"
+    if not path.exists():
+        raise InputError(f"{quoted(path)}: no such file; {nearest_file(path)}")
     try:
         with h5py.File(path, "r") as file:
             charge, time = file[dataset], file["time"][()]
             there = [str(s) for s in charge.attrs["segment"]]
             values = charge[()]
     except (OSError, KeyError):
-        raise InputError(f'"{path}" is not a result file with {dataset}') from None
+        wrong = f"holds no {dataset}"
+        said = complaint(path, "a result file of couple (HDF5)", "hdf5", otherwise=wrong)
+        raise InputError(f"{quoted(path)} {said}") from None
     missing = [s for s in segments if s not in there]
-    if missing or (not segments and len(there) != 1):
-        wanted = missing[0] if missing else "one segment"
-        raise InputError(f'"{path}" has no charge of {wanted}; {nearest(wanted, there)}')
+    if missing:
+        raise InputError(f"{quoted(path)} has no charge of {missing[0]}; {nearest(missing[0], there)}")
+    if not segments and len(there) != 1:
+        raise InputError(
+            f"{quoted(path)} has the charge of {len(there)} segments and the site is in none: say which one is meant, "
+            f"segment = {quoted(there[0]) if there else '...'}"
+        )
     columns = [there.index(s) for s in segments] or [0]
     every = round(float(time[1] - time[0]) / window) if len(time) > 1 else 0
     if every < 1 or abs(every * window - (time[1] - time[0])) > 1e-9 * window:
@@ -137,4 +155,6 @@ def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, w
             f"rows of {path} are {time[1] - time[0]:g} ms apart, not a multiple of the exchange interval {window:g} ms"
         )
     # row 0 is the initial state: nothing has crossed yet
-    return replayed(values[1:, columns].sum(axis=1), every, windows) * ions_per_charge(VALENCE[ion])
+    ions = replayed(values[1:, columns].sum(axis=1), every, windows) * ions_per_charge(VALENCE[ion])
+    check_amount(ions, quoted(replay))
+    return ions

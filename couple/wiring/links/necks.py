@@ -113,9 +113,13 @@ def _pairs(block: LinkBlock, sites: PlacedSites, key: str) -> list[tuple[PlacedS
     source, target = block.source.split(".", 1)[0], block.target.split(".", 1)[0]
     firsts, seconds = sites.matching(source, f"{key}.from"), sites.matching(target, f"{key}.to")
     found = []
+    by_star: dict[str | None, list[PlacedSite]] = {}
+    for second in seconds:
+        by_star.setdefault(stem(target, second.name), []).append(second)
+    same_star = "*" in source and "*" in target
     for first in firsts:
         star = stem(source, first.name) or ""
-        chosen = [s for s in seconds if "*" not in source or "*" not in target or stem(target, s.name) == star]
+        chosen = by_star.get(star, []) if same_star else seconds
         if not chosen:
             raise InputError(f'"{first.name}" has no partner "{target.replace("*", star, 1)}"', where=f"{key}.to")
         for second in chosen:
@@ -176,7 +180,7 @@ class _Joining:
             section, x = section_of(segment), float(block.at.rsplit("(", 1)[1].rstrip(") "))
         else:
             assert neck is not None
-            stands = {s.name: s for s in branches.model.sections()}
+            stands = branches.table
             own = stands[section_of(next(iter(branches.find([self._named(neck)], f"{self.key}.through"))))]
             if own.parent is None:
                 raise InputError(
@@ -196,7 +200,7 @@ class _Joining:
         if branches is None or through is None or through.section is None or len(site.segments) != 1:
             return None
         *_, last = branches.find([self._named(through.section)], "")
-        stands = {s.name: s for s in branches.model.sections()}
+        stands = branches.table
         own = stands[section_of(site.segments[0])]
         first = branches.sections[own.name][0] == site.segments[0]
         on_it = own.parent == section_of(last) and own.at == 1.0 and own.end == 0.0

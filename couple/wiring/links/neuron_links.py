@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, is_near, nearest
 from couple.experiment import Experiment, LinkBlock
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites, SegmentShare
 
@@ -115,14 +115,23 @@ def check_ports(links: Sequence[PlacedLink], ions: Collection[str]) -> None:
     never = ("v", *(f"i{ion}" for ion in ions), *(f"{ion}o" for ion in ions))
     for link in links:
         if link.ion is None and (link.into == "site" or link.port in never):
+            currents = [f"i{ion}" for ion in ions]
+            meant = f" ({nearest(link.port, currents)})" if link.into == "site" and is_near(link.port, currents) else ""
             raise InputError(
-                f'"neuron.{link.port}" cannot be linked; sites take neuron.ica and set neuron.cai (or of another ion: '
-                f"{', '.join(sorted(ions))}) or a conductance such as neuron.SK",
+                f'"neuron.{link.port}" cannot be linked{meant}; sites take neuron.ica and set neuron.cai (or of '
+                f"another ion: {', '.join(sorted(ions))}) or a conductance such as neuron.SK",
                 where=link.key,
             )
         if link.ion is None and link.block.conductance is None:
+            inside = [f"{ion}i" for ion in ions]
+            meant = (
+                f" if it is not a slip ({nearest(link.port, inside)})"
+                if len(link.port) > 2 and is_near(link.port, inside)
+                else ""
+            )
             raise InputError(
-                f'"neuron.{link.port}" is a conductance: give conductance = "10 pS" of one open channel', where=link.key
+                f'"neuron.{link.port}" is a conductance{meant}: give conductance = "10 pS" of one open channel',
+                where=link.key,
             )
         if link.ion is not None and link.block.conductance is not None:
             raise InputError(

@@ -27,6 +27,10 @@ def wiring_warnings(
     if branches is None:
         return
     coupled = dict.fromkeys(s for link in links if link.ion is not None for s in link.site.segments)
+    concentrations: dict[str, dict[str, None]] = {}
+    for link in links:
+        for segment in link.site.segments if link.ion is not None else ():
+            concentrations.setdefault(section_of(segment), {})[f"{link.ion}i"] = None
     yield from _overfull(sites, coupled, branches)
     for section in dict.fromkeys(section_of(s) for s in coupled):
         segments = branches.sections[section]
@@ -36,7 +40,7 @@ def wiring_warnings(
             kept = " (unless a mechanism writes it)" if ignoring else ""
             yield (
                 f"neuron: {section} is coupled in {len(segments) - len(alone)} of {len(segments)} segments; "
-                f"in the others {_concentrations(section, links)} stays at its start{kept}, "
+                f"in the others {', '.join(concentrations[section])} stays at its start{kept}, "
                 "whatever ions enter there"
             )
 
@@ -87,12 +91,6 @@ def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> I
             yield f"takes up {ion} that is not handed back: {ion}i stays at its start"
         if f"{ion}i" in ports and f"i{ion}" not in ports:
             yield f"sets {ion}i, but the {ion} current of the segment does not enter it"
-
-
-def _concentrations(section: str, links: Sequence[PlacedLink]) -> str:
-    """Names of the concentrations that links set in a section, as "cai, nai"."""
-    here = (k.ion for k in links if section in {section_of(s) for s in k.site.segments})
-    return ", ".join(dict.fromkeys(f"{ion}i" for ion in here if ion is not None))
 
 
 def _roundings(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:

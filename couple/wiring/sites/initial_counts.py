@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import IONS_PER_MM_UM3, quantity
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.experiment import Initial
+from couple.experiment.chemistry import MOST_MOLECULES
 from couple.geometry.geometry import Geometry
 
 
@@ -23,7 +24,7 @@ def initial_counts(network: ReactionNetwork, initial: Mapping[str, Initial], geo
     held: dict[str, float] = {}
     for name, start in initial.items():
         if name not in known:
-            raise InputError(f"unknown species; {nearest(name, known)}", where=f"chemistry.initial.{name}")
+            raise InputError(f'unknown species "{name}"; {nearest(name, known)}', where=f"chemistry.initial.{name}")
         if start.at is None:
             total = _total(known[name], start, geometry)
             counts[name] = round(total)
@@ -71,8 +72,14 @@ def _total(species: Species, start: Initial, geometry: Geometry) -> float:
     except InputError as error:
         raise error.at(f"chemistry.initial.{species.name}") from None
     if value < 0:
-        raise InputError(f'"{start.total}" is negative', where=f"chemistry.initial.{species.name}")
-    return value * (IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area)
+        raise InputError(f"{quoted(start.total)} is negative", where=f"chemistry.initial.{species.name}")
+    total = value * (IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area)
+    if total > MOST_MOLECULES:
+        raise InputError(
+            f"{quoted(start.total)} is {total:.2g} molecules in a site; up to {MOST_MOLECULES:.0e} can be",
+            where=f"chemistry.initial.{species.name}",
+        )
+    return total
 
 
 def apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from couple.base.errors import InputError, nearest
 from couple.experiment import SiteBlock
 from couple.geometry.cable import Cable
 from couple.geometry.geometry import Geometry
-from couple.wiring.cells.sections import Branches, fitting
+from couple.wiring.cells.sections import Branches, fitting, is_glob
 from couple.wiring.sites.engine_choice import EngineChoice
 
 Order = tuple[int, ...]
@@ -49,10 +50,15 @@ class PlacedSite:
         """The site's name in results."""
         return self.block.name
 
-    @property
+    @cached_property
     def segments(self) -> tuple[str, ...]:
         """Full names of its segments."""
         return tuple(share.segment for share in self.shares)
+
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Segment → its place among those of the site."""
+        return {segment: k for k, segment in enumerate(self.segments)}
 
     @property
     def where(self) -> str:
@@ -68,11 +74,13 @@ class PlacedSites(tuple[PlacedSite, ...]):
     """
 
     everywhere: Mapping[str, Order]
+    _by_name: dict[str, PlacedSite]
 
     def __new__(cls, sites: Iterable[PlacedSite], everywhere: Mapping[str, Order] | None = None) -> Self:
         """everywhere: by default of these sites alone."""
         made = super().__new__(cls, sites)
         made.everywhere = {site.name: site.order for site in made} if everywhere is None else dict(everywhere)
+        made._by_name = {site.name: site for site in made}
         return made
 
     def matching(self, pattern: str, key: str) -> list[PlacedSite]:
@@ -80,13 +88,18 @@ class PlacedSites(tuple[PlacedSite, ...]):
 
         Raises InputError that names the key if no rank has one.
         """
-        found = {*fitting(pattern, [site.name for site in self])}
+        if is_glob(pattern):
+            found = {*fitting(pattern, [site.name for site in self])}
+            here = [site for site in self if site.name in found]
+        else:
+            here = [self._by_name[pattern]] if pattern in self._by_name else []
         if pattern == "neuron":
             raise InputError("a drive fills or holds a species of a site, not neuron", where=key)
-        if not found and not fitting(pattern, [*self.everywhere]):
-            known = ["neuron", *self.everywhere, *(site.name for site in self)]
-            raise InputError(f'unknown site "{pattern}"; {nearest(pattern, known)}', where=key)
-        return [site for site in self if site.name in found]
+        if here or (is_glob(pattern) and fitting(pattern, [*self.everywhere])) or pattern in self.everywhere:
+            return here
+        # a link between two names of which none is neuron may have meant it; a drive cannot
+        meant = [*self.everywhere, *(["neuron"] if key.startswith("link") else [])]
+        raise InputError(f'unknown site "{pattern}"; {nearest(pattern, meant)}', where=key)
 
 
 def distances(sites: Sequence[PlacedSite], branches: Branches | None, segments: Sequence[str]) -> dict[str, float]:

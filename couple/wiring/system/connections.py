@@ -41,13 +41,34 @@ class Connections:
 
 
 @dataclass
+class _Channels:
+    """What adds up to one conductance so far: names of the sources, where each is with its weight; of the link that
+    came last, what stands for all.
+    """
+
+    link: PlacedLink
+    beyond: float
+    names: list[str] = field(default_factory=list)
+    sources: list[tuple[int, float]] = field(default_factory=list)
+
+    def value(self, target: int) -> ValueLink:
+        """All of them as one link."""
+        name = f"{' + '.join(self.names)} -> {self.link.target}"
+        function = f"{self.link.block.kind}_per_channel"
+        return ValueLink(name, target, tuple(self.sources), function, 0.0, self.beyond)
+
+
+@dataclass
 class _Made:
-    """Links so far. row: target → position in `after`."""
+    """Links so far. row: target → position in `after`. channels: target → the conductance that it gets, still growing;
+    its place in `after` is kept by the first of its links.
+    """
 
     ions: list[IonLink] = field(default_factory=list)
     before: list[ValueLink] = field(default_factory=list)
     after: list[ValueLink] = field(default_factory=list)
     row: dict[int, int] = field(default_factory=dict)
+    channels: dict[int, _Channels] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def set(self, link: ValueLink) -> None:
@@ -84,7 +105,7 @@ class _Parts:
         if site.cable is None:
             return self.count(site.name, species), share.volume / site.geometry.volume
         engine, _ = self.engines.of[site.name]
-        return self.memory.at(engine, "counts_along", site.segments.index(share.segment), self.column(species)), 1.0
+        return self.memory.at(engine, "counts_along", site.position[share.segment], self.column(species)), 1.0
 
 
 def connect(
@@ -119,6 +140,14 @@ class _Neuron:
     model: ElectricalModel
     meeting: LinksBySegment
     made: _Made
+    areas: dict[str, float] = field(default_factory=dict)
+
+    def membrane(self, link: PlacedLink, segment: str) -> float:
+        """Membrane (µm²) of all sites in a segment that the same charge enters; added up once."""
+        key = f"{link.port} {segment}"
+        if key not in self.areas:
+            self.areas[key] = sum(share.area for _, share in self.meeting[link.into, link.port, segment])
+        return self.areas[key]
 
     def at(self, port: str, position: int) -> int:
         """Index of a value of a port of the model."""
@@ -140,16 +169,15 @@ def _connect_neuron(
                 _concentration(link, link.ion, neuron)
         except InputError as error:
             raise error.at(link.key) from None
+    for target, channels in made.channels.items():
+        made.set(channels.value(target))
 
 
 def _charge(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
     """Charge of an ion in all segments of a site; its sites share that of a segment in proportion to their membrane."""
     electrics, parts, made = neuron.electrics, neuron.parts, neuron.made
     per_charge = ions_per_charge(electrics.valence[ion])
-    shares = [
-        share.area / sum(s.area for _, s in neuron.meeting[link.into, link.port, share.segment])
-        for share in link.site.shares
-    ]
+    shares = [share.area / neuron.membrane(link, share.segment) for share in link.site.shares]
     sources = tuple(
         (neuron.at(*electrics.charge(ion, segment)), share * per_charge)
         for segment, share in zip(link.site.segments, shares, strict=True)
@@ -223,11 +251,14 @@ def _conductance(link: PlacedLink, neuron: _Neuron) -> None:
             weight, unit = point_per_channel(unitary), "uS"
         weights.append(weight)
         target = neuron.at("g", neuron.electrics.conductance(link, share.segment))
-        others = [made.after[made.row[target]]] if target in made.row else []
-        sources: Sources = (*(s for v in others for s in v.sources), (source, weight))
-        name = " + ".join([*(v.name.split(" -> ")[0] for v in others), link.name])
         beyond = to_middle * block.extrapolate
-        made.set(ValueLink(name, target, sources, f"{block.kind}_per_channel", 0.0, beyond))
+        there = made.channels.get(target)
+        if there is None:
+            there = made.channels[target] = _Channels(link, beyond)
+            made.set(there.value(target))
+        there.link, there.beyond = link, beyond
+        there.names.append(link.source)
+        there.sources.append((source, weight))
     each = f"{weights[0]:.6g}" if len(weights) <= 1 else f"{min(weights):.6g} to {max(weights):.6g}"
     through = f"{block.ion} ion" if block.reversal is None else f"reversal {block.reversal:g} mV"
     made.lines.append(

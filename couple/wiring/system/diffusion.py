@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from couple.components.capabilities import ContainsNecks, HasNeckOpenings
 from couple.exchange.diffusion import DiffusionLink, End
+from couple.geometry.cable import Foot
 from couple.wiring.links.necks import PlacedNeck
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
@@ -14,12 +15,18 @@ from couple.wiring.system.memory import Memory
 
 def diffusion_links(necks: Sequence[PlacedNeck], engines: Engines, memory: Memory) -> list[DiffusionLink]:
     """The necks as `couple.exchange.diffusion` takes them."""
+    feet = {
+        site.name: {foot: k for k, foot in enumerate(site.cable.feet)}
+        for engine in engines.all
+        for site in engine.sites
+        if site.cable is not None
+    }
     return [
         DiffusionLink(
             neck.name,
             neck.species.name,
-            _end(neck, 0, engines, memory),
-            _end(neck, 1, engines, memory),
+            _end(neck, 0, feet, engines, memory),
+            _end(neck, 1, feet, engines, memory),
             neck.conductance,
             dict(neck.species.contains),
             any(neck.within),
@@ -28,13 +35,14 @@ def diffusion_links(necks: Sequence[PlacedNeck], engines: Engines, memory: Memor
     ]
 
 
-def _end(neck: PlacedNeck, side: int, engines: Engines, memory: Memory) -> End:
+def _end(neck: PlacedNeck, side: int, feet: Mapping[str, Mapping[Foot, int]], engines: Engines, memory: Memory) -> End:
+    """One end of a neck. feet: of sites along sections, the number of each."""
     site, foot, species = neck.sites[side], neck.feet[side], neck.species.name
     engine, row = engines.of[site.name]
     if foot is not None:
         cable = engine.sites[row].cable
         assert cable is not None
-        at, column = cable.feet.index(foot), engine.setup.injected.index(species)
+        at, column = feet[site.name][foot], engine.setup.injected.index(species)
         influx, count = (memory.at(engine, port, at, column) for port in ("influx_feet", "counts_feet"))
         return End(site.name, influx, count, cable.volumes[cable.segment_of(foot)], engine.integer)
     influx = memory.at(engine, "influx", row, engine.setup.injected.index(species))
