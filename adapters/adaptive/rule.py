@@ -11,10 +11,10 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
+from couple.cache.kernels import njit
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3
 """What speaks against an engine: too few molecules for real numbers, ions that are not mixed, its own estimate;

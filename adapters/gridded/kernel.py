@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.gridded.tables import HOPS, REACTIONS, SINCE_REFRESH, GriddedMolecules, GriddedTables
 from adapters.wellmixed.levels import LEVELS, choose, put, resum
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 from couple.rng.streams import below, exponential, uniform
 
 REFRESH = 1 << 20

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from adapters.surrogate.channels import FEW, PropagatorRow, hop
 from adapters.surrogate.implicit_drive import grid_position
@@ -36,6 +35,7 @@ from adapters.surrogate.layout import (
 )
 from adapters.surrogate.program import ADD, Nodes, Program
 from adapters.surrogate.tables import PoolTables
+from couple.cache.kernels import njit
 from couple.rng.streams import exponential
 
 TRIES = 2

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from adapters.surrogate import layout
 from adapters.surrogate.replaced import Replaced
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import RunError
+from couple.cache.kernels import njit
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import Site
 from reducers.markov.block import Bound

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from adapters.surrogate.layout import INLINE
 from couple.base.arrays import Floats, Words
+from couple.cache.kernels import njit
 from couple.rng.binomial import binomial
 from couple.rng.streams import exponential, uniform
 

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.surrogate import tables as t
 from adapters.surrogate.layout import FIRST, HIGHEST, INLINE, LOWEST, MASK, PART, SHIFT, PoolModel, Scratch
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 
 ROUNDS = 60
 """Iterations for c*; three are usual."""

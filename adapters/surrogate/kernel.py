@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from adapters.surrogate.batched_step import Batch, advance_batch
 from adapters.surrogate.lanes import Lanes
 from adapters.surrogate.layout import JIT, OK, PoolModel, Scratch, Sites
 from adapters.surrogate.program import Nodes, Program
 from adapters.surrogate.tables import unpack
 from adapters.surrogate.window import take_inputs, window
+from couple.cache.kernels import njit
 
 
 @njit(**JIT)

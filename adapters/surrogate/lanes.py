@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from adapters.surrogate.implicit_drive import grid_position
 from adapters.surrogate.layout import (
@@ -27,6 +26,7 @@ from adapters.surrogate.layout import (
 )
 from adapters.surrogate.program import Nodes, Program
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 
 LANES = 64
 """Sites side by side at most."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from adapters.surrogate.channels import draw
 from adapters.surrogate.implicit_drive import dot, grid_position
 from adapters.surrogate.layout import INLINE, PoolModel, Scratch
 from adapters.surrogate.tables import POINTS, PoolTables
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 
 @njit(**INLINE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.surrogate.implicit_drive import balance, mix
 from adapters.surrogate.layout import (
     ACCURACY,
@@ -32,6 +30,7 @@ from adapters.surrogate.layout import (
 )
 from adapters.surrogate.moves import add_means, move_channels, move_pools
 from adapters.surrogate.tables import LEVELS, PoolTables
+from couple.cache.kernels import njit
 
 CLOSE, CLOSEST = 1e-4, 1e-14
 """Relative change of c* that ends its iterations."""

@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from adapters.surrogate.factors import KroneckerFactors, factors
 from adapters.surrogate.pools import ONE, Pool
 from adapters.wellmixed.packing import as_table, pack, ragged, table
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 from couple.chemistry.network import ReactionNetwork
 
 LOWEST, OCTAVES, PER_OCTAVE = -12, 26, 32

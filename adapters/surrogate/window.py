@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.surrogate.layout import (
     BAD_CLAMP,
     BAD_INFLUX,
@@ -25,6 +23,7 @@ from adapters.surrogate.layout import (
 )
 from adapters.surrogate.steps import advance_span
 from adapters.surrogate.tables import PoolTables
+from couple.cache.kernels import njit
 from couple.rng.streams import exponential
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
+from couple.cache.kernels import njit
 from couple.chemistry.network import ReactionNetwork
 
 

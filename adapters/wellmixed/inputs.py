@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, INLINE, OK, TOO_FEW
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 
 
 @njit(**INLINE)

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, OK
 from adapters.wellmixed.fluxes import FluxTables, unpack
 from adapters.wellmixed.inputs import among, set_clamped, spread_influx
 from couple.base.arrays import Floats, Ints, Words
+from couple.cache.kernels import njit
 from couple.rng.normal import normal
 from couple.rng.streams import uniform
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Ints, Words
+from couple.cache.kernels import njit
 from couple.rng.streams import below, uniform
 
 LEVELS = 64

@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, NEGATIVE, OK
 from adapters.wellmixed.elimination import MassActionTables, unpack
 from adapters.wellmixed.inputs import set_clamped, spread_influx
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 
 STAGES = 6
 GAMMA = 0.25

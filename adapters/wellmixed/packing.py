@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Ints
 from couple.base.errors import InputError
+from couple.cache.kernels import njit
 from couple.chemistry.network import ReactionNetwork
 
 

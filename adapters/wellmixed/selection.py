@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
 from adapters.wellmixed.codes import INLINE
 from adapters.wellmixed.grouping import BLOCK
 from adapters.wellmixed.levels import LEVELS, Levels, choose, clear, put, resum
 from couple.base.arrays import Floats, Words
+from couple.cache.kernels import njit
 from couple.rng.streams import uniform
 
 

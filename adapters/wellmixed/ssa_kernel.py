@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
-
 from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, BAD_PROPENSITY, INLINE, JIT, OK, TOO_FEW
 from adapters.wellmixed.grouping import BLOCK, GroupedReactions, unpack
 from adapters.wellmixed.levels import Levels
@@ -23,6 +21,7 @@ from adapters.wellmixed.selection import (
     sum_propensities,
 )
 from couple.base.arrays import Floats, Ints, Words
+from couple.cache.kernels import njit
 from couple.rng.streams import exponential
 
 REFRESH, REFRESH_LEVELS = 1024, 1 << 16

@@ -56,7 +56,8 @@ def sample(
 
 def resume_ensemble(folder: Path, until: str | None, quiet: bool, as_json: bool) -> bool:
     """Finish the ensemble in a folder; False if there is none."""
-    from couple.ensemble.folder import ENSEMBLE, SPECIFICATION
+    from couple.ensemble.ensemble import ENSEMBLE
+    from couple.ensemble.folder import SPECIFICATION
 
     folder = folder.parent if folder.name == ENSEMBLE else folder
     if not (folder / SPECIFICATION).is_file():

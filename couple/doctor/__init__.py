@@ -1,4 +1,4 @@
-"""What a machine has of what `couple` needs, and what to do about the rest. Imports `base`, `parallel`."""
+"""What a machine has of what `couple` needs, and what to do about the rest. Imports `base`, `cache`, `parallel`."""
 
 from __future__ import annotations
 

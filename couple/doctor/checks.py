@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from couple.cache.folder import CHOSEN, KERNELS, look
 from couple.doctor.finding import Finding
 from couple.doctor.tested import NEEDED, OPTIONAL, PYTHON
 
@@ -73,18 +74,17 @@ def cores() -> Finding:
 
 
 def kernel_cache() -> Finding:
-    """Where numba keeps compiled kernels: beside the code, or in the user's cache."""
-    beside = Path(__file__).parents[1]
+    """Where compiled kernels are kept, and whether they can be."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return Finding(
             "kernels", "warn", "compilation is switched off", "unset NUMBA_DISABLE_JIT: runs are 100x slower"
         )
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(chosen)] if chosen else [beside, Path.home()]
-    if any(os.access(_existing(place), os.W_OK) for place in places):
-        return Finding("kernels", "ok", "compiled on first use and kept")
-    advice = "set NUMBA_CACHE_DIR to a folder that you may write to"
-    return Finding("kernels", "warn", "no place to keep them: compiled in every process anew", advice)
+    usable, refused = look(KERNELS)
+    if usable and os.access(usable[-1], os.W_OK):
+        size = sum(path.stat().st_size for path in usable[-1].iterdir()) / 1e6
+        return Finding("kernels", "ok", f"compiled on first use and kept in {usable[-1]} ({size:.0f} MB)")
+    why = "; ".join(map(str, refused)) or f"{usable[-1]} cannot be written to"
+    return Finding("kernels", "warn", f"compiled in every process anew: {why}", f"set {CHOSEN} to a folder of yours")
 
 
 def folders(*paths: Path) -> Iterator[Finding]:
@@ -104,8 +104,3 @@ def folders(*paths: Path) -> Iterator[Finding]:
 
 def _elsewhere(name: str) -> str:
     return "give --out a folder elsewhere" if name == "working folder" else "set TMPDIR to a folder elsewhere"
-
-
-def _existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
-    return path if path.exists() or path == path.parent else _existing(path.parent)

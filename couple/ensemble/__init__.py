@@ -1,9 +1,16 @@
-"""Many runs of one experiment: made by `sample`, read by `Ensemble`. Imports `simulation` and what is below it."""
+"""Many runs of one experiment: made by `sample`, read by `Ensemble`. Imports `simulation` and what is below it.
+
+To read needs no engine and no kernel: what makes runs is loaded on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from couple.ensemble.ensemble import Ensemble
-from couple.ensemble.sampling import resume_sampling, sample
 from couple.ensemble.seeds import run_seed
 from couple.ensemble.statistics import Statistics, autocorrelation, correlation, statistics
+
+if TYPE_CHECKING:
+    from couple.ensemble.sampling import resume_sampling, sample
 
 __all__ = [
     "Ensemble",
@@ -15,3 +22,12 @@ __all__ = [
     "sample",
     "statistics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`sample` and `resume_sampling`."""
+    if name not in ("resume_sampling", "sample"):
+        raise AttributeError(f"module 'couple.ensemble' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("couple.ensemble.sampling"), name)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
-from couple.ensemble.assemble import FORMAT
-from couple.ensemble.folder import ENSEMBLE
 from couple.ensemble.statistics import Statistics, statistics
 from couple.storage.record_file import Recording
+
+ENSEMBLE, FORMAT = "ensemble.h5", "couple ensemble 1"
 
 
 class Ensemble(Recording):

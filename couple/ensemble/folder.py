@@ -25,6 +25,7 @@ from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.base.versions import versions
 from couple.components.component import State
+from couple.ensemble.ensemble import ENSEMBLE
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.storage import checkpoint
@@ -32,7 +33,7 @@ from couple.storage.run_folder import claim_folder, lock_folder
 
 log = logging.getLogger(__name__)
 
-ENSEMBLE, SPECIFICATION, PARTS = "ensemble.h5", "sampling.json", "parts"
+SPECIFICATION, PARTS = "sampling.json", "parts"
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Ints, Words
+from couple.cache.kernels import njit
 from couple.exchange.kernels import MOVED, TAKEN_UP
 from couple.exchange.link import Holding
 from couple.rng.binomial import binomial

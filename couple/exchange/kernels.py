@@ -5,9 +5,9 @@ there are. The columns of their tables are named in `couple.exchange.tables`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats, Indices
+from couple.cache.kernels import njit
 from couple.components.drive import MOST
 from couple.exchange.tables import (
     AuditColumns,

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Indices
+from couple.cache.kernels import njit
 from couple.exchange.link import Holding, IonLink, Sources, ValueLink
 
 Place = np.uint64

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from couple.base.arrays import Words
+from couple.cache.kernels import njit
 from couple.rng.streams import uniform
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Words
+from couple.cache.kernels import njit
 from couple.rng.streams import next_word, uniform
 
 _LAYERS, _R, _V = 128, 3.442619855899, 9.91256303526217e-3

@@ -11,9 +11,9 @@ import hashlib
 import math
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Words
+from couple.cache.kernels import njit
 
 _R17, _R23, _R41, _R45, _R19 = (np.uint64(n) for n in (17, 23, 41, 45, 19))
 _R11 = np.uint64(11)

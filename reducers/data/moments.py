@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 from reducers.data.trajectories import Snapshots, Trajectories
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy.optimize import minimize
 from scipy.stats import norm
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 from reducers.dbd.fit.adjoint import RK4, Solver
 from reducers.markov.generator import Generator, Transition
 from reducers.markov.sampling import StimulusRuns

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from adapters.fem.solver.system import Densities, NodeSystem
 from adapters.wellmixed.ode_kernel import GAMMA, STAGES, A, C
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 
 @njit(cache=True)

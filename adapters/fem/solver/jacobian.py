@@ -8,7 +8,6 @@ for what is mobile, with Schur complements in place of the Jacobians of the node
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from adapters.fem.solver.node_kernels import (
     add_jacobian,
@@ -20,6 +19,7 @@ from adapters.fem.solver.node_kernels import (
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 
 @njit(cache=True)

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from adapters.fem.solver.field_layout import NodeReactions
 from couple.base.arrays import Floats, Ints, Words
+from couple.cache.kernels import njit
 from couple.rng.streams import exponential, uniform
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from adapters.fem.solver.field_layout import NodeReactions
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 
 @njit(cache=True, inline="always")

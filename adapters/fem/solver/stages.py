@@ -7,13 +7,13 @@ the immobile fields eliminated, `back_substitute` finds them from the solution.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from adapters.fem.solver.jacobian import assemble_jacobian, fill_matrix, has_membrane
 from adapters.fem.solver.node_kernels import add_rates, gather_membrane_node, gather_volume_node, lu_solve
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, SparseRows, WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA, A, C
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 
 
 @njit(cache=True)

@@ -7,7 +7,8 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from couple.cache.kernels import njit
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]

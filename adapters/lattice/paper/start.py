@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 Uint8 = npt.NDArray[np.uint8]
 

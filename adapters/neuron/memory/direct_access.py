@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from adapters.neuron.memory import addresses
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.pointers import PointerVector, SingleReferences, pointers
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
+from couple.cache.kernels import njit
 from couple.rng.streams import generator, stream
 from reducers.dbd.energy.dbm import DeepBoltzmann
 

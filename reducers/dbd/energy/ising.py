@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
+from couple.cache.kernels import njit
 from reducers.dbd.energy.mrf import Rule
 
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
+from couple.cache.kernels import njit
 from couple.components.component import State
 from reducers.dbd.laws.law import AUTONOMOUS, CoefficientTable, Law
 

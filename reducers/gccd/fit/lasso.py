@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.optimize import nnls
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ into the one by the state before. Clamps of the pairing are taken for inactive.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 from reducers.gccd.law.kernel import (
     ALONE,
     DEPHOS,

@@ -19,9 +19,9 @@ in loops over lanes, which the compiler takes eight at a time: they have no bran
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 
 LANE = {"cache": True, "_nrt": False, "error_model": "numpy", "forceinline": True}
 """For what runs in a lane: a division that asks for zeros first is a branch."""

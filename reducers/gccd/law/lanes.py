@@ -9,9 +9,9 @@ knows that rows do not overlap; there every part of a step is one loop over lane
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats, Ints
+from couple.cache.kernels import njit
 from reducers.gccd.law.kernel import (
     DK,
     DP,

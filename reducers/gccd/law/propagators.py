@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from couple.base.arrays import Floats
+from couple.cache.kernels import njit
 from reducers.gccd.law.kernel import calcium_grid
 
 CHAINS = ("C free", "N free", "C bound", "N bound")

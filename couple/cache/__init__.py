@@ -1,0 +1,1 @@
+"""Compiled code kept between runs: kernels, mechanisms, forms. Imports `base`, `parallel`."""

@@ -1,0 +1,181 @@
+"""`njit` of numba with a cache whose key holds everything that the machine code depends on.
+
+numba's own cache asks for the time and size of the file that a kernel stands in: a change of a function or constant
+that it uses from elsewhere leaves the old machine code in use. Here the key is the content of the sources
+(couple/cache/sources.py), the values of the constants that the kernel and those it calls have taken from their
+modules, the types, the processor, and the versions and settings of numba; so checkouts of equal content share kernels
+and a change compiles its users again and nothing else. An entry carries a checksum and is read only if it is ours
+alone; a damaged one, or a disk that refuses, costs a compilation.
+
+Through numba's interface for caches: a subclass of `numba.core.caching.FunctionCache` (numba, Notes on Caching).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import pickle
+import platform
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
+
+from couple.cache.entry import read_entry, remove, write_entry
+from couple.cache.folder import KERNELS, cache_folders, warn_once
+from couple.cache.sources import is_ours, source_digest
+
+_SETTINGS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "USING_SVML"),
+    *("DISABLE_INTEL_SVML", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS", "CAPTURED_ERRORS"),
+)
+"""Of numba's configuration: what changes the machine code or its errors."""
+
+_CONSTANTS = (bool, int, float, complex, str, bytes, np.generic)
+
+_DOES_NOT_FIT = (
+    *(pickle.UnpicklingError, AttributeError, EOFError, ImportError, LookupError, RuntimeError, TypeError, ValueError),
+)
+
+
+def njit(function: Any = None, *, cache: Any = False, **options: Any) -> Any:
+    """`numba.njit`; with cache=True the machine code is kept as this module says. options: of numba."""
+    if function is None:
+        return functools.partial(njit, cache=cache, **options)
+    compiled: Any = numba.njit(**options)(function)
+    if cache and isinstance(compiled, Dispatcher):  # not with NUMBA_DISABLE_JIT
+        compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+    return compiled
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """Machine code of one function, an entry for each signature. Nothing is looked at before the first call."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = repr(function)
+        self._py_func = function
+        self._impl = _Unlocated(function)
+        self.enable()
+
+    @property
+    def cache_path(self) -> str:
+        """The folder of all kernels, "" if there is none."""
+        return str(next(reversed(cache_folders(KERNELS)), ""))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function of a signature, None if it has to be compiled."""
+        target_context.refresh()
+        if not self._enabled:
+            return None
+        key = self._index_key(sig, target_context.codegen())
+        name = self._entry(key)
+        for folder in cache_folders(KERNELS):
+            body = read_entry(folder / name)
+            if body is None:
+                continue
+            try:
+                found, data = pickle.loads(body)
+                return self._impl.rebuild(target_context, data) if found == key else None
+            except _DOES_NOT_FIT:
+                remove(folder / name)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled; where that cannot be, say so once."""
+        if not self._enabled or not self._impl.check_cachable(data) or not (folders := cache_folders(KERNELS)):
+            return
+        key, folder = self._index_key(sig, data.codegen), folders[-1]
+        try:
+            write_entry(folder / self._entry(key), dumps((key, self._impl.reduce(data))))
+        except OSError as error:
+            warn_once(f"{folder} cannot be written to ({error.strerror})")
+
+    def flush(self) -> None:
+        """Forget this function, whatever its signature."""
+        for folder in cache_folders(KERNELS):
+            for path in folder.glob(f"{self._prefix()}-*"):
+                remove(path)
+
+    def _entry(self, key: Any) -> str:
+        """Name of the entry of a signature."""
+        module = self._py_func.__module__
+        parts = [source_digest(module, Path(inspect.getfile(self._py_func))), _settings(), str(key)]
+        digest = hashlib.sha256("\0".join([*parts, *_constants(self._py_func, set())]).encode()).hexdigest()
+        return f"{self._prefix()}-{digest[:32]}"
+
+    def _prefix(self) -> str:
+        name = f"{self._py_func.__module__}.{self._py_func.__qualname__}"
+        return re.sub(r"[^\w.]", "", name)[:120]
+
+
+class _Unlocated(CompileResultCacheImpl):  # type: ignore[misc]
+    """How numba puts a compiled function into bytes, without its search for a place beside the sources."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._lineno = function.__code__.co_firstlineno
+        self._locator = _Source(inspect.getfile(function))
+
+
+class _Source:
+    """What numba asks for when it warns that a function cannot be kept."""
+
+    def __init__(self, file: str) -> None:
+        self._py_file = file
+
+
+@functools.cache
+def _settings() -> str:
+    """Versions and settings that machine code depends on; the processor is in the key that numba makes."""
+    versions = platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__
+    return repr((versions, [(name, getattr(config, name, None)) for name in _SETTINGS]))
+
+
+def _constants(function: Any, seen: set[int]) -> Iterator[str]:
+    """Values that a kernel, and those that it calls, take from their modules: numba compiles them in."""
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    names = dict.fromkeys(_names(function.__code__))
+    for name in names:
+        value = function.__globals__.get(name)
+        values = [(name, value)]
+        if isinstance(value, ModuleType) and is_ours(value.__name__, function.__module__):
+            values = [(f"{name}.{inner}", vars(value).get(inner)) for inner in names]
+        for called, found in values:
+            if isinstance(found, Dispatcher):
+                yield from _constants(found.py_func, seen)
+            elif isinstance(found, FunctionType) and is_ours(found.__module__, function.__module__):
+                yield from _constants(found, seen)
+            else:
+                text = _text(found)
+                if text:
+                    yield f"{function.__module__}.{called}={text}"
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Names of globals and attributes in a function and those inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _text(value: object) -> str:
+    """A constant as text, "" for what is none."""
+    if isinstance(value, _CONSTANTS):
+        return f"{type(value).__name__}:{value!r}"
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return f"{value.dtype}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    if isinstance(value, tuple):
+        return f"({','.join(map(_text, value))})"
+    return ""
