@@ -311,7 +311,7 @@ class FluctuatingFields(SiteEngine):
         for site in setup.sites:
             nodes = len(_discretisation(setup, site).volumes)
             few = [
-                f"{network.states[c]} ({site.initial[c]})"
+                f"{network.states[c]} ({site.initial[c]:.4g})"
                 for c in f.mobile_volume
                 if f.D[c] > 0 and site.initial[c] < LEAST_PER_NODE * nodes
             ]

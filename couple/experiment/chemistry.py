@@ -17,6 +17,7 @@ from couple.base.units import Diffusion, Temperature
 from couple.chemistry.equations import read_reaction, warmed
 from couple.chemistry.library import added, ready_made
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.whole_counts import RoundingRule
 from couple.experiment.fields import Integer, Name
 
 
@@ -85,6 +86,8 @@ class Chemistry(Block):
     """Species, reactions, reservoirs, observables and the initial state of every site.
 
     include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
+    rounding: of initial amounts in engines of whole molecules: up with the probability of the fraction ("random"), or
+    to the "nearest".
     Raises InputError that names the key, in an Experiment and from `network`.
 
     >>> from couple import Chemistry
@@ -100,6 +103,7 @@ class Chemistry(Block):
     observables: dict[Name, Observable] = {}
     reactions: tuple[ReactionBlock, ...] = ()
     initial: dict[str, Initial] = {}
+    rounding: RoundingRule = "random"
 
     @model_validator(mode="before")
     @classmethod
