@@ -48,8 +48,10 @@ class Gridded(SiteEngine, BringsGeometry):
 
     Molecules of a voxel meet as in a mixed volume and hop to its neighbours at D / h². Voxels share the analytic volume
     evenly, those with outer faces share the analytic membrane area; membrane species and their reactions live there,
-    and move along the membrane if they have a D. Influx enters there, uniformly by area, at the times (i + 1/2) / n of
-    the window. A clamped species is spread evenly, in parts of a molecule.
+    and move along the membrane if they have a D. What they meet is the mean of the voxel: reactions that take kappa c
+    through the membrane are kappa h / 2 D too fast (of order one in the spacing; walls and influx are of order two).
+    Influx enters there, uniformly by area, at the times (i + 1/2) / n of the window. A clamped species is spread
+    evenly, in parts of a molecule.
 
     grids:  one per site in place of those of `spacing`, for masks of your own (`grid_of_mask`).
     events: (n_sites, 2) reactions and hops so far.

@@ -46,6 +46,7 @@ CANONICAL: dict[str, str] = {
     "resistivity": "ohm*cm",
     "capacitance per area": "uF/cm^2",
     "diffusive conductance": "um^3/ms",
+    "permeability": "um/ms",
 }
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -189,4 +190,5 @@ Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
 LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
 Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]
 Capacitance = Annotated[float, BeforeValidator(parser("capacitance per area"))]
+Permeability = Annotated[float, BeforeValidator(parser("permeability"))]
 Rate = Annotated[float, BeforeValidator(parser("rate of first order"))]

@@ -72,7 +72,13 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         for site, rates, mask in zip(self.sites, self.rates, masks, strict=True):
             calibration = _calibrated(self.network, site, rates, mask)
             tables = build_tables(
-                self.network, calibration, mask, setup.tick, self.injected_columns, self.clamped_columns
+                self.network,
+                calibration,
+                mask,
+                setup.tick,
+                self.injected_columns,
+                self.clamped_columns,
+                options.permeability,
             )
             words = stream(setup.seed, "lattice", site.name, "steps")
             phases = np.array(

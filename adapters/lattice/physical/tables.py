@@ -19,6 +19,7 @@ from adapters.lattice.common.domain import OUTSIDE
 from adapters.lattice.common.mask import Mask
 from adapters.lattice.common.neighbours import layout_of
 from adapters.lattice.physical.calibrate import Calibration
+from adapters.lattice.physical.walls import exit_directions, exit_limits
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Place, Reaction, ReactionNetwork, Species
@@ -82,6 +83,9 @@ class LatticeTables(NamedTuple):
     clamped: Int64  # (n_clamped,)
     clamp_turn: Uint64  # (n_clamped,) by which the phase of what is held moves on in a step
     clamp_column: Int64  # (n_species,) reservoir that stands for the hand that holds it, -1 where none
+    exits: Uint64  # (n,) directions in which the box ends with an absorbing wall
+    leave_limit: Int64  # (n_codes,) chance that a try to hop out through it does, × 2^32, see `walls`
+    exit_limit: Int64  # (n_codes,) and that one beside it leaves as well
     absorbed: Int64  # (n_species,) reservoir that takes what leaves through an absorbing face, -1 where none
     weights: Floats  # (n_observables, n_species)
     step: Floats  # (1,) ms
@@ -171,8 +175,9 @@ def build_tables(
     tick: float,
     injected: npt.ArrayLike,
     clamped: npt.ArrayLike,
+    permeability: float = math.inf,
 ) -> LatticeTables:
-    """All constants of a site."""
+    """All constants of a site. permeability: of its absorbing walls, µm/ms."""
     n = len(network.species)
     step = step_of(network, mask.domain.dimension, mask.spacing, tick)
     kind = np.array([MEMBRANE if s.on == "membrane" else MOBILE if s.D > 0 else FIXED for s in network.species])
@@ -193,6 +198,7 @@ def build_tables(
     none = np.empty(0, dtype=np.int32)
     none.flags.writeable = False  # as the others are: kernels are compiled for one type
     walks = any(s.on == "membrane" and s.D > 0 for s in network.species) or (products[:, MEMBRANE_2] >= 0).any()
+    leave_limit, exit_limit = exit_limits([s.D for s in network.species], permeability, mask)
     return LatticeTables(
         offsets=mask.offsets,
         hop=mask.offsets.astype(np.uint64),
@@ -221,6 +227,9 @@ def build_tables(
         clamped=held.copy(),
         clamp_turn=np.array([_clamp_turn(lists, int(c)) for c in held], dtype=np.uint64),
         clamp_column=_reservoir_of(network, "clamp"),
+        exits=exit_directions(mask),
+        leave_limit=leave_limit,
+        exit_limit=exit_limit,
         absorbed=_reservoir_of(network, "absorbed"),
         weights=np.ascontiguousarray(network.observable_weights[:, :n]),
         step=np.array([step]),
