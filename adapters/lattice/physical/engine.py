@@ -30,6 +30,7 @@ from adapters.lattice.physical.tables import (
 )
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.chemistry.meeting import check_meetings, coarse_cells
 from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import HasNeckOpenings
 from couple.components.component import Port, State
@@ -58,6 +59,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
 
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
+        check_meetings(setup.network)
         masks = [_mask(setup, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
         own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
@@ -195,6 +197,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     def check(cls, setup: EngineSetup) -> list[str]:
         """See SiteEngine: crowded sites and encounters that nearly always react."""
         network = cls.network_of(setup)
+        check_meetings(network)
         warnings = []
         for site in setup.sites:
             rates = network.count_rates(site.geometry.volume, site.geometry.area)
@@ -206,6 +209,8 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
                     f'site "{site.name}": {held:.6g} molecules fill {held / mask.n_cells:.0%} of {mask.n_cells} '
                     f"lattice sites; diffusion slows down by that much, take less than {spacing * 1e3:g} nm"
                 )
+            coarse = coarse_cells(network, site.initial, site.geometry.volume, spacing)
+            warnings += [f'site "{site.name}": {text}' for text in coarse]
             if calibration.crowded:
                 reaction, p = max(calibration.crowded, key=lambda found: found[1])
                 others = f" (and {n} more reactions)" if (n := len(calibration.crowded) - 1) else ""

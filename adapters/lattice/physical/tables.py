@@ -154,10 +154,6 @@ def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int,
     volume = [network.index(s.name) for s in made if s.on == "volume"]
     membrane = [network.index(s.name) for s in made if s.on == "membrane"]
     surface = [s for s in reactants if s.on == "membrane"]
-    if len(surface) == 2 and not any(s.D > 0 for s in surface):
-        raise InputError(
-            f'"{reaction}": membrane proteins do not meet on a lattice unless one diffuses; give one a D above 0'
-        )
     if len(volume) > 2 or len(membrane) > 2 or (len(membrane) > 1 and not surface):
         raise InputError(
             f'"{reaction}": a lattice event makes at most two volume molecules and two membrane molecules, one where '

@@ -259,7 +259,9 @@ def test_bad_input(tmp_path: Path) -> None:
     fast = ReactionNetwork(proteins, [Reaction(("M", "N"), ("M",), 1.0)])
     assert "whatever the spacing" in refused(fast, (1, 1, 0), shape=[5, 5, 5])
     still = ReactionNetwork(proteins, [Reaction(("A", "M"), ("M",), 1.0)])
-    assert "the partner in the volume comes to the membrane" in refused(still, (1, 1, 1), shape=[5, 5, 5])
+    assert "the partner in the volume comes to the membrane, but does not move: they never meet" in refused(
+        still, (1, 1, 1), shape=[5, 5, 5]
+    )
     assert "are too much for a record" in refused(plain, (1,), shape=[120] * 3, snapshots=True)
 
 
