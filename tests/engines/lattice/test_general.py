@@ -232,7 +232,7 @@ def everything(windows: str = "6") -> str:
     engine = cells(network, (12, 9, 6, 5, 3), shape=[6, 5, 4], boundary=walls, tick=0.1, seed=3, injected=("A",))
     for ticks in map(int, windows.split()):
         engine.advance(ticks)
-    return " ".join(np.asarray(v).tobytes().hex() for v in engine.save().values())
+    return " ".join(np.asarray(v).tobytes().hex() for v in engine.save().values()).strip()
 
 
 def test_windows_leave_no_trace_and_bits_need_no_compiler() -> None:
