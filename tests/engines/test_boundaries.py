@@ -88,10 +88,10 @@ def test_voxels_do_what_their_matrix_says() -> None:
         voxels[:, 1] = np.where(grid.areas > 0, 10, 0)
         engine.write_voxel_counts(k, voxels)
     engine.advance(1)
-    share = voxel_mean(n, KAPPA * grid.areas.sum() / (2 * (L / n) ** 2))[0]
+    share = voxel_mean(n, KAPPA)[0]
     found = engine.read("counts")[:, 0].sum() / (runs * start)
     bound = z_bound(1) * math.sqrt(share * (1 - share) / (runs * start))
-    assert abs(found - share) < bound < abs(found - left_between_walls(L, D, KAPPA, TIMES)[0])
+    assert abs(found - share) < bound < abs(found - voxel_mean(n, 1.4 * KAPPA)[0])
 
 
 @pytest.mark.parametrize("kind", ["voxels", "lattice"])
