@@ -10,10 +10,8 @@ import numpy.typing as npt
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.whole_counts import whole_and_rest
 from couple.components.engine import EngineSetup
-
-WHOLE = 1e-6
-"""Less than this is missing to a whole ion only by rounding."""
 
 
 class CarriedFractions:
@@ -65,7 +63,7 @@ class CarriedFractions:
             return self._given
         due = self.carried[:, self._columns]
         due[:, : influx.shape[1]] += influx
-        given = np.where(whole[:, None], np.floor(due + WHOLE), due)
+        given = np.where(whole[:, None], whole_and_rest(due)[0], due)
         self.carried[:, self._columns] = due - given
         self._any = bool(self.carried.any())
         return np.asarray(given)

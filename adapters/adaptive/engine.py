@@ -34,7 +34,7 @@ from couple.components.capabilities import (
     geometry_of,
 )
 from couple.components.component import Port, State, digest_of
-from couple.components.engine import EngineSetup, SiteEngine
+from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.components.state import number, text, whole
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import next_word, stream
@@ -73,7 +73,7 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         options, n = _options(setup), len(setup.sites)
         self.replaced = ReplacedSpecies.of(setup, options)
         super().__init__(self.replaced.extended(setup), {"accuracy": Port("1", (n,), "intensive", stored="int8")})
-        self.setup, self.sites = setup, setup.sites
+        self.setup, self.sites = setup, self.starting_sites(setup)
         self.options, self.engines = options, options.engines
         self.fractions = CarriedFractions(self.network, setup, self.replaced.common, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
@@ -321,6 +321,12 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
     def gather_options(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """See ComposedOfEngines: with the tables of its engines."""
         return gathered(tables)
+
+    @classmethod
+    def starting_sites(cls, setup: EngineSetup) -> tuple[Site, ...]:
+        """See SiteEngine: as its first engine starts them."""
+        factory, own = engine_and_options(_options(setup), _options(setup).engines[0])
+        return factory.starting_sites(replace(setup, options=own))
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:

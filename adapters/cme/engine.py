@@ -14,10 +14,12 @@ from adapters.cme.size import check_size
 from adapters.cme.space import StateSpace
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.whole_counts import WHOLE, start_states
 from couple.components import engine
 from couple.components.capabilities import HasDistribution
 from couple.components.component import State
-from couple.components.engine import EngineSetup, SiteEngine
+from couple.components.engine import EngineSetup, Site, SiteEngine
 
 ENTRIES = 64
 """Times in a window at which molecules enter, at most."""
@@ -34,8 +36,9 @@ class CmeOptions(engine.Options):
 class MasterEquation(SiteEngine, HasDistribution):
     """The chemical master equation by finite state projection; `counts` and `means` are expected values.
 
-    States are added where more than `leak` per window would be lost, and rare ones dropped. What was lost so far bounds
-    the error of all probabilities (`leak`). Counts follow from expected events, so that conservation holds to rounding.
+    Amounts at the start that are no whole numbers are probabilities of the whole numbers next to them. States are added
+    where more than `leak` per window would be lost, and rare ones dropped. What was lost so far bounds the error of all
+    probabilities (`leak`). Counts follow from expected events, so that conservation holds to rounding.
     Influx of n molecules: whole ones enter at the times (i + 1/2) / n of the
     window, at no more than 64 times; a fraction f enters as one molecule with probability f. What leaves is taken from
     all molecules alike, each with the same probability, so that the mean is exact. A clamped species is held at the
@@ -54,10 +57,9 @@ class MasterEquation(SiteEngine, HasDistribution):
         self.spaces: list[StateSpace] = []
         for site in setup.sites:
             try:
-                check_size(self.network, site.initial, options.states)
+                self.spaces.append(_start(self.network, site, options.states))
             except InputError as error:
                 raise InputError(f'site "{site.name}": {error.message}') from None
-            self.spaces.append(StateSpace(self.network, site.initial, options.states))
         self._age = np.zeros((len(setup.sites), 2), dtype=np.int64)  # windows since the last pruning, states then
         self._age[:, 1] = 64
 
@@ -180,10 +182,27 @@ class MasterEquation(SiteEngine, HasDistribution):
         network = setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
         for site in setup.sites:
             try:
-                check_size(network, site.initial, options.states)
+                check_size(network, _at_most(site), options.states)
             except InputError as error:
                 raise InputError(f'site "{site.name}": {error.message}') from None
         return ()
+
+
+def _at_most(site: Site) -> list[int]:
+    """(n_species,) whole molecules, none of them left out."""
+    return [math.ceil(n - WHOLE * max(1.0, n)) for n in site.initial]
+
+
+def _start(network: ReactionNetwork, site: Site, most: int) -> StateSpace:
+    """The space of a site, with the amounts at the start as means. Raises InputError if it is too large."""
+    check_size(network, _at_most(site), most)
+    states, p = start_states(site.initial, site.together, most)
+    space = StateSpace(network, states[0], most)
+    if len(p) > 1:
+        free = states[:, space.columns]
+        kept, of = np.unique(free, axis=0, return_inverse=True)  # what differs in held species alone is one state
+        space.load(kept, np.bincount(of.ravel(), p))
+    return space
 
 
 def _entries(entering: dict[int, float], span: float) -> list[tuple[float, int, int, float]]:

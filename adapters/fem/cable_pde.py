@@ -19,6 +19,7 @@ from adapters.fem.solver.segment_sums import SegmentSums
 from adapters.fem.solver.system import WindowInputs
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.chemistry.meeting import check_meetings
 from couple.components.capabilities import AlongCable, SharedByRanks
 from couple.components.component import Component, Port, State
 from couple.components.engine import EngineSetup
@@ -222,6 +223,7 @@ class CableReactionDiffusion(FieldEngine, AlongCable, SharedByRanks):
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine: radii that jump."""
+        check_meetings(setup.network, setup.clamped)
         classify_fields(setup.network.with_clamped(setup.clamped), setup.injected)
         jumps = ((b.name, max(p / q, q / p)) for b in _cable_of(setup).branches for p, q in pairwise(b.radii))
         return [

@@ -16,7 +16,13 @@ from adapters.fem.mesh.domain import OFF
 from adapters.fem.mesh.neck_capacity import opening_capacities
 from adapters.fem.mesh.neck_facets import neck_opening_weights
 from adapters.fem.mesh.quality import POOR, quality_of
-from adapters.fem.options import MeshOptions, discretisation_of, head_with_neck, opening_diameter_in_file
+from adapters.fem.options import (
+    MeshOptions,
+    coarse_elements,
+    discretisation_of,
+    head_with_neck,
+    opening_diameter_in_file,
+)
 from adapters.fem.restore import restore_arrays
 from adapters.fem.solver.field_layout import classify_fields
 from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper, StepUnderflow
@@ -24,6 +30,7 @@ from adapters.fem.solver.system import Densities, WindowInputs
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, brief
 from couple.base.schema import Block
+from couple.chemistry.meeting import check_meetings
 from couple.components import engine
 from couple.components.capabilities import AsksForRanks, BringsGeometry, ContainsNecks, RankRequest
 from couple.components.component import Port, State
@@ -76,6 +83,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         more_inputs: Mapping[str, Port] | None = None,
     ) -> None:
         """meshes: site name → elements of its own, instead of those that the options describe. more: see SiteEngine."""
+        check_meetings(setup.network, setup.clamped)
         elements = self._elements = [
             (meshes or {}).get(site.name) or discretisation_of(setup, site) for site in setup.sites
         ]
@@ -368,8 +376,11 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine: a mesh from a file whose volume is not the site's."""
         warnings = []
+        check_meetings(setup.network, setup.clamped)
         classify_fields(setup.network.with_clamped(setup.clamped), setup.injected)
         for site in setup.sites:
+            coarse = coarse_elements(setup, site, discretisation_of(setup, site))
+            warnings += [f'site "{site.name}": {text}' for text in coarse]
             off = discretisation_of(setup, site).off
             if abs(off) > OFF and getattr(setup.options, "mesh", None) is not None:
                 warnings.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.schema import Block
 from couple.base.units import Length, factor
+from couple.chemistry.meeting import coarse_cells
 from couple.components import engine
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
@@ -106,6 +108,14 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
         return _built_in(site.geometry, cell, resolution, o.degree, lumped)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error}') from None
+
+
+def coarse_elements(setup: EngineSetup, site: Site, d: Discretisation) -> Iterator[str]:
+    """Warnings of reactions that cells of this mesh do not resolve, see couple.chemistry.meeting."""
+    mesh = d.domain.mesh
+    cells = np.arange(mesh.topology.index_map(mesh.topology.dim).size_local, dtype=np.int32)
+    longest = float(np.median(mesh.h(mesh.topology.dim, cells)))
+    return coarse_cells(setup.network, site.initial, site.geometry.volume, longest)
 
 
 def opening_diameter_in_file(options: MeshOptions, folder: Path) -> float | None:

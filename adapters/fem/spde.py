@@ -14,7 +14,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from adapters.fem.mesh.discretisation import Discretisation
-from adapters.fem.options import MeshOptions, discretisation_of
+from adapters.fem.options import MeshOptions, coarse_elements, discretisation_of
 from adapters.fem.restore import restore_arrays
 from adapters.fem.solver import thermal_noise
 from adapters.fem.solver.field_layout import FieldLayout, classify_fields
@@ -30,6 +30,7 @@ from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.base.units import Time
+from couple.chemistry.meeting import check_meetings, slowed_rates
 from couple.components import engine
 from couple.components.component import State
 from couple.components.engine import EngineSetup, Site, SiteEngine
@@ -309,9 +310,14 @@ class FluctuatingFields(SiteEngine):
         f = _check_fields(setup, classify_fields(network, setup.injected))
         warnings = []
         for site in setup.sites:
-            nodes = len(_discretisation(setup, site).volumes)
+            d = _discretisation(setup, site)
+            nodes = len(d.volumes)
+            warnings += [f'site "{site.name}": {text}' for text in coarse_elements(setup, site, d)]
+            if d.places.shape[1] == 3:
+                slowed = slowed_rates(setup.network, float(d.volumes.mean() ** (1 / 3)))
+                warnings += [f'site "{site.name}": {text}' for text in slowed]
             few = [
-                f"{network.states[c]} ({site.initial[c]})"
+                f"{network.states[c]} ({site.initial[c]:.4g})"
                 for c in f.mobile_volume
                 if f.D[c] > 0 and site.initial[c] < LEAST_PER_NODE * nodes
             ]
@@ -326,6 +332,7 @@ class FluctuatingFields(SiteEngine):
 
 def _check_fields(setup: EngineSetup, fields: FieldLayout) -> FieldLayout:
     """The fields, or InputError for what this engine does not do."""
+    check_meetings(setup.network, setup.clamped)
     o = setup.options
     if isinstance(o, SpdeOptions) and (o.degree != 1 or o.cells == "hexahedron"):
         raise InputError(

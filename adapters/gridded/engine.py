@@ -17,19 +17,14 @@ from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.base.schema import Block
-from couple.base.units import IONS_PER_MM_UM3, Length
-from couple.chemistry.network import ReactionNetwork
+from couple.base.units import Length
+from couple.chemistry.meeting import check_meetings, coarse_cells, slowed_rates
 from couple.components.capabilities import BringsGeometry
 from couple.components.component import State
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
 from couple.rng.streams import generator, stream
-
-RETURN = 0.2527
-"""Watson's integral over 6: a pair on a cubic grid that misses meets again this many times h²/D later."""
-SLOW = 0.05
-"""Loss of a rate constant to the grid above which a warning is due."""
 
 
 class GriddedOptions(Options):
@@ -48,8 +43,10 @@ class Gridded(SiteEngine, BringsGeometry):
 
     Molecules of a voxel meet as in a mixed volume and hop to its neighbours at D / h². Voxels share the analytic volume
     evenly, those with outer faces share the analytic membrane area; membrane species and their reactions live there,
-    and move along the membrane if they have a D. Influx enters there, uniformly by area, at the times (i + 1/2) / n of
-    the window. A clamped species is spread evenly, in parts of a molecule.
+    and move along the membrane if they have a D. What they meet is the mean of the voxel: reactions that take kappa c
+    through the membrane are kappa h / 2 D too fast (of order one in the spacing; walls and influx are of order two).
+    Influx enters there, uniformly by area, at the times (i + 1/2) / n of the window. A clamped species is spread
+    evenly, in parts of a molecule.
 
     grids:  one per site in place of those of `spacing`, for masks of your own (`grid_of_mask`).
     events: (n_sites, 2) reactions and hops so far.
@@ -64,6 +61,8 @@ class Gridded(SiteEngine, BringsGeometry):
         self.grids = list(grids) if grids is not None else [_grid(site, setup) for site in self.sites]
         self.tables: list[GriddedTables] = []
         self.molecules: list[GriddedMolecules] = []
+        if any(len(grid.areas) > 1 for grid in self.grids):
+            check_meetings(self.network, setup.clamped)
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
             try:
                 tables = build_tables(self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected)
@@ -155,12 +154,16 @@ class Gridded(SiteEngine, BringsGeometry):
 
     @classmethod
     def check(cls, setup: EngineSetup) -> Sequence[str]:
-        """See SiteEngine: reactions that are so fast that voxels of this size slow them down."""
+        """See SiteEngine: reactions for which voxels of this size are too small, or too large."""
         warnings = []
         for site in setup.sites:
-            grid = _grid(site, setup)
-            if min(grid.shape) > 1:
-                warnings += [f'site "{site.name}": {text}' for text in _slowed(setup.network, max(grid.edges))]
+            grid, network = _grid(site, setup), setup.network
+            if len(grid.areas) == 1:
+                continue
+            check_meetings(network, setup.clamped)
+            found = list(slowed_rates(network, max(grid.edges))) if min(grid.shape) > 1 else []
+            found += coarse_cells(network, site.initial, site.geometry.volume, max(grid.edges))
+            warnings += [f'site "{site.name}": {text}' for text in found]
         return warnings
 
     # -- one site ---------------------------------------------------------------------------------------------
@@ -220,19 +223,3 @@ def _masked(options: GriddedOptions, folder: Path, volume: float | None = None, 
     x, y, z = (axis < inside.ndim for axis in range(3))
     h = options.spacing
     return grid_of_mask(inside, (h, h, h), volume, area, (x, y, z))
-
-
-def _slowed(network: ReactionNetwork, h: float) -> list[str]:
-    """In three dimensions a rate constant k between voxels of edge h acts like k / (1 + 0.2527 k / (D h))."""
-    found = []
-    for reaction in network.reactions:
-        pair = network.order_reactants(reaction)
-        if len(pair) == 2 and all(s.on == "volume" for s in pair):
-            k, D = reaction.rate / IONS_PER_MM_UM3, sum(s.D for s in pair)
-            loss = RETURN * k / (D * h) if D > 0 else 0.0
-            if loss > SLOW:
-                found.append(
-                    f'"{reaction}" is {loss / (1 + loss):.0%} slower than its rate with voxels of {h * 1e3:g} nm: '
-                    f"molecules must find the same voxel; take {RETURN * k / (D * SLOW) * 1e3:.2g} nm or more"
-                )
-    return found

@@ -56,7 +56,7 @@ class BoundBlocks:
 
     def __init__(self, replaced: Replaced, network: ReactionNetwork, sites: Sequence[Site]) -> None:
         self.replaced, n = replaced, len(sites)
-        counts = np.array([s.initial for s in sites], dtype=np.int64).reshape(n, -1)
+        counts = np.array([s.initial for s in sites], dtype=float).reshape(n, -1)
         self.bound: dict[str, Bound] = {}
         self._booked: dict[str, int] = {}
         self._columns: dict[str, Ints] = {}
@@ -68,7 +68,7 @@ class BoundBlocks:
         for name, block in replaced.blocks.items():
             weights = list(replaced.observables[name].values())
             geometries = [s.geometry for s in sites]
-            self.bound[name] = block.bind(geometries, replaced.of_block(name, counts), weights)
+            self.bound[name] = block.bind(geometries, replaced.of_block(name, counts).astype(np.int64), weights)
             self._booked[name] = network.index(f"{name}_{self._substance(name)}")
             names, seen = list(network.observables), replaced.observables[name]
             self._columns[name] = np.array([network.index(f"{name}_{k}") for k in seen], dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -25,7 +26,7 @@ from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine
 from couple.components.capabilities import CountsValidity, HasErrorIndicator, ReplacesSpecies
-from couple.components.engine import EngineSetup
+from couple.components.engine import EngineSetup, Site, whole_site
 from couple.rng.streams import generator, stream
 from reducers.markov.block import DrivenBlock, Stepped
 from reducers.markov.file import read_block
@@ -77,9 +78,10 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         self.drive = _drive(self.blocks, setup)
         stepped = {name: b for name, b in self.blocks.items() if isinstance(b, Stepped)}
         self.replaced = Replaced(setup.network, stepped)
-        super().__init__(self.replaced.reduced(setup))
+        sites = self.starting_sites(setup)
+        super().__init__(replace(self.replaced.reduced(replace(setup, sites=sites)), options=SurrogateOptions()))
         self.setup, self._options = setup, options
-        self.bound_blocks = BoundBlocks(self.replaced, self.network, setup.sites)
+        self.bound_blocks = BoundBlocks(self.replaced, self.network, sites)
         self.bound_blocks.write(self.read("counts"))
         markov = [b for b in self.blocks.values() if isinstance(b, MarkovBlock)]
         left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added
@@ -204,6 +206,19 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         low, high = self._drive_box()
         c = np.maximum(counts[:, self.setup.network.index(self.drive)] / self._scales, 1e-12)
         return np.asarray(np.maximum(c / high, low / c))
+
+    @classmethod
+    def starting_sites(cls, setup: EngineSetup) -> tuple[Site, ...]:
+        """See SiteEngine: species that blocks stand for are whole molecules where these move at random."""
+        options = setup.options if isinstance(setup.options, SurrogateOptions) else SurrogateOptions()
+        blocks = read_models(options.models, setup.folder, setup.network).values()
+        whole = {
+            species
+            for block in blocks
+            if isinstance(block, Stepped) or options.law == "multinomial"
+            for species in block.about.species
+        }
+        return tuple(whole_site(setup, site, whole) for site in setup.sites) if whole else setup.sites
 
     @classmethod
     def counted_network(cls, setup: EngineSetup) -> ReactionNetwork:

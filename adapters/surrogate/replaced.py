@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from couple.base.arrays import Counts
+from couple.base.arrays import Counts, Floats
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from reducers.markov.block import Stepped
@@ -54,19 +54,22 @@ class Replaced:
         """The setup with that network, and initial counts to go with it."""
         if not self.blocks:
             return setup
-        sites = tuple(Site(s.name, s.geometry, tuple(self.to_reduced(np.array([s.initial]))[0])) for s in setup.sites)
+        sites = tuple(
+            Site(s.name, s.geometry, tuple(self.to_reduced(np.array([s.initial], dtype=float))[0].tolist()))
+            for s in setup.sites
+        )
         return replace(setup, network=self.network(), sites=sites)
 
-    def to_reduced(self, counts: Counts) -> Counts:
+    def to_reduced[T: (Counts, Floats)](self, counts: T) -> T:
         """(n_sites, n_species of the network()) from counts of all species; what observables add is rounded."""
         of = {s.name: k for k, s in enumerate(self.full.species)}
         columns = [counts[:, k] for name, k in of.items() if name not in self.gone]
         for name, block in self.blocks.items():
             mine = self.of_block(name, counts)
             columns += [mine @ np.array(held) for held in block.about.contents.values()]
-            columns += [np.rint(mine @ np.array(w)).astype(np.int64) for w in self.observables[name].values()]
+            columns += [np.rint(mine @ np.array(w)).astype(counts.dtype) for w in self.observables[name].values()]
         return np.stack(columns, axis=1)
 
-    def of_block(self, name: str, counts: Counts) -> Counts:
+    def of_block[T: (Counts, Floats)](self, name: str, counts: T) -> T:
         """(n_sites, n_species of the block) out of counts of all species."""
         return counts[:, [self.full.index(s) for s in self.blocks[name].about.species]]

@@ -35,6 +35,7 @@ class FluxTables(NamedTuple):
     clamp_book: Ints  # (n_clamped,) columns that book what holds it
     injected: Ints  # (n_injected,) column that influx is added to
     n_species: Ints  # (1,)
+    one_way: Ints  # (n_fluxes,) 1 where no member undoes it: its extent never falls
 
 
 @njit(cache=True, inline="always")
@@ -56,6 +57,7 @@ def unpack(packed: Ints) -> FluxTables:
         clamp_book=table(packed, 12),
         injected=table(packed, 13),
         n_species=table(packed, 14),
+        one_way=table(packed, 15),
     )
 
 
@@ -105,6 +107,7 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
         [network.index(f"{name}_clamp") for name in clamped],
         [network.index(f"{name}_clamp" if name in clamped else name) for name in injected],
         [len(network.species)],
+        [int(not any(backward for _, backward in group)) for group in found.values()],
     ]
     return Fluxes(
         FluxTables(*(as_table(t) for t in tables)),

@@ -40,7 +40,8 @@ class Langevin(BatchedWellMixed):
     Reactions that undo each other share one noise, of the sum of their variances. Influx enters at a constant rate. A
     clamped species is held at the input `clamp`. The inner step follows the rates: `accuracy` over the largest row sum
     of the Jacobian. No species falls below zero: near it the noise that draws on it is scaled back, with mean 0 as
-    before, and a warning says when this happens often. `means` are averages over inner steps.
+    before, and a warning says when this happens often. A reaction that nothing undoes never runs backwards, so that
+    what it puts into a reservoir never falls either. `means` are averages over inner steps.
 
     extents: (n_sites, n_fluxes) net events of each flux so far; counts follow from them. limited: (n_sites, 2) half
     steps in which noise was scaled back, and all half steps.
@@ -117,7 +118,7 @@ class Langevin(BatchedWellMixed):
         warnings = []
         for site in setup.sites:
             low = [
-                f"{s} ({n})"
+                f"{s} ({n:.4g})"
                 for s, n in zip(setup.network.names, site.initial, strict=True)
                 if n < FEW and s in reacting and s not in setup.clamped
             ]

@@ -5,11 +5,18 @@ change × ξ, so that what a reaction moves is never lost. Steps are those of th
 Mattingly, Commun Math Sci 9:301, 2011, θ = 1/2), of weak order 2: half a step with the propensities a(y) to y*, then
 half a step with [2 a(y*) - a(y)]⁺.
 
-Near zero: a species is safe if all noise that draws on it in a half step could be 8 standard deviations without taking
-what is there after the drift. The noise of a flux between safe species is normal. Of other fluxes it is ±sqrt(3) with
-probability 1/6 each, else 0 (the same moments up to the fifth), and scaled back by as much as is needed for all of it
-together to leave nothing negative. The factor depends on the state alone, so noise has mean 0 everywhere: means of
-linear networks stay exact, variances at low counts come out too small.
+Near zero: a species is safe if all noise that draws on it in a half step could be as large as it ever gets without
+taking what is there after the drift. The noise of a flux between safe species is normal, cut at 8 standard deviations.
+Of other fluxes it is ±sqrt(3) standard deviations with probability 1/6 each, else 0 (the same moments up to the fifth),
+and scaled back by as much as is needed for all of it together to leave nothing negative. The factor depends on the
+state alone, so noise has mean 0 everywhere: means of linear networks stay exact, variances at low counts come out too
+small.
+
+A flux that nothing undoes never runs backwards, whatever it fills (a reservoir is no species that could be emptied).
+Where m events are due in a half step, noise is normal from m = 64 on (8 standard deviations are m then) and ±sqrt(3)
+standard deviations from m = 3 on (these are m then); below, it is one event more with probability m / (1 + m), else the
+events that were due do not happen: mean 0 and variance m as well. Scaled back to u events more and d of those that were
+due, the probability is d / (u + d) and the variance u d, the largest that such bounds allow.
 """
 
 from __future__ import annotations
@@ -27,6 +34,8 @@ from couple.rng.streams import uniform
 MARGIN = 1.0 - 1e-12
 """Part of a count that may be taken: the rest is room for rounding."""
 FAR, ROOT, SAFE = 8.0, math.sqrt(3.0), 2.0
+NORMAL_FROM, ROOT_FROM = FAR**2, 3.0
+"""Events due in a half step from which noise of FAR, and of ROOT, standard deviations does not undo them."""
 SMALLEST = 1e-9
 """Smallest inner step as a part of the window; below it the run stops."""
 
@@ -65,6 +74,19 @@ def _guarded(tables: FluxTables, column: int) -> bool:
     return bool(column < tables.n_species[0])
 
 
+@njit(cache=True, inline="always")
+def _largest(one_way: int, due: float, deviation: float, takes: bool) -> tuple[float, float]:
+    """How much of a species noise may take at most, in events: drawn as widely, and as narrowly, as rules allow.
+
+    due: events of the flux in this half step. takes: whether its events take that species, or make it.
+    """
+    if one_way and due < ROOT_FROM:
+        most = (1.0 if takes else due) if due > 0.0 else 0.0
+        return most, most
+    narrow = ROOT * deviation
+    return (narrow if one_way and due < NORMAL_FROM else FAR * deviation), narrow
+
+
 @njit(**INLINE)
 def _kick(
     tables: FluxTables,
@@ -76,6 +98,7 @@ def _kick(
     drift: Floats,
     room: Floats,
     taken: Floats,
+    least: Floats,
     words: Words,
     h: float,
 ) -> int:
@@ -84,6 +107,7 @@ def _kick(
     for s in range(len(source)):
         room[s] = y[s] + source[s] * h
         taken[s] = 0.0
+        least[s] = 0.0
     for k in range(n_fluxes):
         net, both = 0.0, 0.0
         for m in range(tables.flux_start[k], tables.flux_start[k + 1]):
@@ -91,12 +115,15 @@ def _kick(
             net += -a[m] if tables.backward[m] else a[m]
         drift[k], noise[k] = net * h, math.sqrt(both * h)
         for i in range(tables.change_start[k], tables.change_start[k + 1]):
-            room[tables.change[i]] += tables.change_by[i] * drift[k]
-            taken[tables.change[i]] += abs(tables.change_by[i]) * noise[k]
+            by = tables.change_by[i]
+            wide, narrow = _largest(tables.one_way[k], drift[k], noise[k], by < 0)
+            room[tables.change[i]] += by * drift[k]
+            taken[tables.change[i]] += abs(by) * wide
+            least[tables.change[i]] += abs(by) * narrow
     if _overdrawn(tables, room):
         _limit_drift(tables, source, y, drift, room, taken, h)
         noise[:] = 0.0
-    short: int = _draw(tables, noise, room, taken, words)
+    short: int = _draw(tables, drift, noise, room, taken, least, words)
     for k in range(n_fluxes):
         move = drift[k] + noise[k]
         extent[k] += move
@@ -108,27 +135,38 @@ def _kick(
 
 
 @njit(**INLINE)
-def _draw(tables: FluxTables, noise: Floats, room: Floats, taken: Floats, words: Words) -> int:
+def _draw(
+    tables: FluxTables, drift: Floats, noise: Floats, room: Floats, taken: Floats, least: Floats, words: Words
+) -> int:
     """From standard deviations to noise, in place; returns whether any was scaled back. See the module's text."""
     for s in tables.guarded:
-        if FAR * taken[s] > MARGIN * room[s]:
-            taken[s] = min(1.0, MARGIN * room[s] / (ROOT * taken[s]))
+        if taken[s] > MARGIN * room[s]:
+            taken[s] = min(1.0, MARGIN * room[s] / least[s]) if least[s] > 0.0 else 1.0
         else:
             taken[s] = SAFE
     short = 0
     for k in range(len(noise)):
-        part = SAFE
-        for i in range(tables.change_start[k], tables.change_start[k + 1]):
-            if _guarded(tables, tables.change[i]):
-                part = min(part, taken[tables.change[i]])
         if noise[k] == 0.0:
             continue
-        if part == SAFE:
+        more, fewer = SAFE, SAFE  # parts of noise upwards and downwards that what is taken, or made, allows
+        for i in range(tables.change_start[k], tables.change_start[k + 1]):
+            if _guarded(tables, tables.change[i]):
+                part = taken[tables.change[i]]
+                if tables.change_by[i] < 0:
+                    more = min(more, part)
+                else:
+                    fewer = min(fewer, part)
+        both = min(more, fewer)
+        if tables.one_way[k] and drift[k] < ROOT_FROM:
+            up, down = min(more, 1.0), min(fewer, 1.0) * drift[k]
+            noise[k] = up if uniform(words) * (up + down) <= down else -down
+            short |= int(both < 1.0)
+        elif both == SAFE and not (tables.one_way[k] and drift[k] < NORMAL_FROM):
             noise[k] *= min(max(normal(words), -FAR), FAR)
         else:
             u = uniform(words)
-            noise[k] *= part * (ROOT if u <= 1.0 / 6.0 else -ROOT if u > 5.0 / 6.0 else 0.0)
-            short |= int(part < 1.0)
+            noise[k] *= min(both, 1.0) * (ROOT if u <= 1.0 / 6.0 else -ROOT if u > 5.0 / 6.0 else 0.0)
+            short |= int(both < 1.0)
     return short
 
 
@@ -194,8 +232,9 @@ def advance(
     tables = unpack(packed)
     n_states, n_members, n_fluxes = counts.shape[1], rates.shape[1], extents.shape[1]
     n = n_states + 1
-    y, room, taken, source = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n - 1]
-    at = 4 * n
+    y, room, taken, least = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n]
+    source = work[4 * n : 5 * n - 1]
+    at = 5 * n
     a, b = work[at : at + n_members], work[at + n_members : at + 2 * n_members]
     at += 2 * n_members
     noise, drift = work[at : at + n_fluxes], work[at + n_fluxes :]
@@ -219,14 +258,14 @@ def advance(
             propensities(tables, rates[site], y, a)
             _observe(tables, y, means[site], 0.25 * h / span)
             limited[site, 0] += _kick(
-                tables, a, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
+                tables, a, source, y, extents[site], noise, drift, room, taken, least, words[site], 0.5 * h
             )
             propensities(tables, rates[site], y, b)
             for m in range(n_members):
                 b[m] = max(2.0 * b[m] - a[m], 0.0)
             _observe(tables, y, means[site], 0.5 * h / span)
             limited[site, 0] += _kick(
-                tables, b, source, y, extents[site], noise, drift, room, taken, words[site], 0.5 * h
+                tables, b, source, y, extents[site], noise, drift, room, taken, least, words[site], 0.5 * h
             )
             _observe(tables, y, means[site], 0.25 * h / span)
             limited[site, 1] += 2
@@ -238,4 +277,4 @@ def advance(
 
 def work_size(n_states: int, n_members: int, n_fluxes: int) -> int:
     """Length of the scratch array of `advance`."""
-    return 4 * (n_states + 1) + 2 * n_members + 2 * n_fluxes
+    return 5 * (n_states + 1) + 2 * n_members + 2 * n_fluxes

@@ -46,6 +46,7 @@ CANONICAL: dict[str, str] = {
     "resistivity": "ohm*cm",
     "capacitance per area": "uF/cm^2",
     "diffusive conductance": "um^3/ms",
+    "permeability": "um/ms",
 }
 
 STEPS = ("step", "steps")
@@ -248,4 +249,5 @@ Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
 LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
 Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]
 Capacitance = Annotated[float, BeforeValidator(parser("capacitance per area"))]
+Permeability = Annotated[float, BeforeValidator(parser("permeability"))]
 Rate = Annotated[float, BeforeValidator(parser("rate of first order"))]

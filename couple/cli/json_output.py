@@ -75,7 +75,7 @@ class SiteOutput(Output):
     size: Quantity
     volume: Quantity
     area: Quantity
-    molecules: dict[str, int] = Field(description="at the start, by species")
+    molecules: dict[str, int | float] = Field(description="at the start, by species")
 
 
 class LinkOutput(Output):
@@ -175,7 +175,8 @@ class CheckOutput(Output):
 def check_output(system: System) -> CheckOutput:
     """The plan of a wired system that nothing has advanced yet."""
     plan = system.plan
-    molecules = {site.name: site.initial for engine in plan.engines for site in engine.setup.sites}
+    starting = [site for engine in plan.engines for site in engine.factory.starting_sites(engine.setup)]
+    molecules = {site.name: site.initial for site in starting}
     return CheckOutput(
         experiment=_experiment(plan),
         sites=tuple(_site(site, plan.network, molecules[site.name]) for site in plan.sites),
@@ -198,7 +199,7 @@ def _experiment(plan: Plan) -> ExperimentOutput:
     return ExperimentOutput(name=run.name, scheme=run.scheme, seed=run.seed, **quantities)
 
 
-def _site(site: PlacedSite, network: ReactionNetwork, initial: Sequence[int]) -> SiteOutput:
+def _site(site: PlacedSite, network: ReactionNetwork, initial: Sequence[float]) -> SiteOutput:
     geometry = site.geometry
     return SiteOutput(
         name=site.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from couple.base.schema import Block
 from couple.chemistry.lattice_units import Unit
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.rounding import Rounding
+from couple.chemistry.whole_counts import RoundingRule, keyed_draw, whole_amounts
 from couple.components.component import Component, Port, State
 from couple.geometry.cable import Cable
 from couple.geometry.geometry import Geometry
@@ -30,8 +31,10 @@ class Options(Block):
 
 @dataclass(frozen=True)
 class Site:
-    """A place in the cell with chemistry. initial: (n_species,) molecules of each species at the start.
+    """A place in the cell with chemistry.
 
+    initial: (n_species,) molecules of each species at the start, real numbers; engines of whole molecules start from
+    whole ones near them, see `EngineSetup.rounding`. together: columns that one total was split over.
     opening_diameter: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
 
@@ -42,9 +45,10 @@ class Site:
 
     name: str
     geometry: Geometry
-    initial: tuple[int, ...]
+    initial: tuple[float, ...]
     cable: Cable | None = None
     opening_diameter: float | None = None
+    together: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class EngineSetup:
     clamped:  species whose count is held at the input `clamp`.
     folder:   of the experiment file; paths in options are relative to it.
     window:   ms between exchanges with the rest; 0 if nobody says.
+    rounding: of amounts at the start to whole molecules, see couple.chemistry.whole_counts.
 
     >>> from couple import EngineSetup, Geometry, ReactionNetwork, Site, Species
     >>> chemistry, place = ReactionNetwork([Species("A")]), Site("head", Geometry.sphere(0.5), (100,))
@@ -76,6 +81,19 @@ class EngineSetup:
     options: Options = field(default_factory=Options)
     folder: Path = Path()
     window: float = 0.0
+    rounding: RoundingRule = "random"
+
+
+def whole_site(setup: EngineSetup, site: Site, species: Collection[str] | None = None) -> Site:
+    """A site of a setup with whole molecules at the start; species: of these alone, by default of all.
+
+    Random numbers depend on the setup's seed, the site's name and the species' names alone.
+    """
+    names = setup.network.names
+    whole = whole_amounts(site.initial, names, site.together, setup.rounding, keyed_draw(setup.seed, site.name))
+    chosen = names if species is None else species
+    found = tuple(n if s in chosen else x for s, n, x in zip(names, whole, site.initial, strict=True))
+    return replace(site, initial=found)
 
 
 class SiteEngine(Component):
@@ -130,13 +148,13 @@ class SiteEngine(Component):
     ) -> None:
         """more, more_inputs: ports besides those of every engine."""
         network = self.network_of(setup)
-        self.setup, self.network, self.sites = setup, network, setup.sites
         n = len(setup.sites)
         for site in setup.sites:
             if len(site.initial) != len(network.species):
                 raise InputError(
                     f'site "{site.name}" has {len(site.initial)} initial counts for {len(network.species)} species'
                 )
+        self.setup, self.network, self.sites = setup, network, self.starting_sites(setup)
         super().__init__(
             setup.name,
             inputs={
@@ -151,7 +169,7 @@ class SiteEngine(Component):
             },
         )
         counts = self.read("counts")
-        counts[:, : len(network.species)] = [s.initial for s in setup.sites]
+        counts[:, : len(network.species)] = [s.initial for s in self.sites]
         self.read("means")[...] = counts @ network.observable_weights.T
         self.injected_columns = np.array([network.index(s) for s in setup.injected], dtype=np.int64)
         self.clamped_columns = np.array([network.index(s) for s in setup.clamped], dtype=np.int64)
@@ -163,6 +181,11 @@ class SiteEngine(Component):
     def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
         """Network of a setup with the reservoirs that this engine adds to it."""
         return setup.network.with_clamped(setup.clamped) if setup.clamped else setup.network
+
+    @classmethod
+    def starting_sites(cls, setup: EngineSetup) -> tuple[Site, ...]:
+        """Sites with the molecules that this engine starts from: whole ones if it counts them."""
+        return tuple(whole_site(setup, site) for site in setup.sites) if cls.integer else setup.sites
 
     def count_rates(self, geometry: Geometry) -> Floats:
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""

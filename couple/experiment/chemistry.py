@@ -18,6 +18,8 @@ from couple.base.units import Diffusion, Temperature
 from couple.chemistry.equations import read_reaction, warmed
 from couple.chemistry.library import added, ready_made
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.whole_counts import RoundingRule
+from couple.experiment.diffusion_patterns import diffusion_by_pattern
 from couple.experiment.fields import Integer, Name
 
 
@@ -90,6 +92,10 @@ class Chemistry(Block):
     """Species, reactions, reservoirs, observables and the initial state of every site.
 
     include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
+    D: of species without one of their own, by name or pattern ("Ca", "CaM*", "*": * stands for any characters). Of the
+    patterns that fit a name the most specific one is taken.
+    rounding: of initial amounts in engines of whole molecules: up with the probability of the fraction ("random"), or
+    to the "nearest".
     Raises InputError that names the key, in an Experiment and from `network`.
 
     >>> from couple import Chemistry
@@ -101,10 +107,12 @@ class Chemistry(Block):
     file: str | None = None
     include: dict[str, dict[str, Any]] = {}
     species: dict[Name, SpeciesBlock] = {}
+    D: dict[str, Annotated[Diffusion, Field(ge=0)]] = {}
     reservoirs: tuple[Name, ...] = ()
     observables: dict[Name, Observable] = {}
     reactions: tuple[ReactionBlock, ...] = ()
     initial: dict[str, Initial] = {}
+    rounding: RoundingRule = "random"
 
     @model_validator(mode="before")
     @classmethod
@@ -118,7 +126,8 @@ class Chemistry(Block):
 
     def network(self, celsius: float | None = None) -> ReactionNetwork:
         """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
-        species = {k: Species(k, s.D, s.on, s.contains) for k, s in self.species.items()}
+        D = diffusion_by_pattern(self.D, [k for k, s in self.species.items() if "D" not in s.model_fields_set])
+        species = {k: Species(k, D.get(k, s.D), s.on, s.contains) for k, s in self.species.items()}
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:

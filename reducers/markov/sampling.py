@@ -12,10 +12,10 @@ from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.whole_counts import apportion
 from couple.components.engine import EngineSetup, Site
 from couple.ensemble.ranks import map_over_ranks
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_counts import apportion
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
 from reducers.markov.chemistry import own_reactions
 from reducers.markov.settings import DrivenFile, SampleBlock

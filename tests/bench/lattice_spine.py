@@ -15,9 +15,9 @@ from adapters.lattice import Lattice
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.equations import read_reaction
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.whole_counts import apportion
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_counts import apportion
 
 REST = 1e-4  # mM
 

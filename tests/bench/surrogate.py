@@ -29,7 +29,7 @@ from couple.base import registry  # noqa: E402
 from couple.components.engine import EngineSetup, Site, SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
 from couple.geometry.geometry import Geometry  # noqa: E402
-from couple.wiring.sites.initial_counts import initial_counts  # noqa: E402
+from couple.wiring.sites.initial_amounts import initial_amounts  # noqa: E402
 
 ROOT = HERE.parents[1]
 SPINE = ROOT / "examples" / "spine" / "spine.toml"
@@ -43,7 +43,7 @@ def engine(kind: str, experiment: Experiment, sites: int, options: dict[str, Any
     """Heads of 0.1 µm³ with the chemistry of the experiment."""
     network, head = experiment.network(), Geometry.cylinder(0.5, 0.509296)
     factory = registry.load("couple.engines", kind)
-    start = initial_counts(network, experiment.chemistry.initial, head)
+    start = initial_amounts(network, experiment.chemistry.initial, head).counts
     made = factory(
         EngineSetup(
             kind, network, tuple(Site(f"s{i}", head, start) for i in range(sites)), WINDOW, injected=("Ca",),

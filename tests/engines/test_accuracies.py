@@ -22,10 +22,11 @@ from adapters.wellmixed.ssa import Gillespie
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.whole_counts import whole_amounts
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.initial_amounts import initial_amounts
 from support.lattice_cases import binding, copies, equilibrium, lattice, relaxation
 from support.networks import HEAD, build
 from support.paths import EXAMPLES
@@ -78,7 +79,8 @@ def sites(network: ReactionNetwork, n: int, scale: int = 1) -> tuple[Site, ...]:
     `scale` multiplies the length of the cylinder, hence volume, membrane area and all counts.
     """
     initial = {k: v for k, v in experiment().chemistry.initial.items() if k in network.names}
-    counts = tuple(scale * k for k in initial_counts(network, initial, HEAD))
+    amounts, together = initial_amounts(network, initial, HEAD)
+    counts = tuple(scale * k for k in whole_amounts(amounts, network.names, together, "nearest", lambda _: 0.0))
     diameter, length = HEAD.size
     geometry = Geometry.cylinder(diameter, scale * length)
     assert math.isclose(geometry.volume, scale * HEAD.volume)

@@ -50,12 +50,14 @@ BOX = Geometry.box(0.3, 0.3, 0.3)
 class EngineUnderTest:
     """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
 
-    opening: options besides, with which it finds where a neck opens into a cylinder.
+    whole: whether it starts from whole molecules. opening: options besides, with which it finds where a neck opens into
+    a cylinder.
     """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     stochastic: bool = True
+    whole: bool = True
     opening: Mapping[str, object] = field(default_factory=dict)
 
     def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
@@ -149,6 +151,49 @@ class EngineContract:
         assert (e.read("counts")[:, 5:] == 0).all()
         assert e.read_counts().tolist() == [list(row) for row in expected]
         assert e.read("means").tolist() == [[30, 15], [20, 23], [15, 13]]
+
+    @pytest.mark.parametrize("rounding", ["random", "nearest"])
+    def test_real_amounts_at_the_start(self, engine: EngineUnderTest, rounding: str) -> None:
+        """Real numbers are what they are; whole ones are right on average with "random", and not with "nearest"."""
+        n, real = 400, (10.4, 33.25, 0.3, 7.8, 2.45)
+        if not engine.whole:
+            n = 2
+        sites = tuple(Site(f"s{k}", BOX, real, together=((1, 2),)) for k in range(n))
+        e = self.spine(engine, sites, rounding=rounding)
+        counts = e.read("counts")[:, :5]
+        if not engine.whole:
+            assert counts.tolist() == [list(real)] * n
+        else:
+            assert (counts == np.rint(counts)).all() and (abs(counts - real) < 1).all()
+            assert (abs(counts[:, 1] + counts[:, 2] - 33.55) < 1).all(), "one total was split"
+            assert same(counts, self.spine(engine, sites, rounding=rounding).read("counts")[:, :5].copy())
+            part = np.array(real) % 1
+            off = abs(counts.mean(axis=0) - real) > z_bound(5) * np.sqrt(part * (1 - part) / n)
+            assert off.any() == (rounding == "nearest")
+            if rounding == "random":
+                assert not same(counts, self.spine(engine, sites, seed=2).read("counts")[:, :5].copy())
+        before = held(e)
+        e.advance(1)
+        self.check_conserved(e, before, 0.0)
+
+    @pytest.mark.parametrize("target", [0.48, 3.25])
+    def test_a_held_count_is_real_on_average(self, engine: EngineUnderTest, target: float) -> None:
+        """Over windows of any length, and what is held goes on from a state to the bit."""
+        e, n = self.spine(engine, clamped=("Ca",)), 25
+        seen = []
+        for k in range(n):
+            e.write("clamp", target)
+            e.advance(1)
+            seen.append(e.read("counts")[:, 0].copy())
+            if k == n // 2:
+                other = self.spine(engine, clamped=("Ca",))
+                other.restore(e.save())
+        assert (abs(np.mean(seen, axis=0) - target) < 2 / n).all(), "no window is left out, none counts twice"
+        assert (abs(np.mean(seen, axis=0) - round(target)) > 2 / n).all(), "the control"
+        for k in range(n - n // 2 - 1):
+            other.write("clamp", target)
+            other.advance(1)
+            assert same(other.read("counts")[:, 0].copy(), seen[n // 2 + 1 + k])
 
     def test_initial_counts_of_another_network_are_refused(self, engine: EngineUnderTest) -> None:
         with pytest.raises(InputError, match="initial counts"):

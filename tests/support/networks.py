@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from couple.base.units import IONS_PER_MM_UM3, quantity
 from couple.chemistry.equations import read_reaction
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.whole_counts import apportion
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_counts import apportion
 
 HEAD = Geometry.cylinder(0.5, 0.5)
 """The spine head of the minimal spine: d = L = 0.5 µm."""

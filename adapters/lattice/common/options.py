@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
 from couple.base.errors import InputError, brief, nearest
 from couple.base.schema import Block
-from couple.base.units import Length, parser, quantities
+from couple.base.units import Length, Permeability, parser, quantities
 from couple.components.engine import Options
 from couple.experiment import GeometryBlock
 
@@ -70,7 +71,8 @@ class LatticeOptions(Options):
     mask:      a .npy file with an array of one to three axes, cells where it is not 0, instead of a shape.
     shapes:    a union of shapes, instead of a shape: { sphere = { diameter = "0.4 um" }, at = "0 0 0.4 um" }.
     boundary:  of all faces of the box, or per axis, or per face; "absorbing" lets molecules out for good. Physical
-               walls are membrane. selection: how the paper mode chooses.
+               walls are membrane. permeability: of absorbing walls, such as "10 um/s"; without, whatever comes to them
+               leaves. selection: how the paper mode chooses.
     couplings: the paper mode's row of sites for one species starts as a draw of this chain, and not with a number of
                molecules: the state that a reduced model begins with.
     moments:   record pairs of neighbours. snapshots: record the species of every cell.
@@ -82,6 +84,7 @@ class LatticeOptions(Options):
     mask: str | None = None
     shapes: tuple[ShapeBlock, ...] = ()
     boundary: Boundaries = _CLOSED
+    permeability: Permeability = Field(default=math.inf, gt=0)
     selection: Literal["uniform", "row_first"] = "uniform"
     couplings: Couplings | None = None
     moments: bool = False
@@ -100,6 +103,8 @@ class LatticeOptions(Options):
             raise ValueError("give one of shape, mask, shapes")
         elif self.shapes and self.boundary != _CLOSED:
             raise ValueError("boundary: a union of shapes is closed; give a mask, or shape, for other boundaries")
+        if "permeability" in self.model_fields_set and not any("absorbing" in pair for pair in self.boundary):
+            raise ValueError('permeability: no wall absorbs; give boundary = { x = "absorbing" }')
         for key in ("selection", "couplings"):
             if self.mode != "paper" and key in self.model_fields_set:
                 raise ValueError(f'{key}: only for lattice.mode = "paper"')

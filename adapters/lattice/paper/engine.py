@@ -48,7 +48,7 @@ class PaperLattice(LatticeBase):
             words = stream(setup.seed, "lattice", site.name, "steps")
             self.particles.append(build_particles(self.network, self.domain, words, row_first=self.row_first))
             if options.couplings is None:
-                self._place(k, site.initial, stream(setup.seed, "lattice", site.name, "placement"))
+                self._place(k, [int(n) for n in site.initial], stream(setup.seed, "lattice", site.name, "placement"))
             else:
                 self._draw(k, options.couplings, generator(setup.seed, "lattice", site.name, "couplings"))
         self._steps_per_tick = round(setup.tick)

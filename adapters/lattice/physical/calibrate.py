@@ -48,6 +48,7 @@ from scipy.special import ive
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.chemistry.meeting import check_meeting
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 
 WATSON = 1.5163860591519780
@@ -181,13 +182,8 @@ def _share(reaction: Reaction, pair: Sequence[Species], rate: float, place: Cali
     """kon / k1 of one association; kon of a like pair counts both orders (propensity = rate n (n - 1))."""
     if rate == 0.0:
         return 0.0
+    check_meeting(reaction, pair)
     k1, _ = encounter_rate(pair, place.dimension)
-    if k1 == 0.0:
-        raise InputError(
-            f'"{reaction}": neither partner moves, they never meet on a lattice; give one a D above 0'
-            if pair[0].on == pair[1].on
-            else f'"{reaction}": on a lattice the partner in the volume comes to the membrane; give it a D above 0'
-        )
     rate *= 2.0 if pair[0] is pair[1] else 1.0
     if pair[0].on == pair[1].on == "membrane":
         return rate * place.area / (k1 * place.edge_share)

@@ -28,8 +28,9 @@ from adapters.lattice.physical.tables import (
     LatticeTables,
 )
 
-OK, FULL, TOO_FEW, NOT_FINITE = range(4)
-"""What kernels return: all well; no free place left; more ions to remove than there are; an input is not a number."""
+OK, FULL, TOO_FEW, NOT_FINITE, NOT_WHOLE = range(5)
+"""What kernels return: all well; no free place left; more ions to remove than there are; an input is not a number, or
+not a whole one."""
 
 
 @compiled

@@ -15,7 +15,7 @@ from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.common.recorders import Recorders, recorder_ports
 from adapters.lattice.common.site_mask import mask_for
 from adapters.lattice.physical.calibrate import Calibration, CalibrationGeometry, calibrate
-from adapters.lattice.physical.encounters import FULL, OK, TOO_FEW
+from adapters.lattice.physical.encounters import FULL, NOT_WHOLE, OK, TOO_FEW
 from adapters.lattice.physical.kernel import run
 from adapters.lattice.physical.molecules import add_molecules
 from adapters.lattice.physical.neck_opening import NeckOpening, cross_opening, neck_opening_of
@@ -30,11 +30,12 @@ from adapters.lattice.physical.tables import (
 )
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, nearest
+from couple.chemistry.meeting import check_meetings, coarse_cells
 from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import HasNeckOpenings
 from couple.components.component import Port, State
 from couple.components.engine import EngineSetup, Site
-from couple.rng.streams import exponential, generator, stream
+from couple.rng.streams import exponential, generator, next_word, stream
 
 CROWDED = 0.1
 """Share of sites above which diffusion and rates are visibly those of a crowd."""
@@ -52,11 +53,13 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     crosses the opening of a neck: it does so at the start of a window, the nearest molecules going out).
 
     A clamp puts in and takes out molecules at random places in every inner step, so a molecule that was just released
-    may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare.
+    may be the one that is taken; where few are held (below ten) rebinding to the same partner is a little too rare. A
+    count that is no whole number is held as the next lower and the next higher one in turn, right on average.
     """
 
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
+        check_meetings(setup.network)
         masks = [_mask(setup, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
         own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
@@ -71,10 +74,20 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         for site, rates, mask in zip(self.sites, self.rates, masks, strict=True):
             calibration = _calibrated(self.network, site, rates, mask)
             tables = build_tables(
-                self.network, calibration, mask, setup.tick, self.injected_columns, self.clamped_columns
+                self.network,
+                calibration,
+                mask,
+                setup.tick,
+                self.injected_columns,
+                self.clamped_columns,
+                options.permeability,
             )
             words = stream(setup.seed, "lattice", site.name, "steps")
-            molecules = build_molecules(self.network, tables, mask, words)
+            phases = np.array(
+                [next_word(stream(setup.seed, "lattice", site.name, f"clamp {s}")) for s in setup.clamped],
+                dtype=np.uint64,
+            )
+            molecules = build_molecules(self.network, tables, mask, words, phases)
             molecules.wait[0] = exponential(words)
             self.masks.append(mask)
             self.tables.append(tables)
@@ -104,7 +117,9 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         for species, n in zip(self.injected_columns, self.read("influx_opening")[k], strict=True):
             if not np.isfinite(n):
                 raise RunError(f'site "{self.sites[k].name}" got an input that is no count: {n} through its opening')
-            if n != 0.0 and (status := cross_opening(t, m, opening.cells, opening.distance2, species, round(n))) != OK:
+            if n != np.floor(n):
+                self._raise_status(k, NOT_WHOLE, "influx_opening")
+            if n != 0.0 and (status := cross_opening(t, m, opening.cells, opening.distance2, species, int(n))) != OK:
                 self._raise_status(k, status, "influx_opening")
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
@@ -143,6 +158,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
                 f"site{k}.wait": m.wait.copy(),
                 f"site{k}.phase": m.phase.copy(),
                 f"site{k}.unsorted": m.unsorted.copy(),
+                f"site{k}.clamp_phase": m.clamp_phase.copy(),
             }
         return state
 
@@ -151,7 +167,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         for k, (t, m) in enumerate(zip(self.tables, self.molecules, strict=True)):
             saved = {key: np.asarray(state[f"site{k}.{key}"]) for key in _SAVED}
             self._clear(k)
-            for key in ("length", "reservoir", "words", "wait", "phase", "unsorted"):
+            for key in ("length", "reservoir", "words", "wait", "phase", "unsorted", "clamp_phase"):
                 getattr(m, key)[...] = saved[key]
             places, codes = saved["places"], saved["codes"]
             ends = np.cumsum(m.length)
@@ -181,6 +197,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     def check(cls, setup: EngineSetup) -> list[str]:
         """See SiteEngine: crowded sites and encounters that nearly always react."""
         network = cls.network_of(setup)
+        check_meetings(network)
         warnings = []
         for site in setup.sites:
             rates = network.count_rates(site.geometry.volume, site.geometry.area)
@@ -189,9 +206,11 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
             held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume")
             if held > CROWDED * mask.n_cells:
                 warnings.append(
-                    f'site "{site.name}": {held} molecules fill {held / mask.n_cells:.0%} of {mask.n_cells} '
+                    f'site "{site.name}": {held:.6g} molecules fill {held / mask.n_cells:.0%} of {mask.n_cells} '
                     f"lattice sites; diffusion slows down by that much, take less than {spacing * 1e3:g} nm"
                 )
+            coarse = coarse_cells(network, site.initial, site.geometry.volume, spacing)
+            warnings += [f'site "{site.name}": {text}' for text in coarse]
             if calibration.crowded:
                 reaction, p = max(calibration.crowded, key=lambda found: found[1])
                 others = f" (and {n} more reactions)" if (n := len(calibration.crowded) - 1) else ""
@@ -276,11 +295,13 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         if status == TOO_FEW:
             short = next(s for s, n in influx.items() if -n > held[s])
             raise RunError(f'site "{site.name}": {-influx[short]:g} {short} are to leave, it holds {held[short]}')
+        if status == NOT_WHOLE:
+            raise RunError(f'site "{site.name}": the {port} {influx} is not in whole molecules')
         clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
         raise RunError(f'site "{site.name}" got an input that is no count: influx {influx}, clamp {clamp}')
 
 
-_SAVED = ("places", "codes", "length", "reservoir", "words", "wait", "phase", "unsorted")
+_SAVED = ("places", "codes", "length", "reservoir", "words", "wait", "phase", "unsorted", "clamp_phase")
 
 
 def _options(setup: EngineSetup) -> LatticeOptions:

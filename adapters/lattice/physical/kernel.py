@@ -7,6 +7,8 @@ is in `LatticeMolecules`, so windows may be cut anywhere between two ticks.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from adapters.lattice.common.compiled import Integer, compiled
@@ -14,6 +16,7 @@ from adapters.lattice.common.domain import OUTSIDE
 from adapters.lattice.physical.encounters import (
     FULL,
     NOT_FINITE,
+    NOT_WHOLE,
     OK,
     TOO_FEW,
     book_reservoirs,
@@ -51,6 +54,7 @@ from adapters.lattice.physical.tables import (
     LatticeTables,
 )
 from couple.base.arrays import Floats
+from couple.chemistry.whole_counts import held_count
 from couple.rng.streams import below, exponential, uniform
 
 _LARGEST = 1e15
@@ -182,10 +186,15 @@ def run_events(t: LatticeTables, m: LatticeMolecules, step: float) -> Integer:
 
 @compiled
 def hold_clamps(t: LatticeTables, m: LatticeMolecules, targets: Floats) -> Integer:
-    """Bring clamped species back to their counts: more at random free places, fewer at random."""
+    """Bring clamped species to what is to be held now: more at random free places, fewer at random.
+
+    What the hand changes its mind about is booked; what reactions took or made was booked with them.
+    """
     for c in range(t.clamped.size):
         species = t.clamped[c]
-        target = np.int64(round(targets[c]))
+        target = held_count(targets[c], m.clamp_phase[c])
+        m.reservoir[t.clamp_column[species]] -= target - m.held[c]
+        m.held[c] = target
         while m.population[species] > target:
             remove_molecule(t, m, t.list_of[species], random_entry(t, m, species))
         while m.population[species] < target:
@@ -216,16 +225,17 @@ def admit_ion(t: LatticeTables, m: LatticeMolecules, species: Integer) -> Intege
 
 @compiled
 def begin_window(t: LatticeTables, m: LatticeMolecules, steps: Integer, influx: Floats, targets: Floats) -> Integer:
-    """Take up the inputs of a window: new targets of clamps, ions that leave, times of those that enter."""
+    """Take up the inputs of a window: what is held before, ions that leave, times of those that enter."""
     for c in range(t.clamped.size):
         if not 0.0 <= targets[c] < _LARGEST:
             return NOT_FINITE
-        species = t.clamped[c]
-        m.reservoir[t.clamp_column[species]] -= np.int64(round(targets[c])) - m.population[species]
+        m.held[c] = m.population[t.clamped[c]]
     for c in range(t.injected.size):
         if not abs(influx[c]) < _LARGEST:
             return NOT_FINITE
-        n, species = np.int64(round(influx[c])), t.injected[c]
+        if influx[c] != math.floor(influx[c]):
+            return NOT_WHOLE
+        n, species = np.int64(influx[c]), t.injected[c]
         if -n > m.population[species]:
             return TOO_FEW
         for _ in range(-n):
@@ -284,7 +294,7 @@ def run(
             while m.next_entry[c] <= now:
                 status = max(status, admit_ion(t, m, t.injected[c]))
                 m.admitted[c] += 1
-                m.next_entry[c] = next_entry_step(m.admitted[c], np.int64(round(influx[k, c])), steps)
+                m.next_entry[c] = next_entry_step(m.admitted[c], np.int64(influx[k, c]), steps)
         if m.revision[RATED] == m.revision[POPULATION] and m.wait[0] >= m.total_rate[0] * step:
             m.wait[0] -= m.total_rate[0] * step  # what `run_events` would do, without the call
         else:
@@ -302,6 +312,8 @@ def run(
             update_observables(t, m)
         for o in range(n_seen):
             means[k, o] += m.observables[o]
+        for c in range(t.clamped.size):
+            m.clamp_phase[c] += t.clamp_turn[c]
     if t.clamped.size > 0:
         status = hold_clamps(t, m, clamp[k])
     for o in range(n_seen):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from adapters.lattice.common.compiled import Integer, compiled
-from adapters.lattice.common.domain import EMPTY, OUTSIDE, PERIODIC, WALL
+from adapters.lattice.common.domain import ABSORBING, EMPTY, OUTSIDE, PERIODIC
 from adapters.lattice.physical.encounters import FULL, OK, react_membrane_pair, react_pair
 from adapters.lattice.physical.molecules import remove_molecule
 from adapters.lattice.physical.tables import BLOCK_BITS, TEST_BITS, LatticeMolecules, LatticeTables
 from couple.rng.streams import below, next_word
 
+_LOW = np.uint64((1 << 32) - 1)
 _R17, _R19, _R23, _R32, _R41, _R45, _R62 = (np.uint64(n) for n in (17, 19, 23, 32, 41, 45, 62))
 _TEST_MASK = np.uint64((1 << TEST_BITS) - 1)
-_EMPTY, _OUTSIDE, _PERIODIC, _WALL = (np.uint64(n) for n in (EMPTY, OUTSIDE, PERIODIC, WALL))
+_EMPTY, _OUTSIDE, _PERIODIC, _ABSORBING = (np.uint64(n) for n in (EMPTY, OUTSIDE, PERIODIC, ABSORBING))
+_ONE, _TWO = np.uint64(1), np.uint64(2)
 
 
 @compiled
@@ -24,11 +26,13 @@ def sweep_volume(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
     waits for the next sweep. Three things make a hop cheap: the random stream (xoshiro256++, see couple.rng.streams)
     stays in registers, for words in memory would put a store and a load into every hop's chain of dependence; indices
     are unsigned, which spares the test for negative ones; and nothing is called inside of the loop over hops.
+
+    Beside absorbing walls a molecule leaves by more than its tries to hop out, see `walls`.
     """
     s0, s1, s2, s3 = m.words[0], m.words[1], m.words[2], m.words[3]
     lattice, lists, hop, shift = m.lattice, m.lists, t.hop, t.shift
     codes, limit, sides = np.uint64(t.D.size + 1), t.limit, np.uint64(t.hop.size)
-    base, faces = np.uint64(t.start[at]), t.slots.size > 0
+    base, faces, walls = np.uint64(t.start[at]), t.slots.size > 0, t.exits.size
     i = m.length[at] - 1
     while i >= 0:
         reaction, there = np.int64(-1), np.uint64(0)
@@ -44,10 +48,26 @@ def sweep_volume(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
             s2 ^= shifted
             s3 = (s3 << _R45) | (s3 >> _R19)
 
-            direction = ((word >> _R32) * sides) >> _R32
+            spread = (word >> _R32) * sides
+            direction = spread >> _R32
             entry = base + np.uint64(i)
             here = np.uint64(lists[entry])
             there = here + hop[direction]
+            if walls > 0:
+                beside = np.int64(0)
+                if sides > _TWO:
+                    for k in range(walls):
+                        out = t.exits[k]
+                        if out >> _ONE != direction >> _ONE and np.uint64(lattice[here + hop[out]]) == _ABSORBING:
+                            beside += 1
+                else:  # a row: on the way in, and on the way to the last cell
+                    if np.uint64(lattice[here - hop[direction]]) == _ABSORBING:
+                        beside += 1
+                    if np.uint64(lattice[there + hop[direction]]) == _ABSORBING:
+                        beside += 1
+                if beside > 0 and np.int64(spread & _LOW) < beside * t.exit_limit[lattice[here]]:
+                    reaction = np.int64(-2)
+                    break
             met = np.uint64(lattice[there])
             if met == _PERIODIC:
                 there += shift[direction]
@@ -59,7 +79,7 @@ def sweep_volume(t: LatticeTables, m: LatticeMolecules, at: Integer) -> Integer:
             else:
                 slot = np.int64(-1)
                 if met >= _OUTSIDE:
-                    if met != _WALL:
+                    if met == _ABSORBING and np.int64(spread & _LOW) < t.leave_limit[lattice[here]]:
                         reaction = np.int64(-2)
                         break
                     met = _EMPTY

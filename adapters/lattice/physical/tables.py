@@ -19,9 +19,11 @@ from adapters.lattice.common.domain import OUTSIDE
 from adapters.lattice.common.mask import Mask
 from adapters.lattice.common.neighbours import layout_of
 from adapters.lattice.physical.calibrate import Calibration
+from adapters.lattice.physical.walls import exit_directions, exit_limits
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Place, Reaction, ReactionNetwork, Species
+from couple.chemistry.whole_counts import turn_of
 
 MOBILE, FIXED, MEMBRANE = 0, 1, 2
 VOLUME_1, VOLUME_2, MEMBRANE_1, MEMBRANE_2 = range(4)
@@ -34,6 +36,9 @@ TEST_BITS = 44
 ties the two only within 2^-20 of a direction's interval."""
 PACE_BITS = 32
 MAX_SPECIES = OUTSIDE - 1
+HELD_HOPS = 256.0
+"""Hops of a molecule that is held for a part of the time, before it is taken away again: so many that it has met what
+it would meet again and again (`calibrate`), and so few that nothing else goes by meanwhile (16 spacings' diffusion)."""
 
 LARGE = 1 << 21
 """Bytes of a lattice above which its molecules are sorted by place, in blocks of 2^BLOCK_BITS cells."""
@@ -76,7 +81,11 @@ class LatticeTables(NamedTuple):
     reservoir_change: Int64  # (n_reactions, n_reservoirs) what one event adds to the reservoirs
     injected: Int64  # (n_injected,)
     clamped: Int64  # (n_clamped,)
+    clamp_turn: Uint64  # (n_clamped,) by which the phase of what is held moves on in a step
     clamp_column: Int64  # (n_species,) reservoir that stands for the hand that holds it, -1 where none
+    exits: Uint64  # (n,) directions in which the box ends with an absorbing wall
+    leave_limit: Int64  # (n_codes,) chance that a try to hop out through it does, × 2^32, see `walls`
+    exit_limit: Int64  # (n_codes,) and that one beside it leaves as well
     absorbed: Int64  # (n_species,) reservoir that takes what leaves through an absorbing face, -1 where none
     weights: Floats  # (n_observables, n_species)
     step: Floats  # (1,) ms
@@ -102,6 +111,8 @@ class LatticeMolecules(NamedTuple):
     total_rate: Floats  # (1,) summed rate of such events, per ms
     revision: Int64  # (3,) see POPULATION, RATED, OBSERVED
     observables: Floats  # (n_observables,) now
+    held: Int64  # (n_clamped,) molecules that the hand holds now
+    clamp_phase: Uint64  # (n_clamped,) see couple.chemistry.whole_counts.held_count
     admitted: Int64  # (n_injected,) ions of the influx that entered during this window
     next_entry: Int64  # (n_injected,) step in which the next one enters
 
@@ -143,10 +154,6 @@ def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int,
     volume = [network.index(s.name) for s in made if s.on == "volume"]
     membrane = [network.index(s.name) for s in made if s.on == "membrane"]
     surface = [s for s in reactants if s.on == "membrane"]
-    if len(surface) == 2 and not any(s.D > 0 for s in surface):
-        raise InputError(
-            f'"{reaction}": membrane proteins do not meet on a lattice unless one diffuses; give one a D above 0'
-        )
     if len(volume) > 2 or len(membrane) > 2 or (len(membrane) > 1 and not surface):
         raise InputError(
             f'"{reaction}": a lattice event makes at most two volume molecules and two membrane molecules, one where '
@@ -164,8 +171,9 @@ def build_tables(
     tick: float,
     injected: npt.ArrayLike,
     clamped: npt.ArrayLike,
+    permeability: float = math.inf,
 ) -> LatticeTables:
-    """All constants of a site."""
+    """All constants of a site. permeability: of its absorbing walls, µm/ms."""
     n = len(network.species)
     step = step_of(network, mask.domain.dimension, mask.spacing, tick)
     kind = np.array([MEMBRANE if s.on == "membrane" else MOBILE if s.D > 0 else FIXED for s in network.species])
@@ -186,6 +194,7 @@ def build_tables(
     none = np.empty(0, dtype=np.int32)
     none.flags.writeable = False  # as the others are: kernels are compiled for one type
     walks = any(s.on == "membrane" and s.D > 0 for s in network.species) or (products[:, MEMBRANE_2] >= 0).any()
+    leave_limit, exit_limit = exit_limits([s.D for s in network.species], permeability, mask)
     return LatticeTables(
         offsets=mask.offsets,
         hop=mask.offsets.astype(np.uint64),
@@ -212,11 +221,22 @@ def build_tables(
         reservoir_change=np.ascontiguousarray(network.change[:, n:]),
         injected=np.array(injected, dtype=np.int64),
         clamped=held.copy(),
+        clamp_turn=np.array([_clamp_turn(lists, int(c)) for c in held], dtype=np.uint64),
         clamp_column=_reservoir_of(network, "clamp"),
+        exits=exit_directions(mask),
+        leave_limit=leave_limit,
+        exit_limit=exit_limit,
         absorbed=_reservoir_of(network, "absorbed"),
         weights=np.ascontiguousarray(network.observable_weights[:, :n]),
         step=np.array([step]),
     )
+
+
+def _clamp_turn(lists: dict[str, Any], species: int) -> np.uint64:
+    """A held count goes up and down with a period of HELD_HOPS hops of its species (steps, of one that is immobile)."""
+    at = int(lists["list_of"][species])
+    pace = int(lists["pace"][at]) if at < len(lists["pace"]) else 0
+    return turn_of(HELD_HOPS * (2**PACE_BITS / pace if pace else 1.0))
 
 
 def _reservoir_of(network: ReactionNetwork, what: str) -> Int64:
@@ -277,8 +297,10 @@ def _pairs(network: ReactionNetwork, calibration: Calibration) -> dict[str, Any]
     }
 
 
-def build_molecules(network: ReactionNetwork, tables: LatticeTables, mask: Mask, words: Uint64) -> LatticeMolecules:
-    """An empty site. Memory of the lists is touched only as far as they fill."""
+def build_molecules(
+    network: ReactionNetwork, tables: LatticeTables, mask: Mask, words: Uint64, phases: Uint64
+) -> LatticeMolecules:
+    """An empty site. Memory of the lists is touched only as far as they fill. phases: (n_clamped,) of what is held."""
     capacity = np.where(tables.surface == 1, len(tables.slots), mask.n_cells)
     large = mask.lattice.size > LARGE
     blocks = (mask.lattice.size >> BLOCK_BITS) + 1 if large else 0
@@ -301,6 +323,8 @@ def build_molecules(network: ReactionNetwork, tables: LatticeTables, mask: Mask,
         total_rate=np.zeros(1),
         revision=np.array([0, -1, -1], dtype=np.int64),
         observables=np.zeros(len(network.observables)),
+        held=np.zeros(len(tables.clamped), dtype=np.int64),
+        clamp_phase=phases,
         admitted=np.zeros(len(tables.injected), dtype=np.int64),
         next_entry=np.zeros(len(tables.injected), dtype=np.int64),
     )

@@ -15,6 +15,7 @@ from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, RunError, nearest
 from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.whole_counts import whole_and_rest
 from couple.components.capabilities import HasDistribution
 from couple.components.drive import Drive
 from couple.components.engine import EngineSetup, Site, SiteEngine
@@ -23,7 +24,7 @@ from couple.experiment.clock import Clock
 from couple.geometry.geometry import Geometry
 from couple.wiring.links.drives import DriveLink, plan_drives
 from couple.wiring.sites.engine_choice import engine_choices, read_options
-from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.initial_amounts import InitialAmounts, initial_amounts
 from couple.wiring.sites.placed_site import PlacedSite
 from couple.wiring.sites.site_blocks import place_sites
 
@@ -67,7 +68,12 @@ class Case:
     network: ReactionNetwork
     clock: Clock
     place: PlacedSite
-    initial: tuple[int, ...]
+    start: InitialAmounts
+
+    @property
+    def initial(self) -> tuple[float, ...]:
+        """(n_species,) molecules at the start, real numbers."""
+        return self.start.counts
 
     @property
     def geometry(self) -> Geometry:
@@ -93,8 +99,8 @@ def case_of(experiment: Experiment, site: str | None = None) -> Case:
         raise InputError(f'no site "{site}"; {nearest(site, names)}', where="--site")
     place = place_sites(experiment, engine_choices(experiment), None)[0 if site is None else names.index(site)]
     network = experiment.chemistry.network()
-    counts = initial_counts(network, experiment.chemistry.initial, place.geometry)
-    return Case(experiment, network, Clock.of(experiment), place, counts)
+    start = initial_amounts(network, experiment.chemistry.initial, place.geometry)
+    return Case(experiment, network, Clock.of(experiment), place, start)
 
 
 def run_engine(case: Case, name: str, runs: int, seconds: float) -> EngineMoments | Refusal:
@@ -185,12 +191,13 @@ def _engine(case: Case, factory: type[SiteEngine], options: object, names: list[
     setup = EngineSetup(
         name=case.place.name,
         network=case.network,
-        sites=tuple(Site(name, case.geometry, case.initial) for name in names),
+        sites=tuple(Site(name, case.geometry, case.initial, together=case.start.together) for name in names),
         tick=case.clock.tick,
         injected=ions,
         clamped=held,
         seed=case.experiment.experiment.seed,
         options=options,  # type: ignore[arg-type]
+        rounding=case.experiment.chemistry.rounding,
     )
     return factory(setup)
 
@@ -217,8 +224,7 @@ def _advance(case: Case, engine: SiteEngine, windows: int | None = None) -> None
             influx = carried.copy()
             for j, column in ions:
                 influx[j] += drive.read("ions")[column]
-            given = np.floor(influx + 1e-9) if engine.integer else influx
-            carried = influx - given
+            given, carried = whole_and_rest(influx) if engine.integer else (influx, np.zeros_like(influx))
             engine.write("influx", given)
             for j, column in held:
                 engine.read("clamp")[:, j] = drive.read("clamp")[column]

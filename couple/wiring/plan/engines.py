@@ -14,7 +14,7 @@ from couple.geometry.cable import Foot
 from couple.wiring.links.filled_species import SpeciesBySite
 from couple.wiring.links.necks import PlacedNeck, feet_of, openings_of
 from couple.wiring.plan.engine_groups import Agreed, Group, agree_on_groups, group_sites
-from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.initial_amounts import initial_amounts
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 
@@ -63,6 +63,7 @@ def plan_engines(
             options=choice.options,
             folder=experiment.folder,
             window=clock.window * clock.tick,
+            rounding=experiment.chemistry.rounding,
         )
         try:
             warnings = tuple(choice.factory.check(setup))
@@ -74,7 +75,7 @@ def plan_engines(
 
 @dataclass(frozen=True)
 class _SiteMaker:
-    """Sites as engines take them: with whole molecules, and what opens into them."""
+    """Sites as engines take them: with molecules, and what opens into them."""
 
     experiment: Experiment
     network: ReactionNetwork
@@ -83,10 +84,12 @@ class _SiteMaker:
 
     def site(self, placed: PlacedSite) -> Site:
         """One of them. Raises InputError that names the key under chemistry.initial."""
+        counts, together = initial_amounts(self.network, self.experiment.chemistry.initial, placed.geometry)
         return Site(
             name=placed.name,
             geometry=placed.geometry,
-            initial=initial_counts(self.network, self.experiment.chemistry.initial, placed.geometry),
+            initial=counts,
+            together=together,
             cable=placed.cable and replace(placed.cable, feet=self.feet.get(placed.name, ())),
             opening_diameter=self.openings.get(placed.name),
         )

@@ -8,7 +8,7 @@ from couple.chemistry.network import ReactionNetwork
 from couple.experiment import Experiment
 from couple.wiring.cells.sections import Branches, section_of
 from couple.wiring.links.neuron_links import PlacedLink
-from couple.wiring.sites.initial_counts import rounded
+from couple.wiring.sites.initial_amounts import rounded
 from couple.wiring.sites.placed_site import PlacedSite
 
 
@@ -94,12 +94,17 @@ def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> I
 
 
 def _roundings(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:
-    """Amounts that are far from whole molecules; one line for all sites of a block."""
+    """Amounts of which a part is dropped, or added, in whole molecules; one line for all sites of a block.
+
+    Where amounts are right on average (chemistry.rounding = "random"), and in engines in real numbers, nothing is.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for site in sites:
+        if experiment.chemistry.rounding == "random" or not site.engine.factory.integer:
+            continue
         for name, total in rounded(network, experiment.chemistry.initial, site.geometry):
             text = f'{total:.3g} molecules in "{site.name}", placed as {round(total)}'
             found.setdefault((site.key, name), []).append(text)
     for (key, name), texts in found.items():
         more = f" (and in {len(texts) - 1} more sites)" if len(texts) > 1 else ""
-        yield f"{key}: initial.{name} is {texts[0]}{more}"
+        yield f'{key}: initial.{name} is {texts[0]}{more}; chemistry.rounding = "random" keeps the mean'

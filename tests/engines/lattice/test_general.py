@@ -64,26 +64,15 @@ def test_diffusion_between_periodic_walls(dimension: int) -> None:
     assert (engine.read("counts") == 1).all()
 
 
-def test_absorbing_walls_against_the_exact_walk() -> None:
-    """One walker in each of many rows, absorbed at one end, reflected at the other; nothing is lost on the way."""
-    edge, D, n, steps = 7, 0.01, 4000, 20
-    engine = cells(
-        build([Species("A", D, contains={"Ca": 1})], []),
-        (1,),
-        n,
-        shape=[edge],
-        boundary={"x": ["absorbing", "reflecting"]},
-        tick=steps * H**2 / (2 * D),
-    )
-    walk = (np.diag(np.ones(edge - 1), 1) + np.diag(np.ones(edge - 1), -1)) / 2
-    walk[-1, -1] = 0.5
-    share = np.linalg.matrix_power(walk, steps).sum() / edge
+def test_what_absorbing_walls_take_is_in_a_reservoir() -> None:
+    """How much that is: test_walls."""
+    network = build([Species("A", 0.01, contains={"Ca": 1})], [])
+    engine = cells(network, (1,), 500, shape=[7], boundary={"x": ["absorbing", "reflecting"]}, tick=0.1)
     engine.advance(1)
     counts = engine.read("counts")
     assert engine.network.reservoirs == ("A_absorbed",) and (counts.sum(axis=1) == 1).all()
     assert np.array_equal(engine.network.contents("Ca"), [1, 1])
-    limit = z_bound(1) * math.sqrt(n * share * (1 - share))
-    assert abs(counts[:, 0].sum() - n * share) < limit < abs(counts[:, 0].sum() - 1.2 * n * share)
+    assert 0 < counts[:, 1].sum() < 500
 
 
 def ring_of_faces(engine: PhysicalLattice) -> np.ndarray:
@@ -243,7 +232,7 @@ def everything(windows: str = "6") -> str:
     engine = cells(network, (12, 9, 6, 5, 3), shape=[6, 5, 4], boundary=walls, tick=0.1, seed=3, injected=("A",))
     for ticks in map(int, windows.split()):
         engine.advance(ticks)
-    return " ".join(np.asarray(v).tobytes().hex() for v in engine.save().values())
+    return " ".join(np.asarray(v).tobytes().hex() for v in engine.save().values()).strip()
 
 
 def test_windows_leave_no_trace_and_bits_need_no_compiler() -> None:
@@ -270,7 +259,9 @@ def test_bad_input(tmp_path: Path) -> None:
     fast = ReactionNetwork(proteins, [Reaction(("M", "N"), ("M",), 1.0)])
     assert "whatever the spacing" in refused(fast, (1, 1, 0), shape=[5, 5, 5])
     still = ReactionNetwork(proteins, [Reaction(("A", "M"), ("M",), 1.0)])
-    assert "the partner in the volume comes to the membrane" in refused(still, (1, 1, 1), shape=[5, 5, 5])
+    assert "the partner in the volume comes to the membrane, but does not move: they never meet" in refused(
+        still, (1, 1, 1), shape=[5, 5, 5]
+    )
     assert "are too much for a record" in refused(plain, (1,), shape=[120] * 3, snapshots=True)
 
 

@@ -109,7 +109,7 @@ def test_a_rate_that_the_spacing_cannot_give() -> None:
 
 def test_what_a_lattice_cannot_do() -> None:
     membrane = [Species("M", on="membrane"), Species("N", on="membrane"), Species("A", 0.1)]
-    assert "membrane proteins do not meet" in bad(
+    assert "neither partner moves, they never meet" in bad(
         ReactionNetwork(membrane, [Reaction(("M", "N"), ("M",), 1.0)]), (1, 1, 1)
     )
     assert "away from the membrane" in bad(ReactionNetwork(membrane, [Reaction(("A",), ("M",), 1.0)]), (1, 1, 1))

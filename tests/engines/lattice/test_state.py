@@ -196,6 +196,33 @@ def test_a_clamp_holds_and_books() -> None:
     assert np.array_equal(counts[:, 0] + counts[:, 2] + counts[:, 3], np.full(120, 60.0))
 
 
+@pytest.mark.parametrize(("target", "nearest"), [(0.24, 0), (0.48, 0), (1.445, 1)])
+def test_a_part_of_a_molecule_that_is_held_binds(target: float, nearest: int) -> None:
+    """A buffer of 200 sees what is held on average; rounded to whole molecules it would see `nearest`."""
+    kon, koff, n, buffer = 300.0, 0.3, 60, 200
+    network = binding(kon, koff, D=(0.2, 0.0))
+    box = Geometry.box(0.2, 0.2, 0.2)
+    engine = lattice(network, copies(n, box, (0, buffer, 0)), tick=1.0, clamped=("A",), seed=5)
+    engine.write("clamp", target)
+    for _ in range(14):
+        engine.advance(1)
+    on = kon / IONS_PER_MM_UM3 / box.volume
+    share = on * target / (on * target + koff)
+    limit = z_bound(3) * np.sqrt(buffer * share * (1 - share) / n)
+    found = engine.read("counts")[:, 2].mean()
+    relaxed = 1 - np.exp(-14 * (on * target + koff))
+    assert abs(found - buffer * share * relaxed) < limit + 0.02 * buffer * share  # rebinding, see PhysicalLattice
+    wrong = on * nearest / (on * nearest + koff)
+    assert abs(found - buffer * wrong) > limit + 0.02 * buffer * share
+
+
+def test_parts_of_ions_are_refused() -> None:
+    engine = head()
+    engine.write("influx", 0.5)
+    with pytest.raises(RunError, match=r'site "head": the influx .* is not in whole molecules'):
+        engine.advance(1)
+
+
 def test_counts_from_another_accuracy() -> None:
     engine = head()
     counts = engine.read_counts()

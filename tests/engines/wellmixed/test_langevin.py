@@ -162,6 +162,45 @@ def test_nothing_is_negative_where_everything_is_scarce() -> None:
         assert (e.read("counts") >= 0).all()
 
 
+@pytest.mark.parametrize("events", [0.03, 0.9, 2.9, 3.1, 40.0, 90.0])
+def test_moments_of_a_flux_that_nothing_undoes(events: float) -> None:
+    """Births, `events` on average in a half step: mean and variance are those of Poisson numbers, none is undone."""
+    network = build([Species("A")], [("0 -> A", f"{2 * events / IONS_PER_MM_UM3!r} mM/ms")])
+    n, windows = 20_000, 3
+    e = replicas(network, n, (0,), 1.0)
+    for _ in range(windows):
+        before = e.extents.copy()
+        e.advance(1)
+        assert (e.extents >= before).all()
+    found, mean = e.read("counts")[:, 0], 2 * events * windows
+    off = found - mean
+    assert abs(off.mean()) < z_bound(12) * math.sqrt(mean / n)
+    spread = math.sqrt(((off**2) ** 2).mean() / n)
+    assert abs((off**2).mean() - mean) < z_bound(12) * spread
+    assert abs((off**2).mean() - 1.3 * mean) > z_bound(12) * spread, "the control"
+
+
+def test_what_nothing_undoes_never_falls() -> None:
+    """Pumps that let calcium out, at a few ions: what they have let out grows, and binding goes to and fro."""
+    ca = {"Ca": 1}
+    species = [Species("Ca", contains=ca), Species("P", on="membrane"), Species("CaP", on="membrane", contains=ca)]
+    rate = f"{3 * IONS_PER_MM_UM3!r} /mM/ms"
+    network = build(species, [("Ca + P <-> CaP", rate, "1 /ms"), ("CaP -> P + Ca_out", "2 /ms")], ["Ca_out"])
+    e = replicas(network, 200, (3, 5, 1), 0.1, injected=("Ca",))
+    out, falls = np.zeros(200), 0
+    for k in range(300):
+        before = e.extents.copy()
+        e.write("influx", 0.7 * (k % 3 == 0))
+        e.advance(1)
+        change = e.extents - before
+        assert (change[:, 1] >= 0).all() and (e.read("counts") >= 0).all()
+        assert (e.read("counts")[:, 3] >= out).all()
+        out = e.read("counts")[:, 3].copy()
+        falls += int((change[:, 0] < 0).sum())
+    assert falls > 1000, "the control: binding, which is undone, does run backwards"
+    assert out.mean() == pytest.approx(0.7 * 100 + 4, abs=2.0)
+
+
 def test_low_counts_are_named(caplog: pytest.LogCaptureFixture) -> None:
     network, sites = isomers(), (Site("s", ONE, (5, 0)),)
     found = Langevin.check(EngineSetup("x", network, sites, 0.1))

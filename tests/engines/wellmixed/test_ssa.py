@@ -12,9 +12,9 @@ from adapters.wellmixed.ssa import Gillespie
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.whole_counts import apportion
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_counts import apportion
 from support.jit_off import outputs, outputs_without_jit
 from support.networks import HEAD, birth_death, build, dimerisation, isomers, sk, sk_open, spine, spine_site
 from support.ssa_cases import dimers, replicas

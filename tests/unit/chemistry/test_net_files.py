@@ -9,7 +9,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
-from couple.wiring.sites.initial_counts import initial_counts
+from couple.wiring.sites.initial_amounts import initial_amounts
 from support.chemistry_files import NETWORKS, ONE, assert_same, experiment, net
 
 
@@ -42,7 +42,8 @@ def test_net_in_concentrations(tmp_path: Path) -> None:
     assert network.names == ("A_b", "A_b1_A_b1")
     assert [r.rate for r in network.reactions] == pytest.approx([2.5, 3e-4])  # /uM/s = /mM/ms
     assert pytest.approx(3e-3) == network.species[0].D
-    assert initial_counts(network, found.chemistry.initial, ONE)[0] == round(2e-3 * IONS_PER_MM_UM3)
+    counts, _ = initial_amounts(network, found.chemistry.initial, ONE)
+    assert counts[0] == pytest.approx(2e-3 * IONS_PER_MM_UM3, rel=1e-12)
 
 
 BARE = "begin species\n1 A() 5\nend species\n"

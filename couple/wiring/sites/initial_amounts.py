@@ -1,36 +1,45 @@
-"""Whole molecules of every species at the start of a site."""
+"""Molecules of every species at the start of a site, as real numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import IONS_PER_MM_UM3, quantity
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.whole_counts import nearly_whole
 from couple.experiment import Initial
 from couple.experiment.chemistry import MOST_MOLECULES
 from couple.geometry.geometry import Geometry
 
 
-def initial_counts(network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry) -> tuple[int, ...]:
-    """(n_species,) counts for a site of this geometry, the same in every engine.
+class InitialAmounts(NamedTuple):
+    """counts: (n_species,) molecules, real numbers. together: columns that one total is split over."""
+
+    counts: tuple[float, ...]
+    together: tuple[tuple[int, ...], ...]
+
+
+def initial_amounts(network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry) -> InitialAmounts:
+    """Of a site of this geometry. Engines of whole molecules round them, see couple.chemistry.whole_counts.
 
     A total placed at = "steady" is split over the forms that the species turns into, at the steady state with all
     plainly given volume species (free calcium) held at their initial concentration.
     Raises InputError that names the key under `chemistry.initial`.
     """
     known = {s.name: s for s in network.species}
-    counts = dict.fromkeys(network.names, 0)
+    counts = dict.fromkeys(network.names, 0.0)
     held: dict[str, float] = {}
     for name, start in initial.items():
         if name not in known:
             raise InputError(f'unknown species "{name}"; {nearest(name, known)}', where=f"chemistry.initial.{name}")
         if start.at is None:
-            total = _total(known[name], start, geometry)
-            counts[name] = round(total)
+            counts[name] = _total(known[name], start, geometry)
             if known[name].on == "volume" and geometry.volume > 0:
-                held[name] = total / (IONS_PER_MM_UM3 * geometry.volume)
+                held[name] = counts[name] / (IONS_PER_MM_UM3 * geometry.volume)
     placed: dict[str, str] = {n: n for n, i in initial.items() if i.at is None}
+    together = []
     for name, start in initial.items():
         if start.at is None:
             continue
@@ -43,18 +52,20 @@ def initial_counts(network: ReactionNetwork, initial: Mapping[str, Initial], geo
             if member in placed:
                 raise InputError(f'its form "{member}" is already given by initial.{placed[member]}', where=where)
             placed[member] = name
-        counts |= apportion(round(_total(known[name], start, geometry)), shares)
-    return tuple(counts[n] for n in network.names)
+        total = _total(known[name], start, geometry)
+        counts |= {member: total * share for member, share in shares.items()}
+        together.append(tuple(network.index(member) for member in shares))
+    return InitialAmounts(tuple(counts[n] for n in network.names), tuple(together))
 
 
 def rounded(
     network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry
 ) -> Iterator[tuple[str, float]]:
-    """Species, and the amount asked for, where whole molecules are more than 5 % off."""
+    """Species, and the amount asked for, where the nearest whole number is more than 1 % off."""
     known = {s.name: s for s in network.species}
     for name, start in initial.items():
         total = _total(known[name], start, geometry)
-        if abs(round(total) - total) > 0.05 * total:
+        if abs(round(total) - total) > 0.01 * total:
             yield name, total
 
 
@@ -79,14 +90,4 @@ def _total(species: Species, start: Initial, geometry: Geometry) -> float:
             f"{quoted(start.total)} is {total:.2g} molecules in a site; up to {MOST_MOLECULES:.0e} can be",
             where=f"chemistry.initial.{species.name}",
         )
-    return total
-
-
-def apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Split `total` molecules by shares that sum to 1, in integers that sum to `total` (largest remainder)."""
-    exact = {k: total * v for k, v in shares.items()}
-    counts = {k: int(v) for k, v in exact.items()}
-    short = total - sum(counts.values())
-    for k in sorted(exact, key=lambda k: (counts[k] - exact[k], k))[:short]:
-        counts[k] += 1
-    return counts
+    return nearly_whole(total)
