@@ -12,13 +12,10 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.versions import versions
-from couple.ensemble.folder import ENSEMBLE, Specification, read_part
+from couple.ensemble.folder import ENSEMBLE, FORMAT, Specification, read_part
 from couple.ensemble.seeds import run_seed
 from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import columns, create, replacing
-
-FORMAT = "couple ensemble 1"
-"""Attribute `format` of an ensemble file."""
 
 
 @dataclass(frozen=True)

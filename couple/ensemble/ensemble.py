@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
-from couple.ensemble.assemble import FORMAT
-from couple.ensemble.folder import ENSEMBLE
+from couple.ensemble.folder import ENSEMBLE, FORMAT
 from couple.ensemble.statistics import Statistics, statistics
 from couple.storage.record_file import Recording
 

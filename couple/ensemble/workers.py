@@ -131,10 +131,9 @@ def _work(
             runs = line.recv()
     except (Stopped, EOFError, BrokenPipeError):
         return
-    except CannotRestart as error:
-        line.send(NeedsOwnProcess(str(error)))
     except CoupleError as error:
-        line.send(error)
+        with suppress(OSError):  # nobody listens any more
+            line.send(NeedsOwnProcess(str(error)) if isinstance(error, CannotRestart) else error)
 
 
 def make_runs(

@@ -33,7 +33,7 @@ from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
 from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, lock_folder
+from couple.storage.run_folder import CHECKPOINT, check_free, clear_others, empty_folder, reopen_folder
 from couple.wiring import System, wire
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Simulation:
         Raises InputError if the file is damaged, or if the experiment or its model changed since.
         """
         path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
-        lock = lock_folder(path.parent) if world().first else None
+        lock = reopen_folder(path) if world().first else None
         try:
             world().gather(None)
             return cls._resumed(path, until, lock)
@@ -313,7 +313,7 @@ class Simulation:
         """After an error: results as far as there are any. A disk that refuses does not hide the error."""
         try:
             self._write_results("failed")
-        except RunError as error:
+        except (CoupleError, OSError) as error:
             log.warning("%s", error)
         finally:
             self._unlock()
@@ -347,7 +347,7 @@ class Simulation:
             rank_checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
         self._last_checkpoint = perf_counter()
         if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
-            rank_checkpoints.clear_others(self.folder, self._left, self.ranks.size)
+            clear_others(self.folder, self._left, self.ranks.size)
         self._left = ""
         self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
         return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
@@ -39,7 +38,8 @@ from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
 from reducers.dbd.report.likelihood import likelihoods
 from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, reference_moments
-from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.folder import MODEL, write_summary
+from reducers.training.resumable import Progress, Resumable, Tell
 
 
 class DistributionTraining(Resumable):
@@ -85,7 +85,7 @@ class DistributionTraining(Resumable):
         """Take up what `states` gave."""
         self.fit.restore(states)
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
 
         A checkpoint and the model are written at the start and every `train.checkpoint` steps. If the model diverges
@@ -137,7 +137,7 @@ class DistributionTraining(Resumable):
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_summary(self.folder, summary)
         return summary
 
     def _rates(self) -> dict[str, tuple[float, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -23,7 +22,8 @@ from reducers.fields.fit.learner import LearnedLaw, Learner
 from reducers.fields.fit.misfit import ParticleEnsemble
 from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.settings import FieldTrainingFile
-from reducers.training.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.folder import CHECKPOINT, MODEL, write_summary
+from reducers.training.resumable import Progress, Resumable, Tell
 
 
 class FieldTraining(Resumable):
@@ -80,7 +80,7 @@ class FieldTraining(Resumable):
         """SHA-256 of the particles that are learned from, for each initial condition."""
         return " ".join(d.digest() for d in self.data)
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
         """Learn the law, compare with held-out runs, write model and summary; returns the summary.
 
         There is a checkpoint after every step. Raises RunError that says where it is if the law does not converge.
@@ -119,7 +119,7 @@ class FieldTraining(Resumable):
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_summary(self.folder, summary)
         return summary
 
     def states(self) -> dict[str, State]:

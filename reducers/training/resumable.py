@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,8 +12,7 @@ from couple.base.errors import InputError, Interrupted
 from couple.components.component import State
 from couple.storage import checkpoint
 from reducers.training.files import LearningFile
-
-CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
+from reducers.training.folder import CHECKPOINT, folder_for, refuse_earlier, writing_into
 
 Progress = Callable[[int, int, float], None]
 """Called with (step, of, gap)."""
@@ -47,20 +45,11 @@ class Resumable(ABC):
         Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
         """
         file, content = cls.File.load(path, overrides)
-        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
-        if (place / CHECKPOINT).exists() and not force:
-            raise InputError(
-                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
-            )
-        if place.exists():
+        with folder_for(file.train.name, folder) as place:
+            if not force:
+                advice = f"holds a training: continue it with couple train --resume {place}, or give --force"
+                refuse_earlier(place, CHECKPOINT, advice)
             return cls(content, path.resolve(), place, tell)
-        place.mkdir(parents=True)
-        try:
-            return cls(content, path.resolve(), place, tell)
-        except BaseException:
-            with suppress(OSError):  # runs that were sampled stay
-                place.rmdir()
-            raise
 
     @classmethod
     def resumed(cls, folder: Path, *, tell: Tell = lambda text: None) -> Self:
@@ -70,8 +59,6 @@ class Resumable(ABC):
         if "training" not in states:
             raise InputError("is not the checkpoint of a training", where=str(path))
         head = states.pop("training")
-        for left in path.parent.glob(".*.h5.*"):  # by writes that were killed
-            left.unlink(missing_ok=True)
         made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
         if made.digest() != str(head["data"]):
             raise InputError("the data of this training have changed: start it again", where=str(path))
@@ -95,9 +82,16 @@ class Resumable(ABC):
     def restore(self, states: dict[str, State]) -> None:
         """Take up what `states` gave."""
 
-    @abstractmethod
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes model and summary, and returns the summary."""
+        """To the end; writes model and summary, and returns the summary. Raises InputError if another process writes
+        into the folder.
+        """
+        with writing_into(self.folder):
+            return self._run(progress)
+
+    @abstractmethod
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
+        """See `run`."""
 
     def save(self) -> None:
         """Write a checkpoint."""

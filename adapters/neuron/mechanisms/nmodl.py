@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
+from couple.base.errors import RunError
+from couple.storage.scratch import scratch_folder
 
 _HEADERS = ("*.inc", "*.h", "*.hpp")
 
@@ -56,9 +58,9 @@ def library(files: Sequence[Path], stem: str) -> Path:
             with _alone(root / f"{made.parent.name}.lock"):
                 if made.exists():
                     return made
-                with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-                    return compile_library(script, inputs, Path(folder), made)
-        except OSError:
+                with scratch_folder("mod", made.parent) as folder:
+                    return compile_library(script, inputs, folder, made)
+        except (OSError, RunError):
             continue
     raise NoCompilerError("no place to keep compiled mechanisms: neither the cache nor a temporary folder is writable")
 

@@ -16,7 +16,7 @@ from reducers.fields.density.particles import ParticleRuns
 from reducers.fields.model import FieldModel
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.training.resumable import MODEL
+from reducers.training.folder import MODEL
 from support.field_cases import brownian
 from support.paths import ROOT
 
