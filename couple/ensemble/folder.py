@@ -25,6 +25,7 @@ from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.base.versions import versions
 from couple.components.component import State
+from couple.components.state import whole
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.storage import checkpoint
@@ -50,6 +51,9 @@ ENSEMBLE, SPECIFICATION, PARTS = "ensemble.h5", "sampling.json", "parts"
 
 FORMAT = "couple ensemble 1"
 """Attribute `format` of an ensemble file."""
+
+PART_VERSION = 1
+"""Of the content of a part, to be raised whenever that changes its form or meaning."""
 
 _KEYS = ("experiment", "original", "path", "seed", "runs")
 
@@ -162,6 +166,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
     """Put finished runs into a file of their own, in one step. Raises RunError if the disk refuses."""
     path = folder / PARTS / f"{runs[0]:09d}-{len(runs)}.h5"
     part: State = {
+        "version": PART_VERSION,
         "runs": np.array(runs, dtype=np.int64),
         "rows": np.array([run.rows for run in made]),
         "imbalance": np.array([run.imbalance for run in made]),
@@ -174,8 +179,11 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
 
 
 def read_part(path: Path) -> dict[str, Any]:
-    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged."""
-    return checkpoint.read(path)["part"]
+    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged or of another version."""
+    part: dict[str, Any] = checkpoint.read(path)["part"]
+    if whole(part, "version", 0) != PART_VERSION:
+        raise InputError("was made by another version of couple", where=str(path))
+    return part
 
 
 def _content(folder: Path) -> dict[str, Any]:

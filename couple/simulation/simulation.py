@@ -28,6 +28,7 @@ from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter
 from couple.simulation.signals import Stop
+from couple.simulation.state_versions import GROUP, check_versions, versions_of
 from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
@@ -168,17 +169,19 @@ class Simulation:
         place = text(run, "place", "segments")
         costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
-        if written != ranks.size:
-            simulation = cls(here, system, lock, f"{place}-{written}", costs)
-            parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in range(written)]
-            try:
+        wanted = (ranks.rank,) if written == ranks.size else range(written)
+        parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in wanted]
+        try:
+            check_versions(system, parts)
+            if written != ranks.size:
+                simulation = cls(here, system, lock, f"{place}-{written}", costs)
                 move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
-            except InputError as error:
-                raise error.inside(str(path)) from None
-            simulation._left = place
-        else:
-            simulation = cls(here, system, lock, place, costs)
-            simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
+                simulation._left = place
+            else:
+                simulation = cls(here, system, lock, place, costs)
+                simulation.orchestrator.restore(parts[0])
+        except InputError as error:
+            raise error.inside(str(path)) from None
         simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
         simulation._checkpoints = whole(run, "number", 0)
         ranks.gather(None)
@@ -339,6 +342,7 @@ class Simulation:
             states["run"]["costs"] = json.dumps(self._costs)
         if self.ranks.size > 1 or self.system.plan.helped or electrics is None or electrics.is_network:
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
+        states[GROUP] = versions_of(self.system)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
             checkpoint.write(path, states)

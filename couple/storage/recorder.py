@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import h5py
 import numpy as np
@@ -85,6 +85,8 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
                 yield file
             if disk.error is not None:
                 raise disk.error
+        with h5py.File(temporary, "r"):  # HDF5 says of a file that is shorter than it made it
+            pass
         flush_and_rename(temporary, path)
 
 
@@ -124,7 +126,10 @@ class Recorder:
 
     segments: folder in it for rows that leave memory.
     rows: the buffer (n, width) into which the exchange writes; `next_row` is where.
+    state_version: see Component.
     """
+
+    state_version: ClassVar[int] = 1
 
     def __init__(
         self, folder: Path | None, variables: Sequence[Variable], expected: int, segments: str = "segments"

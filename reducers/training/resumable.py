@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from couple.base.errors import InputError, Interrupted
 from couple.components.component import State
+from couple.components.state import whole
 from couple.storage import checkpoint
 from reducers.training.files import LearningFile
 from reducers.training.folder import CHECKPOINT, folder_for, refuse_earlier, writing_into
@@ -23,9 +24,11 @@ class Resumable(ABC):
     """A training on its way. Build one with `new` or `resumed`; `run()` goes to the end.
 
     content: the training file as nested tables; source: its path. tell: takes a line for the user.
+    state_version: of what `states` gives, to be raised whenever that changes its form or meaning.
     """
 
     File: ClassVar[type[LearningFile]]
+    state_version: ClassVar[int] = 1
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
         self.content, self.source, self.folder, self.tell = content, source, folder, tell
@@ -59,6 +62,13 @@ class Resumable(ABC):
         if "training" not in states:
             raise InputError("is not the checkpoint of a training", where=str(path))
         head = states.pop("training")
+        then = whole(head, "version", 0)
+        if then != cls.state_version:
+            raise InputError(
+                f"has its state in another form ({then}, now {cls.state_version}): resume with the version of couple "
+                "that wrote it, or train again",
+                where=str(path),
+            )
         made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
         if made.digest() != str(head["data"]):
             raise InputError("the data of this training have changed: start it again", where=str(path))
@@ -95,7 +105,12 @@ class Resumable(ABC):
 
     def save(self) -> None:
         """Write a checkpoint."""
-        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest()}
+        head: State = {
+            "content": json.dumps(self.content),
+            "source": str(self.source),
+            "data": self.digest(),
+            "version": self.state_version,
+        }
         checkpoint.write(self.folder / CHECKPOINT, {"training": head, **self.states()})
 
     def stopped(self, signal: str, steps: int) -> Interrupted:
