@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, Interrupted
 from couple.cli.console import Jobs, Overrides, Until, bar_of, out
 
 LABELS = "ABCDEFGH"
@@ -65,9 +65,15 @@ def compare(
                 def update(done: int, total: int, task: int = task, label: str = label) -> None:
                     bar.update(task, completed=done, total=total, at=f"{label}: {done} of {total} runs")  # type: ignore[arg-type]
 
-                sides.append(
-                    side_of(label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update)
-                )
+                try:
+                    side = side_of(
+                        label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update
+                    )
+                except Interrupted as error:
+                    made = str(error).partition(";")[0]
+                    message = f"{label}: {made}; they are kept: give the same command again, with --out {at}"
+                    raise Interrupted(message, error.signal) from None
+                sides.append(side)
         start_at = begin.on(sides[0].time_unit)
         found = held_against(sides, start=start_at, threshold=threshold, within=within, of=quantity)
         if figure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from couple.base.errors import CannotRestart, CoupleError, RunError
+from couple.base.signals import blocked
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
@@ -60,7 +60,8 @@ class Worker:
         experiment = wanted.experiment
         arguments = (experiment.source, experiment.original, experiment.path, wanted.seed, folder, first, once, theirs)
         self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
+        with blocked():  # signals go to the whole group; the parent decides
+            self.process.start()
         theirs.close()
         self.given: tuple[int, ...] = (first,)
 
@@ -73,7 +74,7 @@ class Worker:
     def end(self, *, now: bool = False) -> None:
         """Let it go, or stop it at once."""
         if now:
-            self.process.terminate()
+            self.process.kill()
         self.line.close()
         self.process.join()
 
@@ -117,7 +118,6 @@ def _work(
     line: Connection,
 ) -> None:
     """What a worker process does, until nobody listens any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
     try:
         content = {**source, "experiment": {**source["experiment"], "seed": run_seed(seed, first)}}

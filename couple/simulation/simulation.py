@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
+from couple.base.signals import Stop
 from couple.base.versions import versions
 from couple.components.capabilities import timings_of
 from couple.components.component import Port, State
@@ -27,7 +28,6 @@ from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter
-from couple.simulation.signals import Stop
 from couple.simulation.state_versions import GROUP, check_versions, versions_of
 from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
@@ -246,11 +246,13 @@ class Simulation:
     ) -> dict[str, Any]:
         """Go to the end (or to `until` ms), write results and summary, and return the summary.
 
-        On SIGINT or SIGTERM a checkpoint is written and Interrupted raised; so it is shortly before `deadline`, by
-        time.perf_counter. On any error what was recorded is written to the result file before the error goes on.
+        On SIGINT, SIGTERM or SIGHUP a checkpoint is written and Interrupted raised; so it is shortly before `deadline`,
+        by time.perf_counter. Signals that come while it is written change nothing. On any error what was recorded is
+        written to the result file before the error goes on.
         """
         begun, agreed = self.orchestrator.window, CoupleError()
-        with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
+        # Others wait inside of NEURON, or of what they solve together.
+        with self._stop.listening(), self.ranks.waiting():
             try:
                 return self._run(progress, until, deadline)
             except (Interrupted, InputError) as error:
@@ -296,8 +298,7 @@ class Simulation:
         try:
             if self._lock is not None:
                 self._lock.acquire()
-            with self._stop.listening():
-                self.orchestrator.run(end, after_window)
+            self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
             self._write_results_if_possible()
@@ -327,7 +328,7 @@ class Simulation:
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
         self._write_results("interrupted")
-        return Interrupted(message)
+        return Interrupted(message, None if signal == WALLTIME else signal)
 
     def write_checkpoint(self) -> Path:
         """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""

@@ -56,4 +56,4 @@ def _sampled(block: DataBlock, k: int, beside: Path, folder: Path, seed: int, te
             return place / "ensemble.h5"
     except Interrupted as error:
         made = str(error).partition(";")[0]
-        raise Interrupted(f"{made}; they are kept: give the same couple train again to go on") from None
+        raise Interrupted(f"{made}; they are kept: give the same couple train again to go on", error.signal) from None

@@ -11,8 +11,8 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.base.signals import Stop
 from couple.components.component import State
-from couple.simulation.signals import Stop
 from reducers.data.moments import data_moments
 from reducers.data.sources import load_data
 from reducers.data.trajectories import Trajectories
@@ -89,20 +89,20 @@ class DistributionTraining(Resumable):
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
 
         A checkpoint and the model are written at the start and every `train.checkpoint` steps. If the model diverges
-        the last one that did not is written and RunError raised. Ctrl-C and SIGTERM leave a checkpoint and raise
-        Interrupted.
+        the last one that did not is written and RunError raised. SIGINT, SIGTERM and SIGHUP leave a checkpoint and
+        raise Interrupted.
         """
         start, cpu = perf_counter(), process_time()
         stop = Stop()
-        try:
-            with stop.listening():
+        with stop.listening():
+            try:
                 self._learn(stop, progress)
-        except RunError as error:
-            self.fit.revert()
-            kept = self._write_what_is_good()
-            raise RunError(f"{error} (step {self.fit.done}{kept})") from None
-        self.save()
-        if stop.signal is not None and self.fit.done < self.fit.steps:
+            except RunError as error:
+                self.fit.revert()
+                kept = self._write_what_is_good()
+                raise RunError(f"{error} (step {self.fit.done}{kept})") from None
+            self.save()
+        if stop.signal is not None:
             raise self.stopped(stop.signal, self.fit.steps)
         return self._finish(cpu, start)
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, Interrupted, RunError
+from couple.base.signals import Stop
 from couple.components.component import State
 from couple.components.state import whole
-from couple.simulation.signals import Stop
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
 from reducers.fields.density.baselines import difference, homogeneous, kernel_density
 from reducers.fields.density.estimates import Prior
@@ -95,15 +95,18 @@ class FieldTraining(Resumable):
             if stop.signal is not None and step < steps:
                 raise self.stopped(stop.signal, steps)
 
-        try:
-            with stop.listening():
+        with stop.listening():
+            try:
                 learned = self.learner.run(after, steps)
-        except Interrupted:
-            raise
-        except RunError as error:
+            except Interrupted:
+                raise
+            except RunError as error:
+                self.save()
+                place = self.folder / CHECKPOINT
+                raise RunError(f"{error} (the law of step {self.learner.done} is in {place})") from None
             self.save()
-            raise RunError(f"{error} (the law of step {self.learner.done} is in {self.folder / CHECKPOINT})") from None
-        self.save()
+        if stop.signal is not None:
+            raise self.stopped(stop.signal, steps)
         model = self._model(learned)
         self.tell("comparing with held-out runs" if self.test else "comparing with the training runs")
         model.held_out = self._compared(learned)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.signals import Stop
 from couple.base.toml import read_toml
 from couple.components.component import State
-from couple.simulation.signals import Stop
 from reducers.gccd.data.protocol_data import load_network
 from reducers.gccd.data.settings import GccdFile
 from reducers.gccd.ensembles import TrainingEnsembles
@@ -93,12 +93,12 @@ class GccdTraining(Resumable):
         return self.refined[graph].rates()
 
     def _run(self, progress: Progress | None) -> dict[str, Any]:
-        """Refine all graphs, test, write the model; returns the summary. Ctrl-C and SIGTERM leave a checkpoint and
-        raise Interrupted."""
+        """Refine all graphs, test, write the model; returns the summary. SIGINT, SIGTERM and SIGHUP leave a
+        checkpoint and raise Interrupted."""
         start, cpu, stop = perf_counter(), process_time(), Stop()
         with stop.listening():
             self.refine(progress, stop=stop)
-        self.save()
+            self.save()
         if stop.signal is not None:
             raise self.stopped(stop.signal, sum(n for _, n in self._plan))
         summary = {**self.summary(), "cpu_seconds": process_time() - cpu, "seconds": perf_counter() - start}

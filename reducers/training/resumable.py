@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from couple.base.errors import InputError, Interrupted
+from couple.base.signals import StoppedBySignal
 from couple.components.component import State
 from couple.components.state import whole
 from couple.storage import checkpoint
@@ -97,7 +98,13 @@ class Resumable(ABC):
         into the folder.
         """
         with writing_into(self.folder):
-            return self._run(progress)
+            try:
+                return self._run(progress)
+            except StoppedBySignal as stop:  # while it is tested what was learned, which is in the checkpoint
+                raise Interrupted(
+                    f"stopped by {stop.name} after step {self.done}; go on with: couple train --resume {self.folder}",
+                    stop.name,
+                ) from None
 
     @abstractmethod
     def _run(self, progress: Progress | None) -> dict[str, Any]:
@@ -115,6 +122,5 @@ class Resumable(ABC):
 
     def stopped(self, signal: str, steps: int) -> Interrupted:
         """What to raise after a signal; the checkpoint is written."""
-        return Interrupted(
-            f"stopped by {signal} at step {self.done} of {steps}; go on with: couple train --resume {self.folder}"
-        )
+        at = f"at step {self.done} of {steps}"
+        return Interrupted(f"stopped by {signal} {at}; go on with: couple train --resume {self.folder}", signal)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from adapters.fem.field_basis.meshes import box
 from couple.base.errors import InputError, Interrupted, RunError
+from couple.base.signals import note
 from couple.cli.main import main
 from reducers.fields.density.particles import ParticleRuns
 from reducers.fields.model import FieldModel
@@ -81,7 +81,7 @@ def test_a_killed_training_goes_on_to_the_bit(place: Path, monkeypatch: pytest.M
     half = FieldTraining.new(place / "field.toml", place / "half")
 
     def stop(step: int, steps: int, promised: float) -> None:
-        signal.raise_signal(signal.SIGINT)
+        note("SIGINT")
 
     with pytest.raises(Interrupted, match=r"stopped by SIGINT at step 1 of \d+; go on with: couple train --resume"):
         half.run(stop)
