@@ -60,7 +60,7 @@ class Stop:
         try:
             yield
         except BaseException:
-            _charge.used = _charge.held and self.signal is not None  # the process ends, with what is raised here
+            _charge.used |= _charge.held and self.signal is not None  # the process ends, with what is raised here
             raise
         else:
             _charge.left = self.signal if _charge.held else None
@@ -138,6 +138,7 @@ def in_charge() -> Iterator[None]:
     try:
         yield
     finally:
+        _charge.used = True
         for number in before:
             signal.signal(number, signal.SIG_IGN)
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import IO, Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -55,7 +55,7 @@ class _Terminal(io.TextIOBase):
         return self._file().encoding
 
 
-err = Console(file=_Terminal(), highlight=False, soft_wrap=True)
+err = Console(file=cast(IO[str], _Terminal()), highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]

@@ -36,14 +36,13 @@ from couple.storage.folder_contents import (
     has_format,
     has_group,
     has_keys,
-    is_picture,
     listed,
     own_folder,
     refuse_taken,
     survey,
 )
 from couple.storage.folder_lock import lock_folder
-from couple.storage.run_folder import PICTURES, claim_folder
+from couple.storage.run_folder import claim_folder
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ PARTS_KIND = FolderKind("ensemble", {r"[0-9]{9,}-[0-9]+\.h5": has_group("part")}
 
 SAMPLING = FolderKind(
     "ensemble",
-    {r"sampling\.json": has_keys(*_KEYS), r"ensemble\.h5": has_format(FORMAT), PICTURES: is_picture},
+    {r"sampling\.json": has_keys(*_KEYS), r"ensemble\.h5": has_format(FORMAT)},
     {PARTS: PARTS_KIND},
 )
 

@@ -106,11 +106,10 @@ def _end_all(error: BaseException) -> None:
     """End all ranks, with the message of this one; nothing without others."""
     ranks = world()
     if ranks.size > 1:
-        ours = isinstance(error, CoupleError | StoppedBySignal)
-        if not ours:
+        if not isinstance(error, CoupleError | StoppedBySignal):
             traceback.print_exc()
         print(f"error: rank {ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
-        ranks.abort(error.exit_code if ours else 1)
+        ranks.abort(error.exit_code if isinstance(error, CoupleError | StoppedBySignal) else 1)
 
 
 def sample_share(

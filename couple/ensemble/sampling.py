@@ -93,12 +93,12 @@ def make_ensemble(
             complete = job.complete
         finally:
             claimed.close(complete=complete)
-    if job.stopped is not None and not complete:
-        raise Interrupted(
-            f"stopped by {job.stopped} with {len(job.there)} of {wanted.runs} runs; "
-            f"go on with: couple resume {claimed.path}",
-            job.stopped,
-        )
+        if job.stopped is not None and not complete:
+            raise Interrupted(
+                f"stopped by {job.stopped} with {len(job.there)} of {wanted.runs} runs; "
+                f"go on with: couple resume {claimed.path}",
+                job.stopped,
+            )
     return Ensemble(claimed.path)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -60,7 +61,8 @@ class Worker:
         experiment = wanted.experiment
         arguments = (experiment.source, experiment.original, experiment.path, wanted.seed, folder, first, once, theirs)
         self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        with blocked():  # signals go to the whole group; the parent decides
+        resource_tracker.ensure_running()  # its own start would let the signals through again
+        with blocked():  # they go to the whole group; the parent decides
             self.process.start()
         theirs.close()
         self.given: tuple[int, ...] = (first,)

@@ -251,15 +251,15 @@ class Simulation:
         written to the result file before the error goes on.
         """
         begun, agreed = self.orchestrator.window, CoupleError()
-        # Others wait inside of NEURON, or of what they solve together.
-        with self._stop.listening(), self.ranks.waiting():
-            try:
-                return self._run(progress, until, deadline)
-            except (Interrupted, InputError) as error:
-                if isinstance(error, InputError) and self.orchestrator.window > begun:
-                    raise
-                agreed = error  # of all ranks, as is what is asked for and does not fit
-        raise agreed
+        with self._stop.listening():
+            with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
+                try:
+                    return self._run(progress, until, deadline)
+                except (Interrupted, InputError) as error:
+                    if isinstance(error, InputError) and self.orchestrator.window > begun:
+                        raise
+                    agreed = error  # of all ranks, as is what is asked for and does not fit
+            raise agreed
 
     def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
         clock = self.system.plan.clock

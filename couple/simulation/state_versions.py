@@ -30,7 +30,8 @@ def check_versions(system: System, parts: Sequence[Mapping[str, State]]) -> None
         for name in part[GROUP].keys() & now.keys():
             then = text(part[GROUP], name)
             if then != now[name]:
+                changed = f"{then}, now {text(now, name)}"
                 raise InputError(
-                    f'has the state of "{name}" in another form ({then}, now {now[name]}): resume with the version of '
-                    "couple that wrote it, or run again"
+                    f'has the state of "{name}" in another form ({changed}): resume with the version of couple that '
+                    "wrote it, or run again"
                 )

@@ -32,6 +32,7 @@ SEGMENT_END = b"couple segment 1\n"
 PICTURE = "couple figure 1"
 """What the metadata of a picture say of who drew it."""
 
+_PICTURES = re.compile(r".+\.(png|pdf|svg)")
 _LARGEST_PICTURE = 2**26
 _SHOWN = 3
 _OF_THE_SYSTEM = re.compile(r"\.nfs[0-9a-f]+|\.DS_Store")
@@ -44,6 +45,7 @@ class FolderKind:
 
     what: of the folder, in messages ("run"). files, folders: pattern of a name → how its content is known.
     useful: whether what is found here is worth keeping by itself, as rows without a checkpoint are not.
+    Pictures that other commands have drawn are ours too, whatever they are called.
     """
 
     what: str
@@ -54,6 +56,11 @@ class FolderKind:
     def recogniser(self, name: str) -> Recogniser | None:
         """Of files of that name; None for a name that is not written."""
         return next((known for pattern, known in self.files.items() if re.fullmatch(pattern, name)), None)
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file was written by us."""
+        known = self.recogniser(path.name) or (is_picture if _PICTURES.fullmatch(path.name) else None)
+        return known is not None and is_regular(path) and (path.stat().st_size == 0 or known(path))
 
     def folder(self, name: str) -> FolderKind | None:
         """Of folders of that name; None for a name that is not made."""
@@ -114,7 +121,7 @@ def _sort(path: Path, kind: FolderKind, found: Survey) -> None:
     if inner is not None and _is_folder(path):
         _look(path, inner, found)
         found.folders.append(path)
-    elif _is_written(path, kind):
+    elif kind.owns(path):
         found.ours.append(path)
         found.useful |= kind.useful and path.stat().st_size > 0
     elif target is not None and kind.recogniser(target) is not None:
@@ -124,11 +131,6 @@ def _sort(path: Path, kind: FolderKind, found: Survey) -> None:
         found.strangers.append(path)
         if inner is not None or kind.recogniser(path.name) is not None:
             found.taken.append(path)
-
-
-def _is_written(path: Path, kind: FolderKind) -> bool:
-    known = kind.recogniser(path.name)
-    return known is not None and is_regular(path) and (path.stat().st_size == 0 or known(path))
 
 
 def _is_folder(path: Path) -> bool:
@@ -184,7 +186,7 @@ def files_of(folder: Path, kind: FolderKind) -> Iterator[Path]:
     paths: list[Path] = []
     with suppress(OSError):
         paths = sorted(folder.iterdir()) if _is_folder(folder) else []
-    yield from (path for path in paths if _is_written(path, kind))
+    yield from (path for path in paths if kind.recogniser(path.name) is not None and kind.owns(path))
 
 
 # -- how a content is known --------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couple.base.errors import InputError, RunError
-from couple.storage.atomic_file import replace
-from couple.storage.folder_contents import LOCK, PICTURE
+from couple.storage.atomic_file import is_regular, replace
+from couple.storage.folder_contents import LOCK, PICTURE, is_picture
 from couple.storage.folder_lock import locked
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def write_picture(drawing: Figure, path: Path, dpi: float) -> Path:
     """The path, at which the picture is now, in the format of its suffix. dpi: of pixels.
 
     In the folder of a run, an ensemble or a training its lock is taken. Raises InputError for a format that matplotlib
-    does not write, for a folder that another process writes into, and if the disk refuses.
+    does not write, for a folder that another process writes into, for a file there that is no picture of ours, and if
+    the disk refuses.
     """
     form = path.suffix[1:].lower() or "png"
     content = io.BytesIO()
@@ -54,7 +55,9 @@ def _writing_beside(path: Path) -> Iterator[None]:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Replace a file; what is none (a device) is written to, also through a link that its owner made for that."""
+    """Replace a picture; what is no file (a device) is written to, also through a link that its owner made for that."""
+    if is_regular(path) and path.stat().st_size > 0 and not is_picture(path):
+        raise InputError("was not drawn by couple: remove it, or give another name", where=str(path))
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             file.write(content)

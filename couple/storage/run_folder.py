@@ -30,9 +30,6 @@ from couple.storage.results import FORMAT
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
 COSTS = "costs.json"
 
-PICTURES = r"[\w-]+\.(png|pdf|svg)"
-"""Names of pictures, which `couple plot` puts beside the results."""
-
 RUN = FolderKind(
     "run",
     {
@@ -41,7 +38,7 @@ RUN = FolderKind(
         r"rank[0-9]{4,}\.h5": has_format(FORMAT),
         r"summary\.json": has_keys("simulated_ms", "exchanges", "versions"),
         r"costs\.json": has_keys("unit", "cells"),
-        PICTURES: is_picture,
+        r"figure\.png": is_picture,
     },
     {
         r"segments(-[0-9]+)*": FolderKind("run", SEGMENTS.files, {r"rank[0-9]{4,}": SEGMENTS}, useful=False),
@@ -58,7 +55,8 @@ def check_free(folder: Path, force: bool) -> None:
         return
     found = survey(folder, RUN)
     if not force and (found.useful or found.strangers):
-        raise InputError("the output folder exists and is not empty: give another, or --force", where=str(folder))
+        held = listed(folder, [*found.strangers, *found.ours])
+        raise InputError(f"the output folder is not empty ({held}): give another, or --force", where=str(folder))
     if found.strangers:
         raise InputError(
             f"--force only replaces an earlier run, and no run wrote {listed(folder, found.strangers)}: move it away, "

@@ -102,8 +102,8 @@ class DistributionTraining(Resumable):
                 kept = self._write_what_is_good()
                 raise RunError(f"{error} (step {self.fit.done}{kept})") from None
             self.save()
-        if stop.signal is not None:
-            raise self.stopped(stop.signal, self.fit.steps)
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, self.fit.steps)
         return self._finish(cpu, start)
 
     def _learn(self, stop: Stop, progress: Progress | None) -> None:

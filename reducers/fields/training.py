@@ -105,8 +105,8 @@ class FieldTraining(Resumable):
                 place = self.folder / CHECKPOINT
                 raise RunError(f"{error} (the law of step {self.learner.done} is in {place})") from None
             self.save()
-        if stop.signal is not None:
-            raise self.stopped(stop.signal, steps)
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, steps)
         model = self._model(learned)
         self.tell("comparing with held-out runs" if self.test else "comparing with the training runs")
         model.held_out = self._compared(learned)

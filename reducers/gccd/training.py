@@ -99,8 +99,8 @@ class GccdTraining(Resumable):
         with stop.listening():
             self.refine(progress, stop=stop)
             self.save()
-        if stop.signal is not None:
-            raise self.stopped(stop.signal, sum(n for _, n in self._plan))
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, sum(n for _, n in self._plan))
         summary = {**self.summary(), "cpu_seconds": process_time() - cpu, "seconds": perf_counter() - start}
         self.write(summary)
         write_summary(self.folder, summary)

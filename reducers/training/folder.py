@@ -27,7 +27,7 @@ from couple.storage.folder_contents import (
     refuse_taken,
 )
 from couple.storage.folder_lock import locked
-from couple.storage.run_folder import PICTURES, claim_folder
+from couple.storage.run_folder import claim_folder
 from reducers.data.sources import DATA
 
 CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
@@ -44,7 +44,7 @@ TRAINING = FolderKind(
         r"checkpoint\.h5": has_group("training"),
         r"model\.h5": has_format(*MODEL_FORMATS),
         r"summary\.json": has_keys("format", "cpu_seconds"),
-        PICTURES: is_picture,
+        r"model(-maps)?\.png": is_picture,
     },
     {DATA: FolderKind("training", {r"[^/]+\.h5": has_attributes("window", "runs", "volume")}, {r"[^/]+": SAMPLING})},
 )

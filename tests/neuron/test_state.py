@@ -105,23 +105,27 @@ def test_no_temporary_file_is_needed_where_there_are_files_in_memory(
     """A full /tmp does not matter; elsewhere the file is a temporary one, with the same content."""
     cell = attach(rich)
     loop(cell, range(20))
-    state = cell.save()
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, os.strerror(28))
+
     with monkeypatch.context() as patch:
         patch.delattr(os, "memfd_create")
-        assert cell.save()["savestate"] == state["savestate"]
-
-        def full(*_: object, **__: object) -> str:
-            raise OSError(28, os.strerror(28))
-
+        by_file = cell.save()
         patch.setattr(tempfile, "mkdtemp", full)
         with pytest.raises(RunError, match=r"No space left.*TMPDIR"):
             cell.save()
     monkeypatch.setattr(tempfile, "mkdtemp", full)
-    for _ in range(6):  # so that the first is no longer kept in memory
-        cell.advance(4)
-        cell.save()
-    cell.restore(state)
-    assert cell.save()["savestate"] == state["savestate"]
+    in_memory, ports, runs = cell.save(), cell.memory.copy(), []
+    assert len(in_memory["savestate"]) == len(by_file["savestate"])
+    for state in (in_memory, by_file):
+        for _ in range(6):  # so that neither is kept as NEURON's object any more
+            cell.advance(4)
+            cell.save()
+        cell.restore(state)
+        cell.memory[:] = ports
+        runs.append(loop(cell, range(20, 60)))
+    assert np.array_equal(*runs)
 
 
 CUT = """

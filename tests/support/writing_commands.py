@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.command_line import couple
-from support.small_dbd_training import place_files
+from support.small_dbd_training import TRAINING, place_files
 
 BOX = """
 [experiment]
@@ -18,6 +18,7 @@ exchange = "0.1 ms"
 
 [chemistry]
 species.A = {}
+observables.a = ["A"]
 reactions = [{ equation = "0 -> A", forward = "1e-3 mM/ms" }, { equation = "A -> 0", forward = "0.1 /ms" }]
 
 [[site]]
@@ -38,7 +39,7 @@ class WritingCommand:
     """arguments: from the folder of inputs and the output. begun: what is in the output before it is called.
 
     writes: names in the output that it writes. folders: those that it makes. again: arguments that go on after a
-    failure, if they are others.
+    failure, if they are others. sweeps: whether what killed processes have left there goes.
     """
 
     arguments: Callable[[Path, Path], tuple[object, ...]]
@@ -46,6 +47,7 @@ class WritingCommand:
     folders: tuple[str, ...] = ()
     begun: str = ""
     again: Callable[[Path, Path], tuple[object, ...]] | None = None
+    sweeps: bool = True
 
     def call(self, inputs: Path, out: Path) -> int | str | None:
         """The exit code; the output is as it has to be before."""
@@ -96,14 +98,15 @@ COMMANDS = {
         ),
         ("map.png",),
         begun="empty",
+        sweeps=False,
     ),
-    "plot": WritingCommand(lambda inputs, out: ("plot", out), ("figure.png",), begun="drawn"),
+    "plot": WritingCommand(lambda inputs, out: ("plot", out), ("figure.png",), begun="drawn", sweeps=False),
     "train": WritingCommand(
         lambda inputs, out: ("train", inputs / "train.toml", "--quiet", "--out", out),
         ("checkpoint.h5", "model.h5", "summary.json", "model.png"),
         again=lambda inputs, out: ("train", inputs / "train.toml", "--force", "--quiet", "--out", out),
     ),
-    "model": WritingCommand(lambda inputs, out: ("model", out), ("model.png",), begun="trained"),
+    "model": WritingCommand(lambda inputs, out: ("model", out), ("model.png",), begun="trained", sweeps=False),
 }
 
 
@@ -112,6 +115,8 @@ def place_inputs(folder: Path) -> Path:
     (folder / "box.toml").write_text(BOX)
     (folder / "empty").mkdir()
     place_files(folder)
+    quick = TRAINING.replace('closure = ["P"]\n', "").replace("steps = 12", "steps = 4").replace("= 5", "= 3")
+    (folder / "train.toml").write_text(quick)
     run = ("run", str(folder / "box.toml"), "--quiet", "--no-figure", "--out")
     assert couple(*run, str(folder / "half"), "--until", "1.5 ms") == 0
     assert couple(*run, str(folder / "drawn")) == 0

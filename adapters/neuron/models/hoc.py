@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def load(spec: ModelSpec) -> dict[Path, str]:
         if line := source_text.quits(text):
             raise InputError(f"quit() in {path.name}:{line} would end this process: remove it", where=WHERE)
     again = bool(known.keys() & _templates.keys()) or bool({p.name for p in files} & _read)
-    place = scratch_folder("hoc") if again else contextlib.nullcontext()
+    place: AbstractContextManager[Path | None] = scratch_folder("hoc") if again else contextlib.nullcontext()
     with contextlib.chdir(spec.model.parent), place as copies:
         try:
             if copies is not None:

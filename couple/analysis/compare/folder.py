@@ -9,9 +9,9 @@ from pathlib import Path
 from couple.ensemble.folder import SAMPLING
 from couple.storage.folder_contents import FolderKind, is_picture, refuse_taken
 from couple.storage.folder_lock import locked
-from couple.storage.run_folder import PICTURES, claim_folder
+from couple.storage.run_folder import claim_folder
 
-COMPARISON = FolderKind("comparison", {PICTURES: is_picture}, {"[A-H]": SAMPLING})
+COMPARISON = FolderKind("comparison", {r"compare\.png": is_picture}, {"[A-H]": SAMPLING})
 
 
 @contextmanager
