@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
+
+import h5py
 
 from adapters.fem.field_engine import FieldEngine
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
 from couple.base.errors import InputError, RunError
 from couple.simulation.simulation import Simulation
+from couple.storage.atomic_file import flush_and_rename, guarded
+from couple.storage.scratch import scratch_folder
 
 
 def write_xdmf(path: Path, engine: FieldEngine, site: int = 0, species: Sequence[str] | None = None) -> None:
@@ -18,12 +24,13 @@ def write_xdmf(path: Path, engine: FieldEngine, site: int = 0, species: Sequence
     of degree 2, RunError if the file cannot be written.
     """
     volume = _drawable(engine, site)
-    try:
-        with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), "w") as file:
+    with guarded(path), scratch_folder("xdmf", path.parent) as folder:
+        made = folder / path.name
+        with _session(made, "w") as file:
             file.write_mesh(engine.discretisation(site).domain.mesh)
             _write(file, engine, site, volume if species is None else species, 0.0)
-    except RuntimeError as error:
-        raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
+        flush_and_rename(made.with_suffix(".h5"), path.with_suffix(".h5"))
+        flush_and_rename(made, path)
 
 
 def xdmf_series(
@@ -38,13 +45,25 @@ def xdmf_series(
 
     def watch(simulation: Simulation) -> None:
         if simulation.orchestrator.window % every == 0:
-            try:
-                with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), "a") as file:
-                    _write(file, engine, site, names, simulation.time)
-            except RuntimeError as error:
-                raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
+            with _session(path, "a") as file:
+                _write(file, engine, site, names, simulation.time)
 
     return watch
+
+
+@contextmanager
+def _session(path: Path, mode: str) -> Iterator[dolfinx.io.XDMFFile]:
+    """PATH and the HDF5 file beside it, open for writing. Raises RunError if they are not whole at the end: neither
+    DOLFINx nor its writer of XML looks whether the disk took what they wrote.
+    """
+    try:
+        with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), mode) as file:
+            yield file
+        ElementTree.parse(path)
+        with h5py.File(path.with_suffix(".h5"), "r"):  # HDF5 measures it
+            pass
+    except (RuntimeError, OSError, ElementTree.ParseError) as error:
+        raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
 
 
 def _drawable(engine: FieldEngine, site: int) -> list[str]:

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from couple.base.signals import exit_code
+
 
 class CoupleError(Exception):
     """Base of every error that `couple` raises on purpose; the CLI prints its text as one line.
@@ -70,14 +72,22 @@ class RunError(CoupleError):
 
 
 class Interrupted(RunError):
-    """Ctrl-C or SIGTERM: the state is in a checkpoint. Exit code 130.
+    """Ctrl-C, SIGTERM, SIGHUP, or time that is up: the state is in a checkpoint.
+
+    signal: its name. Exit code 128 + its number, as shells have it; 130 without one.
 
     >>> from couple import Interrupted
-    >>> Interrupted("stopped by SIGTERM").exit_code
-    130
+    >>> Interrupted("stopped by SIGTERM", "SIGTERM").exit_code
+    143
     """
 
     exit_code = 130
+
+    def __init__(self, message: str, signal: str | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+        if signal is not None:
+            self.exit_code = exit_code(signal)
 
 
 class CannotRestart(RunError):

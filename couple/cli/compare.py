@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, Interrupted
 from couple.cli.console import Jobs, Overrides, Until, bar_of, out
 
 LABELS = "ABCDEFGH"
@@ -43,6 +44,7 @@ def compare(
 ) -> None:
     """Hold experiments or results against the first of them. What differs by more than chance, and what each costs."""
     from couple.analysis.compare.comparison import compare as held_against
+    from couple.analysis.compare.folder import comparison_folder
     from couple.analysis.compare.report import show
     from couple.analysis.compare.sides import requests, side_of
     from couple.chemistry.lattice_units import GivenTime
@@ -53,36 +55,34 @@ def compare(
     if not within > 0:
         raise InputError(f"{within:g} ms: give a time above 0", where="--match")
     end, begin = None if until is None else GivenTime.read(until, "--until"), GivenTime.read(start, "--from")
-    at = folder or _next_folder()
-    sides = []
-    with bar_of(as_json) as bar:
-        for label, request in zip(LABELS, wanted, strict=False):
-            task = bar.add_task("run", at=f"{label}: starting", speed="", total=None)
+    sides, picture = [], None
+    writes = figure or any(request.is_experiment for request in wanted)
+    with comparison_folder(folder) if writes else nullcontext(Path()) as at:
+        with bar_of(as_json) as bar:
+            for label, request in zip(LABELS, wanted, strict=False):
+                task = bar.add_task("run", at=f"{label}: starting", speed="", total=None)
 
-            def update(done: int, total: int, task: int = task, label: str = label) -> None:
-                bar.update(task, completed=done, total=total, at=f"{label}: {done} of {total} runs")  # type: ignore[arg-type]
+                def update(done: int, total: int, task: int = task, label: str = label) -> None:
+                    bar.update(task, completed=done, total=total, at=f"{label}: {done} of {total} runs")  # type: ignore[arg-type]
 
-            sides.append(
-                side_of(label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update)
-            )
-    found = held_against(sides, start=begin.on(sides[0].time_unit), threshold=threshold, within=within, of=quantity)
-    picture = None
-    if figure:
-        from couple.analysis.compare.picture import draw
+                try:
+                    side = side_of(
+                        label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update
+                    )
+                except Interrupted as error:
+                    made = str(error).partition(";")[0]
+                    message = f"{label}: {made}; they are kept: give the same command again, with --out {at}"
+                    raise Interrupted(message, error.signal) from None
+                sides.append(side)
+        start_at = begin.on(sides[0].time_unit)
+        found = held_against(sides, start=start_at, threshold=threshold, within=within, of=quantity)
+        if figure:
+            from couple.analysis.compare.picture import draw
 
-        at.mkdir(parents=True, exist_ok=True)
-        picture = draw(found, at / "compare.png")
+            picture = draw(found, at / "compare.png")
     if as_json:
         out.print_json(json.dumps({**found.json(), "figure": None if picture is None else str(picture)}))
         return
     show(found, out)
     if picture is not None:
         out.print(escape(f"figure in {picture}"))
-
-
-def _next_folder() -> Path:
-    """results/compare-001, or the next number that is free."""
-    number = 1
-    while (path := Path("results") / f"compare-{number:03d}").exists():
-        number += 1
-    return path

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -21,7 +22,40 @@ from couple.base.units import quantity
 WIDEST = 44
 """Characters of the left column of a table."""
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Terminal(io.TextIOBase):
+    """sys.stderr as it is when something is written; one that was closed meanwhile (SIGHUP) is no reason to fail."""
+
+    def _file(self) -> TextIO:
+        """Behind what rich puts in front of it while it shows a bar."""
+        return cast(TextIO, getattr(sys.stderr, "rich_proxied_file", sys.stderr))
+
+    def write(self, text: str, /) -> int:
+        """Characters that were taken: all."""
+        with suppress(OSError):
+            self._file().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of any file."""
+        with suppress(OSError):
+            self._file().flush()
+
+    def isatty(self) -> bool:
+        """Whether somebody looks."""
+        return self._file().isatty()
+
+    def fileno(self) -> int:
+        """Of the file behind, for the size of the terminal."""
+        return self._file().fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the file behind."""
+        return self._file().encoding
+
+
+err = Console(file=cast(IO[str], _Terminal()), highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]

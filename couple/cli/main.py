@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from couple.base import registry
 from couple.base.errors import CoupleError, Interrupted
+from couple.base.signals import StoppedBySignal
 from couple.cli.check import check
 from couple.cli.console import (
     Balance,
@@ -39,7 +40,7 @@ from couple.cli.console import (
 from couple.cli.doctor import doctor
 from couple.cli.plot import plot
 from couple.cli.sample import resume_ensemble, sample
-from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks, world
+from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
 
@@ -177,8 +178,12 @@ def _go(
     with progress(quiet or as_json, simulation.experiment.time_unit) as update, stdout_for_json(as_json):
         summary = simulation.run(update, until=until, deadline=deadline)
     if draw:
-        with Results(simulation.folder) as results:
-            figure(results, simulation.folder / FIGURE)
+        try:
+            with Results(simulation.folder) as results:
+                figure(results, simulation.folder / FIGURE)
+        except StoppedBySignal as stop:
+            message = f"stopped by {stop.name} while the figure was drawn; the results are in {simulation.folder}"
+            raise Interrupted(message, stop.name) from None
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:
@@ -247,11 +252,8 @@ def main(arguments: list[str] | None = None) -> None:
         if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("error: interrupted before a checkpoint could be written")
-        sys.exit(130)
+    except StoppedBySignal as stop:
+        with ending_all(stop.exit_code):
+            err.print(f"error: {stop}")
+        sys.exit(stop.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

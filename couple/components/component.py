@@ -10,7 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,12 @@ class Component(ABC):
     The values of all ports lie in one block of float64, `memory`; `read` gives a live view of it. The
     exchange moves values between the blocks of components without asking them, so an engine reads its
     inputs from `read(input)` at the start of `advance` and leaves its outputs in `read(output)` at the end.
+
+    state_version: of what `save` gives, to be raised whenever that changes its form or meaning; a checkpoint of another
+    version is refused.
     """
+
+    state_version: ClassVar[int] = 1
 
     def __init__(self, name: str, inputs: Mapping[str, Port], outputs: Mapping[str, Port]) -> None:
         self.name = name

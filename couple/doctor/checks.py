@@ -24,7 +24,7 @@ def core() -> Iterator[Finding]:
     yield from packages()
     yield cores()
     yield kernel_cache()
-    yield from folders(Path(), Path(tempfile.gettempdir()))
+    yield from folders(Path(), temporary_folder())
 
 
 def python_version() -> Finding:
@@ -87,12 +87,21 @@ def kernel_cache() -> Finding:
     return Finding("kernels", "warn", f"compiled in every process anew: {why}", f"set {CHOSEN} to a folder of yours")
 
 
+def temporary_folder() -> Path:
+    """Where temporary files go, be it writable or not."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR", "/tmp"))
+
+
 def folders(*paths: Path) -> Iterator[Finding]:
     """Whether results and temporary files can be written, and how much of them."""
     for path, name in zip(paths, ("working folder", "temporary folder"), strict=False):
         try:
-            with tempfile.NamedTemporaryFile(dir=path) as file:
+            with tempfile.TemporaryFile(dir=path) as file:  # without a name: nothing stays of it
                 file.write(b"x" * 4096)
+                file.flush()
         except OSError as error:
             yield Finding(name, "fail", f"cannot be written to: {error.strerror}", _elsewhere(name))
             continue

@@ -18,8 +18,6 @@ from couple.ensemble.seeds import run_seed
 from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import columns, create, replacing
 
-"""Attribute `format` of an ensemble file."""
-
 
 @dataclass(frozen=True)
 class _Found:

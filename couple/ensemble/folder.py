@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,43 @@ from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.base.versions import versions
 from couple.components.component import State
-from couple.ensemble.ensemble import ENSEMBLE
+from couple.components.state import whole
+from couple.ensemble.ensemble import ENSEMBLE, FORMAT
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.storage import checkpoint
-from couple.storage.run_folder import claim_folder, lock_folder
+from couple.storage.atomic_file import guarded, replace
+from couple.storage.folder_contents import (
+    FolderKind,
+    files_of,
+    has_format,
+    has_group,
+    has_keys,
+    listed,
+    own_folder,
+    refuse_taken,
+    survey,
+)
+from couple.storage.folder_lock import lock_folder
+from couple.storage.run_folder import claim_folder
 
 log = logging.getLogger(__name__)
 
 SPECIFICATION, PARTS = "sampling.json", "parts"
+
+PART_VERSION = 1
+"""Of the content of a part, to be raised whenever that changes its form or meaning."""
+
+_KEYS = ("experiment", "original", "path", "seed", "runs")
+
+PARTS_KIND = FolderKind("ensemble", {r"[0-9]{9,}-[0-9]+\.h5": has_group("part")})
+"""The folder of finished runs."""
+
+SAMPLING = FolderKind(
+    "ensemble",
+    {r"sampling\.json": has_keys(*_KEYS), r"ensemble\.h5": has_format(FORMAT)},
+    {PARTS: PARTS_KIND},
+)
 
 
 @dataclass(frozen=True)
@@ -87,39 +115,47 @@ class EnsembleFolder:
 
     def _begin(self) -> None:
         begun = (self.path / SPECIFICATION).exists()
+        there = refuse_taken(self.path, SAMPLING) if begun else survey(self.path, SAMPLING)
         if begun:
             _check_same(_content(self.path), self.wanted.as_dict(), self.path)
-        elif any(not p.name.startswith(".") for p in self.path.iterdir()):
-            raise InputError("is not empty and holds no ensemble: give another --out", where=str(self.path))
+        elif there.useful or there.strangers:
+            held = listed(self.path, [*there.strangers, *there.ours])
+            raise InputError(f"is not empty ({held}) and holds no ensemble: give another --out", where=str(self.path))
+        there.sweep()
         text = json.dumps(self.wanted.as_dict(), indent=1) + "\n"
-        if not begun or text != (self.path / SPECIFICATION).read_text():
-            checkpoint.replace(self.path / SPECIFICATION, text.encode())
-        parts = self.path / PARTS
-        for left in parts.glob(".*"):  # of a write that was killed
-            left.unlink(missing_ok=True)
-        try:
-            parts.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot be made: {error.strerror}", where=str(parts)) from None
+        with guarded(self.path / SPECIFICATION, "read"):
+            same = begun and text == (self.path / SPECIFICATION).read_text()
+        if not same:
+            replace(self.path / SPECIFICATION, text.encode())
+        own_folder(self.path, PARTS)
 
     def there(self) -> dict[int, Path]:
         """Finished run → the file that has it; damaged parts are dropped with a warning."""
         found: dict[int, Path] = {}
         if (self.path / ENSEMBLE).exists():
-            with h5py.File(self.path / ENSEMBLE) as file:
-                found |= dict.fromkeys(map(int, file["run"]), self.path / ENSEMBLE)
-        for path in sorted((self.path / PARTS).glob("*.h5")):
+            try:
+                with h5py.File(self.path / ENSEMBLE) as file:
+                    found |= dict.fromkeys(map(int, file["run"]), self.path / ENSEMBLE)
+            except (OSError, KeyError) as error:
+                raise InputError(
+                    f"is damaged ({error}): remove it, and its runs are made again", where=str(self.path / ENSEMBLE)
+                ) from None
+        for path in files_of(self.path / PARTS, PARTS_KIND):
             try:
                 found |= dict.fromkeys(map(int, np.asarray(read_part(path)["runs"])), path)
-            except InputError as error:
+            except (InputError, KeyError) as error:
                 log.warning("%s; its runs are made again", error)
-                path.unlink()
+                with guarded(path, "removed"):
+                    path.unlink()
         return found
 
     def close(self, *, complete: bool) -> None:
         """Give the folder up; without the parts if all of them are in the ensemble file."""
-        if complete:
-            shutil.rmtree(self.path / PARTS, ignore_errors=True)
+        with suppress(OSError, InputError):
+            survey(self.path, SAMPLING).sweep()
+            if complete:
+                survey(self.path / PARTS, PARTS_KIND).clear()
+                (self.path / PARTS).rmdir()
         self._lock.release()
 
 
@@ -127,6 +163,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
     """Put finished runs into a file of their own, in one step. Raises RunError if the disk refuses."""
     path = folder / PARTS / f"{runs[0]:09d}-{len(runs)}.h5"
     part: State = {
+        "version": PART_VERSION,
         "runs": np.array(runs, dtype=np.int64),
         "rows": np.array([run.rows for run in made]),
         "imbalance": np.array([run.imbalance for run in made]),
@@ -139,8 +176,11 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
 
 
 def read_part(path: Path) -> dict[str, Any]:
-    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged."""
-    return checkpoint.read(path)["part"]
+    """The content of a part, as `write_part` wrote it. Raises InputError if it is damaged or of another version."""
+    part: dict[str, Any] = checkpoint.read(path)["part"]
+    if whole(part, "version", 0) != PART_VERSION:
+        raise InputError("was made by another version of couple", where=str(path))
+    return part
 
 
 def _content(folder: Path) -> dict[str, Any]:
@@ -151,7 +191,7 @@ def _content(folder: Path) -> dict[str, Any]:
         raise InputError("holds no ensemble", where=str(folder)) from None
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path)) from None
-    if not isinstance(content, dict) or not content.keys() >= {"experiment", "original", "path", "seed", "runs"}:
+    if not isinstance(content, dict) or not content.keys() >= {*_KEYS}:
         raise InputError("is damaged: give another --out", where=str(path))
     return content
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from couple.base.errors import RunError
+from couple.base.signals import Stop
 from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.folder import Specification
 from couple.ensemble.sampler import Sampler, Stopped
@@ -15,7 +16,6 @@ from couple.ensemble.seeds import run_seed
 from couple.ensemble.workers import BatchDone, NeedsOwnProcess, Worker, WorkerReady, batch_size, listen, make_runs
 from couple.experiment import Experiment
 from couple.simulation.result_layout import ResultLayout
-from couple.simulation.signals import Stop
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import CoupleError, InputError, Interrupted
+from couple.base.signals import Stop, StoppedBySignal
 from couple.ensemble.folder import Specification
 from couple.ensemble.job import Progress, SamplingJob
 from couple.experiment import Experiment
 from couple.parallel.communicator import SingleProcess, leave_ranks, world
-from couple.simulation.signals import Stop
 
 Runs = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
 Work = Callable[[int, int], Any]
@@ -106,10 +106,10 @@ def _end_all(error: BaseException) -> None:
     """End all ranks, with the message of this one; nothing without others."""
     ranks = world()
     if ranks.size > 1:
-        if not isinstance(error, CoupleError):
+        if not isinstance(error, CoupleError | StoppedBySignal):
             traceback.print_exc()
         print(f"error: rank {ranks.rank}: {str(error) or type(error).__name__}", file=sys.stderr)
-        ranks.abort(error.exit_code if isinstance(error, CoupleError) else 1)
+        ranks.abort(error.exit_code if isinstance(error, CoupleError | StoppedBySignal) else 1)
 
 
 def sample_share(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, Interrupted
+from couple.base.signals import Stop
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import EnsembleFolder, Specification
 from couple.ensemble.job import Progress
@@ -40,8 +41,8 @@ def sample(
             it.
     until:  ms, instead of the experiment's duration.
     fresh:  start a process for every run: for models that keep something in Python from one run to the next.
-    Raises InputError for what does not fit, RunError if a run fails or the disk refuses, and Interrupted on Ctrl-C or
-    SIGTERM; finished runs are kept in each case.
+    Raises InputError for what does not fit, RunError if a run fails or the disk refuses, and Interrupted on SIGINT,
+    SIGTERM or SIGHUP; finished runs are kept in each case.
 
     >>> with sample(experiment, runs=4, seed=1, folder="MANY", jobs=1) as ensemble:
     ...     ensemble["head.Ca"].shape  # (n_runs, n_rows)
@@ -83,20 +84,21 @@ def make_ensemble(
     wanted: Specification, folder: str | Path | None, jobs: int, progress: Progress | None = None
 ) -> Ensemble:
     """The ensemble of a request, made and opened. Raises as `sample`."""
-    claimed = EnsembleFolder(wanted, folder)
-    complete = False
-    try:
-        there = {run: path for run, path in claimed.there().items() if run < wanted.runs}
-        job = sample_on_all_ranks(wanted, claimed.path, there, jobs, progress or (lambda _done, _all: None))
-        job.assemble()
-        complete = job.complete
-    finally:
-        claimed.close(complete=complete)
-    if job.stopped is not None and not complete:
-        raise Interrupted(
-            f"stopped by {job.stopped} with {len(job.there)} of {wanted.runs} runs; "
-            f"go on with: couple resume {claimed.path}"
-        )
+    with Stop().listening():  # also while what is there is put together
+        claimed, complete = EnsembleFolder(wanted, folder), False
+        try:
+            there = {run: path for run, path in claimed.there().items() if run < wanted.runs}
+            job = sample_on_all_ranks(wanted, claimed.path, there, jobs, progress or (lambda _done, _all: None))
+            job.assemble()
+            complete = job.complete
+        finally:
+            claimed.close(complete=complete)
+        if job.stopped is not None and not complete:
+            raise Interrupted(
+                f"stopped by {job.stopped} with {len(job.there)} of {wanted.runs} runs; "
+                f"go on with: couple resume {claimed.path}",
+                job.stopped,
+            )
     return Ensemble(claimed.path)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from couple.base.errors import CannotRestart, CoupleError, RunError
+from couple.base.signals import blocked
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
@@ -60,7 +61,9 @@ class Worker:
         experiment = wanted.experiment
         arguments = (experiment.source, experiment.original, experiment.path, wanted.seed, folder, first, once, theirs)
         self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # its own start would let the signals through again
+        with blocked():  # they go to the whole group; the parent decides
+            self.process.start()
         theirs.close()
         self.given: tuple[int, ...] = (first,)
 
@@ -73,7 +76,7 @@ class Worker:
     def end(self, *, now: bool = False) -> None:
         """Let it go, or stop it at once."""
         if now:
-            self.process.terminate()
+            self.process.kill()
         self.line.close()
         self.process.join()
 
@@ -117,7 +120,6 @@ def _work(
     line: Connection,
 ) -> None:
     """What a worker process does, until nobody listens any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
     try:
         content = {**source, "experiment": {**source["experiment"], "seed": run_seed(seed, first)}}
@@ -131,10 +133,9 @@ def _work(
             runs = line.recv()
     except (Stopped, EOFError, BrokenPipeError):
         return
-    except CannotRestart as error:
-        line.send(NeedsOwnProcess(str(error)))
     except CoupleError as error:
-        line.send(error)
+        with suppress(OSError):  # nobody listens any more
+            line.send(NeedsOwnProcess(str(error)) if isinstance(error, CannotRestart) else error)
 
 
 def make_runs(

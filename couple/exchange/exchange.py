@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,10 @@ class Exchange:
     diffusion: between sites, after the ions of the window are known.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
     raised:  (n_after,) how often each link handed over its least value.
+    state_version: see Component.
     """
+
+    state_version: ClassVar[int] = 1
 
     def __init__(
         self,

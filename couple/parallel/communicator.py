@@ -34,6 +34,8 @@ OFF = "COUPLE_RANKS"
 
 _PATIENCE = 5.0
 """Seconds in which a rank that has failed itself ends the others, which know of it."""
+_PATIENCE_OF_OTHERS = 1.0
+"""Seconds in which the first rank ends all, where every rank would."""
 _NAP = 0.02
 """Seconds between two looks whether others have come."""
 
@@ -315,6 +317,19 @@ def _imported() -> int:
     if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
         return 1
     return int(mpi.COMM_WORLD.Get_size())
+
+
+@contextmanager
+def ending_all(code: int) -> Iterator[None]:
+    """What this rank says before all of them end with an exit code: they may wait for it where nobody can be told.
+
+    Others than the first, to which the same has probably happened, let that one speak.
+    """
+    ranks = _world() if _world.cache_info().currsize else SingleProcess()
+    if not ranks.first:
+        time.sleep(_PATIENCE_OF_OTHERS)
+    yield
+    ranks.abort(code)
 
 
 def leave_ranks() -> None:

@@ -13,7 +13,7 @@ MOST = 10**6
 """Windows between two meetings."""
 
 WALLTIME = "--walltime"
-_REASONS = ("", WALLTIME, "SIGTERM", "SIGINT")
+_REASONS = ("", WALLTIME, "SIGHUP", "SIGTERM", "SIGINT")
 
 
 class StopAgreement:

@@ -10,7 +10,7 @@ import numpy as np
 
 from couple.base.errors import InputError
 from couple.components.capabilities import work_of
-from couple.storage import checkpoint
+from couple.storage.atomic_file import replace
 from couple.storage.run_folder import COSTS
 from couple.wiring import System
 
@@ -56,7 +56,7 @@ def write_costs(folder: Path, parts: Sequence[Costs]) -> None:
     cells = {cell: s for part in parts for cell, s in part.items()}
     if cells:
         text = json.dumps({"unit": "s per exchange", "cells": cells}, indent=1)
-        checkpoint.replace(folder / COSTS, (text + "\n").encode())
+        replace(folder / COSTS, (text + "\n").encode())
 
 
 def read_costs(folder: Path) -> Costs:

@@ -15,7 +15,7 @@ from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
 from couple.simulation.result_layout import attributes_of, component_tables
-from couple.storage import checkpoint
+from couple.storage.atomic_file import replace
 from couple.storage.recorder import Recorder, replacing
 from couple.storage.results import FORMAT, Results
 from couple.storage.run_folder import RESULTS, SUMMARY
@@ -77,7 +77,7 @@ class RunWriter:
         """The summary, as it is put on the disk."""
         with Results(folder / RESULTS) as results:
             summary["peaks"] = results.peaks()
-        checkpoint.replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
         return summary
 
     def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:

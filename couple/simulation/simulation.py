@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
+from couple.base.signals import Stop
 from couple.base.versions import versions
 from couple.components.capabilities import timings_of
 from couple.components.component import Port, State
@@ -27,13 +28,13 @@ from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter
-from couple.simulation.signals import Stop
+from couple.simulation.state_versions import GROUP, check_versions, versions_of
 from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
 from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, lock_folder
+from couple.storage.run_folder import CHECKPOINT, check_free, clear_others, empty_folder, reopen_folder
 from couple.wiring import System, wire
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class Simulation:
         Raises InputError if the file is damaged, or if the experiment or its model changed since.
         """
         path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
-        lock = lock_folder(path.parent) if world().first else None
+        lock = reopen_folder(path) if world().first else None
         try:
             world().gather(None)
             return cls._resumed(path, until, lock)
@@ -168,17 +169,19 @@ class Simulation:
         place = text(run, "place", "segments")
         costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
-        if written != ranks.size:
-            simulation = cls(here, system, lock, f"{place}-{written}", costs)
-            parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in range(written)]
-            try:
+        wanted = (ranks.rank,) if written == ranks.size else range(written)
+        parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in wanted]
+        try:
+            check_versions(system, parts)
+            if written != ranks.size:
+                simulation = cls(here, system, lock, f"{place}-{written}", costs)
                 move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
-            except InputError as error:
-                raise error.inside(str(path)) from None
-            simulation._left = place
-        else:
-            simulation = cls(here, system, lock, place, costs)
-            simulation.orchestrator.restore(states if ranks.size == 1 else rank_checkpoints.read(path, run, ranks.rank))
+                simulation._left = place
+            else:
+                simulation = cls(here, system, lock, place, costs)
+                simulation.orchestrator.restore(parts[0])
+        except InputError as error:
+            raise error.inside(str(path)) from None
         simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
         simulation._checkpoints = whole(run, "number", 0)
         ranks.gather(None)
@@ -243,18 +246,20 @@ class Simulation:
     ) -> dict[str, Any]:
         """Go to the end (or to `until` ms), write results and summary, and return the summary.
 
-        On SIGINT or SIGTERM a checkpoint is written and Interrupted raised; so it is shortly before `deadline`, by
-        time.perf_counter. On any error what was recorded is written to the result file before the error goes on.
+        On SIGINT, SIGTERM or SIGHUP a checkpoint is written and Interrupted raised; so it is shortly before `deadline`,
+        by time.perf_counter. Signals that come while it is written change nothing. On any error what was recorded is
+        written to the result file before the error goes on.
         """
         begun, agreed = self.orchestrator.window, CoupleError()
-        with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
-            try:
-                return self._run(progress, until, deadline)
-            except (Interrupted, InputError) as error:
-                if isinstance(error, InputError) and self.orchestrator.window > begun:
-                    raise
-                agreed = error  # of all ranks, as is what is asked for and does not fit
-        raise agreed
+        with self._stop.listening():
+            with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
+                try:
+                    return self._run(progress, until, deadline)
+                except (Interrupted, InputError) as error:
+                    if isinstance(error, InputError) and self.orchestrator.window > begun:
+                        raise
+                    agreed = error  # of all ranks, as is what is asked for and does not fit
+            raise agreed
 
     def _run(self, progress: Progress | None, until: float | None, deadline: float | None) -> dict[str, Any]:
         clock = self.system.plan.clock
@@ -293,8 +298,7 @@ class Simulation:
         try:
             if self._lock is not None:
                 self._lock.acquire()
-            with self._stop.listening():
-                self.orchestrator.run(end, after_window)
+            self.orchestrator.run(end, after_window)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
             self._write_results_if_possible()
@@ -313,7 +317,7 @@ class Simulation:
         """After an error: results as far as there are any. A disk that refuses does not hide the error."""
         try:
             self._write_results("failed")
-        except RunError as error:
+        except (CoupleError, OSError) as error:
             log.warning("%s", error)
         finally:
             self._unlock()
@@ -324,7 +328,7 @@ class Simulation:
         if self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
         self._write_results("interrupted")
-        return Interrupted(message)
+        return Interrupted(message, None if signal == WALLTIME else signal)
 
     def write_checkpoint(self) -> Path:
         """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""
@@ -339,6 +343,7 @@ class Simulation:
             states["run"]["costs"] = json.dumps(self._costs)
         if self.ranks.size > 1 or self.system.plan.helped or electrics is None or electrics.is_network:
             states["names"] = self._names = self._names or names_of(self.system, self.recorder)
+        states[GROUP] = versions_of(self.system)
         path, begun = self.folder / CHECKPOINT, perf_counter()
         if self.ranks.size == 1:
             checkpoint.write(path, states)
@@ -347,7 +352,7 @@ class Simulation:
             rank_checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
         self._last_checkpoint = perf_counter()
         if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
-            rank_checkpoints.clear_others(self.folder, self._left, self.ranks.size)
+            clear_others(self.folder, self._left, self.ranks.size)
         self._left = ""
         self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
         return path

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from couple.base.errors import InputError, RunError
+from couple.base.errors import InputError
 from couple.components.component import State, StateValue
+from couple.storage.atomic_file import replace
 
 _BLOCK = 512
 _MAGIC = b"couple checkpoint 1\n"
@@ -57,34 +56,6 @@ def read(path: Path) -> dict[str, State]:
         )
     with h5py.File(io.BytesIO(content), "r") as file:
         return {name: {key: _get(item) for key, item in group.items()} for name, group in file.items()}
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: whole or not at all. Raises RunError if the disk refuses."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-        flush_and_rename(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def flush_and_rename(temporary: Path, path: Path) -> None:
-    """Flush a file to the disk and rename it over `path`; the rename is on the disk when this returns."""
-    _flush(temporary)
-    temporary.replace(path)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _put(group: h5py.Group, key: str, value: object) -> None:

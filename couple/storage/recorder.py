@@ -10,27 +10,30 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.budget import check_disk, check_memory
-from couple.base.errors import InputError, RunError
+from couple.base.errors import InputError
 from couple.components.component import State
 from couple.components.state import text
-from couple.storage.checkpoint import flush_and_rename, replace
+from couple.storage.atomic_file import flush_and_rename, guarded, is_regular, replace, temporary_for
+from couple.storage.folder_contents import SEGMENT_END, FolderKind, files_of, is_segment, own_folder
 from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
 LESS = "record less often (record.every), or fewer species"
 """What is said where rows do not fit."""
+
+SEGMENTS = FolderKind("run", {r"[0-9]{6,}\.npy": is_segment}, useful=False)
+"""A folder of recorded rows."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,15 @@ def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
 
     Raises RunError if the disk refuses; what was at `path` stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with guarded(path), temporary_for(path) as temporary:
         with SafeFile(temporary) as disk:
             with h5py.File(disk, "w", libver=version) as file:
                 yield file
             if disk.error is not None:
                 raise disk.error
+        with h5py.File(temporary, "r"):  # HDF5 says of a file that is shorter than it made it
+            pass
         flush_and_rename(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def columns(variables: Sequence[Variable]) -> list[slice]:
@@ -126,7 +126,10 @@ class Recorder:
 
     segments: folder in it for rows that leave memory.
     rows: the buffer (n, width) into which the exchange writes; `next_row` is where.
+    state_version: see Component.
     """
+
+    state_version: ClassVar[int] = 1
 
     def __init__(
         self, folder: Path | None, variables: Sequence[Variable], expected: int, segments: str = "segments"
@@ -168,15 +171,14 @@ class Recorder:
             self.close_segment()
 
     def close_segment(self) -> None:
-        """Put the rows in memory into a segment file of their own."""
+        """Put the rows in memory into a segment file of their own. Raises RunError if the disk refuses."""
         if self.next_row == 0 or self.folder is None:
             return
         buffer = io.BytesIO()
         np.save(buffer, self.rows[: self.next_row])
-        content = buffer.getvalue()
-        path = self._path(len(self._segments))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, content)
+        content = buffer.getvalue() + SEGMENT_END
+        own_folder(self.folder, *Path(self._place).parts)
+        replace(self._path(len(self._segments)), content)
         self._segments.append((self.next_row, hashlib.sha256(content).hexdigest()))
         self.next_row = 0
 
@@ -201,11 +203,12 @@ class Recorder:
         self.next_row = 0
         for number, (_, digest) in enumerate(self._segments):
             path = self._path(number)
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            if not is_regular(path) or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 raise InputError("a recorded segment is missing or damaged: run again", where=str(path))
-        for path in self._path(0).parent.glob("*.npy"):
+        for path in files_of(self._path(0).parent, SEGMENTS):
             if int(path.stem) >= len(self._segments):
-                path.unlink()
+                with guarded(path, "removed"):
+                    path.unlink()
 
     def write_results(
         self, path: Path, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]
@@ -253,9 +256,9 @@ class Recorder:
 
     def discard_segments(self) -> None:
         """Remove the segment files: their rows are in the result file."""
-        for number in range(len(self._segments)):
-            self._path(number).unlink(missing_ok=True)
-        if self._segments and not any(self._path(0).parent.iterdir()):
-            self._path(0).parent.rmdir()
-            with suppress(OSError):  # of other ranks, or of the run itself
-                self._path(0).parent.parent.rmdir()
+        with suppress(OSError):  # in use, or gone already
+            for number in range(len(self._segments)):
+                self._path(number).unlink(missing_ok=True)
+            if self._segments:
+                self._path(0).parent.rmdir()
+                self._path(0).parent.parent.rmdir()  # of all ranks; not that of the run, which holds its results

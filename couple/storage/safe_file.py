@@ -11,9 +11,10 @@ from types import TracebackType
 
 
 class SafeFile(io.RawIOBase):
-    """A new file, unbuffered, for `h5py.File(disk, "w")`. error: what the disk said first, None if nothing.
+    """A file that is there, emptied, unbuffered, for `h5py.File(disk, "w")`. error: what the disk said first, None if
+    nothing.
 
-    Raises OSError if it cannot be made.
+    Raises OSError if it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:

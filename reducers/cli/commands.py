@@ -30,8 +30,8 @@ def train(
     """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
     from couple.ensemble.ranks import first_rank_leads
     from reducers.training.files import read_training
+    from reducers.training.folder import MODEL
     from reducers.training.kinds import kind_of_checkpoint, kind_of_file
-    from reducers.training.resumable import MODEL
 
     def tell(text: str) -> None:
         if not (quiet or as_json):

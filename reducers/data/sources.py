@@ -10,10 +10,14 @@ import numpy as np
 from couple.base.errors import InputError, Interrupted
 from couple.ensemble import sample
 from couple.experiment import Experiment
+from couple.storage.folder_contents import refuse_link
 from reducers.data.settings import DataBlock
 from reducers.data.trajectories import Trajectories
 
 Tell = Callable[[str], None]
+
+DATA = "data"
+"""Folder of ensembles, in that of a training."""
 
 
 def load_data(block: DataBlock, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None) -> Trajectories:
@@ -44,11 +48,12 @@ def load_ensembles(
 def _sampled(block: DataBlock, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:
     """The ensemble file of one initial condition; made if it is not there."""
     experiment = Experiment.load(beside / str(block.experiment), overrides=list(block.conditions[k]))
-    place = folder / "data" / f"{k:03d}"
+    place = folder / DATA / f"{k:03d}"
+    refuse_link(folder / DATA, place)
     tell(f"sampling {block.runs} runs of {experiment.experiment.name} ({k + 1} of {len(block.conditions)})")
     try:
         with sample(experiment, block.runs, seed + k, place):
             return place / "ensemble.h5"
     except Interrupted as error:
         made = str(error).partition(";")[0]
-        raise Interrupted(f"{made}; they are kept: give the same couple train again to go on") from None
+        raise Interrupted(f"{made}; they are kept: give the same couple train again to go on", error.signal) from None

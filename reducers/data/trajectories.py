@@ -15,6 +15,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.rng.streams import generator
+from couple.storage.recorder import replacing
 
 Snapshots = npt.NDArray[np.uint8]
 
@@ -180,8 +181,8 @@ class Trajectories:
         )
 
     def write(self, path: Path) -> None:
-        """Write the ensemble file that `load` reads."""
-        with h5py.File(path, "w") as file:
+        """Write the ensemble file that `load` reads. Raises RunError if the disk refuses."""
+        with replacing(path) as file:
             file["time"], file["counts"] = self.time, self.counts
             file["counts"].attrs["species"] = list(self.species)
             file["seed"], file["condition"] = self.seeds, self.conditions

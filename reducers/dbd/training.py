@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
@@ -12,8 +11,8 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.base.signals import Stop
 from couple.components.component import State
-from couple.simulation.signals import Stop
 from reducers.data.moments import data_moments
 from reducers.data.sources import load_data
 from reducers.data.trajectories import Trajectories
@@ -39,7 +38,8 @@ from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
 from reducers.dbd.report.likelihood import likelihoods
 from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, reference_moments
-from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.folder import MODEL, write_summary
+from reducers.training.resumable import Progress, Resumable, Tell
 
 
 class DistributionTraining(Resumable):
@@ -85,25 +85,25 @@ class DistributionTraining(Resumable):
         """Take up what `states` gave."""
         self.fit.restore(states)
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
         """Go to the end of the recipe, then compare with the held-out runs; returns the summary.
 
         A checkpoint and the model are written at the start and every `train.checkpoint` steps. If the model diverges
-        the last one that did not is written and RunError raised. Ctrl-C and SIGTERM leave a checkpoint and raise
-        Interrupted.
+        the last one that did not is written and RunError raised. SIGINT, SIGTERM and SIGHUP leave a checkpoint and
+        raise Interrupted.
         """
         start, cpu = perf_counter(), process_time()
         stop = Stop()
-        try:
-            with stop.listening():
+        with stop.listening():
+            try:
                 self._learn(stop, progress)
-        except RunError as error:
-            self.fit.revert()
-            kept = self._write_what_is_good()
-            raise RunError(f"{error} (step {self.fit.done}{kept})") from None
-        self.save()
-        if stop.signal is not None and self.fit.done < self.fit.steps:
-            raise self.stopped(stop.signal, self.fit.steps)
+            except RunError as error:
+                self.fit.revert()
+                kept = self._write_what_is_good()
+                raise RunError(f"{error} (step {self.fit.done}{kept})") from None
+            self.save()
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, self.fit.steps)
         return self._finish(cpu, start)
 
     def _learn(self, stop: Stop, progress: Progress | None) -> None:
@@ -137,7 +137,7 @@ class DistributionTraining(Resumable):
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_summary(self.folder, summary)
         return summary
 
     def _rates(self) -> dict[str, tuple[float, float]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
-from couple.storage.checkpoint import replace as put_in_place
+from couple.storage.atomic_file import replace as put_in_place
 from reducers.dbd.laws.law import law_state, restore_law
 from reducers.dbd.model.model import FORMAT
 from reducers.fields.build import build_basis, build_law, build_stepper

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, Interrupted, RunError
+from couple.base.signals import Stop
 from couple.components.component import State
 from couple.components.state import whole
-from couple.simulation.signals import Stop
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
 from reducers.fields.density.baselines import difference, homogeneous, kernel_density
 from reducers.fields.density.estimates import Prior
@@ -23,7 +22,8 @@ from reducers.fields.fit.learner import LearnedLaw, Learner
 from reducers.fields.fit.misfit import ParticleEnsemble
 from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.settings import FieldTrainingFile
-from reducers.training.resumable import CHECKPOINT, MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.folder import CHECKPOINT, MODEL, write_summary
+from reducers.training.resumable import Progress, Resumable, Tell
 
 
 class FieldTraining(Resumable):
@@ -80,7 +80,7 @@ class FieldTraining(Resumable):
         """SHA-256 of the particles that are learned from, for each initial condition."""
         return " ".join(d.digest() for d in self.data)
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
         """Learn the law, compare with held-out runs, write model and summary; returns the summary.
 
         There is a checkpoint after every step. Raises RunError that says where it is if the law does not converge.
@@ -95,15 +95,18 @@ class FieldTraining(Resumable):
             if stop.signal is not None and step < steps:
                 raise self.stopped(stop.signal, steps)
 
-        try:
-            with stop.listening():
+        with stop.listening():
+            try:
                 learned = self.learner.run(after, steps)
-        except Interrupted:
-            raise
-        except RunError as error:
+            except Interrupted:
+                raise
+            except RunError as error:
+                self.save()
+                place = self.folder / CHECKPOINT
+                raise RunError(f"{error} (the law of step {self.learner.done} is in {place})") from None
             self.save()
-            raise RunError(f"{error} (the law of step {self.learner.done} is in {self.folder / CHECKPOINT})") from None
-        self.save()
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, steps)
         model = self._model(learned)
         self.tell("comparing with held-out runs" if self.test else "comparing with the training runs")
         model.held_out = self._compared(learned)
@@ -119,7 +122,7 @@ class FieldTraining(Resumable):
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_summary(self.folder, summary)
         return summary
 
     def states(self) -> dict[str, State]:

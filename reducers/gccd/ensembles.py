@@ -10,6 +10,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.parallel.communicator import as_single_process
+from couple.storage.folder_contents import refuse_link
 from couple.wiring import wire
 from reducers.gccd.data.protocol_data import (
     ProtocolData,
@@ -125,8 +126,8 @@ class TrainingEnsembles:
     def _kept(self, name: str, made: Callable[[Path], ProtocolData]) -> ProtocolData:
         """Data of that name: what is there, or what is made now."""
         kept = self._folder / f"{name}.h5"
+        refuse_link(self._folder, self._folder / name)
         if not kept.exists():
-            self._folder.mkdir(exist_ok=True)
             write_data(made(self._folder / name), kept)
         return read_data(kept)
 

@@ -9,7 +9,6 @@ OUT/summary.json     errors on held-out kinds of stimuli, ablation
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
@@ -18,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.signals import Stop
 from couple.base.toml import read_toml
 from couple.components.component import State
-from couple.simulation.signals import Stop
 from reducers.gccd.data.protocol_data import load_network
 from reducers.gccd.data.settings import GccdFile
 from reducers.gccd.ensembles import TrainingEnsembles
@@ -35,7 +34,8 @@ from reducers.gccd.fit.term_recovery import recover_terms
 from reducers.gccd.law.kernel import MODES, N_RATES
 from reducers.gccd.law.library import NAMES
 from reducers.markov.file import write_block
-from reducers.training.resumable import MODEL, SUMMARY, Progress, Resumable, Tell
+from reducers.training.folder import MODEL, write_summary
+from reducers.training.resumable import Progress, Resumable, Tell
 
 
 class GccdTraining(Resumable):
@@ -92,18 +92,18 @@ class GccdTraining(Resumable):
         """(48,) as learned so far."""
         return self.refined[graph].rates()
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Refine all graphs, test, write the model; returns the summary. Ctrl-C and SIGTERM leave a checkpoint and
-        raise Interrupted."""
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
+        """Refine all graphs, test, write the model; returns the summary. SIGINT, SIGTERM and SIGHUP leave a
+        checkpoint and raise Interrupted."""
         start, cpu, stop = perf_counter(), process_time(), Stop()
         with stop.listening():
             self.refine(progress, stop=stop)
-        self.save()
-        if stop.signal is not None:
-            raise self.stopped(stop.signal, sum(n for _, n in self._plan))
+            self.save()
+            if stop.signal is not None:
+                raise self.stopped(stop.signal, sum(n for _, n in self._plan))
         summary = {**self.summary(), "cpu_seconds": process_time() - cpu, "seconds": perf_counter() - start}
         self.write(summary)
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_summary(self.folder, summary)
         return summary
 
     def refine(self, progress: Progress | None = None, most: int | None = None, stop: Stop | None = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from couple.base import registry
 from couple.base.errors import InputError, nearest
-from couple.storage.checkpoint import replace as put_in_place
+from couple.storage.atomic_file import replace as put_in_place
 from reducers.markov.block import About, DrivenBlock
 
 FORMAT = "couple driven model 1"

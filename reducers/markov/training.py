@@ -22,7 +22,8 @@ from reducers.markov.learning import LearnedTransitions, learn_transitions
 from reducers.markov.markov import MarkovBlock
 from reducers.markov.sampling import StimulusRuns, sample_runs
 from reducers.markov.settings import DrivenFile
-from reducers.training.resumable import MODEL, SUMMARY, Progress, Tell
+from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
+from reducers.training.resumable import Progress, Tell
 
 
 class DrivenTraining:
@@ -40,8 +41,8 @@ class DrivenTraining:
         self.file, self.content = DrivenFile.load(path, overrides)
         self.path = path
         self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
-        if (self.folder / MODEL).exists() and not force:
-            raise InputError("holds a model: give --force to train it again", where=str(self.folder))
+        if not force:
+            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
         network = Experiment.load(path.parent / self.file.experiment).network()
         try:
             self.species = self.file.driven.names(network)
@@ -57,6 +58,10 @@ class DrivenTraining:
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
         """To the end; writes the model and returns the summary. Raises InputError for a chemistry that does not fit."""
+        with writing_into(self.folder):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         cpu, driven = process_time(), self.file.driven
         named = {s.name: s for s in self.network.species}
         substance = next(iter(named[driven.drive].contains), None)
@@ -67,19 +72,15 @@ class DrivenTraining:
         runs = sample_runs(self.file, self.network, self.species)
         learned = learn_transitions(self.file, runs.select(test=False), candidates(held), self.tell)
         block = self._block(runs, learned)
-        write_block(block, self._place() / MODEL)
         summary = {
             "transitions": self._lines(learned),
             "error": learned.error,
             "held_out": dict(block.about.held_out),
             "cpu_seconds": process_time() - cpu,
         }
-        (self.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+        write_block(block, self.folder / MODEL)
+        write_summary(self.folder, summary)
         return summary
-
-    def _place(self) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder
 
     def _block(self, runs: StimulusRuns, learned: LearnedTransitions) -> MarkovBlock:
         base, slope = matrices(len(self.species), learned.transitions, learned.rates)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couple.base.errors import InputError
+from couple.storage.picture_file import write_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+DOTS = 150
+"""Per inch."""
 
 
 def save_figure(drawing: Figure, path: Path) -> Path:
@@ -16,9 +19,6 @@ def save_figure(drawing: Figure, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
     try:
-        drawing.savefig(path, dpi=150)
-    except (ValueError, OSError) as error:
-        raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
+        return write_picture(drawing, path, DOTS)
     finally:
         plt.close(drawing)
-    return path

@@ -13,7 +13,8 @@ import h5py
 from couple.base import registry
 from couple.base.errors import InputError
 from couple.storage import checkpoint
-from reducers.training.resumable import CHECKPOINT, Progress, Tell
+from reducers.training.folder import CHECKPOINT
+from reducers.training.resumable import Progress, Tell
 
 GROUP = "couple.trainings"
 """Entry points: name → class of a `TrainingKind`, made without arguments; it imports what it needs when it is used."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from couple.base.errors import InputError, Interrupted
+from couple.base.signals import StoppedBySignal
 from couple.components.component import State
+from couple.components.state import whole
 from couple.storage import checkpoint
 from reducers.training.files import LearningFile
-
-CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
+from reducers.training.folder import CHECKPOINT, folder_for, refuse_earlier, writing_into
 
 Progress = Callable[[int, int, float], None]
 """Called with (step, of, gap)."""
@@ -25,9 +25,11 @@ class Resumable(ABC):
     """A training on its way. Build one with `new` or `resumed`; `run()` goes to the end.
 
     content: the training file as nested tables; source: its path. tell: takes a line for the user.
+    state_version: of what `states` gives, to be raised whenever that changes its form or meaning.
     """
 
     File: ClassVar[type[LearningFile]]
+    state_version: ClassVar[int] = 1
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
         self.content, self.source, self.folder, self.tell = content, source, folder, tell
@@ -47,20 +49,11 @@ class Resumable(ABC):
         Raises InputError for what does not fit, and for a folder that holds a training already unless `force`.
         """
         file, content = cls.File.load(path, overrides)
-        place = Path("results") / f"{file.train.name}-train" if folder is None else folder
-        if (place / CHECKPOINT).exists() and not force:
-            raise InputError(
-                f"holds a training: continue it with couple train --resume {place}, or give --force", where=str(place)
-            )
-        if place.exists():
+        with folder_for(file.train.name, folder) as place:
+            if not force:
+                advice = f"holds a training: continue it with couple train --resume {place}, or give --force"
+                refuse_earlier(place, CHECKPOINT, advice)
             return cls(content, path.resolve(), place, tell)
-        place.mkdir(parents=True)
-        try:
-            return cls(content, path.resolve(), place, tell)
-        except BaseException:
-            with suppress(OSError):  # runs that were sampled stay
-                place.rmdir()
-            raise
 
     @classmethod
     def resumed(cls, folder: Path, *, tell: Tell = lambda text: None) -> Self:
@@ -70,8 +63,13 @@ class Resumable(ABC):
         if "training" not in states:
             raise InputError("is not the checkpoint of a training", where=str(path))
         head = states.pop("training")
-        for left in path.parent.glob(".*.h5.*"):  # by writes that were killed
-            left.unlink(missing_ok=True)
+        then = whole(head, "version", 0)
+        if then != cls.state_version:
+            raise InputError(
+                f"has its state in another form ({then}, now {cls.state_version}): resume with the version of couple "
+                "that wrote it, or train again",
+                where=str(path),
+            )
         made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
         if made.digest() != str(head["data"]):
             raise InputError("the data of this training have changed: start it again", where=str(path))
@@ -95,17 +93,34 @@ class Resumable(ABC):
     def restore(self, states: dict[str, State]) -> None:
         """Take up what `states` gave."""
 
-    @abstractmethod
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes model and summary, and returns the summary."""
+        """To the end; writes model and summary, and returns the summary. Raises InputError if another process writes
+        into the folder.
+        """
+        with writing_into(self.folder):
+            try:
+                return self._run(progress)
+            except StoppedBySignal as stop:  # while it is tested what was learned, which is in the checkpoint
+                raise Interrupted(
+                    f"stopped by {stop.name} after step {self.done}; go on with: couple train --resume {self.folder}",
+                    stop.name,
+                ) from None
+
+    @abstractmethod
+    def _run(self, progress: Progress | None) -> dict[str, Any]:
+        """See `run`."""
 
     def save(self) -> None:
         """Write a checkpoint."""
-        head: State = {"content": json.dumps(self.content), "source": str(self.source), "data": self.digest()}
+        head: State = {
+            "content": json.dumps(self.content),
+            "source": str(self.source),
+            "data": self.digest(),
+            "version": self.state_version,
+        }
         checkpoint.write(self.folder / CHECKPOINT, {"training": head, **self.states()})
 
     def stopped(self, signal: str, steps: int) -> Interrupted:
         """What to raise after a signal; the checkpoint is written."""
-        return Interrupted(
-            f"stopped by {signal} at step {self.done} of {steps}; go on with: couple train --resume {self.folder}"
-        )
+        at = f"at step {self.done} of {steps}"
+        return Interrupted(f"stopped by {signal} {at}; go on with: couple train --resume {self.folder}", signal)

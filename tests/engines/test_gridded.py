@@ -157,7 +157,7 @@ def test_molecules_bind_where_the_membrane_is() -> None:
         [
             Species("A", 5.0),
             Species("M", 0.0, "membrane"),
-            Species("P", 0.0, "membrane"),
+            Species("P", 0.001, "membrane"),
             Species("Q", 0.0, "membrane"),
         ],
         [("A -> M", "0.2 /ms"), ("0 -> P", "200 /um^2/ms"), ("2 P -> Q", "0.004 um^2/ms")],

@@ -176,3 +176,22 @@ def test_ions_of_a_mod_file() -> None:
     )
     assert [u.carries for u in uses_in(text)] == [True, True, False]
     assert user.without_comments("a ? b\nCOMMENT\nc\nENDCOMMENT d : e\nf").split() == ["a", "d", "f"]
+
+
+def test_a_library_that_was_cut_is_not_kept(cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the linker left on a full disk, without a word: it does not go into the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(nmodl.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    good = nmodl.library([MOD / "pool.mod"], "model")
+    content = good.read_bytes()
+    assert nmodl.is_whole(good)
+    for size in (0, 10, 1000, len(content) // 2, len(content) - 1):
+        good.write_bytes(content[:size])
+        assert not nmodl.is_whole(good)
+    good.unlink()
+    monkeypatch.setattr(nmodl, "is_whole", lambda _: False)
+    with pytest.raises(nmodl.NoCompilerError, match="no place to keep"):
+        nmodl.library([MOD / "pool.mod"], "model")
+    assert not good.exists() and not [
+        p for p in tmp_path.rglob("couple-mod-*") if p.is_dir() and p.parent.name != "tmp"
+    ]

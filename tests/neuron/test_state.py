@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adapters.neuron.hoc.h import cvode
-from couple.base.errors import CoupleError
+from couple.base.errors import CoupleError, RunError
 from support.neuron_models import CALCIUM, PASSIVE, RICH, attach, fresh, loop, run_resumed, run_through
+from support.paths import TESTS
 
 
 @pytest.fixture
@@ -92,3 +97,64 @@ def test_a_python_function_in_the_event_queue_is_refused(tmp_path: Path) -> None
     cell.advance(40)
     assert happened == [1]
     cell.save()
+
+
+def test_no_temporary_file_is_needed_where_there_are_files_in_memory(
+    rich: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full /tmp does not matter; elsewhere the file is a temporary one, with the same content."""
+    cell = attach(rich)
+    loop(cell, range(20))
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "memfd_create")
+        by_file = cell.save()
+        patch.setattr(tempfile, "mkdtemp", full)
+        with pytest.raises(RunError, match=r"No space left.*TMPDIR"):
+            cell.save()
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    in_memory, ports, runs = cell.save(), cell.memory.copy(), []
+    assert len(in_memory["savestate"]) == len(by_file["savestate"])
+    for state in (in_memory, by_file):
+        for _ in range(6):  # so that neither is kept as NEURON's object any more
+            cell.advance(4)
+            cell.save()
+        cell.restore(state)
+        cell.memory[:] = ports
+        runs.append(loop(cell, range(20, 60)))
+    assert np.array_equal(*runs)
+
+
+CUT = """
+import resource, sys
+from pathlib import Path
+from support.neuron_models import attach
+cell = attach(Path(sys.argv[1]))
+whole = len(cell.save()["savestate"])
+for size in (0, 1, whole // 2, whole - 1, whole):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        cell.save()
+        print("taken")
+    except Exception as error:
+        print(type(error).__name__, str(error))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 * whole + 2**17, resource.RLIM_INFINITY))
+print("whole" if len(cell.save()["savestate"]) == whole else "not whole")
+"""
+
+
+def test_a_state_that_was_cut_is_never_taken_for_one(rich: Path) -> None:
+    """NEURON does not look whether the system took what it wrote, and dies of it on reading."""
+    done = subprocess.run(
+        [sys.executable, "-c", CUT, str(rich)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        check=True,
+    )
+    *cut, last = done.stdout.splitlines()[-6:]
+    assert len(cut) == 5 and all(line.startswith("RunError the state of NEURON cannot be written") for line in cut)
+    assert last == "whole"

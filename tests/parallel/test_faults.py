@@ -29,7 +29,7 @@ def alone(folder: Path) -> Path:
 
 FAULT = """
 import errno, os, sys
-from couple.storage import checkpoint
+from couple.storage import atomic_file
 from couple.cli.main import main
 from couple.base.errors import RunError
 from couple.simulation.orchestrator import Orchestrator
@@ -48,7 +48,7 @@ def faulty(self):
             raise ZeroDivisionError("a bug")
         if kind == "kill":
             os.kill(os.getpid(), 9)
-        checkpoint.flush_and_rename = full
+        atomic_file.flush_and_rename = full
     step(self)
 
 Orchestrator.step = faulty

@@ -17,6 +17,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
+from couple.base import signals
 from couple.base.errors import InputError, MissingDependencyError
 
 INSTALL = "uv pip install dolfinx-solver-real mpi4py mpich"
@@ -44,6 +45,7 @@ def _import() -> None:
         importlib.import_module("mpi4py.MPI")
         importlib.import_module("petsc4py.PETSc")
         importlib.import_module("dolfinx")
+        signals.reinstall()  # PETSc has put its own handlers in place
     except ImportError as error:
         hint = f"{INSTALL}; if it is installed, {late}" if "neuron" in sys.modules else INSTALL
         raise MissingDependencyError(

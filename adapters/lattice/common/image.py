@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.base.errors import InputError, nearest
+from couple.storage.picture_file import write_picture
 
 # Colour-blind safe (Okabe & Ito), white for empty cells.
 _COLOURS = ("#FFFFFF", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -35,7 +36,8 @@ def configuration(results: Path, component: str, row: int, site: int = 0) -> tup
 def draw(codes: npt.NDArray[np.uint8], names: list[str], path: Path) -> Path:
     """Draw a configuration of one or two dimensions, of three its middle layer; returns the picture's path.
 
-    names: of the species behind the codes, the first for empty cells. The suffix of `path` sets the format.
+    names: of the species behind the codes, the first for empty cells. The suffix of `path` sets the format. Raises
+    InputError if it cannot be written there.
     """
     import matplotlib
     from matplotlib.colors import BoundaryNorm, ListedColormap
@@ -55,5 +57,4 @@ def draw(codes: npt.NDArray[np.uint8], names: list[str], path: Path) -> Path:
         ax.set_yticks([])
         patches = [Patch(facecolor=c, label=n) for c, n in zip(colours[1:-1], names[1:], strict=True)]
         ax.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        drawing.savefig(path, dpi=200)
-    return path
+        return write_picture(drawing, path, 200)

@@ -6,6 +6,7 @@ MOD files: all of these are in the name of its folder. Two processes that want t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -17,8 +18,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
+from couple.base.errors import RunError
+from couple.storage.atomic_file import flush_and_rename
+from couple.storage.scratch import scratch_folder
 
 _HEADERS = ("*.inc", "*.h", "*.hpp")
 
@@ -56,9 +61,9 @@ def library(files: Sequence[Path], stem: str) -> Path:
             with _alone(root / f"{made.parent.name}.lock"):
                 if made.exists():
                     return made
-                with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-                    return compile_library(script, inputs, Path(folder), made)
-        except OSError:
+                with scratch_folder("mod", made.parent) as folder:
+                    return compile_library(script, inputs, folder, made)
+        except (OSError, RunError):
             continue
     raise NoCompilerError("no place to keep compiled mechanisms: neither the cache nor a temporary folder is writable")
 
@@ -80,8 +85,20 @@ def compile_library(script: str, inputs: Sequence[Path], folder: Path, made: Pat
     built = next(iter(folder.glob("*/libnrnmech.*")), None)
     if done.returncode != 0 or built is None:
         raise CompilationError(done.stdout)
-    os.replace(built.resolve(), made)  # noqa: PTH105 - the atomic one, by its name
+    if not is_whole(built):
+        raise OSError(errno.ENOSPC, "the linker's file is cut short", str(built))
+    flush_and_rename(built.resolve(), made)
     return made
+
+
+def is_whole(library: Path) -> bool:
+    """Whether a library is as long as its header says; one of a format other than ELF, not empty."""
+    content = library.read_bytes()
+    if content[:5] != b"\x7fELF\x02":
+        return len(content) > 0
+    order: Literal["little", "big"] = "little" if content[5] == 1 else "big"
+    start, size, n = (int.from_bytes(content[a:b], order) for a, b in ((0x28, 0x30), (0x3A, 0x3C), (0x3C, 0x3E)))
+    return len(content) >= max(start + size * n, 0x40)
 
 
 @contextmanager

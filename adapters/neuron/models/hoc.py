@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
 from couple.components.electrics import ModelSpec
+from couple.storage.scratch import scratch_folder
 
 WHERE = "neuron.model"
 
@@ -70,10 +71,11 @@ def load(spec: ModelSpec) -> dict[Path, str]:
         if line := source_text.quits(text):
             raise InputError(f"quit() in {path.name}:{line} would end this process: remove it", where=WHERE)
     again = bool(known.keys() & _templates.keys()) or bool({p.name for p in files} & _read)
-    with contextlib.chdir(spec.model.parent), tempfile.TemporaryDirectory(prefix="couple-hoc-") as copies:
+    place: AbstractContextManager[Path | None] = scratch_folder("hoc") if again else contextlib.nullcontext()
+    with contextlib.chdir(spec.model.parent), place as copies:
         try:
-            if again:
-                copy = _Copies(files, Path(copies)).of(spec.model.resolve())
+            if copies is not None:
+                copy = _Copies(files, copies).of(spec.model.resolve())
                 _guarded(lambda: h.xopen(str(copy)), spec.model.name)
             else:
                 _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.models import biophysics, swc
 from couple.base.errors import InputError
 from couple.components.electrics import ModelSpec
+from couple.storage.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,9 @@ def build(spec: ModelSpec) -> None:
     with (
         capture_messages() as messages,
         redirect_stdout(out),
-        tempfile.TemporaryDirectory(prefix="couple-swc-") as folder,
+        scratch_folder("swc") as folder,
     ):
-        file = Path(folder) / spec.model.name
+        file = folder / spec.model.name
         file.write_text(swc.renumbered(points))
         try:
             _import(file)

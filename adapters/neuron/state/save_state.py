@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import OrderedDict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.addresses import library
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.inventory import Inventory
+from adapters.neuron.state.snapshot_bytes import from_bytes, to_bytes
 from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
 from couple.base.errors import CannotRestart, CoupleError
@@ -37,7 +36,6 @@ class ModelState:
     def __init__(self) -> None:
         self.inventory = Inventory()
         self.pointers = pointers(self.inventory.references)
-        self._folder = tempfile.TemporaryDirectory(prefix="couple-neuron-")
         self._recent: OrderedDict[bytes, Any] = OrderedDict()
 
     @cached_property
@@ -48,11 +46,12 @@ class ModelState:
     def save(self) -> State:
         """State of the model, exact to the bit.
 
-        Raises CoupleError if it has events pending that no other process could take up.
+        Raises CoupleError if it has events pending that no other process could take up, and RunError if the system does
+        not take what NEURON writes.
         """
         snapshot = h.SaveState()
         snapshot.save()
-        content = self._to_bytes(snapshot)
+        content = to_bytes(snapshot)
         if _PYTHON_EVENT in content:
             raise CoupleError(
                 "the model has a Python function waiting in NEURON's event queue (cvode.event), which cannot be saved; "
@@ -129,26 +128,11 @@ class ModelState:
             self._recent.popitem(last=False)
 
     def _snapshot(self, content: bytes) -> Any:
-        """NEURON's object for `content`: the one that wrote it, or a new one read from a file."""
+        """NEURON's object for `content`: the one that wrote it, or a new one that has read it."""
         if content in self._recent:
             return self._recent[content]
-        path = Path(self._folder.name) / "in"
-        path.write_bytes(content)
         _forget_event_targets()
-        snapshot, file = h.SaveState(), h.File(str(path))
-        snapshot.fread(file)
-        file.close()
-        path.unlink()
-        return snapshot
-
-    def _to_bytes(self, snapshot: Any) -> bytes:
-        path = Path(self._folder.name) / "out"
-        file = h.File(str(path))
-        snapshot.fwrite(file)
-        file.close()
-        content = path.read_bytes()
-        path.unlink()
-        return content
+        return from_bytes(content)
 
 
 def _forget_event_targets() -> None:

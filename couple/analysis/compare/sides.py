@@ -15,6 +15,7 @@ from couple.ensemble import Ensemble, sample
 from couple.ensemble.folder import SPECIFICATION, Specification
 from couple.ensemble.open_recording import open_recording
 from couple.experiment import Experiment
+from couple.storage.folder_contents import refuse_link
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
 
@@ -122,6 +123,7 @@ def side_of(
     end = None if until is None else until.on(experiment.time_unit)
     made: Side | None = None
     at = folder / label
+    refuse_link(at)
     there = Specification.read(at).runs if (at / SPECIFICATION).is_file() else 0
     for n in (there or 2, runs):
         if made is None or (not made.fixed and n != made.runs):

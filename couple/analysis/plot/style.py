@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couple.base.errors import InputError
+from couple.storage.picture_file import write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,17 +86,10 @@ def head(drawing: Figure, title: str, note: str) -> None:
 
 
 def save(drawing: Figure, path: Path, dpi: float | None = None) -> None:
-    """Write and close a figure. dpi: of pixels, those of the style if not given.
-
-    Raises InputError for a format that matplotlib does not write, and if the disk refuses.
-    """
+    """Write and close a figure. dpi: of pixels, those of the style if not given. Raises as `write_picture`."""
     import matplotlib.pyplot as plt
 
     try:
-        drawing.savefig(path, dpi=plt.rcParams["savefig.dpi"] if dpi is None else dpi)
-    except ValueError as error:
-        raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
+        write_picture(drawing, path, plt.rcParams["savefig.dpi"] if dpi is None else dpi)
     finally:
         plt.close(drawing)

@@ -13,7 +13,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.storage.checkpoint import replace as put_in_place
+from couple.storage.atomic_file import replace as put_in_place
 from reducers.dbd.energy.sufficient_statistics import EnergyModel
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.laws.law import Law, law_state, restore_law

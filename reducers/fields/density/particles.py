@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.rng.streams import generator
+from couple.storage.recorder import replacing
 from reducers.data.trajectories import Trajectories
 from reducers.fields.density.basis import FieldBasis
 
@@ -127,8 +128,8 @@ class ParticleRuns:
             raise error.inside(str(path)) from None
 
     def write(self, path: Path) -> None:
-        """Write the file that `load` reads."""
-        with h5py.File(path, "w") as file:
+        """Write the file that `load` reads. Raises RunError if the disk refuses."""
+        with replacing(path) as file:
             file["time"], file["places"] = self.time, self.places
             file["run"], file["row"], file["kind"] = self.run, self.row, self.kind
             file["places"].attrs["species"], file["places"].attrs["runs"] = list(self.species), self.runs

@@ -26,6 +26,7 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork
 from couple.ensemble import sample
 from couple.experiment import Experiment
+from couple.storage.recorder import replacing
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
 from reducers.gccd.data.settings import StimulusSet
 from reducers.gccd.law.molecule import census, members, observables
@@ -210,8 +211,8 @@ def _known(name: str) -> bool:
 
 
 def write_data(data: ProtocolData, path: Path) -> None:
-    """Write a protocol's data as HDF5, for `read_data`."""
-    with h5py.File(path, "w") as file:
+    """Write a protocol's data as HDF5, for `read_data`. Raises RunError if the disk refuses."""
+    with replacing(path) as file:
         file.attrs.update({"name": data.name, "window": data.window, "runs": data.runs, "volume": data.volume})
         file["time"], file["counts"], file["spread"] = data.time, data.counts, data.spread
         file["calcium"] = np.stack([s.calcium for s in data.stimuli])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper
 from adapters.fem.solver.system import WindowInputs
 from adapters.fem.xdmf import write_xdmf
 from adapters.wellmixed.ode import MassAction
+from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
@@ -288,3 +290,35 @@ def test_fields_for_paraview(tmp_path: Path) -> None:
         (values,) = file["Function/Ca"].values()
         assert values[:, 0].max() == pytest.approx(6 / HEAD.volume)
         assert len(file["Function"]) == 2
+
+
+XDMF_FILE = dolfinx.io.XDMFFile
+
+
+class Cut:
+    """DOLFINx's writer on a disk that is full at the end, and says nothing."""
+
+    def __init__(self, communicator: object, path: str, mode: str) -> None:
+        self.path, self.file = Path(path), XDMF_FILE(communicator, path, mode)
+
+    def __enter__(self) -> object:
+        return self.file
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        os.truncate(self.path, self.path.stat().st_size // 2)
+
+
+def test_fields_that_were_cut_do_not_replace_whole_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = spine(calbindin=False)
+    e = engine(network, spine_site(network), cells="tetrahedron", resolution=0.125)
+    path = tmp_path / "head.xdmf"
+    write_xdmf(path, e, species=["Ca"])
+    before = path.read_bytes(), path.with_suffix(".h5").read_bytes()
+    monkeypatch.setattr(dolfinx.io, "XDMFFile", Cut)
+    with pytest.raises(RunError, match=r"head\.xdmf: cannot be written"):
+        write_xdmf(path, e)
+    assert (path.read_bytes(), path.with_suffix(".h5").read_bytes()) == before
+    assert {p.name for p in tmp_path.iterdir()} == {"head.xdmf", "head.h5"}
+    with pytest.raises(RunError, match="cannot be written"):
+        write_xdmf(tmp_path / "none" / "head.xdmf", e)

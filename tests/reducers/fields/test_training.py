@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,13 @@ import pytest
 
 from adapters.fem.field_basis.meshes import box
 from couple.base.errors import InputError, Interrupted, RunError
+from couple.base.signals import note
 from couple.cli.main import main
 from reducers.fields.density.particles import ParticleRuns
 from reducers.fields.model import FieldModel
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
-from reducers.training.resumable import MODEL
+from reducers.training.folder import MODEL
 from support.field_cases import brownian
 from support.paths import ROOT
 
@@ -81,7 +81,7 @@ def test_a_killed_training_goes_on_to_the_bit(place: Path, monkeypatch: pytest.M
     half = FieldTraining.new(place / "field.toml", place / "half")
 
     def stop(step: int, steps: int, promised: float) -> None:
-        signal.raise_signal(signal.SIGINT)
+        note("SIGINT")
 
     with pytest.raises(Interrupted, match=r"stopped by SIGINT at step 1 of \d+; go on with: couple train --resume"):
         half.run(stop)

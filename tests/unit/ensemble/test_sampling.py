@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import norm
 
 from couple.base.errors import CannotRestart, InputError, Interrupted, RunError
+from couple.base.signals import note
 from couple.ensemble import (
     Ensemble,
     autocorrelation,
@@ -205,7 +206,7 @@ def test_a_run_that_fails_names_its_seed_and_loses_nothing(tmp_path: Path) -> No
 def test_ctrl_c_stops_between_windows(tmp_path: Path) -> None:
     def stop(done: int, _all: int) -> None:
         if done >= 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            note("SIGINT")
 
     with pytest.raises(Interrupted, match=r"stopped by SIGINT with \d+ of 50 runs; go on with: couple resume"):
         sample(birth_death(), 50, 3, tmp_path / "out", jobs=1, progress=stop)

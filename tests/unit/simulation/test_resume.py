@@ -94,7 +94,7 @@ def test_sigterm_writes_a_checkpoint_and_says_how_to_go_on(straight: dict[str, P
     wait_for(out / "checkpoint.h5", running)
     running.terminate()
     _, stderr = running.communicate(timeout=60)
-    assert running.returncode == 130, stderr
+    assert running.returncode == 143, stderr
     line = re.search(r"couple resume (\S+)", stderr)
     assert line is not None, stderr
     with h5py.File(out / "results.h5") as file:  # what was computed can be looked at

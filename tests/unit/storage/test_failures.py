@@ -7,9 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from couple.base.errors import RunError
+from couple.storage.recorder import replacing
+from couple.storage.safe_file import SafeFile
 from support.command_line import assert_equal_results, couple
 
 OPEN = """
@@ -136,3 +141,20 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     assert (out / ".lock").exists()
     assert couple("run", str(file), "--force", "--quiet", "--no-figure", "--out", str(out), "--until", "100 ms") == 0
     assert not (out / ".lock").exists()
+
+
+def test_a_file_that_was_cut_does_not_replace_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that says nothing, and has lost the end of what was written: HDF5 is asked before the rename."""
+    path = tmp_path / "results.h5"
+    with replacing(path) as file:
+        file["x"] = np.arange(10_000)
+    before, leave = path.read_bytes(), SafeFile.__exit__
+
+    def cut(self: SafeFile, *error: Any) -> None:
+        self.truncate(self.seek(0, 2) - 1000)
+        leave(self, *error)
+
+    monkeypatch.setattr(SafeFile, "__exit__", cut)
+    with pytest.raises(RunError, match=r"results\.h5: cannot be written: .*truncated"), replacing(path) as file:
+        file["x"] = np.arange(20_000)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["results.h5"]

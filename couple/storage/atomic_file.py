@@ -1,0 +1,126 @@
+"""Files that appear whole or not at all: written beside their place, flushed to disk, and renamed over it.
+
+A temporary file is called .NAME.PID, is new (nothing is ever opened through a link), and is gone when the write fails.
+What a killed process leaves of it is known by `is_temporary`. A rename replaces a link itself, never what it points to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from couple.base.errors import RunError
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+?)\.(?P<pid>[0-9]+)(-[0-9]+)?")
+_LONGEST = 200
+"""Characters of a file's name in that of its temporary: NAME_MAX is 255."""
+
+_BEGINNINGS = (b"couple ", b"\x89HDF", b"\x93NUMPY", b"\x89PNG", b"%PDF", b"<?xml", b"{", bytes(8))
+"""How a file that is written by us begins, also one whose first bytes are still to come."""
+
+
+@contextmanager
+def temporary_for(path: Path) -> Iterator[Path]:
+    """A new, empty file beside `path`, to be filled and renamed; what is left of it at the end is removed.
+
+    Raises OSError if it cannot be made.
+    """
+    made = _new_beside(path)
+    try:
+        yield made
+    finally:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+
+
+def _new_beside(path: Path) -> Path:
+    stem, number = f".{path.name[:_LONGEST]}.{os.getpid()}", 0
+    while True:
+        made = path.with_name(f"{stem}-{number}" if number else stem)
+        try:
+            made.touch(exist_ok=False)  # O_EXCL: nobody's file, and no link
+            return made
+        except FileExistsError:  # of a process of the same number that was killed
+            number += 1
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: whole or not at all. Raises RunError if the disk refuses."""
+    with guarded(path), temporary_for(path) as temporary:
+        temporary.write_bytes(content)
+        flush_and_rename(temporary, path)
+
+
+@contextmanager
+def guarded(path: Path, doing: str = "written") -> Iterator[None]:
+    """Whatever the system refuses inside becomes one RunError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be {doing}: {error.strerror or error}") from error
+
+
+def flush_and_rename(temporary: Path, path: Path) -> None:
+    """Flush a file to the disk and rename it over `path`; the rename is on the disk when this returns."""
+    _flush(temporary)
+    temporary.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def name_of_temporary(path: Path) -> str | None:
+    """The name of the file that a temporary file was to become, by its own name and beginning; None for other files."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return match["name"] if match is not None and _begins_as_ours(path) else None
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether the process that wrote a temporary file is gone (or is this one, which is not writing it)."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return match is not None and (int(match["pid"]) == os.getpid() or not is_alive(int(match["pid"])))
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of that number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def beginning(path: Path, size: int = 512) -> bytes | None:
+    """The first bytes of a file; None for links, for what is no file, and for one that cannot be read."""
+    if not is_regular(path):
+        return None
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError:
+        return None
+
+
+def _begins_as_ours(path: Path) -> bool:
+    first = beginning(path)
+    return first is not None and (not first or first.startswith(_BEGINNINGS))
