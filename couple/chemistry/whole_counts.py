@@ -22,10 +22,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.cache.kernels import njit
 from couple.rng.streams import stream, uniform
 
 RoundingRule = Literal["random", "nearest"]

@@ -50,14 +50,12 @@ BOX = Geometry.box(0.3, 0.3, 0.3)
 class EngineUnderTest:
     """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
 
-    whole: whether it starts from whole molecules. opening: options besides, with which it finds where a neck opens into
-    a cylinder.
+    opening: options besides, with which it finds where a neck opens into a cylinder.
     """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     stochastic: bool = True
-    whole: bool = True
     opening: Mapping[str, object] = field(default_factory=dict)
 
     def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
@@ -155,13 +153,12 @@ class EngineContract:
     @pytest.mark.parametrize("rounding", ["random", "nearest"])
     def test_real_amounts_at_the_start(self, engine: EngineUnderTest, rounding: str) -> None:
         """Real numbers are what they are; whole ones are right on average with "random", and not with "nearest"."""
-        n, real = 400, (10.4, 33.25, 0.3, 7.8, 2.45)
-        if not engine.whole:
-            n = 2
+        real = (10.4, 33.25, 0.3, 7.8, 2.45)
+        n = 400 if self.spine(engine).integer else 2
         sites = tuple(Site(f"s{k}", BOX, real, together=((1, 2),)) for k in range(n))
         e = self.spine(engine, sites, rounding=rounding)
         counts = e.read("counts")[:, :5]
-        if not engine.whole:
+        if not e.integer:
             assert counts.tolist() == [list(real)] * n
         else:
             assert (counts == np.rint(counts)).all() and (abs(counts - real) < 1).all()
