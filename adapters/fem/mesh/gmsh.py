@@ -12,41 +12,54 @@ from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from couple.base.errors import InputError, MissingDependencyError
 from couple.base.formats import complaint
+from couple.storage.scratch import scratch_folder
 
 MEMBRANE, NECK_OPENING = "membrane", "opening"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
 
 Facets = npt.NDArray[np.int32] | None
 
+_HEADER = b"$MeshFormat"
+_NO_MESH = "is no mesh that gmsh wrote: such files begin with $MeshFormat; `gmsh -3 -order 1 -o head.msh` makes one"
 _NAMES = {1: "lines", 2: "triangles", 3: "quadrangles", 4: "tetrahedra", 5: "hexahedra", 6: "prisms", 7: "pyramids"}
 
 
 def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     """Mesh of the tetrahedra in a file (coordinates in `unit` µm), facets of its membrane and of its opening, if named.
 
+    gmsh sees a copy under a name of ours: it would run FILE.opt beside a file, and a script by the ending of its name.
     Raises InputError for a file that is missing, not gmsh's, or without tetrahedra, and MissingDependencyError.
     """
     if not file.is_file():
         raise InputError("no such file; give a mesh that gmsh wrote, like head.msh", where=str(file))
+    content = _content(file)
     try:
         import gmsh
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"reading {file.name} needs gmsh ({str(error).splitlines()[0]}): uv pip install gmsh"
         ) from error
-    gmsh.initialize(interruptible=False)
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
     try:
         gmsh.option.setNumber("General.Terminal", 0)
-        try:
-            gmsh.open(str(file))
-        except Exception as error:
-            wrong = f"gmsh cannot read it: {str(error).strip()}"
-            raise InputError(
-                complaint(file, "a mesh of gmsh (.msh)", "gmsh", otherwise=wrong), where=str(file)
-            ) from error
+        with scratch_folder("gmsh") as scratch:
+            copy = scratch / "mesh.msh"
+            copy.write_bytes(content)
+            try:
+                gmsh.merge(str(copy))
+            except Exception as error:
+                raise InputError(f"gmsh cannot read it: {str(error).strip()}", where=str(file)) from error
         return _mesh(gmsh, file, unit)
     finally:
         gmsh.finalize()
+
+
+def _content(file: Path) -> bytes:
+    """Of a mesh, and of nothing else: gmsh runs what it does not know as a script of its own, shell commands too."""
+    with file.open("rb") as opened:
+        if opened.read(len(_HEADER)) == _HEADER:
+            return _HEADER + opened.read()
+    raise InputError(complaint(file, "a mesh of gmsh (.msh)", otherwise=_NO_MESH), where=str(file))
 
 
 def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from adapters.fem.mesh import lattice_points
 from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, foreign_mpi
 from adapters.fem.mesh.domain import build_domain, check_mesh
+from adapters.fem.mesh.gmsh import read_gmsh
 from adapters.fem.mesh.quality import quality_of
 from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError, RunError
@@ -86,6 +88,32 @@ def test_a_gmsh_file_without_names_is_membrane_all_over(gmsh_file: Callable[...,
     e = engine(isomers(), Site("s", HEAD, (1, 0)), mesh=str(file))
     area = e.discretisation().domain.sizes()[1]
     assert abs(area / (HEAD.area + np.pi * 0.5**2 / 2) - 1) < 0.03
+
+
+@pytest.mark.parametrize("name", ["head.msh", "head.geo", "head.msh.opt"])
+def test_no_script_runs_when_a_mesh_is_read(gmsh_file: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    """gmsh runs what is no mesh as a script, by content, by the ending of a name, and beside a mesh that it opens."""
+    good = gmsh_file("good.msh")
+    import gmsh
+
+    mark = tmp_path / "mark"
+    script, file = f'SystemCall "touch {mark}";\n', tmp_path / name.removesuffix(".opt")
+    if name == "head.geo":
+        script = f"$MeshFormat\n{script}"
+    if name == "head.msh.opt":
+        file.write_bytes(good.read_bytes())
+    (tmp_path / name).write_text(script)
+    with suppress(InputError):
+        read_gmsh(file, 1.0)
+    assert not mark.exists()
+    if name == "head.msh":
+        with pytest.raises(InputError, match=r"head.msh: .*begin with \$MeshFormat"):
+            read_gmsh(file, 1.0)
+        gmsh.initialize()
+        with suppress(Exception):
+            gmsh.open(str(file))
+        gmsh.finalize()
+        assert mark.exists(), "control: gmsh alone does run it"
 
 
 def test_units_of_a_file(gmsh_file: Callable[..., Path]) -> None:
