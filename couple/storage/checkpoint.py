@@ -2,7 +2,8 @@
 
 The file is HDF5 (open it with h5py) with a user block in front that holds a SHA-256 of all that follows. It is
 written beside its place, flushed to disk and renamed over it: at any instant the old or the new one is there,
-whole. A flipped bit or a missing byte anywhere is found on reading.
+whole. A flipped bit or a missing byte anywhere is found on reading. Names of states may be any text: what HDF5 would
+take for a path ("CaMKII/found") is stored percent-encoded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import h5py
 import numpy as np
@@ -28,9 +30,9 @@ def write(path: Path, states: Mapping[str, State]) -> None:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=_BLOCK) as file:
         for name, state in states.items():
-            group = file.create_group(name)
+            group = file.create_group(_stored(name))
             for key, value in state.items():
-                _put(group, key, value)
+                _put(group, _stored(key), value)
     body = buffer.getvalue()[_BLOCK:]
     header = (_MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n").ljust(_BLOCK, b"\0")
     replace(path, header + body)
@@ -55,7 +57,16 @@ def read(path: Path) -> dict[str, State]:
             "is damaged or not a checkpoint (its checksum does not fit): use an older one or run again", where=str(path)
         )
     with h5py.File(io.BytesIO(content), "r") as file:
-        return {name: {key: _get(item) for key, item in group.items()} for name, group in file.items()}
+        return {
+            unquote(name): {unquote(key): _get(item) for key, item in group.items()} for name, group in file.items()
+        }
+
+
+def _stored(name: str) -> str:
+    """A name as HDF5 can hold it: to HDF5 "/" parts a path, "." is the group itself, and NUL ends a name."""
+    if name == ".":
+        return "%2E"
+    return name.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
 def _put(group: h5py.Group, key: str, value: object) -> None:

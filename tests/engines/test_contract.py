@@ -11,27 +11,25 @@ from support.paths import SUPPORT
 RULES = SUPPORT / "rules" / "flap.py"
 
 
-def flapping(cheap: str, rule: str, *, whole: bool = False) -> EngineUnderTest:
+def flapping(cheap: str, rule: str) -> EngineUnderTest:
     """Two accuracies that change at every window: the hardest case."""
     content = {"rule": f"{RULES}:{rule}", "dwell": "0 ms", "options": {"lattice": {"spacing": "20 nm"}}}
-    return EngineUnderTest("adaptive", {"engines": (cheap, "lattice"), **content}, whole=whole)
+    return EngineUnderTest("adaptive", {"engines": (cheap, "lattice"), **content})
 
 
 ENGINES = {
-    "adaptive": flapping("ssa", "whole", whole=True),
+    "adaptive": flapping("ssa", "whole"),
     "adaptive, mixed": flapping("ode", "flap"),
     "adaptive, surrogate": flapping("surrogate", "surrogate"),
-    "cme": EngineUnderTest("cme", stochastic=False, whole=False),
+    "cme": EngineUnderTest("cme", stochastic=False),
     "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
-    "langevin": EngineUnderTest("langevin", whole=False),
+    "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
-    "ode": EngineUnderTest("ode", stochastic=False, whole=False),
-    "pde": EngineUnderTest(
-        "pde", {"resolution": "100 nm"}, stochastic=False, whole=False, opening={"cells": "triangle"}
-    ),
+    "ode": EngineUnderTest("ode", stochastic=False),
+    "pde": EngineUnderTest("pde", {"resolution": "100 nm"}, stochastic=False, opening={"cells": "triangle"}),
     "spde": EngineUnderTest("spde", {"resolution": "150 nm"}),
     "ssa": EngineUnderTest("ssa"),
-    "surrogate": EngineUnderTest("surrogate", stochastic=False, whole=False),
+    "surrogate": EngineUnderTest("surrogate", stochastic=False),
 }
 
 

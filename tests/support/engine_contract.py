@@ -38,6 +38,7 @@ from couple.components.capabilities import (
 )
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.geometry.geometry import Geometry
+from couple.storage import checkpoint
 from support.networks import build, isomers
 from support.statistics import z_bound
 
@@ -279,10 +280,12 @@ class EngineContract:
 
     # -- state ------------------------------------------------------------------------------------------------
 
-    def test_save_and_restore_to_the_bit(self, engine: EngineUnderTest) -> None:
+    def test_save_and_restore_to_the_bit(self, engine: EngineUnderTest, tmp_path: Path) -> None:
+        """By way of a file, as a run does."""
         e = self.spine(engine)
         run(e, 3)
-        state, ports = e.save(), e.memory.copy()
+        checkpoint.write(tmp_path / "checkpoint.h5", {engine.name: e.save()})
+        state, ports = checkpoint.read(tmp_path / "checkpoint.h5")[engine.name], e.memory.copy()
         first = run(e, 4)
         for other in (e, self.spine(engine), self.spine(engine, seed=99)):
             other.restore(state)

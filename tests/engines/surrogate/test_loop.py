@@ -13,6 +13,8 @@ from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from reducers.markov.file import read_block, write_block
 from reducers.markov.markov import MarkovBlock
+from support.command_line import assert_equal_results
+from support.command_line import couple as command
 from support.paths import EXAMPLES
 from support.statistics import z_bound
 
@@ -126,3 +128,18 @@ def test_the_spine_is_that_of_the_lattice(tmp_path: Path) -> None:
     assert abs(apart(mine, ssa)).max() < bound, text
     assert fits(mine), text
     assert not fits(slow) and not fits(none), text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("site.head.engine=adaptive", 'site.head.adaptive.engines=["surrogate", "ssa"]')],
+    ids=["surrogate", "adaptive"],
+)
+def test_a_markov_field_resumes_to_the_bit(tmp_path: Path, changes: tuple[str, ...]) -> None:
+    """Its values have names like "CaMKII/found", which go through a file."""
+    burst, quiet = str(EXAMPLES / "camkii" / "burst.toml"), ("--quiet", "--no-figure")
+    change = [part for text in ("experiment.duration=26 ms", *changes) for part in ("--set", text)]
+    assert command("run", burst, *change, "--out", str(tmp_path / "whole"), *quiet) == 0
+    assert command("run", burst, *change, "--until", "21 ms", "--out", str(tmp_path / "parts"), *quiet) == 0
+    assert command("resume", str(tmp_path / "parts"), *quiet) == 0
+    assert_equal_results(tmp_path / "whole" / "results.h5", tmp_path / "parts" / "results.h5")

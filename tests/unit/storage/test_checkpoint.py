@@ -27,6 +27,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
                 assert read[name][key] == value and type(read[name][key]) is type(value)
 
 
+@pytest.mark.parametrize("name", ["CaMKII/found", "/", "a//b", ".", "..", "%2F", "100 %", "a\0b", "µ", "x.y"])
+def test_names_may_be_any_text(tmp_path: Path, name: str) -> None:
+    path, state = tmp_path / "checkpoint.h5", {name: 7, f"{name}{name}": 8, "other": 9}
+    checkpoint.write(path, {name: state, "site": {"n": 1}})
+    assert checkpoint.read(path) == {name: state, "site": {"n": 1}}
+
+
 def test_it_opens_with_h5py(tmp_path: Path) -> None:
     import h5py
 
