@@ -149,23 +149,43 @@ _WANTED = "a chemistry (TOML, SBML or a .net file of BioNetGen)"
 def with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a chemistry file with what stands beside it.
 
-    Keys replace those of a TOML file. Other formats are read by an entry point of the group "couple.readers": the one
-    called as the format that the content shows, or else as the file's suffix. Their tables are joined.
+    One rule for all formats: what stands beside the file is added, and wins by name, see `beside_file`. Formats other
+    than TOML are read by an entry point of the group "couple.readers": the one called as the format that the content
+    shows, or else as the file's suffix.
     """
-    beside = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
+    own = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
     reader = _reader(file)
     if not reader:
-        return {**read_toml(file, _WANTED), **beside}
-    read = registry.load("couple.readers", reader)(file, chemistry.get("units"))
-    for key, value in beside.items():
-        if isinstance(value, Mapping) and isinstance(read.get(key), Mapping):
-            inner = {k: {**v, **value[k]} if _tables(v, value.get(k)) else v for k, v in read[key].items()}
-            read[key] = {**inner, **{k: v for k, v in value.items() if k not in inner or not _tables(inner[k], v)}}
-        elif isinstance(value, list) and isinstance(read.get(key), list):
-            read[key] = [*read[key], *value]
+        return beside_file(read_toml(file, _WANTED), own)
+    return beside_file(registry.load("couple.readers", reader)(file, chemistry.get("units")), own)
+
+
+def beside_file(read: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Both chemistries in one; `own` wins by name, key by key, as `--set` does.
+
+    A species keeps what `own` does not say of it (a D goes beside what it contains). A reaction of the same equation
+    takes the place of that in the file; other reactions and reservoirs are added.
+    """
+    joined = dict(read)
+    for key, value in own.items():
+        there = read.get(key)
+        if isinstance(value, Mapping) and isinstance(there, Mapping):
+            joined[key] = {**there, **value}
+            if key == "species":
+                same = [k for k in value if isinstance(value[k], Mapping) and isinstance(there.get(k), Mapping)]
+                joined[key] |= {k: {**there[k], **value[k]} for k in same}
+        elif isinstance(value, list) and isinstance(there, list):
+            new = {_identity(entry) for entry in value}
+            joined[key] = [*(entry for entry in there if _identity(entry) not in new), *value]
         else:
-            read[key] = value
-    return dict(read)
+            joined[key] = value
+    return joined
+
+
+def _identity(entry: object) -> str:
+    """What two entries of a list have in common if they are of the same thing: an equation, or a name."""
+    text = entry.get("equation", entry) if isinstance(entry, Mapping) else entry
+    return " ".join(str(text).split())
 
 
 def _reader(file: Path) -> str:
@@ -177,7 +197,3 @@ def _reader(file: Path) -> str:
     if found.name in readers and found.name != "xml":  # XML of another kind than those with names of their own
         return found.name
     raise InputError(complaint(file, _WANTED), where=str(file))
-
-
-def _tables(*values: object) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
