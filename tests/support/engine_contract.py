@@ -278,6 +278,11 @@ class EngineContract:
         with pytest.raises(CoupleError, match="two"):
             e.advance(1)
 
+    def test_observables_start_as_what_they_count(self, engine: EngineUnderTest) -> None:
+        e = self.spine(engine)
+        assert e.read("means").any()
+        assert e.read("means") == pytest.approx(e.read("counts") @ e.network.observable_weights.T, rel=1e-9)
+
     # -- state ------------------------------------------------------------------------------------------------
 
     def test_save_and_restore_to_the_bit(self, engine: EngineUnderTest, tmp_path: Path) -> None:

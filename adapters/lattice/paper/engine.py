@@ -55,6 +55,9 @@ class PaperLattice(LatticeBase):
         self._cells = np.zeros(int(np.prod(self.domain.shape)), dtype=np.uint8)
         self._pairs = np.zeros((2, len(self.network.names) * (len(self.network.names) + 1) // 2), dtype=np.int64)
         self._show()
+        if options.couplings is not None:  # what is drawn is no initial amount, of which the first means were made
+            held = self.read("counts")[:, : len(self.network.names)]
+            self.read("means")[:] = held @ self.network.observable_weights[:, : len(self.network.names)].T
 
     def count_rates(self, geometry: Geometry) -> Floats:
         """The network's rates as they are: per step, or per encounter."""

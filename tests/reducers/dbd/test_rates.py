@@ -155,10 +155,9 @@ DRAWN = EXAMPLES / "lattice" / "annihilation_drawn.toml"
 
 def test_couplings_start_the_lattice_of_an_experiment() -> None:
     """Numbers of two seeds differ and are within z of 1 in 1000 of half of 1000 sites, deviation sqrt(250)."""
-    seen = [
-        float(Simulation.in_memory(Experiment.load(DRAWN, overrides=[f"experiment.seed={k}"])).read("chain.A").sum())
-        for k in (1, 2)
-    ]
+    runs = [Simulation.in_memory(Experiment.load(DRAWN, overrides=[f"experiment.seed={k}"])) for k in (1, 2)]
+    seen = [float(run.read("chain.A").sum()) for run in runs]
+    assert [float(run.read("chain.a").sum()) for run in runs] == seen, "an observable starts as what it counts"
     assert seen[0] != seen[1] and max(abs(n - 500) for n in seen) < norm.isf(1e-3 / 4) * np.sqrt(250)
 
 
