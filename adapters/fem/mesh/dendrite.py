@@ -22,6 +22,9 @@ from couple.base.errors import InputError
 from couple.geometry.cable import Branch, Cable, Foot, outwards
 from couple.geometry.geometry import Geometry
 
+MOST_CELLS = 1_000_000
+"""More would fit, but be cut one by one for hours."""
+
 _INTEGRALS = {2: (1 / 2, 1 / 2), 3: (1 / 6, 1 / 6, 2 / 3)}
 """Nodes of a cell → share of each in its length: the integral of its basis function."""
 _SAME = 1e-9
@@ -103,6 +106,10 @@ def mesh_dendrite(
             raise InputError(f"{foot.x:g} of branch {foot.branch} is outside of {len(branches)} branches")
     each = [max(cells, 1 if resolution is None else math.ceil(b.spacing / resolution - _SAME)) for b in branches]
     total = sum(n * len(b.radii) for n, b in zip(each, branches, strict=True))
+    if total > MOST_CELLS:
+        raise InputError(
+            f"{total:.2g} cells for the dendrite, more than {MOST_CELLS:.0e} are refused: take a larger resolution"
+        )
     check_memory(BYTES * total, f"{total:.2g} cells for the dendrite", "take a larger resolution")
     positions = [_positions(branches, k, each[k], feet) for k in range(len(branches))]
     nodes: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(branches)

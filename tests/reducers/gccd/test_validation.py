@@ -101,7 +101,7 @@ def test_the_lattice_agrees_with_the_law_and_tells_another_law_from_it(tmp_path:
     stimuli = whole_ions(stimuli_of(block, 5), volume)
     ions = stimuli[0].calcium * volume * UM
     np.testing.assert_allclose(ions, np.rint(ions), atol=1e-9)
-    runs = {name: (n, {**shape, **(block.site if name == "finer" else {})}) for name, n in (("finer", 8), ("own", 16))}
+    runs = {name: (n, {**shape, **(block.site if name == "finer" else {})}) for name, n in (("finer", 24), ("own", 24))}
     finer, own = (
         sample_protocol(block, stimuli, site, tmp_path / k, 5, n, s, shares=True) for k, (n, s) in runs.items()
     )
