@@ -12,8 +12,9 @@ import h5py
 from adapters.fem.field_engine import FieldEngine
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
 from couple.base.errors import InputError, RunError
+from couple.base.whole_file import flush_and_rename
 from couple.simulation.simulation import Simulation
-from couple.storage.atomic_file import flush_and_rename, guarded
+from couple.storage.atomic_file import guarded
 from couple.storage.scratch import scratch_folder
 
 

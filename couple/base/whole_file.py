@@ -1,11 +1,19 @@
-"""Files that are there whole or not at all: written beside their place, flushed to the disk, renamed over it."""
+"""Files that are there whole or not at all: written beside their place, flushed to the disk, renamed over it.
+
+A temporary file is called .NAME.PID, is new (nothing is ever opened through a link), and is gone when the write fails.
+A rename replaces a link itself, never what it points to. Refusals of the disk are OSError here; for files of a run
+`couple.storage.atomic_file` makes one line of them.
+"""
 
 from __future__ import annotations
 
 import os
-import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_LONGEST = 200
+"""Characters of a file's name in that of its temporary: NAME_MAX is 255."""
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
@@ -13,16 +21,23 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
 
     Raises OSError if the disk refuses; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+    with temporary_for(path, mode) as temporary:
+        temporary.write_bytes(content)
         flush_and_rename(temporary, path)
-    except OSError:
+
+
+@contextmanager
+def temporary_for(path: Path, mode: int = 0o666) -> Iterator[Path]:
+    """A new, empty file beside `path`, to be filled and renamed; what is left of it at the end is removed.
+
+    Raises OSError if it cannot be made.
+    """
+    made = _new_beside(path, mode)
+    try:
+        yield made
+    finally:
         with suppress(OSError):
-            temporary.unlink()
-        raise
+            made.unlink(missing_ok=True)
 
 
 def flush_and_rename(temporary: Path, path: Path) -> None:
@@ -30,6 +45,17 @@ def flush_and_rename(temporary: Path, path: Path) -> None:
     _flush(temporary)
     temporary.replace(path)
     _flush(path.parent)
+
+
+def _new_beside(path: Path, mode: int) -> Path:
+    stem, number = f".{path.name[:_LONGEST]}.{os.getpid()}", 0
+    while True:
+        made = path.with_name(f"{stem}-{number}" if number else stem)
+        try:
+            made.touch(mode, exist_ok=False)  # O_EXCL: nobody's file, and no link
+            return made
+        except FileExistsError:  # of a process of the same number that was killed, or runs on another machine
+            number += 1
 
 
 def _flush(path: Path) -> None:

@@ -1,8 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, flushed to disk, and renamed over it.
-
-A temporary file is called .NAME.PID, is new (nothing is ever opened through a link), and is gone when the write fails.
-What a killed process leaves of it is known by `is_temporary`. A rename replaces a link itself, never what it points to.
-"""
+"""Files of a run: whole or not at all (`couple.base.whole_file`), refusals in one line, what the killed have left."""
 
 from __future__ import annotations
 
@@ -10,42 +6,16 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from couple.base.errors import RunError
+from couple.base.whole_file import flush_and_rename, temporary_for
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+?)\.(?P<pid>[0-9]+)(-[0-9]+)?")
-_LONGEST = 200
-"""Characters of a file's name in that of its temporary: NAME_MAX is 255."""
 
 _BEGINNINGS = (b"couple ", b"\x89HDF", b"\x93NUMPY", b"\x89PNG", b"%PDF", b"<?xml", b"{", bytes(8))
 """How a file that is written by us begins, also one whose first bytes are still to come."""
-
-
-@contextmanager
-def temporary_for(path: Path) -> Iterator[Path]:
-    """A new, empty file beside `path`, to be filled and renamed; what is left of it at the end is removed.
-
-    Raises OSError if it cannot be made.
-    """
-    made = _new_beside(path)
-    try:
-        yield made
-    finally:
-        with suppress(OSError):
-            made.unlink(missing_ok=True)
-
-
-def _new_beside(path: Path) -> Path:
-    stem, number = f".{path.name[:_LONGEST]}.{os.getpid()}", 0
-    while True:
-        made = path.with_name(f"{stem}-{number}" if number else stem)
-        try:
-            made.touch(exist_ok=False)  # O_EXCL: nobody's file, and no link
-            return made
-        except FileExistsError:  # of a process of the same number that was killed
-            number += 1
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -62,21 +32,6 @@ def guarded(path: Path, doing: str = "written") -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{path}: cannot be {doing}: {error.strerror or error}") from error
-
-
-def flush_and_rename(temporary: Path, path: Path) -> None:
-    """Flush a file to the disk and rename it over `path`; the rename is on the disk when this returns."""
-    _flush(temporary)
-    temporary.replace(path)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def name_of_temporary(path: Path) -> str | None:

@@ -22,9 +22,10 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.budget import check_disk, check_memory
 from couple.base.errors import InputError
+from couple.base.whole_file import flush_and_rename, temporary_for
 from couple.components.component import State
 from couple.components.state import text
-from couple.storage.atomic_file import flush_and_rename, guarded, is_regular, replace, temporary_for
+from couple.storage.atomic_file import guarded, is_regular, replace
 from couple.storage.folder_contents import SEGMENT_END, FolderKind, files_of, is_segment, own_folder
 from couple.storage.safe_file import SafeFile
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
 from couple.base.errors import RunError
-from couple.storage.atomic_file import flush_and_rename
+from couple.base.whole_file import flush_and_rename
 from couple.storage.scratch import scratch_folder
 
 _HEADERS = ("*.inc", "*.h", "*.hpp")
