@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 CHOSEN = "COUPLE_CACHE_DIR"
 """Environment variable: the folder of the cache, instead of $XDG_CACHE_HOME/couple or ~/.cache/couple."""
 
-KERNELS, MECHANISMS, FORMS = "kernels", "mechanisms", "forms"
-"""Folders in it: of numba's kernels, of NEURON's compiled MOD files, of DOLFINx' compiled forms."""
+KERNELS = "kernels"
+"""The folder in it of numba's kernels."""
 
 _TOLD = "COUPLE_CACHE_WARNED"
 """Set once the warning is out, for processes that this one starts."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -16,6 +21,23 @@ def couple(*arguments: str) -> int | str | None:
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
     return stop.value.code or 0
+
+
+def exit_in_fork(main: Callable[[], object]) -> NoReturn:
+    """In a fork: call `main`, show what a user would see, and end with its exit code, without what pytest would do."""
+    code = 70
+    try:
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        except BaseException:  # noqa: BLE001 - whatever a user would see
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def datasets(path: Path) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,24 @@ from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.field_basis.meshes import box, interval
 from couple.base.arrays import Floats
 from reducers.fields.density.particles import ParticleRuns
+
+TRAINING = """
+[train]
+name = "small"
+held_out = 10
+[data]
+particles = ["particles.h5"]
+[model]
+family = "field"
+mesh = { interval = [-12, 12], resolution = 0.5 }
+smooth = 3.0
+[law]
+diffusion = true
+reactions = ["A -> 0"]
+[report]
+kernel = false
+"""
+"""A training of a field on particles.h5, as `brownian` makes them."""
 
 
 @functools.lru_cache
@@ -39,3 +58,9 @@ def brownian(
     run, row, _ = np.nonzero(alive)
     kind = np.zeros(len(run), dtype=np.int64)
     return ParticleRuns(time, ("A",), places[alive][:, None], run, row, kind, runs)
+
+
+def place_field_training(folder: Path) -> None:
+    """Put field.toml and the particles that it learns from into a folder."""
+    brownian(40, 50, np.linspace(0.5, 1.5, 4), 1, decay=0.4).write(folder / "particles.h5")
+    (folder / "field.toml").write_text(TRAINING)

@@ -18,8 +18,9 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from support.command_line import exit_in_fork
 from support.fuzzed_experiments import EXPERIMENT, Base, bases
 
 LIMIT = 60.0
@@ -304,28 +305,18 @@ def _forked(arguments: list[str], folder: Path, out: Path, err: Path, environmen
     return None
 
 
-def _become(arguments: list[str], folder: Path, out: Path, err: Path) -> None:
-    """In the fork: the command line, with its streams in files. Does not return."""
-    code = 70
-    try:
+def _become(arguments: list[str], folder: Path, out: Path, err: Path) -> NoReturn:
+    """In the fork: the command line, with its streams in files."""
+
+    def command_line() -> None:
         os.chdir(folder)
         for stream, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), stream)
         from couple.cli.main import main
 
-        try:
-            main(arguments)
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0
-        except BaseException:  # noqa: BLE001 - whatever a user would see
-            import traceback
+        main(arguments)
 
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    exit_in_fork(command_line)
 
 
 KEY = re.compile(r"[A-Za-z_][\w-]*(\[\d+\])?([.:][\w \"-]*(\[\d+\])?)*")

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
 
-from support.field_cases import brownian
+from support.field_cases import place_field_training
 from support.mpi_runs import MPIEXEC, write_network
 from support.paths import EXAMPLES, SUPPORT
 from support.small_dbd_training import place_files
@@ -47,23 +46,6 @@ CME = BOX.replace('engine = "ssa"', 'engine = "cme"').replace(
     'reactions = [{ equation = "A <-> B", forward = "1 /ms", backward = "2 /ms" }]\n'
     "species.B = {}\ninitial.A = { count = 30 }",
 )
-
-FIELD = """
-[train]
-name = "field"
-held_out = 10
-[data]
-particles = ["particles.h5"]
-[model]
-family = "field"
-mesh = { interval = [-12, 12], resolution = 0.5 }
-smooth = 3.0
-[law]
-diffusion = true
-reactions = ["A -> 0"]
-[report]
-kernel = false
-"""
 
 
 @dataclass(frozen=True)
@@ -147,8 +129,7 @@ def killed_experiments(folder: Path) -> dict[str, Killed]:
     found["train, dbd"] = Killed(("train", folder / "train.toml", *train), "model.h5")
     (folder / "gccd.toml").write_text(GCCD.replace("EXPERIMENT", str(EXAMPLES / "camkii" / "site.toml")))
     found["train, gccd"] = Killed(("train", folder / "gccd.toml", *quiet), "model.h5")
-    brownian(40, 50, np.linspace(0.5, 1.5, 4), 1, decay=0.4).write(folder / "particles.h5")
-    (folder / "field.toml").write_text(FIELD)
+    place_field_training(folder)
     found["train, field"] = Killed(("train", folder / "field.toml", *quiet), "model.h5")
     return found
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from couple.storage import atomic_file, recorder
-from support.command_line import couple
+from support.command_line import couple, exit_in_fork
 
 Act = Callable[[], None]
 
@@ -79,8 +78,9 @@ def in_child(arguments: tuple[object, ...], errors: Path, *patches: Act) -> int:
 
 
 def _become(arguments: list[str], errors: Path, patches: tuple[Act, ...]) -> NoReturn:
-    code = 70
-    try:
+    """In the fork: the command line as a shell starts it, with its streams in a file."""
+
+    def command_line() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         out = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -92,17 +92,9 @@ def _become(arguments: list[str], errors: Path, patches: tuple[Act, ...]) -> NoR
             patch()
         from couple.__main__ import main
 
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0
-        except BaseException:  # noqa: BLE001 - whatever a user would see
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+        main()
+
+    exit_in_fork(command_line)
 
 
 def goes_on(arguments: tuple[object, ...], out: Path) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from couple.base.errors import InputError, quoted
-from couple.base.units import quantities
+from couple.base.errors import InputError
 from couple.components.electrics import ElectricalModel, SpineSpec, SynapseSpec
 from couple.experiment import Experiment
 from couple.experiment.spine import Part, SpineBlock, Synapse
@@ -14,6 +13,7 @@ from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.placement import BranchPoint, branch_points
 from couple.wiring.cells.sections import Branches, section_of
+from couple.wiring.cells.spike_times import spike_times
 
 US_PER_PS = 1e-6
 
@@ -47,7 +47,7 @@ def _block(block: SpineBlock, key: str, found: Sequence[BranchPoint], cell: Cell
     name = block.name if cell is None else f"{cell.name}.{block.name}"
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
-    times = _times(block.synapse, key)
+    times = spike_times(block.synapse.times if block.synapse else None, f"{key}.synapse.times")
     return [
         SpineSpec(
             f"{name}_{i}",
@@ -88,19 +88,6 @@ def _stimulated(synapse: Synapse | None, n: int, key: str) -> set[int]:
     if count > n:
         raise InputError(f"{count} synapses for {n} spines", where=f"{key}.synapse.count")
     return {int((k + 0.5) * n / count) for k in range(count)}
-
-
-def _times(synapse: Synapse | None, key: str) -> tuple[float, ...]:
-    """Spikes that all synapses of a block get, ms. Raises InputError that names the key."""
-    if synapse is None or synapse.times is None:
-        return ()
-    try:
-        times = quantities(synapse.times, "time")
-    except InputError as error:
-        raise error.at(f"{key}.synapse.times") from None
-    if min(times) < 0:
-        raise InputError(f"{quoted(synapse.times)} begins before 0", where=f"{key}.synapse.times")
-    return times
 
 
 def _synapse(block: SpineBlock, i: int, times: tuple[float, ...], cell: int) -> SynapseSpec:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from couple.base.budget import check_memory
-from couple.base.errors import InputError
-from couple.base.units import quantities
 from couple.components.electrics import Contact, ElectricalModel, Train
 from couple.experiment import Experiment
 from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
@@ -16,6 +14,7 @@ from couple.parallel.communicator import world
 from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.sections import Branches
+from couple.wiring.cells.spike_times import spike_times
 from couple.wiring.cells.spines import US_PER_PS
 
 
@@ -77,14 +76,7 @@ def _connection(block: Connection, key: str, seed: int, branches: Branches, cell
 
 
 def _stimulus(block: Stimulus, key: str, seed: int, branches: Branches, cells: Cells) -> Iterator[Contact]:
-    times: tuple[float, ...] = ()
-    if block.times is not None:
-        try:
-            times = quantities(block.times, "time")
-        except InputError as error:
-            raise error.at(f"{key}.times") from None
-        if min(times) < 0:
-            raise InputError(f'"{block.times}" begins before 0', where=f"{key}.times")
+    times = spike_times(block.times, f"{key}.times")
     for cell in cells.local_of([block.target], f"{key}.to"):
         rng = generator(seed, "network", block.label, cell.name)
         places = _places(block, cell, branches, key)

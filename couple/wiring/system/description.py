@@ -29,7 +29,7 @@ def _site_line(site: PlacedSite, molecules: float) -> str:
     geometry, kind = site.geometry, site.engine.kind
     size, shape = " x ".join(f"{x:g}" for x in geometry.size), str(geometry.shape)
     if geometry.shape == "cells":
-        return f"site {site.name}: {kind}, {size} cells, {molecules:.10g} molecules"
+        return f"site {site.name}: {kind}, {size} cells, {round(molecules, 2):.10g} molecules"
     if site.cable is not None:
         length = sum(branch.length for branch in site.cable.branches)
         shape, size = "cable", f"{len(site.cable.branches)} sections, {length:.6g}"
@@ -38,7 +38,7 @@ def _site_line(site: PlacedSite, molecules: float) -> str:
         at += f", {site.away:.4g} um away"
     return (
         f"site {site.name}{at}: {kind}, {shape} {size} um, volume {geometry.volume:.6g} um^3, "
-        f"membrane {geometry.area:.6g} um^2, {molecules:.10g} molecules"
+        f"membrane {geometry.area:.6g} um^2, {round(molecules, 2):.10g} molecules"
     )
 
 

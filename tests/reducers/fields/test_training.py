@@ -17,31 +17,13 @@ from reducers.fields.model import FieldModel
 from reducers.fields.report import figure, report_lines
 from reducers.fields.training import FieldTraining
 from reducers.training.folder import MODEL
-from support.field_cases import brownian
+from support.field_cases import TRAINING, brownian, place_field_training
 from support.paths import ROOT
-
-TRAINING = """
-[train]
-name = "small"
-held_out = 10
-[data]
-particles = ["particles.h5"]
-[model]
-family = "field"
-mesh = { interval = [-12, 12], resolution = 0.5 }
-smooth = 3.0
-[law]
-diffusion = true
-reactions = ["A -> 0"]
-[report]
-kernel = false
-"""
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    brownian(40, 50, np.linspace(0.5, 1.5, 4), 1, decay=0.4).write(tmp_path / "particles.h5")
-    (tmp_path / "field.toml").write_text(TRAINING)
+    place_field_training(tmp_path)
     return tmp_path
 
 
