@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from pathlib import Path
+
+import pytest
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    listen_to_signals()
+    if sys.dont_write_bytecode and hasattr(config, "cache"):
+        share_bytecode(Path(config.cache.mkdir("bytecode")))
+
+
+def listen_to_signals() -> None:
     """What tests start listens to Ctrl-C and to a terminal that closes, though a job in the background ignores both."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def share_bytecode(folder: Path) -> None:
+    """What tests start keeps its bytecode in one folder, where Python is told to leave none beside the sources.
+
+    Without it each of some thousand processes would compile all that it imports: more than half of its start.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(folder)
