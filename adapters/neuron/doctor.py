@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 from adapters.neuron.hoc.h import NEURON_VERSION
+from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.builtin import cached_library
-from adapters.neuron.mechanisms.nmodl import nrnivmodl
 from couple.doctor.finding import Finding, first_line, python
 
 _LOADING = "from adapters.neuron import channel_path; print(channel_path())"
@@ -21,14 +20,14 @@ def checks() -> Iterator[Finding]:
 
 def compiler() -> Finding:
     """A C++ compiler and NEURON's script that calls it."""
-    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    found = nmodl.compiler()
     slower = "runs go on without (KSChan), each coupled segment costs more; install one (g++ or clang++)"
     if found is None:
         return Finding("compiler", "warn", "none", slower)
     code, line = first_line([found, "--version"])
     if code != 0:
         return Finding("compiler", "warn", f"{found} does not work: {line}", slower)
-    if nrnivmodl() is None:
+    if nmodl.nrnivmodl() is None:
         return Finding("compiler", "warn", f"{line}, but no nrnivmodl", "reinstall neuron: uv pip install neuron")
     return Finding("compiler", "ok", line)
 

@@ -27,6 +27,12 @@ CHOSEN = "COUPLE_CACHE_DIR"
 KERNELS = "kernels"
 """The folder in it of numba's kernels."""
 
+MECHANISMS = "mechanisms"
+"""The folder in it of compiled MOD files."""
+
+FORMS = "forms"
+"""The folder in it of compiled weak forms."""
+
 _TOLD = "COUPLE_CACHE_WARNED"
 """Set once the warning is out, for processes that this one starts."""
 

@@ -158,24 +158,14 @@ def test_rxd_calcium_is_refused(cell: Path) -> None:
 
 
 def test_our_own_mechanisms_are_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COUPLE_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     library = builtin.compiled_library()
-    assert library is not None and library.parent.parent == tmp_path / "couple" / "mod"
-    assert [path.name for path in library.parent.iterdir()] == ["libcouple.so"], "the build left something behind"
+    assert library is not None and library.parent.parent == tmp_path / "couple" / "mechanisms"
+    assert sorted(p.name for p in library.parent.iterdir()) == ["SHA256SUMS", "libcouple.so"], "left by the build"
     stamp = library.stat().st_mtime_ns
-    assert builtin.compiled_library() == library
+    assert builtin.compiled_library() == library == builtin.cached_library()
     assert library.stat().st_mtime_ns == stamp
-
-
-def test_without_a_place_to_write_the_temporary_directory_serves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(nmodl.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
-    monkeypatch.setattr(nmodl, "compile_library", lambda script, inputs, folder, made: made)
-    library = builtin.compiled_library()
-    assert library is not None and library.is_relative_to(tmp_path / "temporary")
 
 
 def test_a_failing_compiler_is_reported_and_does_without(
@@ -184,7 +174,7 @@ def test_a_failing_compiler_is_reported_and_does_without(
     script = tmp_path / "nrnivmodl"
     script.write_text("#!/bin/sh\necho something is missing\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("COUPLE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(nmodl, "nrnivmodl", lambda: str(script))
     with caplog.at_level(logging.WARNING):
         assert builtin.compiled_library() is None

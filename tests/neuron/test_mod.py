@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import time
+import os
+import shutil
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapters.neuron import load_model
 from adapters.neuron.coupling.ion_use import IonUse, uses_in
-from adapters.neuron.mechanisms import nmodl, user
+from adapters.neuron.mechanisms import builtin, nmodl, user
 from couple.base.errors import InputError
+from support.cache_damage import DAMAGES, spoil
 from support.neuron_models import PASSIVE, spec
 from support.paths import SUPPORT
 
@@ -78,7 +79,7 @@ def test_two_files_of_one_name(cell: Path, tmp_path: Path) -> None:
 
 
 def test_an_error_is_shown_with_its_file(cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COUPLE_CACHE_DIR", str(tmp_path / "cache"))
     good, bad = tmp_path / "good.mod", tmp_path / "bad.mod"
     good.write_text(LEAK.format(name="test_good", i="0"))
     bad.write_text(LEAK.format(name="test_bad", i="0").replace("BREAKPOINT", "BREAKPOIN"))
@@ -123,38 +124,6 @@ def test_a_missing_mechanism_says_where_they_come_from(tmp_path: Path) -> None:
         load_model(spec(tmp_path / "cell.py"))
 
 
-def _compile(root: str, file: str, started: Any, results: Any) -> None:
-    """In a process of its own: a compiler that takes its time, and counts how often it runs."""
-    counter = Path(root) / "runs"
-
-    def slow(script: str, inputs: Any, folder: Path, made: Path) -> Path:
-        with counter.open("a") as out:
-            out.write("x")
-        time.sleep(0.5)
-        made.write_text("library")
-        return made
-
-    nmodl.compile_library = slow  # type: ignore[assignment]
-    nmodl.cache_roots = lambda: [Path(root)]
-    started.wait()
-    results.put(str(nmodl.library([Path(file)], "model")))
-
-
-def test_two_processes_compile_once(tmp_path: Path) -> None:
-    (tmp_path / "leak.mod").write_text(LEAK.format(name="test_locked", i="0"))
-    context = multiprocessing.get_context("fork")
-    started, results = context.Barrier(2), context.Queue()
-    arguments = (str(tmp_path / "cache"), str(tmp_path / "leak.mod"), started, results)
-    (tmp_path / "cache").mkdir()
-    both = [context.Process(target=_compile, args=arguments) for _ in range(2)]
-    for process in both:
-        process.start()
-    made = {results.get(timeout=60) for _ in both}
-    for process in both:
-        process.join()
-    assert len(made) == 1 and (tmp_path / "cache" / "runs").read_text() == "x"
-
-
 def test_ions_of_a_mod_file() -> None:
     text = """
     TITLE USEION zn READ ezn
@@ -178,20 +147,64 @@ def test_ions_of_a_mod_file() -> None:
     assert user.without_comments("a ? b\nCOMMENT\nc\nENDCOMMENT d : e\nf").split() == ["a", "d", "f"]
 
 
-def test_a_library_that_was_cut_is_not_kept(cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A library in a cache of its own; instead of a compiler, a copy of our own library."""
+    ours = builtin.compiled_library()
+    assert ours is not None
+    monkeypatch.setenv("COUPLE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(nmodl, "compile_library", lambda script, inputs, made: shutil.copy(ours, made))
+    return nmodl.library([MOD / "pool.mod"], "model")
+
+
+def test_a_library_that_was_cut_is_not_kept(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the linker left on a full disk, without a word: it does not go into the cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(nmodl.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
-    good = nmodl.library([MOD / "pool.mod"], "model")
-    content = good.read_bytes()
-    assert nmodl.is_whole(good)
+    content = pool.read_bytes()
+    assert nmodl.is_whole(pool)
     for size in (0, 10, 1000, len(content) // 2, len(content) - 1):
-        good.write_bytes(content[:size])
-        assert not nmodl.is_whole(good)
-    good.unlink()
-    monkeypatch.setattr(nmodl, "is_whole", lambda _: False)
-    with pytest.raises(nmodl.NoCompilerError, match="no place to keep"):
+        pool.write_bytes(content[:size])
+        assert not nmodl.is_whole(pool)
+    monkeypatch.undo()
+    monkeypatch.setenv("COUPLE_CACHE_DIR", str(tmp_path / "cache"))
+    script = tmp_path / "nrnivmodl"
+    script.write_text("#!/bin/sh\nmkdir x86_64\n: > x86_64/libnrnmech.so\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(nmodl, "nrnivmodl", lambda: str(script))
+    with pytest.raises(nmodl.NoCompilerError, match=r"no place for compiled mechanisms.*cut short"):
         nmodl.library([MOD / "pool.mod"], "model")
-    assert not good.exists() and not [
-        p for p in tmp_path.rglob("couple-mod-*") if p.is_dir() and p.parent.name != "tmp"
-    ]
+    assert [path.suffix for path in pool.parent.parent.iterdir() if path != pool.parent] == [".lock"]
+
+
+def test_a_damaged_library_is_compiled_anew(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All damages that the cache is tested with."""
+    content, runs, copied = pool.read_bytes(), [], nmodl.compile_library
+
+    def compiled(script: str, inputs: list[Path], made: Path) -> None:
+        runs.append(made)
+        copied(script, inputs, made)
+
+    monkeypatch.setattr(nmodl, "compile_library", compiled)
+    for how in DAMAGES:
+        if "owner" in how and os.geteuid() != 0:
+            continue
+        runs.clear()
+        spoil(pool.parent, how)
+        assert nmodl.cached([MOD / "pool.mod"], "model") is None, how
+        assert nmodl.library([MOD / "pool.mod"], "model") == pool and pool.read_bytes() == content and len(runs) == 1
+        shutil.rmtree(pool.parent.with_name("elsewhere"), ignore_errors=True)
+        pool.parent.with_name("elsewhere").unlink(missing_ok=True)
+
+
+def test_a_library_is_of_its_files_compiler_and_neuron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, header = tmp_path / "leak.mod", tmp_path / "leak.inc"
+    file.write_text(LEAK.format(name="test_key", i="0"))
+    keys = [nmodl.key([file], "libmodel.so"), nmodl.key([file], "libcouple.so")]
+    file.write_text(LEAK.format(name="test_key", i="1"))
+    keys.append(nmodl.key([file], "libmodel.so"))
+    header.write_text("x")
+    keys.append(nmodl.key(nmodl.with_headers([file]), "libmodel.so"))
+    monkeypatch.setattr(nmodl, "compiler", lambda: sys.executable)
+    keys.append(nmodl.key([file], "libmodel.so"))
+    monkeypatch.setattr(nmodl, "NEURON_VERSION", "8.2")
+    keys.append(nmodl.key([file], "libmodel.so"))
+    assert len(set(keys)) == len(keys)

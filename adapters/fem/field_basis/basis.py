@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from adapters.fem.field_basis.measures import QUADRATURE, Measures, sparse_matrix
 from adapters.fem.field_basis.weak_forms import FORMS, Assembled, Entropy, Plain
-from adapters.fem.mesh.dolfinx_import import basix, compiled, dolfinx, ufl
+from adapters.fem.mesh.dolfinx_import import basix, dolfinx, ufl
 from adapters.fem.mesh.domain import unit_weight
+from adapters.fem.mesh.form_cache import compiled, compiled_expression
 from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
@@ -160,7 +161,7 @@ class MeshBasis:
         weight = self.weight(x)
         if isinstance(weight, float | int):
             return np.full(self.size, float(weight))
-        made.interpolate(dolfinx.fem.Expression(weight, self.space.element.interpolation_points))
+        made.interpolate(compiled_expression(weight, self.space.element.interpolation_points))
         return np.array(made.x.array)
 
     # -- integrals ------------------------------------------------------------------------------------------------

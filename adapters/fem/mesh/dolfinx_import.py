@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-import shlex
-import shutil
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -66,31 +63,4 @@ import ufl  # noqa: E402
 MPI: Any = importlib.import_module("mpi4py.MPI")
 PETSc: Any = importlib.import_module("petsc4py.PETSc")
 
-__all__ = ["MPI", "PETSc", "basix", "compiled", "dolfinx", "ufl"]
-
-
-def compiler() -> str | None:
-    """The C compiler that forms would be compiled with, or None."""
-    return shutil.which(shlex.split(os.environ.get("CC", "cc") or "cc")[0])
-
-
-def compiled(form: Any) -> Any:
-    """A form ready for assembly; what was compiled once is found on disk.
-
-    Raises InputError if a form is not there yet and cannot be compiled.
-    """
-    compile_form: Callable[[Any], Any] = dolfinx.fem.form
-    try:
-        return compile_form(form)
-    except Exception as error:
-        cache = dolfinx.jit.get_options()["cache_dir"]
-        if compiler() is None:
-            raise InputError(
-                f"the forms of finite elements need a C compiler once and `{os.environ.get('CC', 'cc')}` is not there: "
-                "install one (apt-get install gcc, xcode-select --install), or use engine = gridded, lattice or ode"
-            ) from error
-        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise InputError(
-            f"the forms of finite elements cannot be compiled ({lines[0]}): if another run was killed while it "
-            f"compiled, empty {cache}"
-        ) from error
+__all__ = ["MPI", "PETSc", "basix", "dolfinx", "ufl"]

@@ -17,7 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from adapters.fem.mesh import lattice_points
 from adapters.fem.mesh import spine as spine_mesh
 from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_of
-from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
+from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.form_cache import compiled
 from adapters.fem.mesh.gmsh import read_gmsh
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats

@@ -6,7 +6,8 @@ import numpy as np
 
 from adapters.fem.mesh.build import exterior_facets
 from adapters.fem.mesh.discretisation import Discretisation
-from adapters.fem.mesh.dolfinx_import import compiled, dolfinx, ufl
+from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.form_cache import compiled
 from couple.base.arrays import Floats
 from couple.geometry.geometry import Geometry
 

@@ -1,7 +1,8 @@
 """MOD files into a library that NEURON can load: compiled once, kept in the user's cache.
 
-A library fits one NEURON (its version, and the place it is linked to), one kind of machine and the content of its
-MOD files: all of these are in the name of its folder. Two processes that want the same one at once wait for each other.
+A library fits one NEURON (its version, and the place it is linked to), one kind of machine, one compiler and the
+content of its MOD files: all of these are in the name of its folder in the cache (couple/cache/library.py), where it
+is kept with its digest.
 """
 
 from __future__ import annotations
@@ -11,19 +12,17 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
-from couple.base.errors import RunError
-from couple.base.whole_file import flush_and_rename
-from couple.storage.scratch import scratch_folder
+from couple.cache.folder import MECHANISMS
+from couple.cache.library import compiler_identity, find, obtain
 
 _HEADERS = ("*.inc", "*.h", "*.hpp")
 
@@ -49,46 +48,50 @@ def library(files: Sequence[Path], stem: str) -> Path:
     Raises NoCompilerError or CompilationError.
     """
     script = nrnivmodl()
-    if script is None or not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if script is None or compiler() is None:
         raise NoCompilerError("no C++ compiler (or no nrnivmodl) found")
-    inputs = with_headers(files)
-    for root in cache_roots():
-        made = root / key(inputs) / f"lib{stem}.so"
-        if made.exists():
-            return made
-        try:
-            made.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(root / f"{made.parent.name}.lock"):
-                if made.exists():
-                    return made
-                with scratch_folder("mod", made.parent) as folder:
-                    return compile_library(script, inputs, folder, made)
-        except (OSError, RunError):
-            continue
-    raise NoCompilerError("no place to keep compiled mechanisms: neither the cache nor a temporary folder is writable")
+    inputs, name = with_headers(files), f"lib{stem}.so"
+    try:
+        return (
+            obtain(MECHANISMS, key(inputs, name), lambda folder: compile_library(script, inputs, folder / name)) / name
+        )
+    except OSError as error:
+        raise NoCompilerError(
+            f"no place for compiled mechanisms: neither the cache nor a temporary folder can be written to ({error})"
+        ) from error
 
 
 def cached(files: Sequence[Path], stem: str) -> Path | None:
     """The library of these MOD files if it has been compiled already."""
-    inputs = with_headers(files)
-    found = (root / key(inputs) / f"lib{stem}.so" for root in cache_roots())
-    return next((made for made in found if made.exists()), None)
+    name = f"lib{stem}.so"
+    found = find(MECHANISMS, key(with_headers(files), name))
+    return None if found is None else found / name
 
 
-def compile_library(script: str, inputs: Sequence[Path], folder: Path, made: Path) -> Path:
-    """Build in `folder`, then move into place in one step."""
-    for file in inputs:
-        shutil.copy(file, folder)
-    done = subprocess.run(
-        [script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
-    built = next(iter(folder.glob("*/libnrnmech.*")), None)
-    if done.returncode != 0 or built is None:
-        raise CompilationError(done.stdout)
-    if not is_whole(built):
-        raise OSError(errno.ENOSPC, "the linker's file is cut short", str(built))
-    flush_and_rename(built.resolve(), made)
-    return made
+def compile_library(script: str, inputs: Sequence[Path], made: Path) -> None:
+    """Build `made`, in a folder beside it that is gone afterwards. Raises CompilationError, or OSError of the disk."""
+    folder = made.with_name("build")
+    folder.mkdir()
+    try:
+        for file in inputs:
+            shutil.copy(file, folder)
+        done = subprocess.run(
+            [script],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        built = next(iter(folder.glob("*/libnrnmech.*")), None)
+        if done.returncode != 0 or built is None:
+            raise CompilationError(done.stdout)
+        if not is_whole(built):
+            raise OSError(errno.ENOSPC, "the linker's file is cut short", str(built))
+        built.resolve().rename(made)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_whole(library: Path) -> bool:
@@ -99,19 +102,6 @@ def is_whole(library: Path) -> bool:
     order: Literal["little", "big"] = "little" if content[5] == 1 else "big"
     start, size, n = (int.from_bytes(content[a:b], order) for a, b in ((0x28, 0x30), (0x3A, 0x3C), (0x3C, 0x3E)))
     return len(content) >= max(start + size * n, 0x40)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock between processes; it falls with the process. Without file locks (Windows), nothing is held."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def first_error(output: str) -> str:
@@ -137,15 +127,18 @@ def nrnivmodl() -> str | None:
     return str(beside) if beside.exists() else shutil.which("nrnivmodl")
 
 
-def key(files: Sequence[Path]) -> str:
-    """Names the build: NEURON's version, the machine, and a digest of NEURON's place and of all files."""
-    digest = hashlib.blake2b(str(NEURON_FOLDER).encode(), digest_size=6)
+def compiler() -> str | None:
+    """The C++ compiler that nrnivmodl would call, or None."""
+    chosen = shlex.split(os.environ.get("CXX", ""))[:1]
+    return next(filter(None, map(shutil.which, (*chosen, "c++", "g++", "clang++"))), None)
+
+
+def key(files: Sequence[Path], name: str) -> str:
+    """Names the build: NEURON's version, the machine, and a digest of NEURON's place, the compiler and all files.
+
+    name: of the library.
+    """
+    digest = hashlib.sha256(f"{NEURON_FOLDER}\0{compiler_identity(compiler())}\0{name}".encode())
     for file in sorted(files, key=lambda f: f.name):
-        digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
-    return f"{NEURON_VERSION}-{platform.machine()}-{digest.hexdigest()}"
-
-
-def cache_roots() -> list[Path]:
-    """Where libraries may be kept: the user's cache, or a temporary directory of the user's own."""
-    cache = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    return [Path(cache) / "couple" / "mod", Path(tempfile.gettempdir()) / f"couple-mod-{os.getuid()}"]
+        digest.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return f"{NEURON_VERSION}-{platform.machine()}-{digest.hexdigest()[:32]}"

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.fem import doctor
 from adapters.neuron import doctor as neuron_checks
+from adapters.neuron.mechanisms import nmodl
 from couple.base import registry
 from couple.cli.main import main
 from couple.doctor import checks, examine
@@ -76,7 +77,7 @@ def test_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neuron_checks.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(nmodl.shutil, "which", lambda _name: None)
     assert neuron_checks.compiler().status == "warn" and "KSChan" in neuron_checks.compiler().advice
     monkeypatch.setattr(neuron_checks, "python", lambda *_: (0, "KSChan"))
     assert neuron_checks.mechanisms().status == "warn"
