@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
-from adapters.neuron.coupling.cai_writers import CaiClamps, refuse_writers
 from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
+from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
-from adapters.neuron.coupling.ion_ownership import default_concentration, own_concentration
 from adapters.neuron.hoc.h import h, pc
 from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
@@ -29,7 +27,7 @@ from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError, RunError
 from couple.components.component import Port, State, digest_of
-from couple.components.electrics import CALCIUM, Attachments, ElectricalComponent, IonSegments, ModelSpec
+from couple.components.electrics import Attachments, ElectricalComponent, ModelSpec
 from couple.components.state import number, whole
 from couple.parallel.communicator import world
 
@@ -51,10 +49,8 @@ class NeuronComponent(ElectricalComponent):
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
         conducting = _membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [NeuronVariable(find_segment(name), "v") for name in attachments.voltages]
-        self.cai_clamps = CaiClamps(ions[0][1], spec.cai_writers)
-        for ion, segments in ions:
-            _own(ion, segments)
-        concentrations = [NeuronVariable(s, ion.concentration) for ion, segments in ions for s in segments]
+        self._concentrations = Concentrations(ions, spec.cai_writers)
+        owned = self._concentrations.owned
         currents = [IonCurrent(ion.ion, s) for ion, segments in ions for s in segments]
 
         self._spec, self._attachments = spec, attachments
@@ -65,10 +61,10 @@ class NeuronComponent(ElectricalComponent):
         ]
         self._gating = NMDAGating(synapses.gated) if synapses.gated else None
         # In the order of the ports: each direction is one pass over the block of port values.
-        self._inputs = self.cai_clamps.scatter_with(
+        self._inputs = self._concentrations.scatter_with(
             DirectAccess(
-                concentrations + [NeuronVariable(c.process, "gmax") for c in self._conductances],
-                [1.0] * len(concentrations) + [c.to_gmax for c in self._conductances],
+                owned + [NeuronVariable(c.process, "gmax") for c in self._conductances],
+                [1.0] * len(owned) + [c.to_gmax for c in self._conductances],
                 zeroed=self._charge.accumulators,
             )
         )
@@ -92,9 +88,7 @@ class NeuronComponent(ElectricalComponent):
                 "v": Port("mV", (len(voltages),), "intensive"),
             },
         )
-        for ion, segments in ions:
-            self.read(ion.concentration)[:] = ion.initial or [default_concentration(ion.ion)] * len(segments)
-        self._initialise = partial(self._initialised, concentrations, self.memory[: len(concentrations)].tolist())
+        self.memory[: self._concentrations.size] = self._concentrations.initial
         self._initialise(attachments.seed)
         self.model_files = built.files
         built.on_release.append(self.close)
@@ -109,16 +103,19 @@ class NeuronComponent(ElectricalComponent):
         super().attach(memory)
         self._input_values, self._output_values = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
 
-    def _initialised(self, concentrations: Sequence[NeuronVariable], values: Sequence[float], seed: int) -> None:
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was done with mechanisms of the model, a line each."""
+        return self._concentrations.notes
+
+    def _initialise(self, seed: int) -> None:
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         h.Random().Random123_globalindex(seed % 2**32)
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
         if self._spikes is not None:
             self._spikes.clear()
-        for concentration, value in zip(concentrations, values, strict=True):
-            setattr(concentration.owner, concentration.name, value)
-        self.cai_clamps.initialise(values)
+        self._concentrations.initialise()
         with capture_messages() as messages:
             try:
                 h.finitialize(initial_voltage(self._spec))
@@ -128,11 +125,13 @@ class NeuronComponent(ElectricalComponent):
         h.dt = self._dt
         self._refresh_addresses()
         self._gather(self._output_values)
+        self._concentrations.read(self._input_values)
 
     def _refresh_addresses(self) -> None:
         """NEURON may have arranged its memory anew."""
         self._inputs.refresh_addresses()
         self._outputs.refresh_addresses()
+        self._concentrations.refresh_addresses()
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
@@ -153,6 +152,8 @@ class NeuronComponent(ElectricalComponent):
             )
         if not self._gather(self._output_values):
             self._raise_not_finite()
+        if self._concentrations.listens:
+            self._concentrations.read(self._input_values)
 
     def _raise_not_finite(self) -> NoReturn:
         names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
@@ -246,21 +247,10 @@ class NeuronComponent(ElectricalComponent):
     def close(self) -> None:
         """Take our mechanisms out of the model; the component cannot be used afterwards."""
         self._charge.close()
-        self.cai_clamps.close()
+        self._concentrations.close()
         self._conductances.clear()
         self._gating = self._state = self._spikes = None
         self._scatter = _released
-
-
-def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
-    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (for calcium, see Holds)."""
-    if ion.initial and len(ion.initial) != len(segments):
-        of = "calcium" if ion.ion == CALCIUM else ion.ion
-        raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(segments)} {of} segments")
-    if ion.ion != CALCIUM:
-        refuse_writers(ion.ion, segments)
-    for section in {section_name(segment.sec): segment.sec for segment in segments}.values():
-        own_concentration(ion.ion, section)
 
 
 def _released(_: Floats) -> NoReturn:

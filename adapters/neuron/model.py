@@ -122,7 +122,7 @@ class NeuronModel(ElectricalModel):
             self._cell.close()
         self._cell = NeuronComponent(self._built, self.spec, attachments)
         sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
-        self._coupled = [*self._cell.cai_clamps.notes, *sources]
+        self._coupled = [*self._cell.notes, *sources]
         return self._cell
 
 

@@ -144,11 +144,16 @@ class Conductance:
 
 @dataclass(frozen=True)
 class IonSegments:
-    """Segments where an ion, by NEURON's name of it ("ca"), is exchanged. initial: concentrations there, mM."""
+    """Segments where an ion, by NEURON's name of it ("ca"), is exchanged.
+
+    initial: concentrations there, mM. listened: those of the segments whose charge is handed out while the
+    concentration stays the model's; what is initial there is not used.
+    """
 
     ion: str
     segments: tuple[str, ...]
     initial: tuple[float, ...] = ()
+    listened: frozenset[str] = frozenset()
 
     @property
     def concentration(self) -> str:
@@ -165,12 +170,13 @@ class IonSegments:
 class Attachments:
     """Where the model is coupled; the order is the order of the port values.
 
-    calcium:      segments whose `cai` the chemistry owns and whose calcium charge is handed out.
+    calcium:      segments whose calcium charge is handed out and whose `cai` the chemistry owns.
     conductances: what the chemistry sets.
     voltages:     segments whose voltage is handed out.
     cai:          initial concentrations at `calcium`, mM.
     seed:         of the experiment.
     others:       the same as `calcium` and `cai` for other ions.
+    listened:     segments of `calcium` whose `cai` stays the model's.
     """
 
     calcium: tuple[str, ...]
@@ -179,11 +185,12 @@ class Attachments:
     cai: tuple[float, ...] = ()
     seed: int = 0
     others: tuple[IonSegments, ...] = ()
+    listened: frozenset[str] = frozenset()
 
     @property
     def ions(self) -> tuple[IonSegments, ...]:
         """Calcium, then the others."""
-        return (IonSegments(CALCIUM, self.calcium, self.cai), *self.others)
+        return (IonSegments(CALCIUM, self.calcium, self.cai, self.listened), *self.others)
 
 
 @dataclass(frozen=True)
@@ -231,7 +238,8 @@ class SpineSpec:
 class ElectricalComponent(Component):
     """A model that is attached and steps: the component that `ElectricalModel.attach` gives.
 
-    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS.
+    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS. Where a
+             concentration stays the model's, its value after the window stands in the place of one handed in.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV.
 

@@ -1,6 +1,6 @@
-"""Who writes the concentration of an ion: in coupled segments couple does, and nobody else.
+"""Who writes the concentration of an ion: where a link hands it over couple does, and nobody else.
 
-`cai` of a coupled segment stays at what was last written to it, and `eca` follows it by Nernst at every step: that is
+`cai` of such a segment stays at what was last written to it, and `eca` follows it by Nernst at every step: that is
 what NEURON does by itself with the ion style below, as long as no mechanism writes `cai`. The style holds for a whole
 section: uncoupled segments of a coupled section keep `cai0_ca_ion` for ever. For any other ion X the same holds of
 `Xi` and `eX`: a reversal potential that the model had set is replaced by that of the concentrations.

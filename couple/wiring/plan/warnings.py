@@ -27,14 +27,15 @@ def wiring_warnings(
     if branches is None:
         return
     coupled = dict.fromkeys(s for link in links if link.ion is not None for s in link.site.segments)
+    owned = {s for link in links if link.crossing == "concentration" for s in link.site.segments}
     concentrations: dict[str, dict[str, None]] = {}
     for link in links:
-        for segment in link.site.segments if link.ion is not None else ():
+        for segment in link.site.segments if link.crossing == "concentration" else ():
             concentrations.setdefault(section_of(segment), {})[f"{link.ion}i"] = None
     yield from _overfull(sites, coupled, branches)
-    for section in dict.fromkeys(section_of(s) for s in coupled):
+    for section in dict.fromkeys(section_of(s) for s in coupled if s in owned):
         segments = branches.sections[section]
-        alone = [s for s in segments if s not in coupled]
+        alone = [s for s in segments if s not in owned]
         if alone:
             ignoring = experiment.neuron is not None and experiment.neuron.cai_writers == "ignore"
             kept = " (unless a mechanism writes it)" if ignoring else ""
@@ -88,7 +89,7 @@ def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> I
         yield "has neither links nor drives: nothing enters or is handed over"
     for ion in ions:
         if f"i{ion}" in ports and f"{ion}i" not in ports:
-            yield f"takes up {ion} that is not handed back: {ion}i stays at its start"
+            yield f"only listens: {ion} is not handed back, and {ion}i stays what the model alone makes of it"
         if f"{ion}i" in ports and f"i{ion}" not in ports:
             yield f"sets {ion}i, but the {ion} current of the segment does not enter it"
 

@@ -83,6 +83,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         cai=calcium.initial,
         seed=plan.experiment.experiment.seed,
         others=tuple(others),
+        listened=calcium.listened,
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
     valence = model.ions()
@@ -117,14 +118,16 @@ def _conductance(link: PlacedLink, segment: str) -> Conductance:
 
 
 def _initial(ion: str, links: Sequence[PlacedLink], engines: Engines, meeting: LinksBySegment) -> IonSegments:
-    """The segments of an ion, with their concentrations at the start."""
+    """The segments of an ion, with their concentrations at the start; only listened where none is handed over."""
     segments = tuple(dict.fromkeys(s for k in links for s in k.site.segments))
-    return IonSegments(ion, segments, tuple(_initial_concentration(ion, s, engines, meeting) for s in segments))
+    listened = frozenset(s for s in segments if ("neuron", f"{ion}i", s) not in meeting)
+    initial = (0.0 if s in listened else _initial_concentration(ion, s, engines, meeting) for s in segments)
+    return IonSegments(ion, segments, tuple(initial), listened)
 
 
 def _initial_concentration(ion: str, segment: str, engines: Engines, meeting: LinksBySegment) -> float:
     """mM at the start: what the links of an ion will hand over, at least the floor."""
-    there = meeting.get(("neuron", f"{ion}i", segment)) or meeting["site", f"i{ion}", segment]
+    there = meeting["neuron", f"{ion}i", segment]
     free, volume, whole = 0.0, 0.0, 0.0
     for link, share in there:
         engine, row = engines.of[link.site.name]

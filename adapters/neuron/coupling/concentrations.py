@@ -1,0 +1,118 @@
+"""Concentrations of coupled segments: those that chemistry owns are written, the others stay the model's and are read.
+
+A segment is owned where a link to its concentration exists. Where only charge is taken up nothing of the model changes:
+not who writes the concentration, not its ion style, not its reversal potential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from adapters.neuron.coupling.cai_writers import CaiClamps, ClampedScatter, refuse_writers
+from adapters.neuron.coupling.ion_ownership import default_concentration, own_concentration
+from adapters.neuron.hoc.sections import section_name
+from adapters.neuron.memory.addresses import NeuronVariable
+from adapters.neuron.memory.direct_access import DirectAccess
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.components.electrics import CALCIUM, CaiWriters, IonSegments
+
+
+class Concentrations:
+    """Concentrations of ions in segments, in the order of the port values.
+
+    initial: of all of them, mM, those that stay the model's being 0. notes: what was done with writers of `cai`.
+    Raises InputError if a mechanism writes one that is owned and may not be removed.
+    """
+
+    def __init__(self, ions: Sequence[tuple[IonSegments, Sequence[Any]]], policy: CaiWriters) -> None:
+        places = [(ion, name, at) for ion, segments in ions for name, at in zip(ion.segments, segments, strict=True)]
+        variables = [NeuronVariable(segment, ion.concentration) for ion, _, segment in places]
+        ours = np.array([name not in ion.listened for ion, name, _ in places], dtype=np.bool_)
+        owned = [[s for n, s in zip(ion.segments, there, strict=True) if n not in ion.listened] for ion, there in ions]
+        self._clamps = CaiClamps(owned[0], policy)
+        self.notes = self._clamps.notes
+        for (ion, segments), mine in zip(ions, owned, strict=True):
+            _own(ion, mine)
+            _insert(ion.ion, segments)
+        self.size = len(places)
+        self.initial = [value for ion, _ in ions for value in _initial(ion)]
+        self._ours, self._theirs = np.flatnonzero(ours), np.flatnonzero(~ours)
+        self.owned = [variables[i] for i in self._ours]
+        self._read = DirectAccess([variables[i] for i in self._theirs])
+        self._values = np.empty(self._theirs.size)
+
+    @property
+    def listens(self) -> bool:
+        """Whether there are any that stay the model's."""
+        return self._theirs.size > 0
+
+    def initialise(self) -> None:
+        """Set those that are owned before the model is initialised."""
+        values = [self.initial[i] for i in self._ours]
+        for variable, value in zip(self.owned, values, strict=True):
+            setattr(variable.owner, variable.name, value)
+        self._clamps.initialise(values)
+
+    def scatter_with(self, inputs: DirectAccess) -> DirectAccess | ClampedScatter | OwnedScatter:
+        """`inputs`, whose first values are those that are owned, to be given all port values."""
+        clamped = self._clamps.scatter_with(inputs)
+        return OwnedScatter(clamped, self._theirs) if self.listens else clamped
+
+    def read(self, values: Floats) -> None:
+        """Put those that stay the model's into the port values."""
+        self._read.gather(self._values)
+        values[self._theirs] = self._values
+
+    def refresh_addresses(self) -> None:
+        """See DirectAccess."""
+        self._read.refresh_addresses()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._clamps.close()
+
+
+class OwnedScatter:
+    """Writes port values without those at `left_out`; see `Concentrations`."""
+
+    def __init__(self, inputs: DirectAccess | ClampedScatter, left_out: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+        self._inputs, self.size = inputs, inputs.size + left_out.size
+        self._columns = np.setdiff1d(np.arange(self.size), left_out)
+
+    def refresh_addresses(self) -> None:
+        """See DirectAccess."""
+        self._inputs.refresh_addresses()
+
+    def scatter(self, values: Floats) -> None:
+        """See DirectAccess."""
+        self._inputs.scatter(values[self._columns])
+
+
+def _initial(ion: IonSegments) -> Sequence[float]:
+    if ion.initial and len(ion.initial) != len(ion.segments):
+        of = "calcium" if ion.ion == CALCIUM else ion.ion
+        raise InputError(f"{len(ion.initial)} initial concentrations are given for {len(ion.segments)} {of} segments")
+    return ion.initial or [default_concentration(ion.ion)] * len(ion.segments)
+
+
+def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
+    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (calcium: see CaiClamps)."""
+    if ion.ion != CALCIUM:
+        refuse_writers(ion.ion, segments)
+    for section in _sections(segments):
+        own_concentration(ion.ion, section)
+
+
+def _insert(ion: str, segments: Sequence[Any]) -> None:
+    """Have the ion where it is coupled, which changes nothing: no current of it crosses where nothing uses it."""
+    for section in _sections(segments):
+        if not section.has_membrane(f"{ion}_ion"):
+            section.insert(f"{ion}_ion")
+
+
+def _sections(segments: Sequence[Any]) -> list[Any]:
+    return list({section_name(segment.sec): segment.sec for segment in segments}.values())

@@ -1,0 +1,136 @@
+"""The traits: of each a HOC text, the mechanisms that it needs, and what is expected of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CELL = """
+load_file("stdrun.hoc")
+create soma
+soma { L = 20  diam = 20  insert hh  insert hva }
+objref c
+soma c = new IClamp(0.5)
+c.del = 1
+c.dur = 1e9
+c.amp = 0.3
+celsius = 20
+v_init = -65
+"""
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A model. text: of cell.hoc. random: whether another seed makes another run. start: how its author starts it, in
+    HOC. neuron: more lines of [neuron]. refused: what resuming, and nothing else, is refused for.
+    """
+
+    name: str
+    text: str
+    random: bool = False
+    start: str = "finitialize(v_init)"
+    neuron: str = ""
+    refused: str = ""
+
+
+def _on(name: str, more: str, *, random: bool = False, start: str = "", neuron: str = "", refused: str = "") -> Trait:
+    """A trait of a cell that is otherwise plain."""
+    return Trait(name, CELL + more, random, start or "finitialize(v_init)", neuron, refused)
+
+
+TRAITS = (
+    _on("pool", "soma { insert pool  insert kslow }"),
+    _on("pool_and_eca", "soma { insert pool_eca  insert kslow }"),
+    _on("fixed_eca", 'soma { insert pool  insert kslow  eca = 140  ion_style("ca_ion", 0, 1, 0, 0, 0) }'),
+    _on("two_calcium_ions", "soma { insert pool  insert cat2  insert kslow }"),
+    _on("ghk", "soma { insert pool  insert ghkca  insert kslow }"),
+    _on("mosinit", "tstop = 7\nproc figure() { run() }\nfigure()\nc.amp = 0.25\nfigure()"),
+    _on(
+        "gap",
+        """
+create other
+other { L = 20  diam = 20  insert hh  el_hh = -40 }
+objref a, b
+soma a = new HalfGap(0.5)
+other b = new HalfGap(0.5)
+setpointer a.vgap, other.v(0.5)
+setpointer b.vgap, soma.v(0.5)
+""",
+    ),
+    _on("watch", "objref p\nsoma p = new Watcher(0.5)"),
+    _on(
+        "linear_mechanism",
+        """
+objref cm_, g_, y_, b_, lm
+cm_ = new Matrix(2, 2)
+g_ = new Matrix(2, 2)
+y_ = new Vector(2)
+b_ = new Vector(2)
+g_.x[0][0] = -1e-4
+g_.x[1][1] = 1
+cm_.x[1][1] = 5
+b_.x[1] = -20
+b_.x[0] = 0.01
+soma lm = new LinearMechanism(cm_, g_, y_, b_, 0.5)
+""",
+    ),
+    _on("extracellular", "soma { insert extracellular  xg = 1e-4  xc = 1  xraxial = 1e3 }"),
+    _on(
+        "vector_play",
+        """
+objref tv, yv
+tv = new Vector(100)
+tv.indgen(0, 1)
+yv = new Vector(100)
+yv.indgen(0, 0.01)
+yv.play(&c.amp, tv, 1)
+""",
+    ),
+    _on("played_random", "objref r\nr = new Random(7)\nr.normal(0.1, 0.2)\nr.play(&c.amp)", random=True),
+    _on(
+        "played_random123",
+        "objref r\nr = new Random()\nr.Random123(1, 2, 3)\nr.negexp(0.3)\nr.play(&c.amp)",
+        random=True,
+    ),
+    _on(
+        "ap_count",
+        """
+objref a, s, k
+soma a = new APCount(0.5)
+soma s = new ExpSyn(0.5)
+soma k = new NetCon(&v(0.5), s, -20, 1, 0.02)
+""",
+    ),
+    _on(
+        "threads",
+        """
+objref pc
+pc = new ParallelContext()
+pc.nthread(2)
+create other
+other { L = 20  diam = 20  insert hh  insert pool }
+""",
+    ),
+    Trait(
+        "template",
+        """
+load_file("stdrun.hoc")
+begintemplate Cell
+public soma, dend
+create soma, dend[2]
+proc init() { local i
+  create soma, dend[2]
+  soma { L = 20  diam = 20  insert hh  insert hva  insert pool }
+  for i = 0, 1 { connect dend[i](0), soma(1) }
+  for i = 0, 1 dend[i] { L = 100  diam = 1  nseg = 3  insert pas }
+}
+endtemplate Cell
+objref cell, c
+cell = new Cell()
+cell.soma c = new IClamp(0.5)
+c.del = 1
+c.dur = 1e9
+c.amp = 0.3
+v_init = -70
+""",
+    ),
+)
