@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from couple.base import registry
-from support.engine_contract import EngineContract, EngineUnderTest
+from support.engine_contract import EngineContract
+from support.engine_under_test import EngineUnderTest
 from support.paths import SUPPORT
 
 RULES = SUPPORT / "rules" / "flap.py"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from support.paths import ROOT
 
-LAYERS = ("couple", "reducers", "adapters")
 TEXT = (ROOT / "examples" / "tutorial" / "README.md").read_text()
 STEP = re.compile(r"(?P<before>[^`]*(?:`[^`]+`[^`]*)*)```(?P<kind>\w+)\n(?P<body>.*?)```\n", re.S)
 INSERT = re.compile(r"[Aa]fter the line\s+`([^`]+)`\s+of\s+`([^`]+)`\s+add:\s*$")
@@ -21,12 +20,11 @@ WRITE = re.compile(r"[Ww]rite\s+`([^`]+)`:\s*$")
 
 
 def copy(folder: Path) -> None:
-    """What a clone holds, and of what was made in it since only kernels, which know their source by its date."""
+    """What a clone holds."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    kernels = (str(p.relative_to(ROOT)) for layer in LAYERS for p in (ROOT / layer).rglob("*.nb[ic]"))
-    for name in (*listed.stdout.splitlines(), *kernels):
+    for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

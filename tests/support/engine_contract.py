@@ -7,8 +7,7 @@ Statistical checks have bounds z·sigma with z from the number of comparisons, a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import pytest
 
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError
-from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.capabilities import (
     CAPABILITIES,
     AdvancesSomeSites,
@@ -36,88 +34,11 @@ from couple.components.capabilities import (
     timings_of,
     work_of,
 )
-from couple.components.engine import EngineSetup, Site, SiteEngine
-from couple.geometry.geometry import Geometry
+from couple.components.engine import Site, SiteEngine
 from couple.storage import checkpoint
-from support.networks import build, isomers
+from support.engine_under_test import BOX, HEAD, INFLUX, NETWORK, SITES, TICK, EngineUnderTest, held, run, same
+from support.networks import isomers
 from support.statistics import z_bound
-
-TICK = 0.1
-HEAD = Geometry.cylinder(0.5, 0.5)
-BOX = Geometry.box(0.3, 0.3, 0.3)
-
-
-@dataclass(frozen=True)
-class EngineUnderTest:
-    """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
-
-    opening: options besides, with which it finds where a neck opens into a cylinder.
-    """
-
-    name: str
-    options: Mapping[str, object] = field(default_factory=dict)
-    stochastic: bool = True
-    opening: Mapping[str, object] = field(default_factory=dict)
-
-    def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
-        """The engine on these sites; `setup` as in EngineSetup."""
-        cls = registry.load("couple.engines", self.name)
-        options = cls.Options.model_validate(dict(self.options))
-        engine = cls(
-            EngineSetup(
-                **{"name": "head", "tick": TICK, "seed": 1, **setup}, network=network, sites=sites, options=options
-            )
-        )
-        assert isinstance(engine, SiteEngine)
-        return engine
-
-
-def chemistry() -> ReactionNetwork:
-    """Calcium, a buffer, and a pump on the membrane that lets it out and leaks."""
-    ca = {"Ca": 1}
-    species = [
-        Species("Ca", 0.22, contains=ca),
-        Species("B", 0.028),
-        Species("CaB", 0.028, contains=ca),
-        Species("P", on="membrane"),
-        Species("CaP", on="membrane", contains=ca),
-    ]
-    equations = [
-        ("Ca + B <-> CaB", "2.47e8 /M/s", "524 /s"),
-        ("Ca + P <-> CaP", "1.5e8 /M/s", "150 /s"),
-        ("CaP -> P + Ca_out", "1200 /s"),
-        ("P + Ca_out -> P + Ca", "200 /s"),
-    ]
-    return build(species, equations, ["Ca_out"], {"free": ["Ca"], "bound": ["CaB", "CaP"]})
-
-
-NETWORK = chemistry()
-SITES = (
-    Site("one", HEAD, (30, 60, 10, 40, 5)),
-    Site("two", Geometry.cylinder(0.4, 0.6), (20, 50, 20, 30, 3)),
-    Site("three", BOX, (15, 40, 5, 20, 8)),
-)
-INFLUX = (3.0, 0.0, -2.0, 7.0, -1.0, 0.0, 12.0, 1.0)
-
-
-def run(engine: SiteEngine, windows: int, influx: float = 2.0) -> np.ndarray:
-    """All outputs after each of some windows: (windows, values), copied."""
-    rows = []
-    for _ in range(windows):
-        engine.write("influx", influx)
-        engine.advance(1)
-        rows.append(np.concatenate([engine.read("counts").ravel(), engine.read("means").ravel()]))
-    return np.array(rows)
-
-
-def held(engine: SiteEngine, substance: str = "Ca") -> np.ndarray:
-    """(n_sites,) amount of a substance, reservoirs included."""
-    return np.array([row @ engine.network.contents(substance) for row in engine.read("counts")])
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit."""
-    return a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 class EngineContract:

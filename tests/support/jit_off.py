@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from support.engine_contract import NETWORK, SITES, EngineUnderTest, run
+from support.engine_under_test import NETWORK, SITES, EngineUnderTest, run
 from support.paths import ROOT, TESTS
 
 OPTIONS = {"cme": {"leak": 0.01}, "gridded": {"spacing": "250 nm"}}

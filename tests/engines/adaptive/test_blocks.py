@@ -12,7 +12,7 @@ from adapters.adaptive.accuracy import Together
 from adapters.surrogate import Surrogate
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from support.engine_contract import same
+from support.engine_under_test import same
 from support.paths import EXAMPLES
 
 CAMKII = EXAMPLES / "camkii"

@@ -20,7 +20,7 @@ from couple.ensemble import sample
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
-from support.engine_contract import HEAD, NETWORK, held, same
+from support.engine_under_test import HEAD, NETWORK, held, same
 from support.paths import ROOT, SUPPORT
 
 BURST = ROOT / "examples" / "adaptive" / "burst.toml"

@@ -14,7 +14,7 @@ from couple.base.arrays import Words
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.components.engine import EngineSetup, Site
 from couple.rng.streams import stream
-from support.engine_contract import NETWORK, SITES
+from support.engine_under_test import NETWORK, SITES
 from support.networks import birth_death, build, dimerisation
 from support.ssa_cases import ONE, dimers, replicas
 from support.statistics import ALPHA, pearson, z_bound

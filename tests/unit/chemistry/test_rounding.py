@@ -11,7 +11,7 @@ from couple.chemistry.network import ReactionNetwork, Species
 from couple.chemistry.rounding import Rounding
 from couple.experiment import Experiment
 from couple.experiment.chemistry import Chemistry
-from support.engine_contract import NETWORK
+from support.engine_under_test import NETWORK
 from support.networks import build
 from support.paths import EXAMPLES
 from support.statistics import z_bound
