@@ -30,6 +30,7 @@ from couple.components.capabilities import (
     ComposedOfEngines,
     CountsValidity,
     HasEventTables,
+    ReadsMoreFiles,
     ReportsTimings,
     geometry_of,
 )
@@ -44,7 +45,9 @@ log = logging.getLogger(__name__)
 DECIDING, HANDING_OVER = "deciding", "handing over"
 
 
-class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, HasEventTables, ReportsTimings):
+class Adaptive(
+    SiteEngine, ComposedOfEngines, ReadsMoreFiles, BringsGeometry, CountsValidity, HasEventTables, ReportsTimings
+):
     """Engines from cheap to fine; at the start of a window a rule names one for each site.
 
     A finer one is taken at once, a cheaper one when it has been good enough for a while (`adaptive.dwell`). The site is
@@ -78,9 +81,9 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
         self.fractions = CarriedFractions(self.network, setup, self.replaced.common, mixed=not self.integer)
         self.accuracies = [self._accuracy(name) for name in options.engines]
         self._rule: rule.Rule | None = None
-        self._rule_digest = ""
+        self.files_read: Sequence[Path] = ()
         if options.rule is not None:
-            self._rule, self._rule_digest = rule.load_rule(options.rule, setup.folder)
+            self._rule, self.files_read = rule.load_rule(options.rule, setup.folder)
         self.active = np.zeros(n, dtype=np.int64)
         self.since, self.calm_since = np.zeros(n), np.full(n, np.nan)
         self.calm, self._wanted, self._chosen = (np.zeros(n, dtype=np.int64) for _ in range(3))
@@ -248,16 +251,14 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
     def save(self) -> State:
         """See Component: what was built of each engine, carried fractions, the rule's memory, all switches."""
         own: State = {key: array.copy() for key, array in self._arrays().items()}
-        own |= {"ticks": self.ticks, "due": self._due, "seed": self.setup.seed, "rule": self._rule_digest}
+        own |= {"ticks": self.ticks, "due": self._due, "seed": self.setup.seed}
         own |= {"switches": to_json(self.switches), **{f"seconds.{k}": v for k, v in self._seconds.items()}}
         for accuracy in self.accuracies:
             own |= accuracy.save()
         return own
 
     def restore(self, state: State) -> None:
-        """See Component. Raises InputError if the rule was changed since."""
-        if text(state, "rule") != self._rule_digest:
-            raise InputError(f"{self.options.rule} changed since this was saved: restore it, or run again")
+        """See Component."""
         for key, array in self._arrays().items():
             array[...] = np.asarray(state[key])
         self.ticks, self._due = whole(state, "ticks"), whole(state, "due")
@@ -321,6 +322,12 @@ class Adaptive(SiteEngine, ComposedOfEngines, BringsGeometry, CountsValidity, Ha
     def gather_options(cls, name: str, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """See ComposedOfEngines: with the tables of its engines."""
         return gathered(tables)
+
+    @classmethod
+    def inner_options(cls, options: Block) -> Mapping[str, Block]:
+        """See ComposedOfEngines."""
+        assert isinstance(options, AdaptiveOptions)
+        return {name: engine_and_options(options, name)[1] for name in options.engines}
 
     @classmethod
     def starting_sites(cls, setup: EngineSetup) -> tuple[Site, ...]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError, nearest
+from couple.base.file_fields import ReadsFile
 from couple.base.units import Time
 from couple.components.capabilities import options_of
 from couple.components.engine import Options, SiteEngine
 
 NAME = "adaptive"
+
+Rule = Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$"), ReadsFile("rule", behind=r"[A-Za-z_]\w*")]
 
 
 class AdaptiveOptions(Options):
@@ -33,7 +36,7 @@ class AdaptiveOptions(Options):
     """
 
     engines: tuple[str, ...] = Field(min_length=2)
-    rule: str | None = Field(default=None, pattern=r"^[^:]+\.py:[A-Za-z_]\w*$")
+    rule: Rule | None = None
     few: float = Field(20.0, ge=0)
     gradient: float = Field(0.25, ge=0)
     hysteresis: float = Field(2.0, ge=1)

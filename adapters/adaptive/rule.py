@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
+from couple.base.opened_files import opened_files
 from couple.cache.kernels import njit
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3
@@ -133,25 +133,26 @@ def mixing_times(volumes: Sequence[float], areas: Sequence[float], diffusion: Se
         return np.asarray(depth[:, None] ** 2 / 2 / np.array(diffusion)[None, :])
 
 
-def load_rule(text: str, folder: Path) -> tuple[Rule, str]:
-    """The function of "rules.py:choose" and the SHA-256 of its file. Raises InputError if there is none."""
+def load_rule(text: str, folder: Path) -> tuple[Rule, list[Path]]:
+    """The function of "rules.py:choose" and the files that its file reads. Raises InputError if there is none."""
     file, _, name = text.rpartition(":")
     path = folder / file
     try:
-        content = path.read_bytes()
+        path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", where="rule") from None
     spec = importlib.util.spec_from_file_location(f"couple_rule_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with opened_files() as read:
+            spec.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001 - whatever the user's file raises
         raise InputError(f"{path}: {type(error).__name__}: {error}", where="rule") from None
     function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f'{path} has no function "{name}": def {name}(now): return "ENGINE"', where="rule")
-    return function, hashlib.sha256(content).hexdigest()
+    return function, read
 
 
 def ask(rule: Rule, situation: Situation, engines: Sequence[str]) -> int:

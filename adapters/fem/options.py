@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,6 +16,7 @@ from adapters.fem.mesh.dolfinx_import import dolfinx
 from adapters.fem.mesh.domain import OFF, HeadWithNeck, build_domain, build_spine_domain, read_domain
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, factor
 from couple.chemistry.meeting import coarse_cells
@@ -48,7 +49,7 @@ class MeshOptions(engine.Options):
 
     cells: CellName | None = None
     resolution: Length | None = Field(None, gt=0)
-    mesh: str | None = None
+    mesh: Annotated[str, ReadsFile("mesh")] | None = None
     mesh_unit: str = "um"
     degree: Literal[1, 2] = 1
     neck: CylinderOption | None = None

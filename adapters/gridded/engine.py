@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molec
 from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length
 from couple.chemistry.meeting import check_meetings, coarse_cells, slowed_rates
@@ -35,7 +36,7 @@ class GriddedOptions(Options):
     """
 
     spacing: Length = Field(gt=0, le=1e4)
-    mask: str | None = None
+    mask: Annotated[str, ReadsFile("mask")] | None = None
 
 
 class Gridded(SiteEngine, BringsGeometry):

@@ -22,6 +22,7 @@ from adapters.surrogate.tables import PoolPlan, plan, propagators
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
+from couple.base.file_fields import ReadsFile
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine
@@ -51,7 +52,7 @@ class SurrogateOptions(engine.Options):
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
     """
 
-    models: Annotated[dict[str, str], BeforeValidator(_named)] = {}
+    models: Annotated[dict[str, Annotated[str, ReadsFile("learned model")]], BeforeValidator(_named)] = {}
     law: Literal["multinomial", "mean"] = "multinomial"
     accuracy: float = Field(5e-3, gt=0, lt=1, strict=True)
     step: Time = Field(0.1, gt=0, le=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,22 @@ def nearest_file(path: Path) -> str:
     if there is None:
         return f"there is no folder {path.parent}"
     return nearest(path.name, there) if there else f"nothing is in {path.parent}"
+
+
+def refuse_replaced(overrides: Sequence[str]) -> None:
+    """Raise InputError for "a.b=1" that a later "a.b=2" or "a={...}" replaces, so that it would have no effect."""
+    for k, later in enumerate(overrides):
+        for earlier in overrides[:k]:
+            if earlier != later and f"{key_of(earlier)}.".startswith(f"{key_of(later)}."):
+                raise InputError(
+                    f"{quoted(earlier)} has no effect, since {quoted(later)} replaces it: give one of them",
+                    where="--set",
+                )
+
+
+def key_of(override: str) -> str:
+    """The key of "key=value"."""
+    return override.partition("=")[0].strip()
 
 
 def override_value(content: dict[str, Any], override: str) -> None:

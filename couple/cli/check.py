@@ -14,6 +14,7 @@ from couple.parallel.communicator import world
 
 if TYPE_CHECKING:
     from couple.components.component import Component
+    from couple.experiment.input_files import InputFile
     from couple.simulation.load_report import RankLoad
     from couple.wiring import Plan
 
@@ -37,7 +38,7 @@ def check(
         system = wire(experiment, None if balance is None else read_costs(balance))
         described = system.describe
         found = check_output(system) if as_json else None
-        warnings = system.plan.warnings
+        warnings, inputs = system.plan.warnings, system.inputs
         loads = measure_ranks(system)  # the system is spent now
         own = measure(system) if not as_json and not loads else None
     if not world().first:
@@ -46,11 +47,12 @@ def check(
         print_json(found.with_loads(loads))
     elif everything:
         out.print(_headline(system.plan), markup=False)
-        for line in (*described, *lines(loads), *_ports(system.components), *_reactions(system.plan)):
+        for line in (*described, *lines(loads), *_ports(system.components), *_reactions(system.plan), *_files(inputs)):
             out.print(f"  {line}", markup=False)
     else:
         out.print(_headline(system.plan), markup=False)
-        table([*_overview(system.plan, described, system.components), *_cost(system.plan, loads or [own])])
+        rows = [*_overview(system.plan, described, system.components), *_code(inputs)]
+        table([*rows, *_cost(system.plan, loads or [own])])
         for line in lines(loads):
             out.print(f"  {line}", markup=False)
     if warnings and found is None:
@@ -59,6 +61,8 @@ def check(
         err.print(f"[bold yellow]warning:[/] {escape(warning)}")
 
 
+CODE_SHOWN = 12
+"""Files of code that are named without --all."""
 SCREEN = 24
 """Lines of the wiring that are shown without --all."""
 
@@ -82,6 +86,22 @@ def _overview(plan: Plan, described: Sequence[str], components: tuple[Component,
     if network.observables:
         yield "observables", ", ".join(list(network.observables)[:8])
     yield "components", f"{', '.join(c.name for c in components)}; {ports} ports (--all)"
+
+
+def _code(inputs: Sequence[InputFile]) -> Iterator[tuple[str, str]]:
+    """The files that are read, and those of them that are code: to load the experiment is to run them."""
+    code = [file.path.name for file in inputs if file.code]
+    yield "files", f"{len(inputs)} are read (--all)"
+    if code:
+        more = f" and {len(code) - CODE_SHOWN} more" if len(code) > CODE_SHOWN else ""
+        yield "code that is run", f"{', '.join(code[:CODE_SHOWN])}{more}"
+
+
+def _files(inputs: Sequence[InputFile]) -> Iterator[str]:
+    """A line for every file that is read."""
+    for file in inputs:
+        named = f" ({file.key})" if file.key else ""
+        yield f"file {file.path}: {file.role}{named}{', code that is run' if file.code else ''}"
 
 
 def _cost(plan: Plan, loads: Sequence[RankLoad | None]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
+from couple.base.toml import refuse_replaced
 from couple.base.units import quantity
 
 WIDEST = 44
@@ -59,8 +60,21 @@ err = Console(file=cast(IO[str], _Terminal()), highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
 File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]
+
+
+def _each_with_effect(overrides: list[str] | None) -> list[str] | None:
+    refuse_replaced(overrides or ())
+    return overrides
+
+
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one value, as in site.head.engine="ode".')
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help='Change one value, as in site.head.engine="ode".',
+        callback=_each_with_effect,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]

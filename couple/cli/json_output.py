@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from couple.chemistry.network import Reaction, ReactionNetwork
 from couple.cli.console import out
+from couple.experiment.input_files import InputFile
 from couple.simulation.load_report import RankLoad
 from couple.storage.recorder import Variable
 from couple.wiring import Plan, System
@@ -23,7 +22,6 @@ from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.necks import PlacedNeck
 from couple.wiring.links.neuron_links import PlacedLink
 from couple.wiring.sites.placed_site import PlacedSite
-from couple.wiring.system.input_files import input_files
 
 
 def print_json(content: Any) -> None:
@@ -135,10 +133,16 @@ class ReactionOutput(Output):
 
 
 class FileOutput(Output):
-    """A file that the experiment reads. role: experiment, chemistry, model, replay, or engine options."""
+    """A file that the experiment reads. key, given: where it is named, and how. role: what it is, as "model" or "mask".
 
+    code: whether it is code, which is run when it is read.
+    """
+
+    key: str
+    given: str
     path: str
     role: str
+    code: bool
     sha256: str
 
 
@@ -186,7 +190,7 @@ def check_output(system: System) -> CheckOutput:
         records=tuple(map(_record, system.variables)),
         ports=tuple(_ports(system)),
         reactions=tuple(_reaction(reaction, plan.network) for reaction in plan.network.reactions),
-        files=tuple(_file(path, role) for path, role in input_files(system).items()),
+        files=tuple(map(_file, system.inputs)),
         details=system.describe,
         warnings=plan.warnings,
     )
@@ -254,8 +258,10 @@ def _reaction(reaction: Reaction, network: ReactionNetwork) -> ReactionOutput:
     return ReactionOutput(equation=str(reaction), rate=rate, q10_factor=reaction.warming)
 
 
-def _file(path: Path, role: str) -> FileOutput:
-    return FileOutput(path=str(path), role=role, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+def _file(file: InputFile) -> FileOutput:
+    return FileOutput(
+        key=file.key, given=file.given, path=str(file.path), role=file.role, code=file.code, sha256=file.sha256
+    )
 
 
 def _rank(rank: int, load: RankLoad) -> RankOutput:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError
+from couple.base.toml import key_of
 from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, out, table
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def sample(
     from couple.ensemble.ranks import first_rank_leads
     from couple.experiment import Experiment
 
+    if seed is not None and any(key_of(text) == "experiment.seed" for text in overrides or ()):
+        raise InputError("experiment.seed has no effect beside --seed: give one of them", where="--set")
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else GivenTime.read(until, "--until").on(experiment.time_unit)
     with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:

@@ -7,7 +7,7 @@ what a class declares, not the names of methods that it happens to have.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,17 @@ class ComposedOfEngines(ABC):
 
         name: under which it is registered. Raises InputError if one of the engines cannot be had.
         """
+
+    @classmethod
+    @abstractmethod
+    def inner_options(cls, options: Block) -> Mapping[str, Block]:
+        """Engine → its validated options, of those that it runs. Raises InputError that names the key."""
+
+
+class ReadsMoreFiles(ABC):
+    """Reads files that no option names."""
+
+    files_read: Sequence[Path]
 
 
 class BringsGeometry(ABC):
@@ -217,6 +228,7 @@ class SharedByRanks(AsksForRanks):
 
 CAPABILITIES: tuple[type, ...] = (
     ComposedOfEngines,
+    ReadsMoreFiles,
     BringsGeometry,
     ReplacesSpecies,
     AdvancesSomeSites,

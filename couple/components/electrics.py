@@ -243,10 +243,10 @@ class ElectricalComponent(Component):
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV.
 
-    model_files: path → SHA-256 of every file that the model was made from.
+    model_files: that the model was made from, besides those that the experiment names.
     """
 
-    model_files: Mapping[str, str]
+    model_files: Sequence[Path]
 
     @property
     @abstractmethod

@@ -9,7 +9,6 @@ A kill loses the batches that were running and nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from couple.components.state import whole
 from couple.ensemble.ensemble import ENSEMBLE, FORMAT
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
+from couple.experiment.input_files import InputFile, from_json, refuse_changed
 from couple.storage import checkpoint
 from couple.storage.atomic_file import guarded, replace
 from couple.storage.folder_contents import (
@@ -52,7 +52,9 @@ SPECIFICATION, PARTS = "sampling.json", "parts"
 PART_VERSION = 1
 """Of the content of a part, to be raised whenever that changes its form or meaning."""
 
-_KEYS = ("experiment", "original", "path", "seed", "runs")
+_KEYS = ("experiment", "original", "path", "files", "seed", "runs")
+
+SINCE, ADVICE = "since runs of this ensemble were made", "restore it, or give another --out"
 
 PARTS_KIND = FolderKind("ensemble", {r"[0-9]{9,}-[0-9]+\.h5": has_group("part")})
 """The folder of finished runs."""
@@ -75,15 +77,13 @@ class Specification:
 
     def as_dict(self) -> dict[str, Any]:
         """For sampling.json."""
-        path = self.experiment.path
+        stored = self.experiment.stored()
         return {
-            "experiment": self.experiment.source,
-            "original": self.experiment.original,
-            "path": str(path.resolve()) if path else "",
+            "experiment": stored.pop("content"),
+            **stored,
             "seed": self.seed,
             "runs": self.runs,
             "fresh": self.fresh,
-            "model_digest": _model_digest(self.experiment),
             "versions": versions(),
         }
 
@@ -91,8 +91,7 @@ class Specification:
     def read(cls, folder: Path) -> Specification:
         """The request for an ensemble that was begun in `folder`. Raises InputError if there is none."""
         content = _content(folder)
-        path = Path(content["path"]) if content["path"] else None
-        experiment = Experiment.parse(content["experiment"], path=path, original=content["original"])
+        experiment = Experiment.from_stored({**content, "content": content["experiment"]})
         return cls(experiment, content["seed"], content["runs"], content["fresh"])
 
 
@@ -147,6 +146,8 @@ class EnsembleFolder:
                 log.warning("%s; its runs are made again", error)
                 with guarded(path, "removed"):
                     path.unlink()
+        if found:
+            refuse_changed(inputs_of(next(iter(found.values()))), SINCE, ADVICE, str(self.path))
         return found
 
     def close(self, *, complete: bool) -> None:
@@ -208,8 +209,6 @@ def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None
             f"holds an ensemble of {then['runs']} runs: ask for as many or more, or give another --out",
             where=str(folder),
         )
-    if then["model_digest"] != now["model_digest"]:
-        raise InputError("holds an ensemble of this model before it was changed: give another --out", where=str(folder))
     decisive = ("couple", "neuron", "numba")
     moved = [k for k in decisive if then["versions"].get(k) != now["versions"].get(k)]
     if moved:
@@ -223,9 +222,10 @@ def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "experiment": run}
 
 
-def _model_digest(experiment: Experiment) -> str:
-    """Of the file that holds the electrical model; what it loads is compared at t = 0 (`Sampler.start`)."""
-    if experiment.neuron is None:
-        return ""
-    path = experiment.folder / experiment.neuron.file_and_function[0]
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def inputs_of(path: Path) -> tuple[InputFile, ...]:
+    """The files that the runs in a part, or in an ensemble file, were made from."""
+    if path.name == ENSEMBLE:
+        with h5py.File(path) as file:
+            return from_json(str(file.attrs.get("inputs", "[]")))
+    attributes = json.loads(str(read_part(path)["layout"]))["attributes"]
+    return from_json(attributes.get("inputs", "[]"))

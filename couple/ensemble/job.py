@@ -10,11 +10,12 @@ from pathlib import Path
 from couple.base.errors import RunError
 from couple.base.signals import Stop
 from couple.ensemble.assemble import assemble, layout_of
-from couple.ensemble.folder import Specification
+from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of
 from couple.ensemble.sampler import Sampler, Stopped
 from couple.ensemble.seeds import run_seed
 from couple.ensemble.workers import BatchDone, NeedsOwnProcess, Worker, WorkerReady, batch_size, listen, make_runs
 from couple.experiment import Experiment
+from couple.experiment.input_files import InputFile, refuse_others
 from couple.simulation.result_layout import ResultLayout
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class SamplingJob:
         self._seconds = 0.0  # of a run, as last measured
         self._start = ""  # digest of the model at t = 0
         self._process_per_run = wanted.fresh  # a process for every run
+        self._inputs: tuple[InputFile, ...] | None = None  # that all runs are made from
 
     @property
     def complete(self) -> bool:
@@ -156,6 +158,9 @@ class SamplingJob:
             for warning in layout.warnings:
                 log.warning("%s", warning)
         self._layout = self._layout or layout
+        if self._inputs is None:
+            self._inputs = inputs_of(next(iter(self.there.values()))) if self.there else layout.inputs
+        refuse_others(self._inputs, layout.inputs, SINCE, ADVICE, str(self.folder))
 
     def _next_batch(self) -> tuple[int, ...]:
         assert self._layout is not None

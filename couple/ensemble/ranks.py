@@ -20,7 +20,7 @@ from couple.ensemble.job import Progress, SamplingJob
 from couple.experiment import Experiment
 from couple.parallel.communicator import SingleProcess, leave_ranks, world
 
-Runs = tuple[dict[str, Any], dict[str, Any], Path | None, int, int, bool, Path, dict[int, Path], int]
+Runs = tuple[dict[str, Any], int, int, bool, Path, dict[int, Path], int]
 Work = Callable[[int, int], Any]
 
 
@@ -78,8 +78,8 @@ def _serve(ranks: SingleProcess) -> None:
         if callable(order):
             ranks.gather(_work(order))
             continue
-        source, original, path, seed, runs, fresh, folder, there, jobs = order
-        wanted = Specification(Experiment.parse(source, path=path, original=original), seed, runs, fresh)
+        stored, seed, runs, fresh, folder, there, jobs = order
+        wanted = Specification(Experiment.from_stored(stored), seed, runs, fresh)
         made = sample_share(wanted, folder, there, jobs, lambda _done, _all: None)
         ranks.gather((made.there, made.stopped))
 
@@ -137,8 +137,8 @@ def sample_on_all_ranks(
     ranks = world()
     if ranks.size == 1:
         return sample_share(wanted, folder, there, jobs, progress)
-    e = wanted.experiment
-    order: Runs = (e.source, e.original, e.path, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
+    stored = wanted.experiment.stored()
+    order: Runs = (stored, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
     with _ordered(order):
         job = sample_share(wanted, folder, there, jobs, progress)
         found = ranks.gather((job.there, job.stopped))

@@ -14,6 +14,7 @@ from couple.ensemble.job import Progress
 from couple.ensemble.ranks import sample_on_all_ranks
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
+from couple.experiment.input_files import refuse_edited
 from couple.parallel.communicator import world
 
 BYTES = 100
@@ -67,7 +68,9 @@ def resume_sampling(folder: str | Path, *, jobs: int | None = None, progress: Pr
 
     >>> resume_sampling("MANY").close()
     """
-    return make_ensemble(Specification.read(Path(folder)), folder, jobs or default_jobs(), progress)
+    wanted = Specification.read(Path(folder))
+    refuse_edited(wanted.experiment, "undo the change, or sample the new one into another --out", str(folder))
+    return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
 
 
 def default_jobs() -> int:

@@ -58,8 +58,8 @@ class Worker:
     def __init__(self, wanted: Specification, folder: Path, first: int, *, once: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
-        experiment = wanted.experiment
-        arguments = (experiment.source, experiment.original, experiment.path, wanted.seed, folder, first, once, theirs)
+        stored = wanted.experiment.changed(f"experiment.seed={run_seed(wanted.seed, first)}").stored()
+        arguments = (stored, wanted.seed, folder, first, once, theirs)
         self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # its own start would let the signals through again
         with blocked():  # they go to the whole group; the parent decides
@@ -110,9 +110,7 @@ def batch_size(seconds: float, row_bytes: int, left: int, jobs: int) -> int:
 
 
 def _work(
-    source: dict[str, Any],
-    original: dict[str, Any],
-    path: Path | None,
+    stored: dict[str, Any],
     seed: int,
     folder: Path,
     first: int,
@@ -122,8 +120,7 @@ def _work(
     """What a worker process does, until nobody listens any more."""
     os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
     try:
-        content = {**source, "experiment": {**source["experiment"], "seed": run_seed(seed, first)}}
-        sampler = Sampler(Experiment.parse(content, path=path, original=original), once=once)
+        sampler = Sampler(Experiment.from_stored(stored), once=once)
         layout = sampler.layout.to_json()
         line.send(WorkerReady(sampler.start, layout))
         runs: tuple[int, ...] = (first,)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from couple.base import registry
 from couple.base.errors import InputError
-from couple.base.formats import complaint, recognise
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
-from couple.base.toml import TOML, read_toml
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.equations import read_reaction, warmed
-from couple.chemistry.library import added, ready_made
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.whole_counts import RoundingRule
+from couple.experiment.chemistry_layers import with_included
 from couple.experiment.diffusion_patterns import diffusion_by_pattern
 from couple.experiment.fields import Integer, Name
 
@@ -104,7 +100,7 @@ class Chemistry(Block):
     0.002
     """
 
-    file: str | None = None
+    file: Annotated[str, ReadsFile("chemistry")] | None = None
     include: dict[str, dict[str, Any]] = {}
     species: dict[Name, SpeciesBlock] = {}
     D: dict[str, Annotated[Diffusion, Field(ge=0)]] = {}
@@ -120,7 +116,7 @@ class Chemistry(Block):
         if not isinstance(data, Mapping) or not isinstance(data.get("include"), Mapping):
             return data
         try:
-            return reduce(added, (ready_made(k, v) for k, v in data["include"].items()), data)
+            return with_included(data)
         except InputError as error:
             raise ValueError(str(error)) from None
 
@@ -141,59 +137,3 @@ class Chemistry(Block):
             return ReactionNetwork(species.values(), reactions, self.reservoirs, self.observables)
         except InputError as error:
             raise error.at("chemistry") from None
-
-
-_WANTED = "a chemistry (TOML, SBML or a .net file of BioNetGen)"
-
-
-def with_file(file: Path, chemistry: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a chemistry file with what stands beside it.
-
-    One rule for all formats: what stands beside the file is added, and wins by name, see `beside_file`. Formats other
-    than TOML are read by an entry point of the group "couple.readers": the one called as the format that the content
-    shows, or else as the file's suffix.
-    """
-    own = {k: v for k, v in chemistry.items() if k not in ("file", "units")}
-    reader = _reader(file)
-    if not reader:
-        return beside_file(read_toml(file, _WANTED), own)
-    return beside_file(registry.load("couple.readers", reader)(file, chemistry.get("units")), own)
-
-
-def beside_file(read: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Both chemistries in one; `own` wins by name, key by key, as `--set` does.
-
-    A species keeps what `own` does not say of it (a D goes beside what it contains). A reaction of the same equation
-    takes the place of that in the file; other reactions and reservoirs are added.
-    """
-    joined = dict(read)
-    for key, value in own.items():
-        there = read.get(key)
-        if isinstance(value, Mapping) and isinstance(there, Mapping):
-            joined[key] = {**there, **value}
-            if key == "species":
-                same = [k for k in value if isinstance(value[k], Mapping) and isinstance(there.get(k), Mapping)]
-                joined[key] |= {k: {**there[k], **value[k]} for k in same}
-        elif isinstance(value, list) and isinstance(there, list):
-            new = {_identity(entry) for entry in value}
-            joined[key] = [*(entry for entry in there if _identity(entry) not in new), *value]
-        else:
-            joined[key] = value
-    return joined
-
-
-def _identity(entry: object) -> str:
-    """What two entries of a list have in common if they are of the same thing: an equation, or a name."""
-    text = entry.get("equation", entry) if isinstance(entry, Mapping) else entry
-    return " ".join(str(text).split())
-
-
-def _reader(file: Path) -> str:
-    """The entry point that reads a file; "" for TOML. Raises InputError for a file of another known format."""
-    readers, suffix = registry.names("couple.readers"), file.suffix.removeprefix(".").lower()
-    found = recognise(file)
-    if found is None or found.name in TOML:
-        return suffix if found is None and suffix in readers else ""
-    if found.name in readers and found.name != "xml":  # XML of another kind than those with names of their own
-        return found.name
-    raise InputError(complaint(file, _WANTED), where=str(file))

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import END, Block
 from couple.base.units import Concentration
 
@@ -42,7 +43,7 @@ class DriveBlock(Block):
     target: str = Field(alias="to", pattern=END)
     influx: Influx | None = None
     clamp: Clamp | None = None
-    replay: str | None = None
+    replay: Annotated[str, ReadsFile("replay", behind="[^:]*")] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

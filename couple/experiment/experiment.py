@@ -10,13 +10,14 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from couple.base.errors import InputError, brief
+from couple.base.errors import InputError
 from couple.base.schema import Block, explain, plain, repeated
-from couple.base.toml import nearest_file, override_value, read_toml, refuse_nul
+from couple.base.toml import key_of, override_value, read_toml, refuse_nul
 from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
-from couple.experiment.chemistry import Chemistry, with_file
+from couple.experiment.chemistry import Chemistry
 from couple.experiment.drive import DriveBlock
+from couple.experiment.layers import names_layers, with_layers
 from couple.experiment.link import LinkBlock
 from couple.experiment.network import Network
 from couple.experiment.neuron import Neuron
@@ -60,7 +61,9 @@ class Experiment(Block):
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
-    _chemistry_file: Path | None = None
+    _unlayered: dict[str, Any] | None = None
+    _overrides: tuple[str, ...] = ()
+    _chemistry_files: dict[Path, str] = {}
     _time_unit: Unit = "ms"
 
     @model_validator(mode="after")
@@ -137,46 +140,77 @@ class Experiment(Block):
 
     def changed(self, *overrides: str) -> Self:
         """The same with other values, as in changed("site.head.engine=ode"). Raises InputError that names the key."""
-        return self.parse(self._source, path=self._path, overrides=overrides, original=self._original)
+        layers = [o for o in overrides if names_layers(o)]
+        others = [o for o in overrides if not names_layers(o)]
+        made = self
+        if layers:
+            if self._unlayered is None:
+                raise InputError("what was stored holds the whole chemistry", where=key_of(layers[0]))
+            made = self._made(self._unlayered, self._path, [*self._overrides, *layers], self._original)
+        if others or not layers:
+            made = made._of(made._source, others)
+        return made
+
+    def _of(self, content: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:
+        """An experiment of the same origin."""
+        made = self._made(content, self._path, overrides, self._original)
+        made._chemistry_files = self._chemistry_files
+        made._unlayered, made._overrides = self._unlayered, (*self._overrides, *overrides)
+        return made
+
+    def stored(self) -> dict[str, Any]:
+        """All that `from_stored` needs, as JSON can hold it; paths in it are absolute."""
+        return {
+            "content": self._source,
+            "original": self._original,
+            "path": "" if self._path is None else str(self._path.absolute()),
+            "files": {str(path.absolute()): given for path, given in self._chemistry_files.items()},
+        }
 
     @classmethod
-    def parse(
+    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
+        """The experiment that was `stored`; no file is read. Raises InputError if there is anything else in it."""
+        try:
+            path = Path(stored["path"]) if stored["path"] else None
+            made = cls._made(stored["content"], path, (), stored["original"])
+            made._chemistry_files = {Path(file): str(given) for file, given in stored["files"].items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"holds no experiment: {error}") from None
+        made._unlayered = None
+        return made
+
+    @classmethod
+    def parse(cls, source: Mapping[str, Any], *, path: Path | None = None, overrides: Iterable[str] = ()) -> Self:
+        """Check the content of an experiment file. path: of the file, for relative paths and messages."""
+        return cls._made(source, path, overrides, None)
+
+    @classmethod
+    def _made(
         cls,
         source: Mapping[str, Any],
-        *,
-        path: Path | None = None,
-        overrides: Iterable[str] = (),
-        original: Mapping[str, Any] | None = None,
+        path: Path | None,
+        overrides: Iterable[str],
+        original: Mapping[str, Any] | None,
     ) -> Self:
-        """Check the content of an experiment file.
-
-        path: of the file, for relative paths and messages. original: its content, where `source` has overrides in it.
-        """
+        """See `parse`. original: content of the file, where `source` has overrides in it."""
         where = str(path) if path is not None else "experiment"
-        content: dict[str, Any] = json.loads(json.dumps(source, default=plain))
+        given: dict[str, Any] = json.loads(json.dumps(source, default=plain))
+        overrides = tuple(overrides)
         try:
-            refuse_nul(content)
+            refuse_nul(given)
         except InputError as error:
             raise error.inside(where) from None
-        chemistry, file = content.get("chemistry"), None
-        if isinstance(chemistry, dict) and isinstance(chemistry.get("file"), str):
-            file = (path.parent if path else Path()) / chemistry["file"]
-            if not file.exists():
-                near = nearest_file(file)
-                raise InputError(f"{brief(chemistry['file'])}: no such file; {near}", where=f"{where}: chemistry.file")
-            if file.is_dir():
-                raise InputError(
-                    f"{brief(chemistry['file'])} is a folder; give a file", where=f"{where}: chemistry.file"
-                )
-            content["chemistry"] = with_file(file, chemistry)
-        unchanged = json.loads(json.dumps(content)) if original is None else dict(original)
+        content, files = with_layers(given, path.parent if path is not None else Path(), where, overrides)
         for override in overrides:
-            override_value(content, override)
+            if not names_layers(override):
+                override_value(content, override)
         try:
             made = cls.model_validate(content)
         except ValidationError as error:
             raise explain(error, content, cls).inside(where) from None
-        made._source, made._original, made._path, made._chemistry_file = content, unchanged, path, file
+        made._source, made._path, made._chemistry_files = content, path, files
+        made._unlayered, made._overrides = given, overrides
+        made._original = given if original is None else dict(original)
         try:
             made._time_unit = time_unit(content)
         except InputError as error:
@@ -190,7 +224,7 @@ class Experiment(Block):
 
     @property
     def original(self) -> dict[str, Any]:
-        """The content of the file (and of its chemistry file), without overrides."""
+        """The content of the file, without what it includes and without overrides."""
         return self._original
 
     @property
@@ -199,10 +233,10 @@ class Experiment(Block):
         return self._path
 
     @property
-    def files(self) -> dict[Path, str]:
-        """The files that it was read from → "experiment" or "chemistry"; none for an experiment from Python."""
-        found = {self._path: "experiment"} if self._path is not None and self._path.is_file() else {}
-        return found if self._chemistry_file is None else found | {self._chemistry_file: "chemistry"}
+    def read_from(self) -> dict[Path, tuple[str, str, str]]:
+        """The files that it was read from → key, text there, role; none for an experiment from Python."""
+        own = {self._path: ("", "", "experiment")} if self._path is not None and self._path.is_file() else {}
+        return own | {path: ("chemistry.file", given, "chemistry") for path, given in self._chemistry_files.items()}
 
     @property
     def time_unit(self) -> Unit:

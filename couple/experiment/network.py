@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.schema import NAME, Block, repeated
 from couple.base.units import Conductance, Rate, Time, Voltage, interval, quantity
+from couple.experiment.fields import Model
 from couple.experiment.placement import SEED, Names
 
 MOST = 10_000_000
@@ -42,7 +43,7 @@ class Population(Block):
     """
 
     name: str = Field(pattern=NAME)
-    model: str = Field(min_length=1)
+    model: Model
     count: Annotated[int, Field(strict=True, ge=1, le=MOST)]
     arguments: dict[str, Any] | tuple[Any, ...] = ()
     spikes: str = "soma(0.5)"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Time, Voltage
 from couple.components.electrics import CaiWriters
+from couple.experiment.fields import FUNCTION, Model
+
+MechanismFile = Annotated[str, ReadsFile("mechanism")]
+"""A MOD file, or a folder of them."""
 
 
 class CurrentBlock(Block):
@@ -29,12 +34,12 @@ class Neuron(Block):
     `couple.components.electrics`.
     """
 
-    model: str = Field(default="", min_length=1)
+    model: Model = ""
     dt: Time = Field(gt=0)
     celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
     v_init: Voltage | None = Field(default=None, ge=-1000, le=1000)
     arguments: dict[str, Any] | tuple[Any, ...] = ()
-    mechanisms: str | tuple[str, ...] = ()
+    mechanisms: MechanismFile | tuple[MechanismFile, ...] = ()
     biophysics: dict[str, Any] | None = None
     current: tuple[CurrentBlock, ...] = ()
     cai_writers: CaiWriters = "refuse"
@@ -42,5 +47,5 @@ class Neuron(Block):
     @property
     def file_and_function(self) -> tuple[str, str]:
         """ "cell.hoc:Cell" as ("cell.hoc", "Cell"); the second is "" if there is none."""
-        match = re.fullmatch(r"(.+):([A-Za-z_][A-Za-z0-9_]*)", self.model)
+        match = re.fullmatch(f"(.+):({FUNCTION})", self.model)
         return (match[1], match[2]) if match else (self.model, "")

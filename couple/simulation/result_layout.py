@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.chemistry.network import ReactionNetwork
+from couple.experiment.input_files import InputFile, from_json, to_json
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.wiring import System
@@ -38,6 +39,11 @@ class ResultLayout:
             component_tables(system),
             system.plan.warnings,
         )
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """All files that the experiment reads."""
+        return from_json(self.attributes["inputs"])
 
     def to_json(self) -> str:
         """The layout as text; `from_json` reads it."""
@@ -74,6 +80,7 @@ def attributes_of(system: System) -> dict[str, Any]:
     experiment = system.plan.experiment
     return {
         "experiment": json.dumps(experiment.source),
+        "inputs": to_json(system.inputs),
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,
         "channel_path": "" if system.electrics is None else system.electrics.channel_path,

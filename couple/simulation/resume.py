@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 from couple.base.errors import InputError
-from couple.base.toml import flatten
 from couple.base.versions import versions
 from couple.components.component import State
 from couple.components.state import text
 from couple.experiment import Experiment
+from couple.experiment.input_files import InputFile, from_json, refuse_changed, refuse_edited, refuse_others, to_json
 from couple.storage import checkpoint
 from couple.wiring import System
 
-_KEYS = {"experiment", "original", "digest", "path", "model_files", "versions", "cpu_seconds"}
+_KEYS = {"experiment", "digest", "inputs", "versions", "cpu_seconds"}
+SINCE, ADVICE = "since this checkpoint", "restore it, or run again"
 
 
 def describe(system: System, cpu_seconds: float) -> State:
-    """The part "run" of a checkpoint: the experiment, its model files, versions. cpu_seconds: spent so far."""
+    """The part "run" of a checkpoint: the experiment, the files it reads, versions. cpu_seconds: spent so far."""
     experiment = system.plan.experiment
     return {
-        "experiment": json.dumps(experiment.source),
-        "original": json.dumps(experiment.original),
+        "experiment": json.dumps(experiment.stored()),
         "digest": experiment.digest(),
-        "path": str(experiment.path.resolve()) if experiment.path else "",
-        "model_files": json.dumps({} if system.electrics is None else system.electrics.model_files),
+        "inputs": to_json(system.inputs),
         "versions": json.dumps(versions()),
         "cpu_seconds": cpu_seconds,
     }
@@ -35,19 +33,16 @@ def describe(system: System, cpu_seconds: float) -> State:
 def read(path: Path, until: float | None) -> tuple[Experiment, dict[str, State]]:
     """The experiment of a checkpoint, longer if `until` (ms) is after its end, and the states in the file.
 
-    Raises InputError if the file is damaged, or if versions, the experiment or its model changed since.
+    Raises InputError if the file is damaged, or if versions, the experiment or a file that it reads changed since.
     """
     states = checkpoint.read(path)
     run = states.get("run", {})
     if not run.keys() >= _KEYS:
         raise InputError("is not the checkpoint of a run of this version of couple", where=str(path))
-    content = json.loads(text(run, "experiment"))
-    source = Path(text(run, "path")) if run["path"] else None
     _check_versions(run, path)
-    experiment = Experiment.parse(content, path=source, original=json.loads(text(run, "original")))
+    experiment = Experiment.from_stored(json.loads(text(run, "experiment")))
     if until is not None and until > experiment.experiment.duration:
-        content["experiment"]["duration"] = f"{until!r} {experiment.time_unit}"
-        experiment = Experiment.parse(content, path=source, original=experiment.original)
+        experiment = experiment.changed(f"experiment.duration={until!r} {experiment.time_unit}")
     _check_unchanged(experiment, run, path)
     return experiment, states
 
@@ -65,25 +60,16 @@ def _check_versions(run: State, path: Path) -> None:
         )
 
 
+def check_same_files(system: System, run: State, path: Path) -> None:
+    """Raise InputError if a wired system reads other files than that of a checkpoint did."""
+    refuse_others(_inputs(run), system.inputs, SINCE, ADVICE, str(path))
+
+
 def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
-    """The experiment file and the model may not have changed since the checkpoint."""
-    for name, digest in json.loads(text(run, "model_files")).items():
-        file = Path(name)
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            what = "changed" if file.is_file() else "is gone"
-            raise InputError(
-                f"{file.name} of the model {what} since this checkpoint ({file}): restore it, or run again",
-                where=str(path),
-            )
-    if experiment.path is None or not experiment.path.is_file():
-        return
-    then, now = flatten(json.loads(text(run, "original"))), flatten(Experiment.load(experiment.path).original)
-    changed = [k for k in sorted({*then, *now}) if then.get(k) != now.get(k)]
-    if changed:
-        shown = "; ".join(f"{k}: {then.get(k, 'absent')} -> {now.get(k, 'absent')}" for k in changed[:5])
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        raise InputError(
-            f"belongs to another experiment than {experiment.path} is now ({shown}{more}): "
-            "undo the change, or run the new experiment from its start",
-            where=str(path),
-        )
+    """The experiment and the files that it reads may not have changed since the checkpoint."""
+    refuse_edited(experiment, "undo the change, or run the new experiment from its start", str(path))
+    refuse_changed(_inputs(run), SINCE, ADVICE, str(path))
+
+
+def _inputs(run: State) -> tuple[InputFile, ...]:
+    return from_json(text(run, "inputs"))

@@ -148,7 +148,7 @@ class Simulation:
         """Go on from a checkpoint, in the same folder; an `until` (ms) after the end makes the experiment longer.
 
         path: the checkpoint, or the folder of the run.
-        Raises InputError if the file is damaged, or if the experiment or its model changed since.
+        Raises InputError if the file is damaged, or if the experiment or a file that it reads changed since.
         """
         path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
         lock = reopen_folder(path) if world().first else None
@@ -169,6 +169,7 @@ class Simulation:
         place = text(run, "place", "segments")
         costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
+        resume.check_same_files(system, run, path)
         wanted = (ranks.rank,) if written == ranks.size else range(written)
         parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in wanted]
         try:

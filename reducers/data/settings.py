@@ -6,10 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 
 Integer = Annotated[int, Field(strict=True)]
 """A whole number: 2.0 and "2" are errors."""
+ExperimentFile = Annotated[str, ReadsFile("experiment")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A finite number above 0."""
 
@@ -21,8 +23,8 @@ class DataBlock(Block):
     every, until: keep every n-th time, up to the recorded row `until`.
     """
 
-    files: tuple[str, ...] = ()
-    experiment: str | None = None
+    files: tuple[Annotated[str, ReadsFile("ensemble")], ...] = ()
+    experiment: ExperimentFile | None = None
     runs: Integer = Field(default=100, ge=1)
     conditions: tuple[tuple[str, ...], ...] = ((),)
     site: str | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import LengthOrSites
 from reducers.data.settings import DataBlock, Integer, Positive
@@ -25,7 +26,7 @@ class FieldDataBlock(DataBlock):
     axes: coordinates that the field depends on. first: rows before it are left out.
     """
 
-    particles: tuple[str, ...] = ()
+    particles: tuple[Annotated[str, ReadsFile("particles")], ...] = ()
     spacing: Annotated[LengthOrSites, Field(gt=0)] = 1.0
     origin: tuple[LengthOrSites, ...] | None = None
     axes: tuple[Integer, ...] | None = None
@@ -52,7 +53,7 @@ class FieldModelBlock(Block):
 
     family: Literal["field"]
     basis: str = "fem"
-    mesh: dict[str, Any]
+    mesh: Annotated[dict[str, Any], ReadsFile("mesh", key="file")]
     prior: PriorName = "laplacian"
     smooth: Literal["auto"] | Positive = "auto"
     couple: bool = False

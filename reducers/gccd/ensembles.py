@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
+from couple.experiment import Experiment
 from couple.parallel.communicator import as_single_process
 from couple.storage.folder_contents import refuse_link
 from couple.wiring import wire
+from couple.wiring.system.input_files import named_input_files
 from reducers.gccd.data.protocol_data import (
     ProtocolData,
     build_experiment,
@@ -143,7 +145,8 @@ def _finer(block: Validation) -> dict[str, Any]:
 
 
 def _key(content: dict[str, Any], table: str, site: Path, k: int) -> str:
-    """Of what decides the runs of a protocol or validation: its stimuli, the experiment, the seed."""
+    """Of what decides the runs of a protocol or validation: its stimuli, the seed, all files of the experiment."""
     own = {key: value for key, value in content[table][k].items() if key != "regress"}
-    text = json.dumps([own, content["train"].get("seed", 1)], sort_keys=True)
-    return hashlib.sha256(text.encode() + site.read_bytes()).hexdigest()[:12]
+    read = [file.content for file in named_input_files(Experiment.load(site))]
+    text = json.dumps([own, content["train"].get("seed", 1), read], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from couple.base.errors import InputError, nearest
 from couple.base.schema import NAME, Block
 from couple.base.units import Time
 from couple.chemistry.network import ReactionNetwork
-from reducers.data.settings import Integer
+from reducers.data.settings import ExperimentFile, Integer
 from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 
@@ -80,7 +80,7 @@ class RefineBlock(Block):
 class DrivenFile(LearningFile):
     """The training file of independent molecules. experiment: file with the chemistry, at its temperature."""
 
-    experiment: str
+    experiment: ExperimentFile
     driven: DrivenSettings
     sample: SampleBlock
     path: LassoPathBlock = LassoPathBlock()

@@ -11,20 +11,25 @@ from typing import Any, ClassVar, Self
 from couple.base.errors import InputError, Interrupted
 from couple.base.signals import StoppedBySignal
 from couple.components.component import State
-from couple.components.state import whole
+from couple.components.state import text, whole
+from couple.experiment.input_files import InputFile, from_json, refuse_changed, to_json
 from couple.storage import checkpoint
 from reducers.training.files import LearningFile
 from reducers.training.folder import CHECKPOINT, folder_for, refuse_earlier, writing_into
+from reducers.training.inputs import training_inputs
 
 Progress = Callable[[int, int, float], None]
 """Called with (step, of, gap)."""
+DATA_ROLES = ("ensemble", "particles")
+"""Files of which only the numbers that are learned from matter."""
 Tell = Callable[[str], None]
 
 
 class Resumable(ABC):
     """A training on its way. Build one with `new` or `resumed`; `run()` goes to the end.
 
-    content: the training file as nested tables; source: its path. tell: takes a line for the user.
+    content: the training file as nested tables; source: its path. tell: takes a line for the user. inputs: all files
+    that it reads.
     state_version: of what `states` gives, to be raised whenever that changes its form or meaning.
     """
 
@@ -33,6 +38,7 @@ class Resumable(ABC):
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
         self.content, self.source, self.folder, self.tell = content, source, folder, tell
+        self.inputs: tuple[InputFile, ...] = ()
 
     @classmethod
     def new(
@@ -53,7 +59,10 @@ class Resumable(ABC):
             if not force:
                 advice = f"holds a training: continue it with couple train --resume {place}, or give --force"
                 refuse_earlier(place, CHECKPOINT, advice)
-            return cls(content, path.resolve(), place, tell)
+            inputs = training_inputs(file, path)
+            made = cls(content, path.absolute(), place, tell)
+            made.inputs = inputs
+            return made
 
     @classmethod
     def resumed(cls, folder: Path, *, tell: Tell = lambda text: None) -> Self:
@@ -70,9 +79,15 @@ class Resumable(ABC):
                 "that wrote it, or train again",
                 where=str(path),
             )
+        inputs = from_json(text(head, "inputs"))
+        others = [file for file in inputs if file.role not in DATA_ROLES]
+        refuse_changed(others, "since this training began", "restore it, or train again", str(path))
         made = cls(json.loads(str(head["content"])), Path(str(head["source"])), path.parent, tell)
+        made.inputs = inputs
         if made.digest() != str(head["data"]):
-            raise InputError("the data of this training have changed: start it again", where=str(path))
+            changed = ", ".join(file.path.name for file in inputs if file.hashed() != file)
+            named = f" ({changed})" if changed else ""
+            raise InputError(f"the data of this training have changed{named}: start it again", where=str(path))
         made.restore(states)
         return made
 
@@ -117,6 +132,7 @@ class Resumable(ABC):
             "source": str(self.source),
             "data": self.digest(),
             "version": self.state_version,
+            "inputs": to_json(self.inputs),
         }
         checkpoint.write(self.folder / CHECKPOINT, {"training": head, **self.states()})
 

@@ -18,6 +18,7 @@ from adapters.fem.mesh.domain import BYTES, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block, explain
 from couple.base.units import LengthOrSites, factor
 from couple.geometry.geometry import Geometry
@@ -45,7 +46,7 @@ class MeshBlock(Block):
     disc: Positive | None = None
     box: tuple[Positive, ...] | None = Field(default=None, min_length=2, max_length=3)
     spine: SpineMeshBlock | None = None
-    file: str | None = None
+    file: Annotated[str, ReadsFile("mesh")] | None = None
     resolution: Positive | None = None
     unit: str = "um"
 

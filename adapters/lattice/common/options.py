@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
 from couple.base.errors import InputError, brief, nearest
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, Permeability, parser, quantities
 from couple.components.engine import Options
@@ -81,7 +82,7 @@ class LatticeOptions(Options):
     mode: Literal["physical", "paper"] = "physical"
     spacing: Length | None = Field(default=None, gt=0, le=1)
     shape: tuple[Annotated[int, Field(ge=1, strict=True)], ...] | None = Field(default=None, min_length=1, max_length=3)
-    mask: str | None = None
+    mask: Annotated[str, ReadsFile("mask")] | None = None
     shapes: tuple[ShapeBlock, ...] = ()
     boundary: Boundaries = _CLOSED
     permeability: Permeability = Field(default=math.inf, gt=0)

@@ -88,13 +88,12 @@ def quits(text: str) -> int | None:
     return None if match is None else text.count("\n", 0, match.start()) + 1
 
 
-def named_files(path: Path) -> list[Path]:
-    """Files that the text of `path` names in quotes, by paths relative to it."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+def named_files(text: str, folder: Path) -> list[Path]:
+    """Files that a text names in quotes, by paths relative to `folder`."""
     strings = [m[1] or m[2] for m in re.finditer(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'", text)]
     found = []
     for name in dict.fromkeys(s for s in strings if "." in s):
-        file = path.parent / name
+        file = folder / name
         try:
             if file.is_file():
                 found.append(file)

@@ -19,11 +19,12 @@ from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
-from adapters.neuron.models import files as sources
 from adapters.neuron.models import hoc, import3d, network, python
+from adapters.neuron.models.files import files_of_model
 from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
+from couple.base.opened_files import opened_files
 from couple.components.electrics import ModelSpec
 
 WHERE = "neuron.model"
@@ -41,7 +42,7 @@ class LoadedModel:
     itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
     streams: numbers of its random streams. is_network: whether it is a network, of which other ranks have other cells.
     on_other_rank: whether it is a single cell, which another rank has.
-    files: SHA-256 of every file that the model consists of, by path.
+    files: that the model consists of.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class LoadedModel:
         self.model_globals: dict[str, float] = {}
         self.defines_init = False
         self.is_network = self.on_other_rank = False
-        self.files: dict[str, str] = {}
+        self.files: tuple[Path, ...] = ()
         self.streams = StreamNumbering()
         self.on_release: list[Callable[[], None]] = []
 
@@ -107,8 +108,10 @@ def load(spec: ModelSpec) -> LoadedModel:
     _set_globals(spec)
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
-        with built.streams:
-            _build(spec, built)
+        with built.streams, opened_files() as opened:
+            files = _build(spec, built)
+        models = dict.fromkeys([spec.model, *(cell.model.resolve() for cell in spec.cells)])
+        built.files = tuple(dict.fromkeys(f for m in models for f in files_of_model(files, opened, m.parent)))
         if not built.on_other_rank:
             _check_built(spec)
             _check_membrane(spec)
@@ -149,8 +152,8 @@ def _check_file(spec: ModelSpec, where: str = WHERE) -> None:
         raise InputError(f"only a morphology (.swc) needs it; {file.name} sets its own", where="neuron.biophysics")
 
 
-def _build(spec: ModelSpec, built: LoadedModel) -> None:
-    """Make the sections, and note the files that they came from."""
+def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
+    """Make the sections; returns the files that are known to be read."""
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
         built.result, more, built.defines_init = network.build(spec, built.on_release)
@@ -175,7 +178,7 @@ def _build(spec: ModelSpec, built: LoadedModel) -> None:
         files += texts
     else:
         import3d.build(spec)
-    built.files = sources.digests(sources.with_named(files))
+    return files
 
 
 def _is_on_other_rank(spec: ModelSpec, shared: bool) -> bool:

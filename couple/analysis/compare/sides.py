@@ -10,6 +10,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.base.toml import refuse_replaced
 from couple.chemistry.lattice_units import GivenTime
 from couple.ensemble import Ensemble, sample
 from couple.ensemble.folder import SPECIFICATION, Specification
@@ -86,7 +87,9 @@ def requests(arguments: Sequence[str], changes: Sequence[str]) -> list[Request]:
         if "=" in text and not Path(text).exists():
             if base is None:
                 raise InputError(f'"{text}" changes the experiment before it; give that first', where="compare")
-            found.append(Request(base, (*changes, *(part.strip() for part in text.split(";")))))
+            own = [part.strip() for part in text.split(";")]
+            refuse_replaced(own)
+            found.append(Request(base, (*changes, *own)))
             continue
         path = Path(text)
         if not path.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,18 +18,3 @@ def ready_made(name: str, options: object) -> dict[str, Any]:
         raise explain(error, options).at(f"include.{name}") from None
     content: dict[str, Any] = made.content()
     return content
-
-
-def added(chemistry: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables in one; what the user declares by the same name wins over what is included."""
-    joined = dict(chemistry)
-    for key, value in more.items():
-        own = chemistry.get(key)
-        if own is None:
-            joined[key] = value
-        elif isinstance(own, Mapping) and isinstance(value, Mapping):
-            joined[key] = {**value, **own}
-        elif isinstance(own, list | tuple) and isinstance(value, list | tuple):
-            joined[key] = [*own, *value]
-        # else the user's is not what it must be, and the model says so
-    return joined

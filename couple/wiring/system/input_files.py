@@ -1,42 +1,51 @@
-"""The files that an experiment reads."""
+"""The files that a wired experiment was made from, of all ranks, hashed once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from couple.wiring.system.system import System
+from couple.base.schema import Block
+from couple.components.capabilities import ComposedOfEngines, ReadsMoreFiles
+from couple.components.electrics import ElectricalComponent
+from couple.components.engine import SiteEngine
+from couple.experiment import Experiment
+from couple.experiment.input_files import InputFile, files_of, read_by_model, unique
+from couple.parallel.communicator import world
+from couple.wiring.plan.plan import Plan
+from couple.wiring.sites.engine_choice import EngineChoice, load_engines
 
 
-def input_files(system: System) -> dict[Path, str]:
-    """Path of every file that a wired experiment was made from → its role.
+def input_files(
+    plan: Plan, electrics: ElectricalComponent | None, engines: Sequence[SiteEngine]
+) -> tuple[InputFile, ...]:
+    """Every file that the plan and what was built from it have read; the same on all ranks. All ranks together."""
+    experiment, found = plan.experiment, _named(plan.experiment, plan.choices)
+    if electrics is not None:
+        key = "neuron.model" if experiment.circuit is None else "network.population"
+        found += read_by_model(electrics.model_files, key)
+    for engine in engines:
+        if isinstance(engine, ReadsMoreFiles):
+            found += read_by_model(engine.files_read, engine.name)
+    ranks = world()
+    every = unique(file for files in ranks.gather(found) for file in files)
+    return ranks.broadcast(tuple(file.hashed() for file in every) if ranks.first else ())
 
-    Roles: "experiment", "chemistry", "model" (of the electrical model), "replay", "options" (text in the options of a
-    site's engine that names a file).
+
+def named_input_files(experiment: Experiment) -> tuple[InputFile, ...]:
+    """The files that an experiment names, without those that a model then reads by itself.
+
+    Imports the engines that it names, and runs nothing of it. Raises InputError that names the key.
     """
-    experiment = system.plan.experiment
-    found = dict(experiment.files)
-    for name in () if system.electrics is None else system.electrics.model_files:
-        found.setdefault(Path(name), "model")
-    for drive in experiment.drive:
-        if drive.replay is not None:
-            found.setdefault(experiment.folder / drive.replay.rpartition(":")[0], "replay")
-    for site in system.plan.sites:
-        for text in _texts(dict(site.engine.tables)):
-            path = experiment.folder / text
-            if path.is_file():
-                found.setdefault(path, "options")
-    return found
+    return tuple(file.hashed() for file in _named(experiment, load_engines(experiment)))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All text in tables and lists."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
+def _named(experiment: Experiment, choices: Mapping[str, EngineChoice]) -> list[InputFile]:
+    return files_of(experiment, {key: table for choice in choices.values() for key, table in _tables(choice)})
+
+
+def _tables(choice: EngineChoice) -> Iterator[tuple[str, Block]]:
+    """Validated options that are in use, by key."""
+    yield choice.where, choice.options
+    if issubclass(choice.factory, ComposedOfEngines):
+        for name, table in choice.factory.inner_options(choice.options).items():
+            yield f"{choice.key}.{name}", table

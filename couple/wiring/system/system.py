@@ -10,6 +10,7 @@ from couple.components.drive import Drive
 from couple.components.electrics import ElectricalComponent
 from couple.components.engine import SiteEngine
 from couple.exchange.exchange import Exchange
+from couple.experiment.input_files import InputFile
 from couple.storage.recorder import Variable
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
@@ -17,6 +18,7 @@ from couple.wiring.system.connections import Connections, connect
 from couple.wiring.system.description import describe
 from couple.wiring.system.electrics import Electrics, attach
 from couple.wiring.system.engines import build_engines
+from couple.wiring.system.input_files import input_files
 from couple.wiring.system.memory import Memory
 from couple.wiring.system.shared_sites import share_engines
 from couple.wiring.system.variables import recorded_variables
@@ -36,6 +38,7 @@ class System:
     variables:   what is recorded, in file order.
     labels:      names along the ports of the electrical model and of drives.
     distances:   site, or neuron.SEGMENT of a recorded voltage → path distance from the soma, µm, where there is one.
+    inputs:      all files that it was made from, of all ranks.
     """
 
     plan: Plan
@@ -48,6 +51,7 @@ class System:
     variables: tuple[Variable, ...]
     labels: Mapping[str, Sequence[str]]
     distances: Mapping[str, float]
+    inputs: tuple[InputFile, ...]
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -88,6 +92,7 @@ def assemble(plan: Plan) -> System:
         variables=tuple(recorded_variables(plan, electrics, engines, memory)),
         labels={**({} if electrics is None else electrics.labels), **plan.drives.labels()},
         distances=_distances(plan, electrics),
+        inputs=input_files(plan, component, engines.all),
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import RUN_NAME, Block
 from couple.base.units import Time
-from reducers.data.settings import Integer
+from reducers.data.settings import ExperimentFile, Integer
 from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 
@@ -50,7 +50,7 @@ class Protocol(StimulusSet):
 
     runs: Integer = Field(default=8, ge=2)
     regress: Literal["all", "classes"] | None = None
-    experiment: str | None = None
+    experiment: ExperimentFile | None = None
 
 
 class Validation(StimulusSet):
@@ -119,7 +119,7 @@ class GccdFile(LearningFile):
     validation: a few stimuli on a finer model, such as the lattice, with the one that is learned.
     """
 
-    experiment: str
+    experiment: ExperimentFile
     protocol: tuple[Protocol, ...] = Field(min_length=1)
     validation: tuple[Validation, ...] = ()
     gccd: GccdBlock = GccdBlock()

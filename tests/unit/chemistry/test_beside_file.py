@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from couple.base.toml import read_toml
+from couple.base.errors import InputError
+from couple.base.toml import read_toml, refuse_replaced
 from couple.experiment import Experiment
 
 FILE = """
@@ -63,3 +64,61 @@ def test_nothing_of_the_file_is_dropped(tmp_path: Path) -> None:
     assert [r.equation for r in found.reactions] == ["Ca + B <-> CaB", "D -> gone", "Ca  -> Ca_out"]
     assert found.network().reactions[-1].rate == pytest.approx(7e-3)
     assert {**read_toml(tmp_path / "chemistry.toml")}["initial"].keys() <= found.initial.keys()
+
+
+INCLUDED = {"include": {"camkii": {"topology": "monomer"}}}
+
+
+def test_what_is_included_is_the_lowest_layer(tmp_path: Path) -> None:
+    """`--set` and tables change what they say of an included species, and leave the rest."""
+    plain = chemistry(tmp_path, INCLUDED)
+    name = next(name for name, species in plain.species.items() if species.contains and name not in ("Ca", "CaB"))
+    beside = chemistry(tmp_path, {**INCLUDED, "species": {name: {"D": "7 um^2/s"}}})
+    assert beside.species[name].contains == plain.species[name].contains and beside.species[name].D == 0.007
+    assert beside == chemistry(tmp_path, INCLUDED, f"chemistry.species.{name}.D=7 um^2/s")
+    assert len(beside.reactions) == len(plain.reactions)
+
+
+def test_layers_are_chosen_before_they_are_read(tmp_path: Path) -> None:
+    """`--set chemistry.file` takes another file; what is set of its content wins over it."""
+    (tmp_path / "other.toml").write_text('file = "chemistry.toml"\ninitial.B = "9 uM"\nrounding = "nearest"\n')
+    set_, value = "chemistry.file=other.toml", 'chemistry.initial.Ca="3 uM"'
+    for overrides in ((set_, value), (value, set_)):
+        found = chemistry(tmp_path, {}, *overrides)
+        assert (found.initial["B"].total, found.initial["Ca"].total, found.rounding) == ("9 uM", "3 uM", "nearest")
+    content = {
+        "experiment": {"name": "x", "duration": "1 ms", "exchange": "0.1 ms"},
+        "chemistry": {"file": "chemistry.toml"},
+        "site": [{"name": "head", "engine": "ode", "geometry": {"sphere": {"diameter": "0.5 um"}}}],
+    }
+    first = Experiment.parse(content, path=tmp_path / "x.toml")
+    assert first.changed(set_).changed(value).chemistry == found
+    assert [p.name for p in Experiment.from_stored(first.changed(set_).stored()).read_from] == [
+        "other.toml",
+        "chemistry.toml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "said"),
+    [
+        ('file = "chemistry.toml"', {}, r"loop\.toml: file: .* leads back to itself"),
+        ('file = "none.toml"', {}, r"loop\.toml: file: 'none.toml': no such file"),
+        ("file = 3", {}, r"loop\.toml: file: 3 is no path"),
+        ("", {"units": {"time": "s"}}, "chemistry.units: .* TOML, whose quantities have units"),
+    ],
+)
+def test_layers_that_cannot_be_are_one_line(tmp_path: Path, text: str, own: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        content = {"file": "loop.toml", **own}
+        (tmp_path / "loop.toml").write_text(text.replace("chemistry.toml", "loop.toml"))
+        chemistry(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "overrides", [("a.b=1", "a.b=2"), ("a.b.c=1", "a.b={}"), ("a=1", "x=2", " a = 3")], ids=lambda o: o[-1]
+)
+def test_what_is_set_and_replaced_is_an_error(overrides: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match=f'--set: "{overrides[0]}" has no effect, since "{overrides[-1]}" replaces it'):
+        refuse_replaced(overrides)
+    refuse_replaced(("a={}", "a.b=1", "a.bc=2", "a.b=1"))

@@ -1,0 +1,185 @@
+"""The list of files that an experiment reads: complete by its types, and compared by whatever goes on."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from couple.base import registry
+from couple.base.errors import InputError
+from couple.base.file_fields import ReadsFile, named_files
+from couple.base.schema import Block
+from couple.ensemble import resume_sampling, sample
+from couple.experiment import Experiment
+from couple.experiment.input_files import from_json
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
+from couple.wiring import wire
+from support import input_kinds
+from support.schema_walk import training_classes
+
+LIKE_A_FILE = re.compile(r"^(files?|path|folder|models?|mask|mesh|replay|rule|experiment|particles|mechanisms|image)$")
+
+
+def all_tables() -> list[type[BaseModel]]:
+    """Every table of the input: of experiments, engines, chemistries, trainings, and what is in them."""
+    meshes = importlib.import_module("adapters.fem.field_basis.meshes")
+    queue: list[Any] = [Experiment, meshes.MeshBlock, *training_classes()]
+    queue += [registry.load("couple.engines", name).Options for name in registry.names("couple.engines")]
+    queue += [registry.load("couple.chemistries", name) for name in registry.names("couple.chemistries")]
+    found: dict[type[BaseModel], None] = {}
+    while queue:
+        one = queue.pop()
+        if isinstance(one, type) and not get_args(one) and issubclass(one, BaseModel):
+            if one not in found:
+                found[one] = None
+                queue += [field.annotation for field in one.model_fields.values()]
+        else:
+            queue += get_args(one)
+    return list(found)
+
+
+def undeclared(table: type[BaseModel]) -> Iterator[str]:
+    """Fields that can hold text or a path, whose name is that of a file, and that do not say that they are one."""
+    for name, field in table.model_fields.items():
+        leaves = list(_leaves(field.annotation))
+        marked = any(isinstance(m, ReadsFile) for m in (*field.metadata, *leaves))
+        if not marked and (Path in leaves or (LIKE_A_FILE.match(name) and str in leaves)):
+            yield f"{table.__name__}.{name}"
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):
+        yield from _leaves(inner)
+
+
+def test_every_field_of_a_file_says_so() -> None:
+    tables = all_tables()
+    assert len(tables) > 45 and not [key for table in tables for key in undeclared(table)]
+
+    class Forgotten(Block):
+        mask: str | None = None
+        table: dict[str, Path] = {}
+
+    assert len([*undeclared(Forgotten)]) == 2, "control: one that does not is found"
+
+
+def test_files_are_found_wherever_a_type_may_hold_them() -> None:
+    class Inner(Block):
+        file: Annotated[str, ReadsFile("a")] = "a.npy"
+
+    class Outer(Block):
+        one: Annotated[str, ReadsFile("b", behind="[a-z]+")] = "b.py:build"
+        many: str | tuple[Annotated[str, ReadsFile("c")], ...] = ("c", "d")
+        named: dict[str, Annotated[str, ReadsFile("e")] | None] = {"x": "e", "y": None}
+        inner: tuple[Inner, ...] | None = (Inner(),)
+        elsewhere: Annotated[dict[str, Any], ReadsFile("f", key="file")] = {"file": "f.msh", "unit": "um"}
+
+    assert [(f.key, f.path, f.role) for f in named_files(Outer(), "t")] == [
+        ("t.one", "b.py", "b"),
+        ("t.many[0]", "c", "c"),
+        ("t.many[1]", "d", "c"),
+        ("t.named.x", "e", "e"),
+        ("t.inner[0].file", "a.npy", "a"),
+        ("t.elsewhere.file", "f.msh", "f"),
+    ]
+
+
+def flipped(path: Path) -> bytes:
+    """Change one byte of a file, of a TOML file a digit of what it says; returns what was there."""
+    before = path.read_bytes()
+    at = max(before.rfind(digit) for digit in (b"0", b"1", b"2", b"5")) if path.suffix == ".toml" else len(before) - 1
+    changed = b"3" if path.suffix == ".toml" else bytes([before[at] ^ 1])
+    path.write_bytes(before[:at] + changed + before[at + 1 :])
+    return before
+
+
+@pytest.mark.parametrize("kind", ["sites", "cells"])
+def test_a_byte_of_any_file_is_noticed(kind: str, tmp_path: Path) -> None:
+    path = getattr(input_kinds, kind)(tmp_path)
+    files = input_kinds.SITE_FILES if kind == "sites" else input_kinds.MODEL_FILES
+    simulation = Simulation.new(Experiment.load(path), tmp_path / "out")
+    simulation.run(until=1)
+    assert {str(f.path.relative_to(tmp_path)): f.role for f in simulation.system.inputs} == files
+    assert {f.path.suffix for f in simulation.system.inputs if f.code} <= {".py", ".hoc", ".ses"}
+    with Results(tmp_path / "out") as results:
+        assert from_json(str(results.file.attrs["inputs"])) == simulation.system.inputs
+    for name in files:
+        before = flipped(tmp_path / name)
+        shown = "belongs to another experiment" if files[name] == "experiment" else re.escape(Path(name).name)
+        with pytest.raises(InputError, match=shown) as caught:
+            Simulation.resumed(tmp_path / "out")
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+        (tmp_path / name).unlink()
+        with pytest.raises(InputError, match=rf"{re.escape(Path(name).name)}.* is gone since this checkpoint"):
+            Simulation.resumed(tmp_path / "out")
+        (tmp_path / name).write_bytes(before)
+    for name in ("sites.toml", "chemistry.toml"):
+        if name in files:
+            (tmp_path / name).write_text((tmp_path / name).read_text() + "\n# a comment changes nothing\n")
+    (tmp_path / "stranger.npy").write_bytes(b"")
+    assert Simulation.resumed(tmp_path / "out").run()["status"] == "complete", "control: nothing has changed"
+
+
+def test_computed_names_of_hoc_take_what_could_be_meant(tmp_path: Path) -> None:
+    """`xopen(path)`: all files of models beside it belong to it; without, only those that are named."""
+    one, other = tmp_path / "cell_one.hoc", tmp_path / "cell_other.hoc"
+    one.write_text("create soma\n")
+    other.write_text("create other\n")
+    (tmp_path / "notes.md").write_text("")
+    for text, expected in ((input_kinds.HOC_MAIN, 3), ('xopen("cell_one.hoc")\n', 2)):
+        (tmp_path / "main.hoc").write_text(text)
+        content = {
+            "experiment": {"name": "x", "duration": "1 ms", "exchange": "0.1 ms"},
+            "neuron": {"model": "main.hoc", "dt": "0.025 ms"},
+            "chemistry": {"species": {"Ca": {"contains": {"Ca": 1}}}},
+            "site": [{"name": "s", "segment": "soma(0.5)", "engine": "ode"}],
+        }
+        system = wire(Experiment.parse(content, path=tmp_path / "x.toml"))
+        assert len(system.inputs) == expected, system.inputs
+
+
+def test_an_ensemble_goes_on_with_the_same_files_only(tmp_path: Path) -> None:
+    path = input_kinds.sites(tmp_path)
+    experiment = Experiment.load(path, ["experiment.duration=0.2 ms", "record.every=0.1 ms"])
+    with sample(experiment, 2, folder=tmp_path / "out", jobs=1) as made:
+        assert {str(f.path.relative_to(tmp_path)) for f in from_json(str(made.file.attrs["inputs"]))} == {
+            *input_kinds.SITE_FILES
+        }
+    for name in ("learned/sk.h5", "limit.csv", "parts/channels.toml"):
+        before = flipped(tmp_path / name)
+        for go_on in (
+            lambda: resume_sampling(tmp_path / "out"),
+            lambda: sample(experiment, 3, folder=tmp_path / "out", jobs=1),
+        ):
+            with pytest.raises(InputError, match=rf"{Path(name).name}.* changed since runs of this ensemble were made"):
+                go_on().close()
+        (tmp_path / name).write_bytes(before)
+    with sample(experiment, 3, folder=tmp_path / "out", jobs=1) as made:
+        assert np.array_equal(made.runs, [0, 1, 2])
+
+
+def test_paths_start_at_the_file_as_given(tmp_path: Path) -> None:
+    """A link to an experiment reads what lies beside the link, when it starts and when it goes on."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "linked").mkdir()
+    path = input_kinds.sites(tmp_path / "real")
+    for name in input_kinds.SITE_FILES:
+        (tmp_path / "linked" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "linked" / name).symlink_to(tmp_path / "real" / name)
+    (tmp_path / "linked" / "cells.npy").unlink()
+    np.save(tmp_path / "linked" / "cells.npy", np.ones((3, 3, 3), dtype=bool))
+    Simulation.new(Experiment.load(tmp_path / "linked" / path.name), tmp_path / "out").run(until=1)
+    again = Simulation.resumed(tmp_path / "out")
+    (mask,) = (f for f in again.system.inputs if f.given == "cells.npy")
+    assert mask.path == tmp_path / "linked" / "cells.npy"
+    assert again.run()["status"] == "complete"
