@@ -22,6 +22,7 @@ from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
+from adapters.neuron.state.random_objects import reseed
 from adapters.neuron.state.save_state import ModelState
 from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from couple.base.arrays import Floats, Ints
@@ -44,6 +45,8 @@ class NeuronComponent(ElectricalComponent):
     One `advance` costs, beyond NEURON's own stepping, one scatter and one gather of everything that is exchanged,
     straight to and from NEURON's memory.
     """
+
+    state_version = 2
 
     def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments) -> None:
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
@@ -73,6 +76,7 @@ class NeuronComponent(ElectricalComponent):
         )
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
+        self._generators = built.generators
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         self._spikes = SpikeRecorder() if built.is_network else None
@@ -110,7 +114,7 @@ class NeuronComponent(ElectricalComponent):
 
     def _initialise(self, seed: int) -> None:
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
-        h.Random().Random123_globalindex(seed % 2**32)
+        reseed(list(h.List("Random")), seed, self._generators.seeded(seed))
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
         if self._spikes is not None:
@@ -202,9 +206,9 @@ class NeuronComponent(ElectricalComponent):
         """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
         model = self._model_state()
         model.refuse_unrewound()
-        # Before the streams are set back, which makes them forget what they drew with the other index.
-        h.Random().Random123_globalindex(seed % 2**32)
         self.restore(start)
+        # Streams forget what they drew with the other index when they are moved.
+        self._generators.seeded(seed).set()
         model.move_streams()
         self._initialise(seed)
         self.steps = 0

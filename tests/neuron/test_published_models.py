@@ -19,6 +19,7 @@ import pytest
 
 from adapters.neuron.mechanisms import nmodl
 from couple.base.arrays import Floats
+from couple.ensemble.seeds import run_seed
 from support.paths import SUPPORT, TESTS
 from support.published.coupled import EXPERIMENT
 from support.published.traits import TRAITS, Trait
@@ -28,7 +29,7 @@ RUN = ["run", "run.toml", "--quiet", "--no-figure"]
 HALF = ["--set", "experiment.duration=10 ms"]
 RESUME = ["resume", "half/checkpoint.h5", "--until", "20 ms", "--quiet", "--no-figure"]
 
-EVERYDAY = ("pool", "fixed_eca", "played_random123")
+EVERYDAY = ("pool", "fixed_eca", "normrand")
 
 pytestmark = pytest.mark.skipif(nmodl.nrnivmodl() is None, reason="MOD files need a compiler")
 
@@ -62,7 +63,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     subprocess.run(alone, env=environment, check=True, capture_output=True)
     coupled = [sys.executable, "-m", "support.published.coupled", str(place)]
     first = [(trait.name, [[*RUN, "--out", "half", *HALF], *_other(trait)]) for trait in traits]
-    second = [(trait.name, [RESUME, [*RUN, "--out", "whole"]]) for trait in traits]
+    second = [(trait.name, [RESUME, [*RUN, "--out", "whole"], *_alone_of_ensemble(trait)]) for trait in traits]
     rounds = json.dumps([first, second])
     subprocess.run(coupled, env=environment, check=True, input=rounds, text=True, stdout=subprocess.DEVNULL)
     return place
@@ -71,6 +72,13 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 def _other(trait: Trait) -> list[list[str]]:
     """Where chance acts, a run with another seed."""
     return [[*RUN, "--out", "other", "--set", "experiment.seed=2"]] if trait.random else []
+
+
+def _alone_of_ensemble(trait: Trait) -> list[list[str]]:
+    """Where chance acts, an ensemble of two runs, and its second run by itself."""
+    seed = run_seed(0, 1)
+    sample = ["sample", "run.toml", "--runs", "2", "--jobs", "1", "--out", "ensemble", "--quiet"]
+    return [sample, [*RUN, "--out", "second", "--set", f"experiment.seed={seed}"]] if trait.random else []
 
 
 def voltage(folder: Path) -> Floats:
@@ -100,3 +108,11 @@ def test_resumed_is_never_stopped_or_is_refused_by_name(campaign: Path, trait: T
 def test_another_seed_is_another_run(campaign: Path, trait: Trait) -> None:
     folder = campaign / trait.name
     assert not np.array_equal(voltage(folder / "other"), voltage(folder / "whole"))
+
+
+@over([trait for trait in TRAITS if trait.random])
+def test_a_run_of_an_ensemble_is_the_run_of_its_seed(campaign: Path, trait: Trait) -> None:
+    with h5py.File(campaign / trait.name / "ensemble" / "ensemble.h5") as file:
+        first, second = file["neuron/v"][:, :, 0]
+    assert np.array_equal(second, voltage(campaign / trait.name / "second"))
+    assert not np.array_equal(first, second)

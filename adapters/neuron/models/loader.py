@@ -21,6 +21,7 @@ from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
 from adapters.neuron.models import hoc, import3d, network, python
 from adapters.neuron.models.files import files_of_model
+from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
@@ -40,7 +41,8 @@ class LoadedModel:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. model_globals: values that the model
     itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
-    streams: numbers of its random streams. is_network: whether it is a network, of which other ranks have other cells.
+    streams: numbers of its random streams. generators: what it has made of those that NEURON shares.
+    is_network: whether it is a network, of which other ranks have other cells.
     on_other_rank: whether it is a single cell, which another rank has.
     files: that the model consists of.
     """
@@ -52,7 +54,7 @@ class LoadedModel:
         self.defines_init = False
         self.is_network = self.on_other_rank = False
         self.files: tuple[Path, ...] = ()
-        self.streams = StreamNumbering()
+        self.streams, self.generators = StreamNumbering(), Generators()
         self.on_release: list[Callable[[], None]] = []
 
     def release(self, *, delete: bool = True) -> None:
@@ -106,6 +108,7 @@ def load(spec: ModelSpec) -> LoadedModel:
         if _knows(name):
             setattr(h, name, value)
     _set_globals(spec)
+    Generators().set()
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
         with built.streams, opened_files() as opened:
@@ -120,6 +123,7 @@ def load(spec: ModelSpec) -> LoadedModel:
         _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
         built.release(delete=not _spoilt)
         raise
+    built.generators = Generators.read()
     built.model_globals = {k: v for k, v in _globals().items() if v != before.get(k)}
     _set_globals(spec)
     _current = built

@@ -53,8 +53,12 @@ def gids() -> list[int]:
 
 def detectors() -> list[SpikeDetector]:
     """Detector of each gid on this rank, in their order."""
-    found, probe = [], h.NetStim()
-    for gid in gids():
+    here = gids()
+    if not here:
+        return []
+    # What a connection needs at its end: a new object would be a change of the model, after which NEURON sets up anew.
+    found, probe = [], next((c.syn() for c in h.List("NetCon") if c.syn() is not None), None) or h.NetStim()
+    for gid in here:
         connection = pc.gid_connect(gid, probe)  # to ask it; gone at the end of the round
         found.append(SpikeDetector(gid, connection.preseg(), connection.pre() is not None))
         del connection

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, section_name, segment_name
+from adapters.neuron.mechanisms.user import without_comments
 from adapters.neuron.state.gids import SpikeDetector, detectors, name_by_gid
 
 EVERY, _GLOBAL = 0, -1
@@ -83,7 +85,10 @@ class Inventory:
     def _instance(self, owner: Any, mechanism: str, suffix: str) -> None:
         """All range variables of one instance; `suffix` ends the names of a density mechanism's variables."""
         self.mechanisms[mechanism] = None
+        elsewhere = pointer_names(mechanism)
         for name, size in variables(mechanism, EVERY):
+            if name.removesuffix(suffix) in elsewhere:
+                continue
             if not self._add(owner, name, size):
                 holder = getattr(owner, mechanism, None) if suffix else owner
                 value = getattr(holder, name.removesuffix(suffix), None)
@@ -104,7 +109,7 @@ class Inventory:
         self._add(connection, "threshold", 1)
 
     def _add(self, owner: Any, name: str, size: int, *, always_array: bool = False) -> bool:
-        """Note a variable; False if it cannot be referred to (a random stream, an unset pointer)."""
+        """Note a variable; False if it cannot be referred to (a random stream)."""
         try:
             reference = getattr(owner, f"_ref_{name}")
         except (AttributeError, TypeError):
@@ -136,6 +141,22 @@ def mechanism_type(mechanism: str) -> Any | None:
             if name[0] == mechanism:
                 return kinds
     return None
+
+
+@functools.cache
+def source(mechanism: str) -> str:
+    """Text of the MOD file of a mechanism, without comments; "" of one that has none."""
+    kinds = mechanism_type(mechanism)
+    return "" if kinds is None else without_comments(str(kinds.code() or ""))
+
+
+@functools.cache
+def pointer_names(mechanism: str) -> frozenset[str]:
+    """Variables that lie elsewhere: in another mechanism, which has them, or in an object that is no number at all."""
+    lists = re.findall(
+        r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*\[\s*\d+\s*\])?(?:\s*,\s*\w+(?:\s*\[\s*\d+\s*\])?)*)", source(mechanism)
+    )
+    return frozenset(name.partition("[")[0].strip() for names in lists for name in names.split(","))
 
 
 def _type_number(mechanism: str) -> int:

@@ -1,7 +1,8 @@
 """Numbers of the random streams that a model does not name itself.
 
 NEURON gives such a stream the ids (1, 0, n), where n counts streams since the process began: a model that is built
-a second time in a process would draw other numbers than the first time. Here n counts streams of the model.
+a second time in a process would draw other numbers than the first time. Here n counts streams of the model, as it does
+in a process in which NEURON alone builds it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections
-from adapters.neuron.state.inventory import EVERY, variables
+from adapters.neuron.state.inventory import EVERY, pointer_names, variables
 
 
 class StreamNumbering:
     """Use it in a `with` statement around whatever builds a part of a model; one object for the whole model.
 
-    In a process that builds one model nothing is changed. Ids (1, 0, n) that a model sets by itself are taken for
-    NEURON's own if n is one of those that NEURON counted meanwhile.
+    Ids (1, 0, n) that a model sets by itself are taken for NEURON's own if n is one of those that NEURON counted
+    meanwhile.
     """
 
     def __init__(self) -> None:
-        self._next, self._before = 1, 0
+        self._made, self._before = 0, 0
 
     def __enter__(self) -> None:
         self._before = count()
@@ -31,12 +32,12 @@ class StreamNumbering:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is not None:
             return  # what is left of the model may not be touched
-        shift, after = self._before - self._next, count()
+        shift, after = self._before - self._made, count()
         for stream in all_streams() if shift else ():
             first, second, third = (int(word) for word in stream.get_ids())
             if (first, second) == (1, 0) and self._before < third < after:
                 stream.set_ids(1, 0, third - shift)
-        self._next = after + 1 - shift
+        self._made += after - self._before - 1
 
 
 def count() -> int:
@@ -71,7 +72,7 @@ def _processes(name: str, artificial: bool) -> Iterator[Any]:
 def _is_stream(holder: Any, name: str) -> bool:
     try:
         return hasattr(getattr(holder, name), "set_ids")
-    except (AttributeError, TypeError):  # a POINTER that points nowhere
+    except (AttributeError, TypeError):
         return False
 
 
@@ -81,7 +82,7 @@ def _random(mechanism: str, holders: Any) -> Iterator[Any]:
     for holder in holders:
         if names is None:
             known = (name.removesuffix(f"_{mechanism}") for name, _ in variables(mechanism, EVERY))
-            names = [name for name in known if _is_stream(holder, name)]
+            names = [name for name in known if name not in pointer_names(mechanism) and _is_stream(holder, name)]
             if not names:
                 return
         yield from (getattr(holder, name) for name in names)

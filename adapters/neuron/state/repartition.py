@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from adapters.neuron.hoc.h import h, pc
+from adapters.neuron.state.random_objects import positions
 from adapters.neuron.state.save_state import ModelState
 from adapters.neuron.state.unmovable import waiting
 from couple.base.errors import InputError
@@ -107,13 +108,13 @@ def _check_trains(model: ModelState, parts: Sequence[State], time: float) -> Non
     inventory = model.inventory
     named = zip(inventory.streams, inventory.stream_keys, strict=True)
     mine = [(*stream.get_ids(), stream.get_seq()) for stream, key in named if not key]
-    mine += [(g.seq(),) for g in inventory.generators]
+    mine += [(p.sequence,) for p in positions(inventory.generators)]
     now = Counter(tuple(map(float, row)) for rows in world().gather(mine) for row in rows if row[-1] > 0)
     then: Counter[tuple[float, ...]] = Counter()
     for part in parts:
         rows = zip(_unpacked(part["stream_keys"]), np.asarray(part["streams"]).reshape(-1, 4).tolist(), strict=True)
         then.update(tuple(row) for key, row in rows if not key and row[-1] > 0)
-        then.update((position,) for position in np.asarray(part["generators"]).tolist() if position > 0)
+        then.update((position,) for position, _ in np.asarray(part["generators"]).tolist() if position > 0)
     if now != then:
         raise InputError(
             f"random numbers of the model stand elsewhere when it is built anew and run to {time:g} ms: number its "

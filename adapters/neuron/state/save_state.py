@@ -12,7 +12,9 @@ from adapters.neuron.hoc.h import NEURON_VERSION, h
 from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.addresses import library
 from adapters.neuron.memory.pointers import pointers
+from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.inventory import Inventory
+from adapters.neuron.state.random_objects import positions, set_positions
 from adapters.neuron.state.snapshot_bytes import from_bytes, to_bytes
 from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
@@ -68,7 +70,8 @@ class ModelState:
             "variables": variables,
             "active": np.array([bool(c.active()) for c in h.List("NetCon")], dtype=np.bool_),
             "streams": self._streams(),
-            "generators": np.array([g.seq() for g in self.inventory.generators], dtype=np.float64),
+            "generators": np.array(positions(self.inventory.generators), dtype=np.float64).reshape(-1, 2),
+            "shared_generators": np.array(Generators.read(), dtype=np.int64),
             "secondorder": int(h.secondorder),
         }
 
@@ -93,10 +96,8 @@ class ModelState:
             stream.set_ids(*(int(w) for w in words[:3]))
             # Even to the value that it has: after SaveState a stream goes on wrongly until it is set.
             stream.set_seq(words[3])
-        for generator, position in zip(
-            self.inventory.generators, np.asarray(state["generators"]).tolist(), strict=True
-        ):
-            generator.seq(position)
+        Generators(*np.asarray(state["shared_generators"]).tolist()).set()
+        set_positions(self.inventory.generators, np.asarray(state["generators"]).tolist())
         h.secondorder = whole(state, "secondorder")
 
     def refuse_unrewound(self) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from adapters.neuron.hoc.h import cvode, h
 from adapters.neuron.hoc.sections import segment_name
-from adapters.neuron.mechanisms.user import without_comments
-from adapters.neuron.state.inventory import Inventory, artificial_cells, mechanism_type
+from adapters.neuron.state.inventory import Inventory, artificial_cells, source
 
 _TRAINS = ("NetStim", "PatternStim")
 """Artificial cells that follow from their parameters and the time."""
@@ -45,7 +43,7 @@ def _cells(_: Inventory) -> Iterator[str]:
 
 def _mechanisms(inventory: Inventory) -> Iterator[str]:
     for mechanism in inventory.mechanisms:
-        if reason := hidden(_source(mechanism)):
+        if reason := hidden(source(mechanism)):
             yield f"{mechanism} {reason}, which cannot be moved to other ranks"
 
 
@@ -72,14 +70,8 @@ _ALL: tuple[Callable[[Inventory], Iterator[str]], ...] = (_cells, _mechanisms, _
 
 
 def hidden(code: str) -> str:
-    """What a mechanism with this source keeps where nobody sees it; "" if nothing."""
-    words = set(re.findall(r"\w+", without_comments(code)))
+    """What a mechanism with this source (without comments) keeps where nobody sees it; "" if nothing."""
+    words = set(re.findall(r"\w+", code))
     if "BBCOREPOINTER" in words or {"POINTER", "VERBATIM"} <= words:
         return "has memory of its own behind a POINTER"
     return "has a WATCH statement" if "WATCH" in words else ""
-
-
-@functools.cache
-def _source(mechanism: str) -> str:
-    kinds = mechanism_type(mechanism)
-    return "" if kinds is None else str(kinds.code())

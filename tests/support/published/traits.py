@@ -87,8 +87,41 @@ yv.play(&c.amp, tv, 1)
     ),
     _on("played_random", "objref r\nr = new Random(7)\nr.normal(0.1, 0.2)\nr.play(&c.amp)", random=True),
     _on(
+        "played_odd",
+        """
+objref r, q
+r = new Random(7)
+r.normal(0.1, 0.2)
+r.repick()
+r.play(&c.amp)
+q = new Random()
+q.MCellRan4(5, 3)
+q.lognormal(0.1, 0.1)
+q.play(&c.amp)
+
+""",
+        random=True,
+    ),
+    _on("played_ran4", "objref r\nr = new Random()\nr.MCellRan4(5)\nr.normal(0.1, 0.2)\nr.play(&c.amp)", random=True),
+    _on(
         "played_random123",
         "objref r\nr = new Random()\nr.Random123(1, 2, 3)\nr.negexp(0.3)\nr.play(&c.amp)",
+        random=True,
+    ),
+    _on(
+        "netstim",
+        """
+objref s, n[2], k[2]
+soma s = new ExpSyn(0.5)
+for i = 0, 1 {
+  n[i] = new NetStim()
+  n[i].interval = 2
+  n[i].number = 1e9
+  n[i].start = 0
+  n[i].noise = 1
+  k[i] = new NetCon(n[i], s, 0, 1.3, 0.02)
+}
+""",
         random=True,
     ),
     _on(
@@ -110,6 +143,23 @@ create other
 other { L = 20  diam = 20  insert hh  insert pool }
 """,
     ),
+    _on("normrand", "objref p\nsoma p = new Jitter(0.5)", random=True),
+    _on("scop_random", "objref p\nsoma p = new Uniform(0.5)", random=True),
+    _on("ran4_in_mod", "objref p\nsoma p = new Ran4(0.5)", random=True),
+    _on("random_in_mod", "objref p\nsoma p = new Random9(0.5)", random=True),
+    _on(
+        "random_pointer",
+        """
+objref p, r
+soma p = new RandomPointer(0.5)
+r = new Random()
+r.Random123(4, 5, 6)
+r.normal(0, 1)
+p.noise_from(r)
+""",
+        random=True,
+    ),
+    _on("random_pointer_null", "objref p\nsoma p = new RandomPointer(0.5)"),
     Trait(
         "template",
         """
