@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
-import h5py
-
 from adapters.fem.field_engine import FieldEngine
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
 from couple.base.errors import InputError, RunError
-from couple.base.whole_file import flush_and_rename
+from couple.base.whole_file import flush_and_rename, guarded
+from couple.files.write_hdf5 import check_length
 from couple.simulation.simulation import Simulation
-from couple.storage.atomic_file import guarded
 from couple.storage.scratch import scratch_folder
 
 
@@ -61,8 +59,7 @@ def _session(path: Path, mode: str) -> Iterator[dolfinx.io.XDMFFile]:
         with dolfinx.io.XDMFFile(MPI.COMM_SELF, str(path), mode) as file:
             yield file
         ElementTree.parse(path)
-        with h5py.File(path.with_suffix(".h5"), "r"):  # HDF5 measures it
-            pass
+        check_length(path.with_suffix(".h5"))
     except (RuntimeError, OSError, ElementTree.ParseError) as error:
         raise RunError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
 

@@ -1,8 +1,8 @@
 """Files that are there whole or not at all: written beside their place, flushed to the disk, renamed over it.
 
 A temporary file is called .NAME.PID, is new (nothing is ever opened through a link), and is gone when the write fails.
-A rename replaces a link itself, never what it points to. Refusals of the disk are OSError here; for files of a run
-`couple.storage.atomic_file` makes one line of them.
+A rename replaces a link itself, never what it points to. Refusals of the disk are OSError here; `guarded` makes one
+line of them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from couple.base.errors import RunError
 
 _LONGEST = 200
 """Characters of a file's name in that of its temporary: NAME_MAX is 255."""
@@ -24,6 +26,15 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     with temporary_for(path, mode) as temporary:
         temporary.write_bytes(content)
         flush_and_rename(temporary, path)
+
+
+@contextmanager
+def guarded(path: Path, doing: str = "written") -> Iterator[None]:
+    """Whatever the system refuses inside becomes one RunError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be {doing}: {error.strerror or error}") from error
 
 
 @contextmanager

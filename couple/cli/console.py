@@ -162,14 +162,3 @@ def wall_time(text: str, option: str) -> float:
         return quantity(text, "time")
     except InputError as error:
         raise error.at(option) from None
-
-
-@contextmanager
-def whole(results: Path) -> Iterator[None]:
-    """HDF5 finds a damaged file when it reads the damaged part, with errors of any kind."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        from couple.storage.record_file import unreadable
-
-        raise InputError(unreadable(error), where=str(results)) from error

@@ -35,7 +35,6 @@ from couple.cli.console import (
     stdout_for_json,
     table,
     wall_time,
-    whole,
 )
 from couple.cli.doctor import doctor
 from couple.cli.plot import plot
@@ -145,7 +144,7 @@ def show(
     from couple.ensemble.open_recording import open_recording
     from couple.storage.results import Results
 
-    with whole(results), open_recording(results) as content:
+    with open_recording(results) as content:
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
 

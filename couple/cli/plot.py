@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from couple.cli.console import out, whole
+from couple.cli.console import out
 
 
 def plot(
@@ -26,7 +26,7 @@ def plot(
     from couple.analysis.plot import figure
     from couple.ensemble.open_recording import open_recording
 
-    with whole(results), open_recording(results) as content:
+    with open_recording(results) as content:
         path = output or content.path.with_name(f"{kind or 'figure'}.{form or 'png'}")
         if form is not None:
             path = (path / "figure" if path.is_dir() else path).with_suffix(f".{form}")

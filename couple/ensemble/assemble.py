@@ -12,11 +12,13 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.versions import versions
-from couple.ensemble.ensemble import ENSEMBLE, FORMAT
+from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.folder import Specification, read_part
 from couple.ensemble.seeds import run_seed
+from couple.files.open_hdf5 import read_hdf5
+from couple.files.write_hdf5 import replacing
 from couple.simulation.result_layout import ResultLayout
-from couple.storage.recorder import columns, create, replacing
+from couple.storage.recorder import columns, create
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
     runs = sorted(run for run in there if run < wanted.runs)
     path = folder / ENSEMBLE
     places = columns(layout.variables)
-    with replacing(path) as file:
+    with replacing(path, FORMAT) as file:
         _head(file, wanted, runs, layout)
         data = [create(file, v, {"run": len(runs), "time": len(layout.times)}) for v in layout.variables]
         for row, found in enumerate(_read(runs, there, layout)):
@@ -92,7 +94,7 @@ def _read(runs: list[int], there: Mapping[int, Path], layout: ResultLayout) -> I
 def _from_ensemble(path: Path, run: int, layout: ResultLayout) -> _Found:
     """A run out of an older ensemble file, back in the columns of the recorder."""
     places = columns(layout.variables)
-    with h5py.File(path) as file:
+    with read_hdf5(path, KIND) as file:
         row = int(np.searchsorted(file["run"][:], run))
         rows = np.empty((len(layout.times), sum(p.stop - p.start for p in places)))
         for v, place in zip(layout.variables, places, strict=True):

@@ -9,9 +9,18 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.ensemble.statistics import Statistics, statistics
+from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
 
 ENSEMBLE, FORMAT = "ensemble.h5", "couple ensemble 1"
+
+KIND = FileKind(
+    (FORMAT,),
+    "an ensemble",
+    "give the ensemble.h5 of couple sample or its folder",
+    "the same couple sample again makes its runs anew",
+    whole=False,
+)
 
 
 class Ensemble(Recording):
@@ -25,7 +34,7 @@ class Ensemble(Recording):
     ((4, 11), (11,))
     """
 
-    FORMAT, FILE, MADE_BY = FORMAT, ENSEMBLE, "sample"
+    KIND, FILE = KIND, ENSEMBLE
 
     @property
     def runs(self) -> Ints:

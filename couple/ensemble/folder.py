@@ -17,20 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from couple.base.errors import InputError
 from couple.base.toml import flatten
 from couple.base.versions import versions
+from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import whole
-from couple.ensemble.ensemble import ENSEMBLE, FORMAT
+from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.experiment.input_files import InputFile, from_json, refuse_changed
+from couple.files.open_hdf5 import read_hdf5
 from couple.storage import checkpoint
-from couple.storage.atomic_file import guarded, replace
+from couple.storage.atomic_file import replace
 from couple.storage.folder_contents import (
     FolderKind,
     files_of,
@@ -129,16 +130,14 @@ class EnsembleFolder:
         own_folder(self.path, PARTS)
 
     def there(self) -> dict[int, Path]:
-        """Finished run → the file that has it; damaged parts are dropped with a warning."""
+        """Finished run → the file that has it; damaged files are left out, with a warning."""
         found: dict[int, Path] = {}
         if (self.path / ENSEMBLE).exists():
             try:
-                with h5py.File(self.path / ENSEMBLE) as file:
+                with read_hdf5(self.path / ENSEMBLE, KIND) as file:
                     found |= dict.fromkeys(map(int, file["run"]), self.path / ENSEMBLE)
-            except (OSError, KeyError) as error:
-                raise InputError(
-                    f"is damaged ({error}): remove it, and its runs are made again", where=str(self.path / ENSEMBLE)
-                ) from None
+            except InputError as error:
+                log.warning("%s; its runs are made again", error)
         for path in files_of(self.path / PARTS, PARTS_KIND):
             try:
                 found |= dict.fromkeys(map(int, np.asarray(read_part(path)["runs"])), path)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
-from couple.ensemble.ensemble import Ensemble
+from couple.ensemble.ensemble import FORMAT, Ensemble
+from couple.files.open_hdf5 import reading
+from couple.files.seal import sealed_kind
+from couple.storage.atomic_file import beginning
 from couple.storage.results import Results
 
 
-def open_recording(path: Path) -> Results | Ensemble:
-    """The results in a file or folder, or the ensemble if it holds one. Raises InputError if it holds neither."""
-    if path.is_dir() and (path / Ensemble.FILE).exists():
-        return Ensemble(path)
-    return (Ensemble if path.name == Ensemble.FILE or _is_ensemble(path) else Results)(path)
+@contextmanager
+def open_recording(path: Path) -> Iterator[Results | Ensemble]:
+    """The results in a file or folder, or the ensemble if it holds one, for a `with` statement in which all is read.
+
+    Raises InputError if it holds neither, is damaged, or is not as couple writes it.
+    """
+    ensemble = (path / Ensemble.FILE).exists() if path.is_dir() else _is_ensemble(path)
+    with (Ensemble if ensemble else Results)(path) as recording, reading(recording.path, recording.KIND.words):
+        yield recording
 
 
 def _is_ensemble(path: Path) -> bool:
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return False
-    with h5py.File(path, "r") as file:
-        return bool(file.attrs.get("format", "") == Ensemble.FORMAT)
+    return path.name == Ensemble.FILE or sealed_kind(beginning(path.resolve()) or b"") == FORMAT

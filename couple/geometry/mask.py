@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from couple.base.errors import InputError
 from couple.base.formats import complaint
+from couple.files.array_file import read_array
+from couple.files.seal import open_regular
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
     """The array in a .npy file. Raises InputError that names it."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with open_regular(path) as file:
+            array = read_array(file, str(path))
     except FileNotFoundError:
         raise InputError("no such file: give the .npy file of a mask", where=str(path)) from None
     except OSError as error:
@@ -24,8 +27,6 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
         raise InputError(
             complaint(path, "an array of NumPy (.npy)", "numpy", otherwise=wrong), where=str(path)
         ) from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(complaint(path, "an array of NumPy (.npy)", "numpy"), where=str(path))
     if array.dtype.kind not in "buif" or not 1 <= array.ndim <= 3:
         raise InputError(
             f"an array {array.shape} of {array.dtype}: a mask is an array of numbers with one to three axes",

@@ -15,8 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.files.open_hdf5 import open_hdf5
+from couple.files.write_hdf5 import replacing
 from couple.simulation.validity_counts import joined
-from couple.storage.recorder import Variable, replacing, version_for
+from couple.storage.recorder import Variable, version_for
+from couple.storage.results import FORMAT, KIND
 from couple.wiring.sites.placed_site import Order
 
 _PER_SITE = ("volume_um3", "area_um2", "distance_um")
@@ -70,9 +73,9 @@ def merge(path: Path, ranks: int, attributes: Mapping[str, Any], tables: Mapping
     disk refuses.
     """
     with ExitStack() as stack:
-        files = [stack.enter_context(h5py.File(rank_file(path.parent, r), "r")) for r in range(ranks)]
+        files = [stack.enter_context(open_hdf5(rank_file(path.parent, r), KIND)) for r in range(ranks)]
         widest = sum(_widest(file) for file in files)
-        with replacing(path, version_for(widest)) as out:
+        with replacing(path, FORMAT, version_for(widest)) as out:
             out.attrs.update(attributes)
             time = out.create_dataset("time", data=files[0]["time"][()])
             time.attrs.update(files[0]["time"].attrs)

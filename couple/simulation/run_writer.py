@@ -11,12 +11,13 @@ import h5py
 import numpy as np
 
 from couple.components.capabilities import HasEventTables, timings_of
+from couple.files.write_hdf5 import replacing
 from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
 from couple.simulation.result_layout import attributes_of, component_tables
 from couple.storage.atomic_file import replace
-from couple.storage.recorder import Recorder, replacing
+from couple.storage.recorder import Recorder
 from couple.storage.results import FORMAT, Results
 from couple.storage.run_folder import RESULTS, SUMMARY
 from couple.wiring import System
@@ -52,14 +53,14 @@ class RunWriter:
         peaks."""
         if self.ranks.size > 1:
             return self._write_of_ranks(folder, status, summary, costs)
-        with replacing(folder / RESULTS, self.recorder.version) as file:
+        with replacing(folder / RESULTS, FORMAT, self.recorder.version) as file:
             self.fill(file, summary)
         write_costs(folder, [costs])
         return self._with_peaks(folder, summary)
 
     def _write_of_ranks(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
         """A file of this rank; unless it alone has failed, one over all of them too."""
-        with replacing(rank_file(folder, self.ranks.rank), self.recorder.version) as file:
+        with replacing(rank_file(folder, self.ranks.rank), FORMAT, self.recorder.version) as file:
             self.fill(file, summary)
             for path, order in orders(self.system.variables, self.system.plan.order).items():
                 file[path].attrs["order"] = order

@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-import h5py
 import numpy.typing as npt
 
 from couple.base.arrays import Floats
@@ -21,6 +20,7 @@ from couple.components.capabilities import timings_of
 from couple.components.component import Port, State
 from couple.components.state import number, text, whole
 from couple.experiment import Experiment
+from couple.files.write_hdf5 import new_in_memory
 from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
@@ -238,7 +238,7 @@ class Simulation:
         """Results so far, from memory; close them or use them in a `with` statement."""
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.plan.clock.windows
-        with h5py.File(buffer, "w") as file:
+        with new_in_memory(buffer) as file:
             self._writer.fill(file, self.summary("complete" if done else "partial"))
         return Results(buffer)
 

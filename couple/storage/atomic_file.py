@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from couple.base.errors import RunError
-from couple.base.whole_file import flush_and_rename, temporary_for
+from couple.base.whole_file import flush_and_rename, guarded, temporary_for
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+?)\.(?P<pid>[0-9]+)(-[0-9]+)?")
 
@@ -23,15 +20,6 @@ def replace(path: Path, content: bytes) -> None:
     with guarded(path), temporary_for(path) as temporary:
         temporary.write_bytes(content)
         flush_and_rename(temporary, path)
-
-
-@contextmanager
-def guarded(path: Path, doing: str = "written") -> Iterator[None]:
-    """Whatever the system refuses inside becomes one RunError that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{path}: cannot be {doing}: {error.strerror or error}") from error
 
 
 def name_of_temporary(path: Path) -> str | None:

@@ -16,10 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
-
 from couple.base.errors import InputError, RunError
-from couple.storage.atomic_file import beginning, guarded, is_abandoned, is_regular, name_of_temporary
+from couple.base.whole_file import guarded
+from couple.files.open_hdf5 import read_hdf5
+from couple.files.seal import sealed_kind, seems_sealed
+from couple.storage import checkpoint
+from couple.storage.atomic_file import beginning, is_abandoned, is_regular, name_of_temporary
 
 Recogniser = Callable[[Path], bool]
 """Whether a regular file, which is not empty, has the content that we write under its name."""
@@ -216,47 +218,27 @@ def is_picture(path: Path) -> bool:
 
 
 def has_format(*formats: str) -> Recogniser:
-    """Whether the attribute `format` of an HDF5 file is one of these."""
-
-    def known(file: h5py.File) -> bool:
-        return str(file.attrs.get("format", "")) in formats
-
-    return _hdf5(known)
-
-
-def has_attributes(*names: str) -> Recogniser:
-    """Whether an HDF5 file has these attributes."""
-
-    def known(file: h5py.File) -> bool:
-        return all(name in file.attrs for name in names)
-
-    return _hdf5(known)
-
-
-def has_group(*names: str) -> Recogniser:
-    """Whether a checkpoint holds one of these groups."""
-
-    def known(file: h5py.File) -> bool:
-        return any(name in file for name in names)
-
-    return lambda path: _is_sealed(path) and _hdf5(known)(path)
-
-
-def _hdf5(known: Callable[[h5py.File], bool]) -> Recogniser:
-    """What is damaged is ours if it begins as we begin files."""
+    """Whether the seal of a file says one of these; what is damaged is ours if the seal still looks like one."""
 
     def look(path: Path) -> bool:
-        try:
-            with h5py.File(path, "r") as file:
-                return known(file)
-        except (OSError, KeyError, RuntimeError, ValueError):
-            return _is_sealed(path)
+        head = beginning(path) or b""
+        return seems_sealed(head) and sealed_kind(head) in (*formats, None)
 
     return look
 
 
-def _is_sealed(path: Path) -> bool:
-    return (beginning(path) or b"").startswith(b"couple ")
+def has_group(*names: str) -> Recogniser:
+    """Whether a file is a checkpoint that holds one of these groups, or a damaged one."""
+    sealed = has_format(checkpoint.FORMAT)
+
+    def look(path: Path) -> bool:
+        if not sealed(path):
+            return False
+        with suppress(InputError), read_hdf5(path, checkpoint.KIND) as file:
+            return any(name in file for name in names)
+        return True
+
+    return look
 
 
 def has_keys(*keys: str) -> Recogniser:

@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from couple.base.errors import InputError
+from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import text, whole
 from couple.parallel.communicator import SingleProcess
 from couple.storage import checkpoint
-from couple.storage.atomic_file import guarded
 from couple.storage.folder_contents import FolderKind, files_of, has_group, own_folder
 
 PARTS = "checkpoint"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, ClassVar, Self
+from typing import ClassVar, Self
 
 import h5py
 import numpy as np
@@ -15,18 +16,10 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.base.units import IONS_PER_MM_UM3
+from couple.files.open_hdf5 import FileKind, open_hdf5, open_in_memory
 
 KEPT_BYTES = 256 * 2**20
 """Columns that were read and may be asked for again."""
-
-
-def unreadable(error: Exception) -> str:
-    """A reason, in a few words, why HDF5 does not take a file."""
-    if "truncated file" in str(error):
-        return "is damaged (it is cut short): run again, or resume the checkpoint of the run"
-    if "signature not found" in str(error):
-        return "is not an HDF5 file: give the results.h5 of a run, or the ensemble.h5 of an ensemble"
-    return f"is damaged: {error}"
 
 
 class Recording:
@@ -36,30 +29,19 @@ class Recording:
     ensemble. Raises InputError if the file is missing, damaged or of another kind.
     """
 
-    FORMAT: ClassVar[str]
+    KIND: ClassVar[FileKind]
     FILE: ClassVar[str]
-    MADE_BY: ClassVar[str]
 
-    def __init__(self, path: str | Path | BinaryIO) -> None:
+    def __init__(self, path: str | Path | io.BytesIO) -> None:
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._columns: dict[tuple[str, int], Floats] = {}
         if not isinstance(path, str | Path):
-            self.path, self.file = Path("memory"), h5py.File(path, "r")
+            self.path, self.file = Path("memory"), open_in_memory(path)
             return
         self.path = Path(path)
         if self.path.is_dir():
             self.path = self.path / self.FILE
-        try:
-            self.file = h5py.File(self.path, "r")
-        except FileNotFoundError:
-            raise InputError(
-                f"no such file; give the {self.FILE} of a {self.MADE_BY} or its folder", where=str(path)
-            ) from None
-        except OSError as error:
-            raise InputError(unreadable(error), where=str(path)) from None
-        if self.file.attrs.get("format", "") != self.FORMAT:
-            self.file.close()
-            raise InputError(f'is not a result file of couple {self.MADE_BY} ("{self.FORMAT}")', where=str(path))
+        self.file = open_hdf5(self.path, self.KIND)
 
     def __enter__(self) -> Self:
         return self

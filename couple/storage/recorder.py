@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,12 +22,12 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.budget import check_disk, check_memory
 from couple.base.errors import InputError
-from couple.base.whole_file import flush_and_rename, temporary_for
+from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import text
-from couple.storage.atomic_file import guarded, is_regular, replace
+from couple.files.array_file import read_array
+from couple.storage.atomic_file import is_regular, replace
 from couple.storage.folder_contents import SEGMENT_END, FolderKind, files_of, is_segment, own_folder
-from couple.storage.safe_file import SafeFile
 
 BUFFER_BYTES = 64 * 2**20
 LESS = "record less often (record.every), or fewer species"
@@ -72,23 +72,6 @@ MANY = 2000
 def version_for(names: int) -> str | None:
     """The HDF5 format of a file with so many names along an axis: the oldest that takes them."""
     return "v110" if names > MANY else None
-
-
-@contextmanager
-def replacing(path: Path, version: str | None = None) -> Iterator[h5py.File]:
-    """A new HDF5 file that takes its place at the end, whole or not at all.
-
-    Raises RunError if the disk refuses; what was at `path` stays.
-    """
-    with guarded(path), temporary_for(path) as temporary:
-        with SafeFile(temporary) as disk:
-            with h5py.File(disk, "w", libver=version) as file:
-                yield file
-            if disk.error is not None:
-                raise disk.error
-        with h5py.File(temporary, "r"):  # HDF5 says of a file that is shorter than it made it
-            pass
-        flush_and_rename(temporary, path)
 
 
 def columns(variables: Sequence[Variable]) -> list[slice]:
@@ -203,23 +186,11 @@ class Recorder:
         self._segments = [(int(n), str(digest)) for n, digest in json.loads(text(state, "segments"))]
         self.next_row = 0
         for number, (_, digest) in enumerate(self._segments):
-            path = self._path(number)
-            if not is_regular(path) or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-                raise InputError("a recorded segment is missing or damaged: run again", where=str(path))
+            self._content(number, digest)
         for path in files_of(self._path(0).parent, SEGMENTS):
             if int(path.stem) >= len(self._segments):
                 with guarded(path, "removed"):
                     path.unlink()
-
-    def write_results(
-        self, path: Path, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]
-    ) -> None:
-        """Make the result file: every variable with `unit` and `dims`, `time` (ms), attributes, JSON tables.
-
-        times: (n_rows,) of all rows. tables: name → attributes of a group, e.g. the ledger and timings.
-        """
-        with replacing(path, self.version) as file:
-            self.fill(file, times, attributes, tables)
 
     @property
     def version(self) -> str | None:
@@ -227,7 +198,10 @@ class Recorder:
         return version_for(max((len(names) for v in self.variables for names in v.labels), default=0))
 
     def fill(self, file: h5py.File, times: Floats, attributes: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
-        """The content of a result file, as `write_results` has it."""
+        """Fill a result file: every variable with `unit` and `dims`, `time`, attributes, JSON tables.
+
+        times: (n_rows,) of all rows. tables: name → attributes of a group, e.g. the ledger and timings.
+        """
         self._write(file, times, attributes.get("time_unit", "ms"))
         file.attrs.update(attributes)
         for name, content in tables.items():
@@ -246,9 +220,17 @@ class Recorder:
 
     def chunks(self) -> Iterator[Floats]:
         """All rows, in pieces."""
-        for number in range(len(self._segments)):
-            yield np.load(self._path(number))
+        for number, (_, digest) in enumerate(self._segments):
+            yield read_array(io.BytesIO(self._content(number, digest)), str(self._path(number)))
         yield self.rows[: self.next_row]
+
+    def _content(self, number: int, digest: str) -> bytes:
+        """A segment file, as it was written. Raises InputError if it is not."""
+        path = self._path(number)
+        content = path.read_bytes() if is_regular(path) else b""
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise InputError("a recorded segment is missing or damaged: run again", where=str(path))
+        return content
 
     @property
     def recorded(self) -> int:

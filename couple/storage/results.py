@@ -10,10 +10,20 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
+from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
 
 FORMAT = "couple results 1"
-"""Attribute `format` of a result file."""
+"""Attribute `format` of a result file, and what its seal says."""
+
+KIND = FileKind(
+    (FORMAT,),
+    "a result file",
+    "give the results.h5 of a run or its folder",
+    "run again, or resume the checkpoint of the run",
+    parts=True,
+    whole=False,
+)
 
 BLOCK_VALUES = 2**20
 """Values that are read at a time."""
@@ -31,7 +41,7 @@ class Results(Recording):
     ((11,), (11,), (11,))
     """
 
-    FORMAT, FILE, MADE_BY = FORMAT, "results.h5", "run"
+    KIND, FILE = KIND, "results.h5"
 
     def ledger(self) -> dict[str, Any]:
         """The books at the end."""

@@ -14,8 +14,21 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
+from couple.ensemble.ensemble import FORMAT as ENSEMBLE_FORMAT
+from couple.files.open_hdf5 import FileKind, read_given
+from couple.files.write_hdf5 import replacing
 from couple.rng.streams import generator
-from couple.storage.recorder import replacing
+
+FORMAT = "couple trajectories 1"
+"""What the seal of a file of runs says."""
+
+KIND = FileKind(
+    (FORMAT, ENSEMBLE_FORMAT),
+    "an ensemble file",
+    "give the ensemble.h5 of couple sample",
+    "make it again",
+    missing="no such ensemble file",
+)
 
 Snapshots = npt.NDArray[np.uint8]
 
@@ -146,15 +159,8 @@ class Trajectories:
 
         Raises InputError that names the file for anything that is missing or damaged.
         """
-        try:
-            with h5py.File(path) as file:
-                return _read_engine(cls, file, site) if "counts" not in file else _read(cls, file)
-        except FileNotFoundError:
-            raise InputError("no such ensemble file", where=str(path)) from None
-        except (OSError, KeyError) as error:
-            raise InputError(f"is not an ensemble file: {error}", where=str(path)) from None
-        except InputError as error:
-            raise error.inside(str(path)) from None
+        with read_given(path, KIND) as file:
+            return _read_engine(cls, file, site) if "counts" not in file else _read(cls, file)
 
     @classmethod
     def join(cls, ensembles: Sequence[Trajectories]) -> Trajectories:
@@ -182,7 +188,7 @@ class Trajectories:
 
     def write(self, path: Path) -> None:
         """Write the ensemble file that `load` reads. Raises RunError if the disk refuses."""
-        with replacing(path) as file:
+        with replacing(path, FORMAT) as file:
             file["time"], file["counts"] = self.time, self.counts
             file["counts"].attrs["species"] = list(self.species)
             file["seed"], file["condition"] = self.seeds, self.conditions

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError
-from couple.storage.atomic_file import replace as put_in_place
+from couple.files.open_hdf5 import read_hdf5
+from couple.files.write_hdf5 import replacing
 from reducers.dbd.laws.law import law_state, restore_law
-from reducers.dbd.model.model import FORMAT
+from reducers.dbd.model.model import FORMAT, KIND
 from reducers.fields.build import build_basis, build_law, build_stepper
 from reducers.fields.density.basis import FieldBasis
 from reducers.fields.laws.law import FieldLaw
@@ -73,8 +72,7 @@ class FieldModel:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises RunError if the disk refuses."""
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
+        with replacing(path, FORMAT) as file:
             file.attrs.update(
                 {
                     "format": FORMAT,
@@ -92,35 +90,27 @@ class FieldModel:
                 file[f"law/{key}"] = value
             for name, number in self.held_out.items():
                 file.require_group("held_out").attrs[name] = number
-        put_in_place(path, buffer.getvalue())
 
     @classmethod
     def read(cls, path: Path) -> FieldModel:
         """Read a model file. Raises InputError that names it if it is missing, damaged or of another kind."""
-        try:
-            with h5py.File(path) as file:
-                if file.attrs.get("format") != FORMAT or file.attrs.get("family") != "field":
-                    raise InputError("is not a reduced model of a field")
-                content = json.loads(str(file.attrs["training"]))
-                species = tuple(str(s) for s in file.attrs["species"])
-                law = build_law(FieldTrainingFile.read(content, "training").law, species)
-                restore_state(law, {key: np.asarray(item) for key, item in file["law"].items()})
-                held_out = dict(file["held_out"].attrs.items()) if "held_out" in file else {}
-                return cls(
-                    content=content,
-                    folder=str(file.attrs["folder"]),
-                    species=species,
-                    law=law,
-                    data_hash=str(file.attrs["data_hash"]),
-                    held_out={k: float(v) for k, v in held_out.items()},
-                    **{name: np.asarray(file[name]) for name in _ARRAYS},
-                )
-        except FileNotFoundError:
-            raise InputError("no such file; give the model.h5 of a training", where=str(path)) from None
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"is not a reduced model, or damaged: {error}", where=str(path)) from None
-        except InputError as error:
-            raise error.inside(str(path)) from None
+        with read_hdf5(path, KIND) as file:
+            if file.attrs.get("family") != "field":
+                raise InputError("is not a reduced model of a field")
+            content = json.loads(str(file.attrs["training"]))
+            species = tuple(str(s) for s in file.attrs["species"])
+            law = build_law(FieldTrainingFile.read(content, "training").law, species)
+            restore_state(law, {key: np.asarray(item) for key, item in file["law"].items()})
+            held_out = dict(file["held_out"].attrs.items()) if "held_out" in file else {}
+            return cls(
+                content=content,
+                folder=str(file.attrs["folder"]),
+                species=species,
+                law=law,
+                data_hash=str(file.attrs["data_hash"]),
+                held_out={k: float(v) for k, v in held_out.items()},
+                **{name: np.asarray(file[name]) for name in _ARRAYS},
+            )
 
 
 _ARRAYS = ("places", "cells", "time", "nu", "estimates", "box", "values", "errors", "information", "history")

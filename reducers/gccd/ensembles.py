@@ -129,8 +129,12 @@ class TrainingEnsembles:
         """Data of that name: what is there, or what is made now."""
         kept = self._folder / f"{name}.h5"
         refuse_link(self._folder, self._folder / name)
-        if not kept.exists():
-            write_data(made(self._folder / name), kept)
+        if kept.exists():
+            try:
+                return read_data(kept)
+            except InputError as error:
+                self._tell(f"{error}; made again")
+        write_data(made(self._folder / name), kept)
         return read_data(kept)
 
 

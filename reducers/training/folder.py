@@ -19,7 +19,6 @@ from couple.ensemble.folder import SAMPLING
 from couple.storage.atomic_file import replace
 from couple.storage.folder_contents import (
     FolderKind,
-    has_attributes,
     has_format,
     has_group,
     has_keys,
@@ -35,6 +34,9 @@ CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"
 SUMMARY_FORMAT = "couple training summary 1"
 """Entry `format` of a summary."""
 
+PROTOCOL_FORMAT = "couple protocol data 1"
+"""What the seal of a protocol's data says."""
+
 MODEL_FORMATS = ("couple reduced model 1", "couple driven model 1")
 """Attribute `format` of model files."""
 
@@ -46,7 +48,7 @@ TRAINING = FolderKind(
         r"summary\.json": has_keys("format", "cpu_seconds"),
         r"model(-maps)?\.png": is_picture,
     },
-    {DATA: FolderKind("training", {r"[^/]+\.h5": has_attributes("window", "runs", "volume")}, {r"[^/]+": SAMPLING})},
+    {DATA: FolderKind("training", {r"[^/]+\.h5": has_format(PROTOCOL_FORMAT)}, {r"[^/]+": SAMPLING})},
 )
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import h5py
-
 from couple.base import registry
 from couple.base.errors import InputError
+from couple.files.open_hdf5 import FileKind, read_hdf5
 from couple.storage import checkpoint
-from reducers.training.folder import CHECKPOINT
+from reducers.training.folder import CHECKPOINT, MODEL_FORMATS
 from reducers.training.resumable import Progress, Tell
 
 GROUP = "couple.trainings"
 """Entry points: name → class of a `TrainingKind`, made without arguments; it imports what it needs when it is used."""
+MODELS = FileKind(MODEL_FORMATS, "a model", "give the model.h5 of a training")
 FALLBACK = "dbd"
 """The kind that is given what no other takes; it says what is wrong."""
 
@@ -85,9 +85,9 @@ def kind_of_checkpoint(folder: Path) -> TrainingKind:
 def kind_of_model(path: Path) -> TrainingKind:
     """Who made a model file."""
     try:
-        with h5py.File(path) as file:
+        with read_hdf5(path, MODELS) as file:
             head = {key: str(file.attrs.get(key, "")) for key in ("format", "kind", "family")}
-    except OSError:
+    except InputError:
         return _load(FALLBACK)
     return _first(lambda kind: kind.wrote(head))
 

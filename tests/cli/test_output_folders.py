@@ -214,8 +214,8 @@ class Full:
                 raise OSError(self.number, os.strerror(self.number))
             flush(temporary, path)
 
-        for module in ("atomic_file", "recorder"):
-            monkeypatch.setattr(f"couple.storage.{module}.flush_and_rename", flush_and_rename)
+        for module in ("couple.storage.atomic_file", "couple.files.write_hdf5"):
+            monkeypatch.setattr(f"{module}.flush_and_rename", flush_and_rename)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENAMETOOLONG])
@@ -265,8 +265,8 @@ def test_a_folder_that_is_removed_meanwhile_is_one_line(
         shutil.rmtree(out, ignore_errors=True)
         flush(temporary, path)
 
-    for module in ("atomic_file", "recorder"):
-        monkeypatch.setattr(f"couple.storage.{module}.flush_and_rename", gone)
+    for module in ("couple.storage.atomic_file", "couple.files.write_hdf5"):
+        monkeypatch.setattr(f"{module}.flush_and_rename", gone)
     assert command.call(inputs, out) in (1, 2)
     assert "No such file or directory" in one_line(capsys)
     assert not out.exists(), "what the user removed is not made again"

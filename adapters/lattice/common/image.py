@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.base.errors import InputError, nearest
+from couple.files.open_hdf5 import read_hdf5
 from couple.storage.picture_file import write_picture
+from couple.storage.results import KIND
 
 # Colour-blind safe (Okabe & Ito), white for empty cells.
 _COLOURS = ("#FFFFFF", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -20,7 +22,7 @@ def configuration(results: Path, component: str, row: int, site: int = 0) -> tup
 
     Raises InputError if no snapshots of that component were recorded (lattice.snapshots = true), or no such row.
     """
-    with h5py.File(results, "r") as file:
+    with read_hdf5(results, KIND) as file:
         path = f"{component}/snapshot"
         if path not in file:
             known = [name for name, group in file.items() if isinstance(group, h5py.Group) and "snapshot" in group]

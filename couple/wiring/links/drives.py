@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest, quoted
-from couple.base.formats import complaint
 from couple.base.toml import nearest_file
 from couple.base.units import IONS_PER_MM_UM3
 from couple.components.drive import Drive, check_amount, clamp_per_window, influx_per_window, replayed
@@ -21,6 +19,8 @@ from couple.components.electrics import IonSegments
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
 from couple.experiment.clock import Clock
+from couple.files.open_hdf5 import read_given
+from couple.storage.results import KIND
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 SHOWN = 4
@@ -131,15 +131,13 @@ def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, w
     path, dataset = folder / name, f"neuron/{IonSegments(ion, ()).charge}"
     if not path.exists():
         raise InputError(f"{quoted(path)}: no such file; {nearest_file(path)}")
-    try:
-        with h5py.File(path, "r") as file:
-            charge, time = file[dataset], file["time"][()]
-            there = [str(s) for s in charge.attrs["segment"]]
-            values = charge[()]
-    except (OSError, KeyError):
-        wrong = f"holds no {dataset}"
-        said = complaint(path, "a result file of couple (HDF5)", "hdf5", otherwise=wrong)
-        raise InputError(f"{quoted(path)} {said}") from None
+    with read_given(path, KIND) as file:
+        if dataset not in file:
+            raise InputError(f"holds no {dataset}")
+        charge, time = file[dataset], np.asarray(file["time"])
+        there = [str(s) for s in charge.attrs["segment"]]
+        check_memory(charge.size * charge.dtype.itemsize, dataset, "record less often", str(path))
+        values = np.asarray(charge)
     missing = [s for s in segments if s not in there]
     if missing:
         raise InputError(f"{quoted(path)} has no charge of {missing[0]}; {nearest(missing[0], there)}")

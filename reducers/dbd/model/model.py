@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
-from couple.storage.atomic_file import replace as put_in_place
+from couple.files.open_hdf5 import FileKind, read_hdf5
+from couple.files.write_hdf5 import replacing
 from reducers.dbd.energy.sufficient_statistics import EnergyModel
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.laws.law import Law, law_state, restore_law
@@ -21,6 +20,7 @@ from reducers.dbd.model.build import build_law, build_model, build_solver
 from reducers.dbd.model.settings import TrainingFile
 
 FORMAT = "couple reduced model 1"
+KIND = FileKind((FORMAT,), "a reduced model", "give the model.h5 of a training", "train it again, or use a copy")
 ERRORS = ("held_out", "checked", "peers")
 
 
@@ -85,8 +85,7 @@ class ReducedModel:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises RunError if the disk refuses."""
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
+        with replacing(path, FORMAT) as file:
             attributes = {
                 "format": FORMAT,
                 "family": self.family,
@@ -110,22 +109,12 @@ class ReducedModel:
                 file.require_group("rates").attrs[name] = found
             for name, values in self.reference.items():
                 file[f"reference/{name}"] = values
-        put_in_place(path, buffer.getvalue())
 
     @classmethod
     def read(cls, path: Path) -> ReducedModel:
         """Read a model file. Raises InputError that names it if it is missing, damaged or of another kind."""
-        try:
-            with h5py.File(path) as file:
-                if file.attrs.get("format") != FORMAT:
-                    raise InputError(f'is not a reduced model (format "{file.attrs.get("format", "none")}")')
-                return _built(cls, file)
-        except FileNotFoundError:
-            raise InputError("no such file; give the model.h5 of a training", where=str(path)) from None
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"is not a reduced model, or damaged: {error}", where=str(path)) from None
-        except InputError as error:
-            raise error.inside(str(path)) from None
+        with read_hdf5(path, KIND) as file:
+            return _built(cls, file)
 
 
 def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:

@@ -7,16 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 from scipy.sparse import csr_array
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
+from couple.files.open_hdf5 import FileKind, read_given
+from couple.files.write_hdf5 import replacing
 from couple.rng.streams import generator
-from couple.storage.recorder import replacing
 from reducers.data.trajectories import Trajectories
 from reducers.fields.density.basis import FieldBasis
+
+FORMAT = "couple particles 1"
+"""What the seal of a file of particles says."""
+
+KIND = FileKind(
+    (FORMAT,),
+    "a file of particles",
+    "give one that `ParticleRuns.write` made",
+    "make it again",
+    missing="no such file of particles",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,23 +124,16 @@ class ParticleRuns:
     @classmethod
     def load(cls, path: Path) -> ParticleRuns:
         """Read a file that `write` made: time, places, run, row, kind. Raises InputError that names it."""
-        try:
-            with h5py.File(path) as file:
-                names = [n.decode() if isinstance(n, bytes) else str(n) for n in file["places"].attrs["species"]]
-                columns = [np.asarray(file[name], dtype=np.int64) for name in ("run", "row", "kind")]
-                runs = int(file["places"].attrs["runs"])
-                time, places = (np.asarray(file[name], dtype=float) for name in ("time", "places"))
+        with read_given(path, KIND) as file:
+            names = [n.decode() if isinstance(n, bytes) else str(n) for n in file["places"].attrs["species"]]
+            columns = [np.asarray(file[name], dtype=np.int64) for name in ("run", "row", "kind")]
+            runs = int(file["places"].attrs["runs"])
+            time, places = (np.asarray(file[name], dtype=float) for name in ("time", "places"))
             return cls(time, tuple(names), places, columns[0], columns[1], columns[2], runs)
-        except FileNotFoundError:
-            raise InputError("no such file of particles", where=str(path)) from None
-        except (OSError, KeyError) as error:
-            raise InputError(f"is not a file of particles: {error}", where=str(path)) from None
-        except InputError as error:
-            raise error.inside(str(path)) from None
 
     def write(self, path: Path) -> None:
         """Write the file that `load` reads. Raises RunError if the disk refuses."""
-        with replacing(path) as file:
+        with replacing(path, FORMAT) as file:
             file["time"], file["places"] = self.time, self.places
             file["run"], file["row"], file["kind"] = self.run, self.row, self.kind
             file["places"].attrs["species"], file["places"].attrs["runs"] = list(self.species), self.runs

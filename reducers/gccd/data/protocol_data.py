@@ -26,10 +26,16 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork
 from couple.ensemble import sample
 from couple.experiment import Experiment
-from couple.storage.recorder import replacing
+from couple.files.open_hdf5 import FileKind, read_hdf5
+from couple.files.write_hdf5 import replacing
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
 from reducers.gccd.data.settings import StimulusSet
 from reducers.gccd.law.molecule import census, members, observables
+from reducers.training.folder import PROTOCOL_FORMAT
+
+KIND = FileKind(
+    (PROTOCOL_FORMAT,), "the data of a training", "give what `write_data` wrote", "remove it, and it is made again"
+)
 
 UM = IONS_PER_MM_UM3 * 1e-3
 """Molecules per uM and um^3."""
@@ -212,7 +218,7 @@ def _known(name: str) -> bool:
 
 def write_data(data: ProtocolData, path: Path) -> None:
     """Write a protocol's data as HDF5, for `read_data`. Raises RunError if the disk refuses."""
-    with replacing(path) as file:
+    with replacing(path, PROTOCOL_FORMAT) as file:
         file.attrs.update({"name": data.name, "window": data.window, "runs": data.runs, "volume": data.volume})
         file["time"], file["counts"], file["spread"] = data.time, data.counts, data.spread
         file["calcium"] = np.stack([s.calcium for s in data.stimuli])
@@ -227,25 +233,22 @@ def write_data(data: ProtocolData, path: Path) -> None:
 
 def read_data(path: Path) -> ProtocolData:
     """What `write_data` wrote. Raises InputError if it is missing or damaged."""
-    try:
-        with h5py.File(path) as file:
-            calcium = np.asarray(file["calcium"])
-            influx = list(np.asarray(file["influx"])) if "influx" in file else [None] * len(calcium)
-            heads = zip(*(file.attrs[f"stimulus_{key}"] for key in ("name", "kind", "test")), strict=True)
-            stimuli = tuple(
-                CalciumStimulus(str(name), str(kind), bool(test), calcium[i], influx[i])
-                for i, (name, kind, test) in enumerate(heads)
-            )
-            return ProtocolData(
-                str(file.attrs["name"]),
-                stimuli,
-                np.asarray(file["time"]),
-                float(file.attrs["window"]),
-                np.asarray(file["counts"]),
-                np.asarray(file["spread"]),
-                int(file.attrs["runs"]),
-                float(file.attrs["volume"]),
-                np.asarray(file["shares"]) if "shares" in file else None,
-            )
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"is not the data of a training, or damaged: {error}", where=str(path)) from None
+    with read_hdf5(path, KIND) as file:
+        calcium = np.asarray(file["calcium"])
+        influx = list(np.asarray(file["influx"])) if "influx" in file else [None] * len(calcium)
+        heads = zip(*(file.attrs[f"stimulus_{key}"] for key in ("name", "kind", "test")), strict=True)
+        stimuli = tuple(
+            CalciumStimulus(str(name), str(kind), bool(test), calcium[i], influx[i])
+            for i, (name, kind, test) in enumerate(heads)
+        )
+        return ProtocolData(
+            str(file.attrs["name"]),
+            stimuli,
+            np.asarray(file["time"]),
+            float(file.attrs["window"]),
+            np.asarray(file["counts"]),
+            np.asarray(file["spread"]),
+            int(file.attrs["runs"]),
+            float(file.attrs["volume"]),
+            np.asarray(file["shares"]) if "shares" in file else None,
+        )

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from couple.base.errors import RunError
-from couple.storage.recorder import replacing
-from couple.storage.safe_file import SafeFile
+from couple.files.safe_file import SafeFile
+from couple.files.write_hdf5 import replacing
 from support.command_line import assert_equal_results, couple
 
 OPEN = """
@@ -146,7 +146,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_file_that_was_cut_does_not_replace_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that says nothing, and has lost the end of what was written: HDF5 is asked before the rename."""
     path = tmp_path / "results.h5"
-    with replacing(path) as file:
+    with replacing(path, "couple test 1") as file:
         file["x"] = np.arange(10_000)
     before, leave = path.read_bytes(), SafeFile.__exit__
 
@@ -155,6 +155,9 @@ def test_a_file_that_was_cut_does_not_replace_a_whole_one(tmp_path: Path, monkey
         leave(self, *error)
 
     monkeypatch.setattr(SafeFile, "__exit__", cut)
-    with pytest.raises(RunError, match=r"results\.h5: cannot be written: .*truncated"), replacing(path) as file:
+    with (
+        pytest.raises(RunError, match=r"results\.h5: cannot be written: .*truncated"),
+        replacing(path, "couple test 1") as file,
+    ):
         file["x"] = np.arange(20_000)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["results.h5"]
