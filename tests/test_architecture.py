@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection
@@ -131,3 +132,19 @@ def test_the_core_imports_no_engine_no_neuron_no_matplotlib() -> None:
     code = f"import sys, {', '.join(modules)}; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+OPENS = re.compile(r"\b(?:h5py\.(?:File|is_hdf5)|(?:np|numpy)\.(?:load|fromfile|memmap|savez\w*)|pickle\.loads?)\(")
+"""What parses a binary file, or writes one that is parsed."""
+
+
+def test_binary_files_are_opened_in_one_room() -> None:
+    """couple.files looks at seals, links and sizes first; caches are read from folders that are ours alone."""
+    wrong = [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in FILES.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if OPENS.search(line) and path.parts[:2] not in (("couple", "files"), ("couple", "cache"))
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert all(OPENS.search(line) for line in ("h5py.File(x)", "np.load(x)", "a = pickle.loads(b)")), "the control"

@@ -15,7 +15,7 @@ import numpy as np
 
 from couple.base.budget import available_memory
 from couple.base.errors import InputError
-from couple.files.hdf5_content import check_content
+from couple.files.hdf5_content import check_content, own_names
 
 MEMORY = 2**32
 """Bytes of addresses that are enough to read a file in pieces."""
@@ -32,8 +32,8 @@ def main(path: Path, whole: bool, seconds: int) -> str:
     try:
         with h5py.File(path, "r") as file:
             check_content(file, path, None, whole)
-            _read_attributes(file)
-            file.visititems(_read)
+            for item in (file, *(file[name] for name in own_names(file, path))):
+                _read(item)
     except InputError as error:
         return error.message
     except Exception as error:  # noqa: BLE001 - h5py raises many kinds, and each is what is wrong with the file
@@ -42,15 +42,11 @@ def main(path: Path, whole: bool, seconds: int) -> str:
     return ""
 
 
-def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
-    _read_attributes(item)
-    if isinstance(item, h5py.Dataset):
-        _read_data(item)
-
-
-def _read_attributes(item: h5py.Group | h5py.Dataset) -> None:
+def _read(item: h5py.Group | h5py.Dataset) -> None:
     for value in item.attrs.values():
         np.asarray(value)
+    if isinstance(item, h5py.Dataset):
+        _read_data(item)
 
 
 def _read_data(data: h5py.Dataset) -> None:

@@ -33,17 +33,7 @@ def check_content(file: h5py.File, path: Path, part: Part | None, whole: bool) -
     part: what checks each file that virtual datasets are made of, which lies beside this one; None if they are refused.
     whole: whether the datasets will be read at once, so that they have to fit into memory.
     """
-    found: dict[str, h5py.Dataset] = {}
-
-    def look(name: str, link: object) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(f'links to another file ("{name}"): not followed', where=str(path))
-        if isinstance(link, h5py.HardLink):
-            item = file[name]
-            if isinstance(item, h5py.Dataset):
-                found[name] = item
-
-    file.visititems_links(look)
+    found = {name: item for name in own_names(file, path) if isinstance(item := file[name], h5py.Dataset)}
     sources: set[Path] = set()
     for name, data in found.items():
         if data.external:
@@ -54,6 +44,21 @@ def check_content(file: h5py.File, path: Path, part: Part | None, whole: bool) -
         assert part is not None
         part(source)
     _check_sizes(found, path, sources, whole)
+
+
+def own_names(file: h5py.File, path: Path) -> list[str]:
+    """Of all that is in the file itself. Raises InputError for a link to another file."""
+    names: list[str] = []
+
+    def look(name: str, link: object) -> str | None:  # it may not raise: h5py gets into disorder
+        if isinstance(link, h5py.HardLink):
+            names.append(name)
+        return None if isinstance(link, h5py.HardLink | h5py.SoftLink) else name
+
+    strange = file.visititems_links(look)
+    if strange is not None:
+        raise InputError(f'links to another file ("{strange}"): not followed', where=str(path))
+    return names
 
 
 def _sources(name: str, data: h5py.Dataset, path: Path, part: Part | None) -> set[Path]:

@@ -19,9 +19,12 @@ from couple.base.errors import InputError
 from couple.base.formats import instead_of
 from couple.files.foreign import check_foreign
 from couple.files.hdf5_content import check_content
-from couple.files.seal import SealError, checked_kind
+from couple.files.seal import SealError, begins_as_hdf5, checked_kind
 
-_WRONG = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+_WRONG = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError) + (
+    MemoryError,
+    SystemError,
+)
 """What reading a file raises that is not as it should be."""
 
 
@@ -69,6 +72,8 @@ def open_given(path: Path, kind: FileKind) -> h5py.File:
         return _opened(path, kind, parts=kind.parts)
     if strange := instead_of(path, "hdf5"):
         raise InputError(f"{strange}; {kind.words} (HDF5) is expected here", where=str(path))
+    if not begins_as_hdf5(path):
+        raise InputError(f"is not {kind.words}, nor any HDF5 file: {kind.advice}", where=str(path))
     check_foreign(path, whole=kind.whole)
     file = _opened(path, kind, parts=False)
     if str(file.attrs.get("format", "")).startswith("couple "):

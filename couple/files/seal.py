@@ -104,6 +104,12 @@ def checked_kind(path: Path) -> str | None:
         return kind
 
 
+def begins_as_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files of others do."""
+    with open_regular(path) as file:
+        return file.read(SIZE).startswith(OTHERS)
+
+
 def sealed_kind(head: bytes) -> str | None:
     """What the seal at the beginning of a file says that it is, unchecked; None without a seal that can be read."""
     return _kind(head[:SIZE]) if head.startswith(MAGIC) else None

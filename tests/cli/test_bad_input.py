@@ -1,17 +1,10 @@
 """Bad input gets one clear line that names the file and the key, exit code 2, and writes nothing."""
 
 import importlib.metadata
-import math
-import os
-import resource
-import signal
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from couple.cli.main import main
@@ -273,60 +266,6 @@ def test_force_keeps_the_earlier_run_if_the_new_one_cannot_start(couple: Couple,
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     assert "--until" in complaint(couple("run", file, "--out", str(out), "--force", "--until", "0.05 ms"))
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
-
-
-RAISED = 77
-"""Exit code of a copy in which Python raised."""
-
-
-def in_a_fork(call: Callable[[], object]) -> bool:
-    """Whether `call` raises nothing in a copy of this process that has 3 s of CPU time.
-
-    HDF5 walks some damaged heaps in circles, or out of them, and does not come back to Python: such a copy is ended by
-    the system (or by PETSc, which listens to signals) and counts as nothing. A circle of our own is an error, since
-    Python gets to see the alarm that comes before.
-    """
-
-    def late(*_: object) -> None:
-        raise AssertionError("goes round in circles")
-
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of threads: they are xdist's
-        child = os.fork()
-    if not child:
-        code = RAISED
-        try:
-            signal.signal(signal.SIGVTALRM, late)
-            signal.setitimer(signal.ITIMER_VIRTUAL, 2)
-            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + 3,) * 2)
-            call()
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) != RAISED
-
-
-def test_damaged_results_are_one_line(couple: Couple, tmp_path: Path) -> None:
-    file, out = str(plain(tmp_path)), tmp_path / "out"
-    assert couple("run", file, "--out", str(out), "--quiet", "--no-figure").returncode == 0
-    whole = (out / "results.h5").read_bytes()
-    rng = np.random.default_rng(0)
-
-    def shown() -> None:
-        done = couple("show", str(out))
-        if done.returncode:
-            complaint(done)
-
-    def traceback() -> None:
-        raise OSError
-
-    assert in_a_fork(shown) and not in_a_fork(traceback)
-    for _ in range(60):
-        damaged = bytearray(whole)
-        for at in rng.integers(len(whole), size=30):
-            damaged[at] ^= 1 << int(rng.integers(8))
-        (out / "results.h5").write_bytes(bytes(damaged))
-        assert in_a_fork(shown), "a copy of the file is at " + str(out)
 
 
 @pytest.mark.parametrize(

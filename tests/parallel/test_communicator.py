@@ -10,10 +10,12 @@ import pytest
 from couple.base.errors import InputError
 from couple.doctor.ranks import Seen, judge, libraries
 from couple.experiment import Experiment
+from couple.files.write_hdf5 import replacing
 from couple.parallel.communicator import SingleProcess, is_first_launched, launched_ranks
 from couple.parallel.stop_agreement import MOST, StopAgreement
 from couple.simulation.load_report import RankLoad, lines
 from couple.simulation.rank_results import merge, rank_file
+from couple.storage.results import FORMAT
 from couple.wiring.cells.network_cells import owners
 from support.paths import EXAMPLES
 
@@ -127,7 +129,7 @@ def test_the_master_has_the_order_of_one_process(tmp_path: Path) -> None:
     """Sites of two ranks interleaved, one component on one rank only, attributes along with their sites."""
     parts = ((["a", "c"], [[0, 0], [0, 2]], [1.0, 3.0]), (["b", "d"], [[0, 1], [0, 3]], [2.0, 4.0]))
     for rank, (names, order, sizes) in enumerate(parts):
-        with h5py.File(rank_file(tmp_path, rank), "w") as file:
+        with replacing(rank_file(tmp_path, rank), FORMAT) as file:
             file.create_dataset("time", data=[0.0, 1.0]).attrs.update({"unit": "ms", "dims": ["time"]})
             data = file.create_dataset("ssa/counts", data=np.array([[sizes, sizes]] * 2).transpose(0, 2, 1) + rank * 10)
             data.attrs.update({"dims": ["time", "site", "species"], "site": names, "order": str(order)})

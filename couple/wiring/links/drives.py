@@ -121,6 +121,16 @@ def _short(text: object) -> str:
     return " ".join([*words[: numbers[1] + 1], "..", *words[numbers[-1] :]])
 
 
+def _recorded(path: Path, dataset: str) -> tuple[Floats, Floats, list[str]]:
+    """(n_rows, n_segments) of a dataset, (n_rows,) its times, and names of the segments."""
+    with read_given(path, KIND) as file:
+        if dataset not in file or "time" not in file:
+            raise InputError(f"holds no {dataset if 'time' in file else 'time'}")
+        data = file[dataset]
+        check_memory(data.size * data.dtype.itemsize, dataset, "record less often", str(path))
+        return np.asarray(data), np.asarray(file["time"]), [str(s) for s in data.attrs["segment"]]
+
+
 def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, windows: int) -> Floats:
     """(n_windows,) ions from the charge in "run.h5:neuron.ica", of the site's segments or the only one."""
     name, _, variable = replay.rpartition(":")
@@ -131,13 +141,10 @@ def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, w
     path, dataset = folder / name, f"neuron/{IonSegments(ion, ()).charge}"
     if not path.exists():
         raise InputError(f"{quoted(path)}: no such file; {nearest_file(path)}")
-    with read_given(path, KIND) as file:
-        if dataset not in file:
-            raise InputError(f"holds no {dataset}")
-        charge, time = file[dataset], np.asarray(file["time"])
-        there = [str(s) for s in charge.attrs["segment"]]
-        check_memory(charge.size * charge.dtype.itemsize, dataset, "record less often", str(path))
-        values = np.asarray(charge)
+    try:
+        values, time, there = _recorded(path, dataset)
+    except InputError as error:
+        raise InputError(f"{quoted(path)} {error.message}") from None
     missing = [s for s in segments if s not in there]
     if missing:
         raise InputError(f"{quoted(path)} has no charge of {missing[0]}; {nearest(missing[0], there)}")
