@@ -224,7 +224,7 @@ def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
 def inputs_of(path: Path) -> tuple[InputFile, ...]:
     """The files that the runs in a part, or in an ensemble file, were made from."""
     if path.name == ENSEMBLE:
-        with h5py.File(path) as file:
+        with read_hdf5(path, KIND) as file:
             return from_json(str(file.attrs.get("inputs", "[]")))
     attributes = json.loads(str(read_part(path)["layout"]))["attributes"]
     return from_json(attributes.get("inputs", "[]"))
