@@ -59,7 +59,21 @@ class _Terminal(io.TextIOBase):
 err = Console(file=cast(IO[str], _Terminal()), highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
-File = Annotated[Path, typer.Argument(help="The experiment, a TOML file.", show_default=False)]
+
+def _experiment(given: Path) -> Path:
+    from couple.projects.find import find_file
+
+    return find_file(given, "experiment")
+
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="The experiment: a TOML file, a folder with one, or the name of an example.",
+        show_default=False,
+        callback=_experiment,
+    ),
+]
 
 
 def _each_with_effect(overrides: list[str] | None) -> list[str] | None:

@@ -38,6 +38,7 @@ from couple.cli.console import (
 )
 from couple.cli.doctor import doctor
 from couple.cli.plot import plot
+from couple.cli.projects import examples, init
 from couple.cli.sample import resume_ensemble, sample
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
@@ -50,7 +51,7 @@ app = typer.Typer(
     name="couple",
     help="Advance a NEURON model in closed loop with the biochemistry of its spines.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -152,6 +153,8 @@ def show(
 app.command()(sample)
 app.command()(plot)
 app.command()(doctor)
+app.command()(init)
+app.add_typer(examples, name="examples")
 
 
 def _deadline(walltime: str | None) -> float | None:

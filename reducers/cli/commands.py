@@ -16,7 +16,9 @@ from couple.cli.console import Json, Overrides, Quiet, err, out
 
 
 def train(
-    file: Annotated[Path | None, typer.Argument(help="The training, a TOML file.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="The training: a TOML file, or a folder with one.", show_default=False)
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the model (default: results/NAME-train).")
     ] = None,
@@ -29,6 +31,7 @@ def train(
 ) -> None:
     """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
     from couple.ensemble.ranks import first_rank_leads
+    from couple.projects.find import find_file
     from reducers.training.files import read_training
     from reducers.training.folder import MODEL
     from reducers.training.kinds import kind_of_checkpoint, kind_of_file
@@ -48,6 +51,7 @@ def train(
             tell(f"resuming at step {training.done}")
         else:
             assert file is not None
+            file = find_file(file, "train")
             kind = kind_of_file(read_training(file))
             training = kind.new(file, folder, overrides or (), force=force, tell=tell)
         summary = training.run(progress)
