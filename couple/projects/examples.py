@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import couple
 from couple.base.errors import InputError, RunError, nearest
 
-PACKAGE = Path(couple.__file__).parent
+HERE = Path(__file__).parent
 HIDDEN = ("__pycache__", "results", ".*")
 """What is made where examples are run, and not copied."""
 
@@ -33,7 +32,7 @@ class Example:
 
 def examples_folder() -> Path:
     """Where the examples lie. Raises RunError if this installation has none."""
-    for folder in (PACKAGE / "projects" / "examples", PACKAGE.parent / "examples"):
+    for folder in (HERE / "example_files", HERE.parents[1] / "examples"):
         if (folder / "spine" / "spine.toml").is_file():
             return folder
     raise RunError("this installation of couple has no examples: install the wheel, or run in a checkout")
