@@ -29,6 +29,7 @@ from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.sampler import SampledRun
 from couple.experiment import Experiment
 from couple.experiment.input_files import InputFile, from_json, refuse_changed
+from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.open_hdf5 import read_hdf5
 from couple.storage import checkpoint
 from couple.storage.atomic_file import replace
@@ -122,7 +123,7 @@ class EnsembleFolder:
             held = listed(self.path, [*there.strangers, *there.ours])
             raise InputError(f"is not empty ({held}) and holds no ensemble: give another --out", where=str(self.path))
         there.sweep()
-        text = json.dumps(self.wanted.as_dict(), indent=1) + "\n"
+        text = sealed_json(self.wanted.as_dict())
         with guarded(self.path / SPECIFICATION, "read"):
             same = begun and text == (self.path / SPECIFICATION).read_text()
         if not same:
@@ -186,12 +187,10 @@ def read_part(path: Path) -> dict[str, Any]:
 def _content(folder: Path) -> dict[str, Any]:
     path = folder / SPECIFICATION
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = read_sealed_json(path, "give another --out")
     except FileNotFoundError:
         raise InputError("holds no ensemble", where=str(folder)) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from None
-    if not isinstance(content, dict) or not content.keys() >= {*_KEYS}:
+    if not content.keys() >= {*_KEYS}:
         raise InputError("is damaged: give another --out", where=str(path))
     return content
 

@@ -25,11 +25,11 @@ PIECE = 2**24
 
 def main(path: Path, whole: bool, seconds: int) -> str:
     """What is wrong with the file."""
-    memory = MEMORY + (int(min(available_memory(), 2**40)) if whole else 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
+        memory = MEMORY + (int(min(available_memory(), 2**40)) if whole else 0)
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         with h5py.File(path, "r") as file:
             check_content(file, path, None, whole)
             for item in (file, *(file[name] for name in own_names(file, path))):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from couple.base.errors import InputError
 from couple.components.capabilities import work_of
+from couple.files.json_file import read_sealed_json, sealed_json
 from couple.storage.atomic_file import replace
 from couple.storage.run_folder import COSTS
 from couple.wiring import System
@@ -55,22 +55,21 @@ def write_costs(folder: Path, parts: Sequence[Costs]) -> None:
     """Those of all ranks into a folder; nothing if there are none. Raises RunError if the disk refuses."""
     cells = {cell: s for part in parts for cell, s in part.items()}
     if cells:
-        text = json.dumps({"unit": "s per exchange", "cells": cells}, indent=1)
-        replace(folder / COSTS, (text + "\n").encode())
+        replace(folder / COSTS, sealed_json({"unit": "s per exchange", "cells": cells}).encode())
 
 
 def read_costs(folder: Path) -> Costs:
     """Costs of the cells of the run in a folder. Raises InputError if it has none."""
     path = folder / COSTS if folder.is_dir() else folder
     try:
-        cells = json.loads(path.read_bytes())["cells"]
+        cells = read_sealed_json(path, "run again", by_hand=True)["cells"]
         found = {str(cell): float(seconds) for cell, seconds in cells.items()}
     except FileNotFoundError:
         raise InputError(
             f'"{folder}" has no {COSTS}: give the folder of a run of this [network], be it a short one (--until)',
             where="--balance",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} is damaged: run again, or leave it out", where="--balance") from None
     if not all(np.isfinite(s) and s >= 0 for s in found.values()):
         raise InputError(f"{path} is damaged: run again, or leave it out", where="--balance")

@@ -15,6 +15,7 @@ from couple.components.component import State
 from couple.ensemble.folder import read_part, write_part
 from couple.ensemble.open_recording import open_recording
 from couple.ensemble.sampler import SampledRun
+from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.write_hdf5 import replacing
 from couple.simulation.rank_results import merge, rank_file
 from couple.storage import checkpoint
@@ -146,6 +147,12 @@ def _resumed(path: Path) -> bytes:
     return np.concatenate(list(recorder.chunks())).tobytes()
 
 
+def _request(folder: Path) -> Path:
+    content = {"seed": 7, "experiment": {"x": [1.5, "µ", True, None]}, "runs": 100}
+    (folder / "sampling.json").write_text(sealed_json(content))
+    return folder / "sampling.json"
+
+
 def _model(folder: Path) -> Path:
     shutil.copy(EXAMPLES / "sk" / "sk.h5", folder / "model.h5")
     return folder / "model.h5"
@@ -162,6 +169,7 @@ OUR_FILES = {
     "checkpoint": OurFile(_checkpoint, _read_states),
     "part of an ensemble": OurFile(_part, lambda path: repr(read_part(path))),
     "segment": OurFile(_segment, _resumed),
+    "request of an ensemble": OurFile(_request, lambda path: read_sealed_json(path, "give another")),
     "model": OurFile(_model, _read_model),
     "trajectories": OurFile(
         _written(lambda path: _trajectories().write(path), "ensemble.h5"), lambda path: Trajectories.load(path).digest()

@@ -78,6 +78,7 @@ READING = {
     "sample more": ReadingCommand(
         "many", "ensemble.h5", lambda i, out: ("sample", i / "box.toml", *_SAMPLE, "--out", out), "ensemble.h5"
     ),
+    "resume ensemble": ReadingCommand("parts", "sampling.json", lambda _, out: ("resume", out, "--quiet")),
     "train": ReadingCommand(
         "training", "ensemble.h5", lambda _, out: ("train", out / "train.toml", "--quiet", "--out", out / "new")
     ),
