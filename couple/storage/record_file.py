@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import ClassVar, Self
 
 import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
 from couple.base.units import IONS_PER_MM_UM3
 from couple.files.open_hdf5 import FileKind, open_hdf5, open_in_memory
@@ -58,7 +60,7 @@ class Recording:
     @property
     def time(self) -> Floats:
         """(n_rows,) ms, or steps of a lattice: see `time_unit`."""
-        return np.asarray(self.file["time"])
+        return self._read("time", ...)
 
     @property
     def time_unit(self) -> str:
@@ -98,7 +100,7 @@ class Recording:
         """Segment → (..., n_rows) mV."""
         if "neuron/v" not in self.file:
             return {}
-        data = np.moveaxis(np.asarray(self.file["neuron/v"]), -1, 0)
+        data = np.moveaxis(self._read("neuron/v", ...), -1, 0)
         return dict(zip(self._axis("neuron/v", "segment"), data, strict=True))
 
     def __getitem__(self, name: str) -> Floats:
@@ -153,7 +155,7 @@ class Recording:
         for port in ("influx_opening", "influx_along", "influx_feet"):
             names = self.labels(site, port, "species")
             if species in names:
-                values = np.asarray(self.file[f"{component}/{port}"][..., names.index(species)])
+                values = self._read(f"{component}/{port}", (..., names.index(species)))
                 total = total + (values[..., row] if port == "influx_opening" else values.sum(axis=-1))
         return np.asarray(np.cumsum(total, axis=-1))
 
@@ -183,7 +185,7 @@ class Recording:
         if species not in known:
             raise InputError(f'"{species}" of {site} was not recorded; {nearest(species, known)}', where=str(self.path))
         volumes = np.asarray(self.file[component].attrs["segment_volume_um3"])
-        counts = np.asarray(self.file[path][..., known.index(species)])
+        counts = self._read(path, (..., known.index(species)))
         return np.asarray(counts / (IONS_PER_MM_UM3 * volumes) * 1e3)
 
     def cable(self, site: str) -> tuple[Floats, list[str]]:
@@ -234,10 +236,18 @@ class Recording:
             return f'"{name}" of {site} is a species, not an observable: take counts("{site}", "{name}")'
         return f'"{name}" of {site} was not recorded; {nearest(name, labels)}'
 
+    def _read(self, path: str, part: EllipsisType | tuple[EllipsisType, int]) -> Floats:
+        """All of a dataset, or one column. Raises InputError if it does not fit into memory."""
+        data = self.file[path]
+        columns = 1 if part is ... else data.shape[-1]
+        needed = math.prod(data.shape) / max(columns, 1) * max(data.dtype.itemsize, 8)
+        check_memory(needed, f"{path} of {data.shape}", "read a part of it from `file`", str(self.path))
+        return np.asarray(data[part])
+
     def _of_all_sites(self, path: str, column: int) -> Floats:
         """(..., n_rows, n_sites), kept: a chunk of the file holds all sites, and whoever asks for one asks for more."""
         if (path, column) not in self._columns:
-            values = np.asarray(self.file[path][..., column])
+            values = self._read(path, (..., column))
             if sum(v.nbytes for v in self._columns.values()) + values.nbytes > KEPT_BYTES:
                 self._columns.clear()
             self._columns[path, column] = values
