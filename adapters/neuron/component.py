@@ -25,8 +25,9 @@ from adapters.neuron.state.gids import gids, is_local
 from adapters.neuron.state.random_objects import reseed
 from adapters.neuron.state.save_state import ModelState
 from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
+from adapters.neuron.state.unsaved import unsaved
 from couple.base.arrays import Floats, Ints
-from couple.base.errors import CoupleError, InputError, RunError
+from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.component import Port, State, digest_of
 from couple.components.electrics import Attachments, ElectricalComponent, ModelSpec
 from couple.components.state import number, whole
@@ -206,6 +207,8 @@ class NeuronComponent(ElectricalComponent):
         """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
         model = self._model_state()
         model.refuse_unrewound()
+        if reason := self.unsaved():
+            raise CannotRestart(reason)
         self.restore(start)
         # Streams forget what they drew with the other index when they are moved.
         self._generators.seeded(seed).set()
@@ -239,13 +242,25 @@ class NeuronComponent(ElectricalComponent):
         """See ElectricalComponent."""
         return None if self._spikes is None else self._spikes.read()
 
+    def unsaved(self) -> str:
+        """See Component."""
+        if reason := next(unsaved(), ""):
+            return reason
+        try:
+            self._model_state().save()
+        except RunError:  # the system, not the model
+            return ""
+        except CoupleError as error:
+            return str(error)
+        return ""
+
     def digest(self, state: State) -> str:
         """See Component. NEURON's own file is left out: it holds bytes of memory that mean nothing."""
         return digest_of({key: value for key, value in state.items() if key != "savestate"})
 
     def _model_state(self) -> ModelState:
         if self._state is None:
-            self._state = ModelState()
+            self._state = ModelState(self.model_files)
         return self._state
 
     def close(self) -> None:

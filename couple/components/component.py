@@ -119,6 +119,13 @@ class Component(ABC):
         """
         self.restore(start)
 
+    def unsaved(self) -> str:
+        """What carries something over and is not in what `save` gives, with the reason; "" if nothing.
+
+        A run that is to be resumed refuses it by this, before it begins.
+        """
+        return ""
+
     def digest(self, state: State) -> str:
         """SHA-256 of what two equal states have in common, as hexadecimal digits."""
         return digest_of(state)

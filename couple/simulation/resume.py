@@ -11,6 +11,7 @@ from couple.components.component import State
 from couple.components.state import text
 from couple.experiment import Experiment
 from couple.experiment.input_files import InputFile, from_json, refuse_changed, refuse_edited, refuse_others, to_json
+from couple.parallel.communicator import world
 from couple.storage import checkpoint
 from couple.wiring import System
 
@@ -28,6 +29,21 @@ def describe(system: System, cpu_seconds: float) -> State:
         "versions": json.dumps(versions()),
         "cpu_seconds": cpu_seconds,
     }
+
+
+def unsaved(system: System) -> str:
+    """What of a system no checkpoint would hold, on any rank; "" if nothing. All ranks together."""
+    here = next((reason for component in system.components if (reason := component.unsaved())), "")
+    return next(filter(None, world().gather(here)), "")
+
+
+def refuse_unsaved(system: System) -> None:
+    """Raises InputError, before a run that is to be resumed, for what no checkpoint would hold. All ranks together."""
+    if reason := unsaved(system):
+        raise InputError(
+            f"{reason}: a resumed run would be another one. Or leave out [checkpoint], and run to the end",
+            where="checkpoint",
+        )
 
 
 def read(path: Path, until: float | None) -> tuple[Experiment, dict[str, State]]:

@@ -123,6 +123,8 @@ class Simulation:
         if folder is not None and ranks.first:
             check_free(Path(folder), force)
         system = wire(experiment, costs)
+        if experiment.checkpoint.every is not None or experiment.checkpoint.wall is not None:
+            resume.refuse_unsaved(system)
         made, lock = Path(), None
         if ranks.first:  # the folder is claimed once
             made, lock = empty_folder(experiment.experiment.name, folder, force)
@@ -269,6 +271,8 @@ class Simulation:
             raise InputError(
                 f"{until:g} {clock.unit} is before t = {self.time:g} {clock.unit}, where the run is", where="--until"
             )
+        if self.folder is not None and end < clock.windows:
+            resume.refuse_unsaved(self.system)
         rows = (end - self.orchestrator.window) // clock.record
         self.recorder.check_room(rows)
         started = process_time()
@@ -326,7 +330,9 @@ class Simulation:
     def _interrupted(self, signal: str) -> Interrupted:
         """The error to raise, with everything on the disk."""
         message = f"stopped by {signal} at t = {self.time:.6g} {self.experiment.time_unit}"
-        if self.folder is not None:
+        if unsaved := resume.unsaved(self.system):
+            message += f"; it cannot go on, since {unsaved}"
+        elif self.folder is not None:
             message += f"; go on with: couple resume {self.write_checkpoint()}"
         self._write_results("interrupted")
         return Interrupted(message, None if signal == WALLTIME else signal)

@@ -29,7 +29,7 @@ RUN = ["run", "run.toml", "--quiet", "--no-figure"]
 HALF = ["--set", "experiment.duration=10 ms"]
 RESUME = ["resume", "half/checkpoint.h5", "--until", "20 ms", "--quiet", "--no-figure"]
 
-EVERYDAY = ("pool", "fixed_eca", "normrand")
+EVERYDAY = ("pool", "fixed_eca", "normrand", "static", "hoc_event")
 
 pytestmark = pytest.mark.skipif(nmodl.nrnivmodl() is None, reason="MOD files need a compiler")
 
@@ -55,18 +55,31 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     for trait in (*traits, Trait("first", TRAITS[0].text)):
         (place / trait.name).mkdir()
         (place / trait.name / "cell.hoc").write_text(trait.text)
-        (place / trait.name / "run.toml").write_text(EXPERIMENT.format(mod=MOD, neuron=trait.neuron))
+        (place / trait.name / "run.toml").write_text(_experiment(trait))
     library = nmodl.library(sorted(MOD.glob("*.mod")), "model")
     names = [trait.name for trait in traits]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     alone = [sys.executable, "-m", "support.published.alone", str(place), str(library), "20", *names]
     subprocess.run(alone, env=environment, check=True, capture_output=True)
     coupled = [sys.executable, "-m", "support.published.coupled", str(place)]
-    first = [(trait.name, [[*RUN, "--out", "half", *HALF], *_other(trait)]) for trait in traits]
-    second = [(trait.name, [RESUME, [*RUN, "--out", "whole"], *_alone_of_ensemble(trait)]) for trait in traits]
+    first = [(trait.name, [*_other(trait), _half(trait)]) for trait in traits]
+    second = [
+        (trait.name, [*([] if trait.refused else [RESUME]), [*RUN, "--out", "whole"], *_alone_of_ensemble(trait)])
+        for trait in traits
+    ]
     rounds = json.dumps([first, second])
     subprocess.run(coupled, env=environment, check=True, input=rounds, text=True, stdout=subprocess.DEVNULL)
     return place
+
+
+def _experiment(trait: Trait) -> str:
+    checkpoint = "" if trait.refused else '[checkpoint]\nevery = "10 ms"'
+    return EXPERIMENT.format(mod=MOD, neuron=trait.neuron, checkpoint=checkpoint)
+
+
+def _half(trait: Trait) -> list[str]:
+    """Half of the run; where that needs a checkpoint which is refused, this is what is asked for."""
+    return [*RUN, "--out", "half", *(["--until", "10 ms"] if trait.refused else HALF)]
 
 
 def _other(trait: Trait) -> list[list[str]]:

@@ -10,11 +10,13 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, section_name, segment_name
+from adapters.neuron.hoc.variables import HocVariables
 from adapters.neuron.mechanisms.user import without_comments
 from adapters.neuron.state.gids import SpikeDetector, detectors, name_by_gid
 
@@ -22,9 +24,10 @@ EVERY, _GLOBAL = 0, -1
 
 
 class Inventory:
-    """References to all of it, in an order that depends on the model alone."""
+    """References to all of it, in an order that depends on the model alone. files: that it consists of."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self.hoc = HocVariables(files)
         self.references: list[Any] = []
         self.streams: list[Any] = []
         self.keys: list[str] = []
@@ -54,6 +57,9 @@ class Inventory:
                 self._add(h, name, size)
         for name in ("celsius", "dt"):
             self._add(h, name, 1)
+        self.references += self.hoc.references
+        self.keys += [""] * len(self.hoc.references)
+        self._names += self.hoc.names
         self.generators = list(h.List("Random"))
         # A saved state names mechanisms by these numbers, which depend on what else the process has loaded before.
         self._names += [f"{name} {_type_number(name)}" for name in self.mechanisms]

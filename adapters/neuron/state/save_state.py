@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
 from couple.base.errors import CannotRestart, CoupleError
 from couple.components.component import State
-from couple.components.state import whole
+from couple.components.state import text, whole
 
 _KEPT = 4
 """Saved states whose NEURON object is kept, so that a rollback needs no file."""
@@ -31,12 +35,15 @@ _AWAY = 2**20
 _PYTHON_EVENT = b"\nPythonObject\n"
 """How SaveState writes a pending Python callable: as text that the process that reads it dies of."""
 
+_OBJECT_EVENT = re.compile(rb"\n([A-Za-z_]\w{0,63}) (\d{1,9})\n")
+"""How it writes the object of a pending statement of HOC, which it cannot read."""
+
 
 class ModelState:
-    """The state of the loaded model. Build it when nothing will be added to the model any more."""
+    """The state of the loaded model, which consists of `files`. Build it when nothing will be added to it any more."""
 
-    def __init__(self) -> None:
-        self.inventory = Inventory()
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        self.inventory = Inventory(files)
         self.pointers = pointers(self.inventory.references)
         self._recent: OrderedDict[bytes, Any] = OrderedDict()
 
@@ -54,11 +61,8 @@ class ModelState:
         snapshot = h.SaveState()
         snapshot.save()
         content = to_bytes(snapshot)
-        if _PYTHON_EVENT in content:
-            raise CoupleError(
-                "the model has a Python function waiting in NEURON's event queue (cvode.event), which cannot be saved; "
-                "play the change into a variable with Vector.play, or use a NetCon"
-            )
+        if reason := _unreadable_event(content):
+            raise CoupleError(reason)
         self._keep(content, snapshot)
         variables = np.empty(self.pointers.size)
         self.pointers.gather(variables)
@@ -73,6 +77,8 @@ class ModelState:
             "generators": np.array(positions(self.inventory.generators), dtype=np.float64).reshape(-1, 2),
             "shared_generators": np.array(Generators.read(), dtype=np.int64),
             "secondorder": int(h.secondorder),
+            "hoc_objects": np.array(self.inventory.hoc.private, dtype=np.float64),
+            "hoc_texts": json.dumps(self.inventory.hoc.texts),
         }
 
     def restore(self, state: State) -> None:
@@ -99,6 +105,7 @@ class ModelState:
         Generators(*np.asarray(state["shared_generators"]).tolist()).set()
         set_positions(self.inventory.generators, np.asarray(state["generators"]).tolist())
         h.secondorder = whole(state, "secondorder")
+        self.inventory.hoc.set(np.asarray(state["hoc_objects"]).tolist(), json.loads(text(state, "hoc_texts")))
 
     def refuse_unrewound(self) -> None:
         """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""
@@ -145,6 +152,23 @@ def _forget_event_targets() -> None:
     forget = getattr(library(), "_ZN9SelfEvent14savestate_freeEv", None)
     if forget is not None:
         forget()
+
+
+def _unreadable_event(content: bytes) -> str:
+    """What of a state NEURON could not read again, and what to do; "" if nothing."""
+    if _PYTHON_EVENT in content:
+        return (
+            "the model has a Python function waiting in NEURON's event queue (cvode.event), which cannot be saved; "
+            "play the change into a variable with Vector.play, or use a NetCon"
+        )
+    for match in _OBJECT_EVENT.finditer(content):
+        template = match[1].decode()
+        if hasattr(h, template) and any(o.hname() == f"{template}[{int(match[2])}]" for o in h.List(template)):
+            return (
+                f"an object of {template} has a statement waiting in NEURON's event queue (cvode.event), which cannot "
+                "be saved: NEURON dies of reading it; give the statement outside of the template"
+            )
+    return ""
 
 
 def _as_bytes(value: object) -> bytes:

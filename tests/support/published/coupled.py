@@ -41,8 +41,7 @@ geometry.cylinder = {{ diameter = "0.4 um", length = "100 um" }}
 [[link]]
 from = "neuron.ica"
 to = "*.Ca"
-[checkpoint]
-every = "10 ms"
+{checkpoint}
 [record]
 every = "0.1 ms"
 voltages = ["soma(0.5)"]

@@ -57,6 +57,7 @@ setpointer b.vgap, soma.v(0.5)
 """,
     ),
     _on("watch", "objref p\nsoma p = new Watcher(0.5)"),
+    _on("file_local", "objref p\nsoma p = new FileLocal(0.5)", refused='filelocal.mod keeps "nn"'),
     _on(
         "linear_mechanism",
         """
@@ -160,6 +161,59 @@ p.noise_from(r)
         random=True,
     ),
     _on("random_pointer_null", "objref p\nsoma p = new RandomPointer(0.5)"),
+    _on("static", "objref p\nsoma p = new Static(0.5)", refused='static.mod keeps "steps_c"'),
+    _on(
+        "stream_in_c",
+        "objref p\nsoma p = new CStream(0.5)\np.setRNG(7, 8, 9)",
+        random=True,
+        refused="cstream.mod has a random stream of its own",
+    ),
+    _on(
+        "hoc_event_in_object",
+        """
+begintemplate Driver
+public begin
+objref fih, cvode, clamp, this
+proc init() {
+  cvode = new CVode()
+  clamp = $o1
+  count = 0
+  fih = new FInitializeHandler("begin()", this)
+}
+proc begin() {
+  count = 0
+  cvode.event(1, "more()")
+}
+proc more() { local step
+  step = 0.05
+  count = count + 1
+  clamp.amp = step*count
+  cvode.event(t + 3, "more()")
+}
+endtemplate Driver
+objref d
+d = new Driver(c)
+""",
+        refused="an object of Driver has a statement waiting",
+    ),
+    _on(
+        "hoc_event",
+        """
+objref cvode, fih
+cvode = new CVode()
+count = 0
+proc more() {
+  count = count + 1
+  c.amp = 0.05*count
+  cvode.event(t + 3, "more()")
+}
+proc begin() {
+  count = 0
+  cvode.event(1, "more()")
+}
+fih = new FInitializeHandler("begin()")
+""",
+    ),
     Trait(
         "template",
         """

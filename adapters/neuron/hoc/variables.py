@@ -1,0 +1,103 @@
+"""Variables of HOC that a model declares and its events may change: numbers, arrays of them, and texts."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.neuron.hoc import source_text
+from adapters.neuron.hoc.h import h
+
+_BEFORE = frozenset(dir(h))
+"""What NEURON knows before any model."""
+
+_TEXTS = (".hoc", ".ses", ".py")
+_STATEMENTS = re.compile(r"\b(?:FInitializeHandler|event|record|StateTransitionEvent)\b")
+_ASSIGNED = re.compile(r"(?<![.\w\]])([A-Za-z_]\w*)\s*(?:\+=|-=|\*=|/=|\+\+|--|=(?!=))")
+_OTHERS = re.compile(r"\b(?:local|localobj|objref|objectvar|strdef|create|double)\s+([\w\s,\[\]]+?)(?=[\n;{}]|$)")
+
+
+class HocVariables:
+    """Those of the model that consists of these files, in an order that depends on the files alone.
+
+    references: of numbers outside of templates. names: of these, each as often as it has elements.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        texts = [_text(path) for path in files if path.suffix in _TEXTS]
+        words = {word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)}
+        self.references: list[Any] = []
+        self.names: list[str] = []
+        self._texts: list[str] = []
+        for name in sorted(words & (set(dir(h)) - _BEFORE)):
+            self._add(name)
+        self._private = [
+            (instance, name)
+            for template, names in sorted(_changed_by_events(texts).items())
+            for instance in h.List(template)
+            for name in names
+        ]
+        self.names += [name for _, name in self._private] + self._texts
+
+    def _add(self, name: str) -> None:
+        try:
+            value = getattr(h, name)
+            if isinstance(value, str):
+                self._texts.append(name)
+                return
+            reference = getattr(h, f"_ref_{name}")
+            size = 1 if isinstance(value, float) else len(value)
+            parts = [reference] if isinstance(value, float) else [reference[i] for i in range(size)]
+            if all(isinstance(part[0], float) for part in parts):
+                self.references += parts
+                self.names += [name] * size
+        except (AttributeError, TypeError, RuntimeError, IndexError):  # an object, a procedure, a section, ...
+            return
+
+    @property
+    def private(self) -> list[float]:
+        """Numbers inside of objects."""
+        return [self._inside(instance, name) for instance, name in self._private]
+
+    @property
+    def texts(self) -> list[str]:
+        """Values of strdefs."""
+        return [str(getattr(h, name)) for name in self._texts]
+
+    def set(self, private: Sequence[float], texts: Sequence[str]) -> None:
+        """Give back what `private` and `texts` gave."""
+        for (instance, name), value in zip(self._private, private, strict=True):
+            h.hoc_ac_ = value
+            h.execute(f"{name} = hoc_ac_", instance)
+        for name, text in zip(self._texts, texts, strict=True):
+            setattr(h, name, text)
+
+    @staticmethod
+    def _inside(instance: Any, name: str) -> float:
+        h.execute(f"hoc_ac_ = {name}", instance)
+        return float(h.hoc_ac_)
+
+
+@functools.lru_cache(maxsize=64)
+def _text(path: Path) -> str:
+    return source_text.without_comments(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _changed_by_events(texts: Iterable[str]) -> Mapping[str, list[str]]:
+    """Templates that have statements carried out by events: name → numbers that they assign."""
+    found = {}
+    for text in texts:
+        for name, definition in source_text.templates(text).items():
+            if _STATEMENTS.search(definition):
+                found[name] = sorted(set(_ASSIGNED.findall(definition)) - set(_declared_otherwise(definition)))
+    return found
+
+
+def _declared_otherwise(definition: str) -> Iterator[str]:
+    """Names that are no numbers of the object: local ones, objects, texts, sections, arrays."""
+    for names in _OTHERS.findall(definition):
+        yield from re.findall(r"[A-Za-z_]\w*", names)
+    yield from ("t", "dt", "i", "celsius", "secondorder", "v_init", "tstop", "hoc_ac_")

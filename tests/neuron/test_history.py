@@ -1,0 +1,68 @@
+"""Which variables of a MOD file carry something over from step to step is read from its text."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.neuron.state.history import memories
+
+COUNTER = "LOCAL n\nBREAKPOINT { SOLVE add }\nPROCEDURE add() { n = n + 1 }"
+
+SCRATCH = """
+LOCAL factor, rest[2], q : scratch, and what INITIAL sets
+PROCEDURE rates(v) { factor = 3^(v) rest[0] = factor }
+INITIAL { rates(v) q = 2 }
+BREAKPOINT { SOLVE states METHOD cnexp i = q*m }
+DERIVATIVE states { rates(v) m' = (factor - m)/2 }
+"""
+
+KEY = """
+LOCAL last, k
+BREAKPOINT { if (celsius != last) { last = celsius k = 2*celsius } i = k }
+"""
+
+IN_C = """
+VERBATIM
+/* static int comment; */
+static const double unit = 3;
+static double helper(double x) { return x ? unit : 0; }
+extern int elsewhere;
+double total = 0;
+static int drawn, ring[4];
+static double scratch;
+int once() { static int first = 1; if (first) { first = 0; } total += 1; return 0; }
+ENDVERBATIM
+INITIAL {
+VERBATIM
+  drawn = 0;
+ENDVERBATIM
+}
+BREAKPOINT {
+VERBATIM
+  once(); scratch = v; ring[0] = scratch; drawn++;
+ENDVERBATIM
+}
+"""
+
+EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT { i = g }"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (COUNTER, {"n"}),
+        (SCRATCH, set()),
+        # The current is computed before the states of the same step.
+        (SCRATCH.replace("q*m", "q*factor"), {"factor"}),
+        (KEY, set()),
+        (KEY.replace("i = k", "i = k + last"), {"last"}),
+        (IN_C, {"total", "drawn", "ring", "first"}),
+        (EVENT, {"before"}),
+        (f"COMMENT\n{COUNTER}\nENDCOMMENT\nBREAKPOINT {{ i = 1 }}", set()),
+    ],
+    ids=["counter", "scratch", "scratch of the step before", "key", "key that is used", "C", "event", "comment"],
+)
+def test_what_carries_over(text: str, names: set[str]) -> None:
+    found = memories(text)
+    assert {memory.name for memory in found} == names
+    assert all(memory.verbatim == (text is IN_C) for memory in found)
