@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -208,16 +209,40 @@ def interval(value: object, dimension: str) -> tuple[float, float]:
     return found
 
 
-def parser(dimension: str, read: Callable[[object, str], object] = quantity) -> Callable[[object], object]:
-    """A pydantic validator that turns text with a unit into what `read` makes of it, in canonical units."""
+@dataclass(frozen=True)
+class QuantityReader:
+    """A pydantic validator that turns text with a unit into what `read` makes of it, in canonical units; and back.
 
-    def parse(value: object) -> object:
+    between: what stands between several numbers.
+    """
+
+    dimension: str
+    read: Callable[[object, str], object]
+    between: str = " "
+
+    def __call__(self, value: object) -> object:
+        """Raises ValueError for text that does not fit."""
         try:
-            return read(value, dimension)
+            return self.read(value, self.dimension)
         except InputError as error:
             raise ValueError(error.message) from None
 
-    return parse
+    @property
+    def unit(self) -> str:
+        """The canonical unit, as input files write it."""
+        return "celsius" if self.dimension == "temperature" else _example(CANONICAL[self.dimension])
+
+    def text(self, values: float | tuple[float, ...], unit: str) -> str:
+        """Numbers as input files have them: read again they are the same to the bit."""
+        numbers = values if isinstance(values, tuple) else (values,)
+        return f"{self.between.join(map(repr, numbers))} {unit}"
+
+
+def parser(
+    dimension: str, read: Callable[[object, str], object] = quantity, between: str = " "
+) -> Callable[[object], object]:
+    """See `QuantityReader`."""
+    return QuantityReader(dimension, read, between)
 
 
 def length_or_sites(value: object) -> float:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from couple.base.errors import InputError
 from couple.cli.console import Balance, File, Overrides, err, out, stdout_for_json, table
 from couple.parallel.communicator import world
 
 if TYPE_CHECKING:
     from couple.components.component import Component
+    from couple.experiment import Experiment
     from couple.experiment.input_files import InputFile
     from couple.simulation.load_report import RankLoad
     from couple.wiring import Plan
@@ -25,6 +27,9 @@ def check(
     balance: Balance = None,
     everything: Annotated[bool, typer.Option("--all", help="Every site, link, port and rate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the experiment as it is understood, in TOML, and load nothing.")
+    ] = False,
 ) -> None:
     """Load and wire everything; print what will run, what it costs, and warnings. With --all the whole wiring."""
     from couple.cli.json_output import check_output, print_json
@@ -33,6 +38,9 @@ def check(
     from couple.simulation.load_report import lines, measure, measure_ranks
     from couple.wiring import wire
 
+    if resolved:
+        _print_resolved(Experiment.load(file, overrides or ()), as_json)
+        return
     with stdout_for_json(as_json):
         experiment = Experiment.load(file, overrides or ())
         system = wire(experiment, None if balance is None else read_costs(balance))
@@ -59,6 +67,24 @@ def check(
         err.print(f"[bold yellow]{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:[/]")
     for warning in warnings:
         err.print(f"[bold yellow]warning:[/] {escape(warning)}")
+
+
+def _print_resolved(experiment: Experiment, as_json: bool) -> None:
+    """The experiment as it is understood; its model is not loaded, so that no code of it runs."""
+    from couple.cli.json_output import print_json, resolved_output
+    from couple.experiment.resolved import resolved_text
+
+    try:
+        with stdout_for_json(as_json):
+            found = resolved_output(experiment) if as_json else resolved_text(experiment)
+    except InputError as error:
+        raise error.inside(experiment.where) from None
+    if not world().first:
+        return
+    if isinstance(found, str):
+        typer.echo(found, nl=False)
+    else:
+        print_json(found)
 
 
 CODE_SHOWN = 12

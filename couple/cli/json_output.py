@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from couple.chemistry.network import Reaction, ReactionNetwork
 from couple.cli.console import out
+from couple.experiment import Experiment, resolved
 from couple.experiment.input_files import InputFile
 from couple.simulation.load_report import RankLoad
 from couple.storage.recorder import Variable
@@ -49,6 +50,15 @@ class Quantity(Output):
     name: str
     unit: str
     values: float | tuple[float, ...]
+
+
+class ResolvedOutput(Output):
+    """All of `couple check --resolved --json`: the experiment as it is understood, by the keys of its file.
+
+    experiment: tables, in which every number that has a unit is a `Quantity`.
+    """
+
+    experiment: dict[str, Any]
 
 
 class ExperimentOutput(Output):
@@ -174,6 +184,15 @@ class CheckOutput(Output):
     def with_loads(self, loads: Sequence[RankLoad]) -> CheckOutput:
         """The same with the loads of all ranks, in order."""
         return self.model_copy(update={"ranks": tuple(_rank(k, load) for k, load in enumerate(loads))})
+
+
+def resolved_output(experiment: Experiment) -> ResolvedOutput:
+    """An experiment as it is understood; nothing of it is loaded but its engines. Raises InputError for options."""
+
+    def shown(key: str, found: resolved.Quantity) -> dict[str, Any]:
+        return Quantity(name=key, unit=found.unit, values=found.values).model_dump(mode="json")
+
+    return ResolvedOutput(experiment=resolved.resolved_tables(experiment, shown))
 
 
 def check_output(system: System) -> CheckOutput:

@@ -138,6 +138,9 @@ app.command()(check)
 def show(
     results: Annotated[Path, typer.Argument(help="results.h5 or ensemble.h5, or their folder.", show_default=False)],
     everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
+    experiment: Annotated[
+        bool, typer.Option("--experiment", help="The experiment alone, as it was understood, in TOML.")
+    ] = False,
 ) -> None:
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.cli.sample import ensemble_lines
@@ -146,6 +149,9 @@ def show(
     from couple.storage.results import Results
 
     with open_recording(results) as content:
+        if experiment:
+            typer.echo(str(content.file.attrs["experiment"]), nl=False)
+            return
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
 

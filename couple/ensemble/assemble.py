@@ -17,6 +17,7 @@ from couple.ensemble.folder import Specification, read_part
 from couple.ensemble.seeds import run_seed
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.write_hdf5 import replacing
+from couple.experiment.resolved import resolved_text
 from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import columns, create
 
@@ -52,7 +53,7 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
 
 def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: ResultLayout) -> None:
     status = "complete" if len(runs) == wanted.runs else "partial"
-    file.attrs.update({**layout.attributes, "experiment": json.dumps(wanted.experiment.source)})
+    file.attrs.update({**layout.attributes, "experiment": resolved_text(wanted.experiment)})
     file.attrs.update({"format": FORMAT, "status": status, "seed": wanted.seed})
     for name, content in layout.tables.items():
         file.require_group(name).attrs.update(content)

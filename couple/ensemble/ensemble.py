@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.ensemble.statistics import Statistics, statistics
 from couple.files.open_hdf5 import FileKind
+from couple.experiment.resolved import read_resolved
 from couple.storage.record_file import Recording
 
 ENSEMBLE, FORMAT = "ensemble.h5", "couple ensemble 1"
@@ -53,9 +53,8 @@ class Ensemble(Recording):
 
     @property
     def experiment(self) -> dict[str, Any]:
-        """Content of the experiment file; its own seed is not used."""
-        found: dict[str, Any] = json.loads(self.file.attrs["experiment"])
-        return found
+        """The experiment as it was understood; its own seed is not used."""
+        return read_resolved(str(self.file.attrs["experiment"]))
 
     @property
     def imbalance(self) -> Floats:

@@ -20,9 +20,9 @@ from couple.experiment.fields import Integer, Name
 
 
 class SpeciesBlock(Block):
-    """A kind of molecule."""
+    """A kind of molecule. D: of none, by the patterns of `Chemistry.D`, or 0."""
 
-    D: Diffusion = Field(default=0.0, ge=0)
+    D: Diffusion | None = Field(default=None, ge=0)
     on: Literal["volume", "membrane"] = "volume"
     contains: dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
 
@@ -122,8 +122,9 @@ class Chemistry(Block):
 
     def network(self, celsius: float | None = None) -> ReactionNetwork:
         """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
-        D = diffusion_by_pattern(self.D, [k for k, s in self.species.items() if "D" not in s.model_fields_set])
-        species = {k: Species(k, D.get(k, s.D), s.on, s.contains) for k, s in self.species.items()}
+        D = diffusion_by_pattern(self.D, [k for k, s in self.species.items() if s.D is None])
+        D |= {k: s.D for k, s in self.species.items() if s.D is not None}
+        species = {k: Species(k, D.get(k, 0.0), s.on, s.contains) for k, s in self.species.items()}
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:

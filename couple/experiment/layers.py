@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def with_layers(
     overrides: of which those that name layers are applied here, before these are read. where: the experiment, for
     messages. Raises InputError that names the key, or the file.
     """
-    content: dict[str, Any] = copy.deepcopy(dict(given))
+    content: dict[str, Any] = json.loads(json.dumps(given))
     for override in filter(names_layers, overrides):
         override_value(content, override)
     chemistry = content.get("chemistry")

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.schema import NAME, Block, repeated
-from couple.base.units import Conductance, Rate, Time, Voltage, interval, quantity
+from couple.base.units import Conductance, Rate, Time, Voltage, interval, parser, quantity
 from couple.experiment.fields import Model
 from couple.experiment.placement import SEED, Names
 
@@ -18,21 +18,21 @@ MOST = 10_000_000
 RECEPTORS: tuple[Literal["AMPA", "NMDA", "GABA"], ...] = ("AMPA", "NMDA", "GABA")
 
 
-def between(value: object) -> tuple[float, float]:
-    """(least, most) in ms of "1.5 ms" or "1 .. 3 ms". Raises ValueError for anything else."""
+def between(value: object, dimension: str) -> tuple[float, float]:
+    """(least, most) in ms of "1.5 ms" or "1 .. 3 ms". Raises InputError for anything else."""
     try:
         if isinstance(value, str) and ".." in value:
-            low, high = interval(value, "time")
+            low, high = interval(value, dimension)
         else:
-            low = high = quantity(value, "time")
+            low = high = quantity(value, dimension)
     except InputError as error:
-        raise ValueError(f'{error.message}; give a delay like "1.5 ms" or "1 .. 3 ms"') from None
+        raise InputError(f'{error.message}; give a delay like "1.5 ms" or "1 .. 3 ms"') from None
     if not low <= high:
-        raise ValueError(f'{quoted(value)} is empty; give a delay like "1.5 ms" or "1 .. 3 ms"')
+        raise InputError(f'{quoted(value)} is empty; give a delay like "1.5 ms" or "1 .. 3 ms"')
     return low, high
 
 
-Delay = Annotated[tuple[float, float], BeforeValidator(between)]
+Delay = Annotated[tuple[float, float], BeforeValidator(parser("time", between, " .. "))]
 
 
 class Population(Block):

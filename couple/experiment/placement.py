@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base.errors import InputError, quoted
 from couple.base.schema import Block
-from couple.base.units import Length, LineDensity, interval
+from couple.base.units import Length, LineDensity, interval, parser
 from couple.geometry.geometry import LONGEST
 
 MOST = 100_000
@@ -22,14 +22,11 @@ def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def distances(value: object) -> tuple[float, float]:
-    """(least, most) in µm of "50 .. 200 um". Raises ValueError for anything else."""
-    try:
-        low, high = interval(value, "length")
-    except InputError as error:
-        raise ValueError(error.message) from None
+def distances(value: object, dimension: str) -> tuple[float, float]:
+    """(least, most) in µm of "50 .. 200 um". Raises InputError for anything else."""
+    low, high = interval(value, dimension)
     if not 0 <= low < high:
-        raise ValueError(f'{quoted(value)} is empty; give two lengths, the smaller one first, like "50 .. 200 um"')
+        raise InputError(f'{quoted(value)} is empty; give two lengths, the smaller one first, like "50 .. 200 um"')
     return low, high
 
 
@@ -37,7 +34,7 @@ Extent = Annotated[Length, Field(ge=1e-4, le=LONGEST)]
 """From the size of an atom to that of a cell."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
-Interval = Annotated[tuple[float, float], BeforeValidator(distances)]
+Interval = Annotated[tuple[float, float], BeforeValidator(parser("length", distances, " .. "))]
 
 
 class Placement(Block):

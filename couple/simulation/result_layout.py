@@ -9,6 +9,7 @@ from typing import Any
 
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.input_files import InputFile, from_json, to_json
+from couple.experiment.resolved import resolved_text
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.wiring import System
@@ -79,7 +80,7 @@ def attributes_of(system: System) -> dict[str, Any]:
     """Attributes of a result or ensemble file: the experiment, its engines, the channel path."""
     experiment = system.plan.experiment
     return {
-        "experiment": json.dumps(experiment.source),
+        "experiment": resolved_text(experiment),
         "inputs": to_json(system.inputs),
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from couple.base.errors import InputError, nearest
 from couple.ensemble.ensemble import FORMAT as ENSEMBLE_FORMAT
 from couple.files.open_hdf5 import FileKind, read_given
 from couple.files.write_hdf5 import replacing
+from couple.experiment.resolved import read_resolved
 from couple.rng.streams import generator
 
 FORMAT = "couple trajectories 1"
@@ -232,7 +232,7 @@ def _read_engine(cls: type[Trajectories], file: h5py.File, site: str | None) -> 
     group, chosen = sites[0 if site is None else names.index(site)]
     counts = group["counts"]
     at = [str(n) for n in counts.attrs["site"]].index(chosen)
-    experiment = json.loads(str(file.attrs["experiment"]))
+    experiment = read_resolved(str(file.attrs["experiment"]))
     known = list(experiment["chemistry"]["species"])
     columns = [k for k, name in enumerate(counts.attrs["species"]) if str(name) in known]
     species = tuple(str(counts.attrs["species"][k]) for k in columns)
