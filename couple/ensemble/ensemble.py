@@ -8,8 +8,8 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.ensemble.statistics import Statistics, statistics
-from couple.files.open_hdf5 import FileKind
 from couple.experiment.resolved import read_resolved
+from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
 
 ENSEMBLE, FORMAT = "ensemble.h5", "couple ensemble 1"

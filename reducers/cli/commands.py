@@ -52,7 +52,7 @@ def train(
         else:
             assert file is not None
             file = find_file(file, "train")
-            kind = kind_of_file(read_training(file))
+            kind = kind_of_file(read_training(file, overrides or ()))
             training = kind.new(file, folder, overrides or (), force=force, tell=tell)
         summary = training.run(progress)
     place = training.folder / MODEL

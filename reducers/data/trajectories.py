@@ -14,9 +14,9 @@ import numpy.typing as npt
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.ensemble.ensemble import FORMAT as ENSEMBLE_FORMAT
+from couple.experiment.resolved import read_resolved
 from couple.files.open_hdf5 import FileKind, read_given
 from couple.files.write_hdf5 import replacing
-from couple.experiment.resolved import read_resolved
 from couple.rng.streams import generator
 
 FORMAT = "couple trajectories 1"

@@ -29,11 +29,13 @@ class HeldOutTrainBlock(TrainBlock):
     """Optimisation steps between checkpoints."""
 
 
-def read_training(path: Path) -> dict[str, Any]:
-    """The content of a training file. Raises InputError that names it, for an experiment too."""
+def read_training(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The content of a training file, with what is set. Raises InputError that names it, for an experiment too."""
     content = read_toml(path, "a training, a TOML file,")
     if "train" not in content and {"experiment", "site"} <= content.keys():
         raise InputError(f"is an experiment, not a training: couple run {path}", where=str(path))
+    for override in overrides:
+        override_value(content, override)
     return content
 
 
@@ -45,9 +47,7 @@ class LearningFile(Block):
     @classmethod
     def load(cls, path: Path, overrides: Iterable[str] = ()) -> tuple[Self, dict[str, Any]]:
         """The file and its content. Raises InputError that names file and key."""
-        content = read_training(path)
-        for override in overrides:
-            override_value(content, override)
+        content = read_training(path, overrides)
         return cls.read(content, str(path)), content
 
     @classmethod
