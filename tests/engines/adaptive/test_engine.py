@@ -250,17 +250,6 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
                 assert whole.file[name][()].tobytes() == resumed.file[name][()].tobytes(), (until, name)
 
 
-def test_another_rule_is_not_resumed(tmp_path: Path) -> None:
-    rules = tmp_path / "rules.py"
-    rules.write_text("def choose(now):\n    return 'ode'\n")
-    e = adaptive(rule=f"{rules}:choose")
-    e.advance(1)
-    state = e.save()
-    rules.write_text("def choose(now):\n    return 'lattice'\n")
-    with pytest.raises(InputError, match=r"rules\.py:choose changed"):
-        adaptive(rule=f"{rules}:choose").restore(state)
-
-
 @pytest.mark.acceptance
 @pytest.mark.parametrize("cheap", ["surrogate", "ode"])
 def test_a_burst_costs_a_fifth_and_is_as_good_as_particles(tmp_path: Path, cheap: str) -> None:
