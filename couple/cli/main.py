@@ -39,6 +39,7 @@ from couple.cli.console import (
 from couple.cli.doctor import doctor
 from couple.cli.plot import plot
 from couple.cli.projects import examples, init
+from couple.cli.repack import repack
 from couple.cli.sample import resume_ensemble, sample
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
@@ -158,6 +159,7 @@ def show(
 
 app.command()(sample)
 app.command()(plot)
+app.command()(repack)
 app.command()(doctor)
 app.command()(init)
 app.add_typer(examples, name="examples")

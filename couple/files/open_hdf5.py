@@ -28,13 +28,16 @@ _WRONG = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeEr
 """What reading a file raises that is not as it should be."""
 
 
+UNSEALED = "couple repack FILE NEW takes over a file that an earlier version made, or that another program changed"
+
+
 @dataclass(frozen=True)
 class FileKind:
     """A kind of file that we write.
 
-    formats: what its seal may say. words: in messages ("a checkpoint"). advice: what to give. remedy: what to do about
-    a damaged one. parts: whether it may be made of files beside it. whole: whether it is read at once. missing: what is
-    said where there is none.
+    formats: what its seal may say; none for any. words: in messages ("a checkpoint"). advice: what to give. remedy:
+    what to do about a damaged one. parts: whether it may be made of files beside it. whole: whether it is read at once.
+    missing: what is said where there is none.
     """
 
     formats: tuple[str, ...]
@@ -45,6 +48,10 @@ class FileKind:
     whole: bool = True
     missing: str = "no such file"
 
+    def takes(self, found: str) -> bool:
+        """Whether a seal may say so."""
+        return not self.formats or found in self.formats
+
 
 def open_hdf5(path: Path, kind: FileKind) -> h5py.File:
     """A file of ours, open for reading, with a seal that fits and nothing that leads out of it.
@@ -54,8 +61,9 @@ def open_hdf5(path: Path, kind: FileKind) -> h5py.File:
     found = _kind_of(path, kind)
     if found is None:
         strange = instead_of(path, "hdf5") or "an HDF5 file of another kind, without the seal of couple"
-        raise InputError(f"is not {kind.words} ({strange.removeprefix('is ')}): {kind.advice}", where=str(path))
-    if found not in kind.formats:
+        more = f"; {UNSEALED}" if begins_as_hdf5(path) else ""
+        raise InputError(f"is not {kind.words} ({strange.removeprefix('is ')}): {kind.advice}{more}", where=str(path))
+    if not kind.takes(found):
         raise InputError(f"is not {kind.words} (a file of another kind, {found}): {kind.advice}", where=str(path))
     return _opened(path, kind, parts=kind.parts)
 
@@ -66,7 +74,7 @@ def open_given(path: Path, kind: FileKind) -> h5py.File:
     Raises InputError if it is missing, damaged, no HDF5 file, or says that it is ours and has no seal.
     """
     found = _kind_of(path, kind)
-    if found is not None and found not in kind.formats:
+    if found is not None and not kind.takes(found):
         raise InputError(f"is not {kind.words} (a file of another kind, {found}): {kind.advice}", where=str(path))
     if found is not None:
         return _opened(path, kind, parts=kind.parts)
@@ -76,12 +84,9 @@ def open_given(path: Path, kind: FileKind) -> h5py.File:
         raise InputError(f"is not {kind.words}, nor any HDF5 file: {kind.advice}", where=str(path))
     check_foreign(path, whole=kind.whole)
     file = _opened(path, kind, parts=False)
-    if str(file.attrs.get("format", "")).startswith("couple "):
+    if kind.formats and str(file.attrs.get("format", "")).startswith("couple "):
         file.close()
-        raise InputError(
-            f"has no seal, as files of couple have: it was changed, or made by an earlier version: {kind.remedy}",
-            where=str(path),
-        )
+        raise InputError(f"has no seal: {UNSEALED}", where=str(path))
     return file
 
 
@@ -153,6 +158,7 @@ def _check_part(path: Path, kind: FileKind) -> None:
     """Raise InputError unless a file that another is made of is ours, whole, and made of no other."""
     if path.is_symlink():
         raise InputError("is a link: the files of all ranks lie beside the results", where=str(path))
-    if _kind_of(path, kind) not in kind.formats:
+    found = _kind_of(path, kind)
+    if found is None or not kind.takes(found):
         raise InputError(f"is not {kind.words}, or damaged: {kind.remedy}", where=str(path))
     _opened(path, kind, parts=False).close()

@@ -1,0 +1,20 @@
+"""`couple repack`: a file in one piece, with a seal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from couple.cli.console import out
+
+
+def repack(
+    file: Annotated[Path, typer.Argument(help="The HDF5 file.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="Where to write it.", show_default=False)],
+) -> None:
+    """Write a file of couple anew, in one piece and sealed: results over ranks, or a file without a seal."""
+    from couple.files.repack import repack as written
+
+    out.print(f"{new}: {written(file, new)}", markup=False)
