@@ -28,7 +28,7 @@ _WRONG = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeEr
 """What reading a file raises that is not as it should be."""
 
 
-UNSEALED = "couple repack FILE NEW takes over a file that an earlier version made, or that another program changed"
+UNSEALED = "couple repack FILE NEW takes over a file that an earlier version, or another program, made"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def alone(folder: Path) -> Path:
 
 FAULT = """
 import errno, os, sys
+from couple.files import write_hdf5
 from couple.storage import atomic_file
 from couple.cli.main import main
 from couple.base.errors import RunError
@@ -48,7 +49,7 @@ def faulty(self):
             raise ZeroDivisionError("a bug")
         if kind == "kill":
             os.kill(os.getpid(), 9)
-        atomic_file.flush_and_rename = full
+        atomic_file.flush_and_rename = write_hdf5.flush_and_rename = full
     step(self)
 
 Orchestrator.step = faulty

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from couple.storage import atomic_file, recorder
+from couple.files import write_hdf5
+from couple.storage import atomic_file
 from support.command_line import couple, exit_in_fork
 
 Act = Callable[[], None]
@@ -43,7 +44,7 @@ def at_write(k: int, act: Act, *, after: bool = False, also: Act | None = None) 
                 also()
 
         atomic_file.flush_and_rename = flush_and_rename
-        recorder.flush_and_rename = flush_and_rename
+        write_hdf5.flush_and_rename = flush_and_rename
 
     return patch
 
