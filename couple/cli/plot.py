@@ -18,7 +18,8 @@ def plot(
         Path | None, typer.Option("--out", help="The picture; its suffix sets the format.", show_default=False)
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="traces (default), sites, along, ledger or timing.", show_default=False)
+        str | None,
+        typer.Option("--kind", help="traces, parameters, sites, along, ledger or timing.", show_default=False),
     ] = None,
     form: Annotated[str | None, typer.Option("--format", help="png, pdf or svg.", show_default=False)] = None,
 ) -> None:

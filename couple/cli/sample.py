@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from couple.base.errors import InputError
+from couple.base.arrays import Floats
+from couple.base.errors import InputError, quoted
 from couple.base.toml import key_of
 from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, out, table
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 def sample(
     file: File,
-    runs: Annotated[int, typer.Option("--runs", "-n", help="How many runs.", show_default=False)],
+    runs: Annotated[
+        int | None, typer.Option("--runs", "-n", help="How many; of each point, if something varies.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the ensemble (default: experiment.seed).", show_default=False)
     ] = None,
@@ -30,6 +34,14 @@ def sample(
         typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
     ] = None,
     overrides: Overrides = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", metavar="KEY=RANGE", help='As in site.head.pde.step="1 .. 5 ms in 9", or "uniform 1 .. 5 ms".'
+        ),
+    ] = None,
+    points: Annotated[int | None, typer.Option("--points", help="Draws from what is distributed.")] = None,
+    design: Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")] = None,
     jobs: Jobs = None,
     until: Until = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a process for every run.")] = False,
@@ -49,12 +61,31 @@ def sample(
         raise InputError("experiment.seed has no effect beside --seed: give one of them", where="--set")
     experiment = Experiment.load(file, overrides or ())
     end = None if until is None else GivenTime.read(until, "--until").on(experiment.time_unit)
+    ranges = _ranges(vary or ())
+    if runs is None:
+        if not ranges and experiment.vary is None:
+            raise InputError("give how many runs, or what varies (--vary KEY=RANGE)", where="--runs")
+        runs = 1
     with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return
         begun = perf_counter()
-        made = make(experiment, runs, seed, folder, jobs=jobs, until=end, fresh=fresh, progress=progress)
+        asked: dict[str, Any] = {"vary": ranges, "points": points, "design": design}
+        made = make(experiment, runs, seed, folder, **asked, jobs=jobs, until=end, fresh=fresh, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
+
+
+def _ranges(vary: Sequence[str]) -> dict[str, object]:
+    """Key → range, of --vary KEY=RANGE. Raises InputError."""
+    found: dict[str, object] = {}
+    for text in vary:
+        key, equals, wanted = text.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"{quoted(text)} is not of the form KEY=RANGE", where="--vary")
+        if key.strip() in found:
+            raise InputError(f"{key.strip()} varies twice: give one range", where="--vary")
+        found[key.strip()] = wanted.strip().strip('"')
+    return found
 
 
 def resume_ensemble(folder: Path, until: str | None, quiet: bool, as_json: bool) -> bool:
@@ -90,8 +121,10 @@ def summary(ensemble: Ensemble, seconds: float) -> dict[str, Any]:
         "simulated_ms": float(ensemble.time[-1]),
         "rows": len(ensemble.time),
         "seconds": round(seconds, 3),
-        "cpu_seconds_per_run": round(float(ensemble.cpu_seconds.mean()), 6),
-        "max_imbalance_ions": float(ensemble.imbalance.max()),
+        "cpu_seconds_per_run": round(_of_whole_runs(np.mean, ensemble.cpu_seconds), 6),
+        "max_imbalance_ions": _of_whole_runs(np.max, ensemble.imbalance),
+        "parameters": {k: [float(v.min()), float(v.max())] for k, v in ensemble.parameters.items()},
+        "failures": {str(run): reason for run, reason in ensemble.failures.items()},
         "versions": {k: str(v) for k, v in ensemble.file["versions"].attrs.items()},
     }
 
@@ -104,9 +137,33 @@ def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
         ("status", found["status"]),
         ("runs", f"{found['runs']} of {found['simulated_ms']:g} ms in {found['rows']} rows"),
         ("seed", str(found["seed"])),
+        *_parameter_lines(ensemble),
         ("CPU time", f"{found['cpu_seconds_per_run']:.4g} s per run"),
         ("largest imbalance", f"{found['max_imbalance_ions']:g} ions"),
     ]
+
+
+def _of_whole_runs(measure: Callable[[Floats], Any], values: Floats) -> float:
+    """Of the runs that did not fail; 0 if there is none."""
+    there = values[np.isfinite(values)]
+    return float(measure(there)) if there.size else 0.0
+
+
+def _parameter_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
+    """What varies, between which values; and how many runs failed, with the first reason."""
+    units = {k: "" if unit == "1" else f" {unit}" for k, unit in ensemble.parameter_units.items()}
+    lines = [
+        (key, f"{values.min():.6g} .. {values.max():.6g}{units[key]}, {len(np.unique(values))} values")
+        for key, values in ensemble.parameters.items()
+    ]
+    failures = ensemble.failures
+    if failures:
+        run, reason = next(iter(failures.items()))
+        changes = " ".join(f"--set '{change}'" for change in ensemble.overrides(run))
+        lines.append(
+            ("failed", f"{len(failures)} of {len(ensemble.runs)} runs; run {run}: {reason} (repeat it: {changes})")
+        )
+    return lines
 
 
 def _show(ensemble: Ensemble, seconds: float, quiet: bool, as_json: bool) -> None:

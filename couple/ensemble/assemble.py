@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -12,6 +12,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.versions import versions
+from couple.ensemble.design import Design
 from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.folder import Specification, read_part
 from couple.ensemble.seeds import run_seed
@@ -21,15 +22,23 @@ from couple.files.write_hdf5 import replacing
 from couple.simulation.result_layout import ResultLayout
 from couple.storage.recorder import columns, create
 
+SIZES = {"volume_um3": "um^3", "area_um2": "um^2"}
+"""Of sites, which a design may change from run to run."""
+
 
 @dataclass(frozen=True)
 class _Found:
-    """rows: (n_rows, width) as the recorder has them."""
+    """rows: (n_rows, width) as the recorder has them. failure: why there are none.
+
+    sizes: of the run's sites, "head/volume_um3" → (n_sites,).
+    """
 
     rows: Floats
     imbalance: float
     seconds: float
     parts: Floats
+    failure: str = ""
+    sizes: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], layout: ResultLayout) -> Path:
@@ -42,12 +51,18 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
     places = columns(layout.variables)
     with replacing(path, FORMAT) as file:
         _head(file, wanted, runs, layout)
+        if wanted.design is not None:
+            _parameters(file, wanted, wanted.design, runs, layout)
         data = [create(file, v, {"run": len(runs), "time": len(layout.times)}) for v in layout.variables]
         for row, found in enumerate(_read(runs, there, layout)):
             for v, dataset, place in zip(layout.variables, data, places, strict=True):
                 dataset[row] = found.rows[:, place].reshape(len(layout.times), *v.shape)
             file["imbalance"][row], file["timing/cpu_seconds"][row] = found.imbalance, found.seconds
             file["timing/parts"][row] = found.parts if found.parts.size else np.nan
+            if wanted.design is not None:
+                file["failure"][row] = found.failure
+                for name, values in found.sizes.items():
+                    file[name][row] = values
     return path
 
 
@@ -72,6 +87,23 @@ def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: Resul
         file.create_dataset(name, data=values).attrs.update({"unit": unit, "dims": [dim], "meaning": meaning})
 
 
+def _parameters(file: h5py.File, wanted: Specification, design: Design, runs: list[int], layout: ResultLayout) -> None:
+    """What varies from run to run: the keys of the design, why runs failed, and sizes of sites."""
+    values = np.array([design.points[wanted.point_of(r)].values for r in runs])
+    about = {"parameter": [r.key for r in design.ranges], "units": [r.unit or "1" for r in design.ranges]}
+    data = file.create_dataset("parameters", data=values)
+    data.attrs.update({"unit": "", "dims": ["run", "parameter"], "meaning": "values of what varies", **about})
+    reasons = file.create_dataset("failure", (len(runs),), h5py.string_dtype())
+    reasons.attrs.update({"unit": "", "dims": ["run"], "meaning": "why a run has no rows"})
+    sites = {v.path.split("/")[0]: v.labels[0] for v in layout.variables if v.dims[:1] == ("site",)}
+    for component, names in sites.items():
+        for size in (n for n in SIZES if n in layout.tables.get(component, {})):
+            made = file.create_dataset(f"{component}/{size}", (len(runs), len(names)), "f8")
+            made.attrs.update(
+                {"unit": SIZES[size], "dims": ["run", "site"], "site": list(names), "meaning": "of the site"}
+            )
+
+
 def _read(runs: list[int], there: Mapping[int, Path], layout: ResultLayout) -> Iterator[_Found]:
     """Every run in order; a part is read once if its runs are neighbours, as they are."""
     at: Path | None = None
@@ -86,10 +118,17 @@ def _read(runs: list[int], there: Mapping[int, Path], layout: ResultLayout) -> I
             numbers = np.asarray(content["runs"]).tolist()
             shares = np.asarray(content.get("parts", np.zeros((len(numbers), 0))))
             columns_ = (np.asarray(content[k]) for k in ("rows", "imbalance", "seconds"))
+            reasons, sizes = json.loads(str(content["failures"])), _sizes(str(content["layout"]))
             part = {
-                n: _Found(r, float(i), float(s), p) for n, r, i, s, p in zip(numbers, *columns_, shares, strict=True)
+                n: _Found(r, float(i), float(s), p, why, sizes)
+                for n, r, i, s, p, why in zip(numbers, *columns_, shares, reasons, strict=True)
             }
         yield part[run]
+
+
+def _sizes(layout: str) -> dict[str, Floats]:
+    tables = ResultLayout.from_json(layout).tables
+    return {f"{c}/{name}": np.asarray(table[name]) for c, table in tables.items() for name in SIZES if name in table}
 
 
 def _from_ensemble(path: Path, run: int, layout: ResultLayout) -> _Found:
@@ -101,7 +140,10 @@ def _from_ensemble(path: Path, run: int, layout: ResultLayout) -> _Found:
         for v, place in zip(layout.variables, places, strict=True):
             rows[:, place] = file[v.path][row].reshape(len(layout.times), -1)
         parts = np.asarray(file["timing/parts"][row]) if "timing/parts" in file else np.zeros(0)
-        return _Found(rows, float(file["imbalance"][row]), float(file["timing/cpu_seconds"][row]), parts)
+        failure = file["failure"].asstr()[row] if "failure" in file else ""
+        sizes = {f"{c}/{n}": file[c][n][row] for c in layout.tables for n in SIZES if n in file.get(c, {})}
+        seconds = float(file["timing/cpu_seconds"][row])
+        return _Found(rows, float(file["imbalance"][row]), seconds, parts, failure, sizes)
 
 
 def layout_of(there: Mapping[int, Path]) -> ResultLayout | None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
+from couple.base.errors import InputError
+from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
 from couple.experiment.resolved import read_resolved
 from couple.files.open_hdf5 import FileKind
@@ -55,6 +57,42 @@ class Ensemble(Recording):
     def experiment(self) -> dict[str, Any]:
         """The experiment as it was understood; its own seed is not used."""
         return read_resolved(str(self.file.attrs["experiment"]))
+
+    @property
+    def parameters(self) -> dict[str, Floats]:
+        """Key of what varies → (n_runs,) values in the units of `parameter_units`; empty if only the seed does."""
+        if "parameters" not in self.file:
+            return {}
+        data = self.file["parameters"]
+        return dict(zip(map(str, data.attrs["parameter"]), np.asarray(data).T, strict=True))
+
+    @property
+    def parameter_units(self) -> dict[str, str]:
+        """Key of what varies → unit, "1" without."""
+        if "parameters" not in self.file:
+            return {}
+        attributes = self.file["parameters"].attrs
+        return dict(zip(map(str, attributes["parameter"]), map(str, attributes["units"]), strict=True))
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """Number of a run that failed → the reason; its rows are NaN."""
+        if "failure" not in self.file:
+            return {}
+        reasons = self.file["failure"].asstr()[:]
+        return {int(run): str(why) for run, why in zip(self.runs, reasons, strict=True) if why}
+
+    def overrides(self, run: int) -> list[str]:
+        """What repeats a run alone, to the bit: `couple run FILE`, with `--set` before each. Raises InputError."""
+        at = np.flatnonzero(self.runs == run)
+        if not at.size:
+            raise InputError(f"there is no run {run}", where=str(self.path))
+        k, units = int(at[0]), self.parameter_units
+        changes = []
+        for key, values in self.parameters.items():
+            unit = "" if units[key] == "1" else units[key]
+            changes.append(Range(key, unit, (float(values[k]),)).override(float(values[k])))
+        return [*changes, f"experiment.seed={self.seeds[k]}"]
 
     @property
     def imbalance(self) -> Floats:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from couple.base.versions import versions
 from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import whole
+from couple.ensemble.design import Design
 from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.sampler import SampledRun
+from couple.ensemble.seeds import run_seed
 from couple.experiment import Experiment
 from couple.experiment.input_files import InputFile, from_json, refuse_changed
 from couple.files.json_file import read_sealed_json, sealed_json
@@ -51,7 +53,7 @@ log = logging.getLogger(__name__)
 
 SPECIFICATION, PARTS = "sampling.json", "parts"
 
-PART_VERSION = 1
+PART_VERSION = 2
 """Of the content of a part, to be raised whenever that changes its form or meaning."""
 
 _KEYS = ("experiment", "original", "path", "files", "seed", "runs")
@@ -70,15 +72,33 @@ SAMPLING = FolderKind(
 
 @dataclass(frozen=True)
 class Specification:
-    """A request for an ensemble. seed: of the ensemble; runs: wanted; fresh: a process of its own for every run."""
+    """A request for an ensemble.
+
+    seed: of the ensemble. runs: wanted, in all. fresh: a process of its own for every run. design: which values they
+    have, the same for `runs / len(design)` runs that follow each other; None if they differ by their seed alone.
+    """
 
     experiment: Experiment
     seed: int
     runs: int
     fresh: bool = False
+    design: Design | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """For sampling.json."""
+    def point_of(self, run: int) -> int:
+        """Number of the point of the design that a run is at."""
+        return 0 if self.design is None else run * len(self.design) // self.runs
+
+    def overrides_of(self, run: int) -> tuple[str, ...]:
+        """What tells a run from the experiment, its seed aside."""
+        return () if self.design is None else self.design.points[self.point_of(run)].overrides
+
+    def experiment_of(self, run: int, seed: int | None = None) -> Experiment:
+        """The experiment of a run; of its own seed, unless another is given. Raises InputError that names the key."""
+        seed = run_seed(self.seed, run) if seed is None else seed
+        return self.experiment.changed(*self.overrides_of(run), f"experiment.seed={seed}")
+
+    def stored(self) -> dict[str, Any]:
+        """All that `from_stored` needs, as JSON can hold it."""
         stored = self.experiment.stored()
         return {
             "experiment": stored.pop("content"),
@@ -86,15 +106,24 @@ class Specification:
             "seed": self.seed,
             "runs": self.runs,
             "fresh": self.fresh,
-            "versions": versions(),
+            "design": None if self.design is None else self.design.to_json(),
         }
+
+    def as_dict(self) -> dict[str, Any]:
+        """For sampling.json."""
+        return {**self.stored(), "versions": versions()}
+
+    @classmethod
+    def from_stored(cls, content: Mapping[str, Any]) -> Specification:
+        """The request that was `stored`."""
+        experiment = Experiment.from_stored({**content, "content": content["experiment"]})
+        design = None if content.get("design") is None else Design.from_json(content["design"])
+        return cls(experiment, content["seed"], content["runs"], content["fresh"], design)
 
     @classmethod
     def read(cls, folder: Path) -> Specification:
         """The request for an ensemble that was begun in `folder`. Raises InputError if there is none."""
-        content = _content(folder)
-        experiment = Experiment.from_stored({**content, "content": content["experiment"]})
-        return cls(experiment, content["seed"], content["runs"], content["fresh"])
+        return cls.from_stored(_content(folder))
 
 
 class EnsembleFolder:
@@ -170,6 +199,7 @@ def write_part(folder: Path, runs: Sequence[int], made: Sequence[SampledRun], la
         "imbalance": np.array([run.imbalance for run in made]),
         "seconds": np.array([run.seconds for run in made]),
         "parts": np.array([run.parts for run in made]),
+        "failures": json.dumps([run.failure for run in made]),
         "layout": layout,
     }
     checkpoint.write(path, {"part": part})
@@ -197,11 +227,18 @@ def _content(folder: Path) -> dict[str, Any]:
 
 def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """An ensemble is continued only with what it was begun with."""
-    before, after = (flatten({"seed": c["seed"], **_without_seed(c["experiment"])}) for c in (then, now))
+    before, after = (
+        flatten({"seed": c["seed"], "vary": c.get("design"), **_without_seed(c["experiment"])}) for c in (then, now)
+    )
     changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
     if changed:
         shown = "; ".join(f"{k}: {before.get(k, 'absent')} -> {after.get(k, 'absent')}" for k in changed[:5])
         raise InputError(f"holds an ensemble of another experiment ({shown}): give another --out", where=str(folder))
+    if now.get("design") is not None and then["runs"] != now["runs"]:
+        raise InputError(
+            f"holds an ensemble of {then['runs']} runs over its design: ask for as many, or give another --out",
+            where=str(folder),
+        )
     if then["runs"] > now["runs"]:
         raise InputError(
             f"holds an ensemble of {then['runs']} runs: ask for as many or more, or give another --out",

@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
-from couple.base.errors import RunError
+from couple.base.errors import InputError, RunError
 from couple.base.signals import Stop
 from couple.ensemble.assemble import assemble, layout_of
-from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of
-from couple.ensemble.sampler import Sampler, Stopped
-from couple.ensemble.seeds import run_seed
-from couple.ensemble.workers import BatchDone, NeedsOwnProcess, Worker, WorkerReady, batch_size, listen, make_runs
-from couple.experiment import Experiment
+from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of, write_part
+from couple.ensemble.sampler import SampledRun, Sampler, Stopped
+from couple.ensemble.workers import (
+    BatchDone,
+    NeedsOwnProcess,
+    PointFailed,
+    Worker,
+    WorkerReady,
+    batch_size,
+    listen,
+    make_runs,
+)
 from couple.experiment.input_files import InputFile, refuse_others
 from couple.simulation.result_layout import ResultLayout
 
@@ -51,7 +59,7 @@ class SamplingJob:
         self._layout: ResultLayout | None = layout_of(self.there)
         self._stop = Stop()
         self._seconds = 0.0  # of a run, as last measured
-        self._start = ""  # digest of the model at t = 0
+        self._starts: dict[int, str] = {}  # point of the design → digest of the model at t = 0
         self._process_per_run = wanted.fresh  # a process for every run
         self._inputs: tuple[InputFile, ...] | None = None  # that all runs are made from
 
@@ -84,23 +92,35 @@ class SamplingJob:
 
     def _run_in_process(self) -> None:
         """Batches in this process, until what is left is worth starting others."""
-        sampler = Sampler(_with_seed(self.wanted, 0))
-        self._note_layout(sampler.layout)
-        text = sampler.layout.to_json()
+        sampler, at = None, -1
         while self._missing and self._stop.signal is None:
             if self._jobs > 1 and self._seconds * len(self._missing) > WORTH_A_PROCESS:
                 return
+            first = self._missing[0]
+            if sampler is None or self.wanted.point_of(first) != at:
+                at = self.wanted.point_of(first)
+                sampler = self._sampler(first)
+                if sampler is None:
+                    continue
             try:
-                self._note_batch(self._batch_in_process(sampler, text))
+                self._note_batch(self._batch_in_process(sampler))
             except Stopped:
                 return
 
-    def _batch_in_process(self, sampler: Sampler, layout: str) -> BatchDone:
+    def _sampler(self, run: int) -> Sampler | None:
+        """A system for the point of a run; None for a point that failed, which is noted."""
+        try:
+            sampler = Sampler(self.wanted.experiment_of(run, seed=0))
+        except InputError as error:
+            self._note_failed(PointFailed(self._next_batch(whole_point=True), error))
+            return None
+        self._note_layout(sampler.layout)
+        return sampler
+
+    def _batch_in_process(self, sampler: Sampler) -> BatchDone:
         runs = self._next_batch()
         try:
-            return make_runs(
-                sampler, runs, self.wanted.seed, self.folder, layout, lambda: self._stop.signal is not None
-            )
+            return make_runs(sampler, runs, self.wanted, self.folder, lambda: self._stop.signal is not None)
         except Stopped:
             self._missing.extendleft(reversed(runs))
             raise
@@ -126,8 +146,11 @@ class SamplingJob:
             for worker in workers:
                 worker.end(now=True)
 
-    def _handle(self, worker: Worker, message: BatchDone | NeedsOwnProcess) -> bool:
+    def _handle(self, worker: Worker, message: BatchDone | NeedsOwnProcess | PointFailed) -> bool:
         """Note a finished batch, or that there can be none; whether the worker got another one."""
+        if isinstance(message, PointFailed):
+            self._note_failed(message)
+            return False
         if isinstance(message, NeedsOwnProcess):
             self._missing.extendleft(reversed(worker.given))
             if not self._process_per_run:
@@ -135,20 +158,24 @@ class SamplingJob:
             self._process_per_run = True
             return False
         self._note_batch(message)
-        if not self._missing or self._process_per_run:
+        if not self._missing or self._process_per_run or self._moves_on(worker):
             return False
         worker.give(self._next_batch())
         return True
 
+    def _moves_on(self, worker: Worker) -> bool:
+        """Whether what is missing is at another point, for which a model of NEURON is built in a fresh process."""
+        points = map(self.wanted.point_of, (worker.given[0], self._missing[0]))
+        return self.wanted.experiment.neuron is not None and len({*points}) > 1
+
     def _check_ready(self, ready: WorkerReady) -> None:
-        """A worker's system stands: all have to be the same."""
+        """A worker's system stands: all at one point have to be the same."""
         self._note_layout(ResultLayout.from_json(ready.layout))
-        if self._start and ready.start and ready.start != self._start:
+        if ready.start and self._starts.setdefault(ready.point, ready.start) != ready.start:
             raise RunError(
                 "the model starts differently in each process: give its random numbers a fixed seed, so that runs "
                 "can be repeated"
             )
-        self._start = self._start or ready.start
 
     # -- both ------------------------------------------------------------------------------------------------------
 
@@ -158,17 +185,33 @@ class SamplingJob:
             for warning in layout.warnings:
                 log.warning("%s", warning)
         self._layout = self._layout or layout
+        refuse_other_rows(self._layout, layout)
         if self._inputs is None:
             self._inputs = inputs_of(next(iter(self.there.values()))) if self.there else layout.inputs
         refuse_others(self._inputs, layout.inputs, SINCE, ADVICE, str(self.folder))
 
-    def _next_batch(self) -> tuple[int, ...]:
+    def _next_batch(self, *, whole_point: bool = False) -> tuple[int, ...]:
+        """Runs of one point that are missing; not more than one makes in a while, or all of that point."""
+        point = self.wanted.point_of(self._missing[0])
+        same = sum(1 for _ in takewhile(lambda run: self.wanted.point_of(run) == point, self._missing))
+        size = same if whole_point else min(same, self._batch_size())
+        return tuple(self._missing.popleft() for _ in range(size))
+
+    def _batch_size(self) -> int:
         assert self._layout is not None
         width = sum(len(v.indices) for v in self._layout.variables)
-        size = 1
-        if self._seconds > 0:
-            size = batch_size(self._seconds, 8 * width * len(self._layout.times), len(self._missing), self._jobs)
-        return tuple(self._missing.popleft() for _ in range(min(size, len(self._missing))))
+        if self._seconds <= 0:
+            return 1
+        return batch_size(self._seconds, 8 * width * len(self._layout.times), len(self._missing), self._jobs)
+
+    def _note_failed(self, point: PointFailed) -> None:
+        """Keep the reason for runs of a point at which nothing could be built. Raises it if no point stands yet."""
+        if self.wanted.design is None or self._layout is None:
+            raise point.error
+        made = [SampledRun.none(self._layout, str(point.error))] * len(point.runs)
+        path = write_part(self.folder, point.runs, made, self._layout.to_json())
+        self.there |= dict.fromkeys(point.runs, path)
+        self._progress(len(self.there), self.wanted.runs)
 
     def _note_batch(self, done: BatchDone) -> None:
         self.there |= dict.fromkeys(done.runs, done.path)
@@ -176,6 +219,11 @@ class SamplingJob:
         self._progress(len(self.there), self.wanted.runs)
 
 
-def _with_seed(wanted: Specification, run: int) -> Experiment:
-    """The experiment of one run."""
-    return wanted.experiment.changed(f"experiment.seed={run_seed(wanted.seed, run)}")
+def refuse_other_rows(first: ResultLayout, layout: ResultLayout) -> None:
+    """Raise InputError for a run that records other things, or at other times, than the first."""
+    if layout.times != first.times:
+        raise InputError("changes the rows of the record: all runs of an ensemble have the same", where="vary")
+    ours, theirs = ({v.path: v.labels for v in one.variables} for one in (first, layout))
+    if ours != theirs:
+        name = next(path for path in {**ours, **theirs} if ours.get(path) != theirs.get(path))
+        raise InputError(f"changes what is recorded ({name}): all runs of an ensemble have the same", where="vary")

@@ -17,10 +17,9 @@ from couple.base.errors import CoupleError, InputError, Interrupted
 from couple.base.signals import Stop, StoppedBySignal
 from couple.ensemble.folder import Specification
 from couple.ensemble.job import Progress, SamplingJob
-from couple.experiment import Experiment
 from couple.parallel.communicator import SingleProcess, leave_ranks, world
 
-Runs = tuple[dict[str, Any], int, int, bool, Path, dict[int, Path], int]
+Runs = tuple[dict[str, Any], Path, dict[int, Path], int]
 Work = Callable[[int, int], Any]
 
 
@@ -78,9 +77,8 @@ def _serve(ranks: SingleProcess) -> None:
         if callable(order):
             ranks.gather(_work(order))
             continue
-        stored, seed, runs, fresh, folder, there, jobs = order
-        wanted = Specification(Experiment.from_stored(stored), seed, runs, fresh)
-        made = sample_share(wanted, folder, there, jobs, lambda _done, _all: None)
+        stored, folder, there, jobs = order
+        made = sample_share(Specification.from_stored(stored), folder, there, jobs, lambda _done, _all: None)
         ranks.gather((made.there, made.stopped))
 
 
@@ -137,8 +135,7 @@ def sample_on_all_ranks(
     ranks = world()
     if ranks.size == 1:
         return sample_share(wanted, folder, there, jobs, progress)
-    stored = wanted.experiment.stored()
-    order: Runs = (stored, wanted.seed, wanted.runs, wanted.fresh, folder, dict(there), jobs)
+    order: Runs = (wanted.stored(), folder, dict(there), jobs)
     with _ordered(order):
         job = sample_share(wanted, folder, there, jobs, progress)
         found = ranks.gather((job.there, job.stopped))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time
+
+import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
@@ -22,12 +25,21 @@ class SampledRun:
     """rows: (n_rows, width) of the recorder. imbalance: largest of the ledger, molecules. seconds: of CPU.
 
     parts: (n_parts,) of those, by component and for the exchange (in proportion to wall-clock time).
+    failure: why there are no rows but NaN; "" for a whole run.
     """
 
     rows: Floats
     imbalance: float
     seconds: float
     parts: tuple[float, ...] = ()
+    failure: str = ""
+
+    @classmethod
+    def none(cls, layout: ResultLayout, failure: str) -> SampledRun:
+        """In the place of a run that failed."""
+        width = sum(len(v.indices) for v in layout.variables)
+        parts = len(json.loads(layout.attributes.get("parts", "[]")))
+        return cls(np.full((len(layout.times), width), np.nan), np.nan, np.nan, (np.nan,) * parts, failure)
 
 
 class Stopped(Exception):
@@ -105,6 +117,6 @@ class Sampler:
         return " ".join(c.digest(states[c.name]) for c in self._loop.system.components)
 
 
-def failed(run: int, seed: int, error: RunError) -> RunError:
+def failed(run: int, seed: int, error: CoupleError) -> RunError:
     """The error of one run of an ensemble, with what repeats it."""
     return RunError(f"run {run}: {error} (repeat it with: couple run FILE --set experiment.seed={seed})")

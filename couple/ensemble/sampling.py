@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, Interrupted
 from couple.base.signals import Stop
+from couple.ensemble.design import Design
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import EnsembleFolder, Specification
 from couple.ensemble.job import Progress
@@ -27,6 +29,9 @@ def sample(
     seed: int | None = None,
     folder: str | Path | None = None,
     *,
+    vary: Mapping[str, object] | None = None,
+    points: int | None = None,
+    design: str | None = None,
     jobs: int | None = None,
     until: float | None = None,
     fresh: bool = False,
@@ -34,10 +39,14 @@ def sample(
 ) -> Ensemble:
     """Make an ensemble and open it.
 
-    runs:   how many. SampledRun i has the experiment seed `run_seed(seed, i)` and is, to the bit, `couple run` with it.
+    runs:   how many; of each point, if something varies. Run i has the experiment seed `run_seed(seed, i)` and is, to
+            the bit, `couple run` with it.
     seed:   of the ensemble; that of the experiment if not given.
     folder: for ensemble.h5 (default results/NAME-ensemble-001, or the next number); one that holds this ensemble,
             unfinished or with fewer runs, is continued.
+    vary:   key → values ("1 2 5 /ms", "1 .. 5 /ms in 9") or a distribution ("uniform 1 .. 5 /ms"), see
+            couple.experiment.vary; besides what [vary] of the experiment has.
+    points: draws from the distributions. design: how they are placed: "random", "lhs" or "sobol" (the default).
     jobs:   processes at a time (default: cores; 1 for each rank, if there are several). The result does not depend on
             it.
     until:  ms, instead of the experiment's duration.
@@ -52,14 +61,17 @@ def sample(
     chosen = experiment.experiment.seed if seed is None else seed
     if runs < 1:
         raise InputError(f"{runs} runs: give 1 or more", where="--runs")
-    check_memory(BYTES * float(runs), f"{runs:.3g} runs", "give fewer", "--runs")
     if not 0 <= chosen < 2**63:
         raise InputError(f"{chosen}: give 0 to 2^63 - 1", where="--seed")
     if jobs is not None and not 0 < jobs <= 4096:
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
-    wanted = Specification(_shortened(experiment, until), chosen, runs, fresh)
-    Clock.of(wanted.experiment)  # before anything is made
-    wanted.experiment.network()
+    plan = _design(experiment, vary or {}, points, design, chosen)
+    all_runs = runs * (1 if plan is None else len(plan))
+    check_memory(BYTES * float(all_runs), f"{all_runs:.3g} runs", "give fewer", "--runs")
+    wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan)
+    first = wanted.experiment_of(0)  # what is wrong is said before anything is made
+    Clock.of(first)
+    first.network()
     return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
 
 
@@ -103,6 +115,21 @@ def make_ensemble(
                 job.stopped,
             )
     return Ensemble(claimed.path)
+
+
+def _design(
+    experiment: Experiment, vary: Mapping[str, object], points: int | None, method: str | None, seed: int
+) -> Design | None:
+    """Of what the experiment varies, and what is given besides; None if nothing varies."""
+    own = experiment.vary
+    keys = {**({} if own is None else own.keys), **vary}
+    if not keys:
+        for given, option in ((points, "--points"), (method, "--design")):
+            if given is not None:
+                raise InputError("nothing varies: give --vary KEY=RANGE too", where=option)
+        return None
+    draws = points if points is not None or own is None else own.points
+    return Design.of(keys, draws, method or ("sobol" if own is None else own.design), seed)
 
 
 def _shortened(experiment: Experiment, until: float | None) -> Experiment:

@@ -15,12 +15,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from couple.base.errors import CannotRestart, CoupleError, RunError
+from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.base.signals import blocked
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
-from couple.experiment import Experiment
 
 BATCH_BYTES = 32 * 2**20
 """Rows that a batch may hold in memory."""
@@ -30,8 +29,9 @@ BATCH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A worker's system stands. start: see Sampler."""
+    """A worker's system stands, at a point of the design. start: see Sampler."""
 
+    point: int
     start: str
     layout: str
 
@@ -44,6 +44,14 @@ class NeedsOwnProcess:
 
 
 @dataclass(frozen=True)
+class PointFailed:
+    """Nothing can be built at the point of these runs."""
+
+    runs: tuple[int, ...]
+    error: CoupleError
+
+
+@dataclass(frozen=True)
 class BatchDone:
     """A batch is on the disk, in `path`. seconds: of wall-clock time per run."""
 
@@ -53,13 +61,12 @@ class BatchDone:
 
 
 class Worker:
-    """A process and the line to it. once: for the run `first` only."""
+    """A process and the line to it, for runs of one point of a design at a time. once: for the run `first` only."""
 
     def __init__(self, wanted: Specification, folder: Path, first: int, *, once: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
-        stored = wanted.experiment.changed(f"experiment.seed={run_seed(wanted.seed, first)}").stored()
-        arguments = (stored, wanted.seed, folder, first, once, theirs)
+        arguments = (wanted.stored(), folder, first, once, theirs)
         self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # its own start would let the signals through again
         with blocked():  # they go to the whole group; the parent decides
@@ -109,54 +116,67 @@ def batch_size(seconds: float, row_bytes: int, left: int, jobs: int) -> int:
     return max(1, min(by_time, BATCH_BYTES // max(row_bytes, 1), -(-left // (2 * jobs))))
 
 
-def _work(
-    stored: dict[str, Any],
-    seed: int,
-    folder: Path,
-    first: int,
-    once: bool,
-    line: Connection,
-) -> None:
+def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Connection) -> None:
     """What a worker process does, until nobody listens any more."""
     os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
+    wanted, runs, orphaned = Specification.from_stored(stored), (first,), _orphaned()
+    point, sampler = -1, None
     try:
-        sampler = Sampler(Experiment.from_stored(stored), once=once)
-        layout = sampler.layout.to_json()
-        line.send(WorkerReady(sampler.start, layout))
-        runs: tuple[int, ...] = (first,)
-        orphaned = _orphaned()
         while True:
-            line.send(make_runs(sampler, runs, seed, folder, layout, orphaned))
+            if sampler is None or wanted.point_of(runs[0]) != point:
+                point = wanted.point_of(runs[0])
+                sampler = Sampler(wanted.experiment_of(runs[0]), once=once)
+                line.send(WorkerReady(point, sampler.start, sampler.layout.to_json()))
+            line.send(make_runs(sampler, runs, wanted, folder, orphaned))
             runs = line.recv()
     except (Stopped, EOFError, BrokenPipeError):
         return
+    except CannotRestart as error:
+        _tell(line, NeedsOwnProcess(str(error)))
+    except InputError as error:
+        _tell(line, PointFailed(runs, error) if wanted.design is not None else error)
     except CoupleError as error:
-        with suppress(OSError):  # nobody listens any more
-            line.send(NeedsOwnProcess(str(error)) if isinstance(error, CannotRestart) else error)
+        _tell(line, error)
+
+
+def _tell(line: Connection, message: object) -> None:
+    with suppress(OSError):  # nobody listens any more
+        line.send(message)
 
 
 def make_runs(
     sampler: Sampler,
     runs: tuple[int, ...],
-    seed: int,
+    wanted: Specification,
     folder: Path,
-    layout: str,
     given_up: Callable[[], bool] | None = None,
 ) -> BatchDone:
-    """Make runs and put them on the disk; those before one that fails or is given up, too. Raises RunError, Stopped."""
+    """Make runs and put them on the disk; those before one that fails or is given up, too.
+
+    Of a design, a run that fails is kept with its reason. Raises RunError, Stopped.
+    """
     begun = perf_counter()
+    layout = sampler.layout.to_json()
     made: list[SampledRun] = []
     try:
         for run in runs:
-            made.append(sampler.run(run_seed(seed, run), given_up))
-    except (RunError, Stopped) as error:
+            made.append(_made(sampler, run, wanted, given_up))
+    except (RunError, Stopped):
         if made:
             write_part(folder, runs[: len(made)], made, layout)
-        if isinstance(error, RunError):
-            raise failed(runs[len(made)], run_seed(seed, runs[len(made)]), error) from error
         raise
     path = write_part(folder, runs, made, layout)
     return BatchDone(runs, path, (perf_counter() - begun) / len(runs))
+
+
+def _made(sampler: Sampler, run: int, wanted: Specification, given_up: Callable[[], bool] | None) -> SampledRun:
+    seed = run_seed(wanted.seed, run)
+    try:
+        return sampler.run(seed, given_up)
+    except RunError as error:
+        if wanted.design is None:
+            raise failed(run, seed, error) from error
+        return SampledRun.none(sampler.layout, str(error))
 
 
 def _orphaned() -> Callable[[], bool]:

@@ -25,6 +25,7 @@ from couple.experiment.record import Record
 from couple.experiment.run import Checkpoint, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.spine import SpineBlock
+from couple.experiment.vary import Vary
 
 
 class Experiment(Block):
@@ -57,6 +58,7 @@ class Experiment(Block):
     drive: tuple[DriveBlock, ...] = ()
     record: Record = Record()
     checkpoint: Checkpoint = Checkpoint()
+    vary: Vary | None = None
 
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}

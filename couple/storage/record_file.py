@@ -125,6 +125,13 @@ class Recording:
         """(..., n_rows) mean over the last window."""
         return self._column(site, "means", "observable", name)
 
+    def size_of(self, component: str, row: int, name: str) -> Floats:
+        """volume_um3 or area_um2 of a site: a number, or (n_runs, 1) where it may differ from run to run."""
+        group = self.file[component]
+        if name in group:
+            return np.asarray(group[name])[:, row, None]
+        return np.asarray(group.attrs[name][row])
+
     def observed_on(self, site: str, name: str) -> str:
         """Where the species of an observable live: "membrane", "volume" or "both"; "" in files that do not say."""
         component, _ = self._place(site)
@@ -140,12 +147,12 @@ class Recording:
     def per_membrane(self, site: str, name: str) -> Floats:
         """(..., n_rows) molecules per µm² of the site's membrane: mean of an observable over the last window."""
         component, row = self._place(site)
-        return self.observable(site, name) / float(self.file[component].attrs["area_um2"][row])
+        return self.observable(site, name) / self.size_of(component, row, "area_um2")
 
     def per_volume(self, site: str, name: str) -> Floats:
         """(..., n_rows) µM: mean of an observable over the last window, by the site's volume."""
         component, row = self._place(site)
-        volume = float(self.file[component].attrs["volume_um3"][row])
+        volume = self.size_of(component, row, "volume_um3")
         return self.observable(site, name) / (IONS_PER_MM_UM3 * volume) * 1e3
 
     def entered(self, site: str, species: str) -> Floats:
@@ -170,7 +177,7 @@ class Recording:
         component, row = self._place(site)
         if species in self.file[component].attrs["membrane"]:
             raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
-        volume = float(self.file[component].attrs["volume_um3"][row])
+        volume = self.size_of(component, row, "volume_um3")
         return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
 
     def along(self, site: str, species: str) -> Floats:

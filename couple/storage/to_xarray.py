@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from couple.base.arrays import Ints
+from couple.base.arrays import Floats, Ints
 from couple.base.errors import MissingDependencyError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.storage.record_file import Recording
@@ -43,7 +43,7 @@ def to_xarray(recording: Recording) -> xarray.Dataset:
     for component, group in recording.file.items():
         if isinstance(group, h5py.Group) and component != "timing":
             for quantity, data in group.items():
-                if isinstance(data, h5py.Dataset) and "dims" in data.attrs:
+                if isinstance(data, h5py.Dataset) and "time" in data.attrs.get("dims", ()):
                     parts.setdefault(_name(component, quantity, data), []).append(data)
     parts = dict(sorted(parts.items(), key=lambda item: item[0] != "v"))  # its segments first
     for data in (data for several in parts.values() for data in several):
@@ -65,14 +65,25 @@ def _coordinates(recording: Recording) -> dict[str, Any]:
     for name, meaning in (("run", "number of the run"), ("seed", "experiment.seed of the run")):
         if name in recording.file:
             found[name] = ("run", recording.file[name][()], {"long_name": meaning})
+    if "parameters" in recording.file:
+        data = recording.file["parameters"]
+        about = zip(map(str, data.attrs["parameter"]), map(str, data.attrs["units"]), np.asarray(data).T, strict=True)
+        found |= {key: ("run", values, {"units": unit, "long_name": key}) for key, unit, values in about}
     places, engines = recording.sites(), recording.engines()
     sites = [*(s for s in engines if s in places), *(s for s in places if s not in engines)]
     if sites:
-        volumes = [float(recording.file[c].attrs["volume_um3"][row]) for c, row in map(places.__getitem__, sites)]
+        volumes, dims = _sizes(recording, [places[site] for site in sites], "volume_um3")
         found["site"] = ("site", sites)
         found["engine"] = ("site", [engines.get(s, "") for s in sites], {"long_name": "engine of the site"})
-        found["volume_um3"] = ("site", volumes, {"units": "um^3", "long_name": "volume of the site"})
+        found["volume_um3"] = (dims, volumes, {"units": "um^3", "long_name": "volume of the site"})
     return found
+
+
+def _sizes(recording: Recording, places: list[tuple[str, int]], name: str) -> tuple[Floats, list[str]]:
+    """(n_sites,) or, where they differ from run to run, (n_runs, n_sites); and the axes."""
+    found = [np.atleast_1d(recording.size_of(component, row, name)) for component, row in places]
+    values = np.stack([one.ravel() for one in found], axis=-1)
+    return (values[0], ["site"]) if len(values) == 1 else (values, ["run", "site"])
 
 
 def _name(component: str, quantity: str, data: h5py.Dataset) -> str:
@@ -116,7 +127,9 @@ def _concentration(
 ) -> tuple[list[str], Any, dict[str, str]]:
     """uM, of the species that have a volume: NaN for those on membranes and in reservoirs."""
     dims, values, _ = counts
-    found = np.array(values, dtype=float) / (IONS_PER_MM_UM3 * np.array(coordinates["volume_um3"][1])[:, None]) * 1e3
+    volumes = np.asarray(coordinates["volume_um3"][1])
+    volumes = volumes[:, None] if volumes.ndim == 1 else volumes[:, None, :, None]  # of each run, at all times
+    found = np.array(values, dtype=float) / (IONS_PER_MM_UM3 * volumes) * 1e3
     species = list(coordinates[dims[-1]][1])
     for component in {c for c, _ in recording.sites().values()}:
         attributes = recording.file[component].attrs

@@ -87,7 +87,8 @@ def test_two_signals_at_any_instant(experiments: dict[str, tuple[Killed, Path, f
         assert "Traceback" not in stderr and "Exception ignored" not in stderr, what
         if running.returncode != 0:
             stopped += 1
-            assert running.returncode == 128 + numbers[0] or experiment.ranks > 1, what
+            # where both wait for Python to look, it takes them by their number, not in their order
+            assert running.returncode in [128 + n for n in numbers] or experiment.ranks > 1, what
             assert stderr.count("error: ") == 1 or experiment.ranks > 1, what
         experiment.go_on(out) if running.returncode != 0 else None
         assert_same_content(straight / experiment.result, out / experiment.result)

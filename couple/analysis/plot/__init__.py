@@ -17,9 +17,9 @@ def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
     """Draw a result or ensemble file; returns the picture's path.
 
     path: its suffix sets the format (png without one); in a folder, figure.png.
-    kind: "traces" (the default: voltage, free ions, observables, ions in and out, over time; of an ensemble means with
-    bands), "sites" (free ions of every site over time, as a map), "along" (those of a dendrite, by distance), "ledger"
-    and "timing" (of one run).
+    kind: "traces" (voltage, free ions, observables, ions in and out, over time; of an ensemble means with bands),
+    "parameters" (means over time against each key that varies; the default where one does), "sites" (free ions of every
+    site over time, as a map), "along" (those of a dendrite, by distance), "ledger" and "timing" (of one run).
     Raises InputError for a format that is not drawn, a kind that the file does not have, and a disk that refuses.
 
     >>> with Results("OUT") as results:
@@ -33,9 +33,10 @@ def figure(recording: Recording, path: Path, kind: Kind | None = None) -> Path:
     if kind is not None and kind not in get_args(Kind):
         raise InputError(f'unknown kind "{kind}"; {nearest(kind, get_args(Kind))}', where="--kind")
     known = kinds_of(recording)
-    if (kind or "traces") not in known:
+    usual: Kind = "parameters" if "parameters" in known else "traces"
+    if (kind or usual) not in known:
         message = f'has no "{kind}", only {", ".join(known) or "nothing"}' if kind else "holds nothing to draw"
         raise InputError(message, where=str(recording.path))
     with styled():
-        save(draw(recording, kind or "traces"), path)
+        save(draw(recording, kind or usual), path)
     return path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from couple.analysis.plot.along import cables_of, draw_along
+from couple.analysis.plot.parameters import draw_parameters, parameters_of
 from couple.analysis.plot.style import COLOURS, MAP, head, panels
 from couple.analysis.plot.traces import draw_traces, note_of, panels_of, positions
 from couple.base.arrays import Floats
@@ -22,12 +23,14 @@ TALLEST = 180.0
 MOST_BARS = 25
 """Bars of a ledger."""
 
-Kind = Literal["traces", "sites", "along", "ledger", "timing"]
+Kind = Literal["traces", "parameters", "sites", "along", "ledger", "timing"]
 
 
 def kinds_of(recording: Recording) -> list[Kind]:
     """The kinds for which the file has something to show."""
     found: list[Kind] = ["traces"] if panels_of(recording) else []
+    if found and any(len(p.levels) > 1 for p in parameters_of(recording)):
+        found.append("parameters")
     if len(_sites(recording)[0]) > 1:
         found.append("sites")
     if cables_of(recording):
@@ -42,6 +45,8 @@ def draw(recording: Recording, kind: Kind) -> Figure:
     """The figure, open."""
     if kind == "sites":
         return _draw_sites(recording)
+    if kind == "parameters":
+        return draw_parameters(recording)
     if kind == "along":
         return draw_along(recording)
     if kind == "traces":

@@ -69,15 +69,18 @@ def styled() -> Iterator[None]:
         yield
 
 
-def panels(n: int, height: float = 27.0, extra: float = 10.0, **more: object) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels above each other, `height` and `extra` in mm."""
+def panels(
+    n: int, height: float = 27.0, extra: float = 10.0, columns: int = 1, **more: object
+) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels above each other, or row by row in columns; `height` and `extra` in mm."""
     import matplotlib.pyplot as plt
 
+    rows = -(-n // columns)
     drawing, axes = plt.subplots(
-        n, 1, figsize=(WIDTH, (n * height + extra) * MM), squeeze=False, layout="constrained", **more
+        rows, columns, figsize=(WIDTH, (rows * height + extra) * MM), squeeze=False, layout="constrained", **more
     )
     drawing.get_layout_engine().set(h_pad=0.03, w_pad=0.03)
-    return drawing, list(axes[:, 0])
+    return drawing, list(axes.ravel())
 
 
 def head(drawing: Figure, title: str, note: str) -> None:
