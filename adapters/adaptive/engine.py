@@ -62,6 +62,7 @@ class Adaptive(
     active: (n_sites,). since: (n_sites,) ms of the last switch. carried: see CarriedFractions. switches: so far.
     """
 
+    rate_laws = True  # as far as its engines do
     Options: ClassVar[type[engine.Options]] = AdaptiveOptions
 
     def __new__(cls, setup: EngineSetup) -> Self:
@@ -354,6 +355,7 @@ class Adaptive(
         for name in options.engines:
             factory, own = engine_and_options(options, name)
             try:
+                factory.check_laws(setup.network, f'the engine "{name}"')
                 found = factory.check(replace(setup, options=own, sites=tuple(different.values())))
             except InputError as error:
                 raise InputError(error.message, where=error.where or name) from None

@@ -1,8 +1,9 @@
 """BioNetGen networks: the `.net` file that BioNetGen writes with generate_network().
 
-Read: parameters and functions that are arithmetic, species, elementary reactions with constant rates, groups, also
-with weights. Blocks that say nothing that the network does not (molecule types, observables, reaction rules) are passed
-over, everything else is refused by name. A species like A(b!1).B(a!1) becomes A_b1_B_a1.
+Read: parameters and functions that are arithmetic, species, reactions with rates that are constant, functions of
+observables, Sat, MM or Hill, groups, also with weights. Blocks that say nothing that the network does not (molecule
+types, observables, reaction rules) are passed over, everything else is refused by name. A species like A(b!1).B(a!1)
+becomes A_b1_B_a1.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from adapters.chemistry.arithmetic import evaluate
+from adapters.chemistry.elementary import reactions_of
 from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
+from adapters.chemistry.net_laws import NetLaws
 from couple.base.errors import InputError
 from couple.base.formats import complaint
+from couple.chemistry.laws.expression import apply
+from couple.chemistry.laws.expression import number as make_number
 
 READ = ("parameters", "functions", "species", "reactions", "groups")
 PASSED_OVER = ("molecule types", "observables", "reaction rules", "seed species", "actions", "model")
 """Blocks that the network has been made of."""
 SECOND = 1e3
 """ms, of the unit of time that BioNetGen's models have where nothing is said."""
-_RATE_LAWS = ("Sat", "MM", "Hill", "FunctionProduct", "Arrhenius", "Ele")
 _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 Lines = list[tuple[int, str]]
@@ -95,8 +99,10 @@ def _model(blocks: Mapping[str, Lines], units: Units) -> CountModel:
     species, counts = _species(blocks, parameters, units)
     held = {name: counts.pop(name) for name, constant in species.values() if constant}
     names = {number: name for number, (name, _) in species.items()}
-    reactions = tuple(_reactions(blocks, names, held, parameters, units))
-    observables = dict(_groups(blocks, names, held))
+    groups = dict(_groups(blocks, names))
+    laws = NetLaws(parameters, _functions(blocks), {g: w for g, (_, w) in groups.items()}, held, units.amount)
+    reactions = tuple(_reactions(blocks, names, laws, units))
+    observables = {shown: free for shown, weights in groups.values() if (free := _observed(shown, weights, held))}
     return CountModel(units.volume, 0.0, dict.fromkeys(counts, "volume"), counts, reactions, observables)
 
 
@@ -158,25 +164,50 @@ def _species(
     return found, counts
 
 
+def _functions(blocks: Mapping[str, Lines]) -> dict[str, str]:
+    """Name → text of each function without arguments."""
+    found = (_assignment(line) for _, line in blocks.get("functions", ()))
+    return {name.removesuffix("()"): expression for name, expression in found}
+
+
 def _reactions(
-    blocks: Mapping[str, Lines],
-    names: Mapping[int, str],
-    held: Mapping[str, float],
-    parameters: Mapping[str, float],
-    units: Units,
+    blocks: Mapping[str, Lines], names: Mapping[int, str], laws: NetLaws, units: Units
 ) -> Iterator[CountReaction]:
-    """Elementary reactions; amounts of what is held are part of their rates, and what changes nothing is left out."""
+    """Reactions; amounts of what is held are part of their rates, and what changes nothing is left out."""
     for number, line in blocks.get("reactions", ()):
         with _Line(number):
             left, right, law = _parts_of(line, names)
-            if sorted(left) == sorted(right):
+            before, after = (tuple(n for n in side if n not in laws.held) for side in (left, right))
+            if sorted(left) == sorted(right) or sorted(before) == sorted(after):
                 continue
-            rate = _rate(law, parameters) * units.amount ** (1 - len(left)) / (units.time or SECOND)
-            for name in left:
-                rate *= held.get(name, 1.0)
-            before, after = (tuple(n for n in side if n not in held) for side in (left, right))
-            if before != after:
-                yield CountReaction(line, before, after, rate)
+            yield from _reaction(line, (left, before, after), law, laws, units)
+
+
+def _reaction(
+    line: str, sides: tuple[tuple[str, ...], ...], law: str, laws: NetLaws, units: Units
+) -> Iterator[CountReaction]:
+    """sides: reactants, those that are not held, products that are not held."""
+    left, before, after = sides
+    time = units.time or SECOND
+    constant = _constant(law, laws.parameters)
+    if constant is None:
+        rate = apply("mul", make_number(units.amount / time), laws.rate(law, left))
+        yield from reactions_of(line, before, after, rate, reversible=False)
+        return
+    if constant < 0:
+        raise InputError(f'the rate "{law}" is negative')
+    rate_of_counts = constant * units.amount ** (1 - len(left)) / time
+    for name in left:
+        rate_of_counts *= laws.held.get(name, 1.0)
+    yield CountReaction(line, before, after, rate_of_counts)
+
+
+def _constant(law: str, parameters: Mapping[str, float]) -> float | None:
+    """A rate that is a number; None if it is no such expression."""
+    try:
+        return evaluate(law, parameters)
+    except InputError:
+        return None
 
 
 def _parts_of(line: str, names: Mapping[int, str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
@@ -191,16 +222,6 @@ def _parts_of(line: str, names: Mapping[int, str]) -> tuple[tuple[str, ...], tup
         sides, law = words[:2], words[2]
     left, right = (_members(side, names) for side in sides)
     return left, right, law.strip()
-
-
-def _rate(law: str, parameters: Mapping[str, float]) -> float:
-    named = re.search(rf"\b({'|'.join(_RATE_LAWS)})\b", law)
-    if named and named[1] not in parameters:
-        raise InputError(f'the rate law "{law}" is not read; elementary rates are')
-    rate = evaluate(law, parameters)
-    if rate < 0:
-        raise InputError(f'the rate "{law}" is negative')
-    return rate
 
 
 def _members(side: str, names: Mapping[int, str]) -> tuple[str, ...]:
@@ -219,27 +240,27 @@ def _member(text: str, names: Mapping[int, str]) -> str:
 
 
 def _groups(
-    blocks: Mapping[str, Lines], names: Mapping[int, str], held: Mapping[str, float]
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """Name and weights of each group. One of a single species that has its name says nothing new and is left out; any
-    other that has the name of a species is called NAME_group.
-    """
+    blocks: Mapping[str, Lines], names: Mapping[int, str]
+) -> Iterator[tuple[str, tuple[str, dict[str, float]]]]:
+    """Name, name as an observable and weights of each group; one that has a species' name is called NAME_group."""
     for number, line in blocks.get("groups", ()):
         with _Line(number):
             parts = re.sub(r"^\d+:?\s+", "", line).split(None, 1)
-            if len(parts) < 2:
-                continue  # no species matches
             weights = Counter[str]()
-            for member in parts[1].replace(" ", "").split(","):
+            for member in parts[1].replace(" ", "").split(",") if len(parts) > 1 else ():
                 weight, _, species = member.rpartition("*")
                 if not (species.isdigit() and (not weight or weight.isdigit())):
                     raise InputError(f'"{member}" in the group "{parts[0]}" is no species number, nor "weight*number"')
                 weights[_member(species, names)] += int(weight or 1)
             name = re.sub(r"\W", "_", parts[0])
-            free = {species: float(w) for species, w in weights.items() if w and species not in held}
-            if not free or free == {name: 1.0}:
-                continue
-            yield f"{name}_group" if name in names.values() else name, free
+            shown = f"{name}_group" if name in names.values() and weights != {name: 1} else name
+            yield parts[0], (shown, {species: float(w) for species, w in weights.items() if w})
+
+
+def _observed(name: str, weights: Mapping[str, float], held: Mapping[str, float]) -> dict[str, float]:
+    """What a group counts; nothing of one of a single species that has its name, which says nothing new."""
+    free = {species: w for species, w in weights.items() if species not in held}
+    return {} if free == {name: 1.0} else free
 
 
 def _pair(line: str) -> tuple[str, str]:

@@ -1,102 +1,135 @@
-"""Numbers from the syntax trees of libsbml: initial assignments, rules of constants, times of nothing that changes."""
+"""Expressions from the syntax trees of libsbml: kinetic laws, rules, initial assignments."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
 from couple.base.errors import InputError
+from couple.chemistry.laws import expression as make
+from couple.chemistry.laws.expression import Expression, apply, combine
 
-Lookup = Callable[[str], float]
-"""Value of a name. Raises InputError if it has none."""
+Lookup = Callable[[str], Expression]
+"""What a name stands for. Raises InputError if it has no value."""
 
 
-def number(lib: Any, node: Any, lookup: Lookup) -> float:
+def number(lib: Any, node: Any, lookup: Callable[[str], float]) -> float:
     """The value of an expression. Raises InputError for what is no arithmetic, by name, and what is not finite."""
+    tree = expression(lib, node, lambda name: make.number(lookup(name)))
     try:
-        value = _value(lib, node, lookup)
+        found = make.value(tree, {})
     except (ArithmeticError, ValueError, TypeError) as error:
         raise InputError(f'"{lib.formulaToL3String(node)}" cannot be worked out: {error}') from None
-    if isinstance(value, complex) or not math.isfinite(value):
+    if not math.isfinite(found):
         raise InputError(f'"{lib.formulaToL3String(node)}" is not finite')
-    return value
+    return found
 
 
-def _value(lib: Any, node: Any, lookup: Lookup) -> float:
+def expression(lib: Any, node: Any, lookup: Lookup) -> Expression:
+    """The tree of an expression with its names replaced. Raises InputError for what is not read, by name."""
     kind = node.getType()
-    if kind == lib.AST_NAME_AVOGADRO:
-        return 6.02214179e23  # as SBML level 3 defines its csymbol
-    if kind == lib.AST_CONSTANT_PI:
-        return math.pi
-    if kind == lib.AST_CONSTANT_E:
-        return math.e
+    constants = {lib.AST_CONSTANT_PI: math.pi, lib.AST_CONSTANT_E: math.e}
+    constants |= {lib.AST_NAME_AVOGADRO: 6.02214179e23}  # as SBML level 3 defines its csymbol
+    constants |= {lib.AST_CONSTANT_TRUE: 1.0, lib.AST_CONSTANT_FALSE: 0.0}
+    if kind in constants:
+        return make.number(constants[kind])
     if node.isNumber():
-        return float(node.getValue())
+        return make.number(float(node.getValue()))
     if kind == lib.AST_NAME:
         return lookup(node.getName())
+    if kind == lib.AST_NAME_TIME:
+        raise InputError(f'"{node.getName() or "time"}" is not read: rates that depend on the time are not')
     if kind == lib.AST_FUNCTION_PIECEWISE:
         return _piecewise(lib, node, lookup)
-    parts = [_value(lib, node.getChild(k), lookup) for k in range(node.getNumChildren())]
+    parts = [expression(lib, node.getChild(k), lookup) for k in range(node.getNumChildren())]
     found = _operators(lib).get(kind)
     if found is None:
-        raise InputError(f'"{node.getName() or lib.formulaToL3String(node)}" is not read in what is worked out')
-    return float(found(*parts))
+        raise InputError(f'"{node.getName() or lib.formulaToL3String(node)}" is not read in expressions')
+    try:
+        return found(*parts)
+    except TypeError:
+        raise InputError(f'"{lib.formulaToL3String(node)}" has {len(parts)} operands: not read') from None
 
 
-def _piecewise(lib: Any, node: Any, lookup: Lookup) -> float:
+def _piecewise(lib: Any, node: Any, lookup: Lookup) -> Expression:
+    """Choices within each other; pieces that cannot hold are not looked at."""
     n = node.getNumChildren()
+    pieces: list[tuple[Expression, Expression]] = []
+    last: Expression | None = None
     for k in range(0, n - 1, 2):
-        if _truth(lib, node.getChild(k + 1), lookup):
-            return _value(lib, node.getChild(k), lookup)
-    if n % 2 == 0:
-        raise InputError("no piece of a piecewise expression holds")
-    return _value(lib, node.getChild(n - 1), lookup)
+        condition = expression(lib, node.getChild(k + 1), lookup)
+        if condition.op == "number" and not condition.value:
+            continue
+        piece = expression(lib, node.getChild(k), lookup)
+        if condition.op == "number":
+            last = piece
+            break
+        pieces.append((condition, piece))
+    if last is None and n % 2 == 0:
+        raise InputError("a piecewise expression has no otherwise, and none of its pieces need hold")
+    tree = expression(lib, node.getChild(n - 1), lookup) if last is None else last
+    return reduce(lambda rest, piece: apply("if", *piece, rest), reversed(pieces), tree)
 
 
-def _truth(lib: Any, node: Any, lookup: Lookup) -> bool:
-    kind = node.getType()
-    parts = [node.getChild(k) for k in range(node.getNumChildren())]
-    if kind in (lib.AST_CONSTANT_TRUE, lib.AST_CONSTANT_FALSE):
-        return bool(kind == lib.AST_CONSTANT_TRUE)
-    if kind == lib.AST_LOGICAL_NOT:
-        return not _truth(lib, parts[0], lookup)
-    if kind in (lib.AST_LOGICAL_AND, lib.AST_LOGICAL_OR):
-        held = [_truth(lib, part, lookup) for part in parts]
-        return all(held) if kind == lib.AST_LOGICAL_AND else any(held)
-    relations: dict[int, Callable[[float, float], bool]] = {
-        lib.AST_RELATIONAL_LT: lambda a, b: a < b,
-        lib.AST_RELATIONAL_LEQ: lambda a, b: a <= b,
-        lib.AST_RELATIONAL_GT: lambda a, b: a > b,
-        lib.AST_RELATIONAL_GEQ: lambda a, b: a >= b,
-        lib.AST_RELATIONAL_EQ: lambda a, b: a == b,
-        lib.AST_RELATIONAL_NEQ: lambda a, b: a != b,
+def _minus(a: Expression, b: Expression | None = None) -> Expression:
+    return apply("mul", make.number(-1.0), a) if b is None else apply("sub", a, b)
+
+
+def _factorial(n: Expression) -> Expression:
+    if n.op != "number" or n.value != int(n.value) or not 0 <= n.value <= 170:
+        raise InputError("the factorial of what is no whole number from 0 to 170 is not read")
+    return make.number(float(math.factorial(int(n.value))))
+
+
+def _chain(op: str, turned: bool = False) -> Callable[..., Expression]:
+    """A comparison of two or more."""
+    return lambda *x: combine("and", [apply(op, b, a) if turned else apply(op, a, b) for a, b in pairwise(x)])
+
+
+def _many(op: str, nothing: float) -> Callable[..., Expression]:
+    return lambda *x: combine(op, x) if x else make.number(nothing)
+
+
+def _operators(lib: Any) -> dict[int, Callable[..., Expression]]:
+    one = {
+        lib.AST_FUNCTION_EXP: "exp", lib.AST_FUNCTION_LN: "ln", lib.AST_FUNCTION_ABS: "abs",
+        lib.AST_FUNCTION_FLOOR: "floor", lib.AST_FUNCTION_CEILING: "ceil", lib.AST_FUNCTION_SIN: "sin",
+        lib.AST_FUNCTION_COS: "cos", lib.AST_FUNCTION_TAN: "tan", lib.AST_FUNCTION_TANH: "tanh",
+        lib.AST_LOGICAL_NOT: "not",
+    }  # fmt: skip
+    found: dict[int, Callable[..., Expression]] = {kind: _unary(op) for kind, op in one.items()}
+    return found | {
+        lib.AST_PLUS: _many("add", 0.0),
+        lib.AST_TIMES: _many("mul", 1.0),
+        lib.AST_MINUS: _minus,
+        lib.AST_DIVIDE: lambda a, b: apply("div", a, b),
+        lib.AST_POWER: lambda a, b: apply("pow", a, b),
+        lib.AST_FUNCTION_POWER: lambda a, b: apply("pow", a, b),
+        lib.AST_FUNCTION_LOG: lambda base, x: apply("div", apply("ln", x), apply("ln", base)),
+        lib.AST_FUNCTION_ROOT: _root,
+        lib.AST_FUNCTION_FACTORIAL: _factorial,
+        lib.AST_FUNCTION_MIN: _many("min", math.inf),
+        lib.AST_FUNCTION_MAX: _many("max", -math.inf),
+        lib.AST_RELATIONAL_LT: _chain("lt"),
+        lib.AST_RELATIONAL_LEQ: _chain("le"),
+        lib.AST_RELATIONAL_GT: _chain("lt", turned=True),
+        lib.AST_RELATIONAL_GEQ: _chain("le", turned=True),
+        lib.AST_RELATIONAL_EQ: _chain("eq"),
+        lib.AST_RELATIONAL_NEQ: _chain("ne"),
+        lib.AST_LOGICAL_AND: _many("and", 1.0),
+        lib.AST_LOGICAL_OR: _many("or", 0.0),
+        lib.AST_LOGICAL_XOR: lambda a, b: apply("ne", apply("not", a), apply("not", b)),
     }
-    if kind not in relations or len(parts) < 2:
-        raise InputError(f'"{lib.formulaToL3String(node)}" is not a condition that is read')
-    values = [_value(lib, part, lookup) for part in parts]
-    return all(relations[kind](a, b) for a, b in pairwise(values))
 
 
-def _operators(lib: Any) -> dict[int, Callable[..., float]]:
-    return {
-        lib.AST_PLUS: lambda *x: math.fsum(x),
-        lib.AST_MINUS: lambda a, b=None: -a if b is None else a - b,
-        lib.AST_TIMES: lambda *x: math.prod(x),
-        lib.AST_DIVIDE: lambda a, b: a / b,
-        lib.AST_POWER: lambda a, b: a**b,
-        lib.AST_FUNCTION_POWER: lambda a, b: a**b,
-        lib.AST_FUNCTION_EXP: math.exp,
-        lib.AST_FUNCTION_LN: math.log,
-        lib.AST_FUNCTION_LOG: lambda base, x: math.log(x) / math.log(base),
-        lib.AST_FUNCTION_ROOT: lambda degree, x: x ** (1.0 / degree),
-        lib.AST_FUNCTION_ABS: abs,
-        lib.AST_FUNCTION_FLOOR: math.floor,
-        lib.AST_FUNCTION_CEILING: math.ceil,
-        lib.AST_FUNCTION_SIN: math.sin,
-        lib.AST_FUNCTION_COS: math.cos,
-        lib.AST_FUNCTION_TAN: math.tan,
-        lib.AST_FUNCTION_TANH: math.tanh,
-        lib.AST_FUNCTION_FACTORIAL: lambda n: float(math.factorial(int(n))),
-    }
+def _unary(op: str) -> Callable[..., Expression]:
+    return lambda a: apply(op, a)
+
+
+def _root(degree: Expression, x: Expression) -> Expression:
+    if degree == make.number(2.0):
+        return apply("sqrt", x)
+    return apply("pow", x, apply("div", make.number(1.0), degree))

@@ -13,6 +13,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.units import CANONICAL, IONS_PER_MM_UM3, factor, quantity
+from couple.chemistry.laws.expression import Expression, apply, name, show, substitute
 from couple.chemistry.network import Place, ReactionNetwork, Species
 
 
@@ -32,12 +33,13 @@ class Units:
 
 @dataclass(frozen=True)
 class CountReaction:
-    """rate: events per ms and combination of reactant molecules."""
+    """rate: events per ms and combination of reactant molecules. law: instead of that, events per ms, of molecules."""
 
     name: str
     reactants: tuple[str, ...]
     products: tuple[str, ...]
     rate: float
+    law: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,11 @@ class CountModel:
             return f"{n / self.area!r} /um^2"
         return f"{n / (IONS_PER_MM_UM3 * self.volume)!r} mM"
 
-    def _reaction(self, reaction: CountReaction) -> dict[str, str]:
+    def _reaction(self, reaction: CountReaction) -> dict[str, Any]:
+        left, right = (" + ".join(side) or "0" for side in (reaction.reactants, reaction.products))
+        equation = f"{left} -> {right}"
+        if reaction.law is not None:
+            return {"equation": equation, **self._law(reaction, reaction.law)}
         species = [Species(name, on=self.places[name]) for name in reaction.reactants]
         try:
             dimension = ReactionNetwork.rate_dimension(species, [self.places[name] for name in reaction.products])
@@ -83,8 +89,31 @@ class CountModel:
             "rate of second order on the membrane": self.area,
         }[dimension]
         unit = CANONICAL[dimension]
-        left, right = (" + ".join(side) or "0" for side in (reaction.reactants, reaction.products))
-        return {"equation": f"{left} -> {right}", "forward": f"{reaction.rate * scale!r} {unit.removeprefix('1')}"}
+        return {"equation": equation, "forward": f"{reaction.rate * scale!r} {unit.removeprefix('1')}"}
+
+    def _law(self, reaction: CountReaction, law: Expression) -> dict[str, Any]:
+        """A law of molecules as one of concentrations: by what one molecule is in the file's compartment.
+
+        With a species of the membrane it is one per area.
+        """
+        involved = {*reaction.reactants, *reaction.products, *law.names()}
+        of: dict[Place, str] = {"volume": "one_molecule", "membrane": "one_on_membrane"}
+        units: dict[Place, str] = {
+            "volume": f"{1.0 / (IONS_PER_MM_UM3 * self.volume)!r} mM",
+            "membrane": f"{1.0 / self.area if self.area else math.inf!r} /um^2",
+        }
+        for place in of:
+            while of[place] in self.places:
+                of[place] += "_"
+        on: Place = "membrane" if any(self.places[name] == "membrane" for name in involved) else "volume"
+        rate = of[on] + "_per_ms"
+        while rate in self.places:
+            rate += "_"
+        tree = substitute(law, lambda s: apply("div", name(s), name(of[self.places[s]])))
+        tree = apply("mul", name(rate), tree)
+        used = {*tree.names()}
+        parameters = {of[place]: unit for place, unit in units.items() if of[place] in used}
+        return {"rate_law": show(tree), "parameters": {rate: f"{units[on]}/ms", **parameters}}
 
 
 def _observable(weights: Mapping[str, float]) -> list[str] | dict[str, float]:

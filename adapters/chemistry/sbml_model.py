@@ -1,9 +1,9 @@
 """An SBML model as molecules of one compartment with a membrane.
 
 Read: one 3-D compartment and at most one 2-D one, species, parameters, initial assignments, assignment rules, reactions
-with mass-action kinetics (reversible ones as the difference of two). A held species (boundary condition, constant) is
-part of the rates in which it stands. A rule that no rate needs becomes an observable, if it is a sum of species.
-Everything else is refused by name.
+with mass-action kinetics (reversible ones as the difference of two) or any other rate law. A held species (boundary
+condition, constant) is part of the rates in which it stands. A rule that no rate needs becomes an observable, if it is
+a sum of species. Everything else is refused by name.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapters.chemistry.mathml import number
+from adapters.chemistry.elementary import reactions_of
+from adapters.chemistry.mathml import expression, number
 from adapters.chemistry.model import CountModel, CountReaction, Units
-from adapters.chemistry.polynomial import Polynomial, polynomial
+from adapters.chemistry.polynomial import polynomial
 from adapters.chemistry.sbml_units import SbmlUnits
 from couple.base.errors import InputError
+from couple.chemistry.laws.expression import Expression, apply
+from couple.chemistry.laws.expression import name as make_name
+from couple.chemistry.laws.expression import number as make_number
 from couple.chemistry.network import Place
 
 _log = logging.getLogger(__name__)
@@ -130,6 +134,8 @@ class SbmlModel:
             return float(found.getValue())
         if kind == self.libsbml.SBML_SPECIES:
             return self._given_species(found)
+        if kind == self.libsbml.SBML_SPECIES_REFERENCE and math.isfinite(found.getStoichiometry()):
+            return float(found.getStoichiometry())
         raise InputError(f'"{name}" has no value')
 
     def _given_species(self, s: Any) -> float:
@@ -172,20 +178,11 @@ class SbmlModel:
         if sorted(left) == sorted(right):
             return  # nothing changes
         try:
-            rates = polynomial(self.libsbml, law.getMath(), symbols.within(law))
+            tree = expression(self.libsbml, law.getMath(), symbols.within(law).__getitem__)
         except InputError as error:
             raise InputError(f'reaction "{name}": {error.message}') from None
-        for species, coefficient in rates.items():
-            if coefficient < 0 and not r.getReversible():
-                raise InputError(f'reaction "{name}" is not reversible, but its rate can be negative')
-            start, end = (left, right) if coefficient > 0 else (right, left)
-            extra = _catalysts(species, start)
-            if extra is None:
-                shown = " * ".join(species) or "a constant"
-                raise InputError(
-                    f'reaction "{name}": its rate goes with {shown}, which is not mass action of its reactants'
-                )
-            yield CountReaction(name, start + extra, end + extra, abs(coefficient) * self.amount / self.ms)
+        scaled = apply("mul", make_number(self.amount / self.ms), tree)
+        yield from reactions_of(name, left, right, scaled, r.getReversible())
 
     def _side(self, references: Any, name: str) -> tuple[str, ...]:
         """The free species of one side, each as often as it takes part."""
@@ -208,7 +205,7 @@ class SbmlModel:
             if name in symbols.used:
                 continue
             try:
-                terms = symbols[name]
+                terms = polynomial(symbols[name]) or {}
             except InputError as error:
                 _log.warning('the rule "%s" is left out: %s', name, error.message)
                 continue
@@ -219,14 +216,14 @@ class SbmlModel:
                 yield name, {s: _whole(w) for s, w in weights.items()}
 
 
-class _Symbols(Mapping[str, Polynomial]):
-    """What names in kinetic laws and rules stand for, in molecules.
+class _Symbols(Mapping[str, Expression]):
+    """What names in kinetic laws and rules stand for, of molecules; raises InputError for a name without a value.
 
     own: of one law. used: rules that some law has asked for; None where no law asks.
     """
 
     def __init__(
-        self, model: SbmlModel, own: Mapping[str, Polynomial] | None = None, used: set[str] | None = None
+        self, model: SbmlModel, own: Mapping[str, Expression] | None = None, used: set[str] | None = None
     ) -> None:
         self.model, self.own = model, own or {}
         self.in_law, self.used = used is not None, set() if used is None else used
@@ -235,32 +232,34 @@ class _Symbols(Mapping[str, Polynomial]):
     def within(self, law: Any) -> _Symbols:
         """The names as one law sees them, with parameters of its own."""
         local = law.getListOfLocalParameters() if self.model.sbml.getLevel() > 2 else law.getListOfParameters()
-        own: dict[str, Polynomial] = {p.getId(): {(): p.getValue()} for p in local if p.isSetValue()}
+        own = {p.getId(): make_number(p.getValue()) for p in local if p.isSetValue()}
         return _Symbols(self.model, own, self.used)
 
-    def __getitem__(self, name: str) -> Polynomial:
+    def __getitem__(self, name: str) -> Expression:
+        model = self.model
         if name in self.own:
             return self.own[name]
-        if name in self.model.rules:
-            return self._rule(name)
-        if name in self.model.free:
-            return {(name,): self.model.symbol(name)}
-        try:
-            return {(): self.model.value(name)}
-        except InputError:
-            raise KeyError(name) from None
+        if name in model.rules:
+            return self._opened("rule", name, model.rules[name], self)
+        if name in model.free:
+            return apply("mul", make_number(model.symbol(name)), make_name(name))
+        reaction = model.sbml.getReaction(name)
+        if reaction is not None and (law := reaction.getKineticLaw()) is not None:
+            return self._opened("reaction", name, law.getMath(), self.within(law))
+        return make_number(model.value(name))
 
-    def _rule(self, name: str) -> Polynomial:
+    def _opened(self, kind: str, name: str, math_of: Any, names: _Symbols) -> Expression:
         if name in self._open:
-            raise InputError(f'the rule "{name}" is defined by itself')
+            raise InputError(f'the {kind} "{name}" is defined by itself')
         self._open.append(name)
+        names._open = self._open
         try:
-            terms = polynomial(self.model.libsbml, self.model.rules[name], self)
+            tree = expression(self.model.libsbml, math_of, names.__getitem__)
         finally:
             self._open.pop()
-        if self.in_law:
+        if self.in_law and kind == "rule":
             self.used.add(name)
-        return terms
+        return tree
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.own, *self.model.rules, *self.model.free))
@@ -271,16 +270,6 @@ class _Symbols(Mapping[str, Polynomial]):
 
 def _held(species: Any) -> bool:
     return bool(species.getBoundaryCondition() or species.getConstant())
-
-
-def _catalysts(term: tuple[str, ...], start: tuple[str, ...]) -> tuple[str, ...] | None:
-    """What stands in a term of a rate besides the reactants; None if one of the reactants is missing."""
-    left = list(term)
-    for name in start:
-        if name not in left:
-            return None
-        left.remove(name)
-    return tuple(left)
 
 
 def _whole(weight: float) -> float:

@@ -73,6 +73,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
 
     spatial = True
     integer = False
+    rate_laws = True
     Options: ClassVar[type[engine.Options]] = FieldOptions
 
     def __init__(

@@ -13,13 +13,14 @@ from pydantic import Field
 from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
+from adapters.wellmixed.law_tables import law_message
 from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length
-from couple.chemistry.meeting import check_meetings, coarse_cells, slowed_rates
+from couple.chemistry.meeting import check_law_places, check_meetings, coarse_cells, slowed_rates
 from couple.components.capabilities import BringsGeometry
 from couple.components.component import State
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
@@ -55,6 +56,7 @@ class Gridded(SiteEngine, BringsGeometry):
 
     spatial = True
     integer = True
+    rate_laws = True
     Options: ClassVar[type[Options]] = GriddedOptions
 
     def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
@@ -62,6 +64,7 @@ class Gridded(SiteEngine, BringsGeometry):
         self.grids = list(grids) if grids is not None else [_grid(site, setup) for site in self.sites]
         self.tables: list[GriddedTables] = []
         self.molecules: list[GriddedMolecules] = []
+        check_law_places(setup.network)
         if any(len(grid.areas) > 1 for grid in self.grids):
             check_meetings(self.network, setup.clamped)
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
@@ -142,6 +145,7 @@ class Gridded(SiteEngine, BringsGeometry):
             m.words[:], m.events[:] = saved["words"], saved["events"]
             m.weight[...] = saved["weight"]
             restore_levels(m.levels, saved)
+            kernel.refresh_laws(self.tables[k], m)
         for key in ("counts", "means"):
             self.read(key)[...] = np.asarray(state[key])
 
@@ -159,6 +163,7 @@ class Gridded(SiteEngine, BringsGeometry):
         warnings = []
         for site in setup.sites:
             grid, network = _grid(site, setup), setup.network
+            check_law_places(network)
             if len(grid.areas) == 1:
                 continue
             check_meetings(network, setup.clamped)
@@ -190,6 +195,10 @@ class Gridded(SiteEngine, BringsGeometry):
         where = f'site "{self.sites[k].name}" of "{self.name}"'
         influx = dict(zip(self.setup.injected, self.read("influx")[k].tolist(), strict=True))
         if code == kernel.BAD_PROPENSITY:
+            grid, counts = self.grids[k], self.molecules[k].counts.tolist()
+            laws = (law_message(self.network, grid.volume, a, n) for a, n in zip(grid.areas, counts, strict=True))
+            if found := next(filter(None, laws), ""):
+                return f"{where}: {found}"
             return f"{where}: a propensity is not a finite number; check the rates and the size of the site"
         if code == kernel.BAD_CLAMP:
             clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from adapters.gridded.tables import HOPS, REACTIONS, SINCE_REFRESH, GriddedMolecules, GriddedTables
+from adapters.wellmixed.law_tables import run_laws
 from adapters.wellmixed.levels import LEVELS, choose, put, resum
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
@@ -48,8 +49,17 @@ def _propensity(t: GriddedTables, m: GriddedMolecules, v: int) -> float:
 
 
 @njit(cache=True, _nrt=False)
+def refresh_laws(t: GriddedTables, m: GriddedMolecules) -> None:
+    """Rates of all laws from the counts."""
+    if len(t.law_code) > 0:
+        for v in range(len(t.area_class)):
+            run_laws(t.law_code, t.law, m.counts[v])
+
+
+@njit(cache=True, _nrt=False)
 def refresh(t: GriddedTables, m: GriddedMolecules) -> None:
     """All propensities from the counts."""
+    refresh_laws(t, m)
     for v in range(len(t.area_class)):
         for k in range(len(t.group_column)):
             m.weight[v, k] = _group_weight(t, m, v, k)
@@ -73,6 +83,9 @@ def _apply_event(t: GriddedTables, m: GriddedMolecules, v: int, event: int, sign
             new += by * (t.D[c] * t.leaving_rate[v] + t.D_surface[c] * t.surface_leaving[v])
     for i in range(t.weight_start[event], t.weight_start[event + 1]):
         m.weight[v, t.weight_group[i]] += t.rates[t.area_class[v], t.weight_member[i]] * (sign * t.weight_by[i])
+    if t.stirs[event]:
+        run_laws(t.law_code, t.law, m.counts[v])
+        m.weight[v, t.law_group] = _group_weight(t, m, v, t.law_group)
     for i in range(t.touched_start[event], t.touched_start[event + 1]):
         k = t.touched[i]
         new += m.counts[v, t.group_column[k]] * m.weight[v, k]

@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from adapters.gridded.grid import Grid
 from adapters.wellmixed.grouping import GroupedReactions, group
+from adapters.wellmixed.law_tables import START
 from adapters.wellmixed.levels import Levels, empty_levels
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
@@ -27,7 +28,7 @@ REACTIONS, HOPS, SINCE_REFRESH = range(3)
 
 
 class GriddedTables(NamedTuple):
-    """Constants of one site. Columns of counts: species, reservoirs (unused), the constant 1."""
+    """Constants of one site. Columns of counts: species, reservoirs (unused), the constant 1, those of rate laws."""
 
     n_species: int
     n_members: int
@@ -69,6 +70,11 @@ class GriddedTables(NamedTuple):
     clamp_book: Ints  # columns of the reservoirs that stand for what holds them
     entry_voxels: Ints  # where ions enter
     entry_area: Floats  # their membrane area, cumulative
+    law_code: Ints  # operations of rate laws, see adapters.wellmixed.law_tables
+    law: Ints
+    law_group: int  # group of reactions with rate laws
+    stirs: Ints  # (n_events,) 1 where an event changes what a rate law depends on
+    law_constants: Floats  # (n_classes, n_constants) of voxels with the same area of membrane
 
 
 class GriddedMolecules(NamedTuple):
@@ -102,7 +108,9 @@ def build_tables(
     starts, members = reactions.weight_start.tolist(), reactions.weight_member.tolist()
     changes = [dict(_changes(reactions, event)) for event in range(len(starts) - 1)]
     weight_by = [
-        changes[e][int(reactions.second[j])] for e, k in enumerate(starts[:-1]) for j in members[k : starts[e + 1]]
+        changes[e].get(int(reactions.second[j]), 0)
+        for e, k in enumerate(starts[:-1])
+        for j in members[k : starts[e + 1]]
     ]
     doors = np.flatnonzero(grid.areas > 0)
     ways, along = grid.hops, grid.surface
@@ -121,6 +129,8 @@ def build_tables(
         np.array([network.index(s) for s in injected], dtype=np.int64), reactions.clamped, reactions.clamp_book,
         doors if len(doors) else np.arange(n_voxels),
         np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
+        reactions.law_code, reactions.law, reactions.group_column.tolist().index(n_columns - 1) if network.laws else -1,
+        reactions.stirs, np.array([plan.tape.constants(grid.volume, a) for a in kinds]).reshape(len(kinds), -1),
     )  # fmt: skip
 
 
@@ -143,9 +153,11 @@ def _rates(network: ReactionNetwork, grid: Grid, area: float, here: float) -> Fl
 
     A reaction that puts molecules on the membrane from the volume happens at the membrane, as fast as in a mixed site.
     """
-    rates = network.count_rates(grid.volume, here)
+    rates = network.count_rates(grid.volume, here, laws=True)
     whole = grid.volume * len(grid.areas)
     for r, reaction in enumerate(network.reactions):
+        if reaction.law is not None:
+            continue  # has its area, or volume, in itself
         left = [s.on for s in network.order_reactants(reaction)]
         right = [s.on for s in network.species if s.name in reaction.products]
         if "membrane" in left or "membrane" not in right:
@@ -163,8 +175,10 @@ def build_molecules(
 ) -> GriddedMolecules:
     """An empty site."""
     n = len(t.area_class)
-    counts = np.zeros((n, len(network.states) + 1))
-    counts[:, -1] = 1.0
+    first = len(network.states) + 1
+    counts = np.zeros((n, int(t.law[START]) + len(t.law_code) // 4))
+    counts[:, first - 1] = 1.0
+    counts[:, first : first + t.law_constants.shape[1]] = t.law_constants[t.area_class]
     least = [
         *t.rates[t.rates > 0],
         *(d * r for d in t.D[t.D > 0] for r in {t.leaving_rate.min(), t.leaving_rate.max()} if r > 0),

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed.law_tables import law_numbers, law_tape
 from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import LawTape
 from couple.chemistry.network import ReactionNetwork
 
 
@@ -22,7 +24,8 @@ class MassActionTables(NamedTuple):
     """Index tables of mass action, all of integers.
 
     Places 0 .. n_variables - 1 are what changes, in the order of elimination, then the clamped species, then the
-    constant 1. A flux is the net rate of reactions with one change up to its sign, its members.
+    constant 1, then what rate laws work out. A flux is the net rate of reactions with one change up to its sign, its
+    members.
     """
 
     column: Ints  # (n_places - 1,) column of each place in the counts
@@ -53,6 +56,8 @@ class MassActionTables(NamedTuple):
     clamped: Ints  # (n_clamped,) places of what is held
     clamp_book: Ints  # (n_clamped,) variable that books what the hand puts in or takes out
     injected: Ints  # (n_injected,) variable that influx is added to
+    law_code: Ints  # operations of rate laws, on places behind the constant 1, see `law_tables`
+    law: Ints
 
 
 @njit(cache=True, inline="always")
@@ -87,6 +92,8 @@ def unpack(packed: Ints) -> MassActionTables:
         clamped=table(packed, 25),
         clamp_book=table(packed, 26),
         injected=table(packed, 27),
+        law_code=table(packed, 28),
+        law=table(packed, 29),
     )
 
 
@@ -94,13 +101,14 @@ def unpack(packed: Ints) -> MassActionTables:
 class SparseElimination:
     """Index tables; `order` (n_members,) and `sign` (n_members,) give the reaction of each member and its direction.
 
-    n_entries: of the factors of the matrix, fill-in included.
+    n_entries: of the factors of the matrix, fill-in included. tape: of rate laws.
     """
 
     tables: MassActionTables
     order: npt.NDArray[np.int64]
     sign: npt.NDArray[np.float64]
     n_entries: int
+    tape: LawTape
 
 
 def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> SparseElimination:
@@ -114,15 +122,18 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
     slopes = _slopes(network, fluxes, held)
     pattern = {(row, column) for k, column in slopes for row, _ in fluxes[k].change}
     variables, entries = _order(free, pattern)
-    place = {column: i for i, column in enumerate(variables + held)}
+    place: dict[_Factor, int] = {column: i for i, column in enumerate(variables + held)}
     place[-1] = len(place)
+    tape = law_tape(network, {s: place[i] for i, s in enumerate(network.names)}, len(place), slopes=True)
+    place.update({(r, ""): at for r, at in zip(network.laws, tape.values, strict=True)})
+    place.update(tape.slopes)
     number = {entry: i for i, entry in enumerate(sorted(entries, key=lambda e: (place[e[0]], place[e[1]])))}
     members = [member for flux in fluxes for member in flux.members]
     tables = [
         variables + held,
         [i for i, column in enumerate(variables) if column < len(network.species)],
         ragged([flux.members for flux in fluxes])[0],
-        *([place[int(network.reactant_columns[r, side])] for r, _ in members] for side in (0, 1)),
+        *([place[_factors(network, r)[side]] for r, _ in members] for side in (0, 1)),
         *ragged([[place[column] for column, _ in flux.change] for flux in fluxes]),
         [by for flux in fluxes for _, by in flux.change],
         *ragged([[members.index(member) for member, _ in terms] for terms in slopes.values()]),
@@ -134,6 +145,8 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         [place[network.index(name)] for name in clamped],
         [place[network.index(f"{name}_clamp")] for name in clamped],
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
+        tape.code.tolist(),
+        law_numbers(tape),
     ]
     order = np.array([r for r, _ in members], dtype=np.int64)
     return SparseElimination(
@@ -141,6 +154,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         order,
         np.array([float(sign) for _, sign in members]),
         len(number),
+        tape,
     )
 
 
@@ -188,13 +202,31 @@ def _fluxes(network: ReactionNetwork) -> list[_Flux]:
     return list(found.values())
 
 
+_Factor = int | tuple[int, str]
+"""What a rate is multiplied with: the count of a column (-1: the constant 1), the law of a reaction (number, ""), or
+its derivative by a species (number, name)."""
+
+
+def _factors(network: ReactionNetwork, r: int) -> tuple[_Factor, _Factor]:
+    """The two factors of a reaction."""
+    if r in network.laws:
+        return (r, ""), -1
+    a, b = network.reactant_columns[r].tolist()
+    return a, b
+
+
 def _slopes(
     network: ReactionNetwork, fluxes: list[_Flux], held: list[int]
-) -> dict[tuple[int, int], list[tuple[tuple[int, int], int]]]:
-    """(flux, column) → terms (member, column of the other factor) of the flux's derivative by that count."""
-    slopes: dict[tuple[int, int], list[tuple[tuple[int, int], int]]] = {}
+) -> dict[tuple[int, int], list[tuple[tuple[int, int], _Factor]]]:
+    """(flux, column) → terms (member, the other factor) of the flux's derivative by that count."""
+    slopes: dict[tuple[int, int], list[tuple[tuple[int, int], _Factor]]] = {}
     for k, flux in enumerate(fluxes):
         for member in flux.members:
+            if (law := network.laws.get(member[0])) is not None:
+                for name in law.names:
+                    if (column := network.index(name)) not in held:
+                        slopes.setdefault((k, column), []).append((member, (member[0], name)))
+                continue
             a, b = network.reactant_columns[member[0]].tolist()
             for column, other in ((a, b), (b, a)):  # a pair of one kind counts twice: the slope of n² is 2 n
                 if column >= 0 and column not in held:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed.law_tables import law_numbers, law_tape
 from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import LawTape
 from couple.chemistry.network import ReactionNetwork
 
 
 class FluxTables(NamedTuple):
     """Index tables of the Langevin equation, all of integers.
 
-    Places are the columns of the counts (species, reservoirs), and behind them the constant 1.
+    Places are the columns of the counts (species, reservoirs), then the constant 1, then what rate laws work out.
     """
 
     flux_start: Ints  # (n_fluxes + 1,) members of each flux
@@ -36,6 +39,11 @@ class FluxTables(NamedTuple):
     injected: Ints  # (n_injected,) column that influx is added to
     n_species: Ints  # (1,)
     one_way: Ints  # (n_fluxes,) 1 where no member undoes it: its extent never falls
+    law_code: Ints  # operations of rate laws, see `law_tables`
+    law: Ints
+    slope_start: Ints  # (n_fluxes + 1,) of a flux: members with laws and the places of their derivatives
+    slope_member: Ints
+    slope: Ints
 
 
 @njit(cache=True, inline="always")
@@ -58,6 +66,11 @@ def unpack(packed: Ints) -> FluxTables:
         injected=table(packed, 13),
         n_species=table(packed, 14),
         one_way=table(packed, 15),
+        law_code=table(packed, 16),
+        law=table(packed, 17),
+        slope_start=table(packed, 18),
+        slope_member=table(packed, 19),
+        slope=table(packed, 20),
     )
 
 
@@ -65,12 +78,13 @@ def unpack(packed: Ints) -> FluxTables:
 class Fluxes:
     """Index tables; `order` (n_members,) gives the reaction of each member.
 
-    change: (n_fluxes, n_states) what one event of a flux adds to the counts.
+    change: (n_fluxes, n_states) what one event of a flux adds to the counts. tape: of rate laws.
     """
 
     tables: FluxTables
     order: npt.NDArray[np.int64]
     change: Ints
+    tape: LawTape
 
 
 def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Fluxes:
@@ -89,12 +103,21 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
             found.setdefault(tuple(row), []).append((r, 0))
     members = [member for group in found.values() for member in group]
     order = np.array([r for r, _ in members], dtype=np.int64)
-    pairs = network.reactant_columns[order].reshape(-1, 2)
     one = len(network.states)
+    tape = law_tape(network, {s: i for i, s in enumerate(network.names)}, one + 1, slopes=True)
+    pairs = network.reactant_columns[order].reshape(-1, 2)
+    for r, at in zip(network.laws, tape.values, strict=True):
+        pairs[order == r, 0] = at
+    starts = ragged(list(found.values()))[0]
+    slopes = [
+        [(m, tape.slopes[r, s]) for m, (r, _) in enumerate(members) if a <= m < b for s in _moving(network, r, clamped)]
+        for a, b in itertools.pairwise(starts)
+    ]
+    slope_start, slope = ragged(slopes)
     change_start, change = ragged([[(c, n) for c, n in enumerate(row) if n] for row in found])
     watched = observed(network)
     tables = [
-        ragged(list(found.values()))[0],
+        starts,
         *(np.where(pairs[:, side] < 0, one, pairs[:, side]).tolist() for side in (0, 1)),
         [int(a == b >= 0) for a, b in pairs.tolist()],
         [backward for _, backward in members],
@@ -108,9 +131,20 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
         [network.index(f"{name}_clamp" if name in clamped else name) for name in injected],
         [len(network.species)],
         [int(not any(backward for _, backward in group)) for group in found.values()],
+        tape.code.tolist(),
+        law_numbers(tape),
+        slope_start,
+        [m for m, _ in slope],
+        [at for _, at in slope],
     ]
     return Fluxes(
         FluxTables(*(as_table(t) for t in tables)),
         order,
         np.array(list(found), dtype=np.int64).reshape(len(found), one),
+        tape,
     )
+
+
+def _moving(network: ReactionNetwork, r: int, clamped: tuple[str, ...]) -> list[str]:
+    """Species that the rate law of a reaction depends on and that are not held; none without a law."""
+    return [s for s in network.laws[r].names if s not in clamped] if r in network.laws else []

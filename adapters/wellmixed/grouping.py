@@ -8,15 +8,18 @@ that change is one product: an event touches the few groups whose reactant or we
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed.law_tables import law_inputs, law_numbers, law_tape
 from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import LawTape
 from couple.chemistry.network import ReactionNetwork
 
 BLOCK = 16
@@ -27,7 +30,7 @@ class GroupedReactions(NamedTuple):
     """Index tables of a network, all of integers.
 
     Members are reactions in the order of `Grouping.order`; events are members, then entries of injected species.
-    Columns are those of the counts: species, reservoirs, then the constant 1.
+    Columns are those of the counts: species, reservoirs, then the constant 1, then what rate laws work out.
     """
 
     group_start: Ints  # (n_groups + 1,) first member of each group
@@ -50,6 +53,9 @@ class GroupedReactions(NamedTuple):
     clamped: Ints  # (n_clamped,) columns of clamped species
     clamp_book: Ints  # (n_clamped,) column that books what holds each
     injected: Ints  # (n_injected,) column that influx is added to
+    law_code: Ints  # operations of rate laws, see `law_tables`
+    law: Ints
+    stirs: Ints  # (n_events,) 1 where an event changes what a rate law depends on
 
 
 @njit(cache=True, inline="always")
@@ -76,6 +82,9 @@ def unpack(packed: Ints) -> GroupedReactions:
         clamped=table(packed, 17),
         clamp_book=table(packed, 18),
         injected=table(packed, 19),
+        law_code=table(packed, 20),
+        law=table(packed, 21),
+        stirs=table(packed, 22),
     )
 
 
@@ -85,11 +94,12 @@ Event = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Grouping:
-    """Index tables of a network; `order` (n_members,) gives the reaction of each member."""
+    """Index tables of a network; `order` (n_members,) gives the reaction of each member. tape: of rate laws."""
 
     tables: GroupedReactions
     order: npt.NDArray[np.int64]
     n_groups: int
+    tape: LawTape
 
 
 def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Grouping:
@@ -98,7 +108,8 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
     Raises InputError for observables whose weights are not whole.
     """
     one = len(network.states)
-    pairs = _shared_first(network, one)
+    tape = law_tape(network, {s: i for i, s in enumerate(network.names)}, one + 1, whole=True)
+    pairs = _shared_first(network, one, dict(zip(network.laws, tape.values, strict=True)))
     size = Counter(shared for shared, _ in pairs)
     columns = sorted(size, key=lambda column: (-size[column], column))
     rank = {column: k for k, column in enumerate(columns)}
@@ -110,41 +121,58 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
     entries = [network.index(f"{name}_clamp" if name in clamped else name) for name in injected]
     events = [_nonzero(network.change[r]) for r in order] + [[(column, 1)] for column in entries]
     watched_start, watched = ragged(observed(network))
+    inputs = {m: law_inputs(network, r) for m, r in enumerate(order) if r in network.laws}
+    stirring = {column for columns_ in inputs.values() for column in columns_}
     tables = [
         starts,
         columns,
         [other for _, other in members],
         [int(shared == other != one) for shared, other in members],
-        *_effects(events, members, columns),
+        *_effects(events, members, columns, inputs),
         *_sightings(events, network.observable_weights.astype(np.int64)),
         watched_start,
         watched,
         [network.index(name) for name in clamped],
         [network.index(f"{name}_clamp") for name in clamped],
         entries,
+        tape.code.tolist(),
+        law_numbers(tape),
+        [int(any(column in stirring for column, _ in event)) for event in events],
     ]
-    return Grouping(GroupedReactions(*(as_table(t) for t in tables)), np.array(order, dtype=np.int64), len(columns))
+    return Grouping(
+        GroupedReactions(*(as_table(t) for t in tables)), np.array(order, dtype=np.int64), len(columns), tape
+    )
 
 
-def _shared_first(network: ReactionNetwork, one: int) -> list[tuple[int, int]]:
-    """Per reaction the columns of its two factors, first the one that more pairs have; `one` where there is none."""
+def _shared_first(network: ReactionNetwork, one: int, laws: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Per reaction the columns of its two factors, first the one that more pairs have; `one` where there is none.
+
+    laws: reaction → the place of its rate law, the only factor.
+    """
     pairs = [(one if a < 0 else a, one if b < 0 else b) for a, b in network.reactant_columns.tolist()]
     use = Counter(column for pair in pairs if one not in pair for column in set(pair))
 
     def rank(column: int) -> tuple[int, bool, int]:
         return use[column], column != one, -column
 
-    return [(a, b) if rank(a) >= rank(b) else (b, a) for a, b in pairs]
+    found = [(a, b) if rank(a) >= rank(b) else (b, a) for a, b in pairs]
+    return [(one, laws[r]) if r in laws else pair for r, pair in enumerate(found)]
 
 
-def _effects(events: list[Event], members: list[tuple[int, int]], columns: list[int]) -> list[list[int]]:
-    """Tables change_start .. touched: counts that each event changes, weights that follow, groups to recompute."""
+def _effects(
+    events: list[Event], members: list[tuple[int, int]], columns: list[int], inputs: Mapping[int, set[int]]
+) -> list[list[int]]:
+    """Tables change_start .. touched: counts that each event changes, weights that follow, groups to recompute.
+
+    inputs: member → columns that its rate law depends on.
+    """
     rank = {column: k for k, column in enumerate(columns)}
     group_of = [rank[shared] for shared, _ in members]
     seconds: dict[int, list[int]] = {}
     for m, (_, b) in enumerate(members):
-        seconds.setdefault(b, []).append(m)
-    weights = [[m for column, _ in event for m in seconds.get(column, ())] for event in events]
+        for column in inputs.get(m, (b,)):
+            seconds.setdefault(column, []).append(m)
+    weights = [list(dict.fromkeys(m for column, _ in event for m in seconds.get(column, ()))) for event in events]
     touched = [
         sorted({rank[c] for c, _ in event if c in rank} | {group_of[m] for m in weight})
         for event, weight in zip(events, weights, strict=True)

@@ -14,6 +14,7 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import langevin_kernel as kernel
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.fluxes import fluxes
+from adapters.wellmixed.law_tables import law_message, with_constants
 from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.components import engine
@@ -48,6 +49,7 @@ class Langevin(BatchedWellMixed):
     """
 
     integer = False
+    rate_laws = True
     Options: ClassVar[type[engine.Options]] = LangevinOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -56,9 +58,10 @@ class Langevin(BatchedWellMixed):
         self._accuracy = options.accuracy
         plan = fluxes(self.network, setup.clamped, setup.injected)
         self._packed, self.change = pack(plan.tables), plan.change
-        self._rates = np.ascontiguousarray(self.rates[:, plan.order])
+        self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
         n_sites = len(setup.sites)
-        self._work = np.zeros(kernel.work_size(len(self.network.states), len(plan.order), len(plan.change)))
+        n_states, n_fluxes = len(self.network.states), len(plan.change)
+        self._work = np.zeros(kernel.work_size(n_states, plan.tape.size, len(plan.order), n_fluxes))
         self.words = np.array([stream(setup.seed, "langevin", site.name, "noise") for site in setup.sites])
         self.extents = np.zeros((n_sites, len(plan.change)))
         self.limited = np.zeros((n_sites, 2), dtype=np.int64)
@@ -109,6 +112,9 @@ class Langevin(BatchedWellMixed):
             bad = [f'"{s}" ({n:g})' for s, n in zip(self.network.states, row, strict=True) if not np.isfinite(n)]
             what = ", ".join(bad) or "the network"
             return f"{self._where(site)}: {what} cannot be integrated: the rates ask for too small an inner step"
+        if code == codes.BAD_PROPENSITY:
+            size, counts = self.sites[site].geometry, self.read("counts")[site].tolist()
+            return f"{self._where(site)}: {law_message(self.network, size.volume, size.area, counts)}"
         return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
 
     @classmethod

@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import math
 
-from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, OK
+from adapters.wellmixed.codes import BAD_PROPENSITY, COLLAPSED, INLINE, JIT, OK
 from adapters.wellmixed.fluxes import FluxTables, unpack
 from adapters.wellmixed.inputs import among, set_clamped, spread_influx
+from adapters.wellmixed.law_tables import BASE, START, load_constants, run_laws
 from couple.base.arrays import Floats, Ints, Words
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import run_tape
 from couple.rng.normal import normal
 from couple.rng.streams import uniform
 
@@ -41,21 +43,31 @@ SMALLEST = 1e-9
 
 
 @njit(**INLINE)
-def propensities(tables: FluxTables, rates: Floats, y: Floats, a: Floats) -> None:
-    """a (n_members,) per ms at the places `y`."""
-    for m in range(len(rates)):
+def propensities(tables: FluxTables, rates: Floats, y: Floats, a: Floats) -> bool:
+    """a (n_members,) per ms at the places `y`; whether rate laws are finite and not below zero there."""
+    good = True
+    if len(tables.law_code) > 0:
+        good = run_laws(tables.law_code, tables.law, y)
+    for m in range(len(a)):
         a[m] = max(rates[m] * y[tables.first[m]] * max(y[tables.second[m]] - tables.self_pair[m], 0.0), 0.0)
+    return good
 
 
 @njit(**INLINE)
 def fastest(tables: FluxTables, rates: Floats, y: Floats, row: Floats) -> float:
     """A bound on the fastest rate at which counts relax, per ms: the largest row sum of the Jacobian's moduli."""
-    one = len(y) - 1
+    one = tables.law[BASE] - 1
     row[:] = 0.0
+    if len(tables.law_code) > 0:
+        run_tape(tables.law_code, tables.law[START], y)
     for k in range(len(tables.flux_start) - 1):
         slope = 0.0
+        for i in range(tables.slope_start[k], tables.slope_start[k + 1]):
+            steep = abs(rates[tables.slope_member[i]] * y[tables.slope[i]])
+            if steep < math.inf:
+                slope += steep
         for m in range(tables.flux_start[k], tables.flux_start[k + 1]):
-            if tables.first[m] != one and not among(tables.first[m], tables.clamped):
+            if tables.first[m] < one and not among(tables.first[m], tables.clamped):
                 slope += rates[m] * y[tables.second[m]]
             if tables.second[m] != one and not among(tables.second[m], tables.clamped):
                 slope += rates[m] * y[tables.first[m]]
@@ -225,23 +237,25 @@ def advance(
     """All sites over one window of `span` ms.
 
     packed: FluxTables, see `packing`. counts: (n_sites, n_states). influx: (n_sites, n_injected) molecules. clamp:
-    (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members). words: (n_sites, 4).
-    extents: (n_sites, n_fluxes) are counted on. limited: (n_sites, 2) half steps in which noise was scaled back, and
-    all. work: scratch of `work_size`. accuracy: inner step × fastest rate. Returns code + 8 × site.
+    (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members), then the constants of
+    rate laws. words: (n_sites, 4). extents: (n_sites, n_fluxes) are counted on. limited: (n_sites, 2) half steps in
+    which noise was scaled back, and all. work: scratch of `work_size`. accuracy: inner step × fastest rate. Returns
+    code + 8 × site.
     """
     tables = unpack(packed)
-    n_states, n_members, n_fluxes = counts.shape[1], rates.shape[1], extents.shape[1]
+    n_states, n_members, n_fluxes = counts.shape[1], len(tables.first), extents.shape[1]
     n = n_states + 1
-    y, room, taken, least = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n]
-    source = work[4 * n : 5 * n - 1]
-    at = 5 * n
+    room, taken, least, source = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[3 * n : 4 * n - 1]
+    at = 4 * n + tables.law[START] + len(tables.law_code) // 4
+    y = work[4 * n : at]
     a, b = work[at : at + n_members], work[at + n_members : at + 2 * n_members]
     at += 2 * n_members
-    noise, drift = work[at : at + n_fluxes], work[at + n_fluxes :]
+    noise, drift = work[at : at + n_fluxes], work[at + n_fluxes : at + 2 * n_fluxes]
     for site in range(len(counts)):
         for s in range(n_states):
             y[s] = counts[site, s]
         y[n_states] = 1.0
+        load_constants(tables.law, rates[site], n_members, y)
         code: int = _take_inputs(tables, source, y, influx[site], clamp[site], span)
         if code != OK:
             return code + 8 * site
@@ -252,15 +266,18 @@ def advance(
             parts = max(1.0, math.ceil(left * rate / accuracy * (1.0 - 1e-9))) if rate > 0.0 else 1.0
             h = left / parts
             if not h > SMALLEST * span:
-                for s in range(n_states):
-                    counts[site, s] = y[s]
-                return COLLAPSED + 8 * site
-            propensities(tables, rates[site], y, a)
+                code = COLLAPSED
+                break
+            if not propensities(tables, rates[site], y, a):
+                code = BAD_PROPENSITY
+                break
             _observe(tables, y, means[site], 0.25 * h / span)
             limited[site, 0] += _kick(
                 tables, a, source, y, extents[site], noise, drift, room, taken, least, words[site], 0.5 * h
             )
-            propensities(tables, rates[site], y, b)
+            if not propensities(tables, rates[site], y, b):
+                code = BAD_PROPENSITY
+                break
             for m in range(n_members):
                 b[m] = max(2.0 * b[m] - a[m], 0.0)
             _observe(tables, y, means[site], 0.5 * h / span)
@@ -272,9 +289,11 @@ def advance(
             left = 0.0 if parts <= 1.0 else left - h
         for s in range(n_states):
             counts[site, s] = y[s]
+        if code != OK:
+            return code + 8 * site
     return OK
 
 
-def work_size(n_states: int, n_members: int, n_fluxes: int) -> int:
-    """Length of the scratch array of `advance`."""
-    return 5 * (n_states + 1) + 2 * n_members + 2 * n_fluxes
+def work_size(n_states: int, width: int, n_members: int, n_fluxes: int) -> int:
+    """Length of the scratch array of `advance`; width: states, the constant 1 and what rate laws work out."""
+    return 4 * (n_states + 1) + width + 2 * n_members + 2 * n_fluxes

@@ -13,6 +13,7 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import ode_kernel as kernel
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.elimination import eliminate
+from adapters.wellmixed.law_tables import with_constants
 from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.components import engine
@@ -38,6 +39,7 @@ class MassAction(BatchedWellMixed):
     """
 
     integer = False
+    rate_laws = True
     Options: ClassVar[type[engine.Options]] = OdeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -46,9 +48,11 @@ class MassAction(BatchedWellMixed):
         self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
         plan = eliminate(self.network, setup.clamped, setup.injected)
         self._packed = pack(plan.tables)
-        self._rates = np.ascontiguousarray(self.rates[:, plan.order] * plan.sign)
+        self._rates = with_constants(self.rates[:, plan.order] * plan.sign, plan.tape, setup.sites)
         n, n_clamped = len(self.network.states), len(setup.clamped)
-        self._work = np.empty(kernel.work_size(n - n_clamped, n + 1, plan.n_entries, len(self.network.observables)))
+        self._work = np.empty(
+            kernel.work_size(n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables))
+        )
         self.inner = np.zeros(len(setup.sites))
 
     def _site_arrays(self) -> SiteArrays:

@@ -17,8 +17,10 @@ import numpy as np
 from adapters.wellmixed.codes import COLLAPSED, INLINE, JIT, NEGATIVE, OK
 from adapters.wellmixed.elimination import MassActionTables, unpack
 from adapters.wellmixed.inputs import set_clamped, spread_influx
+from adapters.wellmixed.law_tables import RATES, START, load_constants
 from couple.base.arrays import Floats, Ints
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import run_tape
 
 STAGES = 6
 GAMMA = 0.25
@@ -51,7 +53,9 @@ BELOW = 100.0
 
 @njit(**INLINE)
 def rate_of_change(tables: MassActionTables, rates: Floats, source: Floats, z: Floats, out: Floats) -> None:
-    """out (n_variables,) = source + Σ change × flux at the places `z`."""
+    """out (n_variables,) = source + Σ change × flux at the places `z`; rates of laws are worked out there."""
+    if len(tables.law_code) > 0:
+        run_tape(tables.law_code[: tables.law[RATES]], tables.law[START], z)
     for i in range(len(source)):
         out[i] = source[i]
     for k in range(len(tables.flux_start) - 1):
@@ -64,12 +68,16 @@ def rate_of_change(tables: MassActionTables, rates: Floats, source: Floats, z: F
 
 @njit(**INLINE)
 def jacobian(tables: MassActionTables, rates: Floats, z: Floats, entries: Floats) -> None:
-    """entries = -J at the places `z`."""
+    """entries = -J at the places `z`; a slope that is not finite (of a root at 0) is left out."""
+    if len(tables.law_code) > 0:
+        run_tape(tables.law_code, tables.law[START], z)
     entries[:] = 0.0
     for k in range(len(tables.slope_start) - 1):
         slope = 0.0
         for i in range(tables.slope_start[k], tables.slope_start[k + 1]):
             slope += rates[tables.slope_member[i]] * z[tables.slope_other[i]]
+        if not math.isfinite(slope):
+            slope = 0.0
         for i in range(tables.entry_start[k], tables.entry_start[k + 1]):
             entries[tables.entry[i]] -= tables.entry_by[i] * slope
 
@@ -261,17 +269,18 @@ def advance(
 
     packed: MassActionTables, see `packing`. counts: (n_sites, n_states). influx: (n_sites, n_injected) molecules.
     clamp: (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members), signed, in the
-    order of the members. inner: (n_sites,) inner step to try first, ms, 0
+    order of the members, then the constants of rate laws. inner: (n_sites,) inner step to try first, ms, 0
     if none is known. work: scratch of `work_size`. Returns (code, site, column of the counts that broke).
     """
     tables = unpack(packed)
     column = tables.column
     n, places = len(tables.diagonal), len(column) + 1
-    n_entries = (len(work) - n - (2 + STAGES) * places - 2 * STAGES - means.shape[1]) // 2
-    source, y = work[:n], work[n : n + places]
-    at = n + places
-    g = work[at : at + places]
-    at += places
+    width = tables.law[START] + len(tables.law_code) // 4
+    n_entries = (len(work) - n - 2 * width - STAGES * places - 2 * STAGES - means.shape[1]) // 2
+    source, y = work[:n], work[n : n + width]
+    at = n + width
+    g = work[at : at + width]
+    at += width
     u = work[at : at + STAGES * places].reshape(STAGES, places)
     at += STAGES * places
     minus_j, lu = work[at : at + n_entries], work[at + n_entries : at + 2 * n_entries]
@@ -280,10 +289,11 @@ def advance(
         for p in range(places - 1):
             y[p] = counts[site, column[p]]
         y[places - 1] = 1.0
+        load_constants(tables.law, rates[site], len(tables.first), y)
         code = _take_inputs(tables, source, y, influx[site], clamp[site], span, atol)
         if code != OK:
             return code, site, 0
-        for p in range(places):
+        for p in range(width):
             g[p] = y[p]
         u[:] = 0.0
         h = inner[site] if inner[site] > 0.0 else span
@@ -301,6 +311,6 @@ def advance(
     return OK, 0, 0
 
 
-def work_size(n_variables: int, n_places: int, n_entries: int, n_observables: int) -> int:
-    """Length of the scratch array of `advance`."""
-    return n_variables + (2 + STAGES) * n_places + 2 * n_entries + 2 * STAGES + n_observables
+def work_size(n_variables: int, n_places: int, width: int, n_entries: int, n_observables: int) -> int:
+    """Length of the scratch array of `advance`; width: places with those of rate laws."""
+    return n_variables + 2 * width + STAGES * n_places + 2 * n_entries + 2 * STAGES + n_observables

@@ -11,6 +11,7 @@ from adapters.wellmixed import codes
 from adapters.wellmixed import ssa_kernel as kernel
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.grouping import group
+from adapters.wellmixed.law_tables import law_message, with_constants
 from adapters.wellmixed.levels import Levels, empty_levels
 from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
@@ -35,19 +36,18 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
     """
 
     integer = True
+    rate_laws = True
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
         plan = group(self.network, setup.clamped, setup.injected)
         self._packed = pack(plan.tables)
-        self._rates = np.ascontiguousarray(self.rates[:, plan.order])
+        self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
         self._order = plan.order
-        self._work = np.empty(
-            kernel.work_size(len(self.network.states), len(setup.injected), len(plan.order), plan.n_groups)
-        )
+        self._work = np.empty(kernel.work_size(plan.tape.size, len(setup.injected), len(plan.order), plan.n_groups))
         self._levels: Levels | None = None
         if plan.n_groups > MANY:
-            self._levels = empty_levels(plan.n_groups, float(self._rates[self._rates > 0].min(initial=np.inf)))
+            self._levels = empty_levels(plan.n_groups, float(self.rates[self.rates > 0].min(initial=np.inf)))
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
         self.events = np.zeros(len(setup.sites), dtype=np.int64)
 
@@ -80,6 +80,9 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
     def _message(self, code: int, site: int, column: int) -> str:
         if code != codes.BAD_PROPENSITY:
             return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
+        size, counts = self.sites[site].geometry, self._work[: len(self.network.states)].tolist()
+        if laws := law_message(self.network, size.volume, size.area, counts):
+            return f"{self._where(site)}: {laws}"
         n = np.append(self._work[: len(self.network.states)], 1.0)
         bad = [
             f'"{reaction}" ({rate * n[a] * n[b]:g} /ms)'

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from adapters.wellmixed.codes import BAD_CLAMP, BAD_INFLUX, BAD_PROPENSITY, INLINE, JIT, OK, TOO_FEW
 from adapters.wellmixed.grouping import BLOCK, GroupedReactions, unpack
+from adapters.wellmixed.law_tables import START, load_constants, run_laws
 from adapters.wellmixed.levels import Levels
 from adapters.wellmixed.selection import (
     GroupSums,
@@ -33,7 +34,7 @@ GRID = float(1 << 24)
 class SiteMolecules(NamedTuple):
     """One site within a window."""
 
-    n: Floats  # (n_states + 1,) counts, then the constant 1
+    n: Floats  # (n_states + 1 + ...) counts, the constant 1, what rate laws work out
     entered: Floats  # (n_injected,) molecules of the influx that are in already
     weight: Floats  # (n_members,) rate × partners: propensity per molecule of the shared reactant, per ms
     group: Floats  # (n_groups,) sums of weights
@@ -52,6 +53,8 @@ def rebuild(
 ) -> None:
     """Weights of members and of groups, and propensities of groups, from the counts."""
     clear_propensities(sums, levels)
+    if len(reactions.law_code) > 0:
+        run_laws(reactions.law_code, reactions.law, here.n)
     for k in range(len(reactions.group_column)):
         w = 0.0
         for m in range(reactions.group_start[k], reactions.group_start[k + 1]):
@@ -102,6 +105,8 @@ def change_counts(
     """Counts after an event, and the weights and propensities that depend on them."""
     for i in range(reactions.change_start[event], reactions.change_start[event + 1]):
         here.n[reactions.change_column[i]] += reactions.change_by[i]
+    if reactions.stirs[event]:
+        run_laws(reactions.law_code, reactions.law, here.n)
     for i in range(reactions.weight_start[event], reactions.weight_start[event + 1]):
         m = reactions.weight_member[i]
         w = rates[m] * (here.n[reactions.second[m]] - reactions.self_pair[m])
@@ -206,14 +211,16 @@ def advance(
 
     packed: GroupedReactions, see `packing`. counts: (n_sites, n_states). influx: (n_sites, n_injected) whole molecules.
     clamp: (n_sites, n_clamped). means: (n_sites, n_observables) are set. rates: (n_sites, n_members) in the order of
-    the members. words: (n_sites, 4). events: (n_sites,) is counted on. work: scratch of `work_size`. levels: for the
-    groups, to choose them by composition and rejection. Returns code + 8 × site, 0 if all went well.
+    the members, then the constants of rate laws. words: (n_sites, 4). events: (n_sites,) is counted on. work: scratch
+    of `work_size`. levels: for the groups, to choose them by composition and rejection. Returns code + 8 × site, 0 if
+    all went well.
     """
     reactions = unpack(packed)
     n_states, n_injected = counts.shape[1], influx.shape[1]
     n_groups = len(reactions.group_column)
-    a = n_states + 1
-    b, c = a + n_injected, a + n_injected + rates.shape[1]
+    n_members = len(reactions.second)
+    a = reactions.law[START] + len(reactions.law_code) // 4
+    b, c = a + n_injected, a + n_injected + n_members
     d = c + n_groups
     here = SiteMolecules(work[:a], work[a:b], work[b:c], work[c:d])
     sums = GroupSums(work[d : d + n_groups], work[d + n_groups :])
@@ -221,6 +228,7 @@ def advance(
         for i in range(n_states):
             here.n[i] = counts[site, i]
         here.n[n_states] = 1.0
+        load_constants(reactions.law, rates[site], n_members, here.n)
         code: int = take_inputs(reactions, here.n, influx[site], clamp[site])
         observe(reactions, here.n, means[site])
         if code != OK:
@@ -236,6 +244,6 @@ def advance(
     return OK
 
 
-def work_size(n_states: int, n_injected: int, n_members: int, n_groups: int) -> int:
-    """Length of the scratch array of `advance`."""
-    return n_states + 1 + n_injected + n_members + 2 * n_groups + max(1, -(-n_groups // BLOCK))
+def work_size(width: int, n_injected: int, n_members: int, n_groups: int) -> int:
+    """Length of the scratch array of `advance`; width: states, the constant 1 and what rate laws work out."""
+    return width + n_injected + n_members + 2 * n_groups + max(1, -(-n_groups // BLOCK))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import quantity
 from couple.chemistry.lattice_units import lattice_rate
+from couple.chemistry.laws.rate_law import read_rate_law
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 
 MOST = 1000
@@ -49,7 +50,7 @@ def warmed(reactions: Iterable[Reaction], factor: float) -> list[Reaction]:
 def read_reaction(
     species: Mapping[str, Species],
     equation: str,
-    forward: str,
+    forward: str | None,
     backward: str | None = None,
     reservoirs: Iterable[str] | None = None,
 ) -> list[Reaction]:
@@ -59,11 +60,7 @@ def read_reaction(
     Raises InputError if a name is unknown, or a rate is missing, superfluous, negative or of the wrong dimension.
     """
     left, right, reversible = parse_equation(equation)
-    if reservoirs is not None:
-        known = [*species, *reservoirs]
-        for name in (*left, *right):
-            if name not in known:
-                raise InputError(f'unknown species "{name}" in "{equation}"; {nearest(name, known)}', where="equation")
+    _check_names((*left, *right), equation, species, reservoirs)
     if reversible and backward is None:
         raise InputError(f'"{equation}" is reversible: give backward = "... /s" too, or write "->"')
     if not reversible and backward is not None:
@@ -83,3 +80,34 @@ def read_reaction(
         text = f"{' + '.join(a) or '0'} -> {' + '.join(b) or '0'}"
         reactions.append(Reaction(a, b, value, text, per=per))
     return reactions
+
+
+def read_law_reaction(
+    species: Mapping[str, Species],
+    equation: str,
+    rate_law: str,
+    parameters: Mapping[str, object],
+    reservoirs: Iterable[str] | None = None,
+) -> Reaction:
+    """The reaction of an equation with a rate law, see couple.chemistry.laws.rate_law; names as in `read_reaction`.
+
+    Raises InputError for a reversible one, an unknown name, and a law that cannot be read or whose units are wrong.
+    """
+    left, right, reversible = parse_equation(equation)
+    _check_names((*left, *right), equation, species, reservoirs)
+    if reversible:
+        raise InputError(f'"{equation}" has a rate law, which is of one direction: write two reactions with "->"')
+    law = read_rate_law(rate_law, parameters, {name: s.on for name, s in species.items()})
+    return Reaction(left, right, 1.0, f"{' + '.join(left) or '0'} -> {' + '.join(right) or '0'}", law=law)
+
+
+def _check_names(
+    names: Iterable[str], equation: str, species: Mapping[str, Species], reservoirs: Iterable[str] | None
+) -> None:
+    """Raise InputError for a name that is neither a species nor one of the `reservoirs`, if these are given."""
+    if reservoirs is None:
+        return
+    known = [*species, *reservoirs]
+    for name in names:
+        if name not in known:
+            raise InputError(f'unknown species "{name}" in "{equation}"; {nearest(name, known)}', where="equation")

@@ -23,12 +23,26 @@ COARSE = 2.0
 def check_meetings(network: ReactionNetwork, clamped: Collection[str] = ()) -> None:
     """Raise InputError, with what to write, for a reaction whose partners never come together: neither moves.
 
-    clamped: species that are everywhere alike, whatever reactions do; they need not move.
+    clamped: species that are everywhere alike, whatever reactions do; they need not move. See also `check_law_places`.
     """
+    check_law_places(network)
     for reaction in network.reactions:
         pair = network.order_reactants(reaction)
         if len(pair) == 2 and reaction.rate > 0 and not any(s.name in clamped for s in pair):
             check_meeting(reaction, pair)
+
+
+def check_law_places(network: ReactionNetwork) -> None:
+    """Raise InputError for a rate law per volume of a reaction that has to do with species of the membrane."""
+    membrane = {s.name for s in network.species if s.on == "membrane"}
+    for r, law in network.laws.items():
+        reaction = network.reactions[r]
+        wrong = sorted(membrane & {*reaction.reactants, *reaction.products, *law.names})
+        if law.on == "volume" and wrong:
+            raise InputError(
+                f'"{reaction}" has to do with {wrong[0]} of the membrane, but its rate law "{law}" is per volume '
+                "(mM/ms): where molecules have places, give it per area of membrane (/um^2/ms)"
+            )
 
 
 def check_meeting(reaction: Reaction, pair: Sequence[Species]) -> None:

@@ -16,8 +16,12 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.base.units import CANONICAL, IONS_PER_MM_UM3
+from couple.chemistry.laws.rate_law import RateLaw
 
 Place = Literal["volume", "membrane"]
+
+LAW_ENGINES = "ode, langevin, ssa, gridded and pde"
+"""That declare `SiteEngine.rate_laws`, for messages."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Reaction:
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
     warming: the part of `rate` that comes from the temperature; it is in the rate already.
     per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
+    law: of a reaction that is no mass action, how fast it goes; `rate` is then a factor of that. Reactants and products
+    say what an event changes, and have no part in its speed.
 
     >>> from couple import Reaction
     >>> print(Reaction(("Ca", "B"), ("CaB",), rate=100.0))  # 100 /mM/ms
@@ -59,6 +65,7 @@ class Reaction:
     text: str = ""
     warming: float = 1.0
     per: Literal["time", "step", "encounter"] = "time"
+    law: RateLaw | None = None
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
@@ -115,6 +122,7 @@ class ReactionNetwork:
         self.observables = {k: _weighted(k, v) for k, v in (observables or {}).items()}
         self.names = tuple(s.name for s in self.species)
         self.states = self.names + self.reservoirs
+        self._columns = {name: column for column, name in enumerate(self.states)}
         self._check_names()
         for reaction in self.reactions:
             self.rate_dimension(self.order_reactants(reaction))
@@ -124,15 +132,20 @@ class ReactionNetwork:
             self.reservoir_contents[reservoir] = dict(self.species[self.names.index(name)].contains)
 
     def _check_names(self) -> None:
-        for name in self.states:
-            if self.states.count(name) > 1:
-                raise InputError(f'"{name}" is declared twice among species and reservoirs')
+        if len(self._columns) < len(self.states):
+            twice = next(name for name in self.states if self.states.count(name) > 1)
+            raise InputError(f'"{twice}" is declared twice among species and reservoirs')
         for reaction in self.reactions:
             if sorted(reaction.reactants) == sorted(reaction.products):
                 raise InputError(f'"{reaction}" changes nothing')
             for name in (*reaction.reactants, *reaction.products):
-                if name not in self.states:
+                if name not in self._columns:
                     raise InputError(f'unknown species "{name}" in "{reaction}"; {nearest(name, self.states)}')
+            for name in reaction.law.names if reaction.law is not None else ():
+                if self._columns.get(name, len(self.names)) >= len(self.names):
+                    raise InputError(
+                        f'unknown species "{name}" in the rate law of "{reaction}"; {nearest(name, self.names)}'
+                    )
         for name in self.clamped:
             if name not in self.names:
                 raise InputError(f'cannot clamp "{name}"; {nearest(name, self.names)}')
@@ -150,13 +163,29 @@ class ReactionNetwork:
     def index(self, name: str) -> int:
         """Column of a species or reservoir. Raises InputError if unknown."""
         try:
-            return self.states.index(name)
-        except ValueError:
+            return self._columns[name]
+        except KeyError:
             raise InputError(f'unknown species "{name}"; {nearest(name, self.states)}') from None
 
     def order_reactants(self, reaction: Reaction) -> tuple[Species, ...]:
-        """The reactants that count towards the order: species, not reservoirs."""
-        return tuple(self.species[self.names.index(n)] for n in reaction.reactants if n in self.names)
+        """The reactants that count towards the order: species, not reservoirs; none of a reaction with a rate law."""
+        if reaction.law is not None:
+            return ()
+        return self._species(reaction.reactants)
+
+    def _species(self, names: Iterable[str]) -> tuple[Species, ...]:
+        """Those of some states that are species."""
+        n = len(self.species)
+        return tuple(self.species[column] for column in map(self.index, names) if column < n)
+
+    def _made_on(self, reaction: Reaction) -> list[Place]:
+        """Where the products of a reaction live."""
+        return [s.on for s in self._species(reaction.products)]
+
+    @cached_property
+    def laws(self) -> dict[int, RateLaw]:
+        """Number of a reaction → its rate law, of those that are no mass action."""
+        return {r: reaction.law for r, reaction in enumerate(self.reactions) if reaction.law is not None}
 
     @staticmethod
     def rate_dimension(reactants: Sequence[Species], product_places: Iterable[Place] = ()) -> str:
@@ -180,8 +209,9 @@ class ReactionNetwork:
         """The unit of a reaction's rate, as "/mM/ms", or "per step" or "per encounter" on a lattice in steps."""
         if reaction.per != "time":
             return f"per {reaction.per}"
-        made = [s.on for s in self.species if s.name in reaction.products]
-        return CANONICAL[self.rate_dimension(self.order_reactants(reaction), made)].removeprefix("1")
+        if reaction.law is not None:
+            return CANONICAL["rate of zeroth order" + (" on the membrane" if reaction.law.on == "membrane" else "")]
+        return CANONICAL[self.rate_dimension(self.order_reactants(reaction), self._made_on(reaction))].removeprefix("1")
 
     @cached_property
     def reactant_columns(self) -> Ints:
@@ -264,20 +294,22 @@ class ReactionNetwork:
         """Substances that one event adds to the species (reservoirs left out)."""
         gain = dict.fromkeys(self.substances, 0)
         for names, sign in ((reaction.reactants, -1), (reaction.products, 1)):
-            for name in names:
-                if name in self.names:
-                    for substance, amount in self.species[self.names.index(name)].contains.items():
-                        gain[substance] += sign * amount
+            for species in self._species(names):
+                for substance, amount in species.contains.items():
+                    gain[substance] += sign * amount
         return gain
 
     # -- numbers ----------------------------------------------------------------------------------------------
 
-    def count_rates(self, volume: float, area: float) -> Floats:
+    def count_rates(self, volume: float, area: float, *, laws: bool = False) -> Floats:
         """(n_reactions,) rates per ms in counts, for a site of `volume` µm³ and membrane `area` µm².
 
-        The propensity of a reaction is rate × n_A × n_B, n_A (n_A - 1) for two of a kind.
-        Raises InputError for a rate per step or per encounter.
+        The propensity of a reaction is rate × n_A × n_B, n_A (n_A - 1) for two of a kind. laws: whether the caller
+        takes reactions with rate laws, whose propensity is rate × that of their law in events per ms.
+        Raises InputError for a rate per step or per encounter, and for a rate law of which the caller knows nothing.
         """
+        if not laws:
+            self.refuse_laws("this engine")
         rates = np.empty(len(self.reactions))
         for r, reaction in enumerate(self.reactions):
             if reaction.per != "time":
@@ -285,9 +317,10 @@ class ReactionNetwork:
                     f'"{reaction}" has a rate per {reaction.per}: only lattice.mode = "paper" counts in steps; '
                     "give a rate in physical units"
                 )
-            reactants = self.order_reactants(reaction)
-            made = [s.on for s in self.species if s.name in reaction.products]
-            dimension = self.rate_dimension(reactants, made)
+            if reaction.law is not None:
+                rates[r] = reaction.rate
+                continue
+            dimension = self.rate_dimension(self.order_reactants(reaction), self._made_on(reaction))
             scale = {
                 "rate of zeroth order": IONS_PER_MM_UM3 * volume,
                 "rate of zeroth order on the membrane": area,
@@ -297,6 +330,15 @@ class ReactionNetwork:
             }[dimension]
             rates[r] = reaction.rate * scale
         return rates
+
+    def refuse_laws(self, who: str) -> None:
+        """Raise InputError, in the name of an engine, for a reaction with a rate law."""
+        for reaction in self.reactions:
+            if reaction.law is not None:
+                raise InputError(
+                    f'"{reaction}" has the rate law "{reaction.law}": {who} takes mass action alone; '
+                    f"rate laws are taken by {LAW_ENGINES}"
+                )
 
     def with_clamped(self, clamped: Iterable[str]) -> ReactionNetwork:
         """The network in which the named species are held by an outside hand.
@@ -325,8 +367,9 @@ class ReactionNetwork:
             for reaction in self.reactions:
                 left = [n for n in reaction.reactants if n not in held]
                 right = [n for n in reaction.products if n not in held]
-                if current in left or current in right:
-                    if len(left) != 1 or len(right) != 1:
+                in_law = reaction.law is not None and current in reaction.law.names
+                if current in left or current in right or in_law:
+                    if len(left) != 1 or len(right) != 1 or reaction.law is not None:
                         raise InputError(
                             f'at = "steady" for "{name}" needs reactions that turn one molecule into one other '
                             f'while {", ".join(sorted(clamped)) or "nothing"} is held; "{reaction}" does not'

@@ -160,4 +160,7 @@ def _reactions(plan: Plan) -> Iterator[str]:
     """A line for every reaction, with its rate at the temperature of the experiment."""
     for reaction in plan.network.reactions:
         warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
+        if reaction.law is not None:
+            yield f"{reaction}: {reaction.law}, in {plan.network.rate_unit(reaction)}{warming}"
+            continue
         yield f"{reaction}: {reaction.rate:.6g} {plan.network.rate_unit(reaction)}{warming}"

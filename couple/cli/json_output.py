@@ -135,11 +135,15 @@ class PortOutput(Output):
 
 
 class ReactionOutput(Output):
-    """A reaction with its rate at the experiment's temperature. q10_factor: of it, that the temperature makes."""
+    """A reaction with its rate at the experiment's temperature. q10_factor: of it, that the temperature makes.
+
+    rate_law: of one that is no mass action, as it was written; `rate` is then a factor of that.
+    """
 
     equation: str
     rate: Quantity
     q10_factor: float
+    rate_law: str | None = None
 
 
 class FileOutput(Output):
@@ -274,7 +278,8 @@ def _ports(system: System) -> Iterable[PortOutput]:
 
 def _reaction(reaction: Reaction, network: ReactionNetwork) -> ReactionOutput:
     rate = Quantity(name="rate", unit=network.rate_unit(reaction), values=reaction.rate)
-    return ReactionOutput(equation=str(reaction), rate=rate, q10_factor=reaction.warming)
+    law = None if reaction.law is None else reaction.law.text
+    return ReactionOutput(equation=str(reaction), rate=rate, q10_factor=reaction.warming, rate_law=law)
 
 
 def _file(file: InputFile) -> FileOutput:

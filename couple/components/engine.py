@@ -135,6 +135,9 @@ class SiteEngine(Component):
     spatial: ClassVar[bool] = False
     """Whether molecules have places: calcium below the membrane is then not that of the volume."""
 
+    rate_laws: ClassVar[bool] = False
+    """Whether it takes reactions with rate laws that are no mass action."""
+
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
 
@@ -147,6 +150,7 @@ class SiteEngine(Component):
         more_inputs: Mapping[str, Port] | None = None,
     ) -> None:
         """more, more_inputs: ports besides those of every engine."""
+        self.check_laws(setup.network, f'"{setup.name}" ({type(self).__name__})')
         network = self.network_of(setup)
         n = len(setup.sites)
         for site in setup.sites:
@@ -189,7 +193,13 @@ class SiteEngine(Component):
 
     def count_rates(self, geometry: Geometry) -> Floats:
         """(n_reactions,) rates in counts and per ms for a site; see ReactionNetwork."""
-        return self.network.count_rates(geometry.volume, geometry.area)
+        return self.network.count_rates(geometry.volume, geometry.area, laws=self.rate_laws)
+
+    @classmethod
+    def check_laws(cls, network: ReactionNetwork, who: str) -> None:
+        """Raise InputError, in the name of `who`, for a reaction with a rate law that this engine does not take."""
+        if not cls.rate_laws:
+            network.refuse_laws(who)
 
     @cached_property
     def rounding(self) -> Rounding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -11,7 +11,7 @@ from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Diffusion, Temperature
-from couple.chemistry.equations import read_reaction, warmed
+from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.whole_counts import RoundingRule
 from couple.experiment.chemistry_layers import with_included
@@ -30,12 +30,17 @@ class SpeciesBlock(Block):
 class ReactionBlock(Block):
     """A reaction, e.g. equation = "Ca + CBP <-> CaCBP" with rates in concentrations.
 
+    rate_law: instead of mass action, how fast it goes, in mM/ms or, on the membrane, /um^2/ms, such as
+    "Vmax * S / (Km + S)"; names of species are concentrations (densities on the membrane). parameters: of that law,
+    numbers or texts with units, as { Vmax = "2 uM/s", Km = "5 uM", n = 4 }.
     q10, at: the rates were measured `at` a temperature, and grow by `q10` every 10 degrees.
     """
 
     equation: str
-    forward: str
+    forward: str | None = None
     backward: str | None = None
+    rate_law: str | None = Field(default=None, min_length=1)
+    parameters: dict[Name, Annotated[float, Field(strict=True, allow_inf_nan=False)] | int | str] = {}
     q10: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
     at: Temperature | None = None
 
@@ -43,7 +48,21 @@ class ReactionBlock(Block):
     def _both(self) -> Self:
         if (self.q10 is None) != (self.at is None):
             raise ValueError('give q10 and at together, as in q10 = 3.0, at = "22 celsius"')
+        if (self.forward is None) == (self.rate_law is None):
+            raise ValueError(
+                'give either forward = "2 /s" (mass action) or rate_law = "Vmax * S / (Km + S)" with its parameters'
+            )
+        if self.rate_law is not None and self.backward is not None:
+            raise ValueError("a rate law is of one direction: give the backward reaction as another one")
+        if self.parameters and self.rate_law is None:
+            raise ValueError("parameters: only of a rate_law")
         return self
+
+    def reactions(self, species: Mapping[str, Species], reservoirs: Iterable[str]) -> list[Reaction]:
+        """One or two irreversible reactions. Raises InputError that names the key."""
+        if self.rate_law is not None:
+            return [read_law_reaction(species, self.equation, self.rate_law, self.parameters, reservoirs)]
+        return read_reaction(species, self.equation, self.forward, self.backward, reservoirs)
 
     def warming(self, celsius: float | None) -> float:
         """Factor of both rates at `celsius`, q10^((T − at)/10 K). Raises InputError if it needs one and has none."""
@@ -128,10 +147,7 @@ class Chemistry(Block):
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:
-                reactions += warmed(
-                    read_reaction(species, block.equation, block.forward, block.backward, self.reservoirs),
-                    block.warming(celsius),
-                )
+                reactions += warmed(block.reactions(species, self.reservoirs), block.warming(celsius))
             except InputError as error:
                 raise error.at(f"chemistry.reactions[{i}]") from None
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def net(network: ReactionNetwork, counts: tuple[int, ...], geometry: Geometry, g
     return "\n".join(lines)
 
 
-def sbml(network: ReactionNetwork, counts: tuple[int, ...], geometry: Geometry, level: int, *, amounts: bool) -> str:
+def sbml(network: ReactionNetwork, counts: Sequence[float], geometry: Geometry, level: int, *, amounts: bool) -> str:
     """In items (if `amounts`) or zeptomoles, µm and s; names in kinetic laws are then amounts or concentrations."""
     document = libsbml.SBMLDocument(level, 4 if level == 2 else 1)
     model = document.createModel()
@@ -140,17 +140,37 @@ def _unit(model: Any, name: str, kind: int, scale: int, exponent: int) -> None:
     unit.setMultiplier(1.0)
 
 
-def edited(change: Callable[[Any], object]) -> str:
-    """A <-> B in SBML after a change to its model."""
-    network = build([Species("A"), Species("B")], [("A -> B", "2 /s")])
-    document = libsbml.readSBMLFromString(sbml(network, (5, 2), ONE, 3, amounts=False))
+def edited(
+    change: Callable[[Any], object], counts: tuple[float, float] = (5, 2), *, amounts: bool = False, left: int = 1
+) -> str:
+    """A -> B, or as many A as `left`, in SBML after a change to its model; counts: molecules at the start."""
+    network = build([Species("A"), Species("B")], [(f"{left} A -> B", "2 /s" if left == 1 else "2 /mM/s")])
+    document = libsbml.readSBMLFromString(sbml(network, counts, ONE, 3, amounts=amounts))
     change(document.getModel())
     return str(libsbml.writeSBMLToString(document))
 
 
-def with_law(formula: str, reversible: bool = False) -> str:
-    def change(model: Any) -> None:
-        model.getReaction(0).setReversible(reversible)
-        model.getReaction(0).getKineticLaw().setMath(libsbml.parseL3Formula(formula))
+def with_law(
+    formula: str,
+    reversible: bool = False,
+    *,
+    starts: tuple[float, float] | None = None,
+    amounts: bool = False,
+    left: int = 1,
+    change: Callable[[Any], object] | None = None,
+) -> str:
+    """A -> B with this law, k = 2; names are amounts in molecules, or concentrations in zeptomoles per µm³.
 
-    return edited(change)
+    starts: concentrations. change: to the model, besides.
+    """
+
+    def changed(model: Any) -> None:
+        reaction = model.getReaction(0)
+        reaction.setReversible(reversible)
+        reaction.getKineticLaw().getParameter(0).setValue(2.0)
+        reaction.getKineticLaw().setMath(libsbml.parseL3Formula(formula))
+        if change is not None:
+            change(model)
+
+    counts = (5.0, 2.0) if starts is None else (starts[0] * 602.214076, starts[1] * 602.214076)
+    return edited(changed, counts, amounts=amounts, left=left)

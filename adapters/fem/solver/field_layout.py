@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed.law_tables import law_numbers
 from adapters.wellmixed.packing import ragged
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.laws.tape import LawTape, build_tape
 from couple.chemistry.network import Reaction, ReactionNetwork
 
 
@@ -21,6 +23,9 @@ class NodeReactions(NamedTuple):
 
     rate: (n,) constants for molecules per µm³ and µm², per ms. first, second: (n,) positions of the reactants, that of
     the constant 1 where there is none. start (n + 1,), changed, change: what each reaction changes and by how much.
+    Values of rate laws stand behind the constant 1. law_code, law, constants: their operations, see
+    adapters.wellmixed.law_tables. slope_start (n + 1,), slope_by, slope: of a reaction with a law, positions that it
+    depends on and those of its derivatives.
     """
 
     rate: Floats
@@ -29,6 +34,12 @@ class NodeReactions(NamedTuple):
     start: Ints
     changed: Ints
     change: Floats
+    law_code: Ints
+    law: Ints
+    constants: Floats
+    slope_start: Ints
+    slope_by: Ints
+    slope: Ints
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ def classify_fields(network: ReactionNetwork, injected: Sequence[str] = ()) -> F
 
 def _on_membrane(network: ReactionNetwork, reaction: Reaction) -> bool:
     """Whether a reaction happens on the membrane."""
+    if reaction.law is not None:
+        return reaction.law.on == "membrane"
     reactants = network.order_reactants(reaction)
     made = [s for s in network.species if s.name in reaction.products]
     if any(s.on == "membrane" for s in reactants) or (not reactants and made and all(s.on != "volume" for s in made)):
@@ -118,6 +131,11 @@ def _node_reactions(network: ReactionNetwork, chosen: list[int], free: list[int]
     start, flat = ragged(change)
     pairs = np.array([[place[int(c)] for c in network.reactant_columns[r]] for r in chosen], dtype=np.int64)
     pairs = pairs.reshape(-1, 2)
+    tape = _tape(network, [r for r in chosen if r in network.laws], place, len(free) + len(constant))
+    laws = dict(zip((r for r in chosen if r in network.laws), tape.values, strict=True))
+    pairs[:, 0] = [laws.get(r, first) for r, first in zip(chosen, pairs[:, 0], strict=True)]
+    slopes = [[(place[network.index(s)], at) for (of, s), at in tape.slopes.items() if of == r] for r in chosen]
+    slope_start, slope = ragged(slopes)
     return NodeReactions(
         np.array([_rate(network, network.reactions[r]) for r in chosen]),
         pairs[:, 0].copy(),
@@ -125,11 +143,26 @@ def _node_reactions(network: ReactionNetwork, chosen: list[int], free: list[int]
         np.array(start, dtype=np.int64),
         np.array([k for k, _ in flat], dtype=np.int64),
         np.array([float(by) for _, by in flat]),
+        tape.code,
+        np.array(law_numbers(tape), dtype=np.int64),
+        tape.constants(1.0, 1.0),
+        np.array(slope_start, dtype=np.int64),
+        np.array([by for by, _ in slope], dtype=np.int64),
+        np.array([at for _, at in slope], dtype=np.int64),
     )
 
 
+def _tape(network: ReactionNetwork, chosen: list[int], place: dict[int, int], base: int) -> LawTape:
+    """The laws of the chosen reactions, of densities per µm³ and µm²; base: values before those of laws."""
+    membrane = {s.name: s.on == "membrane" for s in network.species}
+    places = {s: place[i] for i, s in enumerate(network.names) if i in place}
+    return build_tape({r: network.laws[r] for r in chosen}, membrane, places, base, slopes=True)
+
+
 def _rate(network: ReactionNetwork, reaction: Reaction) -> float:
-    """The rate constant for densities in molecules per µm³ and µm²."""
+    """The rate constant for densities in molecules per µm³ and µm²; a rate law has its own."""
+    if reaction.law is not None:
+        return reaction.rate
     reactants = network.order_reactants(reaction)
     made = [s.on for s in network.species if s.name in reaction.products]
     dimension = network.rate_dimension(reactants, made)
@@ -143,6 +176,9 @@ def jacobian_sparsity(reactions: NodeReactions, n: int) -> npt.NDArray[np.bool_]
     for r in range(len(reactions.rate)):
         for i in reactions.changed[reactions.start[r] : reactions.start[r + 1]]:
             for j in (reactions.first[r], reactions.second[r]):
+                if j < n:
+                    found[i, j] = True
+            for j in reactions.slope_by[reactions.slope_start[r] : reactions.slope_start[r + 1]]:
                 if j < n:
                     found[i, j] = True
     return found

@@ -15,6 +15,7 @@ from adapters.fem.solver.node_kernels import (
     gather_volume_node,
     lu_factor,
     lu_solve,
+    node_values,
 )
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA
@@ -34,7 +35,7 @@ def assemble_jacobian(t: NodeSystem, y: Densities, inputs: WindowInputs, h: floa
     m, r, s, f = t.n_mobile_volume, t.n_immobile_volume, t.n_mobile_membrane, t.n_immobile_membrane
     n, shift = m + r, 1.0 / (h * GAMMA)
     clamped_volume, clamped_membrane = inputs.clamped_volume, inputs.clamped_membrane
-    z, d = np.empty(n + len(clamped_volume) + 1), np.empty((n, n))
+    z, d = node_values(t.volume_reactions), np.empty((n, n))
     for j in range(len(t.first_unknown)):
         gather_volume_node(m, r, t.first_unknown[j], j, y.mobile, y.immobile_volume, clamped_volume, z)
         d[:] = 0.0
@@ -58,7 +59,7 @@ def assemble_jacobian(t: NodeSystem, y: Densities, inputs: WindowInputs, h: floa
     if not has_membrane(t):
         return
     w, nw = m + s, n + s + f
-    z, d = np.empty(nw + len(clamped_volume) + len(clamped_membrane) + 1), np.empty((nw, nw))
+    z, d = node_values(t.membrane_reactions), np.empty((nw, nw))
     order = np.concatenate((np.arange(m), np.arange(n, n + s)))  # positions of the mobile fields
     for k in range(len(t.membrane_nodes)):
         j = t.membrane_nodes[k]

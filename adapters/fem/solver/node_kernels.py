@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from adapters.fem.solver.field_layout import NodeReactions
+from adapters.wellmixed.law_tables import BASE, RATES, START
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
+from couple.chemistry.laws.tape import run_tape
+
+
+@njit(cache=True)
+def node_values(reactions: NodeReactions) -> Floats:
+    """Room for the values at a node, with the constants of rate laws behind them."""
+    z = np.empty(reactions.law[START] + len(reactions.law_code) // 4)
+    for i in range(len(reactions.constants)):
+        z[reactions.law[BASE] + i] = reactions.constants[i]
+    return z
 
 
 @njit(cache=True, inline="always")
 def add_rates(reactions: NodeReactions, z: Floats, out: Floats) -> None:
     """out (n,) += rates of change by the reactions at the values `z` of a node, per ms."""
+    if len(reactions.law_code) > 0:
+        run_tape(reactions.law_code[: reactions.law[RATES]], reactions.law[START], z)
     for r in range(len(reactions.rate)):
         v = reactions.rate[r] * z[reactions.first[r]] * z[reactions.second[r]]
         for i in range(reactions.start[r], reactions.start[r + 1]):
@@ -19,6 +36,8 @@ def add_rates(reactions: NodeReactions, z: Floats, out: Floats) -> None:
 @njit(cache=True, inline="always")
 def add_jacobian(reactions: NodeReactions, z: Floats, n: int, out: Floats) -> None:
     """out[i, j] += derivative of the rate of change of value i by value j, of the first `n`."""
+    if len(reactions.law_code) > 0:
+        run_tape(reactions.law_code, reactions.law[START], z)
     for r in range(len(reactions.rate)):
         a, b, k = reactions.first[r], reactions.second[r], reactions.rate[r]
         for i in range(reactions.start[r], reactions.start[r + 1]):
@@ -26,6 +45,10 @@ def add_jacobian(reactions: NodeReactions, z: Floats, n: int, out: Floats) -> No
                 out[reactions.changed[i], a] += reactions.change[i] * k * z[b]
             if b < n:
                 out[reactions.changed[i], b] += reactions.change[i] * k * z[a]
+            for q in range(reactions.slope_start[r], reactions.slope_start[r + 1]):
+                j, slope = reactions.slope_by[q], z[reactions.slope[q]]
+                if j < n and math.isfinite(slope):
+                    out[reactions.changed[i], j] += reactions.change[i] * k * slope
 
 
 @njit(cache=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from adapters.fem.solver.jacobian import assemble_jacobian, fill_matrix, has_membrane
-from adapters.fem.solver.node_kernels import add_rates, gather_membrane_node, gather_volume_node, lu_solve
+from adapters.fem.solver.node_kernels import add_rates, gather_membrane_node, gather_volume_node, lu_solve, node_values
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, SparseRows, WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA, A, C
 from couple.base.arrays import Floats, Ints
@@ -72,7 +72,7 @@ def stage_rhs(
     m, r, s, f = t.n_mobile_volume, t.n_immobile_volume, t.n_mobile_membrane, t.n_immobile_membrane
     n, w = m + r, m + s
     clamped_volume, clamped_membrane, load = inputs.clamped_volume, inputs.clamped_membrane, inputs.load
-    z, d = np.empty(n + len(clamped_volume) + 1), np.empty(n)
+    z, d = node_values(t.volume_reactions), np.empty(n)
     rates = np.empty((len(t.first_unknown), m))
     for j in range(len(t.first_unknown)):
         gather_volume_node(m, r, t.first_unknown[j], j, g.mobile, g.immobile_volume, clamped_volume, z)
@@ -100,7 +100,7 @@ def stage_rhs(
     if not has_membrane(t):
         return
     nw = n + s + f
-    z, d = np.empty(nw + len(clamped_volume) + len(clamped_membrane) + 1), np.empty(nw)
+    z, d = node_values(t.membrane_reactions), np.empty(nw)
     rates = np.empty((len(t.membrane_nodes), w))
     for k in range(len(t.membrane_nodes)):
         j = t.membrane_nodes[k]

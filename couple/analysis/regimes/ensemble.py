@@ -250,7 +250,7 @@ def damkoehler(case: Case, mean: Floats) -> float:
     of the initial and the final counts. Infinite if a pair does not move.
     """
     length, worst = max(case.geometry.size), 0.0
-    rates = case.network.count_rates(case.geometry.volume, case.geometry.area)
+    rates = case.network.count_rates(case.geometry.volume, case.geometry.area, laws=True)
     number = np.maximum(mean[: len(case.network.species)], case.initial)
     for reaction, rate in zip(case.network.reactions, rates, strict=True):
         pair = case.network.order_reactants(reaction)

@@ -66,6 +66,7 @@ def plan_engines(
             rounding=experiment.chemistry.rounding,
         )
         try:
+            choice.factory.check_laws(network, f'the engine "{group.kind}"')
             warnings = tuple(choice.factory.check(setup))
         except InputError as error:
             raise error.at(choice.key) from None

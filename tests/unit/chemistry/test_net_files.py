@@ -53,15 +53,19 @@ BARE = "begin species\n1 A() 5\nend species\n"
     ("text", "message"),
     [
         (
-            BARE + "begin functions\n1 f() 2*A\nend functions\nbegin reactions\n1 1 0 f()\nend reactions\n",
-            'line 8: unknown name "f"',
+            BARE + "begin functions\n1 f() 2*B\nend functions\nbegin reactions\n1 1 0 f()\nend reactions\n",
+            'line 8: unknown name "B"',
         ),
         (
             BARE + "begin energy patterns\n1 A() 2\nend energy patterns\n",
             'line 5: the block "energy patterns" is not read',
         ),
         (BARE.replace("A()", "@PM:A()"), "line 2: .* compartments are not read"),
-        (BARE + "begin reactions\n1 1 0 Sat(k,K)\nend reactions\n", r'line 5: the rate law "Sat\(k,K\)"'),
+        (BARE + "begin reactions\n1 1 0 Sat(k,K)\nend reactions\n", r'line 5: unknown name "k" in "k"'),
+        (BARE + "begin reactions\n1 1 0 Sat(1)\nend reactions\n", r'line 5: .*"Sat\(1\)" has 1 constants, not 2'),
+        (BARE + "begin reactions\n1 1 0 MM(1,2)\nend reactions\n", "line 5: .*MM needs a substrate and an enzyme"),
+        (BARE + "begin reactions\n1 1 0 2*time()\nend reactions\n", "line 5: the time in a rate is not read"),
+        (BARE + "begin reactions\n1 1 0 Arrhenius(1,2)\nend reactions\n", "line 5: .*Arrhenius.* is not read"),
         (BARE + "begin reactions\n1 1 0 kk\nend reactions\n", 'line 5: unknown name "kk"'),
         (BARE + "begin reactions\n1 1 7 1\nend reactions\n", "line 5: there is no species 7"),
         (BARE + "begin reactions\n1 1,1,1 0 1\nend reactions\n", "order 3"),

@@ -255,9 +255,14 @@ REFUSED = {
     "rule of itself": (
         model(2, starts=assignment("k", apply("plus", ci("k"), cn(1)))), "defined by itself",
     ),
-    "no parameter": (model(2, parameters='<parameter id="k0" value="1"/>'), '"k" in the kinetic law has no value'),
-    "saturating rate": (
-        model(2, law=apply("divide", apply("times", ci("c"), ci("A")), apply("plus", cn(1), ci("A")))), "not a number",
+    "no parameter": (model(2, parameters='<parameter id="k0" value="1"/>'), '"k" has no value'),
+    "a rate that depends on the time": (
+        model(2, law=apply("times", ci("c"), '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/'
+                           'time">t</csymbol>')), 'reaction "r": "t" is not read: rates that depend on the time',
+    ),
+    "a rate that waits": (
+        model(2, law=apply("times", ci("c"), '<apply><csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/'
+                           f'symbols/delay">delay</csymbol>{ci("A")}{cn(1)}</apply>')), '"delay" is not read',
     ),
 }  # fmt: skip
 
