@@ -126,7 +126,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
     place[-1] = len(place)
     tape = law_tape(network, {s: place[i] for i, s in enumerate(network.names)}, len(place), slopes=True)
     place.update({(r, ""): at for r, at in zip(network.laws, tape.values, strict=True)})
-    place.update(tape.slopes)
+    place.update({key: at for key, at in tape.slopes.items()})  # noqa: C416
     number = {entry: i for i, entry in enumerate(sorted(entries, key=lambda e: (place[e[0]], place[e[1]])))}
     members = [member for flux in fluxes for member in flux.members]
     tables = [

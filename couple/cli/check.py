@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from couple.base.errors import InputError
 from couple.cli.console import Balance, File, Overrides, err, out, stdout_for_json, table
+from couple.cli.summaries import NO_CONTENTS
 from couple.parallel.communicator import world
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ def _overview(plan: Plan, described: Sequence[str], components: tuple[Component,
     network = plan.network
     ports = len(list(_ports(components)))
     yield "chemistry", f"{len(network.names)} species, {len(network.reactions)} reactions (rates: --all)"
+    yield (
+        "ledger",
+        f"audits {', '.join(network.substances)}" if network.substances else f"audits nothing: {NO_CONTENTS}",
+    )
     if network.observables:
         yield "observables", ", ".join(list(network.observables)[:8])
     yield "components", f"{', '.join(c.name for c in components)}; {ports} ports (--all)"

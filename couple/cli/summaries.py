@@ -57,6 +57,9 @@ def peak_lines(peaks: Mapping[str, Mapping[str, float]], *, everything: bool = F
     return lines
 
 
+NO_CONTENTS = 'no species says what it contains; say so, as in chemistry.contains = { "Ca*" = { Ca = 1 } }'
+
+
 def ledger_lines(ledger: Mapping[str, Any], *, everything: bool = False) -> list[Line]:
     """The books, of many links or sites of one kind their sums; and the largest imbalance."""
     lines = []
@@ -68,6 +71,8 @@ def ledger_lines(ledger: Mapping[str, Any], *, everything: bool = False) -> list
     for name, e in _summed(((f"{e['substance']} in {e['site']}", e) for e in ledger["sites"]), everything):
         start, parts = e["held_at_start"], " + ".join(f"{e[k]:.6g} {k}" for k in ("free", "bound", "extruded"))
         lines.append((name, f"{start:.0f} at start + {e['received']:.6g} received = {parts}"))
+    if not ledger["sites"]:
+        lines.append(("sites", f"not audited: {NO_CONTENTS}"))
     return [*lines, ("largest imbalance", f"{ledger['max_imbalance_ions']:g} ions")]
 
 

@@ -15,16 +15,19 @@ from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.whole_counts import RoundingRule
 from couple.experiment.chemistry_layers import with_included
-from couple.experiment.diffusion_patterns import diffusion_by_pattern
 from couple.experiment.fields import Integer, Name
+from couple.experiment.species_patterns import by_pattern
+
+Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
+"""Conserved substance → how much of it one molecule holds."""
 
 
 class SpeciesBlock(Block):
-    """A kind of molecule. D: of none, by the patterns of `Chemistry.D`, or 0."""
+    """A kind of molecule. D, contains: of none, by the patterns of `Chemistry.D` and `contains`, or 0 and nothing."""
 
     D: Diffusion | None = Field(default=None, ge=0)
     on: Literal["volume", "membrane"] = "volume"
-    contains: dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]] = {}
+    contains: Contents | None = None
 
 
 class ReactionBlock(Block):
@@ -109,6 +112,8 @@ class Chemistry(Block):
     include: chemistries that ship with couple, by name, with their options; what stands beside them is added.
     D: of species without one of their own, by name or pattern ("Ca", "CaM*", "*": * stands for any characters). Of the
     patterns that fit a name the most specific one is taken.
+    contains: conserved substances in a molecule of species that do not say so, by name or pattern likewise, as
+    { "Ca*" = { Ca = 1 }, "CaM_2Ca" = { Ca = 2 } }; what the ledger audits.
     rounding: of initial amounts in engines of whole molecules: up with the probability of the fraction ("random"), or
     to the "nearest".
     Raises InputError that names the key, in an Experiment and from `network`.
@@ -123,6 +128,7 @@ class Chemistry(Block):
     include: dict[str, dict[str, Any]] = {}
     species: dict[Name, SpeciesBlock] = {}
     D: dict[str, Annotated[Diffusion, Field(ge=0)]] = {}
+    contains: dict[str, Contents] = {}
     reservoirs: tuple[Name, ...] = ()
     observables: dict[Name, Observable] = {}
     reactions: tuple[ReactionBlock, ...] = ()
@@ -141,9 +147,11 @@ class Chemistry(Block):
 
     def network(self, celsius: float | None = None) -> ReactionNetwork:
         """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
-        D = diffusion_by_pattern(self.D, [k for k, s in self.species.items() if s.D is None])
+        D = by_pattern("D", self.D, [k for k, s in self.species.items() if s.D is None])
         D |= {k: s.D for k, s in self.species.items() if s.D is not None}
-        species = {k: Species(k, D.get(k, 0.0), s.on, s.contains) for k, s in self.species.items()}
+        contains = by_pattern("contains", self.contains, [k for k, s in self.species.items() if s.contains is None])
+        contains |= {k: s.contains for k, s in self.species.items() if s.contains is not None}
+        species = {k: Species(k, D.get(k, 0.0), s.on, contains.get(k, {})) for k, s in self.species.items()}
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:

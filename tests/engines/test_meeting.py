@@ -98,7 +98,7 @@ def test_diffusion_by_pattern() -> None:
 @pytest.mark.parametrize(
     ("D", "words"),
     [
-        ({"X*": "1 um^2/s"}, r'chemistry\.D\."X\*".*fits no species without a D of its own'),
+        ({"X*": "1 um^2/s"}, r'chemistry\.D\."X\*".*fits no species without D of its own'),
         ({"Bb": "1 um^2/s"}, r'chemistry\.D\."Bb".*fits no species'),
         ({"B*": "1 um^2/s", "*B": "2 um^2/s"}, r'fits "B" as closely as ".*" does'),
         ({"*": "-1 um^2/s"}, r"chemistry\.D.*must be at least 0"),
