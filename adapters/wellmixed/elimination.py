@@ -6,6 +6,7 @@ least fill-in (Markowitz) it keeps a few entries per row, and no search is left 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +15,13 @@ import numpy.typing as npt
 
 from adapters.wellmixed.law_tables import law_numbers, law_tape
 from adapters.wellmixed.packing import as_table, observed, ragged, table
-from couple.base.arrays import Ints
+from couple.base.arrays import Bools, Ints
 from couple.cache.kernels import njit
 from couple.chemistry.laws.tape import LawTape
 from couple.chemistry.network import ReactionNetwork
+
+MOST_TARGETS = 1_000_000
+"""Products of an elimination up to which the entry that each goes to is kept in a table."""
 
 
 class MassActionTables(NamedTuple):
@@ -51,6 +55,8 @@ class MassActionTables(NamedTuple):
     upper_column: Ints
     target_start: Ints  # of an entry below a pivot: entries that change, one for each entry right of the pivot
     target: Ints
+    row_start: Ints  # (n_variables + 1,) of a row: its columns; none where targets are given
+    row_column: Ints
     watched_start: Ints  # (n_observables + 1,) of an observable: its places, as often as their weight
     watched: Ints
     clamped: Ints  # (n_clamped,) places of what is held
@@ -87,13 +93,15 @@ def unpack(packed: Ints) -> MassActionTables:
         upper_column=table(packed, 20),
         target_start=table(packed, 21),
         target=table(packed, 22),
-        watched_start=table(packed, 23),
-        watched=table(packed, 24),
-        clamped=table(packed, 25),
-        clamp_book=table(packed, 26),
-        injected=table(packed, 27),
-        law_code=table(packed, 28),
-        law=table(packed, 29),
+        row_start=table(packed, 23),
+        row_column=table(packed, 24),
+        watched_start=table(packed, 25),
+        watched=table(packed, 26),
+        clamped=table(packed, 27),
+        clamp_book=table(packed, 28),
+        injected=table(packed, 29),
+        law_code=table(packed, 30),
+        law=table(packed, 31),
     )
 
 
@@ -121,14 +129,15 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
     fluxes = _fluxes(network)
     slopes = _slopes(network, fluxes, held)
     pattern = {(row, column) for k, column in slopes for row, _ in fluxes[k].change}
-    variables, entries = _order(free, pattern)
+    variables, entries = order_pivots(free, pattern)
+    number = _numbers(entries)
     place: dict[_Factor, int] = {column: i for i, column in enumerate(variables + held)}
     place[-1] = len(place)
     tape = law_tape(network, {s: place[i] for i, s in enumerate(network.names)}, len(place), slopes=True)
-    place.update({(r, ""): at for r, at in zip(network.laws, tape.values, strict=True)})
+    place.update({(r, ""): where for r, where in zip(network.laws, tape.values, strict=True)})
     place.update({key: at for key, at in tape.slopes.items()})  # noqa: C416
-    number = {entry: i for i, entry in enumerate(sorted(entries, key=lambda e: (place[e[0]], place[e[1]])))}
     members = [member for flux in fluxes for member in flux.members]
+    at = {member: i for i, member in enumerate(members)}
     tables = [
         variables + held,
         [i for i, column in enumerate(variables) if column < len(network.species)],
@@ -136,11 +145,11 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         *([place[_factors(network, r)[side]] for r, _ in members] for side in (0, 1)),
         *ragged([[place[column] for column, _ in flux.change] for flux in fluxes]),
         [by for flux in fluxes for _, by in flux.change],
-        *ragged([[members.index(member) for member, _ in terms] for terms in slopes.values()]),
+        *ragged([[at[member] for member, _ in terms] for terms in slopes.values()]),
         [place[other] for terms in slopes.values() for _, other in terms],
-        *ragged([[number[row, column] for row, _ in fluxes[k].change] for k, column in slopes]),
+        *ragged([[int(number[place[row], place[column]]) for row, _ in fluxes[k].change] for k, column in slopes]),
         [by for k, _ in slopes for _, by in fluxes[k].change],
-        *_factor_tables(variables, number),
+        *_factor_tables(entries),
         *ragged([[place[column] for column in columns] for columns in observed(network)]),
         [place[network.index(name)] for name in clamped],
         [place[network.index(f"{name}_clamp")] for name in clamped],
@@ -153,31 +162,42 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         MassActionTables(*(as_table(t) for t in tables)),
         order,
         np.array([float(sign) for _, sign in members]),
-        len(number),
+        int(entries.sum()),
         tape,
     )
 
 
-def _factor_tables(variables: list[int], number: dict[tuple[int, int], int]) -> list[list[int]]:
-    """Tables diagonal .. target for entries numbered by `number`."""
-    place = {column: i for i, column in enumerate(variables)}
-    below = [
-        [(row, pivot) for row in variables[i + 1 :] if (row, pivot) in number] for i, pivot in enumerate(variables)
-    ]
-    right = [[(pivot, c) for c in variables[i + 1 :] if (pivot, c) in number] for i, pivot in enumerate(variables)]
-    targets = [
-        [number[row, column] for _, column in to_the_right]
-        for under, to_the_right in zip(below, right, strict=True)
-        for row, _ in under
-    ]
+def _factor_tables(entries: Bools) -> list[list[int]]:
+    """Tables diagonal .. row_column of factors with these entries, in order of elimination."""
+    n, number = len(entries), _numbers(entries)
+    below = [np.flatnonzero(entries[i + 1 :, i]) + i + 1 for i in range(n)]
+    right = [np.flatnonzero(entries[i, i + 1 :]) + i + 1 for i in range(n)]
+    lower_start, lower = ragged([number[rows, i].tolist() for i, rows in enumerate(below)])
+    upper_start, upper = ragged([number[i, columns].tolist() for i, columns in enumerate(right)])
+    dense = sum(len(a) * len(b) for a, b in zip(below, right, strict=True)) > MOST_TARGETS
+    targets = (
+        [number[row, columns].tolist() for rows, columns in zip(below, right, strict=True) for row in rows.tolist()]
+        if not dense
+        else []
+    )
+    row_start, row_column = ragged([np.flatnonzero(row).tolist() for row in entries] if dense else [])
     return [
-        [number[column, column] for column in variables],
-        *ragged([[number[entry] for entry in part] for part in below]),
-        [place[row] for part in below for row, _ in part],
-        *ragged([[number[entry] for entry in part] for part in right]),
-        [place[column] for part in right for _, column in part],
+        np.diagonal(number).tolist(),
+        lower_start,
+        lower,
+        [row for rows in below for row in rows.tolist()],
+        upper_start,
+        upper,
+        [column for columns in right for column in columns.tolist()],
         *ragged(targets),
+        row_start,
+        row_column,
     ]
+
+
+def _numbers(entries: Bools) -> Ints:
+    """(n, n) number of each entry, row by row."""
+    return np.asarray(np.cumsum(entries.ravel()) - 1).reshape(entries.shape)
 
 
 @dataclass
@@ -189,16 +209,15 @@ class _Flux:
 
 
 def _fluxes(network: ReactionNetwork) -> list[_Flux]:
-    found: dict[tuple[int, ...], _Flux] = {}
-    for r, row in enumerate(network.change.tolist()):
-        if not any(row):
+    found: dict[tuple[tuple[int, int], ...], _Flux] = {}
+    for r, change in enumerate(network.changes):
+        if not change:
             continue  # all that it changes is held
-        backward = tuple(-n for n in row)
+        backward = tuple((column, -n) for column, n in change)
         if backward in found:
             found[backward].members.append((r, -1))
         else:
-            change = [(column, n) for column, n in enumerate(row) if n]
-            found.setdefault(tuple(row), _Flux(change, [])).members.append((r, 1))
+            found.setdefault(change, _Flux(list(change), [])).members.append((r, 1))
     return list(found.values())
 
 
@@ -234,23 +253,48 @@ def _slopes(
     return slopes
 
 
-def _order(columns: list[int], pattern: set[tuple[int, int]]) -> tuple[list[int], set[tuple[int, int]]]:
-    """Order of elimination and all entries of the factors, fill-in included."""
-    rows: dict[int, set[int]] = {i: {i} for i in columns}  # row → columns with an entry
+def order_pivots(columns: list[int], pattern: set[tuple[int, int]]) -> tuple[list[int], Bools]:
+    """Order of elimination of least fill-in, and (n, n) where, in that order, the factors have entries.
+
+    Rows and columns of what is left are sets of bits, so that networks of thousands of species take seconds.
+    """
+    n, place = len(columns), {column: i for i, column in enumerate(columns)}
+    rows, below = [1 << i for i in range(n)], [1 << i for i in range(n)]  # entries of a row, and of a column
     for row, column in pattern:
-        rows[row].add(column)
-    entries = {(row, column) for row, found in rows.items() for column in found}
-    order: list[int] = []
-    left = list(columns)
+        rows[place[row]] |= 1 << place[column]
+        below[place[column]] |= 1 << place[row]
+    wide, high = [row.bit_count() for row in rows], [column.bit_count() for column in below]
+    left, order = set(range(n)), []
+    right: list[tuple[int, int]] = []
     while left:
-        height = {c: sum(c in rows[row] for row in left) for c in left}
-        pivot = min(left, key=lambda c: ((len(rows[c]) - 1) * (height[c] - 1), len(rows[c]), c))
+        pivot = min(left, key=lambda c: ((wide[c] - 1) * (high[c] - 1), wide[c], columns[c]))
         left.remove(pivot)
         order.append(pivot)
-        rest = rows.pop(pivot) - {pivot}
-        for row in left:
-            if pivot in rows[row]:
-                rows[row].discard(pivot)
-                rows[row] |= rest
-                entries |= {(row, column) for column in rest}
-    return order, entries
+        mine = 1 << pivot
+        right.append((rows[pivot], below[pivot]))
+        across, down = rows[pivot] & ~mine, below[pivot] & ~mine
+        for i in _bits(down):
+            rows[i] = (rows[i] & ~mine) | across
+            wide[i] = rows[i].bit_count()
+        for j in _bits(across):
+            below[j] = (below[j] & ~mine) | down
+            high[j] = below[j].bit_count()
+    entries = np.zeros((n, n), dtype=bool)
+    for k, (across, down) in enumerate(right):
+        entries[k] |= _row_of(across, n)[order]
+        entries[:, k] |= _row_of(down, n)[order]
+    return [columns[c] for c in order], entries
+
+
+def _bits(number: int) -> Iterator[int]:
+    """Places of the bits of a number that are set."""
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
+
+
+def _row_of(number: int, n: int) -> Bools:
+    """(n,) which bits of a number are set."""
+    packed = np.frombuffer(number.to_bytes((n + 7) // 8, "little"), dtype=np.uint8)
+    return np.unpackbits(packed, count=n, bitorder="little").astype(bool)

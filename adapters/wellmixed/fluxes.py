@@ -92,15 +92,15 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
 
     Raises InputError for observables whose weights are not whole.
     """
-    found: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-    for r, row in enumerate(network.change.tolist()):
-        opposite = tuple(-n for n in row)
-        if not any(row):
+    found: dict[tuple[tuple[int, int], ...], list[tuple[int, int]]] = {}
+    for r, row in enumerate(network.changes):
+        opposite = tuple((column, -n) for column, n in row)
+        if not row:
             continue  # all that it changes is held
         if opposite in found:
             found[opposite].append((r, 1))
         else:
-            found.setdefault(tuple(row), []).append((r, 0))
+            found.setdefault(row, []).append((r, 0))
     members = [member for group in found.values() for member in group]
     order = np.array([r for r, _ in members], dtype=np.int64)
     one = len(network.states)
@@ -110,11 +110,11 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
         pairs[order == r, 0] = at
     starts = ragged(list(found.values()))[0]
     slopes = [
-        [(m, tape.slopes[r, s]) for m, (r, _) in enumerate(members) if a <= m < b for s in _moving(network, r, clamped)]
+        [(m, tape.slopes[members[m][0], s]) for m in range(a, b) for s in _moving(network, members[m][0], clamped)]
         for a, b in itertools.pairwise(starts)
     ]
     slope_start, slope = ragged(slopes)
-    change_start, change = ragged([[(c, n) for c, n in enumerate(row) if n] for row in found])
+    change_start, change = ragged([list(row) for row in found])
     watched = observed(network)
     tables = [
         starts,
@@ -140,7 +140,7 @@ def fluxes(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[s
     return Fluxes(
         FluxTables(*(as_table(t) for t in tables)),
         order,
-        np.array(list(found), dtype=np.int64).reshape(len(found), one),
+        np.array([network.change[group[0][0]] for group in found.values()], dtype=np.int64).reshape(len(found), one),
         tape,
     )
 

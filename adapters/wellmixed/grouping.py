@@ -119,7 +119,7 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
         starts.append(starts[-1] + size[column])
     members = [pairs[r] for r in order]
     entries = [network.index(f"{name}_clamp" if name in clamped else name) for name in injected]
-    events = [_nonzero(network.change[r]) for r in order] + [[(column, 1)] for column in entries]
+    events = [list(network.changes[r]) for r in order] + [[(column, 1)] for column in entries]
     watched_start, watched = ragged(observed(network))
     inputs = {m: law_inputs(network, r) for m, r in enumerate(order) if r in network.laws}
     stirring = {column for columns_ in inputs.values() for column in columns_}

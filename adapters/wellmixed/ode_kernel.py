@@ -83,8 +83,14 @@ def jacobian(tables: MassActionTables, rates: Floats, z: Floats, entries: Floats
 
 
 @njit(**INLINE)
-def factorise(tables: MassActionTables, lu: Floats) -> None:
-    """Factors in place, without a search for pivots; the diagonal holds the inverse pivots."""
+def factorise(tables: MassActionTables, lu: Floats, row: Floats) -> None:
+    """Factors in place, without a search for pivots; the diagonal holds the inverse pivots.
+
+    row: (n_variables,) scratch. Both ways take each entry's products in the same order.
+    """
+    if len(tables.row_start) > 1:
+        _factorise_rows(tables, lu, row)
+        return
     for k in range(len(tables.diagonal)):
         inverse = 1.0 / lu[tables.diagonal[k]] if lu[tables.diagonal[k]] != 0.0 else math.nan
         lu[tables.diagonal[k]] = inverse
@@ -95,6 +101,25 @@ def factorise(tables: MassActionTables, lu: Floats) -> None:
             start = tables.target_start[i] - a
             for j in range(a, b):
                 lu[tables.target[start + j]] -= factor * lu[tables.upper[j]]
+
+
+@njit(**INLINE)
+def _factorise_rows(tables: MassActionTables, lu: Floats, row: Floats) -> None:
+    """Row by row, spread out in `row`: no table of what goes where, which grows as the operations do."""
+    for i in range(len(tables.diagonal)):
+        a, b = tables.row_start[i], tables.row_start[i + 1]
+        for p in range(a, b):
+            row[tables.row_column[p]] = lu[p]
+        for p in range(a, tables.diagonal[i]):
+            k = tables.row_column[p]
+            factor = row[k] * lu[tables.diagonal[k]]
+            row[k] = factor
+            for j in range(tables.upper_start[k], tables.upper_start[k + 1]):
+                row[tables.upper_column[j]] -= factor * lu[tables.upper[j]]
+        for p in range(a, b):
+            lu[p] = row[tables.row_column[p]]
+        pivot = lu[tables.diagonal[i]]
+        lu[tables.diagonal[i]] = 1.0 / pivot if pivot != 0.0 else math.nan
 
 
 @njit(**INLINE)
@@ -213,7 +238,7 @@ def _window(
                 lu[i] = minus_j[i]
             for i in range(n):
                 lu[tables.diagonal[i]] += 1.0 / (step * GAMMA)
-            factorise(tables, lu)
+            factorise(tables, lu, u[STAGES - 1])
             _stages(tables, rates, source, y, g, u, lu, step)
             for p in range(n):
                 g[p] += u[STAGES - 1, p]

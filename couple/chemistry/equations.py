@@ -107,7 +107,8 @@ def _check_names(
     """Raise InputError for a name that is neither a species nor one of the `reservoirs`, if these are given."""
     if reservoirs is None:
         return
-    known = [*species, *reservoirs]
+    outside = set(reservoirs)
     for name in names:
-        if name not in known:
+        if name not in species and name not in outside:
+            known = [*species, *reservoirs]
             raise InputError(f'unknown species "{name}" in "{equation}"; {nearest(name, known)}', where="equation")

@@ -223,17 +223,25 @@ class ReactionNetwork:
         return table
 
     @cached_property
+    def changes(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Of each reaction (column, what one event adds to its count), by column, without those that stay."""
+        clamp = {self.index(name): self.index(f"{name}_clamp") for name in self.clamped}
+        found = []
+        for reaction in self.reactions:
+            row: dict[int, int] = {}
+            for names, by in ((reaction.reactants, -1), (reaction.products, 1)):
+                for column in map(self.index, names):
+                    row[column] = row.get(column, 0) + by
+            found.append(tuple(sorted((clamp.get(column, column), n) for column, n in row.items() if n)))
+        return tuple(found)
+
+    @cached_property
     def change(self) -> Ints:
-        """(n_reactions, n_states) what one event adds to each count."""
+        """(n_reactions, n_states) what one event adds to each count; for many species see `changes`."""
         table = np.zeros((len(self.reactions), len(self.states)), dtype=np.int64)
-        for r, reaction in enumerate(self.reactions):
-            for name in reaction.reactants:
-                table[r, self.index(name)] -= 1
-            for name in reaction.products:
-                table[r, self.index(name)] += 1
-        for name in self.clamped:
-            table[:, self.index(f"{name}_clamp")] = table[:, self.index(name)]
-            table[:, self.index(name)] = 0
+        for r, row in enumerate(self.changes):
+            for column, n in row:
+                table[r, column] = n
         return table
 
     @cached_property
