@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -11,7 +12,8 @@ from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
 from adapters.neuron.hoc.h import h, pc
-from adapters.neuron.hoc.messages import capture_messages
+from adapters.neuron.hoc.messages import Messages, capture_messages
+from adapters.neuron.hoc.quit import is_quit, quit_error
 from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
 from adapters.neuron.mechanisms import synapses
 from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
@@ -77,7 +79,7 @@ class NeuronComponent(ElectricalComponent):
         )
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
-        self._generators = built.generators
+        self._generators, self._said = built.generators, Messages()
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         self._spikes = SpikeRecorder() if built.is_network else None
@@ -126,6 +128,8 @@ class NeuronComponent(ElectricalComponent):
                 h.finitialize(initial_voltage(self._spec))
             except RuntimeError as error:
                 message = (messages.errors or [str(error)])[0]
+                if is_quit(message):
+                    raise quit_error({}) from error
                 raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
         h.dt = self._dt
         self._refresh_addresses()
@@ -147,10 +151,19 @@ class NeuronComponent(ElectricalComponent):
         self.steps += ticks
         # psolve does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
         target = (self.steps + 0.5) * self._dt
+        stderr, sys.stderr = sys.stderr, self._said.stream
         try:
             self._solve(target)
         except RuntimeError as error:
-            raise RunError(f"NEURON stopped at t = {h.t:g} ms: {error}") from error
+            said = (self._said.errors or [str(error)])[0]
+            self._said.clear()
+            said = "quit() would end the process" if is_quit(said) else said
+            raise RunError(f"NEURON stopped at t = {h.t:g} ms: {said}") from error
+        finally:
+            sys.stderr = stderr
+            if self._said.stream.tell():
+                stderr.write(self._said.stream.getvalue())
+                self._said.clear()
         if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
             raise RunError(
                 f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"

@@ -140,7 +140,6 @@ def test_files_of_the_model_are_known(write: Write, tmp_path: Path) -> None:
         ('create a\nxopen("lost.hoc")\n', r"Can't open  ?lost\.hoc \(cell\.hoc:2\)"),
         ("create a\nx = unheard_of + 1", r"undefined variable unheard_of \(cell\.hoc:2\)"),
         ("create a\nobjref c\nc = new NoClass()", r"cell\.hoc:3"),
-        ("create a\n/* quit() */\nquit()", r"quit\(\) in cell\.hoc:3 would end this process"),
         ("x = 1", "left no section behind"),
         ("begintemplate HocD\nproc init() {}\nendtemplate HocD", r'write model = "cell\.hoc:HocD"'),
         ("create a\nobjref cv\ncv = new CVode()\n{ cv.active(1) }", "switches on CVODE"),

@@ -82,10 +82,10 @@ def defines(text: str, procedure: str) -> bool:
     return re.search(rf"\bproc\s+{procedure}\s*\(", without_templates(text)) is not None
 
 
-def quits(text: str) -> int | None:
-    """Line of a quit() that is executed when the file is loaded (it ends the whole process), or None."""
-    match = re.search(r"^(?:\{[ \t]*)?quit\s*\(\s*\)", without_templates(text), re.MULTILINE)
-    return None if match is None else text.count("\n", 0, match.start()) + 1
+def quits(text: str) -> list[int]:
+    """Lines with a quit(), in a procedure, in a statement that is given as a text, or outside."""
+    bare = without_comments(text)
+    return [bare.count("\n", 0, match.start()) + 1 for match in re.finditer(r"(?<![.\w])quit\s*\(\s*\)", bare)]
 
 
 def named_files(text: str, folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages, with_advice
+from adapters.neuron.hoc.quit import forbid_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
@@ -32,6 +33,9 @@ class UnfinishedTemplateError(InputError):
 
 _templates: dict[str, str] = {}
 """Templates that NEURON has from models: name → definition."""
+
+_OF_LIBRARY = "cvode"
+"""An object that NEURON's run library makes when it is read, once per process, and needs; models declare it as well."""
 
 _read: set[str] = set()
 """Base names of files that NEURON has read."""
@@ -67,18 +71,17 @@ def load(spec: ModelSpec) -> dict[Path, str]:
             f'{spec.model.name} has no template "{spec.function}"; {nearest(spec.function, known)}', where=WHERE
         )
     _refuse_changed(known)
-    for path, text in files.items():
-        if line := source_text.quits(text):
-            raise InputError(f"quit() in {path.name}:{line} would end this process: remove it", where=WHERE)
+    if not forbid_quit() and any(source_text.quits(text) for text in files.values()):
+        raise quit_error(files)
     again = bool(known.keys() & _templates.keys()) or bool({p.name for p in files} & _read)
     place: AbstractContextManager[Path | None] = scratch_folder("hoc") if again else contextlib.nullcontext()
     with contextlib.chdir(spec.model.parent), place as copies:
         try:
             if copies is not None:
                 copy = _Copies(files, copies).of(spec.model.resolve())
-                _guarded(lambda: h.xopen(str(copy)), spec.model.name)
+                _guarded(lambda: h.xopen(str(copy)), spec.model.name, files)
             else:
-                _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name)
+                _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name, files)
         except InputError as error:
             raise _unfinished(error, files) from None
         _templates.update(known)
@@ -90,6 +93,8 @@ def release(files: dict[Path, str]) -> None:
     """Let go of every object that the files declared: sections, synapses and event sources would stay."""
     for text in files.values():
         for declaration in source_text.objects(text):
+            if declaration == _OF_LIBRARY:
+                continue
             # Declared again it refers to nothing. Where the name is now something else, NEURON refuses, and rightly.
             with capture_messages(), contextlib.suppress(RuntimeError):
                 h(f"objref {declaration}")
@@ -132,14 +137,20 @@ def instance(spec: ModelSpec) -> Any:
         return _guarded(lambda: getattr(h, spec.function)(*spec.arguments), f"{spec.model.name}: {name}")
 
 
-def _guarded(call: Callable[[], Any], doing: str) -> Any:
-    """Run HOC; its errors, also those that it survives, become one InputError."""
+def _guarded(call: Callable[[], Any], doing: str, texts: Mapping[Path, str] | None = None) -> Any:
+    """Run HOC of the files with these texts; its errors, also those that it survives, become one InputError.
+
+    Raises RunError where it quits.
+    """
     with capture_messages() as messages:
         try:
             result = call()
             failure = ""
         except (RuntimeError, TypeError, ValueError) as error:
             result, failure = None, str(error).removeprefix("hocobj_call error: ")
+    if quitting := next(filter(is_quit, [*messages.errors, failure]), ""):
+        place = re.search(r"\((\S+:\d+)\)$", quitting)
+        raise quit_error(texts or {}, place[1] if place else "")
     missing = [m for m in messages.errors if m.startswith("Couldn't find")]
     if failure or missing:
         # The first message is the cause, others follow from it; but a missing file is survived, and comes first.

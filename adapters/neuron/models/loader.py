@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,13 +18,14 @@ from typing import Any
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.hoc.messages import capture_messages
+from adapters.neuron.hoc.quit import allow_quit, forbid_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
 from adapters.neuron.models import hoc, import3d, network, python
 from adapters.neuron.models.files import files_of_model
 from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.random_streams import StreamNumbering
-from couple.base.errors import InputError, nearest
+from couple.base.errors import CoupleError, InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
 from couple.base.opened_files import opened_files
 from couple.components.electrics import ModelSpec
@@ -72,6 +74,7 @@ class LoadedModel:
             h.delete_section(sec=section)
         pc.gid_clear()
         cvode.active(False)
+        allow_quit()
 
 
 _spoilt = False
@@ -109,17 +112,18 @@ def load(spec: ModelSpec) -> LoadedModel:
             setattr(h, name, value)
     _set_globals(spec)
     Generators().set()
+    forbid_quit()
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
         with built.streams, opened_files() as opened:
-            files = _build(spec, built)
+            files = _unless_it_quits(lambda: _build(spec, built))
         models = dict.fromkeys([spec.model, *(cell.model.resolve() for cell in spec.cells)])
         built.files = tuple(dict.fromkeys(f for m in models for f in files_of_model(files, opened, m.parent)))
         if not built.on_other_rank:
             _check_built(spec)
             _check_membrane(spec)
             _clamp(spec, built)
-    except InputError as error:
+    except CoupleError as error:
         _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
         built.release(delete=not _spoilt)
         raise
@@ -128,6 +132,17 @@ def load(spec: ModelSpec) -> LoadedModel:
     _set_globals(spec)
     _current = built
     return built
+
+
+def _unless_it_quits(build: Callable[[], list[Path]]) -> list[Path]:
+    """What `build` returns. Raises RunError for a quit() in HOC that Python runs, where NEURON goes on."""
+    with capture_messages() as messages:
+        made = build()
+    if any(map(is_quit, messages.errors)):
+        raise quit_error({})
+    if messages.errors:
+        print(messages.stream.getvalue(), end="", file=sys.stderr)
+    return made
 
 
 def release_current() -> None:

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from adapters.neuron.hoc.messages import with_advice
-from couple.base.errors import InputError, nearest
+from adapters.neuron.hoc.quit import is_quit, quit_error
+from couple.base.errors import CoupleError, InputError, nearest
 from couple.components.electrics import ModelSpec
 
 WHERE = "neuron.model"
@@ -33,7 +34,7 @@ class Builder:
             self._module: ModuleType | None = _import_file(spec.model)
             try:
                 self._function = _function(self._module, spec)
-            except InputError:
+            except CoupleError:
                 self.unload()
                 raise
 
@@ -54,7 +55,7 @@ class Builder:
                 arguments, named = _arguments(self._function, self._spec, offered)
                 call = partial(self._function, *arguments, **named)
                 return _guarded(call, self._spec.model, f"{self._spec.function}()")
-            except InputError:
+            except CoupleError:
                 self.unload()
                 raise
 
@@ -109,7 +110,7 @@ def _import_file(file: Path) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         _guarded(lambda: spec.loader.exec_module(module), file, "importing it")  # type: ignore[union-attr]
-    except InputError:
+    except CoupleError:
         unload_module(module, file.parent)
         raise
     return module
@@ -168,12 +169,14 @@ def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
     """Run the user's code; any exception of it becomes one line with the place in the user's file."""
     try:
         return call()
-    except InputError:
+    except CoupleError:
         raise
     except (Exception, SystemExit) as error:
         here = file.resolve()
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
         line = lines[-1] if lines else getattr(error, "lineno", None)
         place = f"{file.name}:{line}" if line else file.name
+        if is_quit(str(error)):
+            raise quit_error({}, place) from error
         message = with_advice(f"{type(error).__name__}: {error}")
         raise InputError(f"{doing} failed: {message} ({place})", where=WHERE) from error

@@ -1,0 +1,117 @@
+"""quit() anywhere in a model is one line, and the process goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters.neuron import load_model
+from adapters.neuron.hoc import quit as hoc_quit
+from adapters.neuron.hoc.h import h
+from couple.base.errors import RunError
+from couple.components.electrics import Attachments
+from support.neuron_models import PASSIVE, spec
+
+CELL = 'load_file("stdrun.hoc")\ncreate soma\nsoma { L = 20  diam = 20  insert hh }\n'
+
+TEMPLATE = """
+begintemplate Quitter
+public leave
+proc init() { leave() }
+proc leave() {
+  if (1) { quit() }
+}
+endtemplate Quitter
+objref q
+q = new Quitter()
+"""
+
+PYTHON = "from neuron import h\ndef build():\n    soma = h.Section(name='head')\n    {quit}\n    return soma\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("quit()\n", "cell.hoc:4"),
+        ("// quit()\nproc figure() {\n  run()\n  quit()\n}\nfigure()\n", "cell.hoc:7"),
+        ('execute("quit()")\n', "cell.hoc:4"),
+        (TEMPLATE, "cell.hoc:9"),
+    ],
+)
+def test_in_hoc(tmp_path: Path, text: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cell.hoc").write_text(CELL + text)
+    refused(tmp_path / "cell.hoc", "", f"quit() in {place} would end the process", capfd)
+
+
+@pytest.mark.parametrize(
+    ("call", "place"), [("h.quit()", " in cell.py:4"), ("h('quit()')", ""), ("h.execute('quit()')", " in cell.py:4")]
+)
+def test_in_python(tmp_path: Path, call: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cell.py").write_text(PYTHON.format(quit=call))
+    refused(tmp_path / "cell.py", "build", f"quit(){place} would end the process", capfd)
+
+
+def refused(path: Path, function: str, says: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """One line, and nothing of it disturbs another model."""
+    with pytest.raises(RunError) as caught:
+        load_model(spec(path, function=function))
+    assert str(caught.value).startswith(says) and caught.value.exit_code == 1
+    assert capfd.readouterr() == ("", ""), "NEURON has spoken beside the error"
+    other = path.parent / "other.py"
+    other.write_text(PASSIVE)
+    load_model(spec(other))
+
+
+def test_while_it_runs_or_is_initialised(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    later = 'objref fih, cvode\ncvode = new CVode()\nproc bye() { quit() }\nproc begin() { cvode.event(%s, "bye()") }\n'
+    for place, text in (("run", later % 3), ("init", "objref fih\nproc begin() { quit() }\n")):
+        path = tmp_path / f"{place}.hoc"
+        path.write_text(CELL + text + 'fih = new FInitializeHandler("begin()")\n')
+        model = load_model(spec(path, function=""))
+        with pytest.raises(RunError, match=r"quit\(\).* would end the process"):
+            model.attach(Attachments((), (), ("soma(0.5)",))).advance(400)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_is_given_back(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(PASSIVE)
+    model = load_model(spec(tmp_path / "other.py"))
+    assert hoc_quit._place().value == hoc_quit._address("_Z10hoc_mcran4v")
+    with pytest.raises(RuntimeError, match="quit not enough arguments"):
+        h.quit()
+    model._built.release()
+    assert hoc_quit._place().value == hoc_quit._address("_Z8hoc_quitv")
+
+
+def test_menus_and_buttons_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "mosinit.hoc").write_text(
+        CELL.replace("stdrun", "nrngui")
+        + """
+objref g, box, shape
+xpanel("Run")
+xbutton("Run", "run()")
+xmenu("More")
+xcheckbox("x", &v_init, "")
+xmenu()
+xvalue("dt", "dt", 1, "", 0, 1)
+xslider(&v_init, -80, 0)
+xpanel(0, 0)
+g = new Graph()
+g.size(0, 5, -80, 40)
+g.addvar("soma.v(0.5)", 1, 1)
+graphList[0].append(g)
+box = new VBox()
+box.intercept(1)
+xpanel("in")
+xpanel()
+box.intercept(0)
+box.map()
+shape = new PlotShape()
+shape.exec_menu("Shape Plot")
+nrncontrolmenu()
+nrnmainmenu()
+run()
+"""
+    )
+    assert load_model(spec(tmp_path / "mosinit.hoc", function="")).segments() == ["soma(0.5)"]
