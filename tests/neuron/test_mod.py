@@ -109,6 +109,35 @@ def test_the_first_error_of_a_compilation(output: str, line: str) -> None:
     assert nmodl.first_error(output) == line
 
 
+UNDEFINED = """
+NEURON { SUFFIX undefined }
+VERBATIM
+extern double not_there_at_all(double);
+ENDVERBATIM
+ASSIGNED { x v }
+BREAKPOINT {
+VERBATIM
+  x = not_there_at_all(1);
+ENDVERBATIM
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (UNDEFINED, "not_there_at_all in one.mod is nowhere: neither in NEURON nor in one of the MOD files"),
+        ("NEURON { SUFFIX ghk }", "NEURON has something called ghk already: rename it in one.mod"),
+    ],
+)
+def test_what_does_not_load_is_named(
+    cell: Path, tmp_path: Path, text: str, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.mod").write_text(text)
+    assert says in refused(cell, tmp_path / "one.mod")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_without_a_compiler_it_says_so(cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "leak.mod").write_text(LEAK.format(name="test_uncompiled", i="0"))
     with monkeypatch.context() as patch:

@@ -27,6 +27,7 @@ from couple.cache.library import compiler_identity, find, obtain
 _HEADERS = ("*.inc", "*.h", "*.hpp")
 
 _MOD_ERROR = re.compile(r"Error:?\s*(.*?)\s*at line (\d+) in file (\S+\.mod)")
+_MAKE_ERROR = re.compile(r"^make: \*\*\* \[[^\]]*?(\w[\w.-]*)\.(?:cpp|c|o)\] Error", re.MULTILINE)
 _C_ERROR = re.compile(r"(\w[\w.-]*)\.(?:cpp|c|cc):\d+(?::\d+)?: (?:fatal )?error: (.*)")
 
 
@@ -112,6 +113,8 @@ def first_error(output: str) -> str:
         if match := _C_ERROR.search(line):
             return f"{match[1]}.mod: {match[2]}"
     words = [line.strip() for line in output.splitlines() if re.search(r"error|cannot|not found", line, re.IGNORECASE)]
+    if words and (failed := _MAKE_ERROR.search(output)):
+        return f"{failed[1]}.mod: {words[0].removeprefix('Error: ')}"
     return words[0] if words else " ".join(output.split())[-200:] or "no word of why"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from couple.base.formats import instead_of, unmistakably
 WHERE = "neuron.mechanisms"
 
 _COMMENT = re.compile(r"^\s*COMMENT\b.*?^\s*ENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*", re.MULTILINE | re.DOTALL)
+_TAKEN = re.compile(r"user defined name already exists: (\w+)")
 _NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 
 
@@ -125,11 +127,40 @@ def _load(files: Sequence[Path]) -> None:
         ) from None
     except nmodl.CompilationError as error:
         raise InputError(f"nrnivmodl failed: {error.line}", where=WHERE) from None
+    reason = _unopened(library, files) or _unloaded(library, files)
+    if reason:
+        raise InputError(f"NEURON could not load the compiled mechanisms: {reason}", where=WHERE)
+
+
+def _unopened(library: Path, files: Sequence[Path]) -> str:
+    """Why the system cannot open a library of these files; "" if it can. NEURON would say it past Python."""
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        missing = re.search(r"undefined symbol: (?:_Z(\d+))?(\w+)", str(error))
+        if missing is None:
+            return f"{error}; remove {library} to build it anew"
+        name = missing[2][: int(missing[1])] if missing[1] else missing[2]
+        return f"{name}{_mentioning(name, files)} is nowhere: neither in NEURON nor in one of the MOD files"
+    return ""
+
+
+def _unloaded(library: Path, files: Sequence[Path]) -> str:
+    """Load a library of these files into NEURON; why that has failed, "" if it has not."""
     with capture_messages() as messages:
         try:
-            done = h.nrn_load_dll(str(library)) == 1.0
+            if h.nrn_load_dll(str(library)) == 1.0:
+                return ""
         except RuntimeError:
-            done = False
-    if not done:
-        reason = messages.errors[0] if messages.errors else f"it cannot be opened; remove {library} to build it anew"
-        raise InputError(f"NEURON could not load the compiled mechanisms: {reason}", where=WHERE)
+            pass
+        said, taken = messages.errors, _TAKEN.search(" ".join(messages.errors))
+        messages.clear()
+    if taken:
+        return f"NEURON has something called {taken[1]} already: rename it{_mentioning(taken[1], files)}"
+    return said[0] if said else f"it cannot be opened; remove {library} to build it anew"
+
+
+def _mentioning(name: str, files: Sequence[Path]) -> str:
+    """Which files have a name: " in a.mod, b.mod"."""
+    found = [file.name for file in files if re.search(rf"\b{re.escape(name)}\b", _text(file))]
+    return f" in {', '.join(found)}" if found else ""
