@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from adapters.neuron import load_model
-from adapters.neuron.hoc import quit as hoc_quit
 from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.quit import is_forbidden
+from adapters.neuron.models.loader import release_current
 from couple.base.errors import RunError
 from couple.components.electrics import Attachments
 from support.neuron_models import PASSIVE, spec
@@ -77,11 +78,12 @@ def test_while_it_runs_or_is_initialised(tmp_path: Path, capfd: pytest.CaptureFi
 def test_it_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(PASSIVE)
     model = load_model(spec(tmp_path / "other.py"))
-    assert hoc_quit._place().value == hoc_quit._address("_Z10hoc_mcran4v")
+    assert is_forbidden()
     with pytest.raises(RuntimeError, match="quit not enough arguments"):
         h.quit()
-    model._built.release()
-    assert hoc_quit._place().value == hoc_quit._address("_Z8hoc_quitv")
+    release_current()
+    assert not is_forbidden()
+    del model
 
 
 def test_menus_and_buttons_are_left_out(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ registered before the first section asks for them.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -87,3 +88,10 @@ NEURON_FOLDER = Path(str(sys.modules["neuron"].__file__)).parent
 
 pc: Any = h.ParallelContext()
 cvode: Any = h.CVode()
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """NEURON's library as it is loaded; all symbols of the process if it does not lie where the wheel has it."""
+    found = next((p for p in NEURON_FOLDER.rglob("libnrniv.*") if p.suffix in (".so", ".dylib")), None)
+    return ctypes.CDLL(str(found) if found is not None else None)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.neuron.hoc import source_text
-from adapters.neuron.memory.addresses import library
+from adapters.neuron.hoc.h import library
 from couple.base.errors import RunError
 
 _COMPLAINT = re.compile(r"\bquit\b\W+not enough arguments")
@@ -29,6 +29,12 @@ def forbid_quit() -> bool:
 def allow_quit() -> None:
     """Give quit() back what it does."""
     _point_to("_Z10hoc_mcran4v", "_Z8hoc_quitv")
+
+
+def is_forbidden() -> bool:
+    """Whether quit() is an error now."""
+    place = _place()
+    return place is not None and place.value == _address("_Z10hoc_mcran4v")
 
 
 def is_quit(message: str) -> bool:

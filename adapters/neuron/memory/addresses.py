@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.neuron.hoc.h import NEURON_FOLDER, h
+from adapters.neuron.hoc.h import h, library
 
 _ADDRESS_OF, _CHANGES = "_Z15hoc_val_pointerPKc", ("structure_change_cnt", "tree_changed", "v_structure_change")
 
@@ -60,13 +60,6 @@ class ChangeCounters(NamedTuple):
     def settled(self) -> bool:
         """Whether no change waits to be taken up by the next step."""
         return not (self.flags[self.at[1]] or self.flags[self.at[2]])
-
-
-@functools.cache
-def library() -> ctypes.CDLL:
-    """NEURON's library as it is loaded; all symbols of the process if it does not lie where the wheel has it."""
-    found = next((p for p in NEURON_FOLDER.rglob("libnrniv.*") if p.suffix in (".so", ".dylib")), None)
-    return ctypes.CDLL(str(found) if found is not None else None)
 
 
 @functools.cache

@@ -14,8 +14,7 @@ import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from adapters.neuron.hoc.h import h
-from adapters.neuron.memory.addresses import library
+from adapters.neuron.hoc.h import h, library
 
 WORD = 2**32
 _FACTOR, _SUMMAND, _LARGEST = 0x7FFF4AF5, 0x1B0CB295, WORD - 1

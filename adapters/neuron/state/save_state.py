@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters.neuron.hoc.h import NEURON_VERSION, h
+from adapters.neuron.hoc.h import NEURON_VERSION, h, library
 from adapters.neuron.mechanisms.builtin import channel_path
-from adapters.neuron.memory.addresses import library
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.inventory import Inventory
