@@ -71,10 +71,14 @@ class Stop:
 
 
 class _Charge:
-    """held: whether the process is ours. used: whether a signal ends it already. left: what was noted too late."""
+    """held: whether the process is ours. used: whether a signal ends it already. left: what was noted too late.
+
+    raised: what ends it; libraries written in C make another error of what is raised while they are imported.
+    """
 
     held, used = False, False
     left: str | None = None
+    raised: StoppedBySignal | None = None
 
 
 _listeners: list[Stop] = []
@@ -92,8 +96,13 @@ def _handle(number: int, _frame: object) -> None:
     if _listeners:
         note(name)
     elif not _charge.used:
-        _charge.used = True
-        raise StoppedBySignal(name)
+        _charge.used, _charge.raised = True, StoppedBySignal(name)
+        raise _charge.raised
+
+
+def raised() -> StoppedBySignal | None:
+    """The signal that ends the process, whatever the error has become on its way out; None if there was none."""
+    return _charge.raised
 
 
 def _install() -> dict[int, Any]:
@@ -125,7 +134,7 @@ def in_charge() -> Iterator[None]:
     def unraisable(what: sys.UnraisableHookArgs) -> None:
         """One that came in a destructor or a callback, where Python ignores errors, comes again."""
         if isinstance(what.exc_value, StoppedBySignal):
-            _charge.used = False
+            _charge.used, _charge.raised = False, None
             again = threading.Timer(0.05, signal.raise_signal, (signal.Signals[what.exc_value.name],))
             again.daemon = True
             again.start()
@@ -137,6 +146,10 @@ def in_charge() -> Iterator[None]:
     before = _install()
     try:
         yield
+    except Exception:
+        if _charge.raised is not None:
+            raise _charge.raised from None
+        raise
     finally:
         _charge.used = True
         for number in before:

@@ -10,14 +10,14 @@ import re
 import sys
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
 
 from couple.base import registry
 from couple.base.errors import CoupleError, Interrupted
-from couple.base.signals import StoppedBySignal
+from couple.base.signals import StoppedBySignal, raised
 from couple.cli.check import check
 from couple.cli.console import (
     Balance,
@@ -244,6 +244,13 @@ def _add_commands() -> None:
         app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
 
 
+def _end_by(stop: StoppedBySignal) -> NoReturn:
+    """End the process, and others that wait for it, by a signal."""
+    with ending_all(stop.exit_code):
+        err.print(f"error: {stop}")
+    sys.exit(stop.exit_code)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.addLevelName(logging.WARNING, "warning")
@@ -259,11 +266,11 @@ def main(arguments: list[str] | None = None) -> None:
         _report_usage(error)
         sys.exit(2)
     except CoupleError as error:
+        if not isinstance(error, Interrupted) and (stop := raised()) is not None:
+            _end_by(stop)
         if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
     except StoppedBySignal as stop:
-        with ending_all(stop.exit_code):
-            err.print(f"error: {stop}")
-        sys.exit(stop.exit_code)
+        _end_by(stop)
     sys.exit(code if isinstance(code, int) else 0)
