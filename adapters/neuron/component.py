@@ -21,6 +21,7 @@ from adapters.neuron.mechanisms.nmda_gating import NMDAGating
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
+from adapters.neuron.models.start import start
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
@@ -79,7 +80,7 @@ class NeuronComponent(ElectricalComponent):
         )
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
-        self._generators, self._said = built.generators, Messages()
+        self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
         self._spikes = SpikeRecorder() if built.is_network else None
@@ -125,7 +126,7 @@ class NeuronComponent(ElectricalComponent):
         self._concentrations.initialise()
         with capture_messages() as messages:
             try:
-                h.finitialize(initial_voltage(self._spec))
+                start(self._procedure, initial_voltage(self._spec), cvode_off=self._spec.cvode_off)
             except RuntimeError as error:
                 message = (messages.errors or [str(error)])[0]
                 if is_quit(message):

@@ -104,6 +104,14 @@ class NeuronModel(ElectricalModel):
         """Charge number of every ion that NEURON knows, by name."""
         return valences()
 
+    @property
+    def notices(self) -> Sequence[str]:
+        """See ElectricalModel."""
+        procedure = self._built.procedure
+        if not procedure or self.spec.init:
+            return ()
+        return (f'neuron.init: the model starts by its own {procedure}(); "none" is finitialize(v_init) alone',)
+
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`; once attached, also where the calcium of each coupled segment comes from."""
         return [*self._description, *self._coupled]

@@ -112,11 +112,13 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
     if "secondorder" in built.model_globals:
         lines[0] += f", secondorder {built.model_globals['secondorder']:g} (the model's)"
     unused = [f"tstop = {built.model_globals['tstop']:g} ms"] if "tstop" in built.model_globals else []
-    unused += ["its own init()"] if built.defines_init else []
+    if built.procedure:
+        lines.append(f'starts by {built.procedure}() of the model (neuron.init = "none": finitialize(v_init) alone)')
+    unused += ["its own init()"] if built.defines_init and built.procedure != "init" else []
     if unused:
         lines.append(
-            f"of the model not used: {', '.join(unused)} (couple runs finitialize(v_init), then fixed steps for the "
-            "experiment's duration)"
+            f"of the model not used: {', '.join(unused)} (couple starts it, then runs fixed steps for the experiment's "
+            "duration)"
         )
     return lines
 

@@ -87,6 +87,8 @@ class ModelSpec:
     model: file. function: its builder, class or HOC template; "" takes the file as a whole. dt: ms.
     celsius, v_init (mV): None leaves them to the model. arguments: of the builder, by name or in order.
     mechanisms: MOD files, or folders of them. biophysics: the block of that name, for a bare morphology.
+    init: the procedure that starts it, "none", or "" for its own init() where it has one. cvode_off: whether CVODE is
+    switched off where the model switches it on.
     """
 
     model: Path
@@ -103,6 +105,8 @@ class ModelSpec:
     """Of a network, those of this rank; `model` is then that of the first."""
     rank: int = 0
     size: int = 1
+    init: str = ""
+    cvode_off: bool = False
     helped: bool = False
     """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
 
@@ -327,6 +331,11 @@ class ElectricalModel(ABC):
     @abstractmethod
     def ions(self) -> Mapping[str, float]:
         """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
+
+    @property
+    @abstractmethod
+    def notices(self) -> Sequence[str]:
+        """What is done with the model that its author may not expect, a line each, for warnings."""
 
     @abstractmethod
     def describe(self) -> Sequence[str]:

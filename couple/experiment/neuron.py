@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,8 @@ class Neuron(Block):
 
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
     morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
-    `couple.components.electrics`.
+    `couple.components.electrics`. init: the procedure of HOC that starts the model; by default its own init(), where it
+    has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on.
     """
 
     model: Model = ""
@@ -43,6 +44,8 @@ class Neuron(Block):
     biophysics: dict[str, Any] | None = None
     current: tuple[CurrentBlock, ...] = ()
     cai_writers: CaiWriters = "refuse"
+    init: str = Field(default="", pattern=r"^(|[A-Za-z_][A-Za-z0-9_]*)$")
+    cvode: Literal["refuse", "off"] = "refuse"
 
     @property
     def file_and_function(self) -> tuple[str, str]:

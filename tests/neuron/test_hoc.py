@@ -103,7 +103,7 @@ def test_a_whole_file_and_the_files_it_loads_and_again(write: Write) -> None:
             "celsius 31 (the model's), v_init -71 mV (the model's), dt 0.025 ms (the experiment's; the model has 0.1)"
             in lines
         )
-        assert "not used: tstop = 300 ms, its own init()" in lines
+        assert "starts by init() of the model" in lines and "not used: tstop = 300 ms (" in lines
         cell = model.attach(Attachments((), (), ("soma(0.5)",)))
         rows = []
         for _ in range(40):

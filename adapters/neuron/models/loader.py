@@ -23,6 +23,7 @@ from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
 from adapters.neuron.models import hoc, import3d, network, python
 from adapters.neuron.models.files import files_of_model
+from adapters.neuron.models.start import starting_procedure, switch_off_cvode
 from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import CoupleError, InputError, nearest
@@ -43,6 +44,7 @@ class LoadedModel:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. model_globals: values that the model
     itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
+    procedure: by which it starts, "" for finitialize.
     streams: numbers of its random streams. generators: what it has made of those that NEURON shares.
     is_network: whether it is a network, of which other ranks have other cells.
     on_other_rank: whether it is a single cell, which another rank has.
@@ -53,7 +55,7 @@ class LoadedModel:
         self.result: Any = None
         self.mechanisms: dict[str, Path] = {}
         self.model_globals: dict[str, float] = {}
-        self.defines_init = False
+        self.defines_init, self.procedure = False, ""
         self.is_network = self.on_other_rank = False
         self.files: tuple[Path, ...] = ()
         self.streams, self.generators = StreamNumbering(), Generators()
@@ -122,6 +124,7 @@ def load(spec: ModelSpec) -> LoadedModel:
         if not built.on_other_rank:
             _check_built(spec)
             _check_membrane(spec)
+            built.procedure = starting_procedure(spec, built.defines_init)
             _clamp(spec, built)
     except CoupleError as error:
         _spoilt = isinstance(error, hoc.UnfinishedTemplateError)
@@ -234,11 +237,7 @@ def _check_built(spec: ModelSpec) -> None:
             "the function (NEURON deletes a section that nothing refers to)",
             where=WHERE,
         )
-    if cvode.active():
-        raise InputError(
-            f"{spec.model.name} switches on CVODE; the coupling needs the fixed step: remove cvode_active(1)",
-            where=WHERE,
-        )
+    switch_off_cvode(spec.model.name, spec.cvode_off)
 
 
 def _clamp(spec: ModelSpec, built: LoadedModel) -> None:

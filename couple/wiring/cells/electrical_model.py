@@ -37,6 +37,8 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             cells=local,
             rank=ranks.rank,
             size=ranks.size,
+            init=spec.init,
+            cvode_off=spec.cvode == "off",
             helped=helped,
         )
     )

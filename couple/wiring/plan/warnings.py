@@ -26,6 +26,7 @@ def wiring_warnings(
     yield from _unlinked(experiment, sites, links, driven, ions)
     if branches is None:
         return
+    yield from branches.model.notices
     coupled = dict.fromkeys(s for link in links if link.ion is not None for s in link.site.segments)
     owned = {s for link in links if link.crossing == "concentration" for s in link.site.segments}
     concentrations: dict[str, dict[str, None]] = {}

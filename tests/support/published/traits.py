@@ -214,6 +214,66 @@ proc begin() {
 fih = new FInitializeHandler("begin()")
 """,
     ),
+    _on(
+        "own_init",
+        """
+soma { insert pas  g_pas = 5e-4 }
+proc init() {
+  soma { ek = -90  ena = 55 }
+  finitialize(v_init)
+  fcurrent()
+  soma { e_pas = v + (ina + ik)/g_pas }
+  finitialize(v_init)
+}
+""",
+        start="init()",
+    ),
+    _on(
+        "init_runs_before",
+        """
+soma insert pool
+proc init() {
+  finitialize(v_init)
+  t = -50
+  dt = 0.1
+  while (t < -0.05) { fadvance() }
+  dt = 0.025
+  t = 0
+  fcurrent()
+  frecord_init()
+}
+""",
+        start="init()",
+    ),
+    _on(
+        "starts_from_a_state",
+        """
+objref state
+proc prepare() {
+  finitialize(v_init)
+  while (t < 7) { fadvance() }
+  state = new SaveState()
+  state.save()
+}
+proc begin() {
+  finitialize(v_init)
+  state.restore()
+  t = 0
+  fcurrent()
+  frecord_init()
+}
+dt = 0.025
+prepare()
+""",
+        start="begin()",
+        neuron='init = "begin"',
+    ),
+    _on(
+        "cvode",
+        "objref cv\ncv = new CVode()\ncv.active(1)",
+        start="{ cvode_active(0)  finitialize(v_init) }",
+        neuron='cvode = "off"',
+    ),
     Trait(
         "template",
         """
