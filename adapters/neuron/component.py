@@ -56,7 +56,7 @@ class NeuronComponent(ElectricalComponent):
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
         conducting = _membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [NeuronVariable(find_segment(name), "v") for name in attachments.voltages]
-        self._concentrations = Concentrations(ions, spec.cai_writers)
+        self._concentrations = Concentrations(ions, spec.cai_writers, spec.eca)
         owned = self._concentrations.owned
         currents = [IonCurrent(ion.ion, s) for ion, segments in ions for s in segments]
 

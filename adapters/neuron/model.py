@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.neuron.component import NeuronComponent
-from adapters.neuron.coupling.ion_ownership import valences
+from adapters.neuron.coupling.ion_ownership import held_reversal, valences
+from adapters.neuron.coupling.ion_use import carriers
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import (
     all_sections,
@@ -103,6 +104,14 @@ class NeuronModel(ElectricalModel):
     def ions(self) -> Mapping[str, float]:
         """Charge number of every ion that NEURON knows, by name."""
         return valences()
+
+    def carriers(self, segment: str, ion: str) -> Sequence[str]:
+        """See ElectricalModel."""
+        return carriers(find_segment(segment), ion)
+
+    def held_reversal(self, segment: str, ion: str) -> float | None:
+        """See ElectricalModel."""
+        return held_reversal(ion, find_segment(segment))
 
     @property
     def notices(self) -> Sequence[str]:

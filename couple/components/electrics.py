@@ -25,6 +25,12 @@ do, currents too. ignore: they stay and their currents count, but what they writ
 overwritten within the same step, before anything can read it.
 """
 
+Reversal = Literal["nernst", "keep"]
+"""What becomes of the reversal potential of an ion whose concentration chemistry owns.
+
+nernst: it follows the concentrations, whatever the model has set. keep: it stays what the model makes of it.
+"""
+
 
 @dataclass(frozen=True)
 class Current:
@@ -107,6 +113,8 @@ class ModelSpec:
     size: int = 1
     init: str = ""
     cvode_off: bool = False
+    eca: Reversal = "nernst"
+    """Of calcium, and of any other ion alike."""
     helped: bool = False
     """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
 
@@ -331,6 +339,16 @@ class ElectricalModel(ABC):
     @abstractmethod
     def ions(self) -> Mapping[str, float]:
         """Charge number of every ion that the model knows, by name: {"ca": 2, "k": 1, ...}."""
+
+    @abstractmethod
+    def carriers(self, segment: str, ion: str) -> Sequence[str]:
+        """Names of the mechanisms that carry a current of an ion into a segment."""
+
+    @abstractmethod
+    def held_reversal(self, segment: str, ion: str) -> float | None:
+        """mV at which the model holds the reversal potential of an ion against its concentrations; None if it follows
+        them, or if nobody has set it.
+        """
 
     @property
     @abstractmethod

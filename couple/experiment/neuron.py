@@ -10,7 +10,7 @@ from pydantic import Field
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Time, Voltage
-from couple.components.electrics import CaiWriters
+from couple.components.electrics import CaiWriters, Reversal
 from couple.experiment.fields import FUNCTION, Model
 
 MechanismFile = Annotated[str, ReadsFile("mechanism")]
@@ -32,7 +32,8 @@ class Neuron(Block):
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
     morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
     `couple.components.electrics`. init: the procedure of HOC that starts the model; by default its own init(), where it
-    has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on.
+    has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
+    "keep" leaves reversal potentials of coupled ions to the model.
     """
 
     model: Model = ""
@@ -46,6 +47,7 @@ class Neuron(Block):
     cai_writers: CaiWriters = "refuse"
     init: str = Field(default="", pattern=r"^(|[A-Za-z_][A-Za-z0-9_]*)$")
     cvode: Literal["refuse", "off"] = "refuse"
+    eca: Reversal = "nernst"
 
     @property
     def file_and_function(self) -> tuple[str, str]:

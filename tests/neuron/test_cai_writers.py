@@ -14,7 +14,7 @@ from adapters.neuron import channel_path, load_model
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import builtin, nmodl
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, CaiWriters
+from couple.components.electrics import Attachments, CaiWriters, Reversal
 from support.neuron_models import DT, PASSIVE, attach, spec
 from support.paths import SUPPORT
 
@@ -189,3 +189,23 @@ def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_path_is_known(cell: Path) -> None:
     assert attach(cell, calcium=(), cai=(), voltages=()).channel_path == channel_path()
     assert channel_path() in load_model(spec(cell)).describe()[0]
+
+
+@pytest.mark.parametrize(("eca", "reversal"), [("keep", 140.0), ("nernst", None)])
+def test_a_reversal_potential_of_the_models_own_is_known_and_kept(
+    tmp_path: Path, eca: Reversal, reversal: float | None
+) -> None:
+    fixed = MODEL.replace(
+        "    clamp =",
+        '    head.push(); h("eca = 140"); h.ion_style("ca_ion", 0, 1, 0, 0, 0); h.pop_section()\n    clamp =',
+    )
+    (tmp_path / "cell.py").write_text(fixed)
+    arguments = {"inserted": ["test_pool"]}
+    model = load_model(
+        spec(tmp_path / "cell.py", cai_writers="ignore", arguments=arguments, mechanisms=(MOD,), eca=eca)
+    )
+    assert model.held_reversal("head(0.5)", "ca") == 140
+    assert model.held_reversal("soma(0.5)", "ca") is None and model.held_reversal("soma(0.5)", "k") is None
+    cell = model.attach(Attachments(HEAD, (), ("soma(0.5)",), (2e-4,) * 3))
+    course(cell, 5)
+    assert head()(0.5).eca == reversal or (reversal is None and head()(0.5).eca < 130)

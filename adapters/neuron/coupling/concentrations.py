@@ -6,19 +6,25 @@ not who writes the concentration, not its ion style, not its reversal potential.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from adapters.neuron.coupling.cai_writers import CaiClamps, ClampedScatter, refuse_writers
-from adapters.neuron.coupling.ion_ownership import default_concentration, own_concentration
+from adapters.neuron.coupling.ion_ownership import (
+    NERNST,
+    ReversalStyle,
+    default_concentration,
+    own_concentration,
+    reversal_style,
+)
 from adapters.neuron.hoc.sections import section_name
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.components.electrics import CALCIUM, CaiWriters, IonSegments
+from couple.components.electrics import CALCIUM, CaiWriters, IonSegments, Reversal
 
 
 class Concentrations:
@@ -28,15 +34,19 @@ class Concentrations:
     Raises InputError if a mechanism writes one that is owned and may not be removed.
     """
 
-    def __init__(self, ions: Sequence[tuple[IonSegments, Sequence[Any]]], policy: CaiWriters) -> None:
+    def __init__(
+        self, ions: Sequence[tuple[IonSegments, Sequence[Any]]], policy: CaiWriters, eca: Reversal = "nernst"
+    ) -> None:
         places = [(ion, name, at) for ion, segments in ions for name, at in zip(ion.segments, segments, strict=True)]
         variables = [NeuronVariable(segment, ion.concentration) for ion, _, segment in places]
         ours = np.array([name not in ion.listened for ion, name, _ in places], dtype=np.bool_)
         owned = [[s for n, s in zip(ion.segments, there, strict=True) if n not in ion.listened] for ion, there in ions]
+        # Before anything is inserted: what NEURON does with eX depends on all that uses the ion.
+        styles = [_styles(ion.ion, mine) if eca == "keep" else {} for (ion, _), mine in zip(ions, owned, strict=True)]
         self._clamps = CaiClamps(owned[0], policy)
         self.notes = self._clamps.notes
-        for (ion, segments), mine in zip(ions, owned, strict=True):
-            _own(ion, mine)
+        for (ion, segments), mine, style in zip(ions, owned, styles, strict=True):
+            _own(ion, mine, style)
             _insert(ion.ion, segments)
         self.size = len(places)
         self.initial = [value for ion, _ in ions for value in _initial(ion)]
@@ -99,12 +109,17 @@ def _initial(ion: IonSegments) -> Sequence[float]:
     return ion.initial or [default_concentration(ion.ion)] * len(ion.segments)
 
 
-def _own(ion: IonSegments, segments: Sequence[Any]) -> None:
+def _own(ion: IonSegments, segments: Sequence[Any], styles: Mapping[str, ReversalStyle]) -> None:
     """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (calcium: see CaiClamps)."""
     if ion.ion != CALCIUM:
         refuse_writers(ion.ion, segments)
     for section in _sections(segments):
-        own_concentration(ion.ion, section)
+        own_concentration(ion.ion, section, styles.get(section_name(section), NERNST))
+
+
+def _styles(ion: str, segments: Sequence[Any]) -> dict[str, ReversalStyle]:
+    """What NEURON does with the reversal potential in each section, by name."""
+    return {section_name(section): reversal_style(ion, section) for section in _sections(segments)}
 
 
 def _insert(ion: str, segments: Sequence[Any]) -> None:

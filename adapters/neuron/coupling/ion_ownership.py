@@ -35,13 +35,45 @@ def default_concentration(ion: str) -> float:
     return float(getattr(h, f"{ion}i0_{ion}_ion"))
 
 
-def own_concentration(ion: str, section: Any) -> None:
-    """Make `Xi` of a section couple's: held between writes, kept by finitialize, and driving `eX`."""
+ReversalStyle = tuple[int, int, int]
+"""Style of `eX`, whether NEURON computes it at init, and whether at each step."""
+
+NERNST: ReversalStyle = (2, 1, 1)
+
+
+def own_concentration(ion: str, section: Any, reversal: ReversalStyle = NERNST) -> None:
+    """Make `Xi` of a section couple's: held between writes, kept by finitialize. reversal: what becomes of `eX`."""
     section.insert(f"{ion}_ion")
-    # Arguments: concentration is a state, eX is assigned, computed at init, and at each step, no init from Xi0.
-    h.ion_style(f"{ion}_ion", _WRITTEN, 2, 1, 1, 0, sec=section)
+    # Of Xi: it is a state, and finitialize does not set it to Xi0.
+    h.ion_style(f"{ion}_ion", _WRITTEN, *reversal, 0, sec=section)
     for segment in section:
         setattr(segment, f"{ion}i", default_concentration(ion))
+
+
+def reversal_style(ion: str, section: Any) -> ReversalStyle:
+    """As the model has it now; that of Nernst where it does not have the ion."""
+    if not section.has_membrane(f"{ion}_ion"):
+        return NERNST
+    style = int(h.ion_style(f"{ion}_ion", sec=section))
+    return style >> 3 & 3, style >> 5 & 1, style >> 6 & 1
+
+
+def held_reversal(ion: str, segment: Any) -> float | None:
+    """`eX`, mV, where the model has set it and nothing computes it from concentrations; else None."""
+    if not segment.sec.has_membrane(f"{ion}_ion") or reversal_style(ion, segment.sec)[2]:
+        return None
+    value = float(getattr(segment, f"e{ion}"))
+    return value if value != _default_reversal(ion) else None
+
+
+@functools.cache
+def _default_reversal(ion: str) -> float:
+    """`eX` of a new section, mV."""
+    scratch = h.Section(name="couple_scratch")
+    scratch.insert(f"{ion}_ion")
+    value = float(getattr(scratch(0.5), f"e{ion}"))
+    h.delete_section(sec=scratch)
+    return value
 
 
 def density_names(section: Any) -> list[str]:

@@ -38,6 +38,7 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             rank=ranks.rank,
             size=ranks.size,
             init=spec.init,
+            eca=spec.eca,
             cvode_off=spec.cvode == "off",
             helped=helped,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from couple.chemistry.network import ReactionNetwork
@@ -10,6 +11,9 @@ from couple.wiring.cells.sections import Branches, section_of
 from couple.wiring.links.neuron_links import PlacedLink
 from couple.wiring.sites.initial_amounts import rounded
 from couple.wiring.sites.placed_site import PlacedSite
+
+_CALCIUM = re.compile(r"ca(\d+|[a-z])?", re.IGNORECASE)
+"""Names under which models have calcium."""
 
 
 def wiring_warnings(
@@ -33,6 +37,9 @@ def wiring_warnings(
     for link in links:
         for segment in link.site.segments if link.crossing == "concentration" else ():
             concentrations.setdefault(section_of(segment), {})[f"{link.ion}i"] = None
+    yield from _second_calcium(links, branches)
+    if experiment.neuron is None or experiment.neuron.eca == "nernst":
+        yield from _overruled_reversals(links, branches)
     yield from _overfull(sites, coupled, branches)
     for section in dict.fromkeys(section_of(s) for s in coupled if s in owned):
         segments = branches.sections[section]
@@ -66,6 +73,49 @@ def _unlinked(
     for (key, text), names in found.items():
         more = f" (and {len(names) - 1} more sites)" if len(names) > 1 else ""
         yield f'{key}: site "{names[0]}"{more} {text}'
+
+
+def _second_calcium(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
+    """Calcium that models have under a second name ("ca2", "Ca", "cal") and that a site with another does not take up;
+    one line for all sites of a block.
+    """
+    calcium = [ion for ion, valence in branches.model.ions().items() if valence == 2 and _CALCIUM.fullmatch(ion)]
+    taken: dict[str, set[str]] = {}
+    for link in links:
+        if link.crossing == "charge":
+            taken.setdefault(link.site.name, set()).add(str(link.ion))
+    found: dict[tuple[str, str, str], None] = {}
+    seen = set()
+    for link in links if len(calcium) > 1 else ():
+        for segment in link.site.segments if link.crossing == "charge" and link.ion in calcium else ():
+            for ion in [c for c in calcium if c not in taken[link.site.name]]:
+                place = (link.site.key, section_of(segment), ion)
+                if place not in seen:
+                    seen.add(place)
+                    names = ", ".join(branches.model.carriers(segment, ion))
+                    found |= {(link.site.key, ion, names): None} if names else {}
+    for key, ion, names in found:
+        yield f'{key}: {names} carries calcium as the ion "{ion}", which does not enter: add from = "neuron.i{ion}"'
+
+
+def _overruled_reversals(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
+    """Reversal potentials that the model has set and that now follow what is handed over; one line for each value."""
+    found: dict[tuple[str, float], list[str]] = {}
+    seen = set()
+    for link in links:
+        for segment in link.site.segments if link.crossing == "concentration" and link.ion is not None else ():
+            place = (section_of(segment), str(link.ion))
+            if place not in seen:
+                seen.add(place)
+                held = branches.model.held_reversal(segment, place[1])
+                if held is not None:
+                    found.setdefault((place[1], held), []).append(place[0])
+    for (ion, held), sections in found.items():
+        more = f" and {len(sections) - 1} more sections" if len(sections) > 1 else ""
+        yield (
+            f"neuron: the model holds e{ion} of {sections[0]}{more} at {held:g} mV; it now follows {ion}i "
+            '(neuron.eca = "keep" leaves it)'
+        )
 
 
 def _overfull(sites: Sequence[PlacedSite], coupled: Collection[str], branches: Branches) -> Iterator[str]:
