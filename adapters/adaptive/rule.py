@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
-from couple.base.opened_files import opened_files
+from couple.base.python_function import load_function
 from couple.cache.kernels import njit
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3
@@ -135,24 +134,10 @@ def mixing_times(volumes: Sequence[float], areas: Sequence[float], diffusion: Se
 
 def load_rule(text: str, folder: Path) -> tuple[Rule, list[Path]]:
     """The function of "rules.py:choose" and the files that its file reads. Raises InputError if there is none."""
-    file, _, name = text.rpartition(":")
-    path = folder / file
     try:
-        path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", where="rule") from None
-    spec = importlib.util.spec_from_file_location(f"couple_rule_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        with opened_files() as read:
-            spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever the user's file raises
-        raise InputError(f"{path}: {type(error).__name__}: {error}", where="rule") from None
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(f'{path} has no function "{name}": def {name}(now): return "ENGINE"', where="rule")
-    return function, read
+        return load_function(text, folder, '(now): return "ENGINE"')
+    except InputError as error:
+        raise error.at("rule") from None
 
 
 def ask(rule: Rule, situation: Situation, engines: Sequence[str]) -> int:

@@ -16,4 +16,4 @@ NEEDED = {
     "typer": "0.29.2",
 }
 
-OPTIONAL = {"xarray": "2026.9.0"}
+OPTIONAL = {"efel": "5.7.34", "xarray": "2026.9.0"}

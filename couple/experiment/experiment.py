@@ -17,6 +17,8 @@ from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.chemistry import Chemistry
 from couple.experiment.drive import DriveBlock
+from couple.experiment.features import FeatureBlock
+from couple.experiment.fields import Name
 from couple.experiment.layers import names_layers, with_layers
 from couple.experiment.link import LinkBlock
 from couple.experiment.network import Network
@@ -59,6 +61,7 @@ class Experiment(Block):
     record: Record = Record()
     checkpoint: Checkpoint = Checkpoint()
     vary: Vary | None = None
+    features: dict[Name, FeatureBlock] = {}
 
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""Features of voltages from other libraries. May import couple."""
