@@ -86,6 +86,8 @@ class Ledger:
         sites = []
         for holding, balance in zip(exchange.holdings, exchange.balance, strict=True):
             total = exchange.held(holding)
+            # Summed, not what is left of the total: that is not quite 0 where nothing is bound.
+            others = [c for c in range(len(holding.contents)) if c not in {*holding.free, *holding.outside}]
             free, outside = exchange.held(holding, holding.free), exchange.held(holding, holding.outside)
             sites.append(
                 SiteEntry(
@@ -94,7 +96,7 @@ class Ledger:
                     held_at_start=float(balance[kernels.HELD_AT_START]),
                     received=float(balance[kernels.TAKEN_UP]),
                     free=free,
-                    bound=total - free - outside,
+                    bound=exchange.held(holding, others),
                     extruded=outside,
                     imbalance=float(total - balance[kernels.HELD_AT_START] - balance[kernels.TAKEN_UP]),
                 )

@@ -302,10 +302,12 @@ def _holdings(engines: Engines, memory: Memory) -> list[Holding]:
     for site, (engine, row) in engines.of.items():
         network = engine.network
         first = memory.at(engine, "counts", row, 0)
-        # what links and drives fill or hold moves freely; the rest is bound
-        free = tuple(network.index(s) for s in dict.fromkeys((*engine.setup.injected, *engine.setup.clamped)))
+        # what links and drives fill or hold moves freely, as does the species with the substance's name
+        filled = (*engine.setup.injected, *engine.setup.clamped)
         outside = tuple(range(len(network.species), len(network.states)))
         for substance in network.substances:
+            named = (substance,) if substance in network.names else ()
+            free = tuple(network.index(s) for s in dict.fromkeys((*filled, *named)))
             contents = tuple(int(n) for n in network.contents(substance))
             found.append(Holding(site, substance, first, network.states, contents, free, outside, engine.integer))
     return found
