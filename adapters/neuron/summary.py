@@ -33,6 +33,7 @@ def describe(path: ChannelPath, spec: ModelSpec, built: LoadedModel) -> list[str
         *_compiled(built),
         *_shorten(_mechanisms(sections)),
         *_globals(spec, built),
+        *(f"changed by the experiment: {line}" for line in built.changes),
     ]
 
 
@@ -113,7 +114,7 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
         lines[0] += f", secondorder {built.model_globals['secondorder']:g} (the model's)"
     unused = [f"tstop = {built.model_globals['tstop']:g} ms"] if "tstop" in built.model_globals else []
     if built.procedure:
-        lines.append(f'starts by {built.procedure}() of the model (neuron.init = "none": finitialize(v_init) alone)')
+        lines.append(f'starts by {built.procedure}() of the model; neuron.init = "none" is finitialize(v_init) alone')
     unused += ["its own init()"] if built.defines_init and built.procedure != "init" else []
     if unused:
         lines.append(

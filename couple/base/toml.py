@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,6 +91,14 @@ def key_of(override: str) -> str:
     return override.partition("=")[0].strip()
 
 
+def parts_of(key: str) -> list[str]:
+    """Parts of a dotted key as TOML has them: 'neuron.set."soma.L"' → ["neuron", "set", "soma.L"]."""
+    if not re.search("[\"']", key):
+        return key.strip().split(".")
+    found = re.findall(r"""\s*("[^"]*"|'[^']*'|[^.]*?)\s*(?:\.|$)""", key.strip())
+    return [part[1:-1] if part[:1] in ("'", '"') else part for part in found[: -1 if found[-1] == "" else None]]
+
+
 def override_value(content: dict[str, Any], override: str) -> None:
     """Set one value, as in "site.head.engine=ode"."""
     key, equals, text = override.partition("=")
@@ -100,7 +109,7 @@ def override_value(content: dict[str, Any], override: str) -> None:
     except (ValueError, RecursionError):
         value = text.strip()
     place: Any = content
-    *parents, last = key.strip().split(".")
+    *parents, last = parts_of(key)
     for part in parents:
         if isinstance(place, list):
             place = _entry(place, part, override)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,6 +115,11 @@ class ModelSpec:
     cvode_off: bool = False
     eca: Reversal = "nernst"
     """Of calcium, and of any other ion alike."""
+    before: tuple[Path, ...] = ()
+    after: tuple[Path, ...] = ()
+    uninsert: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Files of HOC around the model's; mechanisms taken out, values set: see `adapters.neuron.models.overrides`."""
     helped: bool = False
     """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
 

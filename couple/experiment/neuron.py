@@ -14,6 +14,7 @@ from couple.components.electrics import CaiWriters, Reversal
 from couple.experiment.fields import FUNCTION, Model
 
 MechanismFile = Annotated[str, ReadsFile("mechanism")]
+HocFile = Annotated[str, Field(min_length=1), ReadsFile("model")]
 """A MOD file, or a folder of them."""
 
 
@@ -33,7 +34,8 @@ class Neuron(Block):
     morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
     `couple.components.electrics`. init: the procedure of HOC that starts the model; by default its own init(), where it
     has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
-    "keep" leaves reversal potentials of coupled ions to the model.
+    "keep" leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the
+    model's. uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md).
     """
 
     model: Model = ""
@@ -48,6 +50,10 @@ class Neuron(Block):
     init: str = Field(default="", pattern=r"^(|[A-Za-z_][A-Za-z0-9_]*)$")
     cvode: Literal["refuse", "off"] = "refuse"
     eca: Reversal = "nernst"
+    before: tuple[HocFile, ...] = ()
+    after: tuple[HocFile, ...] = ()
+    uninsert: tuple[str, ...] = ()
+    set: dict[str, float | str] = Field(default_factory=dict)
 
     @property
     def file_and_function(self) -> tuple[str, str]:

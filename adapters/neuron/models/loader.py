@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.quit import allow_quit, forbid_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
-from adapters.neuron.models import hoc, import3d, network, python
+from adapters.neuron.models import hoc, import3d, network, overrides, python
 from adapters.neuron.models.files import files_of_model
 from adapters.neuron.models.start import starting_procedure, switch_off_cvode
 from adapters.neuron.state.generators import Generators
@@ -44,7 +45,7 @@ class LoadedModel:
 
     mechanisms: those compiled from the user's MOD files, with the file of each. model_globals: values that the model
     itself gave to NEURON's (celsius, dt, v_init, tstop, ...). defines_init: whether it defines an init() of its own.
-    procedure: by which it starts, "" for finitialize.
+    procedure: by which it starts, "" for finitialize. changes: what the experiment has changed in it, a line each.
     streams: numbers of its random streams. generators: what it has made of those that NEURON shares.
     is_network: whether it is a network, of which other ranks have other cells.
     on_other_rank: whether it is a single cell, which another rank has.
@@ -56,6 +57,7 @@ class LoadedModel:
         self.mechanisms: dict[str, Path] = {}
         self.model_globals: dict[str, float] = {}
         self.defines_init, self.procedure = False, ""
+        self.changes: list[str] = []
         self.is_network = self.on_other_rank = False
         self.files: tuple[Path, ...] = ()
         self.streams, self.generators = StreamNumbering(), Generators()
@@ -118,10 +120,11 @@ def load(spec: ModelSpec) -> LoadedModel:
     before = {"v_init": _V_INIT, "tstop": _TSTOP, **_globals()}
     try:
         with built.streams, opened_files() as opened:
-            files = _unless_it_quits(lambda: _build(spec, built))
+            files = _unless_it_quits(lambda: _with_files_around(spec, built))
         models = dict.fromkeys([spec.model, *(cell.model.resolve() for cell in spec.cells)])
         built.files = tuple(dict.fromkeys(f for m in models for f in files_of_model(files, opened, m.parent)))
         if not built.on_other_rank:
+            built.changes = overrides.apply(spec.uninsert, spec.values)
             _check_built(spec)
             _check_membrane(spec)
             built.procedure = starting_procedure(spec, built.defines_init)
@@ -135,6 +138,31 @@ def load(spec: ModelSpec) -> LoadedModel:
     _set_globals(spec)
     _current = built
     return built
+
+
+def _with_files_around(spec: ModelSpec, built: LoadedModel) -> list[Path]:
+    """Build the model between the files of HOC that the experiment gives; the files of all."""
+    files = _carry_out(spec.before, "before", spec, built)
+    files += _build(spec, built)
+    return files + _carry_out(spec.after, "after", spec, built)
+
+
+def _carry_out(given: Sequence[Path], key: str, spec: ModelSpec, built: LoadedModel) -> list[Path]:
+    files: list[Path] = []
+    for i, path in enumerate(given if spec.rank == 0 or not spec.helped else ()):
+        where = f"neuron.{key}[{i}]"
+        if path.suffix != ".hoc":
+            raise InputError(f'"{path.name}" is no file of HOC (.hoc)', where=where)
+        one = replace(spec, model=path.resolve(), function="", biophysics=None)
+        _check_file(one, where)
+        try:
+            texts = hoc.load(one)
+        except InputError as error:
+            raise type(error)(error.message, where=where) from None
+        built.on_release.append(partial(hoc.release, texts))
+        built.defines_init |= any(source_text.defines(text, "init") for text in texts.values())
+        files += texts
+    return files
 
 
 def _unless_it_quits(build: Callable[[], list[Path]]) -> list[Path]:
@@ -178,7 +206,8 @@ def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
     """Make the sections; returns the files that are known to be read."""
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
-        built.result, more, built.defines_init = network.build(spec, built.on_release)
+        built.result, more, defines = network.build(spec, built.on_release)
+        built.defines_init |= defines
         built.is_network = True
         files += more
     elif spec.model.suffix == ".py":
@@ -196,7 +225,7 @@ def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
         texts = hoc.reachable(spec.model)
         built.on_release.append(lambda: hoc.release(texts))
         built.result, _ = hoc.build(spec)
-        built.defines_init = any(source_text.defines(text, "init") for text in texts.values())
+        built.defines_init |= any(source_text.defines(text, "init") for text in texts.values())
         files += texts
     else:
         import3d.build(spec)

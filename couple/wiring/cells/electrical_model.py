@@ -39,6 +39,10 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             size=ranks.size,
             init=spec.init,
             eca=spec.eca,
+            before=tuple(experiment.folder / f for f in spec.before),
+            after=tuple(experiment.folder / f for f in spec.after),
+            uninsert=spec.uninsert,
+            values=spec.set,
             cvode_off=spec.cvode == "off",
             helped=helped,
         )
