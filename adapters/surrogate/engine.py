@@ -32,6 +32,7 @@ from couple.rng.streams import generator, stream
 from reducers.markov.block import DrivenBlock, Stepped
 from reducers.markov.file import read_block
 from reducers.markov.markov import MarkovBlock
+from reducers.training.verdict import Verdict
 
 FLOOR = 1e-3
 """uM below which the error of the concentration is absolute."""
@@ -295,6 +296,7 @@ def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwor
         try:
             block = read_block(folder / text)
             block.about.check(network)
+            _warn_of(block, where)
         except InputError as error:
             raise error.at(where) from None
         for other in found.values():
@@ -307,6 +309,12 @@ def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwor
                 )
         found[block.about.name] = block
     return found
+
+
+def _warn_of(block: DrivenBlock, where: str) -> None:
+    verdict = Verdict.from_json(block.about.verdict)
+    if verdict is not None and not verdict.good:
+        _log.warning("%s: %s", where, verdict.line)
 
 
 def _stepped(setup: EngineSetup) -> dict[str, Stepped]:

@@ -9,6 +9,7 @@ A kill loses the batches that were running and nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,9 @@ PART_VERSION = 2
 """Of the content of a part, to be raised whenever that changes its form or meaning."""
 
 _KEYS = ("experiment", "original", "path", "files", "seed", "runs")
+
+DECISIVE = ("couple", "neuron", "numba")
+"""Packages whose versions runs depend on."""
 
 SINCE, ADVICE = "since runs of this ensemble were made", "restore it, or give another --out"
 
@@ -112,6 +116,14 @@ class Specification:
     def as_dict(self) -> dict[str, Any]:
         """For sampling.json."""
         return {**self.stored(), "versions": versions()}
+
+    def key(self, files: Sequence[InputFile]) -> str:
+        """Digest of all that decides what a run of the ensemble is: not of how many there are. files: that it reads."""
+        content, now = self.stored(), versions()
+        kept = {name: now.get(name) for name in DECISIVE}
+        read = [file.content for file in files]
+        decisive = [_without_seed(content["experiment"]), content["design"], self.seed, kept, read]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
     @classmethod
     def from_stored(cls, content: Mapping[str, Any]) -> Specification:
@@ -244,8 +256,7 @@ def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None
             f"holds an ensemble of {then['runs']} runs: ask for as many or more, or give another --out",
             where=str(folder),
         )
-    decisive = ("couple", "neuron", "numba")
-    moved = [k for k in decisive if then["versions"].get(k) != now["versions"].get(k)]
+    moved = [k for k in DECISIVE if then["versions"].get(k) != now["versions"].get(k)]
     if moved:
         pairs = ", ".join(f"{k} {then['versions'].get(k)} -> {now['versions'].get(k)}" for k in moved)
         raise InputError(f"holds an ensemble of other versions ({pairs}): give another --out", where=str(folder))

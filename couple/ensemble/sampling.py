@@ -11,13 +11,14 @@ from couple.base.errors import InputError, Interrupted
 from couple.base.signals import Stop
 from couple.ensemble.design import Design
 from couple.ensemble.ensemble import Ensemble
-from couple.ensemble.folder import EnsembleFolder, Specification
+from couple.ensemble.folder import SPECIFICATION, EnsembleFolder, Specification
 from couple.ensemble.job import Progress
 from couple.ensemble.ranks import sample_on_all_ranks
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.experiment.input_files import refuse_edited
 from couple.parallel.communicator import world
+from couple.wiring.system.input_files import named_input_files
 
 BYTES = 100
 """Of memory for each run of an ensemble, at the least: its number, and the file that it is in."""
@@ -73,6 +74,16 @@ def sample(
     Clock.of(first)
     first.network()
     return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
+
+
+def ensemble_key(experiment: Experiment, seed: int) -> str:
+    """Digest of what decides the runs of an ensemble: equal keys, equal runs, however many there are."""
+    return Specification(experiment, seed, 1).key(named_input_files(experiment))
+
+
+def runs_wanted(folder: Path) -> int:
+    """Runs of the ensemble that was begun in `folder`; 0 if there is none. Raises InputError if it is damaged."""
+    return Specification.read(folder).runs if (folder / SPECIFICATION).exists() else 0
 
 
 def resume_sampling(folder: str | Path, *, jobs: int | None = None, progress: Progress | None = None) -> Ensemble:

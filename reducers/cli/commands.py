@@ -29,7 +29,10 @@ def train(
     as_json: Json = False,
     draw: Annotated[bool, typer.Option("--figure/--no-figure", help="Draw OUT/model.png at the end.")] = True,
 ) -> None:
-    """Learn a reduced model from runs of a fine one, which all cores or ranks make."""
+    """Learn a reduced model from runs of a fine one, which all cores or ranks make.
+
+    At the end it is compared with a baseline on what was held out: exit code 1 if it is no good.
+    """
     from couple.ensemble.ranks import first_rank_leads
     from couple.projects.find import find_file
     from reducers.training.files import read_training
@@ -64,6 +67,12 @@ def train(
         for line in kind.lines(summary, place):
             out.print(line, markup=False, soft_wrap=True)
         out.print(f"model in {place}", markup=False)
+    verdict = summary["verdict"]
+    if not verdict["good"]:
+        err.print(verdict["text"], markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+    if not (quiet or as_json):
+        out.print(verdict["text"], markup=False, soft_wrap=True)
 
 
 def model(

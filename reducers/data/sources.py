@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from couple.base.errors import InputError, Interrupted
-from couple.ensemble import sample
+from couple.ensemble.sampling import ensemble_key, runs_wanted, sample
 from couple.experiment import Experiment
 from couple.storage.folder_contents import refuse_link
 from reducers.data.settings import DataBlock
@@ -38,21 +38,24 @@ def load_ensembles(
     block: DataBlock, beside: Path, folder: Path, seed: int, tell: Tell = lambda text: None
 ) -> list[Trajectories]:
     """The runs of each file or condition, all of their times."""
-    if block.files:
-        paths = [beside / name for name in block.files]
-    else:
+    paths = [beside / name for name in block.files]
+    if not paths:
         paths = [_sampled(block, k, beside, folder, seed, tell) for k in range(len(block.conditions))]
+        return [Trajectories.load(path, block.site).first(block.runs) for path in paths]
     return [Trajectories.load(path, block.site) for path in paths]
 
 
 def _sampled(block: DataBlock, k: int, beside: Path, folder: Path, seed: int, tell: Tell) -> Path:
-    """The ensemble file of one initial condition; made if it is not there."""
+    """The ensemble file of one initial condition; made if it is not there. What changes its runs is in its name."""
     experiment = Experiment.load(beside / str(block.experiment), overrides=list(block.conditions[k]))
-    place = folder / DATA / f"{k:03d}"
+    key = ensemble_key(experiment, seed + k)[:12]
+    place = folder / DATA / f"{k:03d}-{key}"
     refuse_link(folder / DATA, place)
+    if not place.exists() and any((folder / DATA).glob(f"{k:03d}*")):
+        tell(f"{experiment.experiment.name} has changed since runs of it were made: they are made anew, in {place}")
     tell(f"sampling {block.runs} runs of {experiment.experiment.name} ({k + 1} of {len(block.conditions)})")
     try:
-        with sample(experiment, block.runs, seed + k, place):
+        with sample(experiment, max(block.runs, runs_wanted(place)), seed + k, place):
             return place / "ensemble.h5"
     except Interrupted as error:
         made = str(error).partition(";")[0]

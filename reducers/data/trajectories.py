@@ -105,6 +105,10 @@ class Trajectories:
             conditions=self.conditions[runs],
         )
 
+    def first(self, runs: int) -> Trajectories:
+        """The first runs, as many as are wanted."""
+        return self if runs >= self.runs else self.select(np.arange(runs))
+
     def thinned(self, rows: Ints) -> Trajectories:
         """Some of the times."""
         return replace(

@@ -9,6 +9,9 @@ from typing import Any
 from reducers.training.kinds import ModelReport, PreparedTraining
 from reducers.training.resumable import Tell
 
+FAMILIES = ("wellmixed", "chain", "triplets", "rbm", "dbm")
+"""Values of model.family that are of this kind."""
+
 
 class DistributionTrainingKind:
     """See `reducers.training.kinds.TrainingKind`."""
@@ -16,7 +19,7 @@ class DistributionTrainingKind:
     def trains(self, content: Mapping[str, Any]) -> bool:
         """Whether it names an energy model that is not a field."""
         model = content.get("model")
-        return isinstance(model, dict) and model.get("family") in ("wellmixed", "chain", "triplets", "dbm")
+        return isinstance(model, dict) and model.get("family") in FAMILIES
 
     def wrote(self, head: Mapping[str, str]) -> bool:
         """Whether it is a reduced model that is not a field."""

@@ -37,7 +37,7 @@ from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
 from reducers.dbd.report.likelihood import likelihoods
-from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, reference_moments
+from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, judged, reference_moments
 from reducers.training.folder import MODEL, write_summary
 from reducers.training.resumable import Progress, Resumable, Tell
 
@@ -46,6 +46,7 @@ class DistributionTraining(Resumable):
     """A recipe on its way. Build one with `Training.new` or `Training.resumed`; `run()` goes to the end."""
 
     File = TrainingFile
+    state_version = 2
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
         super().__init__(content, source, folder, tell)
@@ -124,6 +125,7 @@ class DistributionTraining(Resumable):
         model.rates, model.peers = rates, self._peers(model)
         model.held_out, model.checked = held_out_errors(model), checked_errors(model)
         model.likelihoods = self._likelihoods()
+        model.verdict = judged(model)
         model.write(self.folder / MODEL)
         summary = {
             "steps": self.fit.done,
@@ -134,6 +136,7 @@ class DistributionTraining(Resumable):
             "checked": model.checked,
             "peers": model.peers,
             "on": "held-out runs" if self.held_out else "training runs",
+            "verdict": model.verdict.as_dict(),
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }

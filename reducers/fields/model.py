@@ -48,6 +48,8 @@ class FieldModel:
     data_hash: str
     held_out: dict[str, float] = field(default_factory=dict)
     history: Floats = field(default_factory=lambda: np.zeros(0))
+    verdict: str = ""
+    """`reducers.training.verdict.Verdict` as JSON, "" before the end of the training."""
 
     @property
     def file(self) -> FieldTrainingFile:
@@ -82,6 +84,7 @@ class FieldModel:
                     "species": list(self.species),
                     "coefficients": list(self.law.names),
                     "data_hash": self.data_hash,
+                    "verdict": self.verdict,
                 }
             )
             for name in _ARRAYS:
@@ -108,6 +111,7 @@ class FieldModel:
                 species=species,
                 law=law,
                 data_hash=str(file.attrs["data_hash"]),
+                verdict=str(file.attrs.get("verdict", "")),
                 held_out={k: float(v) for k, v in held_out.items()},
                 **{name: np.asarray(file[name]) for name in _ARRAYS},
             )

@@ -10,6 +10,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from reducers.fields.model import FieldModel
 from reducers.training.figures import save_figure
+from reducers.training.verdict import verdict_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ def report_lines(model: FieldModel) -> list[tuple[str, str]]:
         ("data", f"{len(model.time)} times from {model.time[0]:g} to {model.time[-1]:g}, hash {model.data_hash[:12]}"),
         ("training", f"{len(model.history)} steps, misfit {model.history[-1]:.6g}"),
     ]
+    lines += verdict_lines(model.verdict)
     known = np.isfinite(model.errors).all()
     errors = model.errors if known else model.information
     for name, value, error in zip(model.law.names, model.values, errors, strict=True):

@@ -24,6 +24,9 @@ from reducers.fields.model import FieldModel, law_state_of, restore_state
 from reducers.fields.settings import FieldTrainingFile
 from reducers.training.folder import CHECKPOINT, MODEL, write_summary
 from reducers.training.resumable import Progress, Resumable, Tell
+from reducers.training.verdict import Verdict, judge
+
+ADVICE = "Give more steps ([fit] steps), more runs, a finer mesh, or another law ([law])"
 
 
 class FieldTraining(Resumable):
@@ -109,7 +112,8 @@ class FieldTraining(Resumable):
                 raise self.stopped(stop.signal, steps)
         model = self._model(learned)
         self.tell("comparing with held-out runs" if self.test else "comparing with the training runs")
-        model.held_out = self._compared(learned)
+        model.held_out, verdict = self._compared(learned)
+        model.verdict = verdict.to_json()
         model.write(self.folder / MODEL)
         errors = learned.information if learned.errors is None else learned.errors
         summary = {
@@ -118,7 +122,8 @@ class FieldTraining(Resumable):
                 n: [float(v), float(e)] for n, v, e in zip(learned.names, learned.values, errors, strict=True)
             },
             "likelihood": model.held_out,
-            "on": "held-out runs" if self.test else "training runs",
+            "on": self._on,
+            "verdict": verdict.as_dict(),
             "cpu_seconds": process_time() - cpu,
             "seconds": perf_counter() - start,
         }
@@ -168,7 +173,11 @@ class FieldTraining(Resumable):
             history=np.array(learned.history),
         )
 
-    def _compared(self, learned: LearnedLaw) -> dict[str, float]:
+    @property
+    def _on(self) -> str:
+        return "held-out runs" if self.test else "training runs"
+
+    def _compared(self, learned: LearnedLaw) -> tuple[dict[str, float], Verdict]:
         """Log-likelihood per run of the law, and what it and the estimates are ahead of the baselines."""
         found: dict[str, list[Floats]] = {"law": [], "estimates": [], "homogeneous": []}
         if self.file.report.kernel:
@@ -186,7 +195,17 @@ class FieldTraining(Resumable):
             if name in logs and len(logs[name]) > 1:
                 ahead = difference(logs["law"], logs[name])
                 out[f"law ahead of {name}"], out[f"law ahead of {name}, error"] = ahead.mean, ahead.error
-        return out
+        return out, _judged(logs, self._on, self.file.train.allowed)
+
+
+def _judged(logs: dict[str, Floats], on: str, allowed: float) -> Verdict:
+    """How far law and homogeneous density are behind fields that are estimated at every time by itself."""
+    behind = {name: logs["estimates"] - logs[name] for name in ("law", "homogeneous")}
+    law, even = (float(x.mean()) for x in behind.values())
+    x = behind["homogeneous"]
+    chance = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else 0.0
+    name, against = "log-likelihood behind the estimates", "a homogeneous density"
+    return judge({name: law}, {name: max(even, 0.0)}, against, on, ADVICE, allowed, {name: chance})
 
 
 def _rows(loads: ParticleLoads, a: int) -> Any:

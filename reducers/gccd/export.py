@@ -73,6 +73,7 @@ def build_block(learned: TrainingResult) -> MarkovFieldBlock:
         data_hash=learned.data_hash,
         held_out=held_out,
         training=json.dumps(learned.content),
+        verdict=json.dumps({k: v for k, v in learned.summary["verdict"].items() if k != "text"}),
     )
     totals = np.array([[c.calmodulin for c in courses], [c.subunits for c in courses]])
     span = np.stack([totals.min(axis=1), totals.max(axis=1)], axis=1)

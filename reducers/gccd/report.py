@@ -14,6 +14,7 @@ from reducers.gccd.block import MarkovFieldBlock
 from reducers.gccd.export import text_of
 from reducers.gccd.law.graph import SiteGraph
 from reducers.gccd.law.kernel import N_RATES
+from reducers.training.verdict import verdict_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +79,7 @@ def report_lines(block: MarkovFieldBlock) -> list[tuple[str, str]]:
         ("model", f"{about.name}: Markov random field, {int(np.count_nonzero(block.rates))} terms"),
         ("species", f"{len(about.species)}, driven by {about.drive}"),
         ("data", f"hash {about.data_hash[:12]}"),
+        *verdict_lines(about.verdict),
         ("drive", f"0 .. {about.drive_box[1]:.4g} uM {about.drive}"),
     ]
     for k, what in enumerate(("calmodulin", "CaMKII")):

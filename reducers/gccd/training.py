@@ -23,7 +23,15 @@ from couple.components.component import State
 from reducers.gccd.data.protocol_data import load_network
 from reducers.gccd.data.settings import GccdFile
 from reducers.gccd.ensembles import TrainingEnsembles
-from reducers.gccd.evaluation.scores import STATIC, LawScore, molecules_of, score, static_divergence
+from reducers.gccd.evaluation.scores import (
+    OBSERVED,
+    STATIC,
+    LawScore,
+    errors_at_rest,
+    molecules_of,
+    score,
+    static_divergence,
+)
 from reducers.gccd.evaluation.validation import ValidationResult, validate
 from reducers.gccd.export import TrainingResult, build_block
 from reducers.gccd.fit.free_runs import CaMKIILaw, courses_of, mean_divergence
@@ -36,6 +44,9 @@ from reducers.gccd.law.library import NAMES
 from reducers.markov.file import write_block
 from reducers.training.folder import MODEL, write_summary
 from reducers.training.resumable import Progress, Resumable, Tell
+from reducers.training.verdict import judge
+
+ADVICE = "Give more runs or stimuli ([[protocol]]), or more iterations ([refine])"
 
 
 class GccdTraining(Resumable):
@@ -191,7 +202,11 @@ class GccdTraining(Resumable):
         """Errors, ablation, terms and validations, for summary.json and the terminal."""
         scores = self.scores()
         tested, molecules = courses_of(self.data, test=True), molecules_of(self.data, test=True)
-        descent = self.refined[self.graphs[0]].descent
+        descent, learned = self.refined[self.graphs[0]].descent, scores[self.graphs[0]].as_dict()
+        errors = {name: float(learned[name]) for name in OBSERVED}
+        on, against = "stimuli not learned from", "probabilities held at their start"
+        allowed = self.file.train.allowed
+        self.verdict = judge(errors, errors_at_rest(tested), against, on, ADVICE, allowed)
         static = {g: static_divergence(g, tested, molecules, 25) for g in STATIC} if self.file.gccd.ablation else {}
         return {
             "graph": self.graphs[0],
@@ -200,6 +215,7 @@ class GccdTraining(Resumable):
             "steps": self.done,
             "gap": descent.history[-1] if descent.history else float("nan"),
             "held_out": {g: s.as_dict() for g, s in scores.items()},
+            "verdict": self.verdict.as_dict(),
             "static": static,
             "by_protocol": {name: s.as_dict() for name, s in self.by_protocol().items()},
             "mean_field": self.mean_fields,

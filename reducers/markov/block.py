@@ -42,7 +42,7 @@ class About:
     observables: name → (n_species,) weights: what it can report besides what it holds.
     box:       (2, n) least and largest state seen in training. drive_box: least and largest drive (uM).
     data_hash: SHA-256 of the training data. held_out: name → error on stimuli that were not learned from.
-    training:  the text of the training file.
+    training:  the text of the training file. verdict: `reducers.training.verdict.Verdict` as JSON, "" of no judgement.
     """
 
     name: str
@@ -56,6 +56,7 @@ class About:
     data_hash: str = ""
     held_out: Mapping[str, float] = field(default_factory=dict)
     training: str = ""
+    verdict: str = ""
 
     @classmethod
     def of(cls, network: ReactionNetwork, name: str, species: Sequence[str], drive: str, **more: Any) -> About:

@@ -9,6 +9,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from reducers.markov.markov import MarkovBlock
 from reducers.training.figures import save_figure
+from reducers.training.verdict import verdict_lines
 
 POINTS = 200
 
@@ -20,6 +21,7 @@ def report_lines(block: MarkovBlock) -> list[tuple[str, str]]:
         ("model", f"{about.name}: independent molecules of {len(about.species)} states"),
         ("law", f"a generator that is linear in {about.drive}, checked up to {about.drive_box[1]:.3g} uM"),
         ("data", f"hash {about.data_hash[:12]}"),
+        *verdict_lines(about.verdict),
     ]
     for matrix, unit in ((block.slope, "/ms/uM"), (block.base, "/ms")):
         for target, source in np.argwhere(matrix > 0).tolist():

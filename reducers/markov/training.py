@@ -24,6 +24,9 @@ from reducers.markov.sampling import StimulusRuns, sample_runs
 from reducers.markov.settings import DrivenFile
 from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
 from reducers.training.resumable import Progress, Tell
+from reducers.training.verdict import judge
+
+ADVICE = "Give more molecules, longer runs or other stimuli ([sample]), and see whether driven.species is complete"
 
 
 class DrivenTraining:
@@ -78,6 +81,7 @@ class DrivenTraining:
             "held_out": dict(block.about.held_out),
             "cpu_seconds": process_time() - cpu,
         }
+        summary["verdict"] = self.verdict.as_dict()
         write_block(block, self.folder / MODEL)
         write_summary(self.folder, summary)
         return summary
@@ -94,8 +98,12 @@ class DrivenTraining:
             data_hash=runs.digest(),
             training=json.dumps(self.content),
         )
-        errors = held_out(runs.select(test=True), base, slope, about)
-        return MarkovBlock(About(**{**vars(about), "held_out": errors}), base, slope)
+        tested = runs.select(test=True)
+        errors, held = (held_out(tested, f * base, f * slope, about) for f in (1.0, 0.0))
+        against, on = "shares held at their start", "stimuli not learned from"
+        self.verdict = judge(errors, held, against, on, ADVICE, self.file.train.allowed)
+        judged = {"held_out": errors, "verdict": self.verdict.to_json()}
+        return MarkovBlock(About(**{**vars(about), **judged}), base, slope)
 
     def _lines(self, learned: LearnedTransitions) -> list[str]:
         unit = {True: "/ms/uM", False: "/ms"}

@@ -11,14 +11,18 @@ from pydantic import Field, ValidationError
 from couple.base.errors import InputError
 from couple.base.schema import RUN_NAME, Block, explain
 from couple.base.toml import override_value, read_toml, refuse_nul
-from reducers.data.settings import Integer
+from reducers.data.settings import Integer, Positive
 
 
 class TrainBlock(Block):
-    """The table [train]. name: the folder is results/NAME-train unless another is given. seed: of stimuli and runs."""
+    """The table [train]. name: the folder is results/NAME-train unless another is given. seed: of stimuli and runs.
+
+    allowed: share of the baseline's error that a model may have, see `reducers.training.verdict`.
+    """
 
     name: str = Field(pattern=RUN_NAME)
     seed: Integer = Field(default=1, ge=0, lt=2**63)
+    allowed: Positive = 0.5
 
 
 class HeldOutTrainBlock(TrainBlock):

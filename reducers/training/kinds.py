@@ -32,7 +32,7 @@ class PreparedTraining(Protocol):
         """Steps so far."""
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes model and summary, and returns the summary."""
+        """To the end; writes model and summary, and returns the summary, which has a `verdict` (`Verdict.as_dict`)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TrainingKind(Protocol):
         """Raises InputError for a checkpoint that is damaged or of other data."""
 
     def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
-        """What to say at the end of a training, from its summary or its model file."""
+        """What to say at the end of a training, from its summary or its model file; not the verdict."""
 
     def report(self, path: Path) -> ModelReport:
         """Raises InputError for a file that is damaged or of another kind."""

@@ -15,6 +15,7 @@ from reducers.fields.density.particles import ParticleRuns
 TRAINING = """
 [train]
 name = "small"
+allowed = 1e6
 held_out = 10
 [data]
 particles = ["particles.h5"]

@@ -13,6 +13,7 @@ TRAINING = """
 name = "small"
 held_out = 4
 checkpoint = 5
+allowed = 1e6
 [data]
 files = ["ensemble.h5"]
 [model]

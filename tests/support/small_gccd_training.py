@@ -4,6 +4,7 @@ SHORT = """
 experiment = "EXPERIMENT"
 [train]
 name = "short"
+allowed = 1e6
 [gccd]
 ablation = false
 [refine]

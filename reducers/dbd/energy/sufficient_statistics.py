@@ -13,19 +13,19 @@ from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mixture import Mixture
 from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.energy.wellmixed import WellMixedModel
+from reducers.dbd.energy.wellmixed_species import WellMixedSpecies
 
-EnergyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixedModel
+EnergyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixedModel | WellMixedSpecies
 """Any energy model that a training file can name."""
 
 
 def exact_moments(model: EnergyModel, data: Trajectories, periodic: bool) -> Floats:
     """(R, T, n) X of every run in the units of the model: per site on chains. Raises InputError without snapshots."""
-    if isinstance(model, WellMixedModel):
-        if len(data.species) != 1:
-            raise InputError(f"a well-mixed model has one species, not {', '.join(data.species)}")
+    if isinstance(model, WellMixedModel | WellMixedSpecies):
         if data.counts.max() > model.counts[-1]:
             raise InputError(f"the data reach {data.counts.max():g}: give model.largest of more than that")
-        return np.asarray(model.features[data.counts[:, :, 0].astype(np.int64)])
+        numbers = data.counts.astype(np.int64)
+        return model.features_of(numbers) if isinstance(model, WellMixedSpecies) else model.features[numbers[:, :, 0]]
     if data.snapshots is None:
         raise InputError("couplings are learned from snapshots, and the data have none: record them")
     size = data.snapshots.shape[2]

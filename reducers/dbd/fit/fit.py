@@ -16,6 +16,7 @@ from couple.rng.streams import generator
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.fit.comparison import MomentComparison
 from reducers.dbd.fit.optimisers import Optimiser, Schedule
+from reducers.dbd.fit.trust_region import TrustRegion
 from reducers.dbd.laws.law import Law, law_state, restore_law
 
 
@@ -30,6 +31,9 @@ class Recipe:
     at random before it, and all of them once it has come to rest.
     truncate: leave out what the coefficients do to the state at the window's begin, as the paper does.
     batch: initial conditions per step (None: all).
+    trust: the most that a step may move θ anywhere along the free-running path: longer ones are cut, and one that
+    still leads away is not made. Where a step that was cut went too far (the next gradient points back), the radius
+    is halved; it grows again by a fifth.
     """
 
     steps: int = 1000
@@ -38,6 +42,7 @@ class Recipe:
     order: Literal["sliding", "random", "early", "growing"] = "sliding"
     truncate: bool = False
     batch: int | None = None
+    trust: float = 0.5
     schedule: Schedule = field(default_factory=Schedule)
     seed: int = 1
 
@@ -86,6 +91,7 @@ class Fit:
         self.done = 0
         self.history: list[float] = []
         self._before: list[tuple[Ints, Floats]] = []
+        self.reach = TrustRegion(law, solver, self.theta0, last, recipe.trust)
 
     @property
     def steps(self) -> int:
@@ -140,7 +146,9 @@ class Fit:
         self._precondition()
         factor = self.recipe.schedule.factor(self.done / max(self.recipe.steps, 1))
         self._remember()
+        self.reach.begin()
         self.optimiser.step(self.law.tables, factor)
+        self.reach.hold(self._before)
         self._forget()
         self.done += 1
         self.history.append(self.comparison.gap)
@@ -167,6 +175,7 @@ class Fit:
         for (rows, values), table in zip(self._before, self.law.tables, strict=False):
             table.values[rows] = values
         self._before, self._solved[:] = [], 0
+        self.reach.forget()
 
     def _forget(self) -> None:
         """Mark as unsolved what the changed coefficients move."""
@@ -192,6 +201,7 @@ class Fit:
         """All that resuming to the bit needs, by part."""
         return {
             "fit": {"done": self.done, "history": np.array(self.history)},
+            "reach": self.reach.save(),
             "law": law_state(self.law),
             "optimiser": self.optimiser.save(),
             "comparison": self.comparison.save(),
@@ -204,4 +214,5 @@ class Fit:
         self.comparison.restore(states["comparison"])
         self.done = whole(states["fit"], "done")
         self.history = list(np.asarray(states["fit"]["history"], dtype=float))
+        self.reach.restore(states["reach"])
         self._solved[:] = 0

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, RunError
 from couple.components.component import State
 from couple.components.state import whole
 from reducers.data.moments import data_moments, uncorrelated
@@ -97,14 +97,22 @@ class TrackingFit:
         """The law of the smoothed path, and its start."""
         path = gaussian_filter1d(self.followed, self.settings.smooth, axis=0, mode="nearest")
         self.theta0 = path[:1].copy()
-        regress(
-            self.law,
-            path[:-1],
-            np.diff(path, axis=0) / self.solver.dt,
-            ridge=self.settings.law_ridge,
-            tolerance=1e-6,
-            iterations=10_000,
-        )
+        if np.isfinite(self._regressed(path, self.settings.law_ridge)):
+            return
+        ridges = self.settings.law_ridge * 10.0 ** np.arange(1, 7)
+        apart = [self._regressed(path, ridge) for ridge in ridges]
+        if not np.isfinite(apart).any():
+            raise RunError(f"no law of this family repeats the path that was followed, with ridges to {ridges[-1]:g}")
+        self._regressed(path, float(ridges[int(np.argmin(apart))]))
+
+    def _regressed(self, path: Floats, ridge: float) -> float:
+        """Set the law of a path (T, n); mean square by which the free-running model is off, infinite if it diverges."""
+        rates = np.diff(path, axis=0) / self.solver.dt
+        regress(self.law, path[:-1], rates, ridge=ridge, tolerance=1e-6, iterations=10_000)
+        try:
+            return float(np.mean((self.trajectory()[:, 0] - path) ** 2))
+        except RunError:
+            return float("inf")
 
     def trajectory(self) -> Floats:
         """(T, 1, n) θ of the free-running model."""

@@ -14,6 +14,7 @@ from couple.chemistry.network import Reaction, ReactionNetwork
 from reducers.dbd.energy.family import Enumerated
 from reducers.dbd.energy.ising import Chain, chain_projection
 from reducers.dbd.energy.mrf import Rule
+from reducers.dbd.energy.wellmixed_species import MassAction
 from reducers.dbd.laws.law import AUTONOMOUS, Law
 
 
@@ -76,6 +77,25 @@ class ChainFunction(Law):
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         """(batch, n) Σ_k weights_k ∂F_k/∂θ. Raises RunError as `rates`."""
         return np.asarray(np.einsum("bk,bkm->bm", weights, self.both(theta)[1]))
+
+
+class MassActionFunction(Law):
+    """F_r of one reaction among well-mixed species, with its exact Jacobian."""
+
+    def __init__(self, reaction: MassAction) -> None:
+        self.parameters, self.reaction = reaction.model.parameters, reaction
+
+    def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F_r. Raises RunError where the covariance cannot be inverted."""
+        return np.stack([self.reaction.both(point)[0] for point in theta])
+
+    def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n, n) ∂F_k/∂θ_m at [:, k, m]. Raises RunError as `rates`."""
+        return np.stack([self.reaction.both(point)[1] for point in theta])
+
+    def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ. Raises RunError as `rates`."""
+        return np.asarray(np.einsum("bk,bkm->bm", weights, self.jacobian(theta)))
 
 
 class EnumeratedFunction(Law):

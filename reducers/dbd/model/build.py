@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, RunError, nearest
 from couple.chemistry.equations import parse_equation
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mixture import Mixture
+from reducers.dbd.energy.pseudo_counts import ExactModel, has_absent, start_densities, with_pseudo_count
 from reducers.dbd.energy.static_fit import match_configurations, match_moments
 from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, per_condition
 from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.energy.wellmixed import WellMixedModel
+from reducers.dbd.energy.wellmixed_species import MassAction, WellMixedSpecies
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.comparison import ExactComparison, MomentComparison, WakeSleep
 from reducers.dbd.fit.fit import Recipe
@@ -28,8 +31,8 @@ from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
 from reducers.dbd.laws.polynomial import Polynomial
-from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, hops, rules_of
-from reducers.dbd.model.settings import FitBlock, LawBlock, ModelBlock, TrainingFile
+from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, MassActionFunction, hops, rules_of
+from reducers.dbd.model.settings import FitBlock, LawBlock, LayerBlock, LayerLinkBlock, ModelBlock, TrainingFile
 
 ODDS = 15.0
 """Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
@@ -38,22 +41,33 @@ ODDS = 15.0
 def build_model(block: ModelBlock, species: Sequence[str], shape: Sequence[int]) -> EnergyModel:
     """The energy model for data of some species on a lattice of `shape`. Raises InputError for what does not fit."""
     if block.family == "wellmixed":
-        return WellMixedModel(block.order, block.largest)
+        if len(species) == 1:
+            return WellMixedModel(block.order, block.largest)
+        return WellMixedSpecies(block.order, block.largest, species)
     if block.family in ("chain", "triplets"):
         if len(shape) != 1:
             raise InputError(f'family = "{block.family}" needs data on a line, not on a lattice of {tuple(shape)}')
         if block.family == "triplets" and len(species) != 1:
             raise InputError(f"triplets are of one species, not of {', '.join(species)}")
         return Chain(species) if block.family == "chain" else TripletChain()
+    return _machine(block, species, shape)
+
+
+def _machine(block: ModelBlock, species: Sequence[str], shape: Sequence[int]) -> DeepBoltzmann | Mixture:
+    """A Boltzmann machine whose visible layer has the lattice of the data."""
+    if block.family == "rbm":
+        hidden = block.hidden or (LayerBlock(species=tuple(species)),)
+        links = block.links or (LayerLinkBlock(pairs=tuple((s, s) for s in species), width=2),)
+        block = block.model_copy(update={"hidden": hidden, "links": links})
     if len(block.links) != len(block.hidden):
         raise InputError(f"{len(block.hidden)} hidden layers need as many links, not {len(block.links)}", where="links")
     layers = [Layer(tuple(shape), tuple(species))]
     layers += [Layer(tuple(shape) if h.shape is None else h.shape, h.species) for h in block.hidden]
-    links = [
+    made = [
         Link(patch(len(shape), link.width) if link.width else link.offsets or (), link.pairs, link.periodic)
         for link in block.links
     ]
-    machine = DeepBoltzmann(layers, links)
+    machine = DeepBoltzmann(layers, made)
     return Mixture(machine, block.absent) if block.absent else machine
 
 
@@ -61,8 +75,7 @@ def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, perio
     """(n_conditions, n) θ at the start, given or from the moments of the data."""
     conditions = np.unique(data.conditions)
     if isinstance(model, DeepBoltzmann | Mixture):
-        densities = per_condition(data.counts[:, :1], data)[:, 0] / model.visible.size
-        start = np.stack([model.independent(d.tolist()) for d in densities])
+        start = np.stack([model.independent(d.tolist()) for d in start_densities(data, model.visible.size)])
         if block.start is not None:
             named = [model.parameters.index(name) for name in block.start]
             start[:, named] = by_name(block.start, model.parameters, "model.start")[named]
@@ -76,8 +89,18 @@ def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, perio
     if block.start is not None:
         return np.tile(by_name(block.start, model.parameters, "model.start"), (len(conditions), 1))
     moments = per_condition(exact_moments(model, data, periodic), data)[:, 0]
-    largest = np.inf if isinstance(model, WellMixedModel) else ODDS
-    return np.stack([match_moments(model, m, largest=largest) for m in moments])
+    runs = [int((data.conditions == c).sum()) for c in conditions]
+    return np.stack([_matched(model, m, n, data) for m, n in zip(moments, runs, strict=True)])
+
+
+def _matched(model: ExactModel, moments: Floats, runs: int, data: Trajectories) -> Floats:
+    """(n,) θ of the moments of `runs` runs; of moments that no finite θ has, those with a pseudo-count."""
+    largest = np.inf if isinstance(model, WellMixedModel | WellMixedSpecies) else ODDS
+    if not has_absent(model, moments):
+        with suppress(RunError):
+            return match_moments(model, moments, largest=largest)
+    size = int(np.prod(data.shape)) if data.shape else 1
+    return match_moments(model, with_pseudo_count(model, moments, runs, size), largest=largest)
 
 
 def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int) -> Floats:
@@ -134,7 +157,7 @@ def _reactions(block: LawBlock, model: EnergyModel, species: Sequence[str]) -> L
 
 
 def _function(equation: str | None, hopping: Sequence[str], model: EnergyModel, species: Sequence[str]) -> Law:
-    if not isinstance(model, Chain | WellMixedModel):
+    if not isinstance(model, Chain | WellMixedModel | WellMixedSpecies):
         raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
     if equation is None:
         unknown = [name for name in hopping if name not in species]
@@ -150,6 +173,11 @@ def _function(equation: str | None, hopping: Sequence[str], model: EnergyModel, 
     network = ReactionNetwork([Species(name) for name in species], [Reaction(left, right, 1.0)])
     if isinstance(model, WellMixedModel):
         return EnumeratedFunction(model, model.drift(network, 0))
+    if isinstance(model, WellMixedSpecies):
+        if len(left) > 2:
+            raise InputError(f'"{equation}" has more than two reactants', where="law.reactions")
+        change = [right.count(name) - left.count(name) for name in species]
+        return MassActionFunction(MassAction(model, [left.count(name) for name in species], change))
     return ChainFunction(model, rules_of(network.reactions[0], network))
 
 
@@ -162,6 +190,9 @@ def build_tracking_fit(file: TrainingFile, model: EnergyModel, data: Trajectorie
     values = block.model_dump()
     names = model.machine.parameters if isinstance(model, Mixture) else model.parameters
     start, reference = (by_name(values.pop(key), names, f"follow.{key}") for key in ("start", "reference"))
+    if not block.start:
+        machine = model.machine if isinstance(model, Mixture) else model
+        start = machine.independent(start_densities(data, model.visible.size)[0].tolist())
     solver = build_solver(file.fit, data.dt)
     settings, periodic = TrackingRecipe(**values), file.data.periodic
     return TrackingFit(law, model, data, solver, start, reference, settings, periodic=periodic, seed=file.train.seed)
@@ -205,6 +236,7 @@ def build_recipe(block: FitBlock, seed: int) -> Recipe:
         order=block.order,
         truncate=block.truncate,
         batch=block.batch,
+        trust=block.trust,
         schedule=Schedule(block.schedule, block.end),
         seed=seed,
     )

@@ -18,6 +18,7 @@ from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.laws.law import Law, law_state, restore_law
 from reducers.dbd.model.build import build_law, build_model, build_solver
 from reducers.dbd.model.settings import TrainingFile
+from reducers.training.verdict import Verdict
 
 FORMAT = "couple reduced model 1"
 KIND = FileKind((FORMAT,), "a reduced model", "give the model.h5 of a training", "train it again, or use a copy")
@@ -56,6 +57,8 @@ class ReducedModel:
     likelihoods: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     checked: dict[str, float] = field(default_factory=dict)
     peers: dict[str, float] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    """Whether it is any good; None before the end of the training."""
 
     @property
     def file(self) -> TrainingFile:
@@ -96,6 +99,7 @@ class ReducedModel:
                 "dt": self.dt,
                 "points": self.points,
                 "shape": np.array(self.shape, dtype=np.int64),
+                "verdict": "" if self.verdict is None else self.verdict.to_json(),
             }
             file.attrs.update(attributes)
             file["theta0"], file["box"], file["history"] = self.theta0, self.box, self.history
@@ -141,5 +145,6 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         reference={k: np.asarray(v) for k, v in file.get("reference", {}).items()},
         rates={k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
         likelihoods=np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
+        verdict=Verdict.from_json(str(file.attrs.get("verdict", ""))),
         **{g: {k: float(v) for k, v in file[g].attrs.items()} if g in file else {} for g in ERRORS},
     )

@@ -34,9 +34,13 @@ class LayerBlock(Block):
 
 
 class ModelBlock(Block):
-    """The energy model. wellmixed: order, largest. chain, triplets: data on a line. dbm: hidden layers and links."""
+    """The energy model. wellmixed: order, largest. chain, triplets: data on a line. dbm: hidden layers and links.
 
-    family: Literal["wellmixed", "chain", "triplets", "dbm"]
+    rbm: a dbm with one hidden layer of the same species, each unit of which sees a patch of width 2 and each species
+    itself; hidden and links, if given, in their place.
+    """
+
+    family: Literal["wellmixed", "chain", "triplets", "rbm", "dbm"]
     order: Integer = Field(default=1, ge=1, le=6)
     largest: Integer = Field(default=500, ge=1)
     hidden: tuple[LayerBlock, ...] = ()
@@ -93,6 +97,8 @@ class FitBlock(Block):
     order: Literal["sliding", "random", "early", "growing"] = "sliding"
     truncate: bool = False
     batch: Integer | None = Field(default=None, ge=1)
+    trust: Positive = 0.5
+    """The most that a step may move a parameter anywhere along the path."""
     method: Literal["euler", "heun", "rk4"] = "euler"
     substeps: Integer = Field(default=1, ge=1)
     optimiser: Literal["sgd", "adam"] = "sgd"

@@ -14,6 +14,12 @@ from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.energy.mixture import AnyDeep, Mixture, components
 from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments
 from reducers.dbd.model.model import ReducedModel
+from reducers.training.verdict import Verdict, judge
+
+ADVICE = (
+    "Give more steps ([fit] steps), more runs, another law, or for Boltzmann machines a table [follow]: "
+    "see examples/sir"
+)
 
 
 def sampled_chains(
@@ -130,6 +136,18 @@ def checked_errors(model: ReducedModel) -> dict[str, float]:
             place = start if start in ("random", "empty") else f"full of {start}"
             out[f"{sweeps} sweeps, {place}"] = mean_error(found)
     return out
+
+
+def judged(model: ReducedModel) -> Verdict:
+    """The model's errors beside those of moments that stay as the data have them at the start."""
+    errors = {name: error for name, error in model.held_out.items() if " m" not in name}
+    held, chance = {}, {}
+    for name in errors:
+        data, spread = model.reference[f"{name} mean"], model.reference[f"{name} error"]
+        held[name] = nrmse(np.full_like(data, data[0]), data)
+        chance[name] = nrmse(data + np.nan_to_num(spread), data)
+    on = "held-out runs" if model.file.train.held_out else "training runs"
+    return judge(errors, held, "moments held at their start", on, ADVICE, model.file.train.allowed, chance)
 
 
 def mean_error(errors: Mapping[str, float]) -> float:

@@ -15,6 +15,7 @@ from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.report.closure_terms import Terms, learned_closure
 from reducers.dbd.report.moment_errors import free_moments, mean_error, sampled_chains
 from reducers.training.figures import save_figure
+from reducers.training.verdict import verdict_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +48,7 @@ def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = Non
             f"{len(model.history)} steps" + (f", last gap {model.history[-1]:.3g}" if len(model.history) else ""),
         ),
     ]
+    lines += verdict_lines("" if model.verdict is None else model.verdict.to_json())
     lines += [(f"rate of {name}", f"{rate:.4g} ± {error:.2g}") for name, (rate, error) in model.rates.items()]
     lines += [
         (f"ln p at t = {time:g}", f"{value:.2f} ± {error:.1g} held-out, {base:.2f} by independent sites")

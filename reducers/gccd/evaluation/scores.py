@@ -25,6 +25,10 @@ def pair_moments(probabilities: Floats) -> Floats:
     return np.asarray(probabilities @ graph.features[:, columns])
 
 
+OBSERVED = ("bound", "phosphorylated", "paired", "calcium")
+"""What a law is judged by, of a calmodulin."""
+
+
 @dataclass(frozen=True)
 class LawScore:
     """NRMSE (root mean square of the error over that of the data, all courses and rows together) and divergence.
@@ -52,9 +56,7 @@ def score(law: CaMKIILaw, courses: Sequence[StimulusCourse], molecules: Sequence
     """Errors of a law on courses, the data of each from `molecules` molecules of calmodulin."""
     model = [law.probabilities(course) for course in courses]
     data = [course.target for course in courses]
-    errors = {}
-    for name in ("bound", "phosphorylated", "paired", "calcium"):
-        errors[name] = nrmse([observables(m)[name] for m in model], [observables(d)[name] for d in data])
+    errors = observable_errors(model, data)
     found, seen = [pair_moments(m) for m in model], [pair_moments(d) for d in data]
     each = [nrmse([f[:, k] for f in found], [s[:, k] for s in seen]) for k in range(len(PAIR_NAMES))]
     worst = int(np.argmax(each))
@@ -68,6 +70,19 @@ def score(law: CaMKIILaw, courses: Sequence[StimulusCourse], molecules: Sequence
         divergence=float(np.mean(gaps)),
         sampling=float(np.mean(floor)),
     )
+
+
+def observable_errors(model: Sequence[Floats], data: Sequence[Floats]) -> dict[str, float]:
+    """NRMSE of each of the OBSERVED, over all courses (T, 45) together."""
+    return {
+        name: nrmse([observables(m)[name] for m in model], [observables(d)[name] for d in data]) for name in OBSERVED
+    }
+
+
+def errors_at_rest(courses: Sequence[StimulusCourse]) -> dict[str, float]:
+    """The errors of a model that stays as each course begins."""
+    data = [course.target for course in courses]
+    return observable_errors([np.tile(d[:1], (len(d), 1)) for d in data], data)
 
 
 def nrmse(model: Sequence[Floats], data: Sequence[Floats]) -> float:

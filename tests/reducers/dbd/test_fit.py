@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from couple.base.errors import InputError, RunError
+from couple.base.errors import InputError
 from couple.storage import checkpoint
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
@@ -15,6 +15,7 @@ from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.comparison import ExactComparison, WakeSleep
 from reducers.dbd.fit.fit import Fit, Recipe
 from reducers.dbd.fit.optimisers import SGD, Adam, Optimiser
+from reducers.dbd.fit.trust_region import TrustRegion
 from reducers.dbd.laws.birth_death import BirthDeath
 from reducers.dbd.laws.hermite import Hermite
 
@@ -132,14 +133,30 @@ def test_windows_slide_grow_or_lie_anywhere() -> None:
     assert abs(random.count(0) - expected) > 4 * np.sqrt(expected)
 
 
-def test_failures_are_one_line_and_keep_the_last_good_model() -> None:
-    broken = fit(SGD(1e3))
-    with pytest.raises(RunError, match=r"diverged|not finite"):
-        for _ in range(30):
-            broken.step()
-    broken.revert()
-    assert np.isfinite(broken.law.tables[0].values).all()
-    assert np.isfinite(broken.trajectory()).all()
+def test_a_step_that_leads_away_is_taken_back() -> None:
+    """A law whose path diverges however small the step: nothing moves, and the training lives."""
+    cut = fit(SGD(1e3))
+    cut.reach._tried = lambda: None  # type: ignore[method-assign]
+    before = [table.values.copy() for table in cut.law.tables]
+    cut.step()
+    assert cut.reach.rejected == 1
+    for values, table in zip(before, cut.law.tables, strict=True):
+        assert not table.values.any() and table.values.shape[1] == values.shape[1]
+
+
+def test_a_radius_answers_to_steps_that_go_too_far() -> None:
+    law = fit(SGD(1.0)).law
+    reach = TrustRegion(law, Solver(1.0), MACHINE.independent([0.1, 0.1])[None], 4, 1.0)
+    law.reserve(MACHINE.independent([0.1, 0.1])[None])
+    rows = np.array([0])
+    table = law.tables[0]
+    reach._cut = [(rows, np.ones((1, table.values.shape[1])))]
+    table.gradient[rows] = 1.0  # uphill along the last step
+    reach.begin()
+    assert reach.radius == 0.5
+    table.gradient[rows] = -1.0
+    reach.begin()
+    assert reach.radius == 0.6
 
 
 def test_bad_input_is_refused() -> None:

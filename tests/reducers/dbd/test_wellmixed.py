@@ -8,11 +8,12 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.dbd.energy.wellmixed import WellMixedModel, mean_of_geometric
+from reducers.dbd.energy.wellmixed_species import MassAction, WellMixedSpecies
 from reducers.dbd.fit.adjoint import RK4, Solver
 from reducers.dbd.laws.birth_death import BirthDeath, GaussianBirthDeath
 from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.law import AUTONOMOUS, Law
-from reducers.dbd.laws.reactions import EnumeratedFunction
+from reducers.dbd.laws.reactions import EnumeratedFunction, MassActionFunction
 
 NETWORK = ReactionNetwork([Species("A")], [Reaction(("A",), ("A", "A"), 1.0), Reaction(("A",), (), 1.0)])
 BIRTH, DEATH = 0.5, 1.5
@@ -126,3 +127,28 @@ def test_bad_families_are_refused() -> None:
     two = ReactionNetwork([Species("A"), Species("B")], [Reaction(("A",), ("B",), 1.0)])
     with pytest.raises(InputError, match="one species"):
         WellMixedModel(1, 10).drift(two, 0)
+
+
+def test_mass_action_of_one_species_is_the_projection_of_the_master_equation() -> None:
+    several, one = WellMixedSpecies(2, 60, ["A"]), WellMixedModel(2, 60)
+    nu = np.array([[-0.5, 0.05], [0.1, 0.01]])
+    for reactants, products in ((("A",), ()), (("A",), ("A", "A")), (("A", "A"), ()), ((), ("A",))):
+        network = ReactionNetwork([Species("A")], [Reaction(reactants, products, 1.0)])
+        exact = EnumeratedFunction(one, one.drift(network, 0))
+        law = MassActionFunction(MassAction(several, [len(reactants)], [len(products) - len(reactants)]))
+        assert law.rates(nu) == pytest.approx(exact.rates(nu), rel=1e-9, abs=1e-12)
+        assert law.jacobian(nu) == pytest.approx(exact.jacobian(nu), rel=1e-8, abs=1e-10)
+
+
+def test_mass_action_of_several_species_moves_means_as_it_should_and_has_its_jacobian() -> None:
+    """S + I -> 2 I: d<I>/dt = <S><I> = -d<S>/dt of independent numbers; R is left alone."""
+    model = WellMixedSpecies(2, 40, ["S", "I", "R"])
+    law = MassActionFunction(MassAction(model, [1, 1, 0], [-1, 1, 0]))
+    nu = np.array([[-0.9, 0.1, 0.3, 0.05, 0.7, 0.02]])
+    moved = -model.covariance(nu[0]) @ law.rates(nu)[0]
+    mean = model.moments(nu[0])
+    assert moved[[0, 2]] == pytest.approx(mean[0] * mean[2] * np.array([-1, 1]), rel=1e-6) and not moved[4:].any()
+    for k in range(6):
+        unit = 1e-6 * np.eye(6)[k]
+        slope = (law.rates(nu + unit) - law.rates(nu - unit)) / 2e-6
+        assert law.jacobian(nu)[0, :, k] == pytest.approx(slope[0], rel=1e-5, abs=1e-7)

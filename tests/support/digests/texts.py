@@ -378,6 +378,7 @@ TRAIN_CAMKII = """
 experiment = "{tree}/examples/camkii/site.toml"
 [train]
 name = "short"
+allowed = 1e6
 seed = 1
 [gccd]
 ablation = false

@@ -50,12 +50,13 @@ SHORT: dict[str, tuple[str, ...]] = {
     "regimes/bistable.toml": (f"{DURATION}=50 ms",),
     "regimes/segregation.toml": (f"{DURATION}=10 ms",),
     "shaft/shaft.toml": (f"{DURATION}=8 ms",),
+    "sir/town.toml": (f"{DURATION}=30 steps",),
     "spine/spine.toml": (f"{DURATION}=30 ms",),
     "spines/spines.toml": (f"{DURATION}=15 ms",),
     "surrogate/surrogate.toml": (f"{DURATION}=12 ms",),
 }
 """Experiments under EXAMPLES → changes that make them short."""
-_FEW = ("data.runs=4", "train.held_out=2", "fit.steps=3", "train.checkpoint=2")
+_FEW = ("train.allowed=1e6", "data.runs=4", "train.held_out=2", "fit.steps=3", "train.checkpoint=2")
 _SMALL = (*_FEW, "data.until=12", "report.chains=2", "report.sweeps=2")
 _ONE = 'data.conditions=[["site.chain.lattice.couplings.h=0.5"]]'
 _CHAIN = (*_SMALL, _ONE, "model.static=5", "report.likelihood=[12]")
@@ -65,13 +66,16 @@ SHORT_TRAININGS: dict[str, tuple[str, ...]] = {
     "reduce/annihilation_full.toml": _CHAIN,
     "reduce/decay.toml": _FEW,
     "reduce/enzyme.toml": (*_FEW, "data.runs=30", "data.until=20"),
-    "reduce/field.toml": ("data.runs=12", "train.held_out=2", "model.smooth=0.3", "data.until=6"),
+    "reduce/field.toml": ("train.allowed=1e6", "data.runs=12", "train.held_out=2", "model.smooth=0.3", "data.until=6"),
     "reduce/ising.toml": _FEW,
     "reduce/lotka_volterra.toml": _SMALL,
     "reduce/lotka_volterra_followed.toml": (*_SMALL, *_FOLLOWED, "model.absent=[]", "law.domain.4=a1_P"),
     "reduce/rossler.toml": _SMALL,
     "reduce/rossler_adam.toml": _SMALL,
+    "sir/train.toml": (*_SMALL, *_FOLLOWED),
+    "sir/wellmixed.toml": (*_FEW, "data.until=12"),
     "sk/train.toml": (
+        "train.allowed=1e6",
         "sample.molecules=2000",
         "sample.duration=30 ms",
         "sample.stimuli.0.duration=10 20 ms",
