@@ -98,7 +98,7 @@ def test_through_the_commands(name: str, inputs: Path, tmp_path: Path) -> None:
             return {"made again": 1}
         return {"went on": 1, said: 0}
 
-    found = count(work, range(-1, CLI_MUTATIONS), 120)
+    found = count(work, range(-1, CLI_MUTATIONS), 300)
     print(f"{name}: { {said: n for said, n in found.items() if n} }")
     assert found.pop("whole: 0") == 1
     assert set(+found) <= {"refused", "made again", "went on"}
