@@ -45,8 +45,9 @@ class Gridded(SiteEngine, BringsGeometry):
 
     Molecules of a voxel meet as in a mixed volume and hop to its neighbours at D / h². Voxels share the analytic volume
     evenly, those with outer faces share the analytic membrane area; membrane species and their reactions live there,
-    and move along the membrane if they have a D. What they meet is the mean of the voxel: reactions that take kappa c
-    through the membrane are kappa h / 2 D too fast (of order one in the spacing; walls and influx are of order two).
+    and move along the membrane if they have a D. What they bind is slowed by the way from the middle of a voxel, what
+    comes off the wall may be caught again at once (`capture`): of order two in the spacing, as walls and influx are.
+    Rate laws on the membrane meet the mean of the voxel, of order one.
     Influx enters there, uniformly by area, at the times (i + 1/2) / n of the window. A clamped species is spread
     evenly, in parts of a molecule.
 
@@ -145,7 +146,7 @@ class Gridded(SiteEngine, BringsGeometry):
             m.words[:], m.events[:] = saved["words"], saved["events"]
             m.weight[...] = saved["weight"]
             restore_levels(m.levels, saved)
-            kernel.refresh_laws(self.tables[k], m)
+            kernel.derive(self.tables[k], m)
         for key in ("counts", "means"):
             self.read(key)[...] = np.asarray(state[key])
 

@@ -35,6 +35,8 @@ class Grid:
     areas:    (n,) membrane in each voxel, µm²: they sum to the analytic area.
     hops:     (n, n) rate from row to column through the faces that they share, per ms.
     surface:  (n, n) the same along the membrane.
+    depths:   (n,) µm from the middle of a voxel to its membrane, on average over its faces; none across an axis that is
+              one voxel wide, which is mixed.
     """
 
     shape: tuple[int, int, int]
@@ -45,6 +47,7 @@ class Grid:
     areas: Floats
     hops: csr_array
     surface: csr_array
+    depths: Floats
 
     def laplacian(self, D: float) -> csr_array:
         """(n, n) generator of diffusion in the volume: d⟨n⟩/dt = L ⟨n⟩, columns sum to 0."""
@@ -106,6 +109,7 @@ def grid_of_mask(
     number = np.full(padded.shape, -1, dtype=np.int64)
     number[padded] = np.arange(len(index))
     faces = tuple(math.prod(edges) / h for h in edges)  # area of a face across each axis
+    halves = tuple(face * h / 2 * (n > 1) for face, h, n in zip(faces, edges, shape, strict=True))
     out = np.zeros((len(index), 6), dtype=np.bool_)
     for d in range(6):
         out[:, d] = membrane[d // 2] & (_at(number, index, d) < 0)
@@ -121,6 +125,7 @@ def grid_of_mask(
         open_area * scale,
         _volume_hops(number, index, edges),
         _surface_hops(number, index, out, open_area, edges),
+        (out @ np.repeat(halves, 2)) / np.where(open_area > 0, open_area, 1.0),
     )
 
 

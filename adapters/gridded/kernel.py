@@ -31,7 +31,7 @@ def _group_weight(t: GriddedTables, m: GriddedMolecules, v: int, k: int) -> floa
     for j in range(t.group_start[k], t.group_start[k + 1]):
         n = m.counts[v, t.second[j]]
         partners = n - t.self_pair[j]  # below zero only where the group's own count is zero, or for a held species
-        w += t.rates[kind, j] * (0.0 if partners < 0.0 < n else partners)
+        w += t.rates[kind, j] * m.counts[v, t.captures.slow[j]] * (0.0 if partners < 0.0 < n else partners)
     return w
 
 
@@ -49,17 +49,29 @@ def _propensity(t: GriddedTables, m: GriddedMolecules, v: int) -> float:
 
 
 @njit(cache=True, _nrt=False)
-def refresh_laws(t: GriddedTables, m: GriddedMolecules) -> None:
-    """Rates of all laws from the counts."""
-    if len(t.law_code) > 0:
-        for v in range(len(t.area_class)):
+def derive(t: GriddedTables, m: GriddedMolecules) -> None:
+    """Rates of all laws, and by how much captures are slowed, from the counts."""
+    for v in range(len(t.area_class)):
+        if len(t.law_code) > 0:
             run_laws(t.law_code, t.law, m.counts[v])
+        _slow_captures(t, m, v)
+
+
+@njit(cache=True, _nrt=False)
+def _slow_captures(t: GriddedTables, m: GriddedMolecules, v: int) -> None:
+    """The factors of all captures in voxel v, see `capture`."""
+    c = t.captures
+    for a in range(len(c.column)):
+        caught = 0.0
+        for i in range(c.start[a], c.start[a + 1]):
+            caught += t.rates[t.area_class[v], c.member[i]] * m.counts[v, c.partner[i]]
+        m.counts[v, c.place + a] = 1.0 / (1.0 + caught * c.standoff[v] / c.D[a])
 
 
 @njit(cache=True, _nrt=False)
 def refresh(t: GriddedTables, m: GriddedMolecules) -> None:
     """All propensities from the counts."""
-    refresh_laws(t, m)
+    derive(t, m)
     for v in range(len(t.area_class)):
         for k in range(len(t.group_column)):
             m.weight[v, k] = _group_weight(t, m, v, k)
@@ -82,7 +94,9 @@ def _apply_event(t: GriddedTables, m: GriddedMolecules, v: int, event: int, sign
             m.counts[v, c] += by
             new += by * (t.D[c] * t.leaving_rate[v] + t.D_surface[c] * t.surface_leaving[v])
     for i in range(t.weight_start[event], t.weight_start[event + 1]):
-        m.weight[v, t.weight_group[i]] += t.rates[t.area_class[v], t.weight_member[i]] * (sign * t.weight_by[i])
+        j = t.weight_member[i]
+        rate = t.rates[t.area_class[v], j] * m.counts[v, t.captures.slow[j]]
+        m.weight[v, t.weight_group[i]] += rate * (sign * t.weight_by[i])
     if t.stirs[event]:
         run_laws(t.law_code, t.law, m.counts[v])
         m.weight[v, t.law_group] = _group_weight(t, m, v, t.law_group)
@@ -91,6 +105,11 @@ def _apply_event(t: GriddedTables, m: GriddedMolecules, v: int, event: int, sign
         new += m.counts[v, t.group_column[k]] * m.weight[v, k]
     before = m.levels.value[v]
     after = before + (new - old)
+    if t.captures.alters[event]:
+        _slow_captures(t, m, v)
+        for k in t.captures.groups:
+            m.weight[v, k] = _group_weight(t, m, v, k)
+        after = -1.0
     if not after > LOST * before:
         after = _propensity(t, m, v)
     put(m.levels, v, after)
@@ -133,7 +152,9 @@ def _choose_reaction(t: GriddedTables, m: GriddedMolecules, v: int, x: float) ->
             x /= n
             for j in range(t.group_start[k], t.group_start[k + 1]):
                 partners = m.counts[v, t.second[j]] - t.self_pair[j]
-                w = t.rates[t.area_class[v], j] * partners if partners > 0.0 else 0.0
+                w = 0.0
+                if partners > 0.0:
+                    w = t.rates[t.area_class[v], j] * m.counts[v, t.captures.slow[j]] * partners
                 if x <= w and w > 0.0:
                     return j
                 x -= w
@@ -232,6 +253,47 @@ def _next_entry(t: GriddedTables, m: GriddedMolecules, influx: Floats, span: flo
 
 
 @njit(cache=True, _nrt=False)
+def _book(t: GriddedTables, out: Floats, means: Floats, event: int, part: float) -> None:
+    """Totals after an event, and observables over the `part` of the window that is left."""
+    for i in range(t.change_start[event], t.change_start[event + 1]):
+        out[t.change_column[i]] += t.change_by[i]
+    for i in range(t.seen_start[event], t.seen_start[event + 1]):
+        means[t.seen[i]] += t.seen_by[i] * part
+
+
+@njit(cache=True, _nrt=False)
+def _recapture(
+    t: GriddedTables, m: GriddedMolecules, v: int, event: int, out: Floats, means: Floats, part: float
+) -> None:
+    """What an event sets free at the wall of voxel v is caught there again, or comes to the middle; see `capture`."""
+    c = t.captures
+    for i in range(c.release_start[event], c.release_start[event + 1]):
+        a = c.release[i]
+        while a >= 0 and m.counts[v, c.place + a] < 1.0 and uniform(m.words) > m.counts[v, c.place + a]:
+            caught = _choose_capture(t, m, v, a)
+            if caught < 0:
+                break
+            _book(t, out, means, caught, part)
+            _apply_event(t, m, v, caught, 1.0)
+            m.events[REACTIONS] += 1
+            m.events[SINCE_REFRESH] += 1
+            k = c.release_start[caught]
+            a = c.release[k] if k < c.release_start[caught + 1] else -1
+
+
+@njit(cache=True, _nrt=False)
+def _choose_capture(t: GriddedTables, m: GriddedMolecules, v: int, a: int) -> int:
+    """The reaction that catches a molecule of trap a in voxel v; -1 if there is none."""
+    c, total, chosen = t.captures, 0.0, -1
+    for i in range(c.start[a], c.start[a + 1]):
+        w = t.rates[t.area_class[v], c.member[i]] * m.counts[v, c.partner[i]]
+        total += w
+        if w > 0.0 and uniform(m.words) * total <= w:
+            chosen = c.member[i]
+    return chosen
+
+
+@njit(cache=True, _nrt=False)
 def run(
     t: GriddedTables, m: GriddedMolecules, influx: Floats, clamp: Floats, out: Floats, means: Floats, span: float
 ) -> int:
@@ -293,10 +355,10 @@ def run(
             m.events[HOPS if mover >= 0 else REACTIONS] += 1
         m.events[SINCE_REFRESH] += 1
         if other < 0:
-            for i in range(t.change_start[event], t.change_start[event + 1]):
-                out[t.change_column[i]] += t.change_by[i]
-            for i in range(t.seen_start[event], t.seen_start[event + 1]):
-                means[t.seen[i]] += t.seen_by[i] * ((span - time) * per_span)
+            _book(t, out, means, event, (span - time) * per_span)
+            _apply_event(t, m, v, event, sign)
+            _recapture(t, m, v, event, out, means, (span - time) * per_span)
+            continue
         while v >= 0:
             _apply_event(t, m, v, event, sign)
             v, other, sign = other, -1, 1.0

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from adapters.gridded.capture import Captures, captures
 from adapters.gridded.grid import Grid
 from adapters.wellmixed.grouping import GroupedReactions, group
-from adapters.wellmixed.law_tables import START
 from adapters.wellmixed.levels import Levels, empty_levels
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
@@ -74,13 +74,14 @@ class GriddedTables(NamedTuple):
     law: Ints
     law_group: int  # group of reactions with rate laws
     stirs: Ints  # (n_events,) 1 where an event changes what a rate law depends on
+    captures: Captures  # what meets the membrane half a voxel away
     law_constants: Floats  # (n_classes, n_constants) of voxels with the same area of membrane
 
 
 class GriddedMolecules(NamedTuple):
     """The changing state of one site."""
 
-    counts: Floats  # (n_voxels, n_columns)
+    counts: Floats  # (n_voxels, n_columns + ...) and, behind them, what laws and captures make of them
     weight: Floats  # (n_voxels, n_groups)
     levels: Levels  # propensities of voxels
     words: npt.NDArray[np.uint64]  # (4,) random stream
@@ -130,7 +131,8 @@ def build_tables(
         doors if len(doors) else np.arange(n_voxels),
         np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
         reactions.law_code, reactions.law, reactions.group_column.tolist().index(n_columns - 1) if network.laws else -1,
-        reactions.stirs, np.array([plan.tape.constants(grid.volume, a) for a in kinds]).reshape(len(kinds), -1),
+        reactions.stirs, captures(network, plan.order, reactions.group_start, grid, changes, plan.tape.size),
+        np.array([plan.tape.constants(grid.volume, a) for a in kinds]).reshape(len(kinds), -1),
     )  # fmt: skip
 
 
@@ -176,7 +178,7 @@ def build_molecules(
     """An empty site."""
     n = len(t.area_class)
     first = len(network.states) + 1
-    counts = np.zeros((n, int(t.law[START]) + len(t.law_code) // 4))
+    counts = np.zeros((n, t.captures.place + len(t.captures.column)))
     counts[:, first - 1] = 1.0
     counts[:, first : first + t.law_constants.shape[1]] = t.law_constants[t.area_class]
     least = [
