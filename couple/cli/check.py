@@ -17,7 +17,7 @@ from couple.parallel.communicator import world
 if TYPE_CHECKING:
     from couple.components.component import Component
     from couple.experiment import Experiment
-    from couple.experiment.input_files import InputFile
+    from couple.experiment.understood.input_files import InputFile
     from couple.simulation.load_report import RankLoad
     from couple.wiring import Plan
 
@@ -73,7 +73,7 @@ def check(
 def _print_resolved(experiment: Experiment, as_json: bool) -> None:
     """The experiment as it is understood; its model is not loaded, so that no code of it runs."""
     from couple.cli.json_output import print_json, resolved_output
-    from couple.experiment.resolved import resolved_text
+    from couple.experiment.understood.resolved import resolved_text
 
     try:
         with stdout_for_json(as_json):

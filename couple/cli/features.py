@@ -57,7 +57,7 @@ def _asked(recording: Recording, file: Path | None) -> tuple[dict[str, FeatureBl
     from couple.base.schema import explain
     from couple.base.toml import read_toml
     from couple.experiment.features import FeatureBlock
-    from couple.experiment.input_files import from_json
+    from couple.experiment.understood.input_files import from_json
 
     if file is None:
         content, where = json.loads(recording.file.attrs["experiment"]), str(recording.path)

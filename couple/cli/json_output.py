@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from couple.chemistry.network import Reaction, ReactionNetwork
 from couple.cli.console import out
-from couple.experiment import Experiment, resolved
-from couple.experiment.input_files import InputFile
+from couple.experiment import Experiment
+from couple.experiment.understood import resolved
+from couple.experiment.understood.input_files import InputFile
 from couple.simulation.load_report import RankLoad
 from couple.storage.recorder import Variable
 from couple.wiring import Plan, System

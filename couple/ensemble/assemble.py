@@ -16,7 +16,7 @@ from couple.ensemble.design import Design
 from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.folder import Specification, read_part
 from couple.ensemble.seeds import run_seed
-from couple.experiment.resolved import resolved_text
+from couple.experiment.understood.resolved import resolved_text
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.write_hdf5 import replacing
 from couple.simulation.result_layout import ResultLayout

@@ -10,7 +10,7 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
-from couple.experiment.resolved import read_resolved
+from couple.experiment.understood.resolved import read_resolved
 from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
 

@@ -31,7 +31,7 @@ from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.sampler import SampledRun
 from couple.ensemble.seeds import run_seed
 from couple.experiment import Experiment
-from couple.experiment.input_files import InputFile, from_json, refuse_changed
+from couple.experiment.understood.input_files import InputFile, from_json, refuse_changed
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.open_hdf5 import read_hdf5
 from couple.storage import checkpoint

@@ -23,7 +23,7 @@ from couple.ensemble.workers import (
     listen,
     make_runs,
 )
-from couple.experiment.input_files import InputFile, refuse_others
+from couple.experiment.understood.input_files import InputFile, refuse_others
 from couple.simulation.result_layout import ResultLayout
 
 log = logging.getLogger(__name__)

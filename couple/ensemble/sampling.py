@@ -16,7 +16,7 @@ from couple.ensemble.job import Progress
 from couple.ensemble.ranks import sample_on_all_ranks
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
-from couple.experiment.input_files import refuse_edited
+from couple.experiment.understood.input_files import refuse_edited
 from couple.parallel.communicator import world
 from couple.wiring.system.input_files import named_input_files
 

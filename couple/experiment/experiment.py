@@ -19,8 +19,8 @@ from couple.experiment.chemistry import Chemistry
 from couple.experiment.drive import DriveBlock
 from couple.experiment.features import FeatureBlock
 from couple.experiment.fields import Name
-from couple.experiment.layers import names_layers, with_layers
 from couple.experiment.link import LinkBlock
+from couple.experiment.merge.layers import names_layers, with_layers
 from couple.experiment.network import Network
 from couple.experiment.neuron import Neuron
 from couple.experiment.record import Record

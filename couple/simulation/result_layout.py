@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from couple.chemistry.network import ReactionNetwork
-from couple.experiment.input_files import InputFile, from_json, to_json
-from couple.experiment.resolved import resolved_text
+from couple.experiment.understood.input_files import InputFile, from_json, to_json
+from couple.experiment.understood.resolved import resolved_text
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.wiring import System

@@ -10,7 +10,14 @@ from couple.base.versions import versions
 from couple.components.component import State
 from couple.components.state import text
 from couple.experiment import Experiment
-from couple.experiment.input_files import InputFile, from_json, refuse_changed, refuse_edited, refuse_others, to_json
+from couple.experiment.understood.input_files import (
+    InputFile,
+    from_json,
+    refuse_changed,
+    refuse_edited,
+    refuse_others,
+    to_json,
+)
 from couple.parallel.communicator import world
 from couple.storage import checkpoint
 from couple.wiring import System

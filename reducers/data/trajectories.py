@@ -14,7 +14,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.ensemble.ensemble import FORMAT as ENSEMBLE_FORMAT
-from couple.experiment.resolved import read_resolved
+from couple.experiment.understood.resolved import read_resolved
 from couple.files.open_hdf5 import FileKind, read_given
 from couple.files.write_hdf5 import replacing
 from couple.rng.streams import generator

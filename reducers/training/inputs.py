@@ -8,7 +8,7 @@ from pathlib import Path
 
 from couple.base.file_fields import named_files
 from couple.experiment import Experiment
-from couple.experiment.input_files import InputFile, input_file, unique
+from couple.experiment.understood.input_files import InputFile, input_file, unique
 from couple.wiring.system.input_files import named_input_files
 from reducers.training.files import LearningFile
 

@@ -12,7 +12,7 @@ from couple.base.errors import InputError, Interrupted
 from couple.base.signals import StoppedBySignal
 from couple.components.component import State
 from couple.components.state import text, whole
-from couple.experiment.input_files import InputFile, from_json, refuse_changed, to_json
+from couple.experiment.understood.input_files import InputFile, from_json, refuse_changed, to_json
 from couple.storage import checkpoint
 from reducers.training.files import LearningFile
 from reducers.training.folder import CHECKPOINT, folder_for, refuse_earlier, writing_into

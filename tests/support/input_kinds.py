@@ -121,10 +121,15 @@ CELL = """
 from neuron import h
 import numpy as np
 import geometry
+import h5py
 import json
 import os
 
 def build(table):
+    with h5py.File("stored.h5") as file:
+        assert file["x"][0] == 1
+    with h5py.File("written.h5", "w") as file:
+        file["x"] = [1.0]
     h.load_file("named.hoc")
     with open(os.path.join(os.path.dirname(__file__), "par" + "ams" + ".json")) as file:
         L = json.load(file)["L"]
@@ -151,6 +156,7 @@ MODEL_FILES = {
     "model/deep/joined.hoc": "model",
     "model/params.json": "model",
     "model/table.txt": "model",
+    "model/stored.h5": "model",
 }
 
 
@@ -173,4 +179,6 @@ def cells(folder: Path) -> Path:
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text)
+    with h5py.File(folder / "model" / "stored.h5", "w") as file:
+        file["x"] = [1.0]
     return folder / "cells.toml"

@@ -22,6 +22,8 @@ _MOST_ENTRIES = 10_000
 """In a folder with those in it; of a larger one only what lies in it itself."""
 
 _READERS = ("load_file", "xopen", "ropen", "input", "nrn_load_dll", "File")
+_HDF5_READERS = ("File", "read_hdf", "open_file", "Dataset")
+"""Of h5py, pandas, tables and netCDF4, which open files themselves; they may as well write them."""
 
 
 def files_of_model(begin: Iterable[Path], opened: Iterable[Path], folder: Path) -> list[Path]:
@@ -39,7 +41,7 @@ def files_of_model(begin: Iterable[Path], opened: Iterable[Path], folder: Path) 
         found[path] = None
         if path.suffix in _TEXTS:
             names, unknown = _names_in(path, folder)
-            queue += [f.resolve() for f in names if f.suffix not in _NOT_OF_THE_MODEL]
+            queue += [f.resolve() for f in names]
             computed |= unknown
     if computed:
         written = {name for path in found if path.suffix in _TEXTS for name in _written(path)}
@@ -69,6 +71,7 @@ def _names_in(path: Path, folder: Path) -> tuple[list[Path], bool]:
     text = path.read_text(encoding="utf-8", errors="replace")
     places = dict.fromkeys((path.parent, folder))
     named = [file for place in places for file in source_text.named_files(text, place)]
+    named = [file for file in named if file.suffix not in _NOT_OF_THE_MODEL]
     if path.suffix != ".py":
         return named, _computes_in_hoc(text, places)
     try:
@@ -119,14 +122,22 @@ def _read_in_python(tree: ast.AST, places: Iterable[Path]) -> tuple[list[Path], 
     found: list[Path] = []
     computed = False
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _READERS:
-            for argument in node.args:
-                if isinstance(argument, ast.Constant):  # found with all that stands in quotes
-                    continue
-                files = [f for text in _texts(argument, given) for f in _ending_with(text, places)]
-                found += files
-                computed |= not files
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr not in (*_READERS, *_HDF5_READERS) or _writes(node):
+            continue
+        for argument in node.args[:2]:
+            files = [f for text in _texts(argument, given) for f in _ending_with(text, places)]
+            found += files
+            # what is in quotes but is not there is for NEURON to miss
+            computed |= node.func.attr in _READERS and not isinstance(argument, ast.Constant) and not files
     return found, computed
+
+
+def _writes(call: ast.Call) -> bool:
+    """Whether a call opens a file to write: its mode, in order or by name, is not that of reading."""
+    modes = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "mode")]
+    return any(isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax+") for mode in modes)
 
 
 def _texts(value: ast.expr, given: dict[str, list[ast.expr]]) -> list[str]:

@@ -9,7 +9,7 @@ from couple.components.capabilities import ComposedOfEngines, ReadsMoreFiles
 from couple.components.electrics import ElectricalComponent
 from couple.components.engine import SiteEngine
 from couple.experiment import Experiment
-from couple.experiment.input_files import InputFile, files_of, read_by_model, unique
+from couple.experiment.understood.input_files import InputFile, files_of, read_by_model, unique
 from couple.parallel.communicator import world
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.engine_choice import EngineChoice, load_engines

@@ -10,7 +10,7 @@ from couple.components.drive import Drive
 from couple.components.electrics import ElectricalComponent
 from couple.components.engine import SiteEngine
 from couple.exchange.exchange import Exchange
-from couple.experiment.input_files import InputFile
+from couple.experiment.understood.input_files import InputFile
 from couple.storage.recorder import Variable
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances

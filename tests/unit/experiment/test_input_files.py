@@ -18,11 +18,12 @@ from couple.base.file_fields import ReadsFile, named_files
 from couple.base.schema import Block
 from couple.ensemble import resume_sampling, sample
 from couple.experiment import Experiment
-from couple.experiment.input_files import from_json
+from couple.experiment.understood.input_files import from_json, input_file, refuse_others
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from couple.wiring import wire
-from support import input_kinds
+from couple.wiring.system.input_files import named_input_files
+from support import input_kinds, schema_fuzzing
 from support.schema_walk import training_classes
 
 LIKE_A_FILE = re.compile(r"^(files?|path|folder|models?|mask|mesh|replay|rule|experiment|particles|mechanisms|image)$")
@@ -183,3 +184,51 @@ def test_paths_start_at_the_file_as_given(tmp_path: Path) -> None:
     (mask,) = (f for f in again.system.inputs if f.given == "cells.npy")
     assert mask.path == tmp_path / "linked" / "cells.npy"
     assert again.run()["status"] == "complete"
+
+
+def test_another_file_that_is_read_is_noticed(tmp_path: Path) -> None:
+    """A MOD file more in its folder, or one less."""
+    for name in ("a.mod", "b.mod"):
+        (tmp_path / name).write_text(name)
+    a, b = (
+        input_file("neuron.mechanisms", "mod", tmp_path / name, "mechanism").hashed() for name in ("a.mod", "b.mod")
+    )
+    refuse_others([a], [a], "since then", "do it", "here")
+    for then, now, said in (
+        ([a], [a, b], r"here: b\.mod of the model is read now and was not since then \(neuron\.mechanisms: .*do it"),
+        ([a, b], [b], r"a\.mod of the model is read no more since then"),
+    ):
+        with pytest.raises(InputError, match=said):
+            refuse_others(then, now, "since then", "do it", "here")
+
+
+WITH_FILES: dict[str, dict[str, Any]] = {
+    "pde": {"mesh": "head.msh"},
+    "spde": {"mesh": "head.msh"},
+    "lattice": {"spacing": "10 nm", "mask": "m.npy"},
+    "gridded": {"spacing": "50 nm", "mask": "m.npy"},
+    "surrogate": {"models": ["sk.h5"]},
+    "adaptive": {"engines": ["ode", "ssa"], "rule": "r.py:f"},
+}
+"""Engine → options that name a file."""
+
+
+@pytest.mark.parametrize("engine", WITH_FILES)
+def test_options_of_an_engine_are_in_the_list_if_it_is_used(engine: str, tmp_path: Path) -> None:
+    document = schema_fuzzing.small(engine)
+    document["site"][0][engine] = WITH_FILES[engine]
+    used = named_input_files(Experiment.parse(document, path=tmp_path / "x.toml"))
+    document["site"][0]["engine"] = "ode"
+    assert not named_input_files(Experiment.parse(document, path=tmp_path / "x.toml"))
+    (file,) = used
+    assert file.key.startswith(f"site[0].{engine}.") and file.path.parent == tmp_path and not file.sha256
+
+
+def test_every_engine_with_files_is_tried() -> None:
+    marked = {
+        name
+        for name in registry.names("couple.engines")
+        for field in registry.load("couple.engines", name).Options.model_fields.values()
+        if any(isinstance(m, ReadsFile) for m in (*field.metadata, *_leaves(field.annotation)))
+    }
+    assert marked == WITH_FILES.keys()

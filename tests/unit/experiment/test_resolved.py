@@ -18,7 +18,7 @@ from couple.base.units import CANONICAL, QuantityReader, quantity
 from couple.cli.json_output import ResolvedOutput, resolved_output
 from couple.cli.main import main
 from couple.experiment import Experiment
-from couple.experiment.resolved import read_resolved, resolved_tables, resolved_text
+from couple.experiment.understood.resolved import read_resolved, resolved_tables, resolved_text
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from support import input_kinds, schema_fuzzing, schema_walk

@@ -9,7 +9,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.toml import key_of, override_value
-from couple.experiment.chemistry_layers import FIRST, whole_chemistry
+from couple.experiment.merge.chemistry_layers import FIRST, whole_chemistry
 
 
 def names_layers(override: str) -> bool:
