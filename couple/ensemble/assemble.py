@@ -14,8 +14,9 @@ from couple.base.arrays import Floats
 from couple.base.versions import versions
 from couple.ensemble.design import Design
 from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
-from couple.ensemble.folder import Specification, read_part
+from couple.ensemble.folder import Specification, inputs_of, read_part
 from couple.ensemble.seeds import run_seed
+from couple.experiment.understood.input_files import to_json
 from couple.experiment.understood.resolved import resolved_text
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.write_hdf5 import replacing
@@ -50,7 +51,7 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
     path = folder / ENSEMBLE
     places = columns(layout.variables)
     with replacing(path, FORMAT) as file:
-        _head(file, wanted, runs, layout)
+        _head(file, wanted, runs, layout, there)
         if wanted.design is not None:
             _parameters(file, wanted, wanted.design, runs, layout)
         data = [create(file, v, {"run": len(runs), "time": len(layout.times)}) for v in layout.variables]
@@ -66,9 +67,13 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
     return path
 
 
-def _head(file: h5py.File, wanted: Specification, runs: list[int], layout: ResultLayout) -> None:
+def _head(
+    file: h5py.File, wanted: Specification, runs: list[int], layout: ResultLayout, there: Mapping[int, Path]
+) -> None:
     status = "complete" if len(runs) == wanted.runs else "partial"
     file.attrs.update({**layout.attributes, "experiment": resolved_text(wanted.experiment)})
+    if wanted.design is not None:
+        file.attrs["inputs"] = to_json(inputs_of(there, wanted))
     file.attrs.update({"format": FORMAT, "status": status, "seed": wanted.seed})
     for name, content in layout.tables.items():
         file.require_group(name).attrs.update(content)

@@ -31,7 +31,7 @@ from couple.ensemble.ensemble import ENSEMBLE, FORMAT, KIND
 from couple.ensemble.sampler import SampledRun
 from couple.ensemble.seeds import run_seed
 from couple.experiment import Experiment
-from couple.experiment.understood.input_files import InputFile, from_json, refuse_changed
+from couple.experiment.understood.input_files import InputFile, from_json, refuse_changed, unique
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.open_hdf5 import read_hdf5
 from couple.storage import checkpoint
@@ -57,7 +57,7 @@ SPECIFICATION, PARTS = "sampling.json", "parts"
 PART_VERSION = 2
 """Of the content of a part, to be raised whenever that changes its form or meaning."""
 
-_KEYS = ("experiment", "original", "path", "files", "seed", "runs")
+_KEYS = ("experiment", "original", "path", "files", "unlayered", "overrides", "seed", "runs")
 
 DECISIVE = ("couple", "neuron", "numba")
 """Packages whose versions runs depend on."""
@@ -188,7 +188,7 @@ class EnsembleFolder:
                 with guarded(path, "removed"):
                     path.unlink()
         if found:
-            refuse_changed(inputs_of(next(iter(found.values()))), SINCE, ADVICE, str(self.path))
+            refuse_changed(inputs_of(found, self.wanted), SINCE, ADVICE, str(self.path))
         return found
 
     def close(self, *, complete: bool) -> None:
@@ -268,8 +268,18 @@ def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "experiment": run}
 
 
-def inputs_of(path: Path) -> tuple[InputFile, ...]:
-    """The files that the runs in a part, or in an ensemble file, were made from."""
+def inputs_of(there: Mapping[int, Path], wanted: Specification) -> tuple[InputFile, ...]:
+    """The files that finished runs were made from: those of one, or of all if they may read different ones.
+
+    there: finished run → the file that has it.
+    """
+    paths = list(dict.fromkeys(there.values()))
+    read = paths[:1] if wanted.design is None else paths
+    return tuple(unique(file for path in read for file in _inputs_in(path)))
+
+
+def _inputs_in(path: Path) -> tuple[InputFile, ...]:
+    """Those of the runs in a part, or in an ensemble file."""
     if path.name == ENSEMBLE:
         with read_hdf5(path, KIND) as file:
             return from_json(str(file.attrs.get("inputs", "[]")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from couple.ensemble.workers import (
     listen,
     make_runs,
 )
-from couple.experiment.understood.input_files import InputFile, refuse_others
+from couple.experiment.understood.input_files import InputFile, refuse_others, unique
 from couple.simulation.result_layout import ResultLayout
 
 log = logging.getLogger(__name__)
@@ -186,9 +186,19 @@ class SamplingJob:
                 log.warning("%s", warning)
         self._layout = self._layout or layout
         refuse_other_rows(self._layout, layout)
+        self._note_inputs(layout.inputs)
+
+    def _note_inputs(self, now: Sequence[InputFile]) -> None:
+        """Files that a system has read: the same as before; in a design those of them that were read before."""
         if self._inputs is None:
-            self._inputs = inputs_of(next(iter(self.there.values()))) if self.there else layout.inputs
-        refuse_others(self._inputs, layout.inputs, SINCE, ADVICE, str(self.folder))
+            self._inputs = inputs_of(self.there, self.wanted) if self.there else tuple(now)
+        then, new = self._inputs, list(now)
+        if self.wanted.design is not None:
+            before, after = ({file.path.resolve() for file in files} for files in (then, now))
+            self._inputs = tuple(unique([*then, *now]))
+            then = tuple(file for file in then if file.path.resolve() in after)
+            new = [file for file in now if file.path.resolve() in before]
+        refuse_others(then, new, SINCE, ADVICE, str(self.folder))
 
     def _next_batch(self, *, whole_point: bool = False) -> tuple[int, ...]:
         """Runs of one point that are missing; not more than one makes in a while, or all of that point."""

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
 from couple.base.schema import Block, explain, plain, repeated
-from couple.base.toml import key_of, override_value, read_toml, refuse_nul
+from couple.base.toml import override_value, read_toml, refuse_nul
 from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.chemistry import Chemistry
@@ -66,7 +66,7 @@ class Experiment(Block):
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
-    _unlayered: dict[str, Any] | None = None
+    _unlayered: dict[str, Any] = {}
     _overrides: tuple[str, ...] = ()
     _chemistry_files: dict[Path, str] = {}
     _time_unit: Unit = "ms"
@@ -149,8 +149,6 @@ class Experiment(Block):
         others = [o for o in overrides if not names_layers(o)]
         made = self
         if layers:
-            if self._unlayered is None:
-                raise InputError("what was stored holds the whole chemistry", where=key_of(layers[0]))
             made = self._made(self._unlayered, self._path, [*self._overrides, *layers], self._original)
         if others or not layers:
             made = made._of(made._source, others)
@@ -170,6 +168,8 @@ class Experiment(Block):
             "original": self._original,
             "path": "" if self._path is None else str(self._path.absolute()),
             "files": {str(path.absolute()): given for path, given in self._chemistry_files.items()},
+            "unlayered": self._unlayered,
+            "overrides": list(self._overrides),
         }
 
     @classmethod
@@ -179,9 +179,9 @@ class Experiment(Block):
             path = Path(stored["path"]) if stored["path"] else None
             made = cls._made(stored["content"], path, (), stored["original"])
             made._chemistry_files = {Path(file): str(given) for file, given in stored["files"].items()}
+            made._unlayered, made._overrides = stored["unlayered"], tuple(stored["overrides"])
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"holds no experiment: {error}") from None
-        made._unlayered = None
         return made
 
     @classmethod

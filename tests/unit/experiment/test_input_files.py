@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,39 @@ def test_an_ensemble_goes_on_with_the_same_files_only(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(before)
     with sample(experiment, 3, folder=tmp_path / "out", jobs=1) as made:
         assert np.array_equal(made.runs, [0, 1, 2])
+
+
+@pytest.mark.acceptance
+def test_a_design_may_read_other_files_at_each_point(tmp_path: Path) -> None:
+    """A number decides which file a model reads: the list has those of all points, and none of them may change."""
+    source = "from neuron import h\ndef build(n):\n    head = h.Section(name='head')\n"
+    source += "    head.L, head.diam = float(open(f'table_{n:.0f}.txt').read()), 1\n    return head\n"
+    (tmp_path / "cell.py").write_text(source)
+    for n in (1, 2):
+        (tmp_path / f"table_{n}.txt").write_text(f"{n}.5")
+    text = input_kinds.RUN.format(name="points") + '[neuron]\nmodel = "cell.py:build"\ndt = "0.025 ms"\n'
+    text += '[chemistry]\nspecies.Ca = { contains = { Ca = 1 } }\ninitial.Ca = "1 uM"\n'
+    text += '[[site]]\nname = "head"\nsegment = "head(0.5)"\nengine = "ode"\n'
+    (tmp_path / "points.toml").write_text(text.replace("[chemistry]", "arguments = { n = 1 }\n[chemistry]"))
+    experiment, vary = Experiment.load(tmp_path / "points.toml"), {"neuron.arguments.n": "1 2"}
+    for _ in range(2):
+        with sample(experiment, 1, folder=tmp_path / "out", jobs=1, vary=vary) as made:
+            read = {f.path.name for f in from_json(str(made.file.attrs["inputs"]))}
+            assert read == {"points.toml", "cell.py", "table_1.txt", "table_2.txt"} and len(made.runs) == 2
+    (tmp_path / "table_2.txt").write_text("3.5")
+    with pytest.raises(InputError, match=r"table_2\.txt of the model changed since runs of this ensemble were made"):
+        sample(experiment, 1, folder=tmp_path / "out", jobs=1, vary=vary)
+
+
+def test_what_is_stored_keeps_its_layers(tmp_path: Path) -> None:
+    """What a checkpoint or another process holds can be given another chemistry, as the experiment could be."""
+    experiment = Experiment.load(input_kinds.sites(tmp_path), ["experiment.seed=4"])
+    (tmp_path / "other.toml").write_text(input_kinds.CHEMISTRY.replace("count = 20", "count = 40"))
+    stored = Experiment.from_stored(json.loads(json.dumps(experiment.stored())))
+    assert stored.source == experiment.source and stored.read_from.keys() == experiment.read_from.keys()
+    other = stored.changed("chemistry.file=other.toml")
+    assert other.source == experiment.changed("chemistry.file=other.toml").source
+    assert (other.experiment.seed, other.chemistry.initial["SK_C1"].count) == (4, 40)
 
 
 def test_paths_start_at_the_file_as_given(tmp_path: Path) -> None:
