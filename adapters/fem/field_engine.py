@@ -47,16 +47,18 @@ def _asked(value: object) -> object:
 
 
 class FieldOptions(MeshOptions):
-    """Besides the mesh: rtol, atol (molecules), error allowed in an inner step, per species over the whole site; steps:
-    that many equal inner steps per window instead.
+    """Besides the mesh, how it is stepped.
 
+    rtol, atol: error allowed in an inner step, relative and in molecules, per species over the whole site. steps: that
+    many equal inner steps per window instead.
     ranks: that solve a site along sections together: "all", how many, or a list of those that help the one that has
-    the site; by default that one alone."""
+    the site; by default that one alone.
+    """
 
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
     atol: float = Field(1e-4, gt=0, lt=1, strict=True)
     steps: int = Field(0, ge=0, le=10**6, strict=True)
-    ranks: Annotated[RankRequest, BeforeValidator(_asked)] = None
+    ranks: Annotated[RankRequest, BeforeValidator(_asked, json_schema_input_type=str | int | tuple[int, ...])] = None
 
 
 class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):

@@ -49,7 +49,9 @@ CLAMP_GRID = float(1 << 24)
 
 
 class SpdeOptions(MeshOptions):
-    """Besides the mesh: step, of the splitting of diffusion and reactions. Default: what resolves the mesh.
+    """Besides the mesh, how it is stepped.
+
+    step: of the splitting of diffusion and reactions. Default: what resolves the mesh.
 
     Without resolution, the smallest half axis is cut into 2 cells.
     """

@@ -53,7 +53,10 @@ class SurrogateOptions(engine.Options):
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
     """
 
-    models: Annotated[dict[str, Annotated[str, ReadsFile("learned model")]], BeforeValidator(_named)] = {}
+    models: Annotated[
+        dict[str, Annotated[str, ReadsFile("learned model")]],
+        BeforeValidator(_named, json_schema_input_type=str | list[str] | dict[str, str]),
+    ] = {}
     law: Literal["multinomial", "mean"] = "multinomial"
     accuracy: float = Field(5e-3, gt=0, lt=1, strict=True)
     step: Time = Field(0.1, gt=0, le=1)

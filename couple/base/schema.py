@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, get_args, get_origin
+from typing import Any, ClassVar, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from couple.base.errors import InputError, brief, nearest
 from couple.base.units import canonical_unit
@@ -15,6 +26,9 @@ class Block(BaseModel):
     """Base of every table of an input file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    TEXT: ClassVar[bool] = False
+    """Whether text may stand for the table."""
 
     _given: dict[str, Any] = {}
 
@@ -36,6 +50,41 @@ class Block(BaseModel):
                 if key not in known:
                     raise ValueError(f'unknown key "{key}"; {nearest(key, known)}')
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """With what the docstring says of each key, and with text as an alternative, where it is one."""
+        found = super().__get_pydantic_json_schema__(core, handler)
+        table = handler.resolve_ref_schema(found)
+        about = key_descriptions(cls)
+        table["description"] = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+        for key, field in table.get("properties", {}).items():
+            if key in about:
+                field["description"] = about[key]
+        if cls.TEXT:
+            content = dict(table)
+            table.clear()
+            table.update({"anyOf": [{"type": "string"}, content]})
+        return found
+
+
+def key_descriptions(table: type[Block]) -> dict[str, str]:
+    """Key → what the docstring of a table, or of one that it extends, says of it: "key: text", up to the next key."""
+    found: dict[str, str] = {}
+    for cls in reversed([c for c in table.__mro__ if issubclass(c, Block) and c is not Block]):
+        keys = [f.alias or name for name, f in table.model_fields.items()]
+        text, _, _ = inspect.cleandoc(cls.__doc__ or "").partition("Raises ")
+        names = "|".join(sorted(map(re.escape, keys), key=len, reverse=True))
+        marks = (
+            [*re.finditer(rf"(?:(?<=^)|(?<=[.;] )|(?<=\n))((?:{names})(?:, (?:{names}))*):\s", text, re.M)]
+            if keys
+            else []
+        )
+        for k, mark in enumerate(marks):
+            end = marks[k + 1].start() if k + 1 < len(marks) else len(text)
+            said = " ".join(text[mark.end() : end].partition("\n\n")[0].split()).rstrip(".; ")
+            found |= dict.fromkeys(mark[1].split(", "), said)
+    return found
 
 
 def repeated(names: Iterable[str]) -> str | None:

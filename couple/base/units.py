@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from couple.base.errors import InputError, brief, quoted
 from couple.base.unit_text import read_unit, split_list, split_quantity
@@ -238,11 +238,11 @@ class QuantityReader:
         return f"{self.between.join(map(repr, numbers))} {unit}"
 
 
-def parser(
-    dimension: str, read: Callable[[object, str], object] = quantity, between: str = " "
-) -> Callable[[object], object]:
-    """See `QuantityReader`."""
-    return QuantityReader(dimension, read, between)
+def with_unit(dimension: str, read: Callable[[object, str], object] = quantity, between: str = " ") -> BeforeValidator:
+    """For fields of a table: text with a unit, see `QuantityReader`; so says the JSON schema, too."""
+    reader = QuantityReader(dimension, read, between)
+    about = {"description": f"{dimension}, with its unit", "examples": [f"1 {reader.unit}"]}
+    return BeforeValidator(reader, json_schema_input_type=Annotated[str, WithJsonSchema({"type": "string", **about})])
 
 
 def length_or_sites(value: object) -> float:
@@ -258,21 +258,21 @@ def length_or_sites(value: object) -> float:
         raise ValueError(error.message) from None
 
 
-Time = Annotated[float, BeforeValidator(parser("time"))]
+Time = Annotated[float, with_unit("time")]
 """ms."""
-SimulatedTime = Annotated[float, BeforeValidator(parser("simulated time"))]
+SimulatedTime = Annotated[float, with_unit("simulated time")]
 """ms, or steps of a lattice without units: of what the clock of an experiment counts."""
-Length = Annotated[float, BeforeValidator(parser("length"))]
-LengthOrSites = Annotated[float, BeforeValidator(length_or_sites)]
-Voltage = Annotated[float, BeforeValidator(parser("voltage"))]
-Concentration = Annotated[float, BeforeValidator(parser("concentration"))]
-Conductance = Annotated[float, BeforeValidator(parser("conductance"))]
-ElectricCurrent = Annotated[float, BeforeValidator(parser("current"))]
-Temperature = Annotated[float, BeforeValidator(parser("temperature", celsius))]
+Length = Annotated[float, with_unit("length")]
+LengthOrSites = Annotated[float, BeforeValidator(length_or_sites, json_schema_input_type=float | str)]
+Voltage = Annotated[float, with_unit("voltage")]
+Concentration = Annotated[float, with_unit("concentration")]
+Conductance = Annotated[float, with_unit("conductance")]
+ElectricCurrent = Annotated[float, with_unit("current")]
+Temperature = Annotated[float, with_unit("temperature", celsius)]
 """Degrees Celsius."""
-Diffusion = Annotated[float, BeforeValidator(parser("diffusion coefficient"))]
-LineDensity = Annotated[float, BeforeValidator(parser("number per length"))]
-Resistivity = Annotated[float, BeforeValidator(parser("resistivity"))]
-Capacitance = Annotated[float, BeforeValidator(parser("capacitance per area"))]
-Permeability = Annotated[float, BeforeValidator(parser("permeability"))]
-Rate = Annotated[float, BeforeValidator(parser("rate of first order"))]
+Diffusion = Annotated[float, with_unit("diffusion coefficient")]
+LineDensity = Annotated[float, with_unit("number per length")]
+Resistivity = Annotated[float, with_unit("resistivity")]
+Capacitance = Annotated[float, with_unit("capacitance per area")]
+Permeability = Annotated[float, with_unit("permeability")]
+Rate = Annotated[float, with_unit("rate of first order")]

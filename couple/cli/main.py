@@ -37,10 +37,12 @@ from couple.cli.console import (
     wall_time,
 )
 from couple.cli.doctor import doctor
+from couple.cli.explain import explain
 from couple.cli.plot import plot
 from couple.cli.projects import examples, init
 from couple.cli.repack import repack
 from couple.cli.sample import resume_ensemble, sample
+from couple.cli.schema import schema
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
@@ -162,6 +164,8 @@ app.command()(plot)
 app.command()(repack)
 app.command()(doctor)
 app.command()(init)
+app.command()(schema)
+app.command()(explain)
 app.add_typer(examples, name="examples")
 
 

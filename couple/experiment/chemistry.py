@@ -23,7 +23,11 @@ Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
 
 
 class SpeciesBlock(Block):
-    """A kind of molecule. D, contains: of none, by the patterns of `Chemistry.D` and `contains`, or 0 and nothing."""
+    """A kind of molecule. D, contains: of none, by the patterns of `Chemistry.D` and `contains`, or 0 and nothing.
+
+    D: diffusion coefficient. on: in the volume, or on the membrane. contains: conserved substances in a molecule,
+    as { Ca = 1 }, which the ledger audits.
+    """
 
     D: Diffusion | None = Field(default=None, ge=0)
     on: Literal["volume", "membrane"] = "volume"
@@ -37,6 +41,8 @@ class ReactionBlock(Block):
     "Vmax * S / (Km + S)"; names of species are concentrations (densities on the membrane). parameters: of that law,
     numbers or texts with units, as { Vmax = "2 uM/s", Km = "5 uM", n = 4 }.
     q10, at: the rates were measured `at` a temperature, and grow by `q10` every 10 degrees.
+    equation: "A + B <-> C", one arrow "->" for one way. forward: rate to the right, "1e8 /M/s". backward: rate to
+    the left.
     """
 
     equation: str
@@ -81,7 +87,13 @@ MOST_MOLECULES = 10**15
 
 
 class Initial(Block):
-    """Molecules of a species at the start; with at = "steady", of all the forms that it turns into."""
+    """Molecules of a species at the start; with at = "steady", of all the forms that it turns into.
+
+    total: amount as text: "1 uM", or "100 /um^2" on the membrane. count: molecules. at: "steady" spreads them over
+    all forms as they are at rest.
+    """
+
+    TEXT = True
 
     total: str | None = None
     count: Integer | None = Field(default=None, ge=0, le=MOST_MOLECULES)
@@ -116,6 +128,9 @@ class Chemistry(Block):
     { "Ca*" = { Ca = 1 }, "CaM_2Ca" = { Ca = 2 } }; what the ledger audits.
     rounding: of initial amounts in engines of whole molecules: up with the probability of the fraction ("random"), or
     to the "nearest".
+    file: SBML, BioNetGen (.net) or TOML with chemistry, relative to the experiment. species: by name. reservoirs:
+    names outside of the site, which are never used up. observables: name → species that are summed, with weights if
+    need be. reactions: all that happen. initial: of species, amounts at the start.
     Raises InputError that names the key, in an Experiment and from `network`.
 
     >>> from couple import Chemistry

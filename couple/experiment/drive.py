@@ -15,6 +15,8 @@ from couple.base.units import Concentration
 class Influx(Block):
     """Molecules per time (/ms): piecewise linear through (times, rate), zero outside; a single rate holds
     throughout.
+
+    times: "0 1 2 ms". rate: "0 200 0 /ms", one for each time, or a single one.
     """
 
     times: str
@@ -22,7 +24,10 @@ class Influx(Block):
 
 
 class ClampCourse(Block):
-    """A concentration (mM) over time (ms), piecewise linear, held beyond its ends; both as text with units."""
+    """A concentration (mM) over time (ms), piecewise linear, held beyond its ends; both as text with units.
+
+    times: "0 10 20 ms". values: "0.1 1 0.1 uM", one for each time.
+    """
 
     times: str
     values: str
@@ -38,7 +43,11 @@ Clamp = Annotated[
 
 
 class DriveBlock(Block):
-    """A prescribed input of a site: an influx, a clamped concentration, or a recorded run."""
+    """A prescribed input of a site: an influx, a clamped concentration, or a recorded run.
+
+    to: "SITE.SPECIES", what is driven. influx: molecules per time. clamp: a concentration that is held, or its
+    course. replay: "results.h5" or "results.h5:SITE.SPECIES", what entered in an earlier run.
+    """
 
     target: str = Field(alias="to", pattern=END)
     influx: Influx | None = None

@@ -33,6 +33,11 @@ from couple.experiment.vary import Vary
 class Experiment(Block):
     """A whole experiment, checked. `Experiment.load(path)` reads the TOML format; see README.
 
+    experiment: name, duration, exchange. neuron: the electrical model; none for chemistry alone. network: many
+    cells. chemistry: of all sites. spine: spines that grow on the model. site: places with chemistry. link: what
+    crosses between the parts. drive: prescribed inputs. record: what is recorded. checkpoint: when the state is
+    saved. vary: what ensembles vary. features: numbers that are taken from records.
+
     Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
 
     >>> from couple import Experiment

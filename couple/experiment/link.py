@@ -17,6 +17,10 @@ class LinkBlock(Block):
     Between two sites, from = "head.Ca", to = "shaft.Ca", a species diffuses, `through` a neck. A * stands for every
     site that fits; if both ends have one, it stands for the same on both. conductance: of one open channel, pS;
     reversal: mV.
+    from: what is read: "neuron.ica", "SITE.SPECIES", "SITE.OBSERVABLE". to: where it goes: "SITE.SPECIES",
+    "neuron.cai", "neuron.SK". kind: of the conductance in NEURON: of the segment's membrane, or of a point. ion:
+    whose reversal potential it has. extrapolate: continue the course of the last window instead of holding its
+    value. through: the neck between two sites. at: where the neck opens into a site along sections.
     """
 
     source: str = Field(alias="from", pattern=END)

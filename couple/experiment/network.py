@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.schema import NAME, Block, repeated
-from couple.base.units import Conductance, Rate, Time, Voltage, interval, parser, quantity
+from couple.base.units import Conductance, Rate, Time, Voltage, interval, quantity, with_unit
 from couple.experiment.fields import Model
 from couple.experiment.placement import SEED, Names
 
@@ -32,7 +32,7 @@ def between(value: object, dimension: str) -> tuple[float, float]:
     return low, high
 
 
-Delay = Annotated[tuple[float, float], BeforeValidator(parser("time", between, " .. "))]
+Delay = Annotated[tuple[float, float], with_unit("time", between, " .. ")]
 
 
 class Population(Block):
@@ -40,6 +40,8 @@ class Population(Block):
 
     The builder is called once per cell, with `arguments` and, if it takes one of that name, the cell's number `gid`.
     spikes: the segment whose voltage, crossing `threshold` upwards, is a spike.
+    name: of the cells: NAME_0, NAME_1, ... model: file and builder of one cell. count: of cells. arguments: of the
+    builder. threshold: of spikes.
     """
 
     name: str = Field(pattern=NAME)
@@ -54,6 +56,7 @@ class Receptors(Block):
     """Peak conductances (pS) of one event, and where: `at` segments of the cell, by name or pattern, one per contact.
 
     AMPA: 0.2 and 2 ms, 0 mV. GABA: 0.5 and 5 ms, -75 mV. NMDA: `adapters.neuron.NMDA`.
+    to: population that gets them. at: segments, by name or pattern. name: keys the random numbers.
     """
 
     target: str = Field(alias="to")
@@ -80,6 +83,7 @@ class Connection(Receptors):
     """Every cell of `to` gets contacts from cells of `from`: `inputs` of them, or each with a `probability`.
 
     delay: (least, most), ms, drawn uniformly between.
+    from: population that they come from. inputs: cells that each cell of `to` hears. probability: of each pair.
     """
 
     source: str = Field(alias="from")
@@ -102,6 +106,9 @@ class Connection(Receptors):
 class Stimulus(Receptors):
     """Every cell of `to` gets `count` trains of its own: at a mean `rate` (/ms) at random from `start` (ms) on, or
     spikes at `times`.
+
+    rate: mean, of random trains. times: "20 40 ms", of given ones. start: of random ones. count: trains for each
+    cell.
     """
 
     rate: Annotated[Rate, Field(gt=0, le=100)] | None = None
@@ -124,7 +131,10 @@ class Stimulus(Receptors):
 
 
 class Network(Block):
-    """Many cells. seed: of connections, not that of the experiment: all runs of an ensemble have the same ones."""
+    """Many cells. seed: of connections, not that of the experiment: all runs of an ensemble have the same ones.
+
+    population: kinds of cells. connection: between them. stimulus: trains from outside.
+    """
 
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = SEED
     population: tuple[Population, ...] = Field(min_length=1)

@@ -19,7 +19,10 @@ HocFile = Annotated[str, Field(min_length=1), ReadsFile("model")]
 
 
 class CurrentBlock(Block):
-    """A current clamp: `at` a segment, `amplitude` (nA) for `duration` from `start` on (ms)."""
+    """A current clamp: `at` a segment, `amplitude` (nA) for `duration` from `start` on (ms).
+
+    at: a segment. start: when it begins. duration: how long. amplitude: how much, depolarising above 0.
+    """
 
     at: str
     start: Time = Field(default=0.0, ge=0)
@@ -36,6 +39,8 @@ class Neuron(Block):
     has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
     "keep" leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the
     model's. uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md).
+    model: file, and function, class or template. celsius: degrees; what the model sets, if not given. v_init: the
+    potential at the start; what the model sets, if not given. current: current clamps.
     """
 
     model: Model = ""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base.errors import InputError, quoted
 from couple.base.schema import Block
-from couple.base.units import Length, LineDensity, interval, parser
+from couple.base.units import Length, LineDensity, interval, with_unit
 from couple.geometry.geometry import LONGEST
 
 MOST = 100_000
@@ -33,8 +33,8 @@ def distances(value: object, dimension: str) -> tuple[float, float]:
 Extent = Annotated[Length, Field(ge=1e-4, le=LONGEST)]
 """From the size of an atom to that of a cell."""
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
-Interval = Annotated[tuple[float, float], BeforeValidator(parser("length", distances, " .. "))]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed, json_schema_input_type=str | tuple[str, ...])]
+Interval = Annotated[tuple[float, float], with_unit("length", distances, " .. ")]
 
 
 class Placement(Block):
@@ -46,6 +46,7 @@ class Placement(Block):
     distance: "50 .. 200 um", path distance of segments (their middles) from the soma, or from the segment `from`.
     spread:   "random" places are uniform along the branches, "even" ones equally far apart.
     seed:     of the random places, which do not change with the seed of the experiment.
+    from: the segment that `distance` counts from, instead of the soma. count: of places.
     """
 
     on: Names = Field(min_length=1)
@@ -78,7 +79,11 @@ class Neck(Block):
 
     ends: how many of its two ends open into something wide, where the access resistance 1/(4 D a) adds to that of the
     neck (Hall 1975, J Gen Physiol 66:531; Rayleigh): L_eff = L + ends · π/8 · diameter.
+    diameter: of a cylinder. length: of it. section: of NEURON, "neck" or "spine_*.neck", whose size it has.
+    conductance: for diffusion, instead.
     """
+
+    TEXT = True
 
     diameter: Extent | None = None
     length: Annotated[Length, Field(ge=0, le=LONGEST)] | None = None

@@ -14,6 +14,11 @@ from couple.experiment.fields import Integer
 class Run(Block):
     """What is run, for how long, and how often the parts exchange: the table [experiment].
 
+    name: of results and their folder. duration, exchange: simulated time, and how often the parts exchange. scheme:
+    "staggered", the model first and its ions into the sites over the same window, or "parallel", both from the same
+    moment and ions one window later. seed: of all random numbers. max_debt: ions that a site may owe before the run
+    stops. celsius: temperature of reactions, where there is no [neuron].
+
     Quantities carry their units as text; a field holds them in ms and degrees Celsius. Raises pydantic's
     ValidationError alone, InputError that names the key in an Experiment.
 
@@ -34,7 +39,10 @@ class Run(Block):
 
 
 class Checkpoint(Block):
-    """When to write a checkpoint: simulated time `every`, wall-clock time `wall` (both in ms), or both."""
+    """When to write a checkpoint: simulated time `every`, wall-clock time `wall` (both in ms), or both.
+
+    every: simulated time between two. wall: wall-clock time between two.
+    """
 
     every: SimulatedTime | None = Field(default=None, gt=0)
     wall: Time | None = Field(default=None, gt=0)

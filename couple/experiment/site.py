@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import brief, nearest
 from couple.base.schema import SITE_NAME, Block
-from couple.base.units import Length, parser, quantities
+from couple.base.units import Length, quantities, with_unit
 from couple.experiment.placement import Names, Placement
 from couple.geometry.geometry import Geometry
 
@@ -19,7 +19,10 @@ RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions
 
 
 class Cylinder(Block):
-    """A cylinder (µm); its end caps reflect and carry no membrane proteins unless `caps`."""
+    """A cylinder (µm); its end caps reflect and carry no membrane proteins unless `caps`.
+
+    diameter: of it. length: of it. caps: whether its ends are membrane.
+    """
 
     diameter: Length = Field(gt=0)
     length: Length = Field(gt=0)
@@ -27,19 +30,28 @@ class Cylinder(Block):
 
 
 class Sphere(Block):
-    """A sphere (µm)."""
+    """A sphere (µm).
+
+    diameter: of it.
+    """
 
     diameter: Length = Field(gt=0)
 
 
 class Box(Block):
-    """A box: `size` as "1 1 2 um", its edges along x, y, z (µm)."""
+    """A box: `size` as "1 1 2 um", its edges along x, y, z (µm).
 
-    size: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))]
+    size: edges along x, y, z.
+    """
+
+    size: Annotated[tuple[float, float, float], with_unit("length", quantities)]
 
 
 class GeometryBlock(Block):
-    """The shape of a site without a NEURON segment: exactly one of the keys."""
+    """The shape of a site without a NEURON segment: exactly one of the keys.
+
+    cylinder: diameter and length. sphere: diameter. box: edges.
+    """
 
     cylinder: Cylinder | None = None
     sphere: Sphere | None = None
@@ -70,6 +82,8 @@ class SiteBlock(Block):
     place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
     cells: in a [network], the same in every cell of a population ("E") or of a pattern ("E_1*"): CELL_NAME.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
+    name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
+    geometry: its shape, where no segment gives it.
     """
 
     name: str = Field(pattern=SITE_NAME)

@@ -21,7 +21,11 @@ class Size(Block):
     """A length, or a distribution of lengths: mean and sd of a (log)normal, redrawn until between min and max.
 
     With kind = "uniform": min and max alone.
+    mean: of the distribution, or the length. sd: standard deviation. min: the shortest. max: the longest. kind: of
+    distribution.
     """
+
+    TEXT = True
 
     mean: Extent | None = None
     sd: Annotated[Length, Field(ge=0, le=LONGEST)] = 0.0
@@ -70,7 +74,10 @@ class Size(Block):
 
 
 class Part(Block):
-    """A cylinder of a spine. channels: density mechanisms with their variables, { couple_cav = { gmax = "..." } }."""
+    """A cylinder of a spine. channels: density mechanisms with their variables, { couple_cav = { gmax = "..." } }.
+
+    diameter: one, or a distribution. length: one, or a distribution.
+    """
 
     diameter: Size
     length: Size
@@ -78,7 +85,10 @@ class Part(Block):
 
 
 class Leak(Block):
-    """A passive conductance `g`, with its unit, and its reversal `e` (mV), for spines on a section without `pas`."""
+    """A passive conductance `g`, with its unit, and its reversal `e` (mV), for spines on a section without `pas`.
+
+    g: conductance, "2e-5 S/cm^2". e: reversal potential.
+    """
 
     g: str
     e: Voltage
@@ -90,6 +100,7 @@ class Synapse(Block):
     AMPA, NMDA: peak conductance of one event, pS. rate: /ms; start: ms.
     times are those of all these synapses; random trains differ between them.
     count: how many of the block's spines have a synapse, spread evenly over them; all if not given.
+    times: "20 40 ms", of spikes.
     """
 
     AMPA: Annotated[Conductance, Field(ge=0)] = 0.0
@@ -116,6 +127,9 @@ class SpineBlock(Block):
     seed: of sizes, and of places that have no seed of their own; not that of the experiment, so that all runs of an
     ensemble have the same spines. cells: of a [network], as for sites. Ra (ohm cm), cm (uF/cm^2) and leak are those of
     the branch if not given.
+    name: of the spines. place: where they stand. head: the part that is a site. neck: the part that joins it to the
+    branch. Ra: resistivity of the cytoplasm. cm: capacitance of the membrane. leak: passive conductance. synapse:
+    receptors on the heads.
     """
 
     name: str = Field(pattern=NAME)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from couple.base.arrays import Floats
 from couple.base.schema import Block
-from couple.base.units import Concentration, parser, quantities
+from couple.base.units import Concentration, quantities, with_unit
 from couple.rng.streams import generator
 
 Range = tuple[float, float]
@@ -25,14 +25,10 @@ def _range(values: tuple[float, ...]) -> Range:
     return low, high
 
 
-ConcentrationRange = Annotated[
-    tuple[float, ...], BeforeValidator(parser("concentration", quantities)), AfterValidator(_range)
-]
-TimeRange = Annotated[tuple[float, ...], BeforeValidator(parser("time", quantities)), AfterValidator(_range)]
-RateRange = Annotated[
-    tuple[float, ...], BeforeValidator(parser("rate of first order", quantities)), AfterValidator(_range)
-]
-FluxRange = Annotated[tuple[float, ...], BeforeValidator(parser("count per time", quantities)), AfterValidator(_range)]
+ConcentrationRange = Annotated[tuple[float, ...], with_unit("concentration", quantities), AfterValidator(_range)]
+TimeRange = Annotated[tuple[float, ...], with_unit("time", quantities), AfterValidator(_range)]
+RateRange = Annotated[tuple[float, ...], with_unit("rate of first order", quantities), AfterValidator(_range)]
+FluxRange = Annotated[tuple[float, ...], with_unit("count per time", quantities), AfterValidator(_range)]
 
 
 class StimulusBlock(Block):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -12,7 +12,7 @@ from adapters.lattice.common.domain import BOUNDARIES, Boundary
 from couple.base.errors import InputError, brief, nearest
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
-from couple.base.units import Length, Permeability, parser, quantities
+from couple.base.units import Length, Permeability, quantities, with_unit
 from couple.components.engine import Options
 from couple.experiment import GeometryBlock
 
@@ -39,14 +39,16 @@ def _boundary(value: object) -> object:
     return tuple(faces.get(axis, ("reflecting", "reflecting")) for axis in _AXES)
 
 
-Boundaries = Annotated[tuple[Faces, Faces, Faces], BeforeValidator(_boundary)]
+Boundaries = Annotated[
+    tuple[Faces, Faces, Faces], BeforeValidator(_boundary, json_schema_input_type=str | dict[str, Any])
+]
 _CLOSED: tuple[Faces, Faces, Faces] = (("reflecting", "reflecting"),) * 3
 
 
 class ShapeBlock(GeometryBlock):
     """One of the shapes of a union; at: its centre."""
 
-    at: Annotated[tuple[float, float, float], BeforeValidator(parser("length", quantities))] = (0.0, 0.0, 0.0)
+    at: Annotated[tuple[float, float, float], with_unit("length", quantities)] = (0.0, 0.0, 0.0)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -56,7 +58,10 @@ class ShapeBlock(GeometryBlock):
 
 
 class Couplings(Block):
-    """Couplings of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites."""
+    """Couplings of an open chain: h Σ s + J Σ ss' + K Σ ss's'' over its sites.
+
+    h: of one site. J: of two neighbours. K: of three in a row.
+    """
 
     h: Annotated[float, Field(ge=-20, le=20)]
     J: Annotated[float, Field(ge=-20, le=20)] = 0.0
