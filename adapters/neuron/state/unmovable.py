@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.neuron.hoc.h import cvode, h
 from adapters.neuron.hoc.sections import segment_name
+from adapters.neuron.mechanisms.user import without_comments
 from adapters.neuron.state.inventory import Inventory, artificial_cells, source
 
 _TRAINS = ("NetStim", "PatternStim")
@@ -70,8 +71,8 @@ _ALL: tuple[Callable[[Inventory], Iterator[str]], ...] = (_cells, _mechanisms, _
 
 
 def hidden(code: str) -> str:
-    """What a mechanism with this source (without comments) keeps where nobody sees it; "" if nothing."""
-    words = set(re.findall(r"\w+", code))
+    """What a mechanism with this source keeps where nobody sees it; "" if nothing."""
+    words = set(re.findall(r"\w+", without_comments(code)))
     if "BBCOREPOINTER" in words or {"POINTER", "VERBATIM"} <= words:
         return "has memory of its own behind a POINTER"
     return "has a WATCH statement" if "WATCH" in words else ""
