@@ -10,14 +10,20 @@ from typing import Any
 
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.messages import capture_messages
 
 _BEFORE = frozenset(dir(h))
 """What NEURON knows before any model."""
 
+_VALUES = (4, 5)
+"""What name_declared says of a strdef, and of a number or an array of them."""
+
 _TEXTS = (".hoc", ".ses", ".py")
 _STATEMENTS = re.compile(r"\b(?:FInitializeHandler|event|record|StateTransitionEvent)\b")
 _ASSIGNED = re.compile(r"(?<![.\w\]])([A-Za-z_]\w*)\s*(?:\+=|-=|\*=|/=|\+\+|--|=(?!=))")
-_OTHERS = re.compile(r"\b(?:local|localobj|objref|objectvar|strdef|create|double)\s+([\w\s,\[\]]+?)(?=[\n;{}]|$)")
+_OTHERS = re.compile(
+    r"\b(?:local|localobj|objref|objectvar|strdef|create|double)\s+(\w+(?:\[[^\]]*\])?(?:\s*,\s*\w+(?:\[[^\]]*\])?)*)"
+)
 
 
 class HocVariables:
@@ -39,10 +45,13 @@ class HocVariables:
             for template, names in sorted(_changed_by_events(texts).items())
             for instance in h.List(template)
             for name in names
+            if self._is_number(instance, name)
         ]
         self.names += [name for _, name in self._private] + self._texts
 
     def _add(self, name: str) -> None:
+        if int(h.name_declared(name)) not in _VALUES:  # NEURON ends the process for a section that is gone
+            return
         try:
             value = getattr(h, name)
             if isinstance(value, str):
@@ -75,6 +84,17 @@ class HocVariables:
         for name, text in zip(self._texts, texts, strict=True):
             setattr(h, name, text)
 
+    @classmethod
+    def _is_number(cls, instance: Any, name: str) -> bool:
+        """Whether NEURON agrees that it is one: the text alone may mislead."""
+        with capture_messages() as messages:
+            try:
+                cls._inside(instance, name)
+            except RuntimeError:
+                messages.clear()
+                return False
+        return True
+
     @staticmethod
     def _inside(instance: Any, name: str) -> float:
         h.execute(f"hoc_ac_ = {name}", instance)
@@ -99,5 +119,5 @@ def _changed_by_events(texts: Iterable[str]) -> Mapping[str, list[str]]:
 def _declared_otherwise(definition: str) -> Iterator[str]:
     """Names that are no numbers of the object: local ones, objects, texts, sections, arrays."""
     for names in _OTHERS.findall(definition):
-        yield from re.findall(r"[A-Za-z_]\w*", names)
+        yield from re.findall(r"[A-Za-z_]\w*", re.sub(r"\[[^\]]*\]", "", names))
     yield from ("t", "dt", "i", "celsius", "secondorder", "v_init", "tstop", "hoc_ac_")
