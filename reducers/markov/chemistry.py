@@ -21,8 +21,15 @@ def own_reactions(network: ReactionNetwork, species: Sequence[str], drive: str) 
         if name not in network.names:
             raise InputError(f'stands for "{name}", which this chemistry does not have')
     members, known = set(species), {*species, drive, *network.reservoirs}
-    found = tuple(r for r in network.reactions if members & {*r.reactants, *r.products})
+    in_law = {r: {*law.names} for r, law in network.laws.items()}
+    found = tuple(
+        reaction
+        for r, reaction in enumerate(network.reactions)
+        if members & {*reaction.reactants, *reaction.products, *in_law.get(r, ())}
+    )
     for reaction in found:
+        if reaction.law is not None:
+            raise InputError(f'"{reaction}" has the rate law "{reaction.law}": a reduced block takes mass action alone')
         others = {*reaction.reactants, *reaction.products} - known
         if others:
             raise InputError(

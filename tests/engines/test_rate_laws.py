@@ -25,6 +25,7 @@ from couple.components.engine import EngineSetup, Options, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
 from couple.simulation.simulation import Simulation
+from reducers.markov.chemistry import own_reactions
 from support.statistics import pearson, z_bound
 
 TICK = 0.025
@@ -273,6 +274,13 @@ def test_laws_per_volume_have_no_place_on_a_membrane(tmp_path: Path) -> None:
     site = Site("s", Geometry.box(0.1, 0.1, 0.1), (300.0, 10.0, 40.0, 6.0))
     with pytest.raises(InputError, match=r"M of the membrane, .* give it per area"):
         built(Gridded, chemistry, site, options=VOXELS)
+
+
+def test_reduced_blocks_refuse_laws_by_name() -> None:
+    """A molecule is known by its reactions' rates: a law must not pass for one."""
+    for species in (["S"], ["E"]):  # that react by a law, and that a law depends on
+        with pytest.raises(InputError, match=r'"S -> P" has the rate law "kcat\*E\*S/\(Km \+ S\)": a reduced block'):
+            own_reactions(network("enzyme"), species, "P")
 
 
 @pytest.mark.parametrize(
