@@ -21,7 +21,10 @@ from couple.components.engine import EngineSetup
 
 
 class OdeOptions(engine.Options):
-    """rtol, atol: error allowed in an inner step, relative and in molecules. steps: equal inner steps per window instead."""
+    """rtol, atol: error allowed in an inner step, relative and in molecules.
+
+    steps: equal inner steps per window instead.
+    """
 
     rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
     atol: float = Field(1e-4, gt=0, lt=1, strict=True)
