@@ -26,6 +26,7 @@ from couple.experiment.neuron import Neuron
 from couple.experiment.record import Record
 from couple.experiment.run import Checkpoint, Run
 from couple.experiment.site import SiteBlock
+from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
 from couple.experiment.spine import SpineBlock
 from couple.experiment.vary import Vary
 
@@ -68,6 +69,7 @@ class Experiment(Block):
     vary: Vary | None = None
     features: dict[Name, FeatureBlock] = {}
 
+    _changes: dict[int, int] = {}
     _source: dict[str, Any] = {}
     _original: dict[str, Any] = {}
     _path: Path | None = None
@@ -105,11 +107,26 @@ class Experiment(Block):
         return self
 
     @model_validator(mode="after")
+    def _sites(self) -> Self:
+        self._changes = site_changes(self.site, self.populations)
+        return self
+
+    @model_validator(mode="after")
     def _one_temperature(self) -> Self:
         here, there = self.experiment.celsius, self.neuron.celsius if self.neuron is not None else None
         if here is not None and there is not None and here != there:
             raise ValueError(f"experiment.celsius = {here:g} and neuron.celsius = {there:g}: give one temperature")
         return self
+
+    @property
+    def site_changes(self) -> dict[int, int]:
+        """Number of each [[site]] block that only changes one site of another block → number of that one."""
+        return self._changes
+
+    def whole_site(self, number: int) -> SiteBlock:
+        """A [[site]] block; of one that only changes a site, all that holds for this site."""
+        block = self.site[number]
+        return whole_site(self.site[self._changes[number]], block) if number in self._changes else block
 
     @property
     def celsius(self) -> float | None:
@@ -213,6 +230,7 @@ class Experiment(Block):
         content, files = with_layers(given, path.parent if path is not None else Path(), where, overrides)
         for override in overrides:
             if not names_layers(override):
+                add_changed_site(content, override)
                 override_value(content, override)
         try:
             made = cls.model_validate(content)

@@ -82,12 +82,14 @@ class SiteBlock(Block):
     place: many sites, called NAME_0, NAME_1, ...; a * in the name takes what the * in `place.on` stands for.
     cells: in a [network], the same in every cell of a population ("E") or of a pattern ("E_1*"): CELL_NAME.
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
+    A block without a place of its own, under the name of one site that another block makes ("spine_0"), says only what
+    differs at that site: engine, options, geometry.
     name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
     geometry: its shape, where no segment gives it.
     """
 
     name: str = Field(pattern=SITE_NAME)
-    engine: str
+    engine: str = ""
     segment: Names | None = Field(default=None, min_length=1)
     sections: Names | None = Field(default=None, min_length=1)
     place: Placement | None = None
@@ -122,9 +124,11 @@ class SiteBlock(Block):
             raise ValueError("give segment for one site, or place for many, not both")
         if self.sections is not None and (self.segment or self.place or self.geometry):
             raise ValueError("sections: they say where the site is and its shape; drop segment, place, geometry")
-        placed = any(x is not None for x in (self.segment, self.sections, self.place, self.geometry))
-        if not placed and not self.options.get(self.engine):
-            raise ValueError('give segment = "head(0.5)", or geometry.cylinder = { diameter, length }, or both')
         if "*" in self.name and (self.place is None or len(self.place.on) != 1 or self.place.on[0].count("*") != 1):
             raise ValueError(f'"{self.name}" takes what a * stands for: give place.on = "..." with one *')
         return self
+
+    @property
+    def located(self) -> bool:
+        """Whether it says where in the electrical model it is."""
+        return any(x is not None for x in (self.segment, self.sections, self.place))

@@ -40,7 +40,8 @@ def resolved_text(experiment: Experiment) -> str:
 
 def resolved_tables(experiment: Experiment, show: Callable[[str, Quantity], Any]) -> dict[str, Any]:
     """The experiment as nested tables. show: what stands for a quantity, of a key. Errors as of `resolved_text`."""
-    shown: dict[str, Any] = _Tables(experiment.time_unit).of(experiment)
+    changes = tuple(experiment.site[i] for i in experiment.site_changes)
+    shown: dict[str, Any] = _Tables(experiment.time_unit, changes).of(experiment)
     return {key: _shown(value, key, show) for key, value in shown.items() if value not in ({}, [])}
 
 
@@ -64,9 +65,12 @@ def _as_text(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables of blocks. time_unit: of what the clock of the experiment counts."""
+    """Tables of blocks. time_unit: of what the clock of the experiment counts. changes: blocks that say only what
+    differs at a site, where a default would hide what the block of many says.
+    """
 
     time_unit: str
+    changes: tuple[SiteBlock, ...] = ()
 
     def of(self, block: BaseModel) -> dict[str, Any]:
         """What was given, and of the defaults those that may stand beside it.
@@ -119,8 +123,10 @@ class _Tables:
         if origin in (Union, UnionType):
             fitting = next((one for one in arguments if _fits(one, value)), Any)
             return self._value(fitting, reader, value)
-        if isinstance(value, SiteBlock):
-            return self.of(value)
+        if isinstance(value, SiteBlock) and any(value is change for change in self.changes):
+            shape = {} if value.geometry is None else {"geometry": self.of(value.geometry)}
+            engine = {"engine": value.engine} if value.engine else {}
+            return {"name": value.name, **engine, **shape, **value.options}
         if isinstance(value, BaseModel):
             return self.of(value)
         if reader is not None and isinstance(value, float | tuple):

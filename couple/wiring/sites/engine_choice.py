@@ -99,8 +99,8 @@ def engine_choices(experiment: Experiment) -> dict[str, EngineChoice]:
     """Key of every [[site]] block ("site[0]") → its engine. Nothing is imported or validated yet."""
     return {
         key: EngineChoice(block.engine, key, block.options, block.sections is not None)
-        for i, block in enumerate(experiment.site)
-        for key in (f"site[{i}]",)
+        for i in range(len(experiment.site))
+        for key, block in ((f"site[{i}]", experiment.whole_site(i)),)
     }
 
 

@@ -14,6 +14,7 @@ from couple.wiring.cells.cables import cable_of
 from couple.wiring.cells.network_cells import CellBranches, Cells
 from couple.wiring.cells.placement import branch_points
 from couple.wiring.cells.sections import Branches
+from couple.wiring.sites.changed_sites import SiteChanges
 from couple.wiring.sites.engine_choice import EngineChoice
 from couple.wiring.sites.placed_site import Order, PlacedSite, PlacedSites, SegmentShare
 
@@ -31,16 +32,21 @@ def place_sites(
     """
     sites: list[PlacedSite] = []
     missing: dict[int, InputError] = {}
+    changes = SiteChanges(experiment, engines)
     for i, block in enumerate(experiment.site):
         key = f"site[{i}]"
+        if i in experiment.site_changes:
+            continue
         try:
             made = [*_of_block(_Placing(experiment, block, key, engines[key]), branches, cells)]
         except InputError as error:
             if branches is None or world().size == 1 or (cells is not None and cells.all):
                 raise
             made, missing[i] = [], error  # the model of another rank may have it
-        sites += [replace(site, order=(i, *site.order)) for site in made]
-    return _all_ranks(sites, missing, shared=branches is None)
+        sites += [changes.applied(replace(site, order=(i, *site.order))) for site in made]
+    placed = _all_ranks(sites, missing, shared=branches is None)
+    changes.check(placed.everywhere)
+    return placed
 
 
 def _all_ranks(sites: list[PlacedSite], missing: Mapping[int, InputError], *, shared: bool) -> PlacedSites:
@@ -51,7 +57,11 @@ def _all_ranks(sites: list[PlacedSite], missing: Mapping[int, InputError], *, sh
     for rank, there in enumerate(ranks):
         for name, key, order in there:
             if name in keys:
-                raise InputError(f'another site, of {keys[name]}, is also named "{name}"', where=f"{key}.name")
+                raise InputError(
+                    f'another site, of {keys[name]}, is also named "{name}"; for what differs at that site alone, give '
+                    "its name, and no place or segment",
+                    where=f"{key}.name",
+                )
             keys[name], everywhere[name] = key, (*order, rank)
     for i, error in missing.items():
         if f"site[{i}]" not in keys.values():
