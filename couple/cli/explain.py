@@ -11,7 +11,7 @@ import typer
 from couple.base.errors import InputError, nearest
 from couple.cli.console import table
 
-NAMED = ("site", "spine", "link", "drive", "population", "connection", "stimulus", "current", "reactions")
+NAMED = ("site", "spine", "link", "drive", "population", "connection", "stimulus", "current", "protocol", "reactions")
 """Lists of tables, whose entries a key may name or number."""
 
 

@@ -23,6 +23,8 @@ from couple.experiment.link import LinkBlock
 from couple.experiment.merge.layers import names_layers, with_layers
 from couple.experiment.network import Network
 from couple.experiment.neuron import Neuron
+from couple.experiment.protocol import Protocol
+from couple.experiment.protocol_targets import check_protocols
 from couple.experiment.record import Record
 from couple.experiment.run import Checkpoint, Run
 from couple.experiment.site import SiteBlock
@@ -35,9 +37,9 @@ class Experiment(Block):
     """A whole experiment, checked. `Experiment.load(path)` reads the TOML format; see README.
 
     experiment: name, duration, exchange. neuron: the electrical model; none for chemistry alone. network: many
-    cells. chemistry: of all sites. spine: spines that grow on the model. site: places with chemistry. link: what
-    crosses between the parts. drive: prescribed inputs. record: what is recorded. checkpoint: when the state is
-    saved. vary: what ensembles vary. features: numbers that are taken from records.
+    cells. chemistry: of all sites. spine: spines that grow on the model. protocol: what stimulates them. site: places
+    with chemistry. link: what crosses between the parts. drive: prescribed inputs. record: what is recorded.
+    checkpoint: when the state is saved. vary: what ensembles vary. features: numbers that are taken from records.
 
     Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
 
@@ -61,6 +63,7 @@ class Experiment(Block):
     circuit: Network | None = Field(default=None, alias="network")
     chemistry: Chemistry
     spine: tuple[SpineBlock, ...] = ()
+    protocol: tuple[Protocol, ...] = ()
     site: tuple[SiteBlock, ...] = Field(min_length=1)
     link: tuple[LinkBlock, ...] = ()
     drive: tuple[DriveBlock, ...] = ()
@@ -84,6 +87,7 @@ class Experiment(Block):
             raise ValueError(f'two sites are named "{name}"')
         if self.spine and self.neuron is None:
             raise ValueError("spine: spines grow on the sections of a [neuron] model, and there is none")
+        check_protocols(self.protocol, self.spine, neuron=self.neuron is not None)
         return self
 
     @model_validator(mode="after")

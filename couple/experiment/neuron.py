@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
-from couple.base.units import ElectricCurrent, Time, Voltage
+from couple.base.units import ElectricCurrent, Time, Voltage, quantities, with_unit
 from couple.components.electrics import CaiWriters, Reversal
 from couple.experiment.fields import FUNCTION, Model
 
+Times = Annotated[tuple[float, ...], with_unit("time", quantities)]
+"""ms, of "20 40 ms"."""
 MechanismFile = Annotated[str, ReadsFile("mechanism")]
 HocFile = Annotated[str, Field(min_length=1), ReadsFile("model")]
 """A MOD file, or a folder of them."""
 
 
 class CurrentBlock(Block):
-    """A current clamp: `at` a segment, `amplitude` (nA) for `duration` from `start` on (ms).
+    """A current clamp: `at` a segment, `amplitude` (nA) for `duration` from `start` on (ms), or from each of `times`.
 
-    at: a segment. start: when it begins. duration: how long. amplitude: how much, depolarising above 0.
+    at: a segment. start: when it begins. times: "20 40 ms", when each pulse of a train begins, instead of start.
+    duration: how long, of each. amplitude: how much, depolarising above 0.
     """
 
     at: str
     start: Time = Field(default=0.0, ge=0)
+    times: Times | None = None
     duration: Time = Field(gt=0)
     amplitude: ElectricCurrent
+
+    @model_validator(mode="after")
+    def _train(self) -> Self:
+        if self.times is None:
+            return self
+        if "start" in self.model_fields_set:
+            raise ValueError("give start for one pulse, or times for many, not both")
+        if min(self.times) < 0:
+            raise ValueError(f"times: {min(self.times):g} ms is before 0")
+        ordered = sorted(self.times)
+        for first, second in pairwise(ordered):
+            if second - first < self.duration:
+                raise ValueError(f"times: the pulse at {first:g} ms lasts {self.duration:g} ms, beyond {second:g} ms")
+        return self
+
+    @property
+    def onsets(self) -> tuple[float, ...]:
+        """When each pulse begins, ms."""
+        return (self.start,) if self.times is None else self.times
 
 
 class Neuron(Block):

@@ -96,6 +96,7 @@ class Leak(Block):
 
 class Synapse(Block):
     """AMPA and NMDA receptors on the heads, and what drives them: spikes at `times`, or at random at a mean `rate`.
+    A [[protocol]] drives them alone, or besides `times`.
 
     AMPA, NMDA: peak conductance of one event, pS. rate: /ms; start: ms.
     times are those of all these synapses; random trains differ between them.
@@ -114,7 +115,7 @@ class Synapse(Block):
     def _driven(self) -> Self:
         if not (self.AMPA or self.NMDA):
             raise ValueError('give AMPA = "1.5 nS", NMDA = "0.03 nS", or both')
-        if (self.times is None) == (self.rate is None):
+        if self.times is not None and self.rate is not None:
             raise ValueError('give times = "20 40 ms" or rate = "5 /s"')
         if self.times is not None and "start" in self.model_fields_set:
             raise ValueError("start: only with rate")

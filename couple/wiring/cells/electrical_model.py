@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from couple.base import registry
-from couple.components.electrics import Current, ElectricalModel, ModelSpec
+from couple.components.electrics import ElectricalModel, ModelSpec
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.wiring.cells.network_cells import Cells
+from couple.wiring.cells.stimulation import current_pulses
 
 
 def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) -> ElectricalModel | None:
@@ -33,7 +34,7 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             arguments=spec.arguments,
             mechanisms=tuple(experiment.folder / m for m in mechanisms),
             biophysics=spec.biophysics,
-            currents=_currents(experiment, cells),
+            currents=current_pulses(experiment, cells),
             cells=local,
             rank=ranks.rank,
             size=ranks.size,
@@ -48,14 +49,3 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
         )
     )
     return model
-
-
-def _currents(experiment: Experiment, cells: Cells) -> tuple[Current, ...]:
-    """Current clamps; of a network those into cells of this rank."""
-    assert experiment.neuron is not None
-    return tuple(
-        Current(c.at, c.start, c.duration, c.amplitude, key)
-        for i, c in enumerate(experiment.neuron.current)
-        for key in (f"neuron.current[{i}].at",)
-        if not cells.all or cells.local_of([c.at.partition(".")[0]], key)
-    )

@@ -13,7 +13,7 @@ from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.placement import BranchPoint, branch_points
 from couple.wiring.cells.sections import Branches, section_of
-from couple.wiring.cells.spike_times import spike_times
+from couple.wiring.cells.stimulation import synapse_times
 
 US_PER_PS = 1e-6
 
@@ -28,13 +28,15 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Ce
     specs: list[SpineSpec] = []
     for i, block in enumerate(experiment.spine):
         key = f"spine[{i}]"
+        times = synapse_times(experiment, i)
         if block.cells is None:
-            specs += _block(block, key, branch_points(block.place, branches, block.seed, block.name, f"{key}.place"))
+            found = branch_points(block.place, branches, block.seed, block.name, f"{key}.place")
+            specs += _block(block, key, found, times)
             continue
         for cell in cells.local_of(block.cells, f"{key}.cells"):
             there, name = CellBranches(branches, cell), f"{cell.name}.{block.name}"
             found = branch_points(block.place, there, block.seed, name, f"{key}.place")
-            specs += _block(block, key, found, cell)
+            specs += _block(block, key, found, times, cell)
     named = Counter(spec.name for spec in specs)
     for spec in specs:
         if named[spec.name] > 1 or f"{spec.name}.head" in branches.sections:
@@ -43,11 +45,12 @@ def grow_spines(experiment: Experiment, model: ElectricalModel | None, cells: Ce
     return [_line(spec) for spec in specs]
 
 
-def _block(block: SpineBlock, key: str, found: Sequence[BranchPoint], cell: Cell | None = None) -> list[SpineSpec]:
+def _block(
+    block: SpineBlock, key: str, found: Sequence[BranchPoint], times: tuple[float, ...], cell: Cell | None = None
+) -> list[SpineSpec]:
     name = block.name if cell is None else f"{cell.name}.{block.name}"
     leak = None if block.leak is None else (block.leak.g, block.leak.e)
     with_synapse = _stimulated(block.synapse, len(found), key)
-    times = spike_times(block.synapse.times if block.synapse else None, f"{key}.synapse.times")
     return [
         SpineSpec(
             f"{name}_{i}",

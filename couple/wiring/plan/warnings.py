@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment import Experiment
 from couple.wiring.cells.sections import Branches, section_of
+from couple.wiring.cells.stimulation import late_events
 from couple.wiring.links.neuron_links import PlacedLink
 from couple.wiring.sites.initial_amounts import rounded
 from couple.wiring.sites.placed_site import PlacedSite
@@ -26,6 +27,7 @@ def wiring_warnings(
 ) -> Iterator[str]:
     """Warnings, each with the key of the site. driven: names of sites that drives or necks reach."""
     ions = () if branches is None else branches.model.ions()
+    yield from late_events(experiment)
     yield from _roundings(experiment, network, sites)
     yield from _unlinked(experiment, sites, links, driven, ions)
     if branches is None:
