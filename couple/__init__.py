@@ -4,7 +4,7 @@ What a script needs, each loaded on first use:
 
 run         Experiment, Run, Chemistry, Simulation
 read        Results, to_xarray, figure, styled, COLOURS
-many runs   sample, resume_sampling, Ensemble, Statistics, statistics, autocorrelation, correlation
+many runs   sample, branch, resume_sampling, Ensemble, Statistics, statistics, autocorrelation, correlation
 chemistry   ReactionNetwork, Species, Reaction
 an engine   SiteEngine, EngineSetup, Site, Port, State, Geometry, Time
 errors      CoupleError, InputError, RunError, Interrupted, MissingDependencyError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Ensemble,
         Statistics,
         autocorrelation,
+        branch,
         correlation,
         resume_sampling,
         sample,
@@ -61,6 +62,7 @@ __all__ = [
     "Statistics",
     "Time",
     "autocorrelation",
+    "branch",
     "correlation",
     "figure",
     "resume_sampling",
@@ -78,7 +80,8 @@ _MODULES = {
     "couple.components.component": ("Port", "State"),
     "couple.components.engine": ("EngineSetup", "Site", "SiteEngine"),
     "couple.ensemble": (
-        *("Ensemble", "Statistics", "autocorrelation", "correlation", "resume_sampling", "sample", "statistics"),
+        *("Ensemble", "Statistics", "autocorrelation", "branch", "correlation"),
+        *("resume_sampling", "sample", "statistics"),
     ),
     "couple.experiment": ("Chemistry", "Experiment", "Run"),
     "couple.geometry.geometry": ("Geometry",),

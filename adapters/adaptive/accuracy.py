@@ -80,6 +80,12 @@ class Accuracy(ABC):
             found[f"{self.name}.{key}.memory"] = engine.memory.copy()
         return found
 
+    def reseed(self, seed: int) -> None:
+        """Random numbers of another seed, for components that are there and those to come."""
+        self.setup = replace(self.setup, seed=seed)
+        for engine in self.components().values():
+            engine.reseed(seed)
+
     def restore(self, state: State) -> None:
         """What `save` of an equal one gave."""
         mine = {k.split(".", 2)[1]: None for k in state if k.startswith(f"{self.name}.")}

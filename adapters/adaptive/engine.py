@@ -291,6 +291,13 @@ class Adaptive(
         self.restore(fresh.save())
         self.memory[:] = fresh.memory
 
+    def reseed(self, seed: int) -> None:
+        """See Component."""
+        self.setup = replace(self.setup, seed=seed)
+        self.words[...] = [stream(seed, "adaptive", site.name, "hand-over") for site in self.sites]
+        for accuracy in self.accuracies:
+            accuracy.reseed(seed)
+
     def digest(self, state: State) -> str:
         """See Component: what it cost is not part of it."""
         return digest_of({k: v for k, v in state.items() if not k.startswith("seconds.")})

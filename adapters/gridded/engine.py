@@ -22,8 +22,9 @@ from couple.base.schema import Block
 from couple.base.units import Length
 from couple.chemistry.meeting import check_law_places, check_meetings, coarse_cells, slowed_rates
 from couple.components.capabilities import BringsGeometry
-from couple.components.component import State
+from couple.components.component import State, digest_of
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
+from couple.components.state import text
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
 from couple.rng.streams import generator, stream
@@ -130,6 +131,7 @@ class Gridded(SiteEngine, BringsGeometry):
             levels = {f"site{k}.{key}": array for key, array in saved_levels(m.levels).items()}
             state |= {**levels, f"site{k}.counts": m.counts[:, :n].copy(), f"site{k}.weight": m.weight.copy()}
             state |= {f"site{k}.words": m.words.copy(), f"site{k}.events": m.events.copy()}
+            state[f"site{k}.speeds"] = self._speeds(k)
         return {**state, "counts": self.read("counts").copy(), "means": self.read("means").copy()}
 
     def restore(self, state: State) -> None:
@@ -147,6 +149,8 @@ class Gridded(SiteEngine, BringsGeometry):
             m.weight[...] = saved["weight"]
             restore_levels(m.levels, saved)
             kernel.derive(self.tables[k], m)
+            if text(state, f"site{k}.speeds", self._speeds(k)) != self._speeds(k):
+                kernel.refresh(self.tables[k], m)  # propensities were added up with other rates
         for key in ("counts", "means"):
             self.read(key)[...] = np.asarray(state[key])
 
@@ -172,6 +176,11 @@ class Gridded(SiteEngine, BringsGeometry):
             found += coarse_cells(network, site.initial, site.geometry.volume, max(grid.edges))
             warnings += [f'site "{site.name}": {text}' for text in found]
         return warnings
+
+    def _speeds(self, k: int) -> str:
+        """SHA-256 of what propensities depend on besides molecules."""
+        t = self.tables[k]
+        return digest_of({"rates": t.rates, "law": t.law, "law_constants": t.law_constants})
 
     # -- one site ---------------------------------------------------------------------------------------------
 

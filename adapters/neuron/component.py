@@ -231,6 +231,11 @@ class NeuronComponent(ElectricalComponent):
         self.steps = 0
         model.check_rewound(start)
 
+    def reseed(self, seed: int) -> None:
+        """See Component. Events that were drawn before stay in NEURON's queue."""
+        reseed(list(h.List("Random")), seed, self._generators.seeded(seed))
+        self._model_state().forget_drawn()
+
     @property
     def stepping_seconds(self) -> float:
         """See ElectricalComponent: NEURON's own measure."""

@@ -41,13 +41,13 @@ from couple.cli.explain import explain
 from couple.cli.plot import plot
 from couple.cli.projects import examples, init
 from couple.cli.repack import repack
-from couple.cli.sample import resume_ensemble, sample
+from couple.cli.sample import branch, resume_ensemble, sample
 from couple.cli.schema import schema
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
 
-SPREAD = ("run", "resume", "check", "sample", "train", "doctor")
+SPREAD = ("run", "resume", "check", "sample", "branch", "train", "doctor")
 """Commands that use all ranks."""
 
 app = typer.Typer(
@@ -160,6 +160,9 @@ def show(
 
 
 app.command()(sample)
+
+
+app.command()(branch)
 app.command()(plot)
 app.command()(repack)
 app.command()(doctor)

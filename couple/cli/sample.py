@@ -1,4 +1,4 @@
-"""`couple sample`: many runs of one experiment, on all cores, into one file."""
+"""`couple sample` and `couple branch`: many runs of one experiment, on all cores, into one file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of
 if TYPE_CHECKING:
     from couple.ensemble import Ensemble
 
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vary", metavar="KEY=RANGE", help='As in site.head.pde.step="1 .. 5 ms in 9", or "uniform 1 .. 5 ms".'
+    ),
+]
+Points = Annotated[int | None, typer.Option("--points", help="Draws from what is distributed.")]
+Placed = Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")]
+
 
 def sample(
     file: File,
@@ -34,14 +43,9 @@ def sample(
         typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
     ] = None,
     overrides: Overrides = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vary", metavar="KEY=RANGE", help='As in site.head.pde.step="1 .. 5 ms in 9", or "uniform 1 .. 5 ms".'
-        ),
-    ] = None,
-    points: Annotated[int | None, typer.Option("--points", help="Draws from what is distributed.")] = None,
-    design: Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")] = None,
+    vary: Vary = None,
+    points: Points = None,
+    design: Placed = None,
     jobs: Jobs = None,
     until: Until = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a process for every run.")] = False,
@@ -72,6 +76,49 @@ def sample(
         begun = perf_counter()
         asked: dict[str, Any] = {"vary": ranges, "points": points, "design": design}
         made = make(experiment, runs, seed, folder, **asked, jobs=jobs, until=end, fresh=fresh, progress=progress)
+    _show(made, perf_counter() - begun, quiet, as_json)
+
+
+def branch(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run.", show_default=False)
+    ],
+    runs: Annotated[int, typer.Option("--runs", "-n", help="How many; of each point, if something varies.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the ensemble (default: experiment.seed).", show_default=False)
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
+    ] = None,
+    overrides: Overrides = None,
+    vary: Vary = None,
+    points: Points = None,
+    design: Placed = None,
+    jobs: Jobs = None,
+    until: Until = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on many times from one saved moment, with other seeds, rates or drives, into OUT/ensemble.h5.
+
+    What would make the saved state another one (geometry, species, the model) cannot change. The same command (or
+    `couple resume OUT`) goes on after a kill.
+    """
+    from couple.chemistry.lattice_units import GivenTime
+    from couple.ensemble import branch as make
+    from couple.ensemble.ranks import first_rank_leads
+
+    if any(key_of(text) == "experiment.seed" for text in overrides or ()):
+        raise InputError("experiment.seed has no effect: give --seed", where="--set")
+    end = None if until is None else GivenTime.read(until, "--until")
+    asked: dict[str, Any] = {"vary": _ranges(vary or ()), "points": points, "design": design}
+    with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
+        if not leads:
+            return
+        begun = perf_counter()
+        asked |= {"changes": overrides or (), "until": None if end is None else end.value, "jobs": jobs}
+        made = make(checkpoint, runs, seed, folder, **asked, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
 
 

@@ -110,7 +110,7 @@ class Component(ABC):
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Take up a state made by `save` of an equally built component."""
+        """Take up a state made by `save` of a component that is built alike; rates of reactions may be others."""
 
     def restart(self, start: State, seed: int) -> None:
         """Back to t = 0, with the random numbers of another experiment seed: to the bit as if built with that seed.
@@ -118,6 +118,13 @@ class Component(ABC):
         start: what `save` gave at t = 0. Raises CannotRestart if only a new process can do it.
         """
         self.restore(start)
+
+    def reseed(self, seed: int) -> None:
+        """Go on from here with the random numbers of another experiment seed; nothing but what it draws changes.
+
+        The same state and the same seed go on in the same way, to the bit, in any process.
+        """
+        del seed  # what draws nothing has nothing to do
 
     def unsaved(self) -> str:
         """What carries something over and is not in what `save` gives, with the reason; "" if nothing.

@@ -143,6 +143,9 @@ class SiteEngine(Component):
 
     Options: ClassVar[type[Options]] = Options
 
+    drawn: ClassVar[tuple[str, ...]] = ("words",)
+    """What of a saved state another seed replaces: parts of its dotted keys, as in "site0.words"."""
+
     def __init__(
         self,
         setup: EngineSetup,
@@ -240,6 +243,18 @@ class SiteEngine(Component):
         self.restore(fresh.save())
         self.setup = fresh.setup
         self.memory[:] = fresh.memory
+
+    def reseed(self, seed: int) -> None:
+        """Take the random streams of an engine built with that seed; see Component."""
+        setup, ports, state = replace(self.setup, seed=seed), self.memory.copy(), self.save()
+        if any(self._is_drawn(key) for key in state):
+            fresh = type(self)(setup).save()
+            self.restore({**state, **{key: value for key, value in fresh.items() if self._is_drawn(key)}})
+            self.memory[:] = ports
+        self.setup = setup
+
+    def _is_drawn(self, key: str) -> bool:
+        return not {*key.split(".")}.isdisjoint(self.drawn)
 
     def checked_counts(self, counts: npt.ArrayLike, species: int | None = None) -> Counts:
         """(n_sites, n_species) `counts` as whole numbers; species: their number if not that of the network.

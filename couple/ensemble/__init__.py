@@ -10,12 +10,13 @@ from couple.ensemble.seeds import run_seed
 from couple.ensemble.statistics import Statistics, autocorrelation, correlation, statistics
 
 if TYPE_CHECKING:
-    from couple.ensemble.sampling import resume_sampling, sample
+    from couple.ensemble.sampling import branch, resume_sampling, sample
 
 __all__ = [
     "Ensemble",
     "Statistics",
     "autocorrelation",
+    "branch",
     "correlation",
     "resume_sampling",
     "run_seed",
@@ -25,8 +26,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`sample` and `resume_sampling`."""
-    if name not in ("resume_sampling", "sample"):
+    """`sample`, `branch` and `resume_sampling`."""
+    if name not in ("branch", "resume_sampling", "sample"):
         raise AttributeError(f"module 'couple.ensemble' has no attribute {name!r}")
     from importlib import import_module
 

@@ -34,6 +34,7 @@ from couple.experiment import Experiment
 from couple.experiment.understood.input_files import InputFile, from_json, refuse_changed, unique
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.open_hdf5 import read_hdf5
+from couple.simulation.resume import Origin
 from couple.storage import checkpoint
 from couple.storage.atomic_file import replace
 from couple.storage.folder_contents import (
@@ -80,6 +81,7 @@ class Specification:
 
     seed: of the ensemble. runs: wanted, in all. fresh: a process of its own for every run. design: which values they
     have, the same for `runs / len(design)` runs that follow each other; None if they differ by their seed alone.
+    origin: the saved moment that runs go on from; None for t = 0.
     """
 
     experiment: Experiment
@@ -87,6 +89,7 @@ class Specification:
     runs: int
     fresh: bool = False
     design: Design | None = None
+    origin: Origin | None = None
 
     def point_of(self, run: int) -> int:
         """Number of the point of the design that a run is at."""
@@ -111,6 +114,7 @@ class Specification:
             "runs": self.runs,
             "fresh": self.fresh,
             "design": None if self.design is None else self.design.to_json(),
+            "from": None if self.origin is None else {"path": str(self.origin.path), "sha256": self.origin.sha256},
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,7 +126,8 @@ class Specification:
         content, now = self.stored(), versions()
         kept = {name: now.get(name) for name in DECISIVE}
         read = [file.content for file in files]
-        decisive = [_without_seed(content["experiment"]), content["design"], self.seed, kept, read]
+        start = None if self.origin is None else self.origin.sha256
+        decisive = [_without_seed(content["experiment"]), content["design"], start, self.seed, kept, read]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
     @classmethod
@@ -130,7 +135,9 @@ class Specification:
         """The request that was `stored`."""
         experiment = Experiment.from_stored({**content, "content": content["experiment"]})
         design = None if content.get("design") is None else Design.from_json(content["design"])
-        return cls(experiment, content["seed"], content["runs"], content["fresh"], design)
+        start = content.get("from")
+        origin = None if start is None else Origin(Path(start["path"]), start["sha256"])
+        return cls(experiment, content["seed"], content["runs"], content["fresh"], design, origin)
 
     @classmethod
     def read(cls, folder: Path) -> Specification:
@@ -240,7 +247,8 @@ def _content(folder: Path) -> dict[str, Any]:
 def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """An ensemble is continued only with what it was begun with."""
     before, after = (
-        flatten({"seed": c["seed"], "vary": c.get("design"), **_without_seed(c["experiment"])}) for c in (then, now)
+        flatten({"seed": c["seed"], "vary": c.get("design"), "from": _origin(c), **_without_seed(c["experiment"])})
+        for c in (then, now)
     )
     changed = [k for k in sorted({*before, *after}) if before.get(k) != after.get(k)]
     if changed:
@@ -260,6 +268,12 @@ def _check_same(then: dict[str, Any], now: dict[str, Any], folder: Path) -> None
     if moved:
         pairs = ", ".join(f"{k} {then['versions'].get(k)} -> {now['versions'].get(k)}" for k in moved)
         raise InputError(f"holds an ensemble of other versions ({pairs}): give another --out", where=str(folder))
+
+
+def _origin(content: dict[str, Any]) -> str | None:
+    """The bytes that runs go on from, wherever they lie."""
+    start = content.get("from")
+    return None if start is None else str(start["sha256"])
 
 
 def _without_seed(content: dict[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class SamplingJob:
     def _sampler(self, run: int) -> Sampler | None:
         """A system for the point of a run; None for a point that failed, which is noted."""
         try:
-            sampler = Sampler(self.wanted.experiment_of(run, seed=0))
+            sampler = Sampler(self.wanted.experiment_of(run, seed=0), origin=self.wanted.origin)
         except InputError as error:
             self._note_failed(PointFailed(self._next_batch(whole_point=True), error))
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import process_time
 
@@ -16,6 +16,7 @@ from couple.components.component import State
 from couple.experiment import Experiment
 from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.result_layout import ResultLayout
+from couple.simulation.resume import Origin
 from couple.storage.recorder import LESS, Recorder
 from couple.wiring import wire
 
@@ -53,19 +54,23 @@ class Sampler:
     layout: of the rows. start: digest of the system at t = 0 with seed 0, equal in every process; "" with `once`.
     Raises InputError for what does not fit in the experiment, also a run whose rows do not fit into memory, and
     CannotRestart if the system cannot be set back to the bit: then only `once`, in another process, is exact.
+    origin: the saved moment that all runs go on from; they begin at t = 0 without.
     """
 
-    def __init__(self, experiment: Experiment, *, once: bool = False) -> None:
+    def __init__(self, experiment: Experiment, *, once: bool = False, origin: Origin | None = None) -> None:
         run = experiment.experiment
         self._seed = run.seed
-        system = wire(experiment)
-        rows, width = (
-            system.plan.clock.windows // system.plan.clock.record + 1,
-            sum(len(v.indices) for v in system.variables),
-        )
+        self._branch_from: Mapping[str, State] | None = None
+        if origin is None:
+            system = wire(experiment)
+        else:
+            system, self._branch_from = origin.wire(experiment)
+        clock = system.plan.clock
+        first = 0 if origin is None else origin.window // clock.record + 1
+        rows, width = clock.windows // clock.record + 1 - first, sum(len(v.indices) for v in system.variables)
         try:  # the rows of a run, a copy of them on their way to the disk, and their times
             check_memory(16.0 * rows * width + 32 * rows, f"{rows:.3g} rows of {width} values", LESS, "record.every")
-            self.layout = ResultLayout.of(system)
+            self.layout = ResultLayout.of(system, first)
             self._recorder = Recorder(None, system.variables, rows)
         except InputError as error:
             raise error.inside(experiment.where) from None
@@ -73,13 +78,18 @@ class Sampler:
         self._memory = system.memory.block.copy()
         self._starts: dict[str, State] = {}
         self.start, self._once = "", once
-        if not once:
+        if self._branch_from is not None:
+            self._loop.branch(self._branch_from, 0)
+            self.start = self._digest(self._states())
+        elif not once:
             self._starts = self._states()
             self.start = self._try_restart()
 
     def run(self, seed: int, given_up: Callable[[], bool] | None = None) -> SampledRun:
         """A whole run. Raises RunError, and Stopped if `given_up` becomes true."""
-        if not self._once:
+        if self._branch_from is not None:
+            self._loop.branch(self._branch_from, seed)
+        elif not self._once:
             self._loop.restart(self._starts, self._memory, seed)
         elif self._loop.window or seed != self._seed:
             raise CannotRestart("this system was built for one run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from couple.base.budget import check_memory
@@ -18,6 +18,7 @@ from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.experiment.understood.input_files import refuse_edited
 from couple.parallel.communicator import world
+from couple.simulation.resume import Origin
 from couple.wiring.system.input_files import named_input_files
 
 BYTES = 100
@@ -59,6 +60,21 @@ def sample(
     ...     ensemble["head.Ca"].shape  # (n_runs, n_rows)
     (4, 11)
     """
+    return _make(experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, fresh, progress, None)
+
+
+def _make(
+    experiment: Experiment,
+    runs: int,
+    seed: int | None,
+    folder: str | Path | None,
+    varied: tuple[Mapping[str, object], int | None, str | None],
+    jobs: int | None,
+    until: float | None,
+    fresh: bool,
+    progress: Progress | None,
+    origin: Origin | None,
+) -> Ensemble:
     chosen = experiment.experiment.seed if seed is None else seed
     if runs < 1:
         raise InputError(f"{runs} runs: give 1 or more", where="--runs")
@@ -66,14 +82,46 @@ def sample(
         raise InputError(f"{chosen}: give 0 to 2^63 - 1", where="--seed")
     if jobs is not None and not 0 < jobs <= 4096:
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
-    plan = _design(experiment, vary or {}, points, design, chosen)
+    plan = _design(experiment, *varied, chosen)
     all_runs = runs * (1 if plan is None else len(plan))
     check_memory(BYTES * float(all_runs), f"{all_runs:.3g} runs", "give fewer", "--runs")
-    wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan)
+    wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan, origin)
     first = wanted.experiment_of(0)  # what is wrong is said before anything is made
     Clock.of(first)
     first.network()
+    if origin is not None:
+        origin.check(first)
     return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
+
+
+def branch(
+    path: str | Path,
+    runs: int = 1,
+    seed: int | None = None,
+    folder: str | Path | None = None,
+    *,
+    changes: Sequence[str] = (),
+    vary: Mapping[str, object] | None = None,
+    points: int | None = None,
+    design: str | None = None,
+    jobs: int | None = None,
+    until: float | None = None,
+    progress: Progress | None = None,
+) -> Ensemble:
+    """Make an ensemble of continuations of one run and open it: `sample` from a saved moment instead of t = 0.
+
+    path: a checkpoint, or the folder of its run. changes: as for `--set`: rates, drives, the end. Run i is, to the bit,
+    `Simulation.branched(path, *changes, seed=run_seed(seed, i))`; rows are those after the checkpoint, and the ledger
+    goes on. All else, also what is raised, as of `sample`; InputError too for a change (also in `vary`) after which the
+    state is none any more, for a checkpoint that is damaged or of other versions, and if nothing is left to run.
+
+    >>> with branch("SAVED", runs=2, seed=1, folder="BRANCHES", changes=["drive.0.influx.rate=5 /ms"], jobs=1) as made:
+    ...     made["head.Ca"].shape  # (n_runs, n_rows)
+    (2, 5)
+    """
+    origin = Origin.of(path)
+    experiment = origin.read()[0].changed(*changes)
+    return _make(experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, False, progress, origin)
 
 
 def ensemble_key(experiment: Experiment, seed: int) -> str:

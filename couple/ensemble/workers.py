@@ -125,7 +125,7 @@ def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Co
         while True:
             if sampler is None or wanted.point_of(runs[0]) != point:
                 point = wanted.point_of(runs[0])
-                sampler = Sampler(wanted.experiment_of(runs[0]), once=once)
+                sampler = Sampler(wanted.experiment_of(runs[0]), once=once, origin=wanted.origin)
                 line.send(WorkerReady(point, sampler.start, sampler.layout.to_json()))
             line.send(make_runs(sampler, runs, wanted, folder, orphaned))
             runs = line.recv()

@@ -149,6 +149,10 @@ class Diffusion:
     def restart(self, seed: int) -> None:
         """Accounts and random streams as before the first window of a run with this seed."""
         self.accounts[...] = 0.0
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Random streams of a seed; accounts stay."""
         for k, link in enumerate(self.links):
             self.words[k] = stream(seed, "link", link.name, "diffusion")
 

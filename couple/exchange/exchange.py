@@ -89,6 +89,11 @@ class Exchange:
             array[...] = 0.0
         self._count_holdings()
 
+    def reseed(self, seed: int) -> None:
+        """Go on with random streams of another seed; the books stay."""
+        if self.diffusion is not None:
+            self.diffusion.reseed(seed)
+
     def prime(self) -> None:
         """Before the first window: set what links hand over from the initial state, as if it had always been so."""
         if self._hold is not None:

@@ -26,6 +26,15 @@ def stream(seed: int, component: str, site: str, purpose: str) -> Words:
     return np.frombuffer(hashlib.blake2b(key, digest_size=32).digest(), dtype="<u8").astype(np.uint64)
 
 
+def branch_seed(seed: int, window: int) -> int:
+    """Seed, in [1, 2^63), of what goes on from exchange window `window` with random numbers of another seed.
+
+    No stream of it is one that began at t = 0, with whatever seed, nor one of another window.
+    """
+    key = f"branch\x1f{int(seed)}\x1f{int(window)}".encode()
+    return max(1, int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1)
+
+
 def generator(seed: int, component: str, site: str, purpose: str) -> np.random.Generator:
     """A NumPy generator with this key, for set-up work outside of kernels."""
     return np.random.Generator(np.random.PCG64([int(w) for w in stream(seed, component, site, purpose)]))

@@ -13,6 +13,7 @@ from couple.components.state import number, whole
 from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
+from couple.rng.streams import branch_seed
 from couple.storage.recorder import Recorder
 from couple.wiring import System
 
@@ -128,14 +129,34 @@ class Orchestrator:
         states["clock"] = {"window": self.window, **{f"seconds.{k}": v for k, v in self.seconds.items()}}
         return states
 
-    def restore(self, states: dict[str, State]) -> None:
+    def restore(self, states: Mapping[str, State]) -> None:
         """Take up what `save` of an equal system made."""
+        self._take_up(states)
+        self.recorder.restore(states["recorder"])
+
+    def branch(self, states: Mapping[str, State], seed: int) -> None:
+        """Go on from what `save` of an equal system made, with random numbers of another seed; rates may be others.
+
+        The books go on, rows are those that come after.
+        """
+        self._take_up(states)
+        self.recorder.clear()
+        self.recorder.first = self.window // self.system.plan.clock.record + 1
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """From here on random numbers of another seed; they depend on the window in which this is."""
+        now = branch_seed(seed, self.window)
+        for component in self.system.components:
+            component.reseed(now)
+        self.exchange.reseed(now)
+
+    def _take_up(self, states: Mapping[str, State]) -> None:
         self.exchange.restore(states["exchange"])
         for component in self.system.components:
             component.restore(states[f"component.{component.name}"])
         # Components may have touched their ports on restoring: the exchange's memory is the authority.
         self.exchange.restore(states["exchange"])
-        self.recorder.restore(states["recorder"])
         clock = states["clock"]
         self.window = whole(clock, "window")
         self.seconds = {k: number(clock, f"seconds.{k}") for k in self.seconds}

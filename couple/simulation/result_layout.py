@@ -19,7 +19,7 @@ from couple.wiring import System
 class ResultLayout:
     """variables: in file order. attributes: of the file. tables: name → attributes of a group. warnings: of the wiring.
 
-    times: (n_rows,) ms of a whole run.
+    times: (n_rows,) ms of a whole run, or of what comes after a checkpoint.
     """
 
     variables: tuple[Variable, ...]
@@ -29,13 +29,13 @@ class ResultLayout:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: System) -> ResultLayout:
-        """The layout of a wired experiment."""
+    def of(cls, system: System, first: int = 0) -> ResultLayout:
+        """The layout of a wired experiment, whose rows are those from number `first` on."""
         clock = system.plan.clock
-        rows = clock.windows // clock.record + 1
+        rows = range(first, clock.windows // clock.record + 1)
         return cls(
             system.variables,
-            tuple(clock.time(k * clock.record) for k in range(rows)),
+            tuple(clock.time(k * clock.record) for k in rows),
             {**attributes_of(system), "parts": json.dumps(parts_of(system))},
             component_tables(system),
             system.plan.warnings,

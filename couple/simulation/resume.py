@@ -1,15 +1,22 @@
-"""What a checkpoint says of its run, and whether a run may go on from it."""
+"""What a checkpoint says of its run, and whether a run, or branches of it, may go on from it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from couple.base.errors import InputError
 from couple.base.versions import versions
+from couple.base.whole_file import guarded
 from couple.components.component import State
-from couple.components.state import text
+from couple.components.state import text, whole
 from couple.experiment import Experiment
+from couple.experiment.clock import Clock
 from couple.experiment.understood.input_files import (
     InputFile,
     from_json,
@@ -18,9 +25,12 @@ from couple.experiment.understood.input_files import (
     refuse_others,
     to_json,
 )
+from couple.experiment.understood.state_changes import changed_paths, refuse_invalid_changes
 from couple.parallel.communicator import world
+from couple.simulation.state_versions import check_versions
 from couple.storage import checkpoint
-from couple.wiring import System
+from couple.storage.run_folder import CHECKPOINT
+from couple.wiring import System, wire
 
 _KEYS = {"experiment", "digest", "inputs", "versions", "cpu_seconds"}
 SINCE, ADVICE = "since this checkpoint", "restore it, or run again"
@@ -96,3 +106,76 @@ def _check_unchanged(experiment: Experiment, run: State, path: Path) -> None:
 
 def _inputs(run: State) -> tuple[InputFile, ...]:
     return from_json(text(run, "inputs"))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The saved moment that branches go on from. path: of a checkpoint. sha256: of its bytes, when it was chosen.
+
+    Raises InputError for what is no checkpoint, damaged, another one than was chosen, or of several ranks.
+    """
+
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str | Path) -> Self:
+        """The checkpoint at a path, or of the run whose folder that is."""
+        path = Path(path) / CHECKPOINT if Path(path).is_dir() else Path(path)
+        made = cls(path.absolute(), _sha256(path))
+        made.read()
+        return made
+
+    def read(self) -> tuple[Experiment, dict[str, State]]:
+        """The experiment of the run, and the states in the file."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> tuple[Experiment, dict[str, State]]:
+        experiment, states = read(self.path, None)
+        if _sha256(self.path) != self.sha256:
+            raise InputError("is another checkpoint than branches were begun from: restore it", where=str(self.path))
+        if (ranks := whole(states["run"], "ranks", 1)) > 1:
+            raise InputError(f"is of {ranks} ranks: branch from the checkpoint of one process", where=str(self.path))
+        return experiment, states
+
+    @property
+    def window(self) -> int:
+        """Exchange windows before the moment."""
+        return whole(self.read()[1]["clock"], "window")
+
+    def check(self, experiment: Experiment) -> None:
+        """Raise InputError for an experiment that cannot go on from here, or that ends before."""
+        refuse_invalid_changes(self.read()[0], experiment)
+        clock = Clock.of(experiment)
+        if clock.windows <= self.window:
+            raise InputError(
+                f"is at t = {clock.time(self.window):g} {clock.unit}, and the experiment ends at "
+                f"{clock.time(clock.windows):g} {clock.unit}: nothing is left, give a later --until",
+                where=str(self.path),
+            )
+        if clock.windows // clock.record <= self.window // clock.record:
+            raise InputError("no row is recorded before the end: give a later --until", where=str(self.path))
+
+    def wire(self, experiment: Experiment) -> tuple[System, Mapping[str, State]]:
+        """A system that can go on from here, and the states that it has to take up."""
+        self.check(experiment)
+        then, states = self.read()
+        system = wire(experiment)
+        changed = changed_paths(then, experiment)
+        before, after = (
+            [file for file in files if file.key not in changed] for files in (_inputs(states["run"]), system.inputs)
+        )
+        refuse_others(before, after, SINCE, ADVICE, str(self.path))
+        try:
+            check_versions(system, [states])
+        except InputError as error:
+            raise error.inside(str(self.path)) from None
+        return system, states
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        raise InputError("there is no such checkpoint", where=str(path))
+    with guarded(path, "read"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,7 +34,8 @@ class RunWriter:
     def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
         """Put all that was recorded so far into an HDF5 file."""
         clock = self.system.plan.clock
-        times = np.array([clock.time(k * clock.record) for k in range(self.recorder.recorded)])
+        first = self.recorder.first
+        times = np.array([clock.time(k * clock.record) for k in range(first, first + self.recorder.recorded)])
         engines = self.system.engines
         spent = {f"timing/{e.name}": seconds for e in engines if (seconds := timings_of(e))}
         tables = {**self._tables(summary), **component_tables(self.system), **spent}

@@ -146,6 +146,32 @@ class Simulation:
         return simulation
 
     @classmethod
+    def branched(
+        cls, path: str | Path, *changes: str, seed: int | None = None, until: float | None = None
+    ) -> Simulation:
+        """A run that goes on from a checkpoint with changes, as "drive.0.influx.rate=5 /ms"; it leaves no files.
+
+        path: the checkpoint, or the folder of the run. seed: of new random numbers from there on, by default that of
+        the run. until: ms, instead of the end of the experiment. `results` has the rows after the checkpoint; the
+        ledger goes on.
+        Raises InputError, besides what `resumed` does, for a change after which the state is none any more.
+        """
+        origin = resume.Origin.of(path)
+        experiment = origin.read()[0].changed(*changes)
+        if until is not None:
+            experiment = experiment.changed(f"experiment.duration={until!r} {experiment.time_unit}")
+        if seed is not None:
+            experiment = experiment.changed(f"experiment.seed={seed}")
+        system, states = origin.wire(experiment)
+        simulation = cls(None, system)
+        simulation.orchestrator.branch(states, experiment.experiment.seed)
+        return simulation
+
+    def reseed(self, seed: int) -> None:
+        """From here on random numbers of another seed; what they are depends on the moment too."""
+        self.orchestrator.reseed(seed)
+
+    @classmethod
     def resumed(cls, path: str | Path, *, until: float | None = None) -> Simulation:
         """Go on from a checkpoint, in the same folder; an `until` (ms) after the end makes the experiment longer.
 

@@ -110,6 +110,7 @@ class Recorder:
 
     segments: folder in it for rows that leave memory.
     rows: the buffer (n, width) into which the exchange writes; `next_row` is where.
+    first: number of the first of all rows; those of a branch begin after its checkpoint.
     state_version: see Component.
     """
 
@@ -130,7 +131,7 @@ class Recorder:
             capacity = max(16, min(capacity, BUFFER_BYTES // (8 * max(width, 1))))
         # full, not zeros: pages are touched now, not one by one in the loop
         self.rows: Floats = np.full((capacity, width), 0.0)
-        self.next_row = 0
+        self.next_row, self.first = 0, 0
         self._segments: list[tuple[int, str]] = []
 
     def check_room(self, rows: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError
+from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import (
     CAPABILITIES,
     AdvancesSomeSites,
@@ -262,6 +263,44 @@ class EngineContract:
             fresh = self.spine(engine, seed=seed)
             assert same(e.memory, fresh.memory)
             assert same(run(e, 5), run(fresh, 5))
+
+    def test_another_seed_from_a_state_on(self, engine: EngineUnderTest) -> None:
+        """Nothing but what comes changes; to the bit the same in any engine that took up the state."""
+        e = self.spine(engine)
+        run(e, 5)
+        state, ports = e.save(), e.memory.copy()
+
+        def on(other: SiteEngine, seed: int | None) -> np.ndarray:
+            other.restore(state)
+            other.memory[:] = ports  # kept by the loop
+            if seed is not None:
+                other.reseed(seed)
+                assert same(other.memory, ports)
+                assert other.setup.seed == seed
+            return run(other, 5)
+
+        first = on(e, 7)
+        assert same(first, on(self.spine(engine, seed=3), 7)), "another process"
+        assert same(first, on(e, 8)) is not engine.stochastic
+        assert same(first, on(e, None)) is not engine.stochastic
+        assert same(first, on(e, 7)), "after others"
+
+    def test_a_state_goes_on_with_other_rates(self, engine: EngineUnderTest) -> None:
+        """Of a state of another engine nothing but rates is forgotten: without any, nothing happens."""
+        e = self.spine(engine)
+        run(e, 3)
+        still = [replace(r, rate=0.0) for r in NETWORK.reactions]
+        network = ReactionNetwork(NETWORK.species, still, NETWORK.reservoirs, NETWORK.observables)
+        other = engine.make(network, SITES, injected=("Ca",))
+        other.restore(e.save())
+        other.memory[:] = e.memory
+        other.write("influx", 0.0)
+        before = e.read("counts").copy()
+        other.advance(5)
+        assert other.read("counts") == pytest.approx(before, rel=1e-9)
+        e.write("influx", 0.0)
+        e.advance(5)
+        assert (abs(e.read("counts") - before) > 1e-3).any(), "the control"
 
     def test_a_site_does_not_see_its_batch(self, engine: EngineUnderTest) -> None:
         def of(sites: tuple[Site, ...], name: str) -> np.ndarray:

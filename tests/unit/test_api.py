@@ -216,7 +216,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
-    """A folder in which OUT is a run and MANY an ensemble, as docstrings have them, and the experiment of both."""
+    """A folder in which OUT is a run, SAVED half of it and MANY an ensemble, as in docstrings; and the experiment."""
     folder = tmp_path_factory.mktemp("made")
     experiment = Experiment.build(
         experiment=Run(name="box", duration="1 ms", exchange="0.1 ms"),
@@ -227,6 +227,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
     )
     Simulation.new(experiment, folder / "OUT").run()
     sample(experiment, 4, 1, folder / "MANY", jobs=1).close()
+    saved = Simulation.new(experiment, folder / "SAVED")
+    saved.after_each_window(lambda now: now.time > 0.45)
+    saved.run()
+    saved.write_checkpoint()
     return folder, experiment
 
 

@@ -57,6 +57,8 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     count that is no whole number is held as the next lower and the next higher one in turn, right on average.
     """
 
+    drawn = ("words", "wait")
+
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
         check_meetings(setup.network)

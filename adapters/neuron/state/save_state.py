@@ -119,6 +119,11 @@ class ModelState:
         for stream in self.inventory.streams:
             stream.set_seq(stream.get_seq() + _AWAY)
 
+    def forget_drawn(self) -> None:
+        """Have every stream draw anew from where it stands: what it holds is of the global index before."""
+        for stream in self.inventory.streams:
+            stream.set_seq(stream.get_seq())
+
     def check_rewound(self, start: State) -> None:
         """Raises CannotRestart if initialising the model did not bring every stream to where it was at the start."""
         if not np.array_equal(self._streams(), np.asarray(start["streams"])):
