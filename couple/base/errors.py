@@ -42,8 +42,9 @@ class InputError(CoupleError):
         super().__init__(f"{where}: {message}" if where else message)
 
     def at(self, where: str) -> InputError:
-        """This error placed inside a larger document: `where` goes in front of the place."""
-        inner = f"{where}.{self.where}" if self.where else where
+        """This error placed inside a larger document: `where` goes in front of the place, a key or a file."""
+        between = ": " if "/" in self.where else "."
+        inner = f"{where}{between}{self.where}" if self.where else where
         return type(self)(self.message, where=inner)
 
     def inside(self, file: str) -> InputError:

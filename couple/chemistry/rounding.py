@@ -10,11 +10,16 @@ their content given to or taken from the carriers.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from couple.base.arrays import Counts, Floats
 from couple.chemistry.network import ReactionNetwork
+
+RoundingRule = Literal["random", "nearest"]
+"""Of amounts at the start: "random", right on average over seeds and sites; "nearest", the same in every run."""
 
 WHOLE = 1e-6
 """A count this near to a whole number is one: sums of real counts carry rounding errors."""

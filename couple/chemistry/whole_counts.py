@@ -18,7 +18,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +25,8 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.cache.kernels import njit
+from couple.chemistry.rounding import RoundingRule
 from couple.rng.streams import stream, uniform
-
-RoundingRule = Literal["random", "nearest"]
-"""Of amounts at the start: "random", right on average over seeds and sites; "nearest", the same in every run."""
 
 WHOLE = 1e-9
 """An amount this near to a whole number, relative to it where it is above 1, is one: unit conversions round."""

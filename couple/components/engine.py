@@ -17,8 +17,8 @@ from couple.base.errors import InputError
 from couple.base.schema import Block
 from couple.chemistry.lattice_units import Unit
 from couple.chemistry.network import ReactionNetwork
-from couple.chemistry.rounding import Rounding
-from couple.chemistry.whole_counts import RoundingRule, keyed_draw, whole_amounts
+from couple.chemistry.rounding import Rounding, RoundingRule
+from couple.chemistry.whole_counts import keyed_draw, whole_amounts
 from couple.components.component import Component, Port, State
 from couple.geometry.cable import Cable
 from couple.geometry.geometry import Geometry

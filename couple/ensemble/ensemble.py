@@ -10,7 +10,6 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
-from couple.experiment.understood.resolved import read_resolved
 from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
 
@@ -56,6 +55,8 @@ class Ensemble(Recording):
     @property
     def experiment(self) -> dict[str, Any]:
         """The experiment as it was understood; its own seed is not used."""
+        from couple.experiment.understood.resolved import read_resolved  # with all that makes experiments
+
         return read_resolved(str(self.file.attrs["experiment"]))
 
     @property

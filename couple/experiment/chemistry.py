@@ -13,7 +13,7 @@ from couple.base.schema import Block
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
-from couple.chemistry.whole_counts import RoundingRule
+from couple.chemistry.rounding import RoundingRule
 from couple.experiment.fields import Integer, Name
 from couple.experiment.merge.chemistry_layers import with_included
 from couple.experiment.species_patterns import by_pattern

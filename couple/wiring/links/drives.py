@@ -140,17 +140,17 @@ def _replay(folder: Path, replay: str, segments: Sequence[str], window: float, w
         raise InputError(f'"{replay}" must be "RESULTS.h5:neuron.ica", or another current of {known}')
     path, dataset = folder / name, f"neuron/{IonSegments(ion, ()).charge}"
     if not path.exists():
-        raise InputError(f"{quoted(path)}: no such file; {nearest_file(path)}")
+        raise InputError(f'"{path}": no such file; {nearest_file(path)}')
     try:
         values, time, there = _recorded(path, dataset)
     except InputError as error:
-        raise InputError(f"{quoted(path)} {error.message}") from None
+        raise InputError(f'"{path}" {error.message}') from None
     missing = [s for s in segments if s not in there]
     if missing:
-        raise InputError(f"{quoted(path)} has no charge of {missing[0]}; {nearest(missing[0], there)}")
+        raise InputError(f'"{path}" has no charge of {missing[0]}; {nearest(missing[0], there)}')
     if not segments and len(there) != 1:
         raise InputError(
-            f"{quoted(path)} has the charge of {len(there)} segments and the site is in none: say which one is meant, "
+            f'"{path}" has the charge of {len(there)} segments and the site is in none: say which one is meant, '
             f"segment = {quoted(there[0]) if there else '...'}"
         )
     columns = [there.index(s) for s in segments] or [0]

@@ -35,7 +35,8 @@ def process(*arguments: str, environment: dict[str, str] | None = None) -> subpr
 
 
 def arguments(engine: str, out: Path, *more: str) -> list[str]:
-    sets = [f"site.head.engine={engine}", *SHORT, *more]
+    others = [s for s in SHORT if s.partition("=")[0] not in {m.partition("=")[0] for m in more}]
+    sets = [f"site.head.engine={engine}", *others, *more]
     return ["run", str(SPINE), "--quiet", "--no-figure", "--out", str(out), *(x for s in sets for x in ("--set", s))]
 
 

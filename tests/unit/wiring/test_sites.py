@@ -250,7 +250,8 @@ def test_patterns_know_neurons_names() -> None:
     assert stem("apic[3]", "Cell[0].apic3") is None
     assert stem("spine_*.head", "spine_12.head") == "12"
     assert stem("?end", "dend") == ""
-    assert distances("50 .. 200 um") == distances("0.05 mm..200 um") == distances("50..200um") == (50.0, 200.0)
+    for text in ("50 .. 200 um", "0.05 mm..200 um", "50..200um"):
+        assert distances(text, "length") == (50.0, 200.0)
 
 
 def test_sites_of_one_block_run_in_one_engine_and_links_reach_all(tmp_path: Path) -> None:
