@@ -18,7 +18,7 @@ import inspect
 import pickle
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -34,6 +34,7 @@ from numba.core.serialize import dumps
 from couple.cache.entry import read_entry, remove, write_entry
 from couple.cache.folder import KERNELS, cache_folders, warn_once
 from couple.cache.sources import is_ours, source_digest
+from couple.cache.turns import give, take
 
 _SETTINGS = (
     *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "USING_SVML"),
@@ -79,7 +80,18 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             return None
         key = self._index_key(sig, target_context.codegen())
         name = self._entry(key)
-        for folder in cache_folders(KERNELS):
+        folders = list(cache_folders(KERNELS))
+        found = self._read(folders, name, key, target_context)
+        if found is None and folders:
+            take(folders[-1], name)
+            found = self._read(folders, name, key, target_context)  # another process may have made it meanwhile
+            if found is not None:
+                give(folders[-1], name)
+        return found
+
+    def _read(self, folders: Iterable[Path], name: str, key: Any, target_context: Any) -> Any:
+        """The compiled function of an entry, None if there is none that can be used."""
+        for folder in folders:
             body = read_entry(folder / name)
             if body is None:
                 continue
@@ -92,13 +104,17 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled; where that cannot be, say so once."""
-        if not self._enabled or not self._impl.check_cachable(data) or not (folders := cache_folders(KERNELS)):
+        if not self._enabled or not (folders := list(cache_folders(KERNELS))):
             return
         key, folder = self._index_key(sig, data.codegen), folders[-1]
+        name = self._entry(key)
         try:
-            write_entry(folder / self._entry(key), dumps((key, self._impl.reduce(data))))
+            if self._impl.check_cachable(data):
+                write_entry(folder / name, dumps((key, self._impl.reduce(data))))
         except OSError as error:
             warn_once(f"{folder} cannot be written to ({error.strerror})")
+        finally:
+            give(folder, name)
 
     def flush(self) -> None:
         """Forget this function, whatever its signature."""

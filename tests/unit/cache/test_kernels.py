@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from couple.cache.sources import forget
+from couple.cache.turns import LOCKS, give, take
 from support.imports import imports_of
 from support.paths import ROOT
 
@@ -74,8 +76,8 @@ class Pack:
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, preexec_fn=limit)
 
     def entries(self) -> list[Path]:
-        """Files of the cache."""
-        return sorted(path for path in self.cache.rglob("*") if path.is_file())
+        """Files of the cache, without that of locks."""
+        return sorted(path for path in self.cache.rglob("*") if path.is_file() and path.name != LOCKS)
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[float, int, str]:
@@ -180,12 +182,14 @@ def test_ten_cold_starts_at_once(tmp_path: Path) -> None:
 
     def start(argument: float) -> None:
         together.wait()
-        results.put(pack.call(argument)[0])
+        results.put(pack.call(argument))
 
     processes = [context.Process(target=start, args=(4.0 if i % 2 else 4,)) for i in range(10)]
     for process in processes:
         process.start()
-    assert [results.get(timeout=60) for _ in processes] == [12.0] * 10
+    found = [results.get(timeout=60) for _ in processes]
+    assert [result for result, _ in found] == [12.0] * 10
+    assert sum(hits == 0 for _, hits in found) == 2, "one compiles each signature, the others wait"
     for process in processes:
         process.join()
     assert pack.call() == (12.0, 1) and pack.call(4) == (12.0, 1)
@@ -213,3 +217,21 @@ def test_to_read_and_to_ask_for_help_needs_no_kernel() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     codes = [line for line in done.stdout.splitlines() if line.startswith("code")]
     assert codes == ["code 0", "code 2", "code 2", "code 0", "code 0"], done.stderr
+
+
+def test_whoever_compiles_and_dies_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A lock ends with its process; within one process it is no obstacle; forks do not have it."""
+    tmp_path.chmod(0o700)
+    context = multiprocessing.get_context("fork")
+    holds = context.Process(target=lambda: (take(tmp_path, "a"), os._exit(0)))
+    holds.start()
+    holds.join()
+    take(tmp_path, "a")
+    take(tmp_path, "a")
+    waits, begun = context.Process(target=take, args=(tmp_path, "a")), time.monotonic()
+    waits.start()
+    waits.join(0.3)
+    assert waits.is_alive(), "the control: while it is held, another process waits"
+    give(tmp_path, "a")
+    waits.join(10)
+    assert waits.exitcode == 0 and time.monotonic() - begun < 10
