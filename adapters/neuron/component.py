@@ -20,6 +20,7 @@ from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
 from adapters.neuron.mechanisms.nmda_gating import NMDAGating
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess
+from adapters.neuron.memory.ranges import RangeReader, unit_of_range
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
 from adapters.neuron.state import repartition
@@ -78,6 +79,7 @@ class NeuronComponent(ElectricalComponent):
         self._outputs = DirectAccess(
             self._charge.accumulators + voltages, self._charge.to_charge + [1.0] * len(voltages)
         )
+        self._ranges = RangeReader(attachments.ranges)
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
@@ -94,6 +96,10 @@ class NeuronComponent(ElectricalComponent):
             outputs={
                 **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
                 "v": Port("mV", (len(voltages),), "intensive"),
+                **{
+                    f"range_{variable}": Port(unit_of_range(variable), (len(segments),), "intensive")
+                    for variable, segments in attachments.segments_of.items()
+                },
             },
         )
         self.memory[: self._concentrations.size] = self._concentrations.initial
@@ -109,11 +115,13 @@ class NeuronComponent(ElectricalComponent):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        self._input_values, self._output_values = self.memory[: self._inputs.size], self.memory[self._inputs.size :]
+        inputs, outputs = self._inputs.size, self._outputs.size
+        self._input_values, self._output_values = self.memory[:inputs], self.memory[inputs : inputs + outputs]
+        self._range_values = self.memory[inputs + outputs :]
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was done with mechanisms of the model, a line each."""
+        """See ElectricalComponent."""
         return self._concentrations.notes
 
     def _initialise(self, seed: int) -> None:
@@ -135,6 +143,7 @@ class NeuronComponent(ElectricalComponent):
         h.dt = self._dt
         self._refresh_addresses()
         self._gather(self._output_values)
+        self._ranges.gather(self._range_values)
         self._concentrations.read(self._input_values)
 
     def _refresh_addresses(self) -> None:
@@ -171,6 +180,7 @@ class NeuronComponent(ElectricalComponent):
             )
         if not self._gather(self._output_values):
             self._raise_not_finite()
+        self._ranges.gather(self._range_values)
         if self._concentrations.listens:
             self._concentrations.read(self._input_values)
 

@@ -9,6 +9,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from adapters.neuron.alone.here import StepRecorder, run_here
+from adapters.neuron.alone.requests import BuiltRequest, bare_request
+from adapters.neuron.alone.run import alone, alone_built
 from adapters.neuron.component import NeuronComponent
 from adapters.neuron.coupling.ion_ownership import held_reversal, valences
 from adapters.neuron.coupling.ion_use import carriers
@@ -22,11 +25,13 @@ from adapters.neuron.hoc.sections import (
     segment_name,
 )
 from adapters.neuron.mechanisms.builtin import channel_path
-from adapters.neuron.models.loader import LoadedModel, load
+from adapters.neuron.memory.ranges import range_variables
+from adapters.neuron.models.loader import LoadedModel, initial_voltage, load
 from adapters.neuron.models.network import check_delays, connect, register_gids
 from adapters.neuron.models.section_table import points_3d, section_table
 from adapters.neuron.models.spines import grow
 from adapters.neuron.summary import describe, ion_sources
+from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.electrics import Attachments, Contact, ElectricalModel, ModelSpec, Section, SpineSpec
 from couple.geometry.geometry import Geometry
@@ -49,6 +54,9 @@ class NeuronModel(ElectricalModel):
         # Now: finding out what mechanisms do takes scratch sections, which a running model would not survive.
         self._description = describe(self.channel_path, spec, self._built)
         self._coupled: list[str] = []
+        self._spines: list[SpineSpec] = []
+        self._contacts: list[Contact] = []
+        self._recorder: StepRecorder | None = None
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
@@ -77,10 +85,15 @@ class NeuronModel(ElectricalModel):
         """Membrane area of a segment, µm²."""
         return float(find_membrane(segment).area())
 
+    def range_variables(self, segment: str) -> Sequence[str]:
+        """See ElectricalModel."""
+        return range_variables(find_segment(segment))
+
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
         with self._built.streams:
             grown = grow(spines)
+        self._spines += spines
         self._built.on_release.append(grown.clear)
         cache_sections()
         self._description = describe(self.channel_path, self.spec, self._built)
@@ -91,6 +104,7 @@ class NeuronModel(ElectricalModel):
         with self._built.streams:
             kept = register_gids(self.spec.cells, lambda cell, name: find_segment(f"{cell}.{name}"))
             kept += connect(contacts)
+        self._contacts += contacts
         self._built.on_release.append(kept.clear)
         self._description = describe(self.channel_path, self.spec, self._built)
 
@@ -141,6 +155,35 @@ class NeuronModel(ElectricalModel):
         sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
         self._coupled = [*self._cell.notes, *sources]
         return self._cell
+
+    def record_steps(self, segments: Sequence[str]) -> None:
+        """See ElectricalModel."""
+        self._recorder = StepRecorder(segments)
+        self._built.on_release.append(self._recorder.close)
+
+    def recorded_steps(self) -> Floats:
+        """See ElectricalModel."""
+        return np.empty((0, 0)) if self._recorder is None else self._recorder.read()
+
+    @property
+    def couple_builds(self) -> str:
+        """See ElectricalModel."""
+        if self.spec.cells:
+            return "its cells and connections"
+        if self.spec.model.suffix == ".swc":
+            return "its sections, from a morphology"
+        return "its spines" if self._spines else ""
+
+    def alone(self, segments: Sequence[str], steps: int) -> Floats:
+        """See ElectricalModel."""
+        if self.couple_builds:
+            return alone_built(BuiltRequest(self.spec, self._spines, self._contacts, segments, steps))
+        how = (self._built.procedure, initial_voltage(self.spec))
+        return alone(bare_request(self.spec, how, segments, steps))
+
+    def run_here(self, segments: Sequence[str], steps: int) -> Floats:
+        """(steps + 1, segments) V in this process, with nothing attached; only before `attach`."""
+        return run_here(self.spec, self._built, segments, steps)
 
 
 def load_model(spec: ModelSpec) -> NeuronModel:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from couple.base.errors import InputError
-from couple.cli.console import Balance, File, Overrides, err, out, stdout_for_json, table
+from couple.base.errors import InputError, RunError
+from couple.cli.console import Balance, File, Overrides, Until, err, out, stdout_for_json, table
 from couple.cli.summaries import NO_CONTENTS
 from couple.parallel.communicator import world
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from couple.components.component import Component
     from couple.experiment import Experiment
     from couple.experiment.understood.input_files import InputFile
+    from couple.simulation.against_neuron import Comparison
     from couple.simulation.load_report import RankLoad
     from couple.wiring import Plan
 
@@ -31,19 +32,32 @@ def check(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the experiment as it is understood, in TOML, and load nothing.")
     ] = False,
+    against: Annotated[
+        bool,
+        typer.Option(
+            "--against-neuron",
+            help="Run the model in NEURON alone, listened to, and with its links, and compare. Exit 1 if to listen "
+            "changes anything.",
+        ),
+    ] = False,
+    until: Until = None,
 ) -> None:
     """Load and wire everything; print what will run, what it costs, and warnings. With --all the whole wiring."""
+    from couple.cli.against_neuron import against_lines, against_output
     from couple.cli.json_output import check_output, print_json
     from couple.experiment import Experiment
     from couple.simulation.cell_costs import read_costs
     from couple.simulation.load_report import lines, measure, measure_ranks
     from couple.wiring import wire
 
+    if until is not None and not against:
+        raise InputError("goes with --against-neuron: nothing else is run", where="--until")
     if resolved:
         _print_resolved(Experiment.load(file, overrides or ()), as_json)
         return
     with stdout_for_json(as_json):
         experiment = Experiment.load(file, overrides or ())
+        compared = _against_neuron(experiment, until) if against else None
         system = wire(experiment, None if balance is None else read_costs(balance))
         described = system.describe
         found = check_output(system) if as_json else None
@@ -53,7 +67,7 @@ def check(
     if not world().first:
         return
     if found is not None:
-        print_json(found.with_loads(loads))
+        print_json(found.with_loads(loads).model_copy(update={"against_neuron": compared and against_output(compared)}))
     elif everything:
         out.print(_headline(system.plan), markup=False)
         for line in (*described, *lines(loads), *_ports(system.components), *_reactions(system.plan), *_files(inputs)):
@@ -68,6 +82,20 @@ def check(
         err.print(f"[bold yellow]{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:[/]")
     for warning in warnings:
         err.print(f"[bold yellow]warning:[/] {escape(warning)}")
+    if compared is not None:
+        if found is None:
+            table([*against_lines(compared)])
+        if not compared.listening.exact:
+            raise RunError("to listen to the model changes it, which is a fault of couple or of a model without a seed")
+
+
+def _against_neuron(experiment: Experiment, until: str | None) -> Comparison:
+    """The comparison, before anything else is loaded."""
+    from couple.chemistry.lattice_units import GivenTime
+    from couple.simulation.against_neuron import against_neuron
+
+    end = None if until is None else GivenTime.read(until, "--until").on(experiment.time_unit)
+    return against_neuron(experiment, end)
 
 
 def _print_resolved(experiment: Experiment, as_json: bool) -> None:

@@ -10,10 +10,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.cli.against_neuron import AgainstNeuronOutput
 from couple.cli.console import out
+from couple.cli.quantities import Output, Quantity
 from couple.experiment import Experiment
 from couple.experiment.understood import resolved
 from couple.experiment.understood.input_files import InputFile
@@ -37,20 +39,6 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-class Output(BaseModel):
-    """Base of what `--json` prints."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Quantity(Output):
-    """One number, or several: what they are, their unit, their values."""
-
-    name: str
-    unit: str
-    values: float | tuple[float, ...]
 
 
 class ResolvedOutput(Output):
@@ -185,6 +173,7 @@ class CheckOutput(Output):
     ranks: tuple[RankOutput, ...] = ()
     details: tuple[str, ...] = Field(description="lines of the electrical model and the engines, for people")
     warnings: tuple[str, ...]
+    against_neuron: AgainstNeuronOutput | None = Field(default=None, description="with --against-neuron")
 
     def with_loads(self, loads: Sequence[RankLoad]) -> CheckOutput:
         """The same with the loads of all ranks, in order."""

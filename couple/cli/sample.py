@@ -185,9 +185,18 @@ def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
         ("runs", f"{found['runs']} of {found['simulated_ms']:g} ms in {found['rows']} rows"),
         ("seed", str(found["seed"])),
         *_parameter_lines(ensemble),
+        *_spike_lines(ensemble),
         ("CPU time", f"{found['cpu_seconds_per_run']:.4g} s per run"),
         ("largest imbalance", f"{found['max_imbalance_ions']:g} ions"),
     ]
+
+
+def _spike_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
+    """Spikes of each recorded soma in a run."""
+    from couple.storage.spike_trains import soma_spikes
+
+    counts = {name: [len(train) for train in trains] for name, trains in soma_spikes(ensemble).items()}
+    return [(f"spikes {name}", f"{sum(n) / len(n):.4g} per run, {min(n)} .. {max(n)}") for name, n in counts.items()]
 
 
 def _of_whole_runs(measure: Callable[[Floats], Any], values: Floats) -> float:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from couple.base.arrays import Floats
 from couple.storage.results import Results
 
 FEW = 4
@@ -20,8 +21,18 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     lines = [("experiment", results.name), ("status", results.status)]
     lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks(), everything=everything) + ledger_lines(results.ledger(), everything=everything)
+    lines += spike_lines({} if "spikes" in results.file else results.spikes()[1], everything=everything)
     lines += accuracy_lines(results)
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
+
+
+def spike_lines(trains: Mapping[str, Floats], *, everything: bool = False) -> list[Line]:
+    """Spikes of recorded somata; of many their total, the least and the most."""
+    if len(trains) > FEW and not everything:
+        counts = [len(times) for times in trains.values()]
+        return [(f"spikes of {len(trains)} somata", f"{sum(counts)}; {min(counts)} .. {max(counts)} each")]
+    spans = {name: f", {t[0]:.6g} .. {t[-1]:.6g} ms" if len(t) else "" for name, t in trains.items()}
+    return [(f"spikes {name}", f"{len(t)}{spans[name]}") for name, t in trains.items()]
 
 
 def accuracy_lines(results: Results) -> list[Line]:

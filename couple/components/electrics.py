@@ -194,6 +194,7 @@ class Attachments:
     seed:         of the experiment.
     others:       the same as `calcium` and `cai` for other ions.
     listened:     segments of `calcium` whose `cai` stays the model's.
+    ranges:       (segment, variable) of range variables that are handed out, grouped by variable.
     """
 
     calcium: tuple[str, ...]
@@ -203,6 +204,15 @@ class Attachments:
     seed: int = 0
     others: tuple[IonSegments, ...] = ()
     listened: frozenset[str] = frozenset()
+    ranges: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def segments_of(self) -> dict[str, tuple[str, ...]]:
+        """Range variable → segments in which it is handed out."""
+        found: dict[str, list[str]] = {}
+        for segment, variable in self.ranges:
+            found.setdefault(variable, []).append(segment)
+        return {variable: tuple(segments) for variable, segments in found.items()}
 
     @property
     def ions(self) -> tuple[IonSegments, ...]:
@@ -258,7 +268,8 @@ class ElectricalComponent(Component):
     inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS. Where a
              concentration stays the model's, its value after the window stands in the place of one handed in.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
-             the like of other ions; `v` (n_voltages,) mV.
+             the like of other ions; `v` (n_voltages,) mV; `range_eca` (n_segments,) or the like of every range
+             variable that is asked for, in NEURON's unit.
 
     model_files: that the model was made from, besides those that the experiment names.
     """
@@ -269,6 +280,11 @@ class ElectricalComponent(Component):
     @abstractmethod
     def channel_path(self) -> str:
         """Which coupling mechanisms run, as results say it: of NEURON "MOD" (compiled) or "KSChan"."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> Sequence[str]:
+        """What was done with mechanisms of the model, a line each."""
 
     @property
     @abstractmethod
@@ -330,6 +346,10 @@ class ElectricalModel(ABC):
         """Membrane area of a segment in µm², as NEURON has it."""
 
     @abstractmethod
+    def range_variables(self, segment: str) -> Sequence[str]:
+        """Names of the range variables of mechanisms and ions in a segment: "m_hh", "eca"."""
+
+    @abstractmethod
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines; before anything is attached. Raises InputError that names the key of one that cannot be."""
 
@@ -369,4 +389,24 @@ class ElectricalModel(ABC):
         """The stepping component, initialised at t = 0.
 
         Raises InputError if a mechanism in a coupled segment writes such a concentration and may not be removed.
+        """
+
+    @abstractmethod
+    def record_steps(self, segments: Sequence[str]) -> None:
+        """Record V of these at every step from the next `attach` on, until the model is released."""
+
+    @abstractmethod
+    def recorded_steps(self) -> Floats:
+        """(steps + 1, segments) what `record_steps` has of them, mV."""
+
+    @property
+    @abstractmethod
+    def couple_builds(self) -> str:
+        """What of the model is in no file that could be run without couple; "" if all is."""
+
+    @abstractmethod
+    def alone(self, segments: Sequence[str], steps: int) -> Floats:
+        """(steps + 1, segments) V of the same model with nothing attached, mV, from a fresh process; seed 0.
+
+        Raises RunError with the reason where it cannot be run.
         """

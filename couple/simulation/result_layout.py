@@ -12,6 +12,7 @@ from couple.experiment.understood.input_files import InputFile, from_json, to_js
 from couple.experiment.understood.resolved import resolved_text
 from couple.simulation.orchestrator import EXCHANGE
 from couple.storage.recorder import Variable
+from couple.storage.spike_trains import THRESHOLD
 from couple.wiring import System
 
 
@@ -84,6 +85,7 @@ def attributes_of(system: System) -> dict[str, Any]:
         "inputs": to_json(system.inputs),
         "name": experiment.experiment.name,
         "time_unit": experiment.time_unit,
+        THRESHOLD: experiment.record.threshold,
         "channel_path": "" if system.electrics is None else system.electrics.channel_path,
         "engines": json.dumps(dict(system.plan.kinds)),
     }

@@ -23,6 +23,12 @@ from couple.storage.run_folder import RESULTS, SUMMARY
 from couple.wiring import System
 
 
+def found_in(results: Results) -> dict[str, Any]:
+    """What a summary takes from the records: peaks, and spikes where there are somata."""
+    spikes = results.spike_counts()
+    return {"peaks": results.peaks(), **({"spikes": spikes} if spikes else {})}
+
+
 @dataclass(frozen=True)
 class RunWriter:
     """Writes what `recorder` holds of a system, on each rank its own part."""
@@ -78,7 +84,7 @@ class RunWriter:
     def _with_peaks(self, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
         """The summary, as it is put on the disk."""
         with Results(folder / RESULTS) as results:
-            summary["peaks"] = results.peaks()
+            summary |= found_in(results)
         replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
         return summary
 

@@ -27,7 +27,7 @@ from couple.simulation import port_access, resume
 from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.orchestrator import EXCHANGE, Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
-from couple.simulation.run_writer import RunWriter
+from couple.simulation.run_writer import RunWriter, found_in
 from couple.simulation.state_versions import GROUP, check_versions, versions_of
 from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
@@ -440,8 +440,7 @@ class Simulation:
         summary = self.summary(status)
         if self.folder is None:
             with self.results as results:
-                summary["peaks"] = results.peaks()
-            return summary
+                return summary | found_in(results)
         costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
         return self._writer.write(self.folder, status, summary, costs)
 

@@ -96,6 +96,10 @@ class Recording:
                 found.update({site: (name, row) for row, site in enumerate(names)})
         return found
 
+    def voltage_names(self) -> tuple[str, ...]:
+        """Segments whose voltage is recorded."""
+        return self._axis("neuron/v", "segment")
+
     def voltages(self) -> dict[str, Floats]:
         """Segment → (..., n_rows) mV."""
         if "neuron/v" not in self.file:
@@ -105,17 +109,32 @@ class Recording:
 
     def __getitem__(self, name: str) -> Floats:
         """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
-        of the voltage of a segment ("neuron.head(0.5)": mV). Raises InputError if it was not recorded.
+        of a segment its voltage ("neuron.head(0.5)": mV) or a range variable ("neuron.head(0.5).m_hh").
+
+        Raises InputError if it was not recorded.
         """
         site, _, quantity = name.partition(".")
         if site == "neuron":
-            voltages = self.voltages()
-            if quantity not in voltages:
-                raise InputError(f'"{name}" was not recorded; {nearest(quantity, voltages)}', where=str(self.path))
-            return voltages[quantity]
+            segment, _, variable = quantity.rpartition(".")
+            if f"neuron/range_{variable}" in self.file:
+                return self._range(segment, variable)
+            names = self.voltage_names()
+            if quantity not in names:
+                raise InputError(f'"{name}" was not recorded; {nearest(quantity, names)}', where=str(self.path))
+            return self._read("neuron/v", (..., names.index(quantity)))
         if quantity in self.labels(site, "means", "observable"):
             return self.observable(site, quantity)
         return self.counts(site, quantity)
+
+    def _range(self, segment: str, variable: str) -> Floats:
+        """(..., n_rows) of a range variable in a segment."""
+        path = f"neuron/range_{variable}"
+        names = self._axis(path, "segment")
+        if segment not in names:
+            raise InputError(
+                f'"{variable}" of "{segment}" was not recorded; {nearest(segment, names)}', where=str(self.path)
+            )
+        return self._read(path, (..., names.index(segment)))
 
     def counts(self, site: str, species: str) -> Floats:
         """(..., n_rows) molecules. Raises InputError if it was not recorded."""

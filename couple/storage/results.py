@@ -12,6 +12,7 @@ from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
+from couple.storage.spike_trains import THRESHOLD, soma_spikes
 
 FORMAT = "couple results 1"
 """Attribute `format` of a result file, and what its seal says."""
@@ -48,14 +49,22 @@ class Results(Recording):
         return {k: json.loads(v) for k, v in self.file["ledger"].attrs.items()}
 
     def spikes(self) -> tuple[Floats, dict[str, Floats]]:
-        """(n,) ms of all spikes of a network, and those of each cell that fired, by name: "E_3"; empty without one."""
+        """(n,) ms of all spikes, and those of each cell: of a network by name ("E_3"), of those that fired; of other
+        models by recorded somata ("soma(0.5)"), where V crosses `record.threshold`. Empty without either."""
         if "spikes" not in self.file:
-            return np.zeros(0), {}
+            trains = {name: train for name, (train,) in soma_spikes(self).items()}
+            return np.sort(np.concatenate([np.zeros(0), *trains.values()])), trains
         times, cells = np.asarray(self.file["spikes/time"]), np.asarray(self.file["spikes/cell"])
         populations: dict[str, int] = json.loads(self.file["spikes"].attrs["populations"])
         names = [f"{population}_{i}" for population, n in populations.items() for i in range(n)]
         by_cell = {int(cell): times[cells == cell] for cell in np.unique(cells)}
         return times, {names[cell] if cell < len(names) else str(cell): found for cell, found in by_cell.items()}
+
+    def spike_counts(self) -> dict[str, Any]:
+        """threshold_mV, and the count of each recorded soma; empty where there is none, and of a network."""
+        trains = {} if "spikes" in self.file else self.spikes()[1]
+        counts = {name: len(times) for name, times in trains.items()}
+        return {"threshold_mV": float(self.file.attrs[THRESHOLD]), "count": counts} if counts else {}
 
     def seconds(self) -> dict[str, float]:
         """Wall-clock seconds per component."""

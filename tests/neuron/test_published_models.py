@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+from adapters.neuron.alone.run import run_bare
 from adapters.neuron.mechanisms import nmodl
 from couple.base.arrays import Floats
 from couple.ensemble.seeds import run_seed
@@ -28,6 +30,7 @@ MOD = SUPPORT / "published" / "mod"
 RUN = ["run", "run.toml", "--quiet", "--no-figure"]
 HALF = ["--set", "experiment.duration=10 ms"]
 RESUME = ["resume", "half/checkpoint.h5", "--until", "20 ms", "--quiet", "--no-figure"]
+CHECK = ["check", "run.toml", "--against-neuron", "--until", "10 ms"]
 
 EVERYDAY = ("pool", "fixed_eca", "normrand", "static", "hoc_event")
 
@@ -57,19 +60,36 @@ def campaign(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         (place / trait.name / "cell.hoc").write_text(trait.text)
         (place / trait.name / "run.toml").write_text(_experiment(trait))
     library = nmodl.library(sorted(MOD.glob("*.mod")), "model")
-    names = [trait.name for trait in traits]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
-    alone = [sys.executable, "-m", "support.published.alone", str(place), str(library), "20", *names]
-    subprocess.run(alone, env=environment, check=True, capture_output=True)
+    run_bare([_alone(trait, place, library) for trait in traits])
     coupled = [sys.executable, "-m", "support.published.coupled", str(place)]
     first = [(trait.name, [*_other(trait), _half(trait)]) for trait in traits]
     second = [
-        (trait.name, [*([] if trait.refused else [RESUME]), [*RUN, "--out", "whole"], *_alone_of_ensemble(trait)])
+        (
+            trait.name,
+            [
+                *([] if trait.refused else [RESUME]),
+                [*RUN, "--out", "whole"],
+                *_alone_of_ensemble(trait),
+                *([] if trait.name in EVERYDAY else [CHECK]),
+            ],
+        )
         for trait in traits
     ]
     rounds = json.dumps([first, second])
     subprocess.run(coupled, env=environment, check=True, input=rounds, text=True, stdout=subprocess.DEVNULL)
     return place
+
+
+def _alone(trait: Trait, place: Path, library: Path) -> dict[str, Any]:
+    """What `adapters/neuron/alone/bare.py` is asked for."""
+    return {
+        "folder": str(place / trait.name), "model": "cell.hoc", "function": "", "arguments": [],
+        "library": str(library),
+        "before": [], "after": [], "uninsert": [], "set": {}, "currents": [], "dt": 0.025, "celsius": None,
+        "v_init": None, "cvode_off": False, "start": trait.start, "steps": 800, "segments": [[0, 0.5]],
+        "out": "alone.npy",
+    }  # fmt: skip
 
 
 def _experiment(trait: Trait) -> str:
@@ -102,10 +122,15 @@ def voltage(folder: Path) -> Floats:
 
 @over(TRAITS)
 def test_listening_changes_nothing(campaign: Path, trait: Trait) -> None:
-    alone = np.load(campaign / trait.name / "alone.npy")
+    alone = np.load(campaign / trait.name / "alone.npy")[:, 0]
     coupled = voltage(campaign / trait.name / "whole")
     assert np.ptp(alone) > 5, "nothing happens in the model"
     assert np.array_equal(coupled, alone[::4])
+
+
+@over([trait for trait in TRAITS if trait.name not in EVERYDAY])
+def test_check_says_so(campaign: Path, trait: Trait) -> None:
+    assert f"exit 0: {' '.join(CHECK)}" in (campaign / trait.name / "log.txt").read_text()
 
 
 @over(TRAITS)

@@ -8,12 +8,9 @@ import numpy as np
 
 from couple.analysis.compare.statistics import Flags, regrouped_p
 from couple.base.arrays import Floats
+from couple.storage.spike_trains import spike_times
 
-
-def spike_times(v: Floats, time: Floats, threshold: float) -> Floats:
-    """(n_spikes,) times at which v (n_times,) crosses `threshold` mV upwards, between two rows by a line."""
-    k = np.flatnonzero((v[:-1] < threshold) & (v[1:] >= threshold))
-    return np.asarray(time[k] + (threshold - v[k]) / (v[k + 1] - v[k]) * (time[k + 1] - time[k]))
+__all__ = ["distance", "energy", "spike_times"]
 
 
 def distance(a: Floats, b: Floats, within: float) -> tuple[float, list[tuple[int, int]]]:

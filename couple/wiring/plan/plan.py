@@ -22,6 +22,7 @@ from couple.wiring.links.necks import PlacedNeck, place_necks
 from couple.wiring.links.neuron_links import PlacedLink, check_ports, place_links
 from couple.wiring.plan.engine_groups import Agreed, Group
 from couple.wiring.plan.engines import PlannedEngine, plan_engines
+from couple.wiring.plan.ranges import Ranges, recorded_ranges
 from couple.wiring.plan.voltages import recorded_voltages
 from couple.wiring.plan.warnings import wiring_warnings
 from couple.wiring.sites.engine_choice import EngineChoice, load_engines
@@ -43,6 +44,7 @@ class Plan:
     necks:    what diffuses between sites.               drives: what is prescribed, by window.
     engines:  class and setup of every component.        agreed: on the components of all ranks.
     voltages: segment → order, of those that [record] asks for; what else is recorded `experiment.record` says.
+    ranges:   (segment, variable) → order, of range variables that [record] asks for.
     helped:   whether some site is to be solved by several ranks.
     warnings: about accuracy and about what may not be meant.
     """
@@ -61,6 +63,7 @@ class Plan:
     engines: tuple[PlannedEngine, ...]
     agreed: Mapping[Group, Agreed]
     voltages: Mapping[str, Order]
+    ranges: Ranges
     helped: bool
     warnings: tuple[str, ...]
 
@@ -106,6 +109,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     drives = plan_drives(experiment, clock, sites)
     check_ports(links, ions)
     voltages = recorded_voltages(experiment, branches, cells)
+    ranges = recorded_ranges(experiment, branches, cells)
     driven = {link.site for link in drives.links} | {site.name for neck in necks for site in neck.sites}
     warnings = [f"{engine.key}: {text}" for engine in engines for text in engine.warnings]
     warnings += wiring_warnings(experiment, network, branches, sites, links, driven)
@@ -124,6 +128,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
         engines=engines,
         agreed=agreed,
         voltages=voltages,
+        ranges=ranges,
         helped=helped,
         warnings=tuple(f"{experiment.where}: {text}" for text in warnings),
     )

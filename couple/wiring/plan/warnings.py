@@ -41,7 +41,7 @@ def wiring_warnings(
             concentrations.setdefault(section_of(segment), {})[f"{link.ion}i"] = None
     yield from _second_calcium(links, branches)
     if experiment.neuron is None or experiment.neuron.eca == "nernst":
-        yield from _overruled_reversals(links, branches)
+        yield from overruled_reversals(links, branches)
     yield from _overfull(sites, coupled, branches)
     for section in dict.fromkeys(section_of(s) for s in coupled if s in owned):
         segments = branches.sections[section]
@@ -100,7 +100,7 @@ def _second_calcium(links: Sequence[PlacedLink], branches: Branches) -> Iterator
         yield f'{key}: {names} carries calcium as the ion "{ion}", which does not enter: add from = "neuron.i{ion}"'
 
 
-def _overruled_reversals(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
+def overruled_reversals(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
     """Reversal potentials that the model has set and that now follow what is handed over; one line for each value."""
     found: dict[tuple[str, float], list[str]] = {}
     seen = set()

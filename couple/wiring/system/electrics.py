@@ -45,7 +45,8 @@ class Electrics:
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Names along every port."""
         at = self.attachments
-        found = {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
+        found = {f"range_{variable}": segments for variable, segments in at.segments_of.items()}
+        found |= {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
         return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
 
     @cached_property
@@ -65,10 +66,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     model = plan.model
     if model is None:
         return None
-    crossing: dict[str, list[PlacedLink]] = {CALCIUM: []}
-    for link in plan.links:
-        if link.ion is not None:
-            crossing.setdefault(link.ion, []).append(link)
+    crossing = _crossing(plan)
     channels = [link for link in plan.links if link.ion is None]
     conductances = tuple(dict.fromkeys(_conductance(k, s) for k in channels for s in k.site.segments))
     meeting = links_by_segment(plan.links)
@@ -84,10 +82,39 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         seed=plan.experiment.experiment.seed,
         others=tuple(others),
         listened=calcium.listened,
+        ranges=tuple(plan.ranges),
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
     valence = model.ions()
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
+
+
+def listening(plan: Plan) -> Attachments:
+    """Where the links of a plan reach the model, all of them only to listen: nothing is handed over. Seed 0."""
+    ions = [
+        IonSegments(ion, names, (0.0,) * len(names), frozenset(names))
+        for ion, links in _crossing(plan).items()
+        for names in (tuple(dict.fromkeys(s for link in links for s in link.site.segments)),)
+    ]
+    reached = (s for link in plan.links for s in link.site.segments)
+    calcium, *others = ions
+    return Attachments(
+        calcium=calcium.segments,
+        conductances=(),
+        voltages=tuple(dict.fromkeys([*plan.voltages, *reached])),
+        cai=calcium.initial,
+        others=tuple(others),
+        listened=calcium.listened,
+    )
+
+
+def _crossing(plan: Plan) -> dict[str, list[PlacedLink]]:
+    """Ion → links that it crosses by; calcium first."""
+    crossing: dict[str, list[PlacedLink]] = {CALCIUM: []}
+    for link in plan.links:
+        if link.ion is not None:
+            crossing.setdefault(link.ion, []).append(link)
+    return crossing
 
 
 def _order(

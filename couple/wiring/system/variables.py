@@ -26,6 +26,7 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
     """
     record = plan.experiment.record
     variables = [] if electrics is None else _of_model(electrics, memory)
+    ranges = [] if electrics is None else _ranges(plan, electrics, memory)
     linked = {link.quantity for link in plan.links}
     for engine in engines.all:
         variables += _of_engine(engine, record, linked, memory)
@@ -38,7 +39,7 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
                 raise InputError(f'nothing sets "{name}"; {nearest(name, QUANTITIES)}', where=f"record.variables[{i}]")
         variables = [v for v in variables if kinds[v.path] in record.variables]
     others = [(e, port) for e in engines.all for port in e.outputs if port.split("_")[0] not in ("counts", "means")]
-    return variables + [_other(engine, port, memory) for engine, port in others]
+    return ranges + variables + [_other(engine, port, memory) for engine, port in others]
 
 
 def _kind(name: str) -> str:
@@ -69,6 +70,22 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
             order = tuple(electrics.order["g"][i] for i in chosen)
             variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices, order=order))
     return variables
+
+
+def _ranges(plan: Plan, electrics: Electrics, memory: Memory) -> list[Variable]:
+    """Range variables of the model, those of one name together."""
+    component = electrics.component
+    return [
+        Variable(
+            f"neuron/range_{name}",
+            component.outputs[f"range_{name}"].unit,
+            ("segment",),
+            (segments,),
+            memory.all_of(component, f"range_{name}"),
+            order=tuple(plan.ranges[segment, name] for segment in segments),
+        )
+        for name, segments in electrics.attachments.segments_of.items()
+    ]
 
 
 def _of_engine(engine: SiteEngine, record: Record, linked: set[str], memory: Memory) -> list[Variable]:
