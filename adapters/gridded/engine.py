@@ -180,7 +180,7 @@ class Gridded(SiteEngine, BringsGeometry):
     def _speeds(self, k: int) -> str:
         """SHA-256 of what propensities depend on besides molecules."""
         t = self.tables[k]
-        return digest_of({"rates": t.rates, "law": t.law, "law_constants": t.law_constants})
+        return digest_of({"rates": t.rates, "law": t.law, "code": t.law_code, "numbers": t.law_constants})
 
     # -- one site ---------------------------------------------------------------------------------------------
 

@@ -108,16 +108,18 @@ def branch(
     from couple.chemistry.lattice_units import GivenTime
     from couple.ensemble import branch as make
     from couple.ensemble.ranks import first_rank_leads
+    from couple.simulation.resume import Origin
 
     if any(key_of(text) == "experiment.seed" for text in overrides or ()):
         raise InputError("experiment.seed has no effect: give --seed", where="--set")
-    end = None if until is None else GivenTime.read(until, "--until")
+    given = None if until is None else GivenTime.read(until, "--until")
     asked: dict[str, Any] = {"vary": _ranges(vary or ()), "points": points, "design": design}
     with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return
         begun = perf_counter()
-        asked |= {"changes": overrides or (), "until": None if end is None else end.value, "jobs": jobs}
+        end = None if given is None else given.on(Origin.of(checkpoint).read()[0].time_unit)
+        asked |= {"changes": overrides or (), "until": end, "jobs": jobs}
         made = make(checkpoint, runs, seed, folder, **asked, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
 
@@ -184,6 +186,7 @@ def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
         ("status", found["status"]),
         ("runs", f"{found['runs']} of {found['simulated_ms']:g} ms in {found['rows']} rows"),
         ("seed", str(found["seed"])),
+        *([("branches of", ensemble.origin)] if ensemble.origin else []),
         *_parameter_lines(ensemble),
         *_spike_lines(ensemble),
         ("CPU time", f"{found['cpu_seconds_per_run']:.4g} s per run"),

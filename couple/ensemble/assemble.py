@@ -75,6 +75,8 @@ def _head(
     if wanted.design is not None:
         file.attrs["inputs"] = to_json(inputs_of(there, wanted))
     file.attrs.update({"format": FORMAT, "status": status, "seed": wanted.seed})
+    if wanted.origin is not None:
+        file.attrs["from"] = str(wanted.origin.path)
     for name, content in layout.tables.items():
         file.require_group(name).attrs.update(content)
     file.create_group("versions").attrs.update(versions())

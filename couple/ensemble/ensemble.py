@@ -53,6 +53,11 @@ class Ensemble(Recording):
         return int(self.file.attrs["seed"])
 
     @property
+    def origin(self) -> str:
+        """The checkpoint that runs went on from; "" if they began at t = 0."""
+        return str(self.file.attrs.get("from", ""))
+
+    @property
     def experiment(self) -> dict[str, Any]:
         """The experiment as it was understood; its own seed is not used."""
         from couple.experiment.understood.resolved import read_resolved  # with all that makes experiments
@@ -84,7 +89,10 @@ class Ensemble(Recording):
         return {int(run): str(why) for run, why in zip(self.runs, reasons, strict=True) if why}
 
     def overrides(self, run: int) -> list[str]:
-        """What repeats a run alone, to the bit: `couple run FILE`, with `--set` before each. Raises InputError."""
+        """What repeats a run alone, to the bit: `couple run FILE`, with `--set` before each. Raises InputError.
+
+        A branch is repeated by `Simulation.branched(origin, *changes)`.
+        """
         at = np.flatnonzero(self.runs == run)
         if not at.size:
             raise InputError(f"there is no run {run}", where=str(self.path))

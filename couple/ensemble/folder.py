@@ -126,8 +126,8 @@ class Specification:
         content, now = self.stored(), versions()
         kept = {name: now.get(name) for name in DECISIVE}
         read = [file.content for file in files]
-        start = None if self.origin is None else self.origin.sha256
-        decisive = [_without_seed(content["experiment"]), content["design"], start, self.seed, kept, read]
+        decisive = [_without_seed(content["experiment"]), content["design"], self.seed, kept, read]
+        decisive += [] if self.origin is None else [self.origin.sha256]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
     @classmethod

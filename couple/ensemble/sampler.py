@@ -51,7 +51,8 @@ class Sampler:
     """Wires an experiment once.
 
     once: for one run only, of the experiment's own seed, without setting back.
-    layout: of the rows. start: digest of the system at t = 0 with seed 0, equal in every process; "" with `once`.
+    layout: of the rows. start: digest of the system at t = 0 with seed 0, equal in every process; "" with `once`
+    or an origin.
     Raises InputError for what does not fit in the experiment, also a run whose rows do not fit into memory, and
     CannotRestart if the system cannot be set back to the bit: then only `once`, in another process, is exact.
     origin: the saved moment that all runs go on from; they begin at t = 0 without.
@@ -79,9 +80,8 @@ class Sampler:
         self._starts: dict[str, State] = {}
         self.start, self._once = "", once
         if self._branch_from is not None:
-            self._loop.branch(self._branch_from, 0)
-            self.start = self._digest(self._states())
-        elif not once:
+            return  # every run takes all up from the file
+        if not once:
             self._starts = self._states()
             self.start = self._try_restart()
 
@@ -127,6 +127,9 @@ class Sampler:
         return " ".join(c.digest(states[c.name]) for c in self._loop.system.components)
 
 
-def failed(run: int, seed: int, error: CoupleError) -> RunError:
+def failed(run: int, seed: int, error: CoupleError, origin: Origin | None) -> RunError:
     """The error of one run of an ensemble, with what repeats it."""
-    return RunError(f"run {run}: {error} (repeat it with: couple run FILE --set experiment.seed={seed})")
+    repeat = f"couple run FILE --set experiment.seed={seed}"
+    if origin is not None:
+        repeat = f'Simulation.branched("{origin.path}", seed={seed}), with the same changes'
+    return RunError(f"run {run}: {error} (repeat it with: {repeat})")

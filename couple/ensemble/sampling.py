@@ -17,6 +17,7 @@ from couple.ensemble.ranks import sample_on_all_ranks
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.experiment.understood.input_files import refuse_edited
+from couple.experiment.vary import Vary
 from couple.parallel.communicator import world
 from couple.simulation.resume import Origin
 from couple.wiring.system.input_files import named_input_files
@@ -82,7 +83,7 @@ def _make(
         raise InputError(f"{chosen}: give 0 to 2^63 - 1", where="--seed")
     if jobs is not None and not 0 < jobs <= 4096:
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
-    plan = _design(experiment, *varied, chosen)
+    plan = _design(experiment.vary if origin is None else None, *varied, chosen)
     all_runs = runs * (1 if plan is None else len(plan))
     check_memory(BYTES * float(all_runs), f"{all_runs:.3g} runs", "give fewer", "--runs")
     wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan, origin)
@@ -112,8 +113,9 @@ def branch(
 
     path: a checkpoint, or the folder of its run. changes: as for `--set`: rates, drives, the end. Run i is, to the bit,
     `Simulation.branched(path, *changes, seed=run_seed(seed, i))`; rows are those after the checkpoint, and the ledger
-    goes on. All else, also what is raised, as of `sample`; InputError too for a change (also in `vary`) after which the
-    state is none any more, for a checkpoint that is damaged or of other versions, and if nothing is left to run.
+    goes on. [vary] of the experiment is for runs from t = 0, and left out.
+    All else, also what is raised, as of `sample`; InputError too for a change (also in `vary`) after which the state is
+    none any more, for a checkpoint that is damaged or of other versions, and if nothing is left to run.
 
     >>> with branch("SAVED", runs=2, seed=1, folder="BRANCHES", changes=["drive.0.influx.rate=5 /ms"], jobs=1) as made:
     ...     made["head.Ca"].shape  # (n_runs, n_rows)
@@ -177,10 +179,9 @@ def make_ensemble(
 
 
 def _design(
-    experiment: Experiment, vary: Mapping[str, object], points: int | None, method: str | None, seed: int
+    own: Vary | None, vary: Mapping[str, object], points: int | None, method: str | None, seed: int
 ) -> Design | None:
     """Of what the experiment varies, and what is given besides; None if nothing varies."""
-    own = experiment.vary
     keys = {**({} if own is None else own.keys), **vary}
     if not keys:
         for given, option in ((points, "--points"), (method, "--design")):

@@ -175,7 +175,7 @@ def _made(sampler: Sampler, run: int, wanted: Specification, given_up: Callable[
         return sampler.run(seed, given_up)
     except RunError as error:
         if wanted.design is None:
-            raise failed(run, seed, error) from error
+            raise failed(run, seed, error, wanted.origin) from error
         return SampledRun.none(sampler.layout, str(error))
 
 

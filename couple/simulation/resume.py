@@ -25,7 +25,7 @@ from couple.experiment.understood.input_files import (
     refuse_others,
     to_json,
 )
-from couple.experiment.understood.state_changes import changed_paths, refuse_invalid_changes
+from couple.experiment.understood.state_changes import refuse_invalid_changes
 from couple.parallel.communicator import world
 from couple.simulation.state_versions import check_versions
 from couple.storage import checkpoint
@@ -137,6 +137,8 @@ class Origin:
             raise InputError("is another checkpoint than branches were begun from: restore it", where=str(self.path))
         if (ranks := whole(states["run"], "ranks", 1)) > 1:
             raise InputError(f"is of {ranks} ranks: branch from the checkpoint of one process", where=str(self.path))
+        if not states.keys() >= {"clock", "exchange"}:
+            raise InputError("is not the checkpoint of a run of this version of couple", where=str(self.path))
         return experiment, states
 
     @property
@@ -160,13 +162,11 @@ class Origin:
     def wire(self, experiment: Experiment) -> tuple[System, Mapping[str, State]]:
         """A system that can go on from here, and the states that it has to take up."""
         self.check(experiment)
-        then, states = self.read()
+        states = self.read()[1]
         system = wire(experiment)
-        changed = changed_paths(then, experiment)
-        before, after = (
-            [file for file in files if file.key not in changed] for files in (_inputs(states["run"]), system.inputs)
-        )
-        refuse_others(before, after, SINCE, ADVICE, str(self.path))
+        check_same_files(system, states["run"], self.path)
+        if reason := unsaved(system):
+            raise InputError(f"{reason}: branches would depend on each other", where=str(self.path))
         try:
             check_versions(system, [states])
         except InputError as error:
@@ -176,6 +176,9 @@ class Origin:
 
 def _sha256(path: Path) -> str:
     if not path.is_file():
-        raise InputError("there is no such checkpoint", where=str(path))
+        raise InputError(
+            "there is no checkpoint: couple run --until leaves one, or give the experiment a [checkpoint]",
+            where=str(path),
+        )
     with guarded(path, "read"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -156,6 +156,8 @@ class Simulation:
         ledger goes on.
         Raises InputError, besides what `resumed` does, for a change after which the state is none any more.
         """
+        if world().size > 1:
+            raise InputError("a branch runs in one process: leave out mpiexec, or make many with couple branch")
         origin = resume.Origin.of(path)
         experiment = origin.read()[0].changed(*changes)
         if until is not None:

@@ -149,7 +149,7 @@ print("whole" if len(cell.save()["savestate"]) == whole else "not whole")
 def test_a_state_that_was_cut_is_never_taken_for_one(rich: Path) -> None:
     """NEURON does not look whether the system took what it wrote, and dies of it on reading."""
     done = subprocess.run(
-        [sys.executable, "-c", CUT, str(rich)],
+        [sys.executable, "-B", "-c", CUT, str(rich)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(TESTS)},

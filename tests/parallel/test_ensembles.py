@@ -7,9 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
+from couple.ensemble import branch
+from support.command_line import couple
+from support.ensembles import assert_same
 from support.mpi_runs import needs_mpiexec, ranks, write_network
 from support.paths import ROOT
 from support.small_gccd_training import SHORT
+from support.writing_commands import BOX
 
 pytestmark = needs_mpiexec
 
@@ -28,6 +32,20 @@ def test_an_ensemble_is_spread_over_ranks(folder: Path) -> None:
         for name in ("run", "seed", "ssa/counts", "neuron/v", "E_2_shaft/counts"):
             assert np.array_equal(a[name], b[name])
     done = ranks(2, *arguments, "--out", "none", "--set", "site.shaft.segment=x(0.5)", folder=folder, code=2)
+    assert done.stderr.count("error:") == 1
+
+
+def test_branches_are_spread_over_ranks(tmp_path: Path) -> None:
+    """The same as those of one process; an error in the input is said once."""
+    (tmp_path / "box.toml").write_text(BOX)
+    assert (
+        couple("run", str(tmp_path / "box.toml"), "--until", "1.5 ms", "--quiet", "--out", str(tmp_path / "run")) == 0
+    )
+    arguments = ("branch", "run", "--runs", 5, "--quiet", "--jobs", 1)
+    ranks(2, *arguments, "--out", "spread", folder=tmp_path)
+    branch(tmp_path / "run", 5, folder=tmp_path / "here", jobs=1).close()
+    assert_same(tmp_path / "spread" / "ensemble.h5", tmp_path / "here" / "ensemble.h5")
+    done = ranks(2, *arguments, "--set", "site.0.engine=ode", "--out", "none", folder=tmp_path, code=2)
     assert done.stderr.count("error:") == 1
 
 

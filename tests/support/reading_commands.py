@@ -67,6 +67,10 @@ READING = {
     "plot": ReadingCommand("drawn", "results.h5", lambda _, out: ("plot", out, "--kind", "timing")),
     "compare": ReadingCommand("drawn", "results.h5", lambda i, out: ("compare", i / "drawn", out, "--json")),
     "resume": ReadingCommand("half", "checkpoint.h5", lambda _, out: ("resume", out, "--quiet", "--no-figure")),
+    "branch": ReadingCommand(
+        *("half", "checkpoint.h5"),
+        lambda _, out: ("branch", out, "--jobs", 1, "--quiet", "--out", out.with_name("branches")),
+    ),
     "resume segments": ReadingCommand(
         "half", "segments/*.npy", lambda _, out: ("resume", out, "--quiet", "--no-figure")
     ),

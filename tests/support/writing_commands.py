@@ -76,6 +76,11 @@ COMMANDS = {
         ("sampling.json", "ensemble.h5"),
         ("parts",),
     ),
+    "branch": WritingCommand(
+        lambda inputs, out: ("branch", inputs / "half", "--runs", 2, "--jobs", 1, "--quiet", "--out", out),
+        ("sampling.json", "ensemble.h5"),
+        ("parts",),
+    ),
     "compare": WritingCommand(
         lambda inputs, out: (
             "compare",

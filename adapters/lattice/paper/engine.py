@@ -34,6 +34,7 @@ class PaperLattice(LatticeBase):
     """
 
     clock = "step"
+    drawn = ("words", "pending", "due")
 
     def __init__(self, setup: EngineSetup) -> None:
         _check_setup(setup)

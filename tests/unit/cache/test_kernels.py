@@ -71,6 +71,8 @@ class Pack:
         environment = {**os.environ, "COUPLE_CACHE_DIR": str(self.cache)}
         environment.pop("COUPLE_CACHE_WARNED", None)
         environment["PYTHONPATH"] = os.pathsep.join(map(str, (self.folder, ROOT)))
+        if limit is not None:
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python would cut what tests share
         command = [sys.executable, "-c", CALL.format(argument=argument)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, preexec_fn=limit)

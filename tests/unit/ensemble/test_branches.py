@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, RunError
+from couple.components.engine import SiteEngine
 from couple.ensemble import Ensemble, branch, resume_sampling, run_seed
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from support.command_line import couple
+from support.paths import EXAMPLES
 
 RATE, INFLUX = "chemistry.reactions.0.backward", "drive.0.influx.rate"
 CHANGES = (f"{RATE}=2 /ms", f"{INFLUX}=40 /ms")
@@ -155,7 +157,7 @@ def test_a_checkpoint_that_is_none_is_refused(half: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"damaged|cut"):
         branch(file, 2, 1, tmp_path / "other", jobs=1)
     for place in (tmp_path / "none.h5", tmp_path):
-        with pytest.raises(InputError, match="no such checkpoint"):
+        with pytest.raises(InputError, match="there is no checkpoint"):
             branch(place, 2, 1, tmp_path / "other", jobs=1)
     with pytest.raises(InputError, match=r"checkpoint\.h5 of a run"):
         branch(half / "results.h5", 2, 1, tmp_path / "other", jobs=1)
@@ -170,6 +172,50 @@ def test_the_command_makes_branches(half: Path, tmp_path: Path, capsys: pytest.C
         alone.run()
         with alone.results as results:
             assert_run(made, 1, rows_of(results))
+
+
+def test_a_lattice_of_steps_branches_at_a_step(tmp_path: Path) -> None:
+    """The event that was due is drawn anew, with the rates that are now."""
+    field = Experiment.load(
+        EXAMPLES / "lattice" / "lotka_volterra.toml", ["experiment.duration=30 steps", "site.0.lattice.shape=[20, 20]"]
+    )
+    simulation = Simulation.new(field, tmp_path / "run")
+    simulation.after_each_window(lambda now: now.time > 9.5)
+    simulation.run()
+    arguments = ("branch", str(tmp_path / "run"), "--until", "20 steps", "--runs", "2", "--quiet", "--jobs", "1")
+    assert couple(*arguments, "--out", str(tmp_path / "out"), "--seed", "5") == 0
+    with Ensemble(tmp_path / "out") as made:
+        assert made.time.tolist() == list(range(11, 21))
+        assert made["field.P"][0].tobytes() != made["field.P"][1].tobytes()
+    changes = [f"chemistry.reactions.{k}.forward=0 per step" for k in (0, 1)]
+    still = Simulation.branched(tmp_path / "run", *changes, "chemistry.reactions.2.forward=0 per encounter")
+    still.run()
+    with still.results as results:
+        assert np.ptp(results["field.P"]) == np.ptp(results["field.H"]) == 0
+    assert couple(*arguments[:3], "20 ms", "--out", str(tmp_path / "ms")) == 2
+
+
+def test_a_branch_that_fails_says_how_it_is_repeated(half: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"run 0: .* ions more than .*Simulation\.branched\("):
+        branch(half, 2, 1, tmp_path / "out", changes=[f"{INFLUX}=-50000 /ms"], jobs=1)
+    with branch(half, 1, 1, tmp_path / "design", vary={INFLUX: "5 -50000 /ms"}, jobs=1) as made:
+        assert list(made.failures) == [1] and made.origin == str((half / "checkpoint.h5").absolute())
+
+
+def test_what_a_file_varies_from_its_start_is_left_out(tmp_path: Path) -> None:
+    varied = Experiment.parse({**boxes().source, "vary": {"keys": {"chemistry.initial.B.count": "1 2 3"}}})
+    simulation = Simulation.new(varied, tmp_path / "run")
+    simulation.step()
+    simulation.write_checkpoint()
+    simulation.finish("partial")
+    with branch(tmp_path / "run", 2, 1, tmp_path / "out", jobs=1, until=1.0) as made:
+        assert len(made.runs) == 2 and not made.parameters
+
+
+def test_what_is_not_in_a_state_is_refused(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SiteEngine, "unsaved", lambda self: "it keeps a secret")
+    with pytest.raises(InputError, match="it keeps a secret: branches would depend on each other"):
+        branch(half, 2, 1, tmp_path / "out", jobs=1)
 
 
 @pytest.mark.acceptance

@@ -1,6 +1,7 @@
 """Where the disk, the folder or another run is in the way: one line, and nothing lost that was on the disk."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -56,7 +57,10 @@ def process(*arguments: object, limit: int | None = None) -> subprocess.Popen[st
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-m", "couple", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=small)
+    # Python would cut the bytecode that tests share, and take it for whole afterwards.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if limit is not None else None
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=small, env=environment)
 
 
 def one_line(running: subprocess.Popen[str], code: int) -> str:
