@@ -121,7 +121,7 @@ def _linked(
     try:
         plan = make_plan(experiment)
         assert plan.model is not None
-        changes = tuple(_handed_over(plan))
+        changes = (*plan.model.notices, *_handed_over(plan))
         plan.model.record_steps(segments)
         system = assemble(plan)
         assert system.electrics is not None
