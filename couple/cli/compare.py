@@ -34,7 +34,7 @@ def compare(
     start: Annotated[str, typer.Option("--from", metavar="T", help="Leave out what is before, as in 50 ms.")] = "0 ms",
     until: Until = None,
     quantity: Annotated[
-        str | None, typer.Option("--of", help='Quantities, a pattern such as "head *".', show_default=False)
+        str | None, typer.Option("--of", help='Quantities, a pattern: "head *", "spine_3 *".', show_default=False)
     ] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="Of a spike, mV.")] = 0.0,
     within: Annotated[float, typer.Option("--match", help="Spikes nearer than this are matched, ms.")] = 5.0,
@@ -67,7 +67,15 @@ def compare(
 
                 try:
                     side = side_of(
-                        label, request, runs=runs, seed=seed, folder=at, until=end, jobs=jobs, progress=update
+                        label,
+                        request,
+                        runs=runs,
+                        seed=seed,
+                        folder=at,
+                        until=end,
+                        of=quantity,
+                        jobs=jobs,
+                        progress=update,
                     )
                 except Interrupted as error:
                     made = str(error).partition(";")[0]

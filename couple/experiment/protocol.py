@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,8 +11,8 @@ from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Rate, Time
 from couple.experiment.placement import Names
 
-MOST = 1_000_000
-"""Repetitions; more is a slip."""
+MOST = 100_000
+"""Events; more is a slip."""
 
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 
@@ -59,6 +60,10 @@ class Protocol(Block):
     def _in_time(self) -> None:
         """Raise ValueError for events or pulses that would be before 0 or run into the next ones."""
         period, between = 1 / self.rate, 1 / self.within
+        if not self.start + self._events * (period + between) < math.inf:
+            raise ValueError("rate: the last event would never come; give more than that")
+        if self._events > MOST:
+            raise ValueError(f"bursts: {self.bursts} of {self.spikes} events are more than {MOST}; give fewer")
         lag = self.dt or 0.0
         if self.start + lag < 0:
             raise ValueError(f"dt: the first pulse would be at {self.start + lag:g} ms; give a start of {-lag:g} ms")
@@ -69,6 +74,11 @@ class Protocol(Block):
         shortest = between if self.kind == "theta" and self.spikes > 1 else period
         if self.amplitude is not None and self.duration > shortest:
             raise ValueError(f"duration: {self.duration:g} ms reaches the next pulse, {shortest:g} ms later")
+
+    @property
+    def _events(self) -> int:
+        """How many there are."""
+        return self.pairs or (self.bursts or 0) * self.spikes
 
     @property
     def events(self) -> tuple[float, ...]:

@@ -78,7 +78,8 @@ def _populations(content: Mapping[str, Any]) -> list[str]:
     """Names of populations in what may be no experiment at all."""
     network = content.get("network")
     blocks = network.get("population") if isinstance(network, Mapping) else None
-    return [str(block.get("name")) for block in blocks or () if isinstance(block, Mapping)]
+    listing = blocks if isinstance(blocks, list) else []
+    return [str(block.get("name")) for block in listing if isinstance(block, Mapping)]
 
 
 def _made_names(site: Mapping[str, Any], populations: Collection[str]) -> re.Pattern[str] | None:

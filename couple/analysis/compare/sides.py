@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from couple.storage.record_file import Recording
 from couple.storage.results import Results
 
 PLACES = 8
-"""Sites that are looked at one by one; of more, the mean over all."""
+"""Sites that are looked at one by one; of more, the mean over all, and those that are asked for by name."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,17 @@ def side_of(
     seed: int | None,
     folder: Path,
     until: GivenTime | None,
+    of: str | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Side:
-    """Read results, or run an experiment `runs` times into `folder`; twice if runs do not depend on the seed."""
+    """Read results, or run an experiment `runs` times into `folder`; twice if runs do not depend on the seed.
+
+    of: pattern of the quantities; by it single sites of many are had.
+    """
     if not request.is_experiment:
         with open_recording(request.path) as recording:
-            return _read(label, request.what, recording, None if until is None else until.on(recording.time_unit))
+            return _read(label, request.what, recording, None if until is None else until.on(recording.time_unit), of)
     experiment = Experiment.load(request.path, request.changes)
     end = None if until is None else until.on(experiment.time_unit)
     made: Side | None = None
@@ -131,17 +136,17 @@ def side_of(
     for n in (there or 2, runs):
         if made is None or (not made.fixed and n != made.runs):
             with sample(experiment, n, seed, at, jobs=jobs, until=end, progress=progress) as ensemble:
-                made = _read(label, request.what, ensemble, None)
+                made = _read(label, request.what, ensemble, None, of)
     assert made is not None
     return made
 
 
-def _read(label: str, what: str, recording: Recording, until: float | None) -> Side:
+def _read(label: str, what: str, recording: Recording, until: float | None, of: str | None) -> Side:
     time = recording.time
     keep = slice(None) if until is None else slice(0, int(np.searchsorted(time, until * (1 + 1e-12), side="right")))
     if len(time) == 0:
         raise InputError("holds no rows", where=str(recording.path))
-    series = {s.name: s for s in _series(recording, keep)}
+    series = {s.name: s for s in _series(recording, keep, of)}
     seeds: tuple[int, ...] = ()
     parts: dict[str, Floats] = {}
     fixed: bool | None = None
@@ -170,10 +175,10 @@ def _shares(results: Results) -> dict[str, Floats]:
     return {**{k: np.array([total * v / wall]) for k, v in seconds.items() if wall > 0}, "all": np.array([total])}
 
 
-def _series(recording: Recording, keep: slice) -> list[Series]:
+def _series(recording: Recording, keep: slice, of: str | None) -> list[Series]:
     """Voltages, free ions, conductances and observables."""
     found = [Series(f"V {k}", "V", "mV", _runs(v)[:, keep]) for k, v in recording.voltages().items()]
-    found += _of_sites(recording, keep)
+    found += _of_sites(recording, keep, of)
     for kind, unit in (("density", "S/cm^2"), ("point", "uS")):
         path = f"neuron/g_{kind}"
         if path in recording.file:
@@ -189,8 +194,8 @@ def _series(recording: Recording, keep: slice) -> list[Series]:
     return found
 
 
-def _of_sites(recording: Recording, keep: slice) -> list[Series]:
-    """Free ions and observables of every site; of many sites, the mean over those that have it."""
+def _of_sites(recording: Recording, keep: slice, of: str | None) -> list[Series]:
+    """Free ions and observables of every site; of many sites, the mean over those that have it, and what fits `of`."""
     each: dict[tuple[str, str, str], dict[str, Floats]] = {}
     for site in recording.sites():
         component, _ = recording.sites()[site]
@@ -204,12 +209,16 @@ def _of_sites(recording: Recording, keep: slice) -> list[Series]:
             each.setdefault((name, "observable", "count"), {})[site] = values
     found = []
     for (name, kind, unit), sites in each.items():
-        if len(sites) > PLACES:
+        many = len(sites) > PLACES
+        if many:
             found.append(
                 Series(f"mean of {len(sites)} sites {name}", kind, unit, np.mean(list(sites.values()), axis=0))
             )
-        else:
-            found += [Series(f"{site} {name}", kind, unit, values) for site, values in sites.items()]
+        found += [
+            Series(f"{site} {name}", kind, unit, values)
+            for site, values in sites.items()
+            if not many or (of is not None and fnmatch.fnmatchcase(f"{site} {name}", of))
+        ]
     return found
 
 

@@ -46,6 +46,7 @@ def late_events(experiment: Experiment) -> Iterator[str]:
     """Warnings on protocols that are not over when the experiment is."""
     end = experiment.experiment.duration
     for i, protocol in enumerate(experiment.protocol):
-        late = sum(t >= end for t in protocol.events)
+        times = (*protocol.events, *protocol.pulses)
+        late = sum(t >= end for t in times)
         if late:
-            yield f"protocol[{i}]: {late} of its {len(protocol.events)} events come after the end, at {end:g} ms"
+            yield f"protocol[{i}]: {late} of its {len(times)} events and pulses come after the end, at {end:g} ms"

@@ -271,6 +271,21 @@ def test_single_runs_are_not_judged(file: Path, tmp_path: Path) -> None:
     assert sides[0].parts["all"].shape == (1,)
 
 
+def test_single_sites_of_many_are_had_by_name(file: Path, tmp_path: Path) -> None:
+    head, _, _ = TOML.partition("[[site]]")[2].partition("[[drive]]")
+    file.write_text(TOML + "".join(f"\n[[site]]{head.replace('head', f's_{k}')}" for k in range(8)))
+    Simulation.new(Experiment.load(file), tmp_path / "run").run()
+
+    def names(of: str | None) -> set[str]:
+        side = side_of("A", Request(tmp_path / "run"), runs=2, seed=None, folder=tmp_path, until=None, of=of)
+        return {*side.series}
+
+    means = {"mean of 9 sites A", "mean of 9 sites B", "mean of 9 sites C", "mean of 9 sites bound"}
+    assert names(None) <= means and "mean of 9 sites bound" in names(None)
+    assert names("s_3 *") - means == {name.replace("mean of 9 sites", "s_3") for name in names(None)}
+    assert names("s_3 bound") - means == {"s_3 bound"}
+
+
 def test_spikes_in_the_report() -> None:
     rng = np.random.default_rng(2)
     time = np.arange(1000) * 0.1

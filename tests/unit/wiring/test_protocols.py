@@ -102,7 +102,7 @@ def test_protocols_add_up_and_join_given_times(tmp_path: Path) -> None:
     assert all(f"{len(events)} spikes" in line for line in plan.grown)
     assert not [w for w in plan.warnings if "protocol[" in w]
     late = make_plan(experiment(tmp_path, {}, [], {**STDP, "pairs": 5}))
-    assert any("protocol[0]: 2 of its 5 events come after the end, at 16 ms" in w for w in late.warnings)
+    assert any("protocol[0]: 4 of its 10 events and pulses come after the end, at 16 ms" in w for w in late.warnings)
 
 
 @pytest.mark.parametrize("protocol", [STDP, THETA])
@@ -130,6 +130,8 @@ def test_resolved_reads_as_the_same(protocol: dict[str, Any], tmp_path: Path) ->
         ({**THETA, "spikes": 6}, r"spikes: a burst of 6 reaches the next one, 10 ms later"),
         ({**STDP, "rate": "5"}, r"protocol\[0\]\.rate: .*unit"),
         ({**STDP, "pairs": 0}, r"protocol\[0\]\.pairs: must be at least 1"),
+        ({**STDP, "rate": "1e-310 Hz"}, r"rate: the last event would never come"),
+        ({**THETA, "bursts": 50000}, r"bursts: 50000 of 3 events are more than 100000"),
         ({**STDP, "spines": "spin"}, r'protocol\[0\]\.spines: no \[\[spine\]\] "spin" .*did you mean "spine"'),
         ({**STDP, "at": "som(0.5)"}, r"protocol\[0\]\.at: "),
         ({**STDP, "ddt": "1 ms"}, r'protocol\[0\]: unknown key "ddt"; did you mean "dt"'),

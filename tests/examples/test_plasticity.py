@@ -1,0 +1,65 @@
+"""examples/plasticity: it runs, with one spine on a lattice too; stopped and resumed it is the same to the bit."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from couple.experiment import Experiment
+from couple.simulation.simulation import Simulation
+from couple.storage.results import Results
+from support.command_line import assert_equal_results
+from support.paths import EXAMPLES
+
+FILE = EXAMPLES / "plasticity" / "plasticity.toml"
+STIMULATED = [f"spine_{i}" for i in range(1, 24, 2)]
+SHORT = (
+    "experiment.duration=4 ms",
+    "protocol.0.start=0.4 ms",
+    "protocol.0.dt=0.5 ms",
+    "site.spine_1.engine=lattice",
+)
+
+
+def test_stopped_and_resumed_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    experiment = Experiment.load(FILE, SHORT)
+    Simulation.new(experiment, tmp_path / "whole").run()
+    Simulation.new(experiment, tmp_path / "parts").run(until=2.0)
+    Simulation.resumed(tmp_path / "parts").run()
+    assert_equal_results(tmp_path / "whole" / "results.h5", tmp_path / "parts" / "results.h5")
+    with Results(tmp_path / "whole") as results:
+        engines = results.engines()
+        assert [site for site, engine in engines.items() if engine != "surrogate"] == ["spine_1"]
+        assert len(engines) == 24 and results.voltages()["soma(0.5)"].max() > 0, "a spike"
+        entered = {site: results.entered(site, "Ca")[-1] for site in engines}
+    others = [entered[site] for site in engines if site not in STIMULATED]
+    assert np.mean([entered[site] for site in STIMULATED]) > np.mean(others) > 0
+
+
+def test_its_readme_names_what_there_is() -> None:
+    text = (FILE.parent / "README.md").read_text()
+    changes = re.findall(r"--set '(.*)'", text) + re.findall(r"(?:--set|\.toml) (site\S+)", text)
+    assert len(changes) == 3
+    for change in changes:
+        assert Experiment.load(FILE, [change]) != Experiment.load(FILE)
+
+
+@pytest.mark.acceptance
+def test_two_seconds_take_less_than_a_minute_and_order_matters(tmp_path: Path) -> None:
+    found = {}
+    for dt in (10, -10):
+        before = time.process_time()
+        Simulation.new(Experiment.load(FILE, [f"protocol.0.dt={dt} ms"]), tmp_path / f"{dt}").run()
+        assert time.process_time() - before < 60
+        with Results(tmp_path / f"{dt}") as results:
+            volts = results.voltages()["soma(0.5)"]
+            assert ((volts[1:] > 0) & (volts[:-1] <= 0)).sum() >= 10
+            last = {site: results.observable(site, "K_phosphorylated")[-1] for site in results.sites()}
+        found[dt] = np.array([last[site] for site in STIMULATED])
+        others = [value for site, value in last.items() if site not in STIMULATED]
+        assert found[dt].min() > 3 * max(others), "spikes alone do little"
+    assert (found[10] > found[-10]).all()
