@@ -8,6 +8,7 @@ from typing import Any
 
 from couple.base.arrays import Floats
 from couple.storage.results import Results
+from couple.storage.spike_trains import somata, too_coarse
 
 FEW = 4
 """As many of one kind have a line each."""
@@ -22,6 +23,8 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
     lines += peak_lines(results.peaks(), everything=everything) + ledger_lines(results.ledger(), everything=everything)
     lines += spike_lines({} if "spikes" in results.file else results.spikes()[1], everything=everything)
+    if somata(results) and (reason := too_coarse(results)):
+        lines.append(("spikes", f"not counted: {reason}"))
     lines += accuracy_lines(results)
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from couple.analysis.features import features
 from couple.base.errors import InputError
 from couple.cli.main import main
 from couple.ensemble import Ensemble
 from couple.experiment import Experiment
+from couple.experiment.features import FeatureBlock
 from couple.storage.results import Results
 from couple.wiring import make_plan
 
@@ -100,6 +102,20 @@ def test_spikes_of_a_soma_are_counted_and_shown(folder: Path, capsys: pytest.Cap
     couple("show", str(folder / "ensemble"))
     shown = capsys.readouterr().out
     assert shown.count("spikes soma(0.5)") == 2 and f"{times[0]:.6g}" in shown
+
+
+def test_of_rows_too_far_apart_none_are_counted_and_it_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coarse, out = "record.every=1 ms", tmp_path / "coarse"
+    couple("run", str(folder / "without.toml"), "--set", coarse, "--out", str(out), *QUIET)
+    capsys.readouterr()
+    couple("show", str(out))
+    assert "not counted: rows are 1 ms apart, spikes need 0.5 ms or less" in " ".join(capsys.readouterr().out.split())
+    with Results(out) as results:
+        assert not results.spikes()[1]
+        with pytest.raises(InputError, match="rows are 1 ms apart"):
+            features(results, {"n": FeatureBlock(of="neuron.soma(0.5)", measure="spikes")})
 
 
 def test_resumed_and_in_an_ensemble_they_are_the_same(folder: Path) -> None:

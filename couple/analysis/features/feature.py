@@ -16,6 +16,7 @@ from couple.base.errors import InputError
 from couple.base.python_function import load_function
 from couple.experiment.features import OF_SPIKES, FeatureBlock
 from couple.storage.record_file import Recording
+from couple.storage.spike_trains import too_coarse
 
 SPIKE = -20.0
 """mV; above it, V is a spike."""
@@ -38,6 +39,8 @@ class Feature:
 
         Raises InputError if the record is not there, or no row of it is in the part that is looked at.
         """
+        if (self.block.efel or self.block.measure in OF_SPIKES) and (reason := too_coarse(recording)):
+            raise InputError(reason)
         values, time = np.atleast_2d(_record(recording, self.block)), recording.time
         low, high = self.block.start, self.block.end
         part = (time >= (-math.inf if low is None else low)) & (time <= (math.inf if high is None else high))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from couple.analysis.compare.spikes import spike_times
 from couple.base.arrays import Floats
+from couple.storage.spike_trains import spike_times
 
 Simple = Callable[[Floats, Floats], float]
 
