@@ -287,7 +287,7 @@ class Adaptive(
     def restart(self, start: State, seed: int) -> None:
         """See Component."""
         fresh = type(self)(replace(self.setup, seed=seed))
-        self.accuracies, self.setup = fresh.accuracies, fresh.setup
+        self.accuracies, self.setup, self.sites = fresh.accuracies, fresh.setup, fresh.sites
         self.restore(fresh.save())
         self.memory[:] = fresh.memory
 

@@ -227,6 +227,10 @@ class NeuronComponent(ElectricalComponent):
         if self._spikes is not None:
             self._spikes.restore(state)
 
+    def set_starts(self, concentrations: Sequence[float]) -> None:
+        """See ElectricalComponent."""
+        self._concentrations.initial = list(concentrations)
+
     def restart(self, start: State, seed: int) -> None:
         """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
         model = self._model_state()

@@ -276,6 +276,10 @@ class ElectricalComponent(Component):
 
     model_files: Sequence[Path]
 
+    @abstractmethod
+    def set_starts(self, concentrations: Sequence[float]) -> None:
+        """Concentrations, mM, of all ions in the order of their ports, from which `restart` begins."""
+
     @property
     @abstractmethod
     def channel_path(self) -> str:

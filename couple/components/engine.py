@@ -241,7 +241,7 @@ class SiteEngine(Component):
         """Take over what an engine built with that seed would hold; see Component."""
         fresh = type(self)(replace(self.setup, seed=seed))
         self.restore(fresh.save())
-        self.setup = fresh.setup
+        self.setup, self.sites = fresh.setup, fresh.sites
         self.memory[:] = fresh.memory
 
     def reseed(self, seed: int) -> None:

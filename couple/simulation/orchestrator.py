@@ -70,8 +70,13 @@ class Orchestrator:
         Raises CannotRestart if a component cannot.
         """
         self.system.memory.block[:] = memory
+        electrics = self.system.electrics
         for component in self.system.components:
-            component.restart(starts[component.name], seed)
+            if component is not electrics:
+                component.restart(starts[component.name], seed)
+        if electrics is not None:  # after the engines, whose molecules are its concentrations
+            electrics.set_starts(self.system.starts())
+            electrics.restart(starts[electrics.name], seed)
         self.exchange.clear(seed)
         self.recorder.clear()
         self.window = 0

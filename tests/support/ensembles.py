@@ -70,7 +70,7 @@ def noisy(folder: Path, more: str = "pass") -> Experiment:
             "species": {"Ca": {"D": "220 um^2/s", "contains": {"Ca": 1}}},
             "reservoirs": ["Ca_out"],
             "reactions": [{"equation": "Ca -> Ca_out", "forward": "1 /ms"}],
-            "initial": {"Ca": {"count": 5}},
+            "initial": {"Ca": "0.1 uM"},  # 5.9 ions, rounded by the seed of each run
         },
         "site": [{"name": "head", "segment": "head(0.5)", "engine": "ssa"}],
         "link": [{"from": "neuron.ica", "to": "head.Ca"}, {"from": "head.Ca", "to": "neuron.cai"}],

@@ -89,6 +89,13 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
 
 
+def starting_concentrations(plan: Plan, engines: Engines) -> tuple[float, ...]:
+    """mM in the segments of all ions, in the order of their ports, as engines start now: whole ions by their seed."""
+    meeting = links_by_segment(plan.links)
+    ions = (_initial(ion, there, engines, meeting) for ion, there in _crossing(plan).items())
+    return tuple(value for ion in ions for value in ion.initial)
+
+
 def listening(plan: Plan) -> Attachments:
     """Where the links of a plan reach the model, all of them only to listen: nothing is handed over. Seed 0."""
     ions = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from couple.components.component import Component
 from couple.components.drive import Drive
@@ -16,7 +17,7 @@ from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
 from couple.wiring.system.connections import Connections, connect
 from couple.wiring.system.description import describe
-from couple.wiring.system.electrics import Electrics, attach
+from couple.wiring.system.electrics import Electrics, attach, starting_concentrations
 from couple.wiring.system.engines import build_engines
 from couple.wiring.system.input_files import input_files
 from couple.wiring.system.memory import Memory
@@ -39,6 +40,7 @@ class System:
     labels:      names along the ports of the electrical model and of drives.
     distances:   site, or neuron.SEGMENT of a recorded voltage → path distance from the soma, µm, where there is one.
     inputs:      all files that it was made from, of all ranks.
+    starts:      mM in the segments of all ions, as its engines start now.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class System:
     labels: Mapping[str, Sequence[str]]
     distances: Mapping[str, float]
     inputs: tuple[InputFile, ...]
+    starts: Callable[[], tuple[float, ...]]
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -93,6 +96,7 @@ def assemble(plan: Plan) -> System:
         labels={**({} if electrics is None else electrics.labels), **plan.drives.labels()},
         distances=_distances(plan, electrics),
         inputs=input_files(plan, component, engines.all),
+        starts=partial(starting_concentrations, plan, engines),
     )
 
 
