@@ -1,4 +1,8 @@
-"""quit() anywhere in a model is one line, and the process goes on."""
+"""quit() anywhere in a model is one line, and the process goes on.
+
+Each in a fork: an error that NEURON throws out of a run, and panels without a screen, are nothing for models of other
+tests to come after.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from adapters.neuron.hoc.quit import is_forbidden
 from adapters.neuron.models.loader import release_current
 from couple.base.errors import RunError
 from couple.components.electrics import Attachments
+from support.in_fork import in_fork
 from support.neuron_models import PASSIVE, spec
 
 CELL = 'load_file("stdrun.hoc")\ncreate soma\nsoma { L = 20  diam = 20  insert hh }\n'
@@ -40,6 +45,7 @@ PYTHON = "from neuron import h\ndef build():\n    soma = h.Section(name='head')\
         (TEMPLATE, "cell.hoc:9"),
     ],
 )
+@in_fork
 def test_in_hoc(tmp_path: Path, text: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cell.hoc").write_text(CELL + text)
     refused(tmp_path / "cell.hoc", "", f"quit() in {place} would end the process", capfd)
@@ -48,6 +54,7 @@ def test_in_hoc(tmp_path: Path, text: str, place: str, capfd: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("call", "place"), [("h.quit()", " in cell.py:4"), ("h('quit()')", ""), ("h.execute('quit()')", " in cell.py:4")]
 )
+@in_fork
 def test_in_python(tmp_path: Path, call: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cell.py").write_text(PYTHON.format(quit=call))
     refused(tmp_path / "cell.py", "build", f"quit(){place} would end the process", capfd)
@@ -64,6 +71,7 @@ def refused(path: Path, function: str, says: str, capfd: pytest.CaptureFixture[s
     load_model(spec(other))
 
 
+@in_fork
 def test_while_it_runs_or_is_initialised(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     later = 'objref fih, cvode\ncvode = new CVode()\nproc bye() { quit() }\nproc begin() { cvode.event(%s, "bye()") }\n'
     for place, text in (("run", later % 3), ("init", "objref fih\nproc begin() { quit() }\n")):
@@ -75,6 +83,7 @@ def test_while_it_runs_or_is_initialised(tmp_path: Path, capfd: pytest.CaptureFi
     assert capfd.readouterr() == ("", "")
 
 
+@in_fork
 def test_it_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(PASSIVE)
     model = load_model(spec(tmp_path / "other.py"))
@@ -86,6 +95,7 @@ def test_it_is_given_back(tmp_path: Path) -> None:
     del model
 
 
+@in_fork
 def test_menus_and_buttons_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "mosinit.hoc").write_text(
         CELL.replace("stdrun", "nrngui")
