@@ -27,6 +27,13 @@ Vary = Annotated[
     ),
 ]
 Points = Annotated[int | None, typer.Option("--points", help="Draws from what is distributed.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Of the ensemble (default: experiment.seed).", show_default=False)
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
+]
 Placed = Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")]
 
 
@@ -35,13 +42,8 @@ def sample(
     runs: Annotated[
         int | None, typer.Option("--runs", "-n", help="How many; of each point, if something varies.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Of the ensemble (default: experiment.seed).", show_default=False)
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
-    ] = None,
+    seed: Seed = None,
+    folder: Folder = None,
     overrides: Overrides = None,
     vary: Vary = None,
     points: Points = None,
@@ -84,13 +86,8 @@ def branch(
         Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run.", show_default=False)
     ],
     runs: Annotated[int, typer.Option("--runs", "-n", help="How many; of each point, if something varies.")] = 1,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Of the ensemble (default: experiment.seed).", show_default=False)
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
-    ] = None,
+    seed: Seed = None,
+    folder: Folder = None,
     overrides: Overrides = None,
     vary: Vary = None,
     points: Points = None,

@@ -1,4 +1,4 @@
-"""A small neuron: a soma, and a dendrite that forks into two branches. Spines are grown by spines.toml."""
+"""A small neuron: a soma, and a dendrite that forks into two branches. Spines are grown by the experiment."""
 
 from neuron import h
 
