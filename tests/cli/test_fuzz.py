@@ -18,8 +18,8 @@ def campaign(cases: int, seed: int) -> list[dict[str, object]]:
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
-        check=True,
     )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
