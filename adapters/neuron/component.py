@@ -11,7 +11,7 @@ import numpy as np
 from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
-from adapters.neuron.hoc.h import h, pc
+from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
 from adapters.neuron.hoc.quit import is_quit, quit_error
 from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
@@ -129,6 +129,7 @@ class NeuronComponent(ElectricalComponent):
         reseed(list(h.List("Random")), seed, self._generators.seeded(seed))
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
+        switch_off_watchdog()
         if self._spikes is not None:
             self._spikes.clear()
         self._concentrations.initialise()

@@ -6,12 +6,13 @@ tests to come after.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from adapters.neuron import load_model
-from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.hoc.quit import is_forbidden
 from adapters.neuron.models.loader import release_current
 from couple.base.errors import RunError
@@ -81,6 +82,25 @@ def test_while_it_runs_or_is_initialised(tmp_path: Path, capfd: pytest.CaptureFi
         with pytest.raises(RunError, match=r"quit\(\).* would end the process"):
             model.attach(Attachments((), (), ("soma(0.5)",))).advance(400)
     assert capfd.readouterr() == ("", "")
+
+
+@in_fork
+def test_no_alarm_is_left_behind(tmp_path: Path) -> None:
+    """NEURON's watchdog would end the process, wherever it is 40 s later."""
+    text = 'objref fih, cvode\ncvode = new CVode()\nproc bye() { quit() }\nproc begin() { cvode.event(3, "bye()") }\n'
+    for k, own in enumerate(("", "objref pc\npc = new ParallelContext()\npc.timeout(7)\n")):
+        path = tmp_path / f"cell{k}.hoc"
+        path.write_text(CELL + own + text + 'fih = new FInitializeHandler("begin()")\n')
+        cell = load_model(spec(path, function="")).attach(Attachments((), (), ("soma(0.5)",)))
+        with pytest.raises(RunError):
+            cell.advance(400)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    pc.timeout(20)  # the control: as NEURON has it by itself
+    cvode.event(cell.steps * 0.025 + 1, 'execerror("no", "way")')
+    with pytest.raises(RunError):
+        cell.advance(400)
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    pc.timeout(0)
 
 
 @in_fork

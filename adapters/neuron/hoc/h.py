@@ -72,8 +72,6 @@ def _import() -> Any:
                 f"mpi4py runs {ranks} ranks but NEURON sees {int(h.ParallelContext().nhost())}: they use different MPI "
                 "libraries, or NEURON was imported before mpi4py. Import mpi4py first, and see couple doctor"
             )
-        # Its watchdog ends a job in which one rank computes for 20 s while the others wait: chemistry may.
-        h.ParallelContext().timeout(0)
     # On the bare wheel `insert("ca_ion")` fails until something has used the ion.
     for ion, valence in (("ca", 2), ("k", 1), ("na", 1)):
         h.ion_register(ion, valence)
@@ -88,6 +86,19 @@ NEURON_FOLDER = Path(str(sys.modules["neuron"].__file__)).parent
 
 pc: Any = h.ParallelContext()
 cvode: Any = h.CVode()
+
+
+def switch_off_watchdog() -> None:
+    """Have NEURON not end the process, or job, when its time has stood still for 20 s; a model may have asked for it.
+
+    Of a job one rank computes while the others wait: chemistry may take longer. And psolve leaves the alarm running
+    when an error is thrown out of it; some 40 s later, wherever the process is, it calls for the end of an MPI that
+    was never loaded, a null pointer.
+    """
+    pc.timeout(0)
+
+
+switch_off_watchdog()
 
 
 @functools.cache
