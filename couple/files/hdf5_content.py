@@ -23,6 +23,9 @@ SLACK = 2**20
 PARTS = re.compile(r"rank[0-9]{4,}\.h5")
 """Files beside a result file over ranks, of which its datasets are made."""
 
+DIGESTS = "parts"
+"""Attribute of such a result file: JSON, the name of each of those files and the digest in its seal."""
+
 Part = Callable[[Path], None]
 """Checks a file that another is made of; raises InputError."""
 

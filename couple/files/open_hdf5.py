@@ -7,7 +7,8 @@ while it is read is one line too (`reading`).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,8 @@ import h5py
 from couple.base.errors import InputError
 from couple.base.formats import instead_of
 from couple.files.foreign import check_foreign
-from couple.files.hdf5_content import check_content
-from couple.files.seal import SealError, begins_as_hdf5, checked_kind
+from couple.files.hdf5_content import DIGESTS, check_content
+from couple.files.seal import SealError, begins_as_hdf5, checked_kind, sealed_digest
 
 _WRONG = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError) + (
     MemoryError,
@@ -147,18 +148,30 @@ def _opened(path: Path, kind: FileKind, *, parts: bool) -> h5py.File:
         raise InputError(f"is damaged: {str(error).splitlines()[0]}", where=str(path)) from None
     try:
         with reading(path, kind.words):
-            check_content(file, path, partial(_check_part, kind=kind) if parts else None, kind.whole)
+            part = partial(_check_part, kind=kind, digests=_digests_of_parts(file), of=path.name) if parts else None
+            check_content(file, path, part, kind.whole)
     except BaseException:
         file.close()
         raise
     return file
 
 
-def _check_part(path: Path, kind: FileKind) -> None:
-    """Raise InputError unless a file that another is made of is ours, whole, and made of no other."""
+def _digests_of_parts(file: h5py.File) -> dict[str, str]:
+    """Name → digest of the files that a result file was made of; nothing in one that does not say."""
+    return {str(name): str(digest) for name, digest in json.loads(str(file.attrs.get(DIGESTS, "{}"))).items()}
+
+
+def _check_part(path: Path, kind: FileKind, digests: Mapping[str, str], of: str) -> None:
+    """Raise InputError unless a file that `of` is made of is ours, whole, made of no other, and the one that it was."""
     if path.is_symlink():
         raise InputError("is a link: the files of all ranks lie beside the results", where=str(path))
     found = _kind_of(path, kind)
     if found is None or not kind.takes(found):
         raise InputError(f"is not {kind.words}, or damaged: {kind.remedy}", where=str(path))
+    if digests.get(path.name, "") not in ("", sealed_digest(path)):
+        raise InputError(
+            f"is not the file that {of} was made of, but one of another run, or of one that failed since: restore it, "
+            f"or {kind.remedy}",
+            where=str(path),
+        )
     _opened(path, kind, parts=False).close()

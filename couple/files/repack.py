@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from couple.base.errors import InputError
-from couple.files.hdf5_content import own_names
+from couple.files.hdf5_content import DIGESTS, own_names
 from couple.files.open_hdf5 import FileKind, open_given, reading
 from couple.files.seal import checked_kind
 from couple.files.write_hdf5 import replacing
@@ -32,7 +32,7 @@ def repack(source: Path, target: Path) -> str:
         if not kind.startswith("couple "):
             raise InputError('has no attribute "format" that says what it is', where=str(source))
         with replacing(target, kind, "v110") as out:
-            out.attrs.update(file.attrs)
+            out.attrs.update({key: value for key, value in file.attrs.items() if key != DIGESTS})
             for name in own_names(file, source):
                 _copy(file, out, name)
     return kind

@@ -115,6 +115,13 @@ def sealed_kind(head: bytes) -> str | None:
     return _kind(head[:SIZE]) if head.startswith(MAGIC) else None
 
 
+def sealed_digest(path: Path) -> str:
+    """The digest that the seal of a file says, unchecked; "" without a seal. Raises OSError if it cannot be read."""
+    with open_regular(path) as file:
+        head = file.read(SIZE)
+    return _fields(head)[2] if sealed_kind(head) is not None else ""
+
+
 def seems_sealed(head: bytes) -> bool:
     """Whether a file was sealed once, by its first bytes: a few of them may be damaged."""
     return sum(a == b for a, b in zip(head, MAGIC, strict=False)) >= min(_LIKE, max(len(head), 1))

@@ -15,7 +15,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.files.hdf5_content import DIGESTS
 from couple.files.open_hdf5 import open_hdf5
+from couple.files.seal import sealed_digest
 from couple.files.write_hdf5 import replacing
 from couple.simulation.validity_counts import joined
 from couple.storage.recorder import Variable, version_for
@@ -73,10 +75,12 @@ def merge(path: Path, ranks: int, attributes: Mapping[str, Any], tables: Mapping
     disk refuses.
     """
     with ExitStack() as stack:
-        files = [stack.enter_context(open_hdf5(rank_file(path.parent, r), KIND)) for r in range(ranks)]
+        places = [rank_file(path.parent, r) for r in range(ranks)]
+        files = [stack.enter_context(open_hdf5(place, KIND)) for place in places]
         widest = sum(_widest(file) for file in files)
         with replacing(path, FORMAT, version_for(widest)) as out:
             out.attrs.update(attributes)
+            out.attrs[DIGESTS] = json.dumps({place.name: sealed_digest(place) for place in places})
             time = out.create_dataset("time", data=files[0]["time"][()])
             time.attrs.update(files[0]["time"].attrs)
             for name in dict.fromkeys(name for file in files for name in _paths(file)):

@@ -15,6 +15,7 @@ from couple.components.component import State
 from couple.ensemble.folder import read_part, write_part
 from couple.ensemble.open_recording import open_recording
 from couple.ensemble.sampler import SampledRun
+from couple.files.hdf5_content import DIGESTS
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.write_hdf5 import replacing
 from couple.simulation.rank_results import merge, rank_file
@@ -43,8 +44,8 @@ class OurFile(NamedTuple):
 
 
 def digest(file: h5py.File) -> str:
-    """Of all names, numbers and attributes."""
-    found = hashlib.sha256(repr(sorted(file.attrs.items())).encode())
+    """Of all names, numbers and attributes, but which files it is made of."""
+    found = hashlib.sha256(repr(sorted(item for item in file.attrs.items() if item[0] != DIGESTS)).encode())
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         values = np.asarray(item).tobytes() if isinstance(item, h5py.Dataset) else b""

@@ -12,6 +12,8 @@ import pytest
 
 from couple.base.errors import InputError
 from couple.files import open_hdf5
+from couple.files.write_hdf5 import replacing
+from couple.storage.results import FORMAT
 from support.damaged_files import verdicts
 from support.our_files import OUR_FILES, digest
 
@@ -82,6 +84,23 @@ def test_the_same_damage_differs_without_a_seal(tmp_path: Path) -> None:
         with suppress(InputError):
             flips[believing(path) != before] += 1
     assert flips[True] > 10
+
+
+def test_the_file_of_a_rank_of_another_run_is_named(tmp_path: Path) -> None:
+    """Whole and sealed, of equal names and shapes; also where the results were not merged again since."""
+    ours = OUR_FILES["results over ranks"]
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    path, other = ours.write(tmp_path / "one"), ours.write(tmp_path / "other")
+    with h5py.File(other) as old, replacing(tmp_path / "rank0001.h5", FORMAT) as new:
+        new.attrs.update(old.attrs)
+        for child in old:
+            old.copy(child, new)
+        new["time"][...] += 1.0
+    ours.read(path)
+    (tmp_path / "rank0001.h5").replace(path)
+    with pytest.raises(InputError, match=r"rank0001\.h5: is not the file that results\.h5 was made of"):
+        ours.read(path)
 
 
 def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
