@@ -6,14 +6,21 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from couple.base.whole_file import write_whole
 from couple.cache.folder import not_ours
 
+SEAL = "SHA256SUMS"
+"""The file of digests in an entry that is a folder (couple/cache/library.py)."""
+
 _MAGIC = b"couple cache entry 1\n"
 _DIGEST = 32
+
+DAY = 86400.0
+"""Seconds between two notes that an entry is used."""
 
 
 def read_entry(path: Path) -> bytes | None:
@@ -21,9 +28,11 @@ def read_entry(path: Path) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            if not_ours(os.fstat(file.fileno())):
+            there = os.fstat(file.fileno())
+            if not_ours(there):
                 remove(path)
                 return None
+            note_use(there, path)
             content = file.read()
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):
@@ -35,6 +44,19 @@ def read_entry(path: Path) -> bytes | None:
         remove(path)
         return None
     return body
+
+
+def is_entry(path: Path) -> bool:
+    """Whether a file begins as an entry does. Raises OSError if it cannot be read."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def note_use(found: os.stat_result, path: Path) -> None:
+    """Let an entry be one that is used, by its time of change. found: what `stat` says of it."""
+    if time.time() - found.st_mtime > DAY:
+        with suppress(OSError):  # of a cache that is only read
+            os.utime(path, follow_symlinks=False)
 
 
 def write_entry(path: Path, body: bytes) -> None:

@@ -8,12 +8,14 @@ so and code is compiled anew.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import logging
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,10 +150,18 @@ def warn_once(reason: str) -> None:
 
 @functools.cache
 def temporary_folder() -> Path:
-    """A folder for this process, where there is no cache; gone when it ends. Raises OSError if there is no place."""
+    """A folder for this process, where there is no cache; gone when it ends. Raises OSError if there is no place.
+
+    What a killed process leaves is swept by its name (couple/storage/scratch.py).
+    """
     global _kept
-    _kept = tempfile.TemporaryDirectory(prefix="couple-", ignore_cleanup_errors=True)
-    return Path(_kept.name)
+    made = tempfile.TemporaryDirectory(prefix=f"couple-cache-{os.getpid()}-", ignore_cleanup_errors=True)
+    lock = os.open(Path(made.name, ".lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # where there are no locks, the number of the process says whether it lives
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _kept = made, lock
+    return Path(made.name)
 
 
-_kept: tempfile.TemporaryDirectory[str] | None = None
+_kept: tuple[tempfile.TemporaryDirectory[str], int] | None = None
+"""The folder, and the lock that is held as long as it is used."""

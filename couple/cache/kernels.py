@@ -33,6 +33,7 @@ from numba.core.serialize import dumps
 
 from couple.cache.entry import read_entry, remove, write_entry
 from couple.cache.folder import KERNELS, cache_folders, warn_once
+from couple.cache.prune import prune
 from couple.cache.sources import is_ours, source_digest
 from couple.cache.turns import give, take
 
@@ -111,6 +112,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             if self._impl.check_cachable(data):
                 write_entry(folder / name, dumps((key, self._impl.reduce(data))))
+                prune(folder)
         except OSError as error:
             warn_once(f"{folder} cannot be written to ({error.strerror})")
         finally:

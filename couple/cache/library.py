@@ -16,11 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from couple.base.whole_file import temporary_for, write_whole
-from couple.cache.entry import remove
+from couple.cache.entry import SEAL, note_use, remove
 from couple.cache.folder import cache_folders, not_ours, temporary_folder, warn_once
-
-SEAL = "SHA256SUMS"
-"""The file of digests in an entry."""
+from couple.cache.prune import LOCK, NEW, prune
 
 _ROOM = 4 << 20
 """Bytes that a compiler may want: if they cannot be written, its failure is one of the disk."""
@@ -38,7 +36,9 @@ def obtain(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     for folder in cache_folders(kind)[-1:]:
         try:
             with _refusals_of(folder):
-                return _built(folder, key, build)
+                made = _built(folder, key, build)
+            prune(folder)
+            return made
         except OSError as error:
             warn_once(f"{folder} cannot be written to ({error.strerror or error})")
     own = temporary_folder() / kind
@@ -54,8 +54,10 @@ def find(kind: str, key: str) -> Path | None:
 def is_whole(entry: Path) -> bool:
     """Whether a folder holds what was sealed in it, all of it and nothing else, and only we can have put it there."""
     try:
-        if not_ours(entry.lstat(), folder=True):
+        there = entry.lstat()
+        if not_ours(there, folder=True):
             return False
+        note_use(there, entry)
         names = sorted(path.name for path in entry.iterdir() if path.name != SEAL)
         return bool(names) and _read(entry / SEAL) == _digests(entry, names)
     except OSError:
@@ -72,8 +74,8 @@ def compiler_identity(command: str | None) -> str:
 
 
 def _built(folder: Path, key: str, build: Callable[[Path], None]) -> Path:
-    entry, new = folder / key, folder / f"{key}.new"
-    with _alone(folder / f"{key}.lock"):
+    entry, new = folder / key, folder / f"{key}{NEW}"
+    with _alone(folder / f"{key}{LOCK}"):
         if is_whole(entry):  # of the process that had the lock
             return entry
         remove(new)
@@ -106,12 +108,23 @@ def _refusals_of(folder: Path) -> Iterator[None]:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """Hold a lock between processes; it falls with the process."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_there(descriptor, lock):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_there(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one at a path: locks of entries that are gone are removed."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _digests(entry: Path, names: list[str]) -> bytes:

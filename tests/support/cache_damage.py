@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from couple.cache.library import SEAL
+from couple.cache.entry import SEAL
 
 STRANGER = 65534
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from couple.cache.prune import MARK
 from couple.cache.sources import forget
 from couple.cache.turns import LOCKS, give, take
 from support.imports import imports_of
@@ -79,7 +80,7 @@ class Pack:
 
     def entries(self) -> list[Path]:
         """Files of the cache, without that of locks."""
-        return sorted(path for path in self.cache.rglob("*") if path.is_file() and path.name != LOCKS)
+        return sorted(path for path in self.cache.rglob("*") if path.is_file() and path.name not in (LOCKS, MARK))
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[float, int, str]:

@@ -14,6 +14,7 @@ import pytest
 
 from couple.cache import library
 from couple.cache.library import compiler_identity, find, is_whole, obtain
+from couple.cache.prune import MARK
 from support.cache_damage import DAMAGES, spoil
 
 KIND, KEY = "mechanisms", "key"
@@ -44,7 +45,7 @@ def test_what_was_built_is_kept_with_its_digest(cache: Path) -> None:
     entry = obtain(KIND, KEY, compiler)
     assert entry == cache / KIND / KEY == find(KIND, KEY) == obtain(KIND, KEY, compiler) and compiler.runs == 1
     assert "made.so" in (entry / "SHA256SUMS").read_text()
-    assert sorted(path.name for path in entry.parent.iterdir()) == [KEY, f"{KEY}.lock"], "something was left behind"
+    assert sorted(path.name for path in entry.parent.iterdir()) == [KEY, f"{KEY}.lock", MARK], "something is left"
 
 
 @pytest.mark.parametrize("how", DAMAGES)
