@@ -68,6 +68,7 @@ def test_killed_at_any_instant(experiments: dict[str, tuple[Killed, Path, float]
         said = experiment.go_on(out)
         assert_same_content(straight / experiment.result, out / experiment.result)
         assert not list(out.rglob(".*")), (name, share, said)
+        print(f"kill {k + 1}: {name} at {share:.3f}: to the bit", flush=True)
     assert kills > 0.8 * KILLS
 
 
@@ -92,4 +93,5 @@ def test_two_signals_at_any_instant(experiments: dict[str, tuple[Killed, Path, f
             assert stderr.count("error: ") == 1 or experiment.ranks > 1, what
         experiment.go_on(out) if running.returncode != 0 else None
         assert_same_content(straight / experiment.result, out / experiment.result)
+        print(f"signals {k + 1}: {name} at {share:.3f}: {running.returncode}, to the bit", flush=True)
     assert stopped > 0.5 * DOUBLE_SIGNALS
