@@ -191,7 +191,8 @@ class Adaptive(
         network, setup = self.network, self.setup
         row = self.read("counts")[site]
         volume = [k for k, s in enumerate(network.species) if s.on == "volume"]
-        micromolar = row[volume] / (IONS_PER_MM_UM3 * self._volumes[site]) * 1e3
+        shares = np.array([network.species[k].share for k in volume])
+        micromolar = row[volume] / (IONS_PER_MM_UM3 * self._volumes[site] * shares) * 1e3
         return rule.Situation(
             site=self.sites[site].name,
             time=now,

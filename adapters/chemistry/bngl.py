@@ -12,11 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.chemistry.arithmetic import evaluate
 from adapters.chemistry.elementary import reactions_of
-from adapters.chemistry.model import CountModel, CountReaction, Units, read_units
+from adapters.chemistry.model import CountModel, CountReaction, Size, Units, read_units
 from adapters.chemistry.net_laws import NetLaws
 from couple.base.errors import InputError
 from couple.base.formats import complaint
@@ -24,13 +24,24 @@ from couple.chemistry.laws.expression import apply
 from couple.chemistry.laws.expression import number as make_number
 
 READ = ("parameters", "functions", "species", "reactions", "groups")
-PASSED_OVER = ("molecule types", "observables", "reaction rules", "seed species", "actions", "model")
-"""Blocks that the network has been made of."""
+PASSED_OVER = (
+    "molecule types", "observables", "reaction rules", "seed species", "actions", "model", "compartments",
+    "energy patterns", "population maps",
+)  # fmt: skip
+"""Blocks that the network has been made of; what compartments and energies do to rates is in the rates already."""
 SECOND = 1e3
 """ms, of the unit of time that BioNetGen's models have where nothing is said."""
 _NUMBERS = re.compile(r"\d+(,\d+)*")
 
 Lines = list[tuple[int, str]]
+
+
+class NetSpecies(NamedTuple):
+    """A species of a file; compartment: "volume", or one of `Units.compartments`."""
+
+    name: str
+    compartment: str
+    held: bool
 
 
 def read_net(path: Path, units: object = None) -> dict[str, Any]:
@@ -97,13 +108,15 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 def _model(blocks: Mapping[str, Lines], units: Units) -> CountModel:
     parameters = _values(blocks)
     species, counts = _species(blocks, parameters, units)
-    held = {name: counts.pop(name) for name, constant in species.values() if constant}
-    names = {number: name for number, (name, _) in species.items()}
+    held = {found.name: counts.pop(found.name) for found in species.values() if found.held}
+    names = {number: found.name for number, found in species.items()}
     groups = dict(_groups(blocks, names))
     laws = NetLaws(parameters, _functions(blocks), {g: w for g, (_, w) in groups.items()}, held, units.amount)
     reactions = tuple(_reactions(blocks, names, laws, units))
     observables = {shown: free for shown, weights in groups.values() if (free := _observed(shown, weights, held))}
-    return CountModel(units.volume, 0.0, dict.fromkeys(counts, "volume"), counts, reactions, observables)
+    places = {found.name: found.compartment for found in species.values() if not found.held}
+    sizes = {name: size for name, size in units.compartments.items() if name in places.values()}
+    return CountModel(sizes or {"volume": Size(units.volume)}, places, counts, reactions, observables)
 
 
 def _values(blocks: Mapping[str, Lines]) -> dict[str, float]:
@@ -141,9 +154,9 @@ def _assignment(line: str) -> tuple[str, str]:
 
 def _species(
     blocks: Mapping[str, Lines], parameters: Mapping[str, float], units: Units
-) -> tuple[dict[int, tuple[str, bool]], dict[str, float]]:
-    """Number → name and whether it is held; and name → molecules at the start."""
-    found: dict[int, tuple[str, bool]] = {}
+) -> tuple[dict[int, NetSpecies], dict[str, float]]:
+    """Number → species; and name → molecules at the start."""
+    found: dict[int, NetSpecies] = {}
     counts: dict[str, float] = {}
     for line_number, line in blocks.get("species", ()):
         with _Line(line_number):
@@ -152,16 +165,35 @@ def _species(
             pattern, expression = _pair(line[index.end() :] if index else line)
             if number in found:
                 raise InputError(f"there are two species {number}")
-            if "@" in pattern:
-                raise InputError(f'species "{pattern}" is in a compartment; compartments are not read')
-            name = _name(pattern.removeprefix("$"), counts)
-            found[number] = name, pattern.startswith("$")
+            compartment, held, bare = _placed(pattern)
+            name = _name(bare, counts)
+            found[number] = NetSpecies(name, _place(compartment, pattern, units), held)
             counts[name] = evaluate(expression, parameters) * units.amount
             if counts[name] < 0:
                 raise InputError(f'species "{pattern}" starts with a negative amount')
     if not found:
         raise InputError('holds no species; is it a network (.net) written by "generate_network"?')
     return found, counts
+
+
+def _placed(pattern: str) -> tuple[str, bool, str]:
+    """Compartment ("" without one), whether it is held, and the pattern without "$", of "@EC::$L(r)"."""
+    match = re.match(r"(\$?)@(\w+)::?(\$?)", pattern)
+    if match is None:
+        return "", pattern.startswith("$"), pattern.removeprefix("$")
+    return match[2], bool(match[1] or match[3]), f"{match[2]}_{pattern[match.end() :]}"
+
+
+def _place(compartment: str, pattern: str, units: Units) -> str:
+    """The compartment of a species among those whose sizes are given; without any they are all the site's volume."""
+    if not units.compartments:
+        return "volume"
+    if compartment not in units.compartments:
+        raise InputError(
+            f'species "{pattern}" is in {f"the compartment {compartment}" if compartment else "no compartment"}, '
+            f"of which chemistry.units.volume gives no size (it gives {', '.join(units.compartments)})"
+        )
+    return compartment
 
 
 def _functions(blocks: Mapping[str, Lines]) -> dict[str, str]:

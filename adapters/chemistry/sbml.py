@@ -43,7 +43,10 @@ def read_sbml(path: Path, units: object = None) -> dict[str, Any]:
         if document.getPlugin("comp") is not None:
             _convert(libsbml, document, "flatten comp", "submodels (package comp)")
         _convert(libsbml, document, "expandFunctionDefinitions", "function definitions")
-        return SbmlModel(libsbml, document.getModel(), read_units(units, path.name)).counts().chemistry()
+        given = read_units(units, path.name)
+        if given is not None and given.compartments:
+            raise InputError("SBML gives sizes of compartments itself: leave them out", where="chemistry.units.volume")
+        return SbmlModel(libsbml, document.getModel(), given).counts().chemistry()
     except InputError as error:
         raise error.inside(str(path)) from None
 

@@ -1,6 +1,6 @@
-"""An SBML model as molecules of one compartment with a membrane.
+"""An SBML model as molecules of compartments.
 
-Read: one 3-D compartment and at most one 2-D one, species, parameters, initial assignments, assignment rules, reactions
+Read: 3-D and 2-D compartments of constant size, species, parameters, initial assignments, assignment rules, reactions
 with mass-action kinetics (reversible ones as the difference of two) or any other rate law. A held species (boundary
 condition, constant) is part of the rates in which it stands. A rule that no rate needs becomes an observable, if it is
 a sum of species. Everything else is refused by name.
@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.chemistry.elementary import reactions_of
 from adapters.chemistry.mathml import expression, number
-from adapters.chemistry.model import CountModel, CountReaction, Units
+from adapters.chemistry.model import CountModel, CountReaction, Size, Units
 from adapters.chemistry.polynomial import polynomial
 from adapters.chemistry.sbml_units import SbmlUnits
 from couple.base.errors import InputError
@@ -44,30 +44,23 @@ class SbmlModel:
         self._working_out: list[str] = []
         self.units = SbmlUnits(libsbml, model, units)
         self.ms = self.units.time()
-        self.places: dict[str, Place] = {}
-        self.sizes: dict[str, float] = {}
-        self.bare: dict[str, float] = {}
-        for compartment in model.getListOfCompartments():
-            self._compartment(compartment)
-        self.volume = self._size("volume")
-        self.area = self._size("membrane")
-        if not self.volume:
-            raise InputError("has no three-dimensional compartment: a site needs one volume for its species")
+        self.species = {s.getId(): s for s in model.getListOfSpecies()}
+        self.free = {name: None for name, s in self.species.items() if not _held(s) and name not in self.rules}
+        self.bare = {c.getId(): self._bare_size(c) for c in model.getListOfCompartments() if self._is_lived_in(c)}
+        self.compartments = self._compartments()
         self.amount = self.units.amount()
         if units is not None and units.concentrations:
-            self.amount *= next(self.sizes[c] / self.bare[c] for c, place in self.places.items() if place == "volume")
-        self.species = {s.getId(): s for s in model.getListOfSpecies()}
+            self.amount *= self._concentrated()
         for s in self.species.values():
             self.units.check_species(s)
-        self.free = {name: None for name, s in self.species.items() if not _held(s) and name not in self.rules}
 
     def counts(self) -> CountModel:
         """The model in molecules. Raises InputError."""
         symbols = _Symbols(self)
         reactions = tuple(r for found in self.sbml.getListOfReactions() for r in self._reaction(found, symbols))
-        places = {name: self.places[self.species[name].getCompartment()] for name in self.free}
+        places = {name: self.species[name].getCompartment() for name in self.free}
         counts = {name: self._count(self.species[name]) for name in self.free}
-        return CountModel(self.volume, self.area, places, counts, reactions, dict(self._observables(symbols)))
+        return CountModel(self.compartments, places, counts, reactions, dict(self._observables(symbols)))
 
     def _refuse(self) -> None:
         """Raise InputError for what changes the meaning of a model and is not read."""
@@ -88,23 +81,40 @@ class SbmlModel:
 
     # -- places --------------------------------------------------------------------------------------------------
 
-    def _compartment(self, c: Any) -> None:
-        name, dimensions = c.getId(), c.getSpatialDimensions()
-        if dimensions not in (2, 3) or name in self.rules:
+    def _is_lived_in(self, c: Any) -> bool:
+        return any(s.getCompartment() == c.getId() for s in self.species.values())
+
+    def _bare_size(self, c: Any) -> float:
+        """Size of a compartment with species in it, in the file's unit. Raises InputError for what is not read."""
+        name = c.getId()
+        if c.getSpatialDimensions() not in (2, 3) or name in self.rules:
             raise InputError(f'compartment "{name}" is not a constant volume or area: not read')
-        place: Place = "volume" if dimensions == 3 else "membrane"
-        if place in self.places.values():
-            raise InputError(f'compartment "{name}": one volume and one membrane are read, this is another one')
-        if not c.isSetSize() and name not in self.starts and self.sbml.getLevel() > 1:
-            raise InputError(f'compartment "{name}" has no size: give it one in the file')
         size = self.value(name)
         if not size > 0:
             raise InputError(f'compartment "{name}" has the size {size:g}: it must be above 0')
-        self.places[name], self.bare[name] = place, size
-        self.sizes[name] = self.units.size(c, size, place)
+        return size
 
-    def _size(self, place: Place) -> float:
-        return next((self.sizes[c] for c, where in self.places.items() if where == place), 0.0)
+    def _compartments(self) -> dict[str, Size]:
+        """What makes a site: the compartments that free species live in; of a kind without any, all of that kind."""
+        lived_in = {c.getId(): c for c in self.sbml.getListOfCompartments() if c.getId() in self.bare}
+        homes = {self.species[name].getCompartment() for name in self.free}
+        found: dict[str, Size] = {}
+        places: dict[Place, int] = {"volume": 3, "membrane": 2}
+        for place, dimensions in places.items():
+            there = {name: c for name, c in lived_in.items() if c.getSpatialDimensions() == dimensions}
+            chosen = {name: c for name, c in there.items() if name in homes} or there
+            sizes = self.units.sizes(chosen, self.bare, place)
+            found |= {name: Size(size, place) for name, size in sizes.items()}
+        if all(c.on != "volume" for c in found.values()):
+            raise InputError("has no three-dimensional compartment: a site needs one volume for its species")
+        return found
+
+    def _concentrated(self) -> float:
+        """µm³ in the file's unit of volume, which makes amounts of units of concentration. Raises InputError."""
+        ratios = [c.size / self.bare[name] for name, c in self.compartments.items() if c.on == "volume"]
+        if not math.isclose(min(ratios), max(ratios), rel_tol=1e-9):
+            raise InputError("its compartments have different units of volume, and chemistry.units says concentrations")
+        return ratios[0]
 
     # -- values at the start -------------------------------------------------------------------------------------
 
@@ -129,6 +139,8 @@ class SbmlModel:
             raise InputError(f'"{name}" has no value')
         kind = found.getTypeCode()
         if kind == self.libsbml.SBML_COMPARTMENT:
+            if not found.isSetSize() and self.sbml.getLevel() > 1:
+                raise InputError(f'compartment "{name}" has no size: give it one in the file')
             return float(found.getSize())
         if kind in (self.libsbml.SBML_PARAMETER, self.libsbml.SBML_LOCAL_PARAMETER) and found.isSetValue():
             return float(found.getValue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.chemistry.model import Units
@@ -71,22 +72,41 @@ class SbmlUnits:
                         f'reaction "{reaction}": its rate is in "{name}", not in the model\'s unit of {what}: not read'
                     )
 
-    def size(self, compartment: Any, size: float, place: Place) -> float:
-        """µm³ of a volume, µm² of a membrane, whose size is `size` in the file's unit."""
-        own = compartment.getUnits() if compartment.isSetUnits() else ""
+    def sizes(self, compartments: Mapping[str, Any], bare: Mapping[str, float], place: Place) -> dict[str, float]:
+        """µm³ of volumes, µm² of membranes, that are together those of a site; bare: sizes in the file's units."""
         what = "volume" if place == "volume" else "area"
-        declared = self._declared(what, own or self._name(what))
+        declared = {name: self._size_unit(c, what) for name, c in compartments.items()}
         given = self.given
         if given is None or place == "membrane":
-            return size * self._one(what, declared, None, 1e15 if place == "volume" else 1e12)
+            default = 1e15 if place == "volume" else 1e12
+            return {name: bare[name] * self._one(what, unit, None, default) for name, unit in declared.items()}
         if given.concentrations:
-            return size * given.volume if declared is None else size * declared
-        if declared is not None and not _equal(size * declared, given.volume):
+            return {name: bare[name] * (unit or given.volume) for name, unit in declared.items()}
+        return self._together(compartments, bare, declared, given.volume)
+
+    def _size_unit(self, compartment: Any, what: str) -> float | None:
+        own = compartment.getUnits() if compartment.isSetUnits() else ""
+        return self._declared(what, own or self._name(what))
+
+    @staticmethod
+    def _together(
+        compartments: Mapping[str, Any], bare: Mapping[str, float], declared: Mapping[str, float | None], volume: float
+    ) -> dict[str, float]:
+        """Sizes of compartments that have the `volume` that the table gives, together."""
+        units = {name: unit for name, unit in declared.items() if unit is not None}
+        if not units:
+            total = sum(bare[name] for name in compartments)
+            return {name: volume * bare[name] / total for name in compartments}
+        sizes = {name: bare[name] * unit for name, unit in units.items()}
+        which = ", ".join(f'"{name}"' for name in compartments)
+        if len(units) < len(compartments):
+            raise InputError(f"of the compartments {which} some say their unit of volume, others do not: not read")
+        if not _equal(sum(sizes.values()), volume):
             raise InputError(
-                f'compartment "{compartment.getId()}" has {size * declared:g} um^3, '
-                f"chemistry.units.volume says {given.volume:g} um^3: leave one out"
+                f"compartment{'s' if len(sizes) > 1 else ''} {which}: {sum(sizes.values()):g} um^3, "
+                f"chemistry.units.volume says {volume:g} um^3: leave one out"
             )
-        return given.volume
+        return sizes
 
     def _one(self, what: str, declared: float | None, asked: float | None, default: float) -> float:
         """What holds of a unit that the file declares, that the table asks for, and that level 2 has by default."""

@@ -75,6 +75,7 @@ def _drawable(engine: FieldEngine, site: int) -> list[str]:
 
 def _write(file: dolfinx.io.XDMFFile, engine: FieldEngine, site: int, names: Sequence[str], time: float) -> None:
     for name in names:
-        made = engine.discretisation(site).function(engine.field(site, name))
+        share = engine.network.species[engine.network.index(name)].share  # of the volume that its compartment is
+        made = engine.discretisation(site).function(engine.field(site, name) / share)
         made.name = name
         file.write_function(made, time)

@@ -81,6 +81,10 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         options = setup.options if isinstance(setup.options, SurrogateOptions) else SurrogateOptions()
         self.blocks = read_models(options.models, setup.folder, setup.network)
         self.drive = _drive(self.blocks, setup)
+        if self.blocks and self.drive in setup.network.shares:
+            raise InputError(
+                f'"{self.drive}" is in a compartment: learned models take concentrations of the whole site'
+            )
         stepped = {name: b for name, b in self.blocks.items() if isinstance(b, Stepped)}
         self.replaced = Replaced(setup.network, stepped)
         sites = self.starting_sites(setup)

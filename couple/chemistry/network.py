@@ -29,7 +29,9 @@ class Species:
     """A kind of molecule.
 
     D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
-    one molecule holds, as in {"Ca": 2}.
+    one molecule holds, as in {"Ca": 2}. share: of the site's volume or membrane, what its compartment takes up; its
+    concentration is that of its molecules in there. Rates of a network are those of the whole site's concentrations,
+    see `couple.chemistry.compartments`.
 
     >>> from couple import Species
     >>> Species("CaB", D=0.02, contains={"Ca": 1}).on
@@ -40,6 +42,7 @@ class Species:
     D: float = 0.0
     on: Place = "volume"
     contains: Mapping[str, int] = field(default_factory=dict)
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Reaction:
     reactants, products: names, repeated for a stoichiometry above one; reservoirs included.
     rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
     one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
-    warming: the part of `rate` that comes from the temperature; it is in the rate already.
+    warming: the part of `rate` that comes from the temperature; it is in the rate already. of_share: likewise, that
+    which makes a rate of a compartment one of the whole site.
     per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
     law: of a reaction that is no mass action, how fast it goes; `rate` is then a factor of that. Reactants and products
     say what an event changes, and have no part in its speed.
@@ -66,6 +70,7 @@ class Reaction:
     warming: float = 1.0
     per: Literal["time", "step", "encounter"] = "time"
     law: RateLaw | None = None
+    of_share: float = 1.0
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
@@ -157,6 +162,11 @@ class ReactionNetwork:
             for name in members:
                 if name not in self.names:
                     raise InputError(f'unknown species "{name}" in observable "{key}"; {nearest(name, self.names)}')
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Species → share of the site that its compartment takes up, of those in one that is not the whole site."""
+        return {s.name: s.share for s in self.species if s.share != 1.0}
 
     # -- structure ------------------------------------------------------------------------------------------
 

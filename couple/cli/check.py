@@ -196,4 +196,4 @@ def _reactions(plan: Plan) -> Iterator[str]:
         if reaction.law is not None:
             yield f"{reaction}: {reaction.law}, in {plan.network.rate_unit(reaction)}{warming}"
             continue
-        yield f"{reaction}: {reaction.rate:.6g} {plan.network.rate_unit(reaction)}{warming}"
+        yield f"{reaction}: {reaction.rate / reaction.of_share:.6g} {plan.network.rate_unit(reaction)}{warming}"

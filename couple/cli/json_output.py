@@ -268,7 +268,7 @@ def _ports(system: System) -> Iterable[PortOutput]:
 
 def _reaction(reaction: Reaction, network: ReactionNetwork) -> ReactionOutput:
     unit = "1" if reaction.law is not None else network.rate_unit(reaction)
-    rate = Quantity(name="rate", unit=unit, values=reaction.rate)
+    rate = Quantity(name="rate", unit=unit, values=reaction.rate / reaction.of_share)
     law = None if reaction.law is None else reaction.law.text
     return ReactionOutput(equation=str(reaction), rate=rate, q10_factor=reaction.warming, rate_law=law)
 

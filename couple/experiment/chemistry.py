@@ -11,9 +11,11 @@ from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Diffusion, Temperature
+from couple.chemistry.compartments import Home, by_whole_site
 from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.rounding import RoundingRule
+from couple.experiment.compartments import Compartment, home_of, homes_of
 from couple.experiment.fields import Integer, Name
 from couple.experiment.merge.chemistry_layers import with_included
 from couple.experiment.species_patterns import by_pattern
@@ -25,12 +27,12 @@ Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
 class SpeciesBlock(Block):
     """A kind of molecule. D, contains: of none, by the patterns of `Chemistry.D` and `contains`, or 0 and nothing.
 
-    D: diffusion coefficient. on: in the volume, or on the membrane. contains: conserved substances in a molecule,
-    as { Ca = 1 }, which the ledger audits.
+    D: diffusion coefficient. on: "volume", "membrane", or the name of a compartment. contains: conserved substances in
+    a molecule, as { Ca = 1 }, which the ledger audits.
     """
 
     D: Diffusion | None = Field(default=None, ge=0)
-    on: Literal["volume", "membrane"] = "volume"
+    on: str = "volume"
     contains: Contents | None = None
 
 
@@ -128,6 +130,8 @@ class Chemistry(Block):
     { "Ca*" = { Ca = 1 }, "CaM_2Ca" = { Ca = 2 } }; what the ledger audits.
     rounding: of initial amounts in engines of whole molecules: up with the probability of the fraction ("random"), or
     to the "nearest".
+    compartments: parts of the site that species have to themselves, by name, as { ER = { share = 0.1 } }.
+    compartment: which of them the site's size is that of; the others keep their size against it.
     file: SBML, BioNetGen (.net) or TOML with chemistry, relative to the experiment. species: by name. reservoirs:
     names outside of the site, which are never used up. observables: name → species that are summed, with weights if
     need be. reactions: all that happen. initial: of species, amounts at the start.
@@ -141,6 +145,8 @@ class Chemistry(Block):
 
     file: Annotated[str, ReadsFile("chemistry")] | None = None
     include: dict[str, dict[str, Any]] = {}
+    compartments: dict[Name, Compartment] = {}
+    compartment: str | None = None
     species: dict[Name, SpeciesBlock] = {}
     D: dict[str, Annotated[Diffusion, Field(ge=0)]] = {}
     contains: dict[str, Contents] = {}
@@ -160,17 +166,24 @@ class Chemistry(Block):
         except InputError as error:
             raise ValueError(str(error)) from None
 
+    def homes(self) -> dict[str, Home]:
+        """Species → where it lives. Raises InputError that names the key."""
+        known = homes_of(self.compartments, self.compartment)
+        return {k: home_of(known, s.on, f"chemistry.species.{k}.on") for k, s in self.species.items()}
+
     def network(self, celsius: float | None = None) -> ReactionNetwork:
         """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
         D = by_pattern("D", self.D, [k for k, s in self.species.items() if s.D is None])
         D |= {k: s.D for k, s in self.species.items() if s.D is not None}
         contains = by_pattern("contains", self.contains, [k for k, s in self.species.items() if s.contains is None])
         contains |= {k: s.contains for k, s in self.species.items() if s.contains is not None}
-        species = {k: Species(k, D.get(k, 0.0), s.on, contains.get(k, {})) for k, s in self.species.items()}
+        homes = self.homes()
+        species = {k: Species(k, D.get(k, 0.0), homes[k].on, contains.get(k, {}), homes[k].share) for k in self.species}
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:
-                reactions += warmed(block.reactions(species, self.reservoirs), block.warming(celsius))
+                made = warmed(block.reactions(species, self.reservoirs), block.warming(celsius))
+                reactions += [by_whole_site(reaction, homes) for reaction in made]
             except InputError as error:
                 raise error.at(f"chemistry.reactions[{i}]") from None
         try:

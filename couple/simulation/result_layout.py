@@ -100,6 +100,8 @@ def component_tables(system: System) -> dict[str, dict[str, Any]]:
             "volume_um3": [s.geometry.volume for s in engine.sites],
             "area_um2": [s.geometry.area for s in engine.sites],
             "reservoirs": list(engine.network.reservoirs),
+            "in_compartment": list(engine.network.shares),
+            "compartment_share": list(engine.network.shares.values()),
             "membrane": [s.name for s in engine.network.species if s.on == "membrane"],
             "observed_on": [_home(engine.network, members) for members in engine.network.observables.values()],
             "free": list(dict.fromkeys((*engine.setup.injected, *engine.setup.clamped))),

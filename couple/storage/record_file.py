@@ -192,12 +192,22 @@ class Recording:
         return {str(r): self.counts(site, str(r)) for r in self.file[component].attrs["reservoirs"] if str(r) in known}
 
     def micromolar(self, site: str, species: str) -> Floats:
-        """(..., n_rows) µM. Raises InputError for a species of the membrane: it has no concentration."""
+        """(..., n_rows) µM, of a species in a compartment by its volume.
+
+        Raises InputError for a species of the membrane: it has no concentration.
+        """
         component, row = self._place(site)
         if species in self.file[component].attrs["membrane"]:
             raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
         volume = self.size_of(component, row, "volume_um3")
-        return self.counts(site, species) / (IONS_PER_MM_UM3 * volume) * 1e3
+        share = self.shares(component).get(species, 1.0)
+        return self.counts(site, species) / (IONS_PER_MM_UM3 * volume * share) * 1e3
+
+    def shares(self, component: str) -> dict[str, float]:
+        """Species → share of the site's volume or membrane that it is in, of those that have a part to themselves."""
+        attributes = self.file[component].attrs
+        names = map(str, attributes.get("in_compartment", ()))
+        return dict(zip(names, map(float, attributes.get("compartment_share", ())), strict=True))
 
     def along(self, site: str, species: str) -> Floats:
         """(..., n_rows, n_segments) µM of a species in every segment of a site along sections.
@@ -211,6 +221,7 @@ class Recording:
         if species not in known:
             raise InputError(f'"{species}" of {site} was not recorded; {nearest(species, known)}', where=str(self.path))
         volumes = np.asarray(self.file[component].attrs["segment_volume_um3"])
+        volumes = volumes * self.shares(component).get(species, 1.0)
         counts = self._read(path, (..., known.index(species)))
         return np.asarray(counts / (IONS_PER_MM_UM3 * volumes) * 1e3)
 

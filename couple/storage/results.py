@@ -87,12 +87,13 @@ class Results(Recording):
         attributes, counts, means = self.file[component].attrs, f"{component}/counts", f"{component}/means"
         if counts in self.file:
             names, largest = self._axis(counts, "species"), self._largest(counts)
-            volumes = np.asarray(attributes["volume_um3"])
+            volumes, shares = np.asarray(attributes["volume_um3"]), self.shares(component)
             membrane = set(map(str, attributes["membrane"]))
             for species in map(str, attributes["free"]):
                 if species in names:
                     values = largest[:, names.index(species)]
-                    concentrations = values / (IONS_PER_MM_UM3 * volumes) * 1e3
+                    inside = IONS_PER_MM_UM3 * volumes * shares.get(species, 1.0)
+                    concentrations = values / inside * 1e3
                     yield (species, values) if species in membrane else (f"{species} [uM]", concentrations)
         if means in self.file:
             yield from zip(self._axis(means, "observable"), self._largest(means).T, strict=True)

@@ -131,9 +131,12 @@ def _concentration(
     volumes = volumes[:, None] if volumes.ndim == 1 else volumes[:, None, :, None]  # of each run, at all times
     found = np.array(values, dtype=float) / (IONS_PER_MM_UM3 * volumes) * 1e3
     species = list(coordinates[dims[-1]][1])
-    for component in {c for c, _ in recording.sites().values()}:
+    components = {c for c, _ in recording.sites().values()}
+    shares = {s: share for c in components for s, share in recording.shares(c).items()}
+    found /= [shares.get(s, 1.0) for s in species]
+    for component in components:
         attributes = recording.file[component].attrs
         for s in (*attributes["membrane"], *attributes["reservoirs"]):
             if str(s) in species:
                 found[..., species.index(str(s))] = np.nan
-    return dims, found, {"units": "uM", "long_name": "molecules by the volume of the site"}
+    return dims, found, {"units": "uM", "long_name": "molecules by the volume of the site, or of their compartment"}

@@ -205,7 +205,8 @@ def _engine(case: Case, factory: type[SiteEngine], options: object, names: list[
 def _drive(case: Case) -> tuple[Drive | None, list[DriveLink]]:
     """Drives of this site alone."""
     experiment = case.experiment
-    drives = plan_drives(experiment, case.clock, place_sites(experiment, engine_choices(experiment), None))
+    sites = place_sites(experiment, engine_choices(experiment), None)
+    drives = plan_drives(experiment, case.clock, sites, case.network.shares)
     return drives.build(case.clock.window), [k for k in drives.links if k.site == case.place.name]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,8 +61,11 @@ class PlannedDrives:
         return found
 
 
-def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites) -> PlannedDrives:
-    """What the [[drive]] blocks prescribe for the sites of this rank. Raises InputError that names the key."""
+def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites, shares: Mapping[str, float]) -> PlannedDrives:
+    """What the [[drive]] blocks prescribe for the sites of this rank. Raises InputError that names the key.
+
+    shares: of each species, see Species.
+    """
     filled = [
         sites.matching(block.target.split(".", 1)[0], f"drive[{i}].to") for i, block in enumerate(experiment.drive)
     ]
@@ -76,7 +79,7 @@ def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites) -> Pla
         key = f"drive[{i}]"
         _, species = block.target.split(".", 1)
         for site in filled[i]:
-            port, table, text = _table(block, key, experiment, clock, site)
+            port, table, text = _table(block, key, experiment, clock, site, shares.get(species, 1.0))
             links.append(DriveLink(site.name, species, port, len(columns[port]), f"{text} -> {site.name}.{species}"))
             columns[port].append(table)
     tables = {port: np.array(t).reshape(-1, clock.windows).T.copy() for port, t in columns.items()}
@@ -84,10 +87,11 @@ def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites) -> Pla
 
 
 def _table(
-    block: DriveBlock, key: str, experiment: Experiment, clock: Clock, site: PlacedSite
+    block: DriveBlock, key: str, experiment: Experiment, clock: Clock, site: PlacedSite, share: float
 ) -> tuple[Literal["ions", "clamp"], Floats, str]:
-    """Port, (n_windows,) values and what they are in words."""
+    """Port, (n_windows,) values and what they are in words. share: of the site's volume that the species is in."""
     window = clock.window * clock.tick
+    per_mm = IONS_PER_MM_UM3 * site.geometry.volume * share
     try:
         if block.influx is not None:
             table = influx_per_window(block.influx.times, block.influx.rate, window, clock.windows)
@@ -96,12 +100,11 @@ def _table(
             held = clamp_per_window(block.clamp.times, block.clamp.values, window, clock.windows)
             return (
                 "clamp",
-                held * site.geometry.volume * IONS_PER_MM_UM3,
+                held * per_mm,
                 f"clamp {_short(block.clamp.values)} at {_short(block.clamp.times)}",
             )
         if block.clamp is not None:
-            count = block.clamp * site.geometry.volume * IONS_PER_MM_UM3
-            return "clamp", np.full(clock.windows, count), f"clamp {block.clamp * 1e3:g} uM"
+            return "clamp", np.full(clock.windows, block.clamp * per_mm), f"clamp {block.clamp * 1e3:g} uM"
     except InputError as error:
         raise error.at(f"{key}.{'influx' if block.influx is not None else 'clamp'}") from None
     assert block.replay is not None

@@ -214,7 +214,7 @@ def _conductance(neck: Neck, species: Species, star: str, branches: Branches | N
             value = quantity(neck.conductance, "diffusive conductance")
         except InputError as error:
             raise error.at("conductance") from None
-        return _within(value), "given"
+        return _within(value * species.share), "given"
     if neck.section is not None:
         if branches is None:
             raise InputError("needs a [neuron] model; or give diameter and length", where="section")

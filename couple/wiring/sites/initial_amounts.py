@@ -84,7 +84,8 @@ def _total(species: Species, start: Initial, geometry: Geometry) -> float:
         raise error.at(f"chemistry.initial.{species.name}") from None
     if value < 0:
         raise InputError(f"{quoted(start.total)} is negative", where=f"chemistry.initial.{species.name}")
-    total = nearly_whole(value * (IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area))
+    size = IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area
+    total = nearly_whole(value * size * species.share)
     if total > MOST_MOLECULES:
         raise InputError(
             f"{quoted(start.total)} is {total:.2g} molecules in a site; up to {MOST_MOLECULES:.0e} can be",

@@ -100,6 +100,10 @@ class _Parts:
             raise InputError(f'a model stands for "{species}" in {site}: its number is not known; link an observable')
         return self.memory.at(engine, "counts", row, engine.network.index(species))
 
+    def share(self, link: PlacedLink) -> float:
+        """Share of the site's volume that the species of a link is in."""
+        return self.engines.of[link.site.name][0].network.shares.get(link.quantity, 1.0)
+
     def local(self, site: PlacedSite, share: SegmentShare, species: str) -> tuple[int, float]:
         """Where the molecules of a species are of which this part lies in one segment of a site."""
         if site.cable is None:
@@ -212,11 +216,12 @@ def _concentration(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
         if target in made.row:
             continue  # the link of another site in this segment already made the mean over all of them
         there = neuron.meeting[link.into, link.port, segment]
-        inside = sum(share.volume for _, share in there)
+        own = [parts.share(k) for k, _ in there]
+        inside = sum(share.volume * s for (_, share), s in zip(there, own, strict=True))
         # A site of which only a part lies here counts with that part of its volume, at its own concentration.
         found = [parts.local(k.site, share, k.quantity) for k, share in there]
         sources = tuple((count, concentration_per_ion(inside) * part) for count, part in found)
-        volume = sum(k.site.geometry.volume for k, _ in there)
+        volume = sum(k.site.geometry.volume * s for (k, _), s in zip(there, own, strict=True))
         least = least_concentration(volume)
         name = f"{' + '.join(f'{k.site.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
         made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))

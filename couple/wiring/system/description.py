@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from couple.chemistry.compartments import WHOLE
 from couple.components.engine import SiteEngine
 from couple.geometry.cable import Foot
 from couple.wiring.links.necks import PlacedNeck
@@ -18,6 +19,7 @@ def describe(plan: Plan, links: Sequence[str], engines: Sequence[SiteEngine]) ->
     yield from map(_neck_line, plan.necks)
     for site in plan.sites:
         yield _site_line(site, molecules[site.name])
+    yield from _compartments(plan)
     for engine in engines:
         yield from engine.describe()
     yield from plan.grown
@@ -40,6 +42,13 @@ def _site_line(site: PlacedSite, molecules: float) -> str:
         f"site {site.name}{at}: {kind}, {shape} {size} um, volume {geometry.volume:.6g} um^3, "
         f"membrane {geometry.area:.6g} um^2, {round(molecules, 2):.10g} molecules"
     )
+
+
+def _compartments(plan: Plan) -> Iterator[str]:
+    homes = {home.name: home for home in plan.experiment.chemistry.homes().values() if home.name not in WHOLE}
+    parts = [f"{h.name} {h.share:.4g} of the {h.on}" for h in homes.values()]
+    if parts:
+        yield f"compartments of every site: {', '.join(parts)}; concentrations are those of the compartments"
 
 
 def _neck_line(neck: PlacedNeck) -> str:

@@ -169,7 +169,8 @@ def _initial_concentration(ion: str, segment: str, engines: Engines, meeting: Li
         if link.quantity not in names:
             raise InputError(f'unknown species "{link.quantity}"; {nearest(link.quantity, names)}', where=link.key)
         count = engine.sites[row].initial[names.index(link.quantity)]
+        own = engine.network.shares.get(link.quantity, 1.0)
         free += count * (share.volume / link.site.geometry.volume)
-        volume += share.volume
-        whole += link.site.geometry.volume
+        volume += share.volume * own
+        whole += link.site.geometry.volume * own
     return max(free * concentration_per_ion(volume), least_concentration(whole))

@@ -9,6 +9,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork, Species
+from couple.geometry.geometry import Geometry
 from couple.wiring.sites.initial_amounts import initial_amounts
 from support.chemistry_files import NETWORKS, ONE, assert_same, experiment, net
 
@@ -57,10 +58,9 @@ BARE = "begin species\n1 A() 5\nend species\n"
             'line 8: unknown name "B"',
         ),
         (
-            BARE + "begin energy patterns\n1 A() 2\nend energy patterns\n",
-            'line 5: the block "energy patterns" is not read',
+            BARE + "begin population types\n1 A() 2\nend population types\n",
+            'line 5: the block "population types" is not read',
         ),
-        (BARE.replace("A()", "@PM:A()"), "line 2: .* compartments are not read"),
         (BARE + "begin reactions\n1 1 0 Sat(k,K)\nend reactions\n", r'line 5: unknown name "k" in "k"'),
         (BARE + "begin reactions\n1 1 0 Sat(1)\nend reactions\n", r'line 5: .*"Sat\(1\)" has 1 constants, not 2'),
         (BARE + "begin reactions\n1 1 0 MM(1,2)\nend reactions\n", "line 5: .*MM needs a substrate and an enzyme"),
@@ -145,3 +145,62 @@ def test_what_people_have_is_read(tmp_path: Path) -> None:
     assert found == {key: pytest.approx(rate) for key, rate in expected.items()}
     assert network.observables["A_total"] == {"A_b1_A_b1": 2.0}
     assert set(network.observables["both"]) == set(network.observables["B_group"]) == {"A_b1_A_b1", "B"}
+
+
+COMPARTMENTS = """begin parameters
+    1 kb  0.1
+    2 ku  0.05
+    3 kt  0.2
+end parameters
+begin compartments
+    EC 3 10
+    PM 2 1 EC
+    CP 3 5 PM
+end compartments
+begin species
+    1 @EC::L(r) 20
+    2 @PM::R(l) 10
+    3 @CP::X() 5
+    4 @PM::L(r!1)@EC.R(l!1) 0
+    5 @CP::$Y() 3
+end species
+begin reactions
+    1 1,2 4 0.1*kb #_R1 unit_conversion=1/Ve
+    2 3,3 3 0.2*kt #_R2 unit_conversion=1/Vc
+    3 4 1,2 ku #_reverse__R1
+    4 0 3 kt
+    5 3,5 5 kt
+end reactions
+begin groups
+    1 Lf 1
+end groups
+"""
+
+
+@pytest.mark.parametrize("volume", ["15 um^3", {"EC": "10 um^3", "CP": "5 um^3", "PM": "30 um^2"}])
+def test_rates_of_compartments_are_those_of_the_network(tmp_path: Path, volume: object) -> None:
+    """Per molecule they stand in the file; sizes, where they are given, say what is a concentration."""
+    units = {"amount": "count", "volume": volume, "time": "s"}
+    found = experiment(tmp_path, COMPARTMENTS, "net", units=units)
+    network = found.chemistry.network()
+    assert network.names == ("EC_L_r", "PM_R_l", "CP_X", "PM_L_r1_EC_R_l1")
+    rates = network.count_rates(15.0, 30.0) * 1e3
+    assert rates.tolist() == pytest.approx([0.01, 0.04, 0.05, 0.2, 0.2 * 3], rel=1e-12)
+    counts, _ = initial_amounts(network, found.chemistry.initial, Geometry("box", (1, 1, 1), 15.0, 30.0))
+    assert counts == pytest.approx((20, 10, 5, 0), rel=1e-12)
+    shares = {"EC_L_r": 2 / 3, "CP_X": 1 / 3} if isinstance(volume, dict) else {}
+    assert network.shares == pytest.approx(shares, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        ({"EC": "10 um^3", "PM": "30 um^2"}, 'line 14: species "@CP::X.." is in the compartment CP, of which'),
+        ({"EC": "10 s"}, "chemistry.units.volume.EC: .*not a unit of volume"),
+        ({"EC": "-1 um^3"}, "chemistry.units.volume.EC: .*above 0"),
+        ({"EC": "10 um^2"}, "chemistry.units.volume: one of the compartments must be a volume"),
+    ],
+)
+def test_sizes_that_do_not_fit(tmp_path: Path, volume: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        experiment(tmp_path, COMPARTMENTS, "net", units={"amount": "count", "volume": volume})

@@ -78,12 +78,14 @@ def add_event(model: Any) -> None:
     trigger.setPersistent(True)
 
 
-def another_compartment(model: Any) -> None:
+def in_a_line(model: Any) -> None:
+    """B in a compartment of one dimension."""
     c = model.createCompartment()
     c.setId("er")
-    c.setSpatialDimensions(3)
+    c.setSpatialDimensions(1)
     c.setSize(1)
     c.setConstant(True)
+    model.getSpecies("B").setCompartment("er")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def another_compartment(model: Any) -> None:
     [
         (lambda: edited(add_rule), 'rate rule "A": not read'),
         (lambda: edited(add_event), 'event "spike": not read'),
-        (lambda: edited(another_compartment), 'compartment "er": one volume and one membrane'),
+        (lambda: edited(in_a_line), 'compartment "er" is not a constant volume or area'),
         (lambda: edited(lambda m: m.getReaction(0).getReactant(0).setStoichiometry(1.5)), "not a whole number"),
         (lambda: with_law("k * A * arcsin(B)"), 'reaction "r0": "arcsin" is not read'),
         (lambda: "<sbml>", "not valid SBML"),

@@ -51,6 +51,23 @@ def test_charge_concentration_and_conductance_of_a_shared_segment(tmp_path: Path
     assert simulation.orchestrator.ledger().max_imbalance < 1e-8
 
 
+def test_cai_is_that_of_the_compartment_in_which_calcium_is(tmp_path: Path) -> None:
+    source = sharing("ode", "ssa").source
+    source["chemistry"]["compartments"] = {"cytosol": {"share": 0.8}}
+    for species in source["chemistry"]["species"].values():
+        species.setdefault("on", "cytosol")
+    simulation = Simulation.new(Experiment.parse(source, path=SPINE), tmp_path / "out")
+    cell, engines = simulation.system.electrics, simulation.system.engines
+    assert cell is not None
+    inside = 2 * 0.8 * engines[0].sites[0].geometry.volume
+    first = cell.read("cai")[0]
+    assert first == pytest.approx(1e-4, rel=0.2)  # 0.1 uM, but for whole ions
+    for _ in range(20):
+        simulation.step()
+        free = sum(e.read("counts")[:, 0].sum() for e in engines)
+        assert cell.read("cai")[0] == pytest.approx(max(free, 0.5) / (inside * IONS_PER_MM_UM3), rel=1e-12)
+
+
 def test_a_sites_molecules_do_not_depend_on_other_sites(tmp_path: Path) -> None:
     """Driven alike, a site alone, among others, and in another order does the same to the bit."""
     source = Experiment.load(SPINE).source
