@@ -11,6 +11,7 @@ import numpy as np
 from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
+from adapters.neuron.coupling.parameters import ParameterFinder, ParameterWriter
 from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
 from adapters.neuron.hoc.quit import is_quit, quit_error
@@ -53,7 +54,7 @@ class NeuronComponent(ElectricalComponent):
 
     state_version = 2
 
-    def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments) -> None:
+    def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments, finder: ParameterFinder) -> None:
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
         conducting = _membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [NeuronVariable(find_segment(name), "v") for name in attachments.voltages]
@@ -80,6 +81,7 @@ class NeuronComponent(ElectricalComponent):
             self._charge.accumulators + voltages, self._charge.to_charge + [1.0] * len(voltages)
         )
         self._ranges = RangeReader(attachments.ranges)
+        self._parameters = ParameterWriter(finder, attachments.parameters) if attachments.parameters else None
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather, self._solve = self._outputs.gather, pc.psolve
         self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
@@ -92,6 +94,7 @@ class NeuronComponent(ElectricalComponent):
             inputs={
                 **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
                 "g": Port("S/cm^2 or uS", (len(self._conductances),), "intensive"),
+                "parameters": Port("unit of each", (len(attachments.parameters),), "intensive"),
             },
             outputs={
                 **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
@@ -115,9 +118,13 @@ class NeuronComponent(ElectricalComponent):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        inputs, outputs = self._inputs.size, self._outputs.size
-        self._input_values, self._output_values = self.memory[:inputs], self.memory[inputs : inputs + outputs]
-        self._range_values = self.memory[inputs + outputs :]
+        exchanged, outputs = self._inputs.size, self._outputs.size
+        inputs = exchanged + len(self._attachments.parameters)
+        self._input_values, self._parameter_values = self.memory[:exchanged], self.memory[exchanged:inputs]
+        self._output_values, self._range_values = (
+            self.memory[inputs : inputs + outputs],
+            self.memory[inputs + outputs :],
+        )
 
     @property
     def notes(self) -> Sequence[str]:
@@ -157,6 +164,8 @@ class NeuronComponent(ElectricalComponent):
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
         # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
         self._scatter(self._input_values)
+        if self._parameters is not None:
+            self._parameters.scatter(self._parameter_values)
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
         self.steps += ticks
@@ -302,7 +311,9 @@ class NeuronComponent(ElectricalComponent):
         self._charge.close()
         self._concentrations.close()
         self._conductances.clear()
-        self._gating = self._state = self._spikes = None
+        if self._parameters is not None:
+            self._parameters.close()
+        self._gating = self._state = self._spikes = self._parameters = None
         self._scatter = _released
 
 

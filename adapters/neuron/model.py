@@ -15,6 +15,7 @@ from adapters.neuron.alone.run import alone, alone_built
 from adapters.neuron.component import NeuronComponent
 from adapters.neuron.coupling.ion_ownership import held_reversal, valences
 from adapters.neuron.coupling.ion_use import carriers
+from adapters.neuron.coupling.parameters import ParameterFinder
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import (
     all_sections,
@@ -33,7 +34,16 @@ from adapters.neuron.models.spines import grow
 from adapters.neuron.summary import describe, ion_sources
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, Contact, ElectricalModel, ModelSpec, Section, SpineSpec
+from couple.components.electrics import (
+    Attachments,
+    Contact,
+    ElectricalModel,
+    ModelSpec,
+    Parameter,
+    ParameterPlaces,
+    Section,
+    SpineSpec,
+)
 from couple.geometry.geometry import Geometry
 
 _UNCONNECTED = 1e19
@@ -57,6 +67,8 @@ class NeuronModel(ElectricalModel):
         self._spines: list[SpineSpec] = []
         self._contacts: list[Contact] = []
         self._recorder: StepRecorder | None = None
+        self._finder = ParameterFinder()
+        self._built.on_release.append(self._finder.forget)
 
     def segments(self) -> Sequence[str]:
         """Names of all segments, as "head(0.5)"."""
@@ -88,6 +100,15 @@ class NeuronModel(ElectricalModel):
     def range_variables(self, segment: str) -> Sequence[str]:
         """See ElectricalModel."""
         return range_variables(find_segment(segment))
+
+    def mechanisms(self, segment: str) -> Sequence[str]:
+        """See ElectricalModel."""
+        return self._finder.mechanisms(segment)
+
+    def find_parameter(self, parameter: Parameter) -> ParameterPlaces | None:
+        """See ElectricalModel."""
+        found = self._finder.find(parameter)
+        return None if found is None else found.described
 
     def grow(self, spines: Sequence[SpineSpec]) -> None:
         """Add spines to the model. Raises InputError that names the key of one that cannot be."""
@@ -151,7 +172,8 @@ class NeuronModel(ElectricalModel):
         """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
         if self._cell is not None:
             self._cell.close()
-        self._cell = NeuronComponent(self._built, self.spec, attachments)
+        self._finder.forget()
+        self._cell = NeuronComponent(self._built, self.spec, attachments, self._finder)
         sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
         self._coupled = [*self._cell.notes, *sources]
         return self._cell

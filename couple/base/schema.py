@@ -154,12 +154,14 @@ NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SITE_NAME = r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$"
 END = r"^[^.\s]+\.[^.\s]+$"
+TARGET = r"^[^.\s]+\.[^.\s]+(\.[^.\s]+)?$"
 
 SHAPES = {
     NAME: "a name of letters, digits and _",
     RUN_NAME: "a name of letters, digits, _, . and -",
     SITE_NAME: 'a name of letters, digits and _, like "head", with at most one *, like "spine_*"',
     END: 'two names with a dot between, like "head.Ca" or "neuron.ica"',
+    TARGET: 'names with dots between, like "head.Ca", "neuron.cai" or "neuron.AMPA.gmax"',
 }
 """Patterns of text, in words."""
 

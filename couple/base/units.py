@@ -138,6 +138,31 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
+def number_in(value: object, unit: str) -> float:
+    """The number of a text with a unit ("0.1 nS") in `unit`, or a plain number where there is no unit ("").
+
+    Raises InputError for anything else, and for what is not finite.
+    """
+    if not unit:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number")
+        number = float(value)
+    else:
+        found = split_quantity(value) if isinstance(value, str) else None
+        if found is None or not found[1]:
+            raise InputError(f'{brief(value)} has no unit; NEURON has it in {unit}, give text like "1 {unit}"')
+        try:
+            scale = ratio(found[1], unit)
+        except InputError as error:
+            raise InputError(f"{quoted(value)}: {error.message}; NEURON has it in {unit}") from None
+        if scale is None:
+            raise InputError(f"{quoted(value)} is not in a unit of {unit}")
+        number = found[0] * scale
+    if not math.isfinite(number):
+        raise InputError(f"{brief(value)} is not a finite number")
+    return number
+
+
 def canonical_unit(value: str) -> str:
     """The unit in which a limit on a quantity such as "3 m" is counted: "um"; "" if the text is none."""
     found = split_quantity(value)

@@ -160,6 +160,35 @@ class Conductance:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A parameter that chemistry sets in a segment.
+
+    mechanism: point processes by their kind ("Exp2Syn"), number ("Exp2Syn[3]"), HOC reference or role ("AMPA"), or a
+    density mechanism. name: of the parameter; "weight", and "gmax" of receptors that couple has made, is that of the
+    connections that drive a synapse. relative: whether what is set are factors of what the model has.
+    """
+
+    mechanism: str
+    name: str
+    segment: str
+    relative: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.mechanism}.{self.name}"
+
+
+@dataclass(frozen=True)
+class ParameterPlaces:
+    """What a Parameter is in a model: `unit` of its numbers ("" without one), `names` of all that are set together, and
+    the `values` that the model has there.
+    """
+
+    unit: str
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class IonSegments:
     """Segments where an ion, by NEURON's name of it ("ca"), is exchanged.
 
@@ -195,6 +224,7 @@ class Attachments:
     others:       the same as `calcium` and `cai` for other ions.
     listened:     segments of `calcium` whose `cai` stays the model's.
     ranges:       (segment, variable) of range variables that are handed out, grouped by variable.
+    parameters:   of mechanisms, which the chemistry sets.
     """
 
     calcium: tuple[str, ...]
@@ -205,6 +235,7 @@ class Attachments:
     others: tuple[IonSegments, ...] = ()
     listened: frozenset[str] = frozenset()
     ranges: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
 
     @property
     def segments_of(self) -> dict[str, tuple[str, ...]]:
@@ -265,7 +296,8 @@ class SpineSpec:
 class ElectricalComponent(Component):
     """A model that is attached and steps: the component that `ElectricalModel.attach` gives.
 
-    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS. Where a
+    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS;
+             `parameters` (n_parameters,) in their units, or as factors of what the model has. Where a
              concentration stays the model's, its value after the window stands in the place of one handed in.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV; `range_eca` (n_segments,) or the like of every range
@@ -352,6 +384,17 @@ class ElectricalModel(ABC):
     @abstractmethod
     def range_variables(self, segment: str) -> Sequence[str]:
         """Names of the range variables of mechanisms and ions in a segment: "m_hh", "eca"."""
+
+    @abstractmethod
+    def mechanisms(self, segment: str) -> Sequence[str]:
+        """Names of all that has parameters in a segment, as `Parameter.mechanism` has them."""
+
+    @abstractmethod
+    def find_parameter(self, parameter: Parameter) -> ParameterPlaces | None:
+        """What a parameter is in its segment, None where nothing has that name.
+
+        Raises InputError, with what to do, for one that there is not or that cannot be set.
+        """
 
     @abstractmethod
     def grow(self, spines: Sequence[SpineSpec]) -> None:

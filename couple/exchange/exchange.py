@@ -15,7 +15,8 @@ from couple.components.component import State
 from couple.components.drive import MOST, check_amount
 from couple.exchange import kernels, tables
 from couple.exchange.diffusion import Diffusion
-from couple.exchange.link import Holding, IonLink, ValueLink
+from couple.exchange.link import Holding, IonLink, ResponseLink, ValueLink
+from couple.exchange.response import follow, pack_responses
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
@@ -28,6 +29,7 @@ class Exchange:
     ions:    before a window of the chemistry: molecules that enter sites.
     before:  likewise: held counts.
     after:   after a window: concentrations and conductances for the electrical model.
+    responses: likewise: parameters of the electrical model that follow amounts of molecules.
     diffusion: between sites, after the ions of the window are known.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
     raised:  (n_after,) how often each link handed over its least value.
@@ -47,6 +49,7 @@ class Exchange:
         summed: Sequence[int],
         max_debt: float,
         diffusion: Diffusion | None = None,
+        responses: Sequence[ResponseLink] = (),
     ) -> None:
         self.memory, self.ions, self.after, self.holdings = memory, tuple(ions), tuple(after), tuple(holdings)
         self.accounts = np.zeros((len(ions), 4))
@@ -66,6 +69,9 @@ class Exchange:
         end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
         self._collect = partial(kernels.collect, memory, *end, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, sums)
+        self.responses, self._followed = tuple(responses), np.zeros(len(responses))
+        packed = pack_responses([(link.target, link.sources, link.response, link.keep) for link in responses])
+        self._follow = partial(follow, memory, *packed, self._followed) if responses else None
         self._compile()
 
     def _compile(self) -> None:
@@ -74,6 +80,8 @@ class Exchange:
         kernels.deliver(self.memory, *tables.pack_ions((), ()), books, books, 0.0)
         if self.diffusion is not None:
             Diffusion((), (), 1.0).move(self.memory, books)
+        if self._follow is not None:
+            follow(self.memory, *pack_responses(()), none, True)
         end = tables.pack_window_end(tables.pack_values(()), tables.pack_audit(()), tables.pack_record((), ()))
         kernels.collect(self.memory, *end, none, books, TOLERANCE, np.zeros((0, 0)), -1)
 
@@ -85,7 +93,7 @@ class Exchange:
         """Empty books, as before the first window, for the amounts that sites hold now; random streams of a seed."""
         if self.diffusion is not None:
             self.diffusion.restart(seed)
-        for array in (self.accounts, self.balance, self._state):
+        for array in (self.accounts, self.balance, self._state, self._followed):
             array[...] = 0.0
         self._count_holdings()
 
@@ -101,6 +109,12 @@ class Exchange:
         for _ in range(2):  # the first time the values before are unknown
             self._hand_over()
         self.raised[:] = 0
+        if self._follow is not None:
+            self._follow(True)
+            for k, link in enumerate(self.responses):
+                if link.start is not None:
+                    self.memory[link.target] += link.start - self._followed[k]
+                    self._followed[k] = link.start
 
     def deliver(self) -> None:
         """Before the chemistry's window: ions into sites, held counts. Raises RunError for a debt above the limit."""
@@ -129,6 +143,8 @@ class Exchange:
 
         Raises RunError, naming site and links, if a conserved substance does not balance.
         """
+        if self._follow is not None:
+            self._follow(False)
         bad = self._collect(rows, row)
         if bad >= 0:
             raise RunError(self._imbalance(bad))
@@ -194,4 +210,5 @@ class Exchange:
             ("accounts", self.accounts),
             ("balance", self.balance),
             ("state", self._state),
+            *((("responses", self._followed),) if self.responses else ()),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from couple.exchange.response import Response
+
 Sources = tuple[tuple[int, float], ...]
 """Pairs (index into the common memory, weight): every link is a weighted sum."""
 
@@ -41,6 +43,22 @@ class ValueLink:
     beyond: float = 0.0
     """Hands over x_n + beyond (x_n - x_(n-1)): 1 brings window means, 1/2 values at a window's end, to the middle of
     the window for which they are used."""
+
+
+@dataclass(frozen=True)
+class ResponseLink:
+    """A parameter that the electrical model gets by an amount of molecules, a weighted sum; those of one target add up.
+
+    response: what it is by that amount. keep: the part of its distance to that which is left after a window,
+    exp(-window / tau); 0 follows at once. start: its value at the start, None for what the response gives then.
+    """
+
+    name: str
+    target: int
+    sources: Sources
+    response: Response
+    keep: float = 0.0
+    start: float | None = None
 
 
 @dataclass(frozen=True)

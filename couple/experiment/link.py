@@ -6,9 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.schema import END, Block
-from couple.base.units import Conductance, Voltage
+from couple.base.schema import END, TARGET, Block
+from couple.base.units import Conductance, Time, Voltage
 from couple.experiment.placement import Neck
+from couple.experiment.response import Response, Value
 
 
 class LinkBlock(Block):
@@ -18,22 +19,35 @@ class LinkBlock(Block):
     site that fits; if both ends have one, it stands for the same on both. conductance: of one open channel, pS;
     reversal: mV.
     from: what is read: "neuron.ica", "SITE.SPECIES", "SITE.OBSERVABLE". to: where it goes: "SITE.SPECIES",
-    "neuron.cai", "neuron.SK". kind: of the conductance in NEURON: of the segment's membrane, or of a point. ion:
-    whose reversal potential it has. extrapolate: continue the course of the last window instead of holding its
-    value. through: the neck between two sites. at: where the neck opens into a site along sections.
+    "neuron.cai", "neuron.SK", or "neuron.AMPA.gmax": a parameter of the site's synapses or density mechanisms. kind: of
+    the conductance in NEURON: of the segment's membrane, or of a point. ion: whose reversal potential it has.
+    extrapolate: continue the course of the last window instead of holding its value. function: what the parameter is
+    by the amount that is read, as { kind = "hill", low = "0.1 nS", high = "0.3 nS", half = 40, n = 4 }. tau: time
+    constant with which it follows that. start: the parameter at the start, by default what the function gives then.
+    relative: values are factors of what the model has. through: the neck between two sites. at: where the neck opens
+    into a site along sections.
     """
 
     source: str = Field(alias="from", pattern=END)
-    target: str = Field(alias="to", pattern=END)
+    target: str = Field(alias="to", pattern=TARGET)
     conductance: Conductance | None = Field(default=None, gt=0)
     kind: Literal["density", "point"] = "density"
     ion: Literal["k", "na", "ca"] = "k"
     reversal: Voltage | None = None
     extrapolate: bool = False
     """Hand over the value expected in the middle of the next window, by a line through the last two."""
+    function: Response | None = None
+    tau: Time | None = Field(default=None, gt=0)
+    start: Value | None = None
+    relative: bool = False
     through: Neck | None = None
     at: str | None = None
     """Where it opens into a site along sections, "dend(0.3)"; by default where the neck section stands."""
+
+    @property
+    def sets_parameter(self) -> bool:
+        """Whether it sets a parameter of mechanisms, as to = "neuron.AMPA.gmax" does."""
+        return self.target.startswith("neuron.") and self.target.count(".") == 2
 
     @property
     def joins_sites(self) -> bool:
@@ -46,7 +60,8 @@ class LinkBlock(Block):
             raise ValueError('through: only between two sites, as in from = "head.Ca", to = "shaft.Ca"')
         if self.at is not None and not self.joins_sites:
             raise ValueError("at: only between two sites, of which one lies along sections")
-        channel = self.target.startswith("neuron.") and self.target != "neuron.cai"
+        channel = self.target.startswith("neuron.") and self.target != "neuron.cai" and not self.sets_parameter
+        self._check_parameter()
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:
             raise ValueError(f'{", ".join(sorted(given))}: only for a conductance, as in to = "neuron.SK"')
@@ -55,3 +70,19 @@ class LinkBlock(Block):
         if self.extrapolate and not self.target.startswith("neuron."):
             raise ValueError("extrapolate: only for what is handed to neuron; ions are never extrapolated")
         return self
+
+    def _check_parameter(self) -> None:
+        given = self.model_fields_set & {"function", "tau", "start", "relative"}
+        if not self.sets_parameter:
+            if given:
+                raise ValueError(f'{", ".join(sorted(given))}: only for a parameter, as in to = "neuron.AMPA.gmax"')
+            if self.target.count(".") > 1:
+                raise ValueError(f'to: "{self.target}" is none of "SITE.SPECIES", "neuron.cai", "neuron.AMPA.gmax"')
+            return
+        if self.function is None:
+            raise ValueError(
+                f"function: is missing: say what {self.target.removeprefix('neuron.')} is by the amount of "
+                f'{self.source}, as in {{ kind = "hill", low = "0.1 nS", high = "0.3 nS", half = 40, n = 4 }}'
+            )
+        if self.extrapolate:
+            raise ValueError("extrapolate: only for concentrations and conductances")

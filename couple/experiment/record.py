@@ -10,7 +10,7 @@ from couple.base.errors import nearest
 from couple.base.schema import Block
 from couple.base.units import SimulatedTime, Voltage
 
-QUANTITIES = ("v", "charge", "cai", "g", "counts", "means", "influx")
+QUANTITIES = ("v", "charge", "cai", "g", "parameters", "counts", "means", "influx")
 
 
 def _quantity(name: str) -> str:
@@ -31,8 +31,8 @@ def _range(name: str) -> str:
 class Record(Block):
     """What is recorded and how often.
 
-    variables: of the model v, charge, cai (of another ion nai, ...), g; of the sites counts, means, influx; all of
-    them by default.
+    variables: of the model v, charge, cai (of another ion nai, ...), g, parameters; of the sites counts, means, influx;
+    all of them by default.
     species: names for counts, or "all". voltages: segments besides the coupled ones. ranges: range variables of
     mechanisms and ions by the names that NEURON has for them, as in "soma(0.5).m_hh", "dend*.eca". threshold: mV that V
     of a recorded soma crosses upwards in a spike. every: ms.

@@ -70,6 +70,7 @@ def _exchange(system: System, recorder: Recorder) -> dict[str, list[str]]:
         "accounts": _distinct([link.name for link in made.ions]),
         "balance": [f"{h.site}|{h.substance}" for h in made.holdings],
         "state": [*(f"last {name}" for name in after), *(f"hits {name}" for name in after), *sums],
+        **({"responses": [link.name for link in made.responses]} if made.responses else {}),
         "diffusion.accounts": diffusion,
         "diffusion.words": diffusion,
     }

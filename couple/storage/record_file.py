@@ -20,6 +20,9 @@ from couple.base.errors import InputError, nearest
 from couple.base.units import IONS_PER_MM_UM3
 from couple.files.open_hdf5 import FileKind, open_hdf5, open_in_memory
 
+PARAMETERS = ("parameter", "factor")
+"""How names of datasets of parameters begin: values, and factors of what the model has."""
+
 KEPT_BYTES = 256 * 2**20
 """Columns that were read and may be asked for again."""
 
@@ -109,7 +112,8 @@ class Recording:
 
     def __getitem__(self, name: str) -> Floats:
         """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
-        of a segment its voltage ("neuron.head(0.5)": mV) or a range variable ("neuron.head(0.5).m_hh").
+        of a parameter that a link sets by it ("head.AMPA.gmax"), or of a segment its voltage ("neuron.head(0.5)": mV)
+        or a range variable ("neuron.head(0.5).m_hh").
 
         Raises InputError if it was not recorded.
         """
@@ -122,9 +126,33 @@ class Recording:
             if quantity not in names:
                 raise InputError(f'"{name}" was not recorded; {nearest(quantity, names)}', where=str(self.path))
             return self._read("neuron/v", (..., names.index(quantity)))
+        if "." in quantity:
+            return self.parameter(site, quantity)
         if quantity in self.labels(site, "means", "observable"):
             return self.observable(site, quantity)
         return self.counts(site, quantity)
+
+    def linked_parameters(self) -> dict[str, str]:
+        """Parameter of the electrical model that links set, as "AMPA.gmax" → its unit; "1" for a factor."""
+        there = self.file.get("neuron", {})
+        heads = tuple(f"{kind}_" for kind in PARAMETERS)
+        return {name.partition("_")[2]: str(there[name].attrs["unit"]) for name in there if name.startswith(heads)}
+
+    def sites_of(self, parameter: str) -> tuple[str, ...]:
+        """Sites that set a parameter such as "AMPA.gmax"."""
+        return tuple(site for kind in PARAMETERS for site in self._axis(f"neuron/{kind}_{parameter}", "site"))
+
+    def parameter(self, site: str, name: str) -> Floats:
+        """(..., n_rows) of a parameter that a site sets, as "AMPA.gmax". Raises InputError if it was not recorded."""
+        for kind in PARAMETERS:
+            path = f"neuron/{kind}_{name}"
+            names = self._axis(path, "site")
+            if site in names:
+                return self._read(path, (..., names.index(site)))
+        known = self.sites_of(name)
+        if known:
+            raise InputError(f'"{name}" of {site} was not recorded; {nearest(site, known)}', where=str(self.path))
+        raise InputError(f'"{name}" was not recorded; {nearest(name, self.linked_parameters())}', where=str(self.path))
 
     def _range(self, segment: str, variable: str) -> Floats:
         """(..., n_rows) of a range variable in a segment."""

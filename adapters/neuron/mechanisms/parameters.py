@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
-from couple.base.errors import InputError, brief, nearest, quoted
+from couple.base.errors import InputError, nearest
 from couple.base.unit_text import split_quantity
-from couple.base.units import ratio
+from couple.base.units import number_in, ratio
 
 
 def unit_of(variable: str) -> str:
@@ -22,7 +21,12 @@ def unit_of(variable: str) -> str:
         except RuntimeError:
             unit = ""
         messages.clear()
-    return "" if unit in ("", "1", "degC") or not _known(_as_pint(unit)) else unit
+    return readable_unit(unit)
+
+
+def readable_unit(unit: str) -> str:
+    """A unit as NEURON has it, "" for none and for one that cannot be read."""
+    return "" if unit in ("", "1", "degC") or not _known(standard_unit(unit)) else unit
 
 
 def density_mechanisms() -> list[str]:
@@ -58,33 +62,17 @@ def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str
 
 def in_unit(value: Any, unit: str, where: str) -> float:
     """A number: `value` (text with a unit) in `unit`, or a plain number where there is no unit."""
-    if not unit:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(f"{brief(value)}: NEURON knows no unit of it, give a plain number", where=where)
-        return _finite(float(value), value, where)
-    shown = _as_pint(unit)
     found = split_quantity(value) if isinstance(value, str) else None
-    if found is None or not found[1]:
-        raise InputError(
-            f'{brief(value)} has no unit; NEURON has it in {shown}, give text like "1 {shown}"', where=where
-        )
+    if found is not None and found[1]:
+        value = f"{found[0]!r} {standard_unit(found[1])}"
     try:
-        scale = ratio(_as_pint(found[1]), shown)
+        return number_in(value, standard_unit(unit))
     except InputError as error:
-        raise InputError(f"{quoted(value)}: {error.message}; NEURON has it in {shown}", where=where) from None
-    if scale is None:
-        raise InputError(f"{quoted(value)} is not in a unit of {shown}", where=where)
-    return _finite(found[0] * scale, value, where)
+        raise error.at(where) from None
 
 
-def _finite(number: float, value: Any, where: str) -> float:
-    if not math.isfinite(number):
-        raise InputError(f"{brief(value)} is not a finite number", where=where)
-    return number
-
-
-def _as_pint(unit: str) -> str:
-    """ "S/cm2" → "S/cm^2", "mA-ms/cm2" → "mA*ms/cm^2", "mho" → "S"."""
+def standard_unit(unit: str) -> str:
+    """NEURON's notation as others write it: "S/cm2" → "S/cm^2", "mA-ms/cm2" → "mA*ms/cm^2", "mho" → "S"."""
     text = re.sub(r"(?<=[A-Za-z])(\d)", r"^\1", unit.strip()).replace("mho", "S")
     text = re.sub(r"(?<=[A-Za-z0-9])[- ](?=[A-Za-z])", "*", text)
     return text

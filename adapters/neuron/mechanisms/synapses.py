@@ -17,7 +17,7 @@ sets the two KSChan halves to the mean of g over the coming window: events insid
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import kschan
@@ -27,6 +27,33 @@ DETECTOR_SCALE = 1e-9
 
 gated: list[NMDA] = []
 """Receptors of the loaded model whose conductance the stepping component has to set (KSChan path only)."""
+
+
+class Role(NamedTuple):
+    """What a point process stands for ("AMPA"). weight_scale: weight of its connections for 1 µS."""
+
+    name: str
+    weight_scale: float = 1.0
+
+
+_roles: dict[str, Role] = {}
+"""Of receptors that couple has made in the loaded model, by NEURON's name of the point process."""
+
+
+def give_role(process: Any, name: str, weight_scale: float = 1.0) -> None:
+    """Remember what a point process stands for, until the model is released."""
+    _roles[process.hname()] = Role(name, weight_scale)
+
+
+def role_of(process: Any) -> Role | None:
+    """What a point process stands for, None if it is not one of couple's receptors."""
+    return _roles.get(process.hname())
+
+
+def forget() -> None:
+    """Of a model that is released."""
+    gated.clear()
+    _roles.clear()
 
 
 class NMDA:
@@ -65,6 +92,7 @@ class NMDA:
             self.weight_scale = DETECTOR_SCALE
             gated.append(self)
         self.process.tau1, self.process.tau2 = tau1, tau2
+        give_role(self.process, "NMDA", self.weight_scale)
 
     def connect(self, source: Any, delay: float, weight: float) -> Any:
         """Let `source` drive the receptors with a peak conductance of `weight` (µS), `delay` ms after its spikes.

@@ -72,7 +72,7 @@ class LoadedModel:
             action()
         self.on_release.clear()
         self.result = None
-        synapses.gated.clear()
+        synapses.forget()
         gc.collect()
         for section in all_sections() if delete else ():
             h.delete_section(sec=section)

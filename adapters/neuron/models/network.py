@@ -12,7 +12,7 @@ from typing import Any
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h, pc
 from adapters.neuron.hoc.sections import all_sections, find_membrane, set_label
-from adapters.neuron.mechanisms.synapses import NMDA
+from adapters.neuron.mechanisms.synapses import NMDA, give_role
 from adapters.neuron.models import hoc, python
 from adapters.neuron.state import random_streams
 from couple.base.errors import InputError
@@ -122,6 +122,7 @@ def connect(contacts: Sequence[Contact]) -> list[Any]:
         process = nmda.process if nmda is not None else h.Exp2Syn(segment)
         if nmda is None:
             process.tau1, process.tau2, process.e = AMPA if contact.receptor == "AMPA" else GABA
+            give_role(process, contact.receptor)
         kept.append(nmda or process)
         scale = nmda.weight_scale if nmda is not None else 1.0
         for gid, delay in contact.sources:

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import find_section, section_name
 from adapters.neuron.mechanisms.parameters import density_mechanisms, in_unit, parameters
-from adapters.neuron.mechanisms.synapses import NMDA
+from adapters.neuron.mechanisms.synapses import NMDA, give_role
 from couple.base.errors import InputError, nearest
 from couple.components.electrics import SpineSpec, SynapseSpec
 
@@ -50,6 +50,7 @@ class Spine:
         if synapse.ampa:
             ampa = h.Exp2Syn(self.head(0.5))
             ampa.tau1, ampa.tau2, ampa.e = _AMPA_RISE, _AMPA_DECAY, _AMPA_REVERSAL
+            give_role(ampa, "AMPA")
             self.receptors.append(ampa)
             for source in sources:
                 connection = h.NetCon(source, ampa)

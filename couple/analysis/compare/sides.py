@@ -195,7 +195,8 @@ def _series(recording: Recording, keep: slice, of: str | None) -> list[Series]:
 
 
 def _of_sites(recording: Recording, keep: slice, of: str | None) -> list[Series]:
-    """Free ions and observables of every site; of many sites, the mean over those that have it, and what fits `of`."""
+    """Free ions, observables and parameters of every site; of many, the mean over those that have it, and what fits
+    `of`."""
     each: dict[tuple[str, str, str], dict[str, Floats]] = {}
     for site in recording.sites():
         component, _ = recording.sites()[site]
@@ -207,6 +208,9 @@ def _of_sites(recording: Recording, keep: slice, of: str | None) -> list[Series]
         for name in recording.labels(site, "means", "observable"):
             values = _runs(recording.observable(site, name))[:, keep]
             each.setdefault((name, "observable", "count"), {})[site] = values
+    for name, unit in recording.linked_parameters().items():
+        for site in recording.sites_of(name):
+            each.setdefault((name, "observable", unit), {})[site] = _runs(recording.parameter(site, name))[:, keep]
     found = []
     for (name, kind, unit), sites in each.items():
         many = len(sites) > PLACES

@@ -35,7 +35,7 @@ class Panel:
 
 def panels_of(recording: Recording) -> list[Panel]:
     """Panels of all that there is to show; counts of all species if there is nothing else."""
-    makers: tuple[Callable[[Recording], list[Panel]], ...] = (_voltages, _free, _observables, _books)
+    makers: tuple[Callable[[Recording], list[Panel]], ...] = (_voltages, _free, _observables, _parameters, _books)
     found = [panel for make in makers for panel in make(recording) if panel.curves]
     return found or [panel for panel in _counts(recording) if panel.curves]
 
@@ -163,6 +163,17 @@ def _observables(recording: Recording) -> list[Panel]:
         for name in recording.labels(site, "means", "observable"):
             sites_of.setdefault(name, []).append(site)
     return [_observable(recording, name, sites) for name, sites in sites_of.items()]
+
+
+def _parameters(recording: Recording) -> list[Panel]:
+    """A panel for each parameter that sites set in the electrical model."""
+    at = positions(recording)
+    found = []
+    for name, unit in recording.linked_parameters().items():
+        sites = recording.sites_of(name)
+        curves = tuple(Curve(site, recording.parameter(site, name), at.get(site.split()[0], 0.0)) for site in sites)
+        found.append(Panel(f"{name}\n({'of its own' if unit == '1' else unit})", curves))
+    return found
 
 
 def _observable(recording: Recording, name: str, sites: list[str]) -> Panel:

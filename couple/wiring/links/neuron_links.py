@@ -10,7 +10,7 @@ from couple.base.errors import InputError, is_near, nearest
 from couple.experiment import Experiment, LinkBlock
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites, SegmentShare
 
-Crossing = Literal["charge", "concentration", "conductance"]
+Crossing = Literal["charge", "concentration", "conductance", "parameter"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class PlacedLink:
     """A link of one site with the electrical model.
 
     into: "site" or "neuron". port: of the model ("ica", "nai", a conductance's name). quantity: of the site.
-    ion: whose charge or concentration crosses, None for a conductance.
+    ion: whose charge or concentration crosses, None for a conductance or a parameter.
     """
 
     key: str
@@ -46,7 +46,9 @@ class PlacedLink:
 
     @property
     def crossing(self) -> Crossing:
-        """The charge of an ion into a site, its concentration into NEURON, or a conductance."""
+        """The charge of an ion into a site, its concentration into NEURON, a conductance, or a parameter."""
+        if self.block.sets_parameter:
+            return "parameter"
         if self.ion is None:
             return "conductance"
         return "charge" if self.into == "site" else "concentration"
@@ -54,12 +56,16 @@ class PlacedLink:
     @property
     def function(self) -> str:
         """Name of the pure function of `couple.exchange` that turns the one into the other."""
+        if self.block.function is not None:
+            return self.block.function.kind
         by_kind: Mapping[Crossing, str] = {"charge": "ions_per_charge", "concentration": "concentration_per_ion"}
         return by_kind.get(self.crossing, f"{self.block.kind}_per_channel")
 
     @property
     def unit(self) -> str:
         """Of what arrives at the target."""
+        if self.crossing == "parameter":
+            return "1" if self.block.relative else "unit of the parameter"
         if self.crossing == "conductance":
             return "S/cm^2" if self.block.kind == "density" else "uS"
         return "count" if self.crossing == "charge" else "mM"
@@ -114,6 +120,8 @@ def check_ports(links: Sequence[PlacedLink], ions: Collection[str]) -> None:
     """
     never = ("v", *(f"i{ion}" for ion in ions), *(f"{ion}o" for ion in ions))
     for link in links:
+        if link.crossing == "parameter":
+            continue  # see parameter_links
         if link.ion is None and (link.into == "site" or link.port in never):
             currents = [f"i{ion}" for ion in ions]
             meant = f" ({nearest(link.port, currents)})" if link.into == "site" and is_near(link.port, currents) else ""
@@ -152,7 +160,7 @@ def _refuse_repeats(links: Sequence[PlacedLink]) -> None:
     seen: dict[tuple[str, ...], PlacedLink] = {}
     for link in links:
         # A site takes an ion's charge once, and sets its concentration once, whatever the species.
-        is_ion = link.into == "site" or link.block.conductance is None
+        is_ion = link.into == "site" or link.ion is not None
         once = (link.into, link.site.name, link.port) + (() if is_ion else (link.quantity,))
         first = seen.setdefault(once, link)
         if first is not link:

@@ -20,6 +20,7 @@ from couple.wiring.links.drives import PlannedDrives, plan_drives
 from couple.wiring.links.filled_species import filled_species
 from couple.wiring.links.necks import PlacedNeck, place_necks
 from couple.wiring.links.neuron_links import PlacedLink, check_ports, place_links
+from couple.wiring.links.parameter_links import PlacedParameter, place_parameters
 from couple.wiring.plan.engine_groups import Agreed, Group
 from couple.wiring.plan.engines import PlannedEngine, plan_engines
 from couple.wiring.plan.ranges import Ranges, recorded_ranges
@@ -41,6 +42,7 @@ class Plan:
               None without [neuron].
     grown:    a line for every spine and connection.
     sites:    with segments, geometry and engine.        links: with the electrical model, with ion, unit, function.
+    parameters: of the electrical model, which links set, by segment.
     necks:    what diffuses between sites.               drives: what is prescribed, by window.
     engines:  class and setup of every component.        agreed: on the components of all ranks.
     voltages: segment → order, of those that [record] asks for; what else is recorded `experiment.record` says.
@@ -58,6 +60,7 @@ class Plan:
     grown: tuple[str, ...]
     sites: PlacedSites
     links: tuple[PlacedLink, ...]
+    parameters: tuple[PlacedParameter, ...]
     necks: tuple[PlacedNeck, ...]
     drives: PlannedDrives
     engines: tuple[PlannedEngine, ...]
@@ -108,6 +111,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     engines, agreed = plan_engines(experiment, clock, network, sites, necks, species)
     drives = plan_drives(experiment, clock, sites, network.shares)
     check_ports(links, ions)
+    parameters = place_parameters(links, None if branches is None else branches.model)
     voltages = recorded_voltages(experiment, branches, cells)
     ranges = recorded_ranges(experiment, branches, cells)
     driven = {link.site for link in drives.links} | {site.name for neck in necks for site in neck.sites}
@@ -123,6 +127,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
         grown=tuple(grown),
         sites=sites,
         links=tuple(links),
+        parameters=tuple(parameters),
         necks=tuple(necks),
         drives=drives,
         engines=engines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import exp
 
 from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
@@ -12,9 +13,10 @@ from couple.components.electrics import ElectricalModel
 from couple.exchange.conductance import density_per_channel, point_per_channel
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
-from couple.exchange.link import Holding, IonLink, Sources, ValueLink
+from couple.exchange.link import Holding, IonLink, ResponseLink, Sources, ValueLink
 from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
+from couple.wiring.links.parameter_links import PlacedParameter
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
 from couple.wiring.system.diffusion import diffusion_links
@@ -28,13 +30,15 @@ class Connections:
     """All that crosses, as `couple.exchange` compiles it.
 
     ions: into sites, from charge and drives. before: values handed to sites before a window (held counts).
-    after: values handed to the electrical model after it. diffusion: between sites, None without.
+    after: values handed to the electrical model after it. responses: parameters of it that follow amounts.
+    diffusion: between sites, None without.
     holdings: what the ledger watches. lines: what each link does, for `couple check`.
     """
 
     ions: tuple[IonLink, ...]
     before: tuple[ValueLink, ...]
     after: tuple[ValueLink, ...]
+    responses: tuple[ResponseLink, ...]
     diffusion: Diffusion | None
     holdings: tuple[Holding, ...]
     lines: tuple[str, ...]
@@ -67,6 +71,7 @@ class _Made:
     ions: list[IonLink] = field(default_factory=list)
     before: list[ValueLink] = field(default_factory=list)
     after: list[ValueLink] = field(default_factory=list)
+    responses: list[ResponseLink] = field(default_factory=list)
     row: dict[int, int] = field(default_factory=dict)
     channels: dict[int, _Channels] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -119,6 +124,7 @@ def connect(
     parts, made = _Parts(plan.network, engines, memory), _Made()
     if plan.model is not None and electrics is not None:
         _connect_neuron(plan.links, parts, electrics, plan.model, made)
+        _set_parameters(plan, parts, electrics, made)
     if drive is not None:
         for played in plan.drives.links:
             _drive(played, parts, drive, made)
@@ -129,6 +135,7 @@ def connect(
         ions=tuple(made.ions),
         before=tuple(made.before),
         after=tuple(made.after),
+        responses=tuple(made.responses),
         diffusion=Diffusion(between, watched, window, seed) if between else None,
         holdings=watched,
         lines=tuple(made.lines),
@@ -165,6 +172,8 @@ def _connect_neuron(
     neuron = _Neuron(parts, electrics, model, links_by_segment(links), made)
     for link in links:
         try:
+            if link.crossing == "parameter":
+                continue
             if link.ion is None:
                 _conductance(link, neuron)
             elif link.into == "site":
@@ -269,6 +278,65 @@ def _conductance(link: PlacedLink, neuron: _Neuron) -> None:
     made.lines.append(
         f"{link.name} ({link.site.where}): open channels of the window x {block.conductance:g} pS = {each} {unit} "
         f"each, {through}"
+    )
+
+
+def _set_parameters(plan: Plan, parts: _Parts, electrics: Electrics, made: _Made) -> None:
+    """Parameters of the electrical model by amounts of molecules, with a line for each link."""
+    window = plan.clock.window * plan.clock.tick
+    by_link: dict[int, list[PlacedParameter]] = {}
+    for placed in plan.parameters:
+        try:
+            made.responses.append(_response(placed, parts, electrics, window))
+        except InputError as error:
+            raise error.at(placed.link.key) from None
+        by_link.setdefault(id(placed.link), []).append(placed)
+    made.lines += [_parameter_line(there) for there in by_link.values()]
+
+
+def _response(placed: PlacedParameter, parts: _Parts, electrics: Electrics, window: float) -> ResponseLink:
+    """The link of a parameter of the model: by the molecules of the site, of one along sections by segment."""
+    link, site = placed.link, placed.link.site
+    engine, row = parts.engines.of[site.name]
+    share = site.shares[site.position[placed.parameter.segment]]
+    volume, area = site.geometry.volume, site.geometry.area
+    if site.cable is not None:
+        volume, area = share.volume, share.area
+    if link.quantity in parts.network.observables:
+        port, place = ("means", row) if site.cable is None else ("means_along", site.position[share.segment])
+        source = parts.memory.at(engine, port, place, list(parts.network.observables).index(link.quantity))
+    elif site.cable is not None:
+        source, _ = parts.local(site, share, link.quantity)
+    else:
+        source = parts.count(site.name, link.quantity)
+    tau = link.block.tau
+    return ResponseLink(
+        f"{link.name} ({share.segment})",
+        parts.memory.at(electrics.component, "parameters", electrics.parameter(placed.parameter)),
+        ((source, 1.0),),
+        placed.response(volume, area),
+        0.0 if tau is None else exp(-window / tau),
+        placed.start,
+    )
+
+
+def _parameter_line(there: Sequence[PlacedParameter]) -> str:
+    """What a link sets, for `couple check`."""
+    link, unit = there[0].link, there[0].unit
+    function, tau = link.block.function, link.block.tau
+    assert function is not None
+    numbers = ", ".join(f"{k} {v}" for k, v in function.model_dump(exclude_none=True).items() if k != "kind")
+    names = [name for placed in there for name in placed.places.names]
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    had = sorted({value for placed in there for value in placed.places.values})
+    was = f"{had[0]:.4g}" if len(had) == 1 else f"{had[0]:.4g} to {had[-1]:.4g}"
+    follows = "at once" if tau is None else f"with tau = {tau:g} ms"
+    factor = (
+        "times what the model has" if link.block.relative else f"the model has {was} {there[0].places.unit}".strip()
+    )
+    return (
+        f"{link.name} ({link.site.where}): {function.kind} of molecules ({numbers}) [{unit}], {follows}: sets "
+        f"{', '.join(names[:2])}{more}; {factor}"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import CALCIUM, Attachments, Conductance, ElectricalComponent, IonSegments
+from couple.components.electrics import CALCIUM, Attachments, Conductance, ElectricalComponent, IonSegments, Parameter
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
 from couple.wiring.plan.plan import Plan
@@ -19,7 +19,8 @@ from couple.wiring.system.engines import Engines
 class Electrics:
     """The stepping model and the names along its ports. valence: of the ions that it knows.
 
-    order: of voltages ("v"), of each ion's segments and of conductances ("g"): sorts them as one process would.
+    order: of voltages ("v"), of each ion's segments, of conductances ("g") and of "parameters": sorts them as one
+    process would.
     """
 
     component: ElectricalComponent
@@ -41,17 +42,26 @@ class Electrics:
         """Position of the conductance that a link sets in a segment along the port `g`."""
         return self._conductances[_conductance(link, segment)]
 
+    def parameter(self, parameter: Parameter) -> int:
+        """Position of a parameter along the port `parameters`."""
+        return self._parameters[parameter]
+
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Names along every port."""
         at = self.attachments
         found = {f"range_{variable}": segments for variable, segments in at.segments_of.items()}
         found |= {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
+        found |= {"parameters": tuple(f"{p} {p.segment}" for p in at.parameters)}
         return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
 
     @cached_property
     def _ions(self) -> dict[str, tuple[IonSegments, dict[str, int]]]:
         return {i.ion: (i, {segment: k for k, segment in enumerate(i.segments)}) for i in self.attachments.ions}
+
+    @cached_property
+    def _parameters(self) -> dict[Parameter, int]:
+        return {parameter: i for i, parameter in enumerate(self.attachments.parameters)}
 
     @cached_property
     def _conductances(self) -> dict[Conductance, int]:
@@ -67,11 +77,12 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     if model is None:
         return None
     crossing = _crossing(plan)
-    channels = [link for link in plan.links if link.ion is None]
+    channels = [link for link in plan.links if link.crossing == "conductance"]
     conductances = tuple(dict.fromkeys(_conductance(k, s) for k in channels for s in k.site.segments))
     meeting = links_by_segment(plan.links)
     ions = [_initial(ion, there, engines, meeting) for ion, there in crossing.items()]
     reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
+    reached += [placed.parameter.segment for placed in plan.parameters]
     voltages = tuple(dict.fromkeys([*plan.voltages, *reached]))
     calcium, *others = ions
     attachments = Attachments(
@@ -83,8 +94,10 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         others=tuple(others),
         listened=calcium.listened,
         ranges=tuple(plan.ranges),
+        parameters=tuple(dict.fromkeys(placed.parameter for placed in plan.parameters)),
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
+    first["parameters"] = _first_of([placed.link for placed in plan.parameters])
     valence = model.ions()
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
 
@@ -134,6 +147,7 @@ def _order(
             order_of_v.setdefault(segment, (k, *key))
     found = {ion.ion: tuple(first[ion.ion][s] for s in ion.segments) for ion in attachments.ions}
     found["g"] = tuple(first["g"][c.segment] for c in attachments.conductances)
+    found["parameters"] = tuple(first["parameters"][p.segment] for p in attachments.parameters)
     return found | {"v": tuple(order_of_v[s] for s in attachments.voltages)}
 
 

@@ -70,7 +70,8 @@ class System:
         """The compiled exchange, which records the given indices of the memory. max_debt: ions a site may owe."""
         made = self.connections
         books = (made.holdings, sampled, summed, max_debt)
-        return Exchange(self.memory.block, made.ions, made.before, made.after, *books, made.diffusion)
+        after = (made.diffusion, made.responses)
+        return Exchange(self.memory.block, made.ions, made.before, made.after, *books, *after)
 
 
 def assemble(plan: Plan) -> System:

@@ -27,6 +27,7 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
     record = plan.experiment.record
     variables = [] if electrics is None else _of_model(electrics, memory)
     ranges = [] if electrics is None else _ranges(plan, electrics, memory)
+    variables += [] if electrics is None else _parameters(plan, electrics, memory)
     linked = {link.quantity for link in plan.links}
     for engine in engines.all:
         variables += _of_engine(engine, record, linked, memory)
@@ -44,6 +45,8 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
 
 def _kind(name: str) -> str:
     """As record.variables has it: "charge" of all ions, "g" of both kinds, "counts" of sites and along sections."""
+    if name.startswith(("parameter_", "factor_")):
+        return "parameters"
     return name.split("_")[0] if name.startswith(("charge_", "g_", "influx_")) else name.removesuffix("_along")
 
 
@@ -70,6 +73,27 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
             order = tuple(electrics.order["g"][i] for i in chosen)
             variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices, order=order))
     return variables
+
+
+def _parameters(plan: Plan, electrics: Electrics, memory: Memory) -> list[Variable]:
+    """Parameters that links set, and factors of what the model has, those of one name together, by site."""
+    component, order = electrics.component, electrics.order["parameters"]
+    first = {placed.parameter: placed for placed in reversed(plan.parameters)}
+    together: dict[tuple[str, str], dict[int, str]] = {}
+    for k, parameter in enumerate(electrics.attachments.parameters):
+        kind = "factor" if parameter.relative else "parameter"
+        together.setdefault((f"{kind}_{parameter}", first[parameter].unit), {})[k] = first[parameter].label
+    return [
+        Variable(
+            f"neuron/{name}",
+            unit,
+            ("site",),
+            (tuple(chosen.values()),),
+            tuple(memory.at(component, "parameters", k) for k in chosen),
+            order=tuple(order[k] for k in chosen),
+        )
+        for (name, unit), chosen in together.items()
+    ]
 
 
 def _ranges(plan: Plan, electrics: Electrics, memory: Memory) -> list[Variable]:
