@@ -35,6 +35,12 @@ def test_a_few_broken_experiments() -> None:
 
 
 @pytest.mark.acceptance
+@pytest.mark.parametrize("base", fuzzing.bases(), ids=lambda base: base.name)
+def test_what_is_broken_was_whole(base: fuzzing.Base) -> None:
+    assert fuzzing.execute(fuzzing.Case(base, "nothing", base.text), ["check", "FILE"]).code == 0
+
+
+@pytest.mark.acceptance
 def test_many_broken_experiments() -> None:
     check(campaign(400, 2), 400)
 
@@ -48,6 +54,7 @@ def test_many_broken_experiments() -> None:
         (fuzzing.Done(-11, "", "", [], 1.0), "exit code"),
         (fuzzing.Done(2, "", "error: site[0].engine: unknown", [], 1.0), "file"),
         (fuzzing.Done(2, "", "error: case.toml: ?", [], 1.0), "key"),
+        (fuzzing.Done(2, "", "error: case.toml: site[0].ode.site[0].sections: ?", [], 1.0), "within itself"),
         (fuzzing.Done(2, "", "one\ntwo", [], 1.0), "one line"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from support.paths import ROOT
@@ -221,9 +222,12 @@ def bases() -> list[Base]:
     for path in sorted(ROOT.glob("examples/*/*.toml")):
         text = path.read_text()
         if "[neuron]" in text:
-            text = re.sub(r'^(\s*engine = )"[a-z]+"', r'\1"ode"', text, flags=re.M)
+            text = re.sub(r'^(\s*engine = )"(?!pde)[a-z]+"', r'\1"ode"', text, flags=re.M)
             beside = [p for kind in ("py", "hoc", "swc", "mod") for p in path.parent.rglob(f"*.{kind}")]
             beside += [path.parent / name for name in re.findall(r'^file = "(.+\.toml)"', text, flags=re.M)]
             files = {p.relative_to(path.parent).as_posix(): p.read_text() for p in beside}
+            for other in re.findall(r'"(\.\./[^":]+\.py)', text):  # a case has one folder
+                files[Path(other).name] = (path.parent / other).read_text()
+                text = text.replace(other, Path(other).name)
             found.append(Base(path.stem, text, files, "0.4 ms"))
     return found

@@ -57,8 +57,9 @@ class EngineChoice:
     @cached_property
     def text(self) -> str:
         """The table of its options as JSON with sorted keys: equal for sites that may share a component."""
+        factory = self.factory  # says its own place
         try:
-            return json.dumps(options_of(self.factory, self.kind, self.tables), sort_keys=True)
+            return json.dumps(options_of(factory, self.kind, self.tables), sort_keys=True)
         except InputError as error:
             raise error.at(self.where) from None
 
