@@ -48,7 +48,8 @@ class Gridded(SiteEngine, BringsGeometry):
     evenly, those with outer faces share the analytic membrane area; membrane species and their reactions live there,
     and move along the membrane if they have a D. What they bind is slowed by the way from the middle of a voxel, what
     comes off the wall may be caught again at once (`capture`): of order two in the spacing, as walls and influx are.
-    Rate laws on the membrane meet the mean of the voxel, of order one.
+    Rate laws on the membrane meet what is at the wall, of order two likewise (`wall_laws`); where mass action and a law
+    bind the same species, each knows what it takes away itself.
     Influx enters there, uniformly by area, at the times (i + 1/2) / n of the window. A clamped species is spread
     evenly, in parts of a molecule.
 

@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from adapters.gridded.capture import Captures, captures
 from adapters.gridded.grid import Grid
+from adapters.gridded.wall_laws import laws_at_wall
 from adapters.wellmixed.grouping import GroupedReactions, group
 from adapters.wellmixed.levels import Levels, empty_levels
 from couple.base.arrays import Floats, Ints
@@ -45,7 +46,7 @@ class GriddedTables(NamedTuple):
     D_surface: Floats  # (n_columns,) of species on the membrane, else 0
     movers: Ints  # columns with D > 0, the fastest first
     surface_movers: Ints
-    area_class: Ints  # (n_voxels,) row in `rates`: voxels with the same area of membrane
+    area_class: Ints  # (n_voxels,) row in `rates`: voxels with the same membrane, at the same distance
     rates: Floats  # (n_classes, n_members) in counts, per ms
     group_start: Ints  # (n_groups + 1,) members of a group: reactions that share the reactant `group_column`
     group_column: Ints
@@ -93,11 +94,11 @@ def build_tables(
     network: ReactionNetwork, grid: Grid, area: float, clamped: tuple[str, ...], injected: tuple[str, ...]
 ) -> GriddedTables:
     """Tables of a network (with its clamped species marked) on a grid. Raises InputError for what has no place."""
-    plan = group(network, clamped, network.names)
+    plan = group(network, clamped, network.names, laws_at_wall(network))
     reactions = plan.tables
     n_members, n_columns = len(plan.order), len(network.states) + 1
-    kinds, kind = np.unique(grid.areas, return_inverse=True)
-    rates = np.array([_rates(network, grid, area, a)[plan.order] for a in kinds])
+    kinds, kind = np.unique(np.stack([grid.areas, grid.depths]), axis=1, return_inverse=True)
+    rates = np.array([_rates(network, grid, area, a)[plan.order] for a in kinds[0]])
     n_voxels = len(grid.areas)
     own = reactions.self_pair.astype(float)
     held = np.isin(reactions.second, reactions.clamped)
@@ -132,7 +133,7 @@ def build_tables(
         np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
         reactions.law_code, reactions.law, reactions.group_column.tolist().index(n_columns - 1) if network.laws else -1,
         reactions.stirs, captures(network, plan.order, reactions.group_start, grid, changes, plan.tape.size),
-        np.array([plan.tape.constants(grid.volume, a) for a in kinds]).reshape(len(kinds), -1),
+        np.array([plan.tape.constants(grid.volume, *k) for k in kinds.T]).reshape(kinds.shape[1], -1),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from adapters.wellmixed.law_tables import law_inputs, law_numbers, law_tape
 from adapters.wellmixed.packing import as_table, observed, ragged, table
 from couple.base.arrays import Ints
 from couple.cache.kernels import njit
+from couple.chemistry.laws.rate_law import RateLaw
 from couple.chemistry.laws.tape import LawTape
 from couple.chemistry.network import ReactionNetwork
 
@@ -102,13 +103,19 @@ class Grouping:
     tape: LawTape
 
 
-def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> Grouping:
+def group(
+    network: ReactionNetwork,
+    clamped: tuple[str, ...],
+    injected: tuple[str, ...],
+    laws: Mapping[int, RateLaw] | None = None,
+) -> Grouping:
     """Tables of a network whose clamped species are marked already (ReactionNetwork.with_clamped).
 
-    Raises InputError for observables whose weights are not whole.
+    laws: of reactions, instead of those of the network. Raises InputError for observables whose weights are not whole.
     """
     one = len(network.states)
-    tape = law_tape(network, {s: i for i, s in enumerate(network.names)}, one + 1, whole=True)
+    laws = network.laws if laws is None else laws
+    tape = law_tape(network, {s: i for i, s in enumerate(network.names)}, one + 1, whole=True, laws=laws)
     pairs = _shared_first(network, one, dict(zip(network.laws, tape.values, strict=True)))
     size = Counter(shared for shared, _ in pairs)
     columns = sorted(size, key=lambda column: (-size[column], column))
@@ -121,7 +128,7 @@ def group(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[st
     entries = [network.index(f"{name}_clamp" if name in clamped else name) for name in injected]
     events = [list(network.changes[r]) for r in order] + [[(column, 1)] for column in entries]
     watched_start, watched = ragged(observed(network))
-    inputs = {m: law_inputs(network, r) for m, r in enumerate(order) if r in network.laws}
+    inputs = {m: law_inputs(network, r, laws[r]) for m, r in enumerate(order) if r in laws}
     stirring = {column for columns_ in inputs.values() for column in columns_}
     tables = [
         starts,

@@ -15,14 +15,15 @@ from couple.base.arrays import Floats, Ints
 from couple.base.units import IONS_PER_MM_UM3
 from couple.cache.kernels import njit
 from couple.chemistry.laws.expression import value
+from couple.chemistry.laws.rate_law import RateLaw
 from couple.chemistry.laws.tape import LawTape, build_tape, run_tape
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import Site
 
 
-def law_inputs(network: ReactionNetwork, r: int) -> set[int]:
+def law_inputs(network: ReactionNetwork, r: int, law: RateLaw) -> set[int]:
     """Columns of the counts that the propensity of a reaction with a rate law depends on."""
-    names = {*network.laws[r].names, *(n for n in network.reactions[r].reactants if n in network.names)}
+    names = {*law.names, *network.reactions[r].reactants} & {*network.names}
     return {network.index(name) for name in names}
 
 
@@ -49,13 +50,22 @@ WRONG = 1e-9
 
 
 def law_tape(
-    network: ReactionNetwork, places: Mapping[str, int], base: int, *, slopes: bool = False, whole: bool = False
+    network: ReactionNetwork,
+    places: Mapping[str, int],
+    base: int,
+    *,
+    slopes: bool = False,
+    whole: bool = False,
+    laws: Mapping[int, RateLaw] | None = None,
 ) -> LawTape:
-    """The tape of the laws of a network for counts at `places`; whole: of events that need all of their reactants."""
+    """The tape of the laws of a network for counts at `places`; whole: of events that need all of their reactants.
+
+    laws: instead of those of the network.
+    """
     least = {r: Counter(network.reactions[r].reactants) for r in network.laws} if whole else {}
     free = {r: {s: n for s, n in need.items() if s in places} for r, need in least.items()}
     membrane = {s.name: s.on == "membrane" for s in network.species}
-    return build_tape(network.laws, membrane, places, base, slopes=slopes, least=free)
+    return build_tape(network.laws if laws is None else laws, membrane, places, base, slopes=slopes, least=free)
 
 
 def law_numbers(tape: LawTape) -> list[int]:

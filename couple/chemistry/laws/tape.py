@@ -22,8 +22,10 @@ from couple.chemistry.laws.rate_law import RateLaw
 WIDTH = 4
 """Whole numbers of an operation: which, and its three operands."""
 _CODES = {op: code for code, op in enumerate(OPERATIONS)}
-PER_VOLUME, PER_AREA, BY_VOLUME, BY_AREA, FIXED = range(5)
+PER_VOLUME, PER_AREA, BY_VOLUME, BY_AREA, TO_WALL, FIXED = range(6)
 """Constants of a site, then those that are the same everywhere."""
+DEPTH = "distance of the membrane"
+"""A name in laws that is no species (it has spaces): how far the membrane is from the middle of the place, µm."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ class LawTape:
         """Numbers of the array."""
         return self.start + len(self.code) // WIDTH
 
-    def constants(self, volume: float, area: float) -> Floats:
-        """(n_constants,) of a site of `volume` µm³ with `area` µm² of membrane."""
+    def constants(self, volume: float, area: float, depth: float = 0.0) -> Floats:
+        """(n_constants,) of a site of `volume` µm³ with `area` µm² of membrane; depth: see DEPTH, µm."""
         if not self.values:
             return np.zeros(0)
         per_area = 1.0 / area if area > 0 else 0.0
         return np.array(
-            [1.0 / (IONS_PER_MM_UM3 * volume), per_area, IONS_PER_MM_UM3 * volume, area, *self.fixed], dtype=float
+            [1.0 / (IONS_PER_MM_UM3 * volume), per_area, IONS_PER_MM_UM3 * volume, area, depth, *self.fixed],
+            dtype=float,
         )
 
 
@@ -132,6 +135,8 @@ class _Builder:
     def _made(self, tree: Expression) -> _Operand:
         if tree.op == "number":
             return self.number(tree.value)
+        if tree.op == "name" and tree.name == DEPTH:
+            return self.site(TO_WALL)
         if tree.op == "name":
             per = PER_AREA if self.membrane[tree.name] else PER_VOLUME
             return self.operation("mul", ("place", self.places[tree.name]), self.site(per))
