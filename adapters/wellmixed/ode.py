@@ -86,7 +86,8 @@ class MassAction(BatchedWellMixed):
             what = f'{self._where(site)}: "{self.network.states[column]}"'
             count = self.read("counts")[site, column]
             if code == codes.NEGATIVE:
-                return f"{what} is negative ({count:g}): ask for more with rtol, atol or steps"
+                laws = "; a rate law may take it where there is none" if self.network.laws else ""
+                return f"{what} is negative ({count:g}): ask for more with rtol, atol or steps{laws}"
             return (
                 f"{what} (now {count:g}) cannot be integrated: the inner step fell to {self.inner[site]:.3g} ms; "
                 "check the rates and the volume of the site"

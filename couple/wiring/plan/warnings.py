@@ -10,11 +10,13 @@ from couple.experiment import Experiment
 from couple.wiring.cells.sections import Branches, section_of
 from couple.wiring.cells.stimulation import late_events
 from couple.wiring.links.neuron_links import PlacedLink
-from couple.wiring.sites.initial_amounts import rounded
+from couple.wiring.sites.initial_amounts import molecules_in_all, rounded
 from couple.wiring.sites.placed_site import PlacedSite
 
 _CALCIUM = re.compile(r"ca(\d+|[a-z])?", re.IGNORECASE)
 """Names under which models have calcium."""
+NEARLY_NONE = 1e-3
+"""Molecules in a site."""
 
 
 def wiring_warnings(
@@ -29,6 +31,7 @@ def wiring_warnings(
     ions = () if branches is None else branches.model.ions()
     yield from late_events(experiment)
     yield from _roundings(experiment, network, sites)
+    yield from _nearly_empty(experiment, network, sites)
     yield from _unlinked(experiment, sites, links, driven, ions)
     if branches is None:
         return
@@ -145,6 +148,20 @@ def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> I
             yield f"only listens: {ion} is not handed back, and {ion}i stays what the model alone makes of it"
         if f"{ion}i" in ports and f"i{ion}" not in ports:
             yield f"sets {ion}i, but the {ion} current of the segment does not enter it"
+
+
+def _nearly_empty(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:
+    """Sites with next to none of the molecules that a chemistry gives: it may mean another volume."""
+    initial = experiment.chemistry.initial
+    for key in dict.fromkeys(site.key for site in sites):
+        site = next(site for site in sites if site.key == key)
+        total = molecules_in_all(network, initial, site.geometry)
+        if 0 < total < NEARLY_NONE:
+            yield (
+                f'{key}: "{site.name}" starts with {total:.2g} molecules in all: are amounts by the volume that is '
+                'meant? Where a file leaves its unit open, chemistry.units = { amount = "count", volume = "1 um^3" } '
+                "gives it"
+            )
 
 
 def _roundings(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:

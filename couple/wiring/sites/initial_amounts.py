@@ -58,6 +58,12 @@ def initial_amounts(network: ReactionNetwork, initial: Mapping[str, Initial], ge
     return InitialAmounts(tuple(counts[n] for n in network.names), tuple(together))
 
 
+def molecules_in_all(network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry) -> float:
+    """Molecules of all species that have an amount at the start."""
+    known = {s.name: s for s in network.species}
+    return sum(_amount(known[name], start, geometry) for name, start in initial.items())
+
+
 def rounded(
     network: ReactionNetwork, initial: Mapping[str, Initial], geometry: Geometry
 ) -> Iterator[tuple[str, float]]:
@@ -70,6 +76,16 @@ def rounded(
 
 
 def _total(species: Species, start: Initial, geometry: Geometry) -> float:
+    total = nearly_whole(_amount(species, start, geometry))
+    if total > MOST_MOLECULES:
+        raise InputError(
+            f"{quoted(str(start.total))} is {total:.2g} molecules in a site; up to {MOST_MOLECULES:.0e} can be",
+            where=f"chemistry.initial.{species.name}",
+        )
+    return total
+
+
+def _amount(species: Species, start: Initial, geometry: Geometry) -> float:
     if start.count is not None:
         return float(start.count)
     if geometry.volume == 0:
@@ -85,10 +101,4 @@ def _total(species: Species, start: Initial, geometry: Geometry) -> float:
     if value < 0:
         raise InputError(f"{quoted(start.total)} is negative", where=f"chemistry.initial.{species.name}")
     size = IONS_PER_MM_UM3 * geometry.volume if species.on == "volume" else geometry.area
-    total = nearly_whole(value * size * species.share)
-    if total > MOST_MOLECULES:
-        raise InputError(
-            f"{quoted(start.total)} is {total:.2g} molecules in a site; up to {MOST_MOLECULES:.0e} can be",
-            where=f"chemistry.initial.{species.name}",
-        )
-    return total
+    return value * size * species.share

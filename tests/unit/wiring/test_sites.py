@@ -306,3 +306,14 @@ def test_places_need_a_model() -> None:
     del source["neuron"]
     with pytest.raises(InputError, match=r"site\[0\]\.place: needs a \[neuron\] model"):
         wire(Experiment.parse(source))
+
+
+@pytest.mark.parametrize(("amount", "warned"), [("1e-11 mM", True), ("1e-5 mM", False)])
+def test_amounts_by_another_volume_are_noticed(amount: str, warned: bool) -> None:
+    """As of a file that counts molecules in what it calls one litre."""
+    made = Experiment.build(
+        experiment={"name": "x", "duration": "1 ms", "exchange": "1 ms"},
+        chemistry={"species": {"A": {}, "B": {}}, "initial": {"A": amount}},
+        site=[{"name": "s", "engine": "ode", "geometry": {"box": {"size": "1 1 1 um"}}}],
+    )
+    assert any('"s" starts with 6e-06 molecules in all' in text for text in wire(made).plan.warnings) == warned
