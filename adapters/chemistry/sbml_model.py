@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ class SbmlModel:
             raise InputError("holds no model")
         self.libsbml, self.sbml = libsbml, model
         self._refuse()
+        self._refuse_double()
         self.rules = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules()}
         self.starts = {a.getSymbol(): a.getMath() for a in model.getListOfInitialAssignments()}
         self.computed = {*self.rules, *self.starts}
@@ -79,6 +81,14 @@ class SbmlModel:
         if self.sbml.isSetConversionFactor():
             raise InputError("the model has a conversion factor: not read")
 
+    def _refuse_double(self) -> None:
+        """Raise InputError for two elements of one name, as exports have them that name species S1, S2, ..."""
+        lists = [self.sbml.getListOfCompartments(), self.sbml.getListOfSpecies(), self.sbml.getListOfParameters()]
+        names = Counter(element.getId() for found in (*lists, self.sbml.getListOfReactions()) for element in found)
+        for name, n in names.items():
+            if n > 1:
+                raise InputError(f'{n} elements have the id "{name}" (compartments, species, parameters or reactions)')
+
     # -- places --------------------------------------------------------------------------------------------------
 
     def _is_lived_in(self, c: Any) -> bool:
@@ -103,7 +113,8 @@ class SbmlModel:
         for place, dimensions in places.items():
             there = {name: c for name, c in lived_in.items() if c.getSpatialDimensions() == dimensions}
             chosen = {name: c for name, c in there.items() if name in homes} or there
-            sizes = self.units.sizes(chosen, self.bare, place)
+            unit = next((c.size / self.bare[name] for name, c in found.items()), 1.0)  # of volumes, which come first
+            sizes = self.units.sizes(chosen, self.bare, place, unit)
             found |= {name: Size(size, place) for name, size in sizes.items()}
         if all(c.on != "volume" for c in found.values()):
             raise InputError("has no three-dimensional compartment: a site needs one volume for its species")

@@ -72,14 +72,21 @@ class SbmlUnits:
                         f'reaction "{reaction}": its rate is in "{name}", not in the model\'s unit of {what}: not read'
                     )
 
-    def sizes(self, compartments: Mapping[str, Any], bare: Mapping[str, float], place: Place) -> dict[str, float]:
-        """µm³ of volumes, µm² of membranes, that are together those of a site; bare: sizes in the file's units."""
+    def sizes(
+        self, compartments: Mapping[str, Any], bare: Mapping[str, float], place: Place, volume: float = 1.0
+    ) -> dict[str, float]:
+        """µm³ of volumes, µm² of membranes, that are together those of a site; bare: sizes in the file's units.
+
+        volume: µm³ in the file's unit of volume, on which that of area goes where the table gives volumes.
+        """
         what = "volume" if place == "volume" else "area"
         declared = {name: self._size_unit(c, what) for name, c in compartments.items()}
         given = self.given
-        if given is None or place == "membrane":
+        if given is None:
             default = 1e15 if place == "volume" else 1e12
             return {name: bare[name] * self._one(what, unit, None, default) for name, unit in declared.items()}
+        if place == "membrane":
+            return {name: bare[name] * (unit or volume ** (2 / 3)) for name, unit in declared.items()}
         if given.concentrations:
             return {name: bare[name] * (unit or given.volume) for name, unit in declared.items()}
         return self._together(compartments, bare, declared, given.volume)

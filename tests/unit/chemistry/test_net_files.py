@@ -157,6 +157,9 @@ begin compartments
     PM 2 1 EC
     CP 3 5 PM
 end compartments
+begin energy patterns
+    L(r!1).R(l!1) G
+end energy patterns
 begin species
     1 @EC::L(r) 20
     2 @PM::R(l) 10
@@ -195,7 +198,7 @@ def test_rates_of_compartments_are_those_of_the_network(tmp_path: Path, volume: 
 @pytest.mark.parametrize(
     ("volume", "message"),
     [
-        ({"EC": "10 um^3", "PM": "30 um^2"}, 'line 14: species "@CP::X.." is in the compartment CP, of which'),
+        ({"EC": "10 um^3", "PM": "30 um^2"}, 'line 17: species "@CP::X.." is in the compartment CP, of which'),
         ({"EC": "10 s"}, "chemistry.units.volume.EC: .*not a unit of volume"),
         ({"EC": "-1 um^3"}, "chemistry.units.volume.EC: .*above 0"),
         ({"EC": "10 um^2"}, "chemistry.units.volume: one of the compartments must be a volume"),

@@ -252,6 +252,9 @@ REFUSED = {
     "a unit of its own": (
         model(2, kinds=species("A", 2, more='substanceUnits="item"') + species("B", 2, 0)), 'species "A" is in "item"',
     ),
+    "two of one name": (
+        model(2, parameters='<parameter id="k" value="2"/><parameter id="A"/>'), '2 elements have the id "A"',
+    ),
     "rule of itself": (
         model(2, starts=assignment("k", apply("plus", ci("k"), cn(1)))), "defined by itself",
     ),

@@ -339,3 +339,22 @@ def test_units_of_minutes_and_items(tmp_path: Path) -> None:
         found, n = events(read(tmp_path, document, version))
         assert n["A"] == pytest.approx(3.0)
         assert found == pytest.approx({"A -> B": 2 * 3.0 / 60e3}, rel=1e-9)
+
+
+@pytest.mark.parametrize("version", FROM_2)
+def test_areas_go_by_the_volume_that_is_given(tmp_path: Path, version: tuple[int, int]) -> None:
+    """Of a file without units of size and amount: 2.5 of its volume are 20 µm³, so that its area is in 4 µm²."""
+    document = empty()
+    model = document.getModel()
+    two_volumes(model)
+    compartment(model, "p", AREA, 2)
+    species(model, "R", 0.6, place="p")
+    reaction(model, "A R", "R", "k * A * R * p", k=0.5)
+    for name in ("volume", "area", "substance"):
+        model.removeUnitDefinition(name)
+        getattr(model, f"unset{name.capitalize()}Units")()
+    model.unsetExtentUnits()
+    found, n = events(read(tmp_path, document, version, amount="count", volume="20 um^3"), 20.0, 4 * AREA)
+    assert n == pytest.approx({"A": 3, "B": 1, "D": 0.8, "R": 0.6}, rel=1e-9)
+    assert found["A + R -> R"] == pytest.approx(0.5 * A * 0.6 / 1e3, rel=1e-9)
+    assert found["A -> D"] == pytest.approx(0.3 * A / 1e3, rel=1e-9)
