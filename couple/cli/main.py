@@ -41,6 +41,7 @@ from couple.cli.explain import explain
 from couple.cli.plot import plot
 from couple.cli.projects import examples, init
 from couple.cli.repack import repack
+from couple.cli.report import report
 from couple.cli.sample import branch, resume_ensemble, sample
 from couple.cli.schema import schema
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
@@ -144,16 +145,22 @@ def show(
     experiment: Annotated[
         bool, typer.Option("--experiment", help="The experiment alone, as it was understood, in TOML.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Print what a result file holds: peaks, ledger, timings."""
     from couple.cli.sample import ensemble_lines
-    from couple.cli.summaries import show_lines
+    from couple.cli.sample import summary as ensemble_summary
+    from couple.cli.summaries import show_lines, shown_values
     from couple.ensemble.open_recording import open_recording
     from couple.storage.results import Results
 
     with open_recording(results) as content:
         if experiment:
             typer.echo(str(content.file.attrs["experiment"]), nl=False)
+            return
+        if as_json:
+            found = shown_values(content) if isinstance(content, Results) else ensemble_summary(content, 0.0)
+            out.print_json(json.dumps(found))
             return
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)
@@ -164,6 +171,7 @@ app.command()(sample)
 
 app.command()(branch)
 app.command()(plot)
+app.command()(report)
 app.command()(repack)
 app.command()(doctor)
 app.command()(init)
@@ -249,6 +257,12 @@ def _add_commands() -> None:
     for name in registry.names("couple.commands"):
         command = registry.load("couple.commands", name)  # a group of commands, or one
         app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+
+
+def whole_app() -> Any:
+    """The command line with the commands of all layers, as click has it: for whoever lists them."""
+    _add_commands()
+    return typer.main.get_command(app)
 
 
 def _end_by(stop: StoppedBySignal) -> NoReturn:

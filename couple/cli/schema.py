@@ -26,6 +26,24 @@ def schema(
         out.print(text, markup=False, highlight=False)
 
 
+FILE_UNITS = {
+    "type": "object",
+    "description": "of chemistry from a BioNetGen or SBML file, for what the file leaves open",
+    "required": ["amount"],
+    "additionalProperties": False,
+    "properties": {
+        "amount": {"type": "string", "description": 'of amounts: "count", or a concentration such as "uM"'},
+        "volume": {
+            "type": "string",
+            "description": "of the compartment, where amounts are counts",
+            "examples": ["1 um^3"],
+        },
+        "time": {"type": "string", "description": "of rates; seconds if a BioNetGen file is read without it"},
+    },
+}
+"""`chemistry.units`, which the reader of the file takes away before the table is read."""
+
+
 def experiment_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of an experiment file.
 
@@ -35,6 +53,7 @@ def experiment_schema() -> dict[str, Any]:
 
     found: dict[str, Any] = Experiment.model_json_schema()
     definitions = found["$defs"]
+    definitions["Chemistry"]["properties"]["units"] = FILE_UNITS
     tables = definitions["SiteBlock"]["properties"]
     tables.pop("options")
     for name in registry.names("couple.engines"):

@@ -29,6 +29,26 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 
 
+def shown_values(results: Results) -> dict[str, Any]:
+    """What `couple show --json` prints of a run: plain numbers, in the units that their names say."""
+    attributes, time = results.file.attrs, results.time
+    return {
+        "name": results.name,
+        "status": results.status,
+        "file": str(results.path),
+        "time_unit": results.time_unit,
+        "simulated": float(time[-1]) if len(time) else 0.0,
+        "rows": len(time),
+        "seed": int(attributes["seed"]),
+        "engines": results.engines(),
+        "peaks": results.peaks(),
+        "ledger": results.ledger(),
+        "spikes": results.spike_counts(),
+        "seconds": results.seconds(),
+        "versions": {k: str(v) for k, v in results.file["versions"].attrs.items()},
+    }
+
+
 def spike_lines(trains: Mapping[str, Floats], *, everything: bool = False) -> list[Line]:
     """Spikes of recorded somata; of many their total, the least and the most."""
     if len(trains) > FEW and not everything:

@@ -367,6 +367,10 @@ class ElectricalModel(ABC):
         """All sections, in the order of their creation."""
 
     @abstractmethod
+    def points(self, section: str) -> Floats:
+        """(n, 4) x, y, z and diameter along a section, µm; (0, 4) if it was given as length and diameter."""
+
+    @abstractmethod
     def resolve(self, segment: str) -> str:
         """The full name of the segment that `segment` means: "head(0.4)" → "Cell.head(0.5)".
 

@@ -33,9 +33,9 @@ class Record(Block):
 
     variables: of the model v, charge, cai (of another ion nai, ...), g, parameters; of the sites counts, means, influx;
     all of them by default.
-    species: names for counts, or "all". voltages: segments besides the coupled ones. ranges: range variables of
-    mechanisms and ions by the names that NEURON has for them, as in "soma(0.5).m_hh", "dend*.eca". threshold: mV that V
-    of a recorded soma crosses upwards in a spike. every: ms.
+    species: names for counts, or "all". voltages: segments besides the coupled ones, by name or pattern ("dend*"; "*"
+    is all). ranges: range variables of mechanisms and ions by the names that NEURON has for them, as in
+    "soma(0.5).m_hh", "dend*.eca". threshold: mV that V of a recorded soma crosses upwards in a spike. every: ms.
     """
 
     every: SimulatedTime | None = Field(default=None, gt=0)

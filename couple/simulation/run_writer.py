@@ -29,6 +29,27 @@ def found_in(results: Results) -> dict[str, Any]:
     return {"peaks": results.peaks(), **({"spikes": spikes} if spikes else {})}
 
 
+def write_shape(file: h5py.File, system: System) -> None:
+    """The group `morphology`: frusta of the model, the segment of each, and where sites are."""
+    shape = system.shape
+    assert shape is not None
+    number = {name: k for k, name in enumerate(shape.segments)}
+    sites = {s.name: number[s.segments[0]] for s in system.plan.sites if s.segments and s.segments[0] in number}
+    content = {
+        "frusta": (shape.frusta.astype(np.float32), ["frustum", "end"], "um", "x, y, z and diameter of both ends"),
+        "segment": (shape.segment.astype(np.int32), ["frustum"], "1", "number of the segment of a frustum"),
+        "name": (np.array(shape.segments, dtype="S"), ["segment"], "", "of a segment"),
+        "site": (np.array([*sites], dtype="S"), ["site"], "", "name of a site"),
+        "site_segment": (np.array([*sites.values()], dtype=np.int32), ["site"], "1", "its first segment"),
+    }
+    group = file.create_group("morphology")
+    group.attrs["drawn"] = len(shape.drawn)
+    for name, (values, dims, unit, meaning) in content.items():
+        if values.size:
+            group.create_dataset(name, data=values, compression="gzip", shuffle=True)
+            group[name].attrs.update({"unit": unit, "dims": dims, "meaning": meaning})
+
+
 @dataclass(frozen=True)
 class RunWriter:
     """Writes what `recorder` holds of a system, on each rank its own part."""
@@ -50,6 +71,8 @@ class RunWriter:
             for name, rows in engine.event_tables().items() if isinstance(engine, HasEventTables) else ():
                 data = file.create_dataset(f"{engine.name}/{name}", data=rows)
                 data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
+        if self.system.shape is not None:
+            write_shape(file, self.system)
         spikes = None if self.system.electrics is None else self.system.electrics.spikes
         if spikes is not None:
             times, cells = spikes

@@ -73,6 +73,11 @@ def test_every_key_is_described(schema: dict[str, Any]) -> None:
         ("spine.s.head.diameter", "mean"),
         ("chemistry.initial.Ca", "total"),
         ("experiment.scheme", '"staggered"'),
+        ("chemistry.species.Ca.D", "diffusion coefficient"),
+        ("chemistry.units.volume", "compartment"),
+        ("features.peak.measure", "bursts"),
+        ("site.head.surrogate.models.SK", "text"),
+        ("drive.d.clamp", "course"),
     ],
 )
 def test_explain(key: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:

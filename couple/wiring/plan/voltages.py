@@ -26,6 +26,10 @@ def recorded_voltages(experiment: Experiment, branches: Branches | None, cells: 
                 found.setdefault(segment, (-1, i, cell.gid, k))
             continue
         try:
+            if "*" in name or "?" in name:
+                for k, segment in enumerate(branches.find([name], "")):
+                    found.setdefault(segment, (-1, i, k))
+                continue
             found.setdefault(branches.model.resolve(name), (-1, i))
         except InputError as error:
             unknown[i] = error.at(key)

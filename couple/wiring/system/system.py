@@ -12,7 +12,9 @@ from couple.components.electrics import ElectricalComponent
 from couple.components.engine import SiteEngine
 from couple.exchange.exchange import Exchange
 from couple.experiment.understood.input_files import InputFile
+from couple.parallel.communicator import world
 from couple.storage.recorder import Variable
+from couple.wiring.cells.shape import Shape, shape_of
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
 from couple.wiring.system.connections import Connections, connect
@@ -41,6 +43,7 @@ class System:
     distances:   site, or neuron.SEGMENT of a recorded voltage → path distance from the soma, µm, where there is one.
     inputs:      all files that it was made from, of all ranks.
     starts:      mM in the segments of all ions, as its engines start now.
+    shape:       of the electrical model, for pictures; None without, of a network, and of one on several ranks.
     """
 
     plan: Plan
@@ -55,6 +58,7 @@ class System:
     distances: Mapping[str, float]
     inputs: tuple[InputFile, ...]
     starts: Callable[[], tuple[float, ...]]
+    shape: Shape | None = None
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -98,6 +102,7 @@ def assemble(plan: Plan) -> System:
         distances=_distances(plan, electrics),
         inputs=input_files(plan, component, engines.all),
         starts=partial(starting_concentrations, plan, engines),
+        shape=None if plan.branches is None or plan.cells.all or world().size > 1 else shape_of(plan.branches),
     )
 
 

@@ -1,0 +1,95 @@
+"""The page: its sections in order, with plotly's script and everything that they show inside."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from couple.analysis.report.curves import curve_figure, parameter_figures, spike_figure
+from couple.analysis.report.particles import particle_view
+from couple.analysis.report.shape import shape_view
+from couple.analysis.report.tables import ledger_tables, provenance, summary_table, warnings_list
+from couple.base.errors import MissingDependencyError
+from couple.ensemble.ensemble import Ensemble
+from couple.storage.atomic_file import replace
+from couple.storage.record_file import Recording
+from couple.storage.results import Results
+
+HERE = Path(__file__).parent
+FILE = "report.html"
+
+
+def report(recording: Recording, path: Path | None = None) -> Path:
+    """Write the report of a result or ensemble file; returns where it is (report.html beside the file by default).
+
+    Raises MissingDependencyError without plotly, and RunError if the disk refuses.
+
+    >>> with Results("OUT") as results:
+    ...     print(report(results, Path("report.html")))
+    report.html
+    """
+    script = _script()
+    path = recording.path.with_name(FILE) if path is None else path / FILE if path.is_dir() else path
+    views: dict[str, Any] = {}
+    body = "\n".join(_sections(recording, views))
+    replace(path, _whole(recording, body, views, script).encode())
+    return path
+
+
+def _script() -> str:
+    """plotly's script for browsers, from its wheel."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            "couple report needs plotly, which is not installed: uv pip install plotly"
+        ) from None
+    return str(get_plotlyjs())
+
+
+def _sections(recording: Recording, views: dict[str, Any]) -> Iterator[str]:
+    """HTML of each section that has something to show; what its script draws goes into `views` by the section's id."""
+    yield section("summary", "Summary", summary_table(recording))
+    yield section("warnings", "Warnings", warnings_list(recording))
+    makers = {
+        "traces": ("Over time", curve_figure),
+        "spikes": ("Spikes", spike_figure),
+        "parameters": ("Over parameters", parameter_figures),
+        "shape": ("In space", shape_view),
+        "particles": ("Particles", particle_view),
+    }
+    for name, (title, make) in makers.items():
+        found = make(recording)
+        if found is not None:
+            views[name] = found
+            yield section(name, title, f'<div class="view" id="view-{name}"></div>')
+    if isinstance(recording, Results):
+        yield section("ledger", "Ledger", ledger_tables(recording))
+    yield section("provenance", "Provenance", provenance(recording))
+
+
+def section(name: str, title: str, content: str) -> str:
+    """A section of the page; nothing without content."""
+    return f'<section id="{name}"><h2>{html.escape(title)}</h2>\n{content}\n</section>' if content else ""
+
+
+def _whole(recording: Recording, body: str, views: dict[str, Any], script: str) -> str:
+    title = html.escape(recording.name)
+    kind = "ensemble" if isinstance(recording, Ensemble) else "run"
+    data = json.dumps(views, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{(HERE / "report.css").read_text()}</style></head>
+<body><header><h1>{title}</h1><p>{kind}, {html.escape(recording.status)}</p></header>
+<main>
+{body}
+</main>
+<script>{script}</script>
+<script type="application/json" id="views">{data}</script>
+<script>{(HERE / "report.js").read_text()}</script>
+</body></html>
+"""

@@ -1,0 +1,75 @@
+"""The parts of the page that are read: summary, warnings, books, provenance."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from couple.analysis.report.lines import ensemble_facts, run_facts
+from couple.ensemble.ensemble import Ensemble
+from couple.experiment.understood.input_files import from_json
+from couple.storage.record_file import Recording
+from couple.storage.results import Results
+from couple.storage.run_folder import SUMMARY
+
+LEDGER = {
+    "links": ("link", "site", "sent", "received", "carried", "owed", "charge_fC"),
+    "sites": ("site", "substance", "held_at_start", "received", "free", "bound", "extruded", "imbalance"),
+    "diffusion": ("link", "species", "first", "second", "forth", "back"),
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """An HTML table; numbers with six digits."""
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    body = "\n".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else html.escape(str(value))
+
+
+def summary_table(recording: Recording) -> str:
+    """What was run, how long, what came out."""
+    facts = run_facts(recording) if isinstance(recording, Results) else []
+    facts = ensemble_facts(recording) if isinstance(recording, Ensemble) else facts
+    return table(("", ""), facts)
+
+
+def warnings_list(recording: Recording) -> str:
+    """Those of the wiring and of the run, from summary.json beside the results; "" without any."""
+    file = recording.path.with_name(SUMMARY)
+    try:
+        found = json.loads(file.read_text()).get("warnings", [])
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return "<ul>" + "".join(f"<li>{html.escape(str(one))}</li>" for one in found) + "</ul>" if found else ""
+
+
+def ledger_tables(results: Results) -> str:
+    """The books, with the largest imbalance."""
+    books = results.ledger()
+    parts = [f"<p>Largest imbalance at any exchange: {books['max_imbalance_ions']:g} ions.</p>"]
+    for name, columns in LEDGER.items():
+        rows: Sequence[Mapping[str, Any]] = books.get(name, ())
+        if rows:
+            parts += [f"<h3>{name}</h3>", table(columns, [[row.get(c) for c in columns] for row in rows])]
+    return "\n".join(parts)
+
+
+def provenance(recording: Recording) -> str:
+    """Versions, files with their SHA-256, and the experiment as it was understood."""
+    attributes = recording.file.attrs
+    versions = recording.file["versions"].attrs if "versions" in recording.file else {}
+    parts = [table(("version of", ""), [(k, str(v)) for k, v in versions.items()])]
+    files = from_json(str(attributes.get("inputs", "[]")))
+    if files:
+        parts.append(table(("key", "file", "SHA-256"), [(f.key, f.given, f.sha256) for f in files]))
+    text = html.escape(str(attributes["experiment"]))
+    parts.append(f"<details><summary>The experiment, as it was understood</summary><pre>{text}</pre></details>")
+    return "\n".join(parts)
