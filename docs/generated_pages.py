@@ -232,7 +232,7 @@ def capabilities_page() -> str:
 
 GALLERY = """# Gallery
 
-Each of these comes with `couple` (`couple examples copy NAME`). Times are wall-clock seconds of the whole command on
+Each of these comes with `couple` (`couple examples copy NAME`). Times are CPU seconds of the whole command on
 {machine}, with kernels and mechanisms compiled before. `docs/draw_gallery.py` draws the figures and measures the times.
 """
 
@@ -255,6 +255,6 @@ def gallery_page() -> str:
         if picture.is_file():
             parts.append(f"![{entry['title']}](gallery/{picture.name})\n")
         parts.append(f"```sh\n{entry['command']}\n```\n")
-        parts.append(f"{entry['seconds']:g} s. Source: `examples/{folder}`.\n")
+        parts.append(f"{entry['seconds']:g} s of CPU time. Source: `examples/{folder}`.\n")
         parts.append(_source(Path("examples") / folder / entry["file"]))
     return "\n".join(parts)

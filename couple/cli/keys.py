@@ -28,11 +28,22 @@ def resolved(whole: Place, place: Place) -> dict[str, Any]:
     if "$ref" in found:
         found = {**resolved(whole, whole["$defs"][definition_of(found.pop("$ref"))]), **found}
     if choices := [resolved(whole, c) for word in CHOICES for c in found.pop(word, ())]:
-        best = next((c for c in choices if c.get("properties")), None) or next(
-            c for c in choices if c.get("type") != "null"
-        )
+        tables_of = [c for c in choices if c.get("properties")]
+        best = _merged(tables_of) if tables_of else next(c for c in choices if c.get("type") != "null")
         found = {**best, **{k: v for k, v in found.items() if k != "description" or v}}
     return found
+
+
+def _merged(several: list[dict[str, Any]]) -> dict[str, Any]:
+    """One table with the keys of several that may stand in a place; words that tell them apart as a list."""
+    properties: dict[str, Any] = {}
+    for name, place in ((k, v) for one in several for k, v in one["properties"].items()):
+        known = properties.setdefault(name, dict(place))
+        words = [w for p in (known, place) for w in p.get("enum", [p["const"]] if "const" in p else [])]
+        if words:
+            known.pop("const", None)
+            known["enum"] = list(dict.fromkeys(words))
+    return {**several[0], "properties": properties}
 
 
 def definition_of(reference: str) -> str:

@@ -38,6 +38,7 @@ from couple.cli.console import (
 )
 from couple.cli.doctor import doctor
 from couple.cli.explain import explain
+from couple.cli.export import export
 from couple.cli.plot import plot
 from couple.cli.projects import examples, init
 from couple.cli.repack import repack
@@ -172,6 +173,7 @@ app.command()(sample)
 app.command()(branch)
 app.command()(plot)
 app.command()(report)
+app.command()(export)
 app.command()(repack)
 app.command()(doctor)
 app.command()(init)

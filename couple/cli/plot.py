@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from couple.base.errors import InputError, quoted
 from couple.cli.console import out
 
 
@@ -21,16 +22,25 @@ def plot(
         str | None,
         typer.Option("--kind", help="traces, parameters, sites, along, ledger or timing.", show_default=False),
     ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option("--of", metavar="PATTERN", help="Of the traces those: V, Ca, 'SK*'.", show_default=False),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="site", help="A panel for each site.", show_default=False)
+    ] = None,
     form: Annotated[str | None, typer.Option("--format", help="png, pdf or svg.", show_default=False)] = None,
 ) -> None:
     """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands."""
     from couple.analysis.plot import figure
     from couple.ensemble.open_recording import open_recording
 
+    if by not in (None, "site"):
+        raise InputError(f"{quoted(by)}: give site", where="--by")
     with open_recording(results) as content:
         path = output or content.path.with_name(f"{kind or 'figure'}.{form or 'png'}")
         if form is not None:
             path = (path / "figure" if path.is_dir() else path).with_suffix(f".{form}")
         chosen: Any = kind
-        picture = figure(content, path, chosen)
+        picture = figure(content, path, chosen, of, by_site=by is not None)
     out.print(str(picture), markup=False)

@@ -8,6 +8,7 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
+from couple.base.html_table import html_table
 from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
 from couple.files.open_hdf5 import FileKind
@@ -79,6 +80,13 @@ class Ensemble(Recording):
             return {}
         attributes = self.file["parameters"].attrs
         return dict(zip(map(str, attributes["parameter"]), map(str, attributes["units"]), strict=True))
+
+    def _repr_html_(self) -> str:
+        time, units = self.time, self.parameter_units
+        span = f"{time[-1]:g} {self.time_unit} in {len(time)} rows" if len(time) else "nothing"
+        varies = [(k, f"{v.min():.6g} .. {v.max():.6g} {units[k]}") for k, v in self.parameters.items()]
+        facts = [("runs", len(self.runs)), ("failed", len(self.failures)), ("simulated", span), *varies]
+        return html_table(("", ""), facts, f"{self.name}: ensemble, {self.status}")
 
     @property
     def failures(self) -> dict[int, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from couple.base.books_html import books_html
 from couple.exchange import diffusion, kernels
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import IonLink
@@ -104,6 +105,9 @@ class Ledger:
         worst = float(exchange.balance[:, kernels.IMBALANCE].max(initial=0.0))
         floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.raised, strict=True) if n}
         return cls(links, tuple(sites), worst, floored, _between_sites(exchange))
+
+    def _repr_html_(self) -> str:
+        return books_html(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """For summary.json: `links` and `sites` as lists of records, `max_imbalance_ions`."""

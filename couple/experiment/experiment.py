@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
+from couple.base.html_table import html_table
 from couple.base.schema import Block, explain, plain, repeated
 from couple.base.toml import override_value, read_toml, refuse_nul
 from couple.chemistry.lattice_units import Unit, time_unit
@@ -269,6 +270,21 @@ class Experiment(Block):
         """The files that it was read from → key, text there, role; none for an experiment from Python."""
         own = {self._path: ("", "", "experiment")} if self._path is not None and self._path.is_file() else {}
         return own | {path: ("chemistry.file", given, "chemistry") for path, given in self._chemistry_files.items()}
+
+    def _repr_html_(self) -> str:
+        run, given = self.experiment, self.experiment._given
+        facts: list[tuple[str, Any]] = [(k, given[k]) for k in ("duration", "exchange") if k in given]
+        facts += [("model", self.neuron.model)] if self.neuron is not None and self.neuron.model else []
+        sites = [
+            (s.name, s.engine, ", ".join(s.segment or s.sections or (() if s.place is None else s.place.on)))
+            for s in self.site
+        ]
+        links = [(one.source, one.target, one._given.get("conductance", "")) for one in self.link]
+        return (
+            html_table(("", ""), [*facts, ("seed", run.seed)], run.name)
+            + html_table(("site", "engine", "where"), sites)
+            + (html_table(("from", "to", "conductance"), links) if links else "")
+        )
 
     @property
     def time_unit(self) -> Unit:

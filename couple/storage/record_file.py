@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import EllipsisType, TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import h5py
 import numpy as np
 
+from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
@@ -110,6 +111,25 @@ class Recording:
         data = np.moveaxis(self._read("neuron/v", ...), -1, 0)
         return dict(zip(self._axis("neuron/v", "segment"), data, strict=True))
 
+    def plot(self, kind: str | None = None) -> Any:
+        """The figure of `couple plot`, which a notebook shows: `.figure` is matplotlib's, `.save(path)` writes it.
+
+        kind: as of `couple.figure`. Raises InputError for a kind that the file does not have.
+        """
+        return registry.load("couple.views", "plot")(self, kind)
+
+    def to_xarray(self) -> Any:
+        """All records as an xarray Dataset, see `couple.to_xarray`. Raises MissingDependencyError without xarray."""
+        return registry.load("couple.views", "to_xarray")(self)
+
+    def to_pandas(self) -> Any:
+        """All records over time as a DataFrame: a column for each, by the names that `results[...]` takes.
+
+        The index is the time; of an ensemble (run, time). `attrs["units"]`: unit of each column. Raises
+        MissingDependencyError without pandas.
+        """
+        return registry.load("couple.views", "to_pandas")(self)
+
     def __getitem__(self, name: str) -> Floats:
         """(..., n_rows) of a species ("head.Ca": molecules) or observable ("head.SK_open": window means) of a site, or
         of a parameter that a link sets by it ("head.AMPA.gmax"), or of a segment its voltage ("neuron.head(0.5)": mV)
@@ -163,6 +183,17 @@ class Recording:
                 f'"{variable}" of "{segment}" was not recorded; {nearest(segment, names)}', where=str(self.path)
             )
         return self._read(path, (..., names.index(segment)))
+
+    def ranges(self) -> list[tuple[str, str, str]]:
+        """(variable, segment, unit) of every range variable that is recorded."""
+        if "neuron" not in self.file:
+            return []
+        found = []
+        for path, data in self.file["neuron"].items():
+            if path.startswith("range_"):
+                segments = self._axis(f"neuron/{path}", "segment")
+                found += [(path.removeprefix("range_"), s, str(data.attrs["unit"])) for s in segments]
+        return found
 
     def counts(self, site: str, species: str) -> Floats:
         """(..., n_rows) molecules. Raises InputError if it was not recorded."""

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.books_html import Books
+from couple.base.html_table import html_table
 from couple.base.units import IONS_PER_MM_UM3
 from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording
@@ -25,6 +27,9 @@ KIND = FileKind(
     parts=True,
     whole=False,
 )
+
+SHOWN = 24
+"""Lines of one kind that a notebook shows."""
 
 BLOCK_VALUES = 2**20
 """Values that are read at a time."""
@@ -44,9 +49,20 @@ class Results(Recording):
 
     KIND, FILE = KIND, "results.h5"
 
-    def ledger(self) -> dict[str, Any]:
-        """The books at the end."""
-        return {k: json.loads(v) for k, v in self.file["ledger"].attrs.items()}
+    def ledger(self) -> Books:
+        """The books at the end: tables in a notebook, else as a dict."""
+        return Books({k: json.loads(v) for k, v in self.file["ledger"].attrs.items()})
+
+    def _repr_html_(self) -> str:
+        time, head = self.time, f"{self.name}: {self.status}"
+        span = f"{time[-1]:g} {self.time_unit} in {len(time)} rows" if len(time) else "nothing"
+        engines = self.engines()
+        peaks = [
+            (f"{owner} {name}", value) for owner, entries in self.peaks().items() for name, value in entries.items()
+        ]
+        more = [] if len(peaks) <= SHOWN else [(f"{len(peaks) - SHOWN} more", None)]
+        facts = [("simulated", span), *((f"engine of {s}", e) for s, e in list(engines.items())[:SHOWN])]
+        return html_table(("", ""), facts, head) + html_table(("largest", ""), [*peaks[:SHOWN], *more])
 
     def spikes(self) -> tuple[Floats, dict[str, Floats]]:
         """(n,) ms of all spikes, and those of each cell: of a network by name ("E_3"), of those that fired; of other

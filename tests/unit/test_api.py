@@ -251,7 +251,7 @@ def test_help_shows_an_example_that_runs(
 def python_of_examples() -> dict[str, str]:
     """Where → code: files of examples, and the blocks of README and tutorial."""
     found = {str(path.relative_to(ROOT)): path.read_text() for path in EXAMPLES.rglob("*.py")}
-    for path in (ROOT / "README.md", EXAMPLES / "tutorial" / "README.md"):
+    for path in (*sorted((ROOT / "docs").rglob("*.md")), EXAMPLES / "tutorial" / "README.md"):
         for k, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)):
             if "import" in block:
                 found[f"{path.relative_to(ROOT)}[{k}]"] = block

@@ -41,8 +41,8 @@ def kinds_of(recording: Recording) -> list[Kind]:
     return found
 
 
-def draw(recording: Recording, kind: Kind) -> Figure:
-    """The figure, open."""
+def draw(recording: Recording, kind: Kind, of: str | None = None, *, by_site: bool = False) -> Figure:
+    """The figure, open. of, by_site: which traces, see `chosen_panels`. Raises InputError."""
     if kind == "sites":
         return _draw_sites(recording)
     if kind == "parameters":
@@ -50,7 +50,7 @@ def draw(recording: Recording, kind: Kind) -> Figure:
     if kind == "along":
         return draw_along(recording)
     if kind == "traces":
-        return draw_traces(recording)
+        return draw_traces(recording, of, by_site=by_site)
     assert isinstance(recording, Results)
     return _draw_ledger(recording) if kind == "ledger" else _draw_timing(recording)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from couple.analysis.plot.curves import FEW, Curve, Scale, colours_of, draw_curves
 from couple.analysis.plot.style import MAP, head, panels
+from couple.base.errors import InputError, nearest
 from couple.storage.record_file import Recording
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 FLATTENS = 5.0
 """Ratio of sizes from which on sites are compared by size, not by number of molecules."""
 
+
+MOST_PANELS = 40
+"""Of a figure: more cannot be read on a page."""
 
 LEGEND = 72
 """Characters of a line of a legend that the figure has room for."""
@@ -40,9 +45,47 @@ def panels_of(recording: Recording) -> list[Panel]:
     return found or [panel for panel in _counts(recording) if panel.curves]
 
 
-def draw_traces(recording: Recording) -> Figure:
-    """Panels above each other, on one time axis."""
+def chosen_panels(recording: Recording, of: str | None = None, *, by_site: bool = False) -> list[Panel]:
+    """Those whose name a pattern fits ("V", "Ca", "SK*"); by_site: one for each curve instead of one for all sites.
+
+    Raises InputError that names what there is.
+    """
     found = panels_of(recording)
+    if of is not None:
+        names = [_name(panel) for panel in found]
+        found = [panel for panel, name in zip(found, names, strict=True) if fnmatchcase(name, of)]
+        if not found:
+            raise InputError(f'nothing is called "{of}"; {nearest(of, names)}', where="--of")
+    if not by_site:
+        return found
+    split = [_of_sites(panel) for panel in found]
+    panels = [panel for several in split for panel in several]
+    if len(panels) > MOST_PANELS:
+        raise InputError(f"{len(panels)} panels, {MOST_PANELS} are the limit: choose some with --of", where="--by")
+    return panels
+
+
+def _name(panel: Panel) -> str:
+    """ "free Ca (µM)" → "Ca", "SK open (molecules)" → "SK_open"."""
+    return panel.label.replace("\n", " ").rpartition(" (")[0].removeprefix("free ").replace(" ", "_") or panel.label
+
+
+def _of_sites(panel: Panel) -> list[Panel]:
+    """A panel for each curve, or pair of a solid and a dashed one."""
+    step = 2 if any(c.dashed for c in panel.curves) else 1
+    groups = [panel.curves[k : k + step] for k in range(0, len(panel.curves), step)]
+    if len(groups) == 1:
+        return [panel]
+    head, _, unit = panel.label.replace("\n", " ").rpartition(" (")
+    return [
+        Panel(f"{curves[0].label}\n{head or 'ions'}{unit and f' ({unit}'}", curves, panel.from_zero)
+        for curves in groups
+    ]
+
+
+def draw_traces(recording: Recording, of: str | None = None, *, by_site: bool = False) -> Figure:
+    """Panels above each other, on one time axis; see `chosen_panels`."""
+    found = chosen_panels(recording, of, by_site=by_site)
     scaled = [k for k, panel in enumerate(found) if colours_of(panel.curves) > FEW]
     scale = scale_of(recording) if scaled else None
     drawing, axes = panels(len(found), sharex=True)

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from couple.analysis.report.lines import ensemble_facts, run_facts
+from couple.base.books_html import books_html
+from couple.base.html_table import html_table
 from couple.ensemble.ensemble import Ensemble
 from couple.experiment.understood.input_files import from_json
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
 from couple.storage.run_folder import SUMMARY
 
-LEDGER = {
-    "links": ("link", "site", "sent", "received", "carried", "owed", "charge_fC"),
-    "sites": ("site", "substance", "held_at_start", "received", "free", "bound", "extruded", "imbalance"),
-    "diffusion": ("link", "species", "first", "second", "forth", "back"),
-}
-
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """An HTML table; numbers with six digits."""
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else html.escape(str(value))
+    """A table that scrolls by itself where it is wider than the page."""
+    return f'<div class="wide">{html_table(head, rows)}</div>'
 
 
 def summary_table(recording: Recording) -> str:
@@ -53,13 +41,7 @@ def warnings_list(recording: Recording) -> str:
 
 def ledger_tables(results: Results) -> str:
     """The books, with the largest imbalance."""
-    books = results.ledger()
-    parts = [f"<p>Largest imbalance at any exchange: {books['max_imbalance_ions']:g} ions.</p>"]
-    for name, columns in LEDGER.items():
-        rows: Sequence[Mapping[str, Any]] = books.get(name, ())
-        if rows:
-            parts += [f"<h3>{name}</h3>", table(columns, [[row.get(c) for c in columns] for row in rows])]
-    return "\n".join(parts)
+    return f'<div class="wide">{books_html(results.ledger())}</div>'
 
 
 def provenance(recording: Recording) -> str:

@@ -162,3 +162,25 @@ def test_layouts_hold_for_any_number_of_sites(sites: int) -> None:
             assert ax.get_window_extent().width > 0.7 * width
             legend = ax.get_legend()
             assert legend is None or legend.get_window_extent().x1 <= width
+
+
+def test_some_of_the_traces_and_a_panel_for_each_site() -> None:
+    from couple.analysis.plot import traces
+    from couple.analysis.plot.traces import Panel, chosen_panels
+
+    many = (Curve("a", np.zeros(2)), Curve("b", np.ones(2)))
+    found = [
+        Panel("V (mV)", (Curve("soma", np.zeros(2)),)),
+        Panel("free Ca (µM)", many),
+        Panel("SK open\n(molecules)", many),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traces, "panels_of", lambda _: found)
+        recording: Any = None
+        assert [p.label for p in chosen_panels(recording, "Ca")] == ["free Ca (µM)"]
+        assert [p.label for p in chosen_panels(recording, "SK*")] == ["SK open\n(molecules)"]
+        split = chosen_panels(recording, "Ca", by_site=True)
+        assert [p.label for p in split] == ["a\nfree Ca (µM)", "b\nfree Ca (µM)"]
+        assert all(len(p.curves) == 1 for p in split)
+        with pytest.raises(InputError, match='nothing is called "ca"; did you mean "Ca"'):
+            chosen_panels(recording, "ca")
