@@ -11,6 +11,7 @@ import numpy as np
 from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
+from adapters.neuron.coupling.given import GivenConcentrations
 from adapters.neuron.coupling.parameters import ParameterFinder, ParameterWriter
 from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
@@ -69,11 +70,12 @@ class NeuronComponent(ElectricalComponent):
             insert_conductance(c, segment) for c, segment in zip(attachments.conductances, conducting, strict=True)
         ]
         self._gating = NMDAGating(synapses.gated) if synapses.gated else None
+        self._given = GivenConcentrations(attachments.given, attachments.given_start)
         # In the order of the ports: each direction is one pass over the block of port values.
         self._inputs = self._concentrations.scatter_with(
             DirectAccess(
-                owned + [NeuronVariable(c.process, "gmax") for c in self._conductances],
-                [1.0] * len(owned) + [c.to_gmax for c in self._conductances],
+                owned + [NeuronVariable(c.process, "gmax") for c in self._conductances] + self._given.variables,
+                [1.0] * len(owned) + [c.to_gmax for c in self._conductances] + [1.0] * len(self._given.variables),
                 zeroed=self._charge.accumulators,
             )
         )
@@ -94,6 +96,7 @@ class NeuronComponent(ElectricalComponent):
             inputs={
                 **{ion.concentration: Port("mM", (len(segments),), "intensive") for ion, segments in ions},
                 "g": Port("S/cm^2 or uS", (len(self._conductances),), "intensive"),
+                "given": Port("mM", (len(self._given.variables),), "intensive"),
                 "parameters": Port("unit of each", (len(attachments.parameters),), "intensive"),
             },
             outputs={
@@ -106,6 +109,7 @@ class NeuronComponent(ElectricalComponent):
             },
         )
         self.memory[: self._concentrations.size] = self._concentrations.initial
+        self.read("given")[:] = self._given.start
         self._initialise(attachments.seed)
         self.model_files = built.files
         built.on_release.append(self.close)
@@ -140,6 +144,7 @@ class NeuronComponent(ElectricalComponent):
         if self._spikes is not None:
             self._spikes.clear()
         self._concentrations.initialise()
+        self._given.initialise()
         with capture_messages() as messages:
             try:
                 start(self._procedure, initial_voltage(self._spec), cvode_off=self._spec.cvode_off)
@@ -158,6 +163,7 @@ class NeuronComponent(ElectricalComponent):
         """NEURON may have arranged its memory anew."""
         self._inputs.refresh_addresses()
         self._outputs.refresh_addresses()
+        self._charge.refresh_addresses()
         self._concentrations.refresh_addresses()
 
     def advance(self, ticks: int) -> None:
@@ -239,7 +245,8 @@ class NeuronComponent(ElectricalComponent):
 
     def set_starts(self, concentrations: Sequence[float]) -> None:
         """See ElectricalComponent."""
-        self._concentrations.initial = list(concentrations)
+        self._concentrations.initial = list(concentrations[: self._concentrations.size])
+        self._given.start = list(concentrations[self._concentrations.size :])
 
     def restart(self, start: State, seed: int) -> None:
         """See Component. A stream that nothing rewinds when the model initialises cannot be set back exactly."""
@@ -310,6 +317,7 @@ class NeuronComponent(ElectricalComponent):
         """Take our mechanisms out of the model; the component cannot be used afterwards."""
         self._charge.close()
         self._concentrations.close()
+        self._given.close()
         self._conductances.clear()
         if self._parameters is not None:
             self._parameters.close()

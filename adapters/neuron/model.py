@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from adapters.neuron.alone.run import alone, alone_built
 from adapters.neuron.component import NeuronComponent
 from adapters.neuron.coupling.ion_ownership import held_reversal, valences
 from adapters.neuron.coupling.ion_use import carriers
+from adapters.neuron.coupling.ownership import ownership
 from adapters.neuron.coupling.parameters import ParameterFinder
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import (
@@ -31,7 +33,7 @@ from adapters.neuron.models.loader import LoadedModel, initial_voltage, load
 from adapters.neuron.models.network import check_delays, connect, register_gids
 from adapters.neuron.models.section_table import points_3d, section_table
 from adapters.neuron.models.spines import grow
-from adapters.neuron.summary import describe, ion_sources
+from adapters.neuron.summary import describe, ion_sources, owners_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.electrics import (
@@ -172,10 +174,16 @@ class NeuronModel(ElectricalModel):
         """The stepping component, initialised at t = 0; takes the place of an earlier one of this model."""
         if self._cell is not None:
             self._cell.close()
+        before = [ownership(ion.ion, _found(ion.segments)) for ion in attachments.ions]
         self._finder.forget()
         self._cell = NeuronComponent(self._built, self.spec, attachments, self._finder)
         sources = [line for ion in attachments.ions for line in ion_sources(ion.segments, ion.ion)]
-        self._coupled = [*self._cell.notes, *sources]
+        owners = [
+            line
+            for ion, was in zip(attachments.ions, before, strict=True)
+            for line in owners_of(attachments, ion, was, ownership(ion.ion, _found(ion.segments)))
+        ]
+        self._coupled = [*self._cell.notes, *sources, *owners]
         return self._cell
 
     def record_steps(self, segments: Sequence[str]) -> None:
@@ -206,6 +214,10 @@ class NeuronModel(ElectricalModel):
     def run_here(self, segments: Sequence[str], steps: int) -> Floats:
         """(steps + 1, segments) V in this process, with nothing attached; only before `attach`."""
         return run_here(self.spec, self._built, segments, steps)
+
+
+def _found(segments: Sequence[str]) -> list[Any]:
+    return [find_membrane(name) for name in segments]
 
 
 def load_model(spec: ModelSpec) -> NeuronModel:

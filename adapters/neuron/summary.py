@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.neuron.coupling.ion_use import IonUse, carriers, ion_uses, mechanisms_in
+from adapters.neuron.coupling.ownership import Words, ownership_lines
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, find_membrane, section_name
 from adapters.neuron.mechanisms.builtin import ChannelPath
 from adapters.neuron.models.loader import LoadedModel, initial_voltage
 from adapters.neuron.models.regions import region_of
-from couple.components.electrics import ModelSpec
+from couple.components.electrics import Attachments, IonSegments, ModelSpec
 
 _MOST = 12
 """Lines of a kind before the rest is a count."""
@@ -47,6 +48,15 @@ def ion_sources(segments: Sequence[str], ion: str = "ca") -> list[str]:
         through = ", ".join(found) or f"nothing: no mechanism there has a current of {ion}"
         lines.append(f"i{ion} into {_listed(names)} through {through}")
     return _shorten(lines)
+
+
+def owners_of(attachments: Attachments, ion: IonSegments, before: Sequence[Words], after: Sequence[Words]) -> list[str]:
+    """Whose the concentration and the reversal potential of an ion are in each coupled segment, before and after."""
+    groups: dict[str, list[str]] = {}
+    for segment, text in ownership_lines(attachments, ion.ion, ion.segments, before, after):
+        groups.setdefault(text, []).append(segment)
+    split = [(*text.partition(" ")[::2], names) for text, names in groups.items()]
+    return _shorten([f"{name} of {_listed(names)}: {words}" for name, words, names in split])
 
 
 def _by_region(sections: Sequence[Any]) -> list[str]:

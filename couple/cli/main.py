@@ -218,9 +218,11 @@ def _go(
 
 
 def _summary(summary: dict[str, Any], folder: Path) -> None:
-    from couple.cli.summaries import ledger_lines, peak_lines
+    from couple.cli.summaries import FEW, ledger_lines, past_lines, peak_lines
 
     lines = peak_lines(summary["peaks"]) + ledger_lines(summary["ledger"])
+    lines += past_lines(summary.get("calcium_not_linked", {}))
+    lines += [(f"spikes {name}", str(n)) for name, n in [*summary.get("spikes", {}).get("count", {}).items()][:FEW]]
     lines += [(f"time in {name}", f"{seconds:.3f} s") for name, seconds in summary["seconds"].items()]
     cost, share = summary["overhead"]["us_per_exchange"], 100 * summary["overhead"]["share"]
     lines.append(("exchanges", f"{summary['exchanges']}, {cost:.1f} us each, {share:.2f} % of the run"))

@@ -25,7 +25,7 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     lines += spike_lines({} if "spikes" in results.file else results.spikes()[1], everything=everything)
     if somata(results) and (reason := too_coarse(results)):
         lines.append(("spikes", f"not counted: {reason}"))
-    lines += accuracy_lines(results)
+    lines += past_lines(results.calcium_not_linked()) + accuracy_lines(results)
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 
 
@@ -44,9 +44,15 @@ def shown_values(results: Results) -> dict[str, Any]:
         "peaks": results.peaks(),
         "ledger": results.ledger(),
         "spikes": results.spike_counts(),
+        "calcium_not_linked": results.calcium_not_linked(),
         "seconds": results.seconds(),
         "versions": {k: str(v) for k, v in results.file["versions"].attrs.items()},
     }
+
+
+def past_lines(shares: Mapping[str, float]) -> list[Line]:
+    """Calcium that entered under a name that no link takes up."""
+    return [(f"calcium by i{ion}, not linked", f"{share:.1%} of what crosses there") for ion, share in shares.items()]
 
 
 def spike_lines(trains: Mapping[str, Floats], *, everything: bool = False) -> list[Line]:

@@ -17,12 +17,13 @@ from couple.components.component import Component, State
 from couple.geometry.geometry import Geometry
 
 CALCIUM = "ca"
-CaiWriters = Literal["refuse", "remove", "ignore"]
-"""What is done with mechanisms of the model that write `cai` where chemistry owns it.
+CaiWriters = Literal["refuse", "remove", "ignore", "emulate"]
+"""What is done with mechanisms of the model that write the concentration of an ion where chemistry owns it.
 
 refuse: an error that names them. remove: density mechanisms are taken out of the coupled sections, with all that they
 do, currents too. ignore: they stay and their currents count, but what they write into `cai` of a coupled segment is
-overwritten within the same step, before anything can read it.
+overwritten within the same step, before anything can read it. emulate: they stay and go on beside the chemistry with a
+concentration of their own, as in the model alone, which nothing else reads.
 """
 
 Reversal = Literal["nernst", "keep"]
@@ -120,6 +121,8 @@ class ModelSpec:
     uninsert: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     """Files of HOC around the model's; mechanisms taken out, values set: see `adapters.neuron.models.overrides`."""
+    given: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Mechanism → the ion whose concentration the chemistry may give it alone, and the key that says so."""
     helped: bool = False
     """Whether other ranks help with the sites of a single cell: it is on the first, the others have none of it."""
 
@@ -193,13 +196,15 @@ class IonSegments:
     """Segments where an ion, by NEURON's name of it ("ca"), is exchanged.
 
     initial: concentrations there, mM. listened: those of the segments whose charge is handed out while the
-    concentration stays the model's; what is initial there is not used.
+    concentration stays the model's; what is initial there is not used. writers: segment → what becomes of mechanisms
+    that write it there, where that is not what the model's `cai_writers` says.
     """
 
     ion: str
     segments: tuple[str, ...]
     initial: tuple[float, ...] = ()
     listened: frozenset[str] = frozenset()
+    writers: Mapping[str, CaiWriters] = field(default_factory=dict)
 
     @property
     def concentration(self) -> str:
@@ -210,6 +215,15 @@ class IonSegments:
     def charge(self) -> str:
         """The output port of its charge: "charge" for calcium, "charge_na" for another."""
         return "charge" if self.ion == CALCIUM else f"charge_{self.ion}"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The concentration of an ion that one mechanism reads in a segment, while the model's goes on for all others."""
+
+    ion: str
+    mechanism: str
+    segment: str
 
 
 @dataclass(frozen=True)
@@ -225,6 +239,8 @@ class Attachments:
     listened:     segments of `calcium` whose `cai` stays the model's.
     ranges:       (segment, variable) of range variables that are handed out, grouped by variable.
     parameters:   of mechanisms, which the chemistry sets.
+    writers:      the same as `IonSegments.writers`, of `calcium`.
+    given:        concentrations of single mechanisms that the chemistry sets, and at the start (mM) in `given_start`.
     """
 
     calcium: tuple[str, ...]
@@ -236,6 +252,9 @@ class Attachments:
     listened: frozenset[str] = frozenset()
     ranges: tuple[tuple[str, str], ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    writers: Mapping[str, CaiWriters] = field(default_factory=dict)
+    given: tuple[Given, ...] = ()
+    given_start: tuple[float, ...] = ()
 
     @property
     def segments_of(self) -> dict[str, tuple[str, ...]]:
@@ -248,7 +267,7 @@ class Attachments:
     @property
     def ions(self) -> tuple[IonSegments, ...]:
         """Calcium, then the others."""
-        return (IonSegments(CALCIUM, self.calcium, self.cai, self.listened), *self.others)
+        return (IonSegments(CALCIUM, self.calcium, self.cai, self.listened, self.writers), *self.others)
 
 
 @dataclass(frozen=True)
@@ -296,8 +315,8 @@ class SpineSpec:
 class ElectricalComponent(Component):
     """A model that is attached and steps: the component that `ElectricalModel.attach` gives.
 
-    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS;
-             `parameters` (n_parameters,) in their units, or as factors of what the model has. Where a
+    inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS; `given`
+             (n_given,) mM; `parameters` (n_parameters,) in their units, or as factors of what the model has. Where a
              concentration stays the model's, its value after the window stands in the place of one handed in.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV; `range_eca` (n_segments,) or the like of every range
@@ -310,7 +329,9 @@ class ElectricalComponent(Component):
 
     @abstractmethod
     def set_starts(self, concentrations: Sequence[float]) -> None:
-        """Concentrations, mM, of all ions in the order of their ports, from which `restart` begins."""
+        """Concentrations, mM, of all ions in the order of their ports, then those given to single mechanisms, with
+        which `restart` begins.
+        """
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import END, TARGET, Block
 from couple.base.units import Conductance, Time, Voltage
-from couple.experiment.placement import Neck
+from couple.experiment.placement import Names, Neck
 from couple.experiment.response import Response, Value
 
 
@@ -26,6 +26,9 @@ class LinkBlock(Block):
     constant with which it follows that. start: the parameter at the start, by default what the function gives then.
     relative: values are factors of what the model has. through: the neck between two sites. at: where the neck opens
     into a site along sections.
+    free_fraction: of the ions of a current, that which stays free and enters the site; the rest goes to buffers that
+    nothing describes (the gamma of calcium pools). mechanisms: to which alone a concentration is handed, by name; for
+    all others the model's own goes on.
     """
 
     source: str = Field(alias="from", pattern=END)
@@ -40,6 +43,8 @@ class LinkBlock(Block):
     tau: Time | None = Field(default=None, gt=0)
     start: Value | None = None
     relative: bool = False
+    free_fraction: float = Field(default=1.0, gt=0, le=1)
+    mechanisms: Names | None = Field(default=None, min_length=1)
     through: Neck | None = None
     at: str | None = None
     """Where it opens into a site along sections, "dend(0.3)"; by default where the neck section stands."""
@@ -65,6 +70,10 @@ class LinkBlock(Block):
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:
             raise ValueError(f'{", ".join(sorted(given))}: only for a conductance, as in to = "neuron.SK"')
+        if "free_fraction" in self.model_fields_set and not self.source.startswith("neuron.i"):
+            raise ValueError('free_fraction: only of a current, as in from = "neuron.ica"')
+        if self.mechanisms is not None and not (self.target.startswith("neuron.") and not given):
+            raise ValueError('mechanisms: only for a concentration, as in to = "neuron.cai"')
         if {"ion", "reversal"} <= self.model_fields_set:
             raise ValueError("give ion or reversal, not both")
         if self.extrapolate and not self.target.startswith("neuron."):

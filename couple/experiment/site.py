@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from couple.base import registry
-from couple.base.errors import brief, nearest
+from couple.base.errors import InputError, brief, nearest
 from couple.base.schema import SITE_NAME, Block
 from couple.base.units import Length, quantities, with_unit
+from couple.components.electrics import CaiWriters
 from couple.experiment.placement import Names, Placement
 from couple.geometry.geometry import Geometry
 
@@ -47,8 +48,17 @@ class Box(Block):
     size: Annotated[tuple[float, float, float], with_unit("length", quantities)]
 
 
-class GeometryBlock(Block):
-    """The shape of a site without a NEURON segment: exactly one of the keys.
+class Shell(Block):
+    """What lies below the membrane of each segment of a site, its volume being membrane × depth, as in calcium pools.
+
+    depth: of it.
+    """
+
+    depth: Length = Field(gt=0)
+
+
+class SolidBlock(Block):
+    """A body of its own: exactly one of the keys.
 
     cylinder: diameter and length. sphere: diameter. box: edges.
     """
@@ -56,12 +66,6 @@ class GeometryBlock(Block):
     cylinder: Cylinder | None = None
     sphere: Sphere | None = None
     box: Box | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("give exactly one of cylinder, sphere, box")
-        return self
 
     def build(self) -> Geometry:
         """The geometry, lengths in µm. Raises InputError for a size that no part of a cell has."""
@@ -71,6 +75,35 @@ class GeometryBlock(Block):
             return Geometry.sphere(self.sphere.diameter)
         assert self.box is not None
         return Geometry.box(*self.box.size)
+
+
+class GeometryBlock(SolidBlock):
+    """The shape of a site where it is not that of its NEURON segment: exactly one of the keys.
+
+    cylinder: diameter and length. sphere: diameter. box: edges. shell: depth below the membrane of its segments.
+    """
+
+    shell: Shell | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of cylinder, sphere, box, shell")
+        return self
+
+    def build(self) -> Geometry:
+        """See SolidBlock; a shell is no body of its own."""
+        if self.shell is not None:
+            raise InputError(
+                'a shell lies below the membrane of segments: give segment = "dend(0.5)", or place.on = "dend*"'
+            )
+        return super().build()
+
+    def in_segments(self, segments: Sequence[Geometry]) -> Geometry:
+        """The geometry of a site in segments of these shapes, lengths in µm."""
+        if self.shell is None:
+            return self.build()
+        return Geometry.joined([Geometry.shell(segment.area, self.shell.depth) for segment in segments])
 
 
 class SiteBlock(Block):
@@ -85,7 +118,7 @@ class SiteBlock(Block):
     A block without a place of its own, under the name of one site that another block makes ("spine_0"), says only what
     differs at that site: engine, options, geometry.
     name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
-    geometry: its shape, where no segment gives it.
+    geometry: its shape, where no segment gives it. cai_writers: in its segments, instead of neuron.cai_writers.
     """
 
     name: str = Field(pattern=SITE_NAME)
@@ -95,6 +128,7 @@ class SiteBlock(Block):
     place: Placement | None = None
     cells: Names | None = Field(default=None, min_length=1)
     geometry: GeometryBlock | None = None
+    cai_writers: CaiWriters | None = None
     options: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="before")

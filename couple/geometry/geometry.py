@@ -48,6 +48,15 @@ class Geometry:
         return cls("cylinder", (diameter, length), math.pi * diameter**2 / 4 * length, lateral + ends, caps)
 
     @classmethod
+    def shell(cls, area: float, depth: float) -> Geometry:
+        """What lies below a membrane of `area` µm² down to `depth` µm, as calcium pools count it: area × depth.
+
+        The shape is the cylinder that has this membrane and this volume; the membrane is not thought to be curved.
+        """
+        _positive(depth=depth)
+        return cls.cylinder(4 * depth, area / (4 * math.pi * depth))
+
+    @classmethod
     def joined(cls, parts: Sequence[Geometry]) -> Geometry:
         """Cylinders in a row as one: volumes, membranes and lengths add up. A single one is returned as it is."""
         if len(parts) == 1:

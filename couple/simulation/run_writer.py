@@ -24,9 +24,9 @@ from couple.wiring import System
 
 
 def found_in(results: Results) -> dict[str, Any]:
-    """What a summary takes from the records: peaks, and spikes where there are somata."""
-    spikes = results.spike_counts()
-    return {"peaks": results.peaks(), **({"spikes": spikes} if spikes else {})}
+    """What a summary takes from the records: peaks, spikes where there are somata, calcium that no link takes up."""
+    found = {"spikes": results.spike_counts(), "calcium_not_linked": results.calcium_not_linked()}
+    return {"peaks": results.peaks(), **{key: value for key, value in found.items() if value}}
 
 
 def write_shape(file: h5py.File, system: System) -> None:

@@ -82,6 +82,20 @@ class Results(Recording):
         counts = {name: len(times) for name, times in trains.items()}
         return {"threshold_mV": float(self.file.attrs[THRESHOLD]), "count": counts} if counts else {}
 
+    def calcium_not_linked(self) -> dict[str, float]:
+        """Ion → share of the calcium charge of listened segments that it carries past the sites, no link taking it up:
+        models that have calcium under a second name ("ca2", "Ca"). Empty where there is none.
+        """
+        linked = {link["link"].split(" ")[0] for link in self.ledger()["links"]}
+        charges = {name: self._charge(name) for name in self.file.get("neuron", ()) if name.split("_")[0] == "charge"}
+        ions = {name: name.partition("_")[2] or "ca" for name in charges}
+        past = {ion: charges[name] for name, ion in ions.items() if f"neuron.i{ion}" not in linked and charges[name]}
+        of_calcium = sum(charges[name] for name, ion in ions.items() if ion[:2].lower() == "ca")
+        return {ion: charge / of_calcium for ion, charge in past.items() if of_calcium}
+
+    def _charge(self, name: str) -> float:
+        return float(np.abs(np.asarray(self.file[f"neuron/{name}"])).sum())
+
     def seconds(self) -> dict[str, float]:
         """Wall-clock seconds per component."""
         return {k: float(v) for k, v in self.file["timing"].attrs.items()}

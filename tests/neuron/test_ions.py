@@ -85,8 +85,8 @@ def test_a_mechanism_that_writes_potassium_is_named(cell: Path, tmp_path: Path) 
     cell.write_text(IONS.replace("add_zz(head);", "add_zz(head); head.insert('test_kdyn');"))
     answer = fresh("writer", cell, tmp_path / "out", next(tmp_path.glob("*/libnrnmech.*")))
     assert answer == [
-        'neuron.model: mechanism "test_kdyn" in head writes ki, which couple owns in coupled segments: '
-        "remove it from that section",
+        'neuron.cai_writers: mechanism "test_kdyn" in head writes ki, which couple owns in coupled segments: '
+        'set neuron.cai_writers = "remove" to take it out, or "ignore" to overrule what it writes into ki',
         "attached",
     ]
 

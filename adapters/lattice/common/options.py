@@ -14,7 +14,7 @@ from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, Permeability, quantities, with_unit
 from couple.components.engine import Options
-from couple.experiment import GeometryBlock
+from couple.experiment.site import SolidBlock
 
 Faces = tuple[Boundary, Boundary]
 _AXES = ("x", "y", "z")
@@ -45,7 +45,7 @@ Boundaries = Annotated[
 _CLOSED: tuple[Faces, Faces, Faces] = (("reflecting", "reflecting"),) * 3
 
 
-class ShapeBlock(GeometryBlock):
+class ShapeBlock(SolidBlock):
     """One of the shapes of a union; at: its centre."""
 
     at: Annotated[tuple[float, float, float], with_unit("length", quantities)] = (0.0, 0.0, 0.0)

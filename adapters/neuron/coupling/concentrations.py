@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.neuron.coupling.cai_writers import CaiClamps, ClampedScatter, refuse_writers
+from adapters.neuron.coupling.cai_writers import ClampedScatter, IonClamps
 from adapters.neuron.coupling.ion_ownership import (
     NERNST,
     ReversalStyle,
@@ -30,7 +30,7 @@ from couple.components.electrics import CALCIUM, CaiWriters, IonSegments, Revers
 class Concentrations:
     """Concentrations of ions in segments, in the order of the port values.
 
-    initial: of all of them, mM, those that stay the model's being 0. notes: what was done with writers of `cai`.
+    initial: of all of them, mM, those that stay the model's being 0. notes: what was done with writers of them.
     Raises InputError if a mechanism writes one that is owned and may not be removed.
     """
 
@@ -43,8 +43,17 @@ class Concentrations:
         owned = [[s for n, s in zip(ion.segments, there, strict=True) if n not in ion.listened] for ion, there in ions]
         # Before anything is inserted: what NEURON does with eX depends on all that uses the ion.
         styles = [_styles(ion.ion, mine) if eca == "keep" else {} for (ion, _), mine in zip(ions, owned, strict=True)]
-        self._clamps = CaiClamps(owned[0], policy)
-        self.notes = self._clamps.notes
+        named = [[n for n in ion.segments if n not in ion.listened] for ion, _ in ions]
+        self._clamps = [
+            IonClamps(ion.ion, list(zip(names, mine, strict=True)), {n: ion.writers.get(n, policy) for n in names})
+            for (ion, _), names, mine in zip(ions, named, owned, strict=True)
+        ]
+        self.notes = [note for clamps in self._clamps for note in clamps.notes]
+        # By the place of the value among those that are owned, of all ions.
+        before = np.cumsum([0, *map(len, owned)]).tolist()
+        self._held = {
+            first + i: p for first, c in zip(before, self._clamps, strict=False) for i, p in c.processes.items()
+        }
         for (ion, segments), mine, style in zip(ions, owned, styles, strict=True):
             _own(ion, mine, style)
             _insert(ion.ion, segments)
@@ -65,11 +74,12 @@ class Concentrations:
         values = [self.initial[i] for i in self._ours]
         for variable, value in zip(self.owned, values, strict=True):
             setattr(variable.owner, variable.name, value)
-        self._clamps.initialise(values)
+        for i, process in self._held.items():
+            process.held = values[i]
 
     def scatter_with(self, inputs: DirectAccess) -> DirectAccess | ClampedScatter | OwnedScatter:
         """`inputs`, whose first values are those that are owned, to be given all port values."""
-        clamped = self._clamps.scatter_with(inputs)
+        clamped = ClampedScatter(inputs, self._held) if self._held else inputs
         return OwnedScatter(clamped, self._theirs) if self.listens else clamped
 
     def read(self, values: Floats) -> None:
@@ -83,7 +93,9 @@ class Concentrations:
 
     def close(self) -> None:
         """Let go of everything."""
-        self._clamps.close()
+        self._held.clear()
+        for clamps in self._clamps:
+            clamps.close()
 
 
 class OwnedScatter:
@@ -110,9 +122,7 @@ def _initial(ion: IonSegments) -> Sequence[float]:
 
 
 def _own(ion: IonSegments, segments: Sequence[Any], styles: Mapping[str, ReversalStyle]) -> None:
-    """Make the concentration of an ion ours. Raises InputError if a mechanism writes it (calcium: see CaiClamps)."""
-    if ion.ion != CALCIUM:
-        refuse_writers(ion.ion, segments)
+    """Make the concentration of an ion ours."""
     for section in _sections(segments):
         own_concentration(ion.ion, section, styles.get(section_name(section), NERNST))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.neuron.coupling.ion_ownership import calcium_use, density_names, point_names
-from adapters.neuron.mechanisms.user import loaded, without_comments
+from adapters.neuron.mechanisms.source import without_comments
+from adapters.neuron.mechanisms.user import loaded
 
 _USE = re.compile(r"\bUSEION\s+(\w+)((?:\s+(?:READ|WRITE)\s+\w+(?:\s*,\s*\w+)*)+)")
 _PART = re.compile(r"\b(READ|WRITE)\s+(\w+(?:\s*,\s*\w+)*)")

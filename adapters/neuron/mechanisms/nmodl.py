@@ -24,7 +24,8 @@ from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
 from couple.cache.folder import MECHANISMS
 from couple.cache.library import compiler_identity, find, obtain
 
-_HEADERS = ("*.inc", "*.h", "*.hpp")
+HEADERS = ("*.inc", "*.h", "*.hpp")
+"""What MOD files may include, beside them."""
 
 _MOD_ERROR = re.compile(r"Error:?\s*(.*?)\s*at line (\d+) in file (\S+\.mod)")
 _MAKE_ERROR = re.compile(r"^make: \*\*\* \[[^\]]*?(\w[\w.-]*)\.(?:cpp|c|o)\] Error", re.MULTILINE)
@@ -121,7 +122,7 @@ def first_error(output: str) -> str:
 def with_headers(files: Sequence[Path]) -> list[Path]:
     """The MOD files and the headers beside them, which they may include."""
     folders = dict.fromkeys(f.parent for f in files)
-    return [*files, *(h for folder in folders for kind in _HEADERS for h in sorted(folder.glob(kind)))]
+    return [*files, *(h for folder in folders for kind in HEADERS for h in sorted(folder.glob(kind)))]
 
 
 def nrnivmodl() -> str | None:

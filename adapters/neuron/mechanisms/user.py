@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.builtin import MOD_FILES, without_compiler
+from adapters.neuron.mechanisms.given import with_given
+from adapters.neuron.mechanisms.source import without_comments
 from couple.base.errors import InputError, nearest
 from couple.base.formats import instead_of, unmistakably
 
 WHERE = "neuron.mechanisms"
 
-_COMMENT = re.compile(r"^\s*COMMENT\b.*?^\s*ENDCOMMENT\b|^\s*TITLE[^\n]*|[:?][^\n]*", re.MULTILINE | re.DOTALL)
 _TAKEN = re.compile(r"user defined name already exists: (\w+)")
 _NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 
 
-def load(paths: Sequence[Path]) -> dict[str, Path]:
+def load(paths: Sequence[Path], given: Mapping[str, tuple[str, str]] = {}) -> dict[str, Path]:
     """Compile and load MOD files (or folders of them) before the model is built: mechanism → file.
 
-    Raises InputError in one line: nothing there, a name that NEURON has already, no compiler, an error in a file.
+    given: mechanisms that can be given the concentration of an ion alone → (ion, key that says so). Raises InputError
+    in one line: nothing there, a name that NEURON has already, no compiler, an error in a file.
     """
     files = mod_files(paths)
     names = _names(files)
-    present = loaded()
-    missing = {n: f for n, f in names.items() if not _is_loaded(n, f, present)}
-    if missing:
-        _load(sorted(missing.values()))
+    for name, (_, where) in given.items():
+        if name not in names:
+            raise InputError(
+                f'"{name}" is in no file of neuron.mechanisms, from which it would be compiled; {nearest(name, names)}',
+                where=where,
+            )
+    with tempfile.TemporaryDirectory() as folder:
+        used = {name: _with_given(file, given.get(name), Path(folder)) for name, file in names.items()}
+        present = loaded()
+        missing = {n: f for n, f in used.items() if not _is_loaded(n, f, present, names[n])}
+        if missing:
+            headers = {h for f in files for kind in nmodl.HEADERS for h in f.parent.glob(kind)} if given else set()
+            _load([*sorted(missing.values(), key=lambda f: f.name), *sorted(headers)])
     return names
+
+
+def _with_given(file: Path, given: tuple[str, str] | None, folder: Path) -> Path:
+    """The file to compile: as it is, or, for a mechanism that can be given a concentration, made from it."""
+    if given is None:
+        return file
+    made = folder / file.name
+    made.write_text(with_given(_text(file), given[0], file, given[1]), encoding="utf-8")
+    _made_from[_text(made).strip()] = _text(file).strip()
+    return made
 
 
 def mod_files(paths: Sequence[Path]) -> list[Path]:
@@ -55,11 +77,6 @@ def mod_files(paths: Sequence[Path]) -> list[Path]:
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f'there is no file or folder "{path}"; {nearest(path.name, there)}', where=WHERE)
     return list(dict.fromkeys(f.resolve() for f in files))
-
-
-def without_comments(text: str) -> str:
-    """The text of a MOD file without COMMENT blocks, TITLE and comments."""
-    return _COMMENT.sub("", text)
 
 
 def _names(files: Sequence[Path]) -> dict[str, Path]:
@@ -91,12 +108,23 @@ def loaded() -> dict[str, str]:
     return found
 
 
-def _is_loaded(name: str, file: Path, present: dict[str, str]) -> bool:
+_made_from: dict[str, str] = {}
+"""Text of a mechanism that can be given a concentration → that of its MOD file, as which it serves where none is."""
+
+
+def _is_loaded(name: str, file: Path, present: dict[str, str], original: Path) -> bool:
     """Whether NEURON has this very mechanism already. Raises InputError if it has another of the name."""
     if name not in present:
         return False
-    if present[name].strip() == _text(file).strip():
+    there, wanted = present[name].strip(), _text(file).strip()
+    if wanted in (there, _made_from.get(there)):
         return True
+    if there == _text(original).strip():
+        raise InputError(
+            f'mechanism "{name}" of {original.name} was loaded before in this process as it is, and cannot be given a '
+            "concentration of its own any more: run this experiment in a process of its own",
+            where=WHERE,
+        )
     if name in {f.stem for f in MOD_FILES.glob("*.mod")}:
         whose = "that is one of couple's own"
     elif name in _built_in:

@@ -68,6 +68,16 @@ def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats,
     return FINITE
 
 
+@njit(cache=True)
+def add(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, factor: float, total: Floats) -> int:
+    """Add every variable times `factor` to `total`; returns FINITE or MOVED. at: as for `load`."""
+    if moved(flags, at):
+        return MOVED
+    for i in range(total.size):
+        total[i] += memory[at[4 + i]] * factor
+    return FINITE
+
+
 class DirectAccess:
     """Variables in a fixed order, as in `pointers`. Nothing is direct before `refresh_addresses`."""
 
@@ -82,6 +92,7 @@ class DirectAccess:
         self._every = pointers([*references, *others])
         self._load: Any = _never
         self._store: Any = _never
+        self._add: Any = _never
 
     def gather(self, out: Floats) -> bool:
         """Read all variables, times their factors, into `out` (size,); whether all are finite."""
@@ -93,6 +104,13 @@ class DirectAccess:
         if self._store(values) == MOVED:
             self._references().scatter(values)
 
+    def add_to(self, total: Floats, factor: float) -> None:
+        """Add all variables times `factor`, their own factors left out, to `total` (size,)."""
+        if self._add(factor, total) == MOVED:
+            now = np.empty(self.size)
+            self._references().gather(now)
+            total += now / self._scale * factor
+
     @property
     def direct(self) -> bool:
         """Whether addresses are in use."""
@@ -102,7 +120,7 @@ class DirectAccess:
         """Ask for all addresses and prove them, after NEURON was initialised or restored."""
         if not self._variables or (self.direct and self._proved()):
             return
-        self._load = self._store = _never
+        self._load = self._store = self._add = _never
         counters = addresses.change_counters()
         if counters is not None and not counters.settled:
             return
@@ -122,13 +140,14 @@ class DirectAccess:
         indices = np.array([*counters.at, counters.changes, *at], dtype=np.int64)
         self._use(memory, counters, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
         if not self._proved():
-            self._load = self._store = _never
+            self._load = self._store = self._add = _never
         return self.direct
 
     def _use(self, memory: Floats, counters: addresses.ChangeCounters, at: Ints) -> None:
         self._raw = memory, counters.flags, at, np.ones(len(self._variables))
         self._load = partial(load, memory, counters.flags, at, self._scale)
         self._store = partial(store, memory, counters.flags, at, self._scale)
+        self._add = partial(add, memory, counters.flags, at)
 
     def _proved(self) -> bool:
         """Write by NEURON's references and read by address, then the other way; leaves all values as they were."""
@@ -150,11 +169,11 @@ class DirectAccess:
         """NEURON's own references: they follow what has moved. Addresses come back when no change waits."""
         change_counters = addresses.change_counters()
         if self.direct and change_counters is not None and change_counters.settled:
-            self._load = self._store = _never
+            self._load = self._store = self._add = _never
             self.refresh_addresses()
         return self._handles
 
 
-def _never(_: Floats) -> int:
+def _never(*_: object) -> int:
     """In place of a kernel: without addresses all goes by NEURON's references."""
     return MOVED

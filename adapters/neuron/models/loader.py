@@ -108,7 +108,7 @@ def load(spec: ModelSpec) -> LoadedModel:
     _check_file(spec)
     spec = replace(spec, model=spec.model.resolve())
     built = LoadedModel()
-    built.mechanisms = user.load(spec.mechanisms)
+    built.mechanisms = user.load(spec.mechanisms, spec.given)
     # Only here: a model may choose these, but must not inherit them from the one before.
     h.secondorder, h.celsius = 0, _CELSIUS
     for name, value in (("v_init", _V_INIT), ("tstop", _TSTOP)):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from adapters.neuron.mechanisms.user import without_comments
+from adapters.neuron.mechanisms.source import without_comments
 
 _BLOCK = re.compile(
     r"\b(INITIAL|BREAKPOINT|NET_RECEIVE|BEFORE\s+\w+|AFTER\s+\w+|(?:DERIVATIVE|KINETIC|LINEAR|NONLINEAR|DISCRETE|"

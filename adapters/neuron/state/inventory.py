@@ -17,7 +17,7 @@ from typing import Any
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, section_name, segment_name
 from adapters.neuron.hoc.variables import HocVariables
-from adapters.neuron.mechanisms.user import without_comments
+from adapters.neuron.mechanisms.source import without_comments
 from adapters.neuron.state.gids import SpikeDetector, detectors, name_by_gid
 
 EVERY, _GLOBAL = 0, -1

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.neuron.hoc.h import cvode, h
 from adapters.neuron.hoc.sections import segment_name
-from adapters.neuron.mechanisms.user import without_comments
+from adapters.neuron.mechanisms.source import without_comments
 from adapters.neuron.state.inventory import Inventory, artificial_cells, source
 
 _TRAINS = ("NetStim", "PatternStim")

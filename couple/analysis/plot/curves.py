@@ -31,13 +31,14 @@ POINTS = 4000
 class Curve:
     """label: in the legend. values: (n_rows,), or (n_runs, n_rows) of an ensemble. position: on the colour scale.
 
-    dashed: of a pair, the second.
+    dashed: of a pair, the second. marks: times that are marked above the curves, such as spikes.
     """
 
     label: str
     values: Floats
     position: float = 0.0
     dashed: bool = False
+    marks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ def draw_curves(ax: Axes, time: Floats, curves: Sequence[Curve], scale: Scale | 
         rims = 1 - k if len(curves) == 2 and not scale and not pairs else 0
         style = (0, (3, 1.5)) if curve.dashed else "-"
         _draw(ax, time, curve, color=colour, lw=0.8 + 0.9 * rims, ls=style, label=None if scale else curve.label)
+    _mark(ax, [(c, COLOURS[k % FEW]) for k, c in enumerate(curves) if c.marks] if not scale else [])
+
+
+def _mark(ax: Axes, marked: Sequence[tuple[Curve, str]]) -> None:
+    """A row of ticks above the curves for each that has marks."""
+    low, high = ax.dataLim.y0, ax.dataLim.y1
+    for row, (curve, colour) in enumerate(marked):
+        height = high + (high - low) * (0.04 + 0.06 * (len(marked) - row))
+        ax.plot(curve.marks, np.full(len(curve.marks), height), "|", color=colour, ms=5, mew=0.9, label="_spikes")
 
 
 def colours_of(curves: Sequence[Curve]) -> int:

@@ -13,6 +13,7 @@ from couple.analysis.plot.curves import FEW, Curve, Scale, colours_of, draw_curv
 from couple.analysis.plot.style import MAP, head, panels
 from couple.base.errors import InputError, nearest
 from couple.storage.record_file import Recording
+from couple.storage.spike_trains import soma_spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,9 +177,11 @@ def _colour_bar(drawing: Figure, axes: list[Axes], scale: Scale) -> None:
 
 
 def _voltages(recording: Recording) -> list[Panel]:
+    """Voltages; a tick above for each spike of a soma."""
     voltages = recording.voltages()
     at = _voltage_positions(recording) or np.linspace(*_ends(recording), len(voltages)).tolist()
-    curves = tuple(Curve(s, v, p) for (s, v), p in zip(voltages.items(), at, strict=True))
+    spikes = {name: tuple(runs[0].tolist()) for name, runs in soma_spikes(recording).items() if len(runs) == 1}
+    curves = tuple(Curve(s, v, p, marks=spikes.get(s, ())) for (s, v), p in zip(voltages.items(), at, strict=True))
     return [Panel("V (mV)", curves, from_zero=False)]
 
 

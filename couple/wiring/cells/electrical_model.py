@@ -45,7 +45,17 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             uninsert=spec.uninsert,
             values=spec.set,
             cvode_off=spec.cvode == "off",
+            given=_given(experiment),
             helped=helped,
         )
     )
     return model
+
+
+def _given(experiment: Experiment) -> dict[str, tuple[str, str]]:
+    """Mechanism → the ion whose concentration a link hands to it alone, and the key."""
+    return {
+        mechanism: (link.target.partition(".")[2][:-1], f"link[{i}].mechanisms")
+        for i, link in enumerate(experiment.link)
+        for mechanism in link.mechanisms or ()
+    }

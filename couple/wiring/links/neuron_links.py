@@ -54,6 +54,16 @@ class PlacedLink:
         return "charge" if self.into == "site" else "concentration"
 
     @property
+    def owns(self) -> bool:
+        """Whether a concentration is handed to all that read it: it is then the chemistry's."""
+        return self.crossing == "concentration" and not self.block.mechanisms
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Where in a segment it reaches the model: of a concentration for some mechanisms "cai of kslow"."""
+        return tuple(f"{self.port} of {m}" for m in self.block.mechanisms or ()) or (self.port,)
+
+    @property
     def function(self) -> str:
         """Name of the pure function of `couple.exchange` that turns the one into the other."""
         if self.block.function is not None:
@@ -80,7 +90,8 @@ def links_by_segment(links: Sequence[PlacedLink]) -> LinksBySegment:
     found: LinksBySegment = {}
     for link in links:
         for share in link.site.shares:
-            found.setdefault((link.into, link.port, share.segment), []).append((link, share))
+            for port in link.ports:
+                found.setdefault((link.into, port, share.segment), []).append((link, share))
     return found
 
 
@@ -130,6 +141,8 @@ def check_ports(links: Sequence[PlacedLink], ions: Collection[str]) -> None:
                 f"another ion: {', '.join(sorted(ions))}) or a conductance such as neuron.SK",
                 where=link.key,
             )
+        if link.block.mechanisms and link.ion is None:
+            raise InputError(f'mechanisms: "neuron.{link.port}" is no concentration', where=f"{link.key}.mechanisms")
         if link.ion is None and link.block.conductance is None:
             inside = [f"{ion}i" for ion in ions]
             meant = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from couple.chemistry.network import ReactionNetwork
@@ -10,11 +9,10 @@ from couple.experiment import Experiment
 from couple.wiring.cells.sections import Branches, section_of
 from couple.wiring.cells.stimulation import late_events
 from couple.wiring.links.neuron_links import PlacedLink
+from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.sites.initial_amounts import molecules_in_all, rounded
 from couple.wiring.sites.placed_site import PlacedSite
 
-_CALCIUM = re.compile(r"ca(\d+|[a-z])?", re.IGNORECASE)
-"""Names under which models have calcium."""
 NEARLY_NONE = 1e-3
 """Molecules in a site."""
 
@@ -37,12 +35,16 @@ def wiring_warnings(
         return
     yield from branches.model.notices
     coupled = dict.fromkeys(s for link in links if link.ion is not None for s in link.site.segments)
-    owned = {s for link in links if link.crossing == "concentration" for s in link.site.segments}
+    owned = {s for link in links if link.owns for s in link.site.segments}
     concentrations: dict[str, dict[str, None]] = {}
     for link in links:
-        for segment in link.site.segments if link.crossing == "concentration" else ():
+        for segment in link.site.segments if link.owns else ():
             concentrations.setdefault(section_of(segment), {})[f"{link.ion}i"] = None
-    yield from _second_calcium(links, branches)
+    for past in unlinked_calcium(links, branches):
+        yield (
+            f'{past.key}: {past.through} carries calcium as the ion "{past.ion}", which does not enter: add '
+            f'from = "neuron.i{past.ion}" (its share of the calcium is in the summary of the run)'
+        )
     if experiment.neuron is None or experiment.neuron.eca == "nernst":
         yield from overruled_reversals(links, branches)
     yield from _overfull(sites, coupled, branches)
@@ -50,7 +52,7 @@ def wiring_warnings(
         segments = branches.sections[section]
         alone = [s for s in segments if s not in owned]
         if alone:
-            ignoring = experiment.neuron is not None and experiment.neuron.cai_writers == "ignore"
+            ignoring = experiment.neuron is not None and experiment.neuron.cai_writers in ("ignore", "emulate")
             kept = " (unless a mechanism writes it)" if ignoring else ""
             yield (
                 f"neuron: {section} is coupled in {len(segments) - len(alone)} of {len(segments)} segments; "
@@ -80,35 +82,12 @@ def _unlinked(
         yield f'{key}: site "{names[0]}"{more} {text}'
 
 
-def _second_calcium(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
-    """Calcium that models have under a second name ("ca2", "Ca", "cal") and that a site with another does not take up;
-    one line for all sites of a block.
-    """
-    calcium = [ion for ion, valence in branches.model.ions().items() if valence == 2 and _CALCIUM.fullmatch(ion)]
-    taken: dict[str, set[str]] = {}
-    for link in links:
-        if link.crossing == "charge":
-            taken.setdefault(link.site.name, set()).add(str(link.ion))
-    found: dict[tuple[str, str, str], None] = {}
-    seen = set()
-    for link in links if len(calcium) > 1 else ():
-        for segment in link.site.segments if link.crossing == "charge" and link.ion in calcium else ():
-            for ion in [c for c in calcium if c not in taken[link.site.name]]:
-                place = (link.site.key, section_of(segment), ion)
-                if place not in seen:
-                    seen.add(place)
-                    names = ", ".join(branches.model.carriers(segment, ion))
-                    found |= {(link.site.key, ion, names): None} if names else {}
-    for key, ion, names in found:
-        yield f'{key}: {names} carries calcium as the ion "{ion}", which does not enter: add from = "neuron.i{ion}"'
-
-
 def overruled_reversals(links: Sequence[PlacedLink], branches: Branches) -> Iterator[str]:
     """Reversal potentials that the model has set and that now follow what is handed over; one line for each value."""
     found: dict[tuple[str, float], list[str]] = {}
     seen = set()
     for link in links:
-        for segment in link.site.segments if link.crossing == "concentration" and link.ion is not None else ():
+        for segment in link.site.segments if link.owns else ():
             place = (section_of(segment), str(link.ion))
             if place not in seen:
                 seen.add(place)

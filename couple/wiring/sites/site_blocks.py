@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from couple.base.errors import InputError
@@ -79,17 +79,24 @@ class _Placing:
     engine: EngineChoice
     cell: str = ""
 
-    def own_geometry(self) -> Geometry | None:
-        """What the block itself says of its shape. Raises InputError that names the key."""
-        if self.block.geometry is None:
+    def own_geometry(self, segments: Sequence[Geometry] = ()) -> Geometry | None:
+        """What the block itself says of its shape, in these segments. Raises InputError that names the key."""
+        given = self.block.geometry
+        if given is None:
             return None
         try:
-            return self.block.geometry.build()
+            return given.in_segments(segments) if segments else given.build()
         except InputError as error:
             raise error.at(f"{self.key}.geometry") from None
 
-    def nowhere(self, own: Geometry | None) -> PlacedSite:
+    @property
+    def is_shell(self) -> bool:
+        """Whether its sites lie below the membrane of their segments."""
+        return self.block.geometry is not None and self.block.geometry.shell is not None
+
+    def nowhere(self) -> PlacedSite:
         """The site of a block without segments: its own geometry, or that which the engine's options describe."""
+        own = self.own_geometry()
         return PlacedSite(self.block, self.key, self.engine, own or self.engine.geometry(self.experiment.folder))
 
 
@@ -112,37 +119,37 @@ def _of_block(placing: _Placing, branches: Branches | None, cells: Cells | None)
 def _sites(placing: _Placing, branches: Branches | None) -> Iterator[PlacedSite]:
     """The site of a block, or all of them, on the branches of a model or of one cell."""
     block, key = placing.block, placing.key
-    own = placing.own_geometry()
     if branches is None:
         given = (k for k in ("segment", "sections", "place") if getattr(block, k) is not None)
         if kind := next(given, ""):
             raise InputError(
                 "needs a [neuron] model; or give geometry.cylinder = { diameter, length }", where=f"{key}.{kind}"
             )
-        yield placing.nowhere(own)
+        yield placing.nowhere()
     elif block.place is not None:
-        yield from _at_points(placing, own, branches)
+        yield from _at_points(placing, branches)
     elif block.sections is not None:
         cable = cable_of(block.sections, branches, f"{key}.sections")
         shares = tuple(map(SegmentShare, cable.segments, cable.areas, cable.volumes))
         yield PlacedSite(block, key, placing.engine, cable.geometry, shares, cable=cable)
     elif block.segment is not None:
-        yield _in_segments(placing, own, list(branches.find(block.segment, f"{key}.segment")), branches)
+        yield _in_segments(placing, list(branches.find(block.segment, f"{key}.segment")), branches)
     else:
-        yield placing.nowhere(own)
+        yield placing.nowhere()
 
 
-def _at_points(placing: _Placing, own: Geometry | None, branches: Branches) -> Iterator[PlacedSite]:
+def _at_points(placing: _Placing, branches: Branches) -> Iterator[PlacedSite]:
     """Many sites, each in the segment of a place of the block."""
     block, key = placing.block, placing.key
     assert block.place is not None
     keyed = f"{placing.cell}.{block.name}" if placing.cell else block.name
-    found = branch_points(block.place, branches, SEED, keyed, f"{key}.place", distinct=own is None)
+    distinct = block.geometry is None or placing.is_shell
+    found = branch_points(block.place, branches, SEED, keyed, f"{key}.place", distinct=distinct)
     for i, point in enumerate(found):
         name = block.name.replace("*", point.star) if "*" in block.name else f"{block.name}_{i}"
         _check_name(name, f"{key}.name")
         named = replace(placing, block=block.model_copy(update={"name": name}))
-        yield replace(_in_segments(named, own, [point.segment], branches), away=point.away)
+        yield replace(_in_segments(named, [point.segment], branches), away=point.away)
 
 
 def _check_name(name: str, key: str) -> None:
@@ -150,17 +157,18 @@ def _check_name(name: str, key: str) -> None:
         raise InputError(f'makes the site "{name}", which is no name: letters, digits and _ only', where=key)
 
 
-def _in_segments(placing: _Placing, own: Geometry | None, segments: list[str], branches: Branches) -> PlacedSite:
-    """A site in some segments, in each in proportion to the segment's membrane and volume."""
+def _in_segments(placing: _Placing, segments: list[str], branches: Branches) -> PlacedSite:
+    """A site in some segments, in each in proportion to the segment's membrane and volume; a shell, to its membrane."""
     block = placing.block
     try:
         shapes = [branches.model.geometry(segment) for segment in segments]
     except InputError as error:
         raise error.at(f"{placing.key}.{'place' if block.place is not None else 'segment'}") from None
-    geometry = own or Geometry.joined(shapes)
+    geometry = placing.own_geometry(shapes) or Geometry.joined(shapes)
     area, volume = sum(s.area for s in shapes), sum(s.volume for s in shapes)
+    parts = [(s.area / area, s.area / area if placing.is_shell else s.volume / volume) for s in shapes]
     shares = tuple(
-        SegmentShare(segment, geometry.area * (s.area / area), geometry.volume * (s.volume / volume))
-        for segment, s in zip(segments, shapes, strict=True)
+        SegmentShare(segment, geometry.area * of_area, geometry.volume * of_volume)
+        for segment, (of_area, of_volume) in zip(segments, parts, strict=True)
     )
     return PlacedSite(block, placing.key, placing.engine, geometry, shares)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp
 
@@ -128,7 +128,8 @@ def connect(
     if drive is not None:
         for played in plan.drives.links:
             _drive(played, parts, drive, made)
-    watched = tuple(_holdings(engines, memory))
+    handed = {link.quantity for link in plan.links if link.crossing == "concentration"}
+    watched = tuple(_holdings(engines, memory, handed))
     between = diffusion_links(plan.necks, engines, memory)
     window, seed = plan.clock.window * plan.clock.tick, plan.experiment.experiment.seed
     return Connections(
@@ -189,7 +190,8 @@ def _connect_neuron(
 def _charge(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
     """Charge of an ion in all segments of a site; its sites share that of a segment in proportion to their membrane."""
     electrics, parts, made = neuron.electrics, neuron.parts, neuron.made
-    per_charge = ions_per_charge(electrics.valence[ion])
+    fraction = link.block.free_fraction
+    per_charge = ions_per_charge(electrics.valence[ion]) * fraction
     shares = [share.area / neuron.membrane(link, share.segment) for share in link.site.shares]
     sources = tuple(
         (neuron.at(*electrics.charge(ion, segment)), share * per_charge)
@@ -198,7 +200,10 @@ def _charge(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
     one = _ion_link(link.name, link.site.name, link.quantity, sources, parts, "ions_per_charge", per_charge)
     made.ions += [one] if link.site.cable is None else _along(one, link, parts)
     of = f", {', '.join(f'{s:.3g}' for s in shares)} of the segment" if min(shares) < 1 and len(shares) <= 3 else ""
-    made.lines.append(f"{link.name} ({link.site.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}")
+    free = f", {fraction:g} of the ions being free" if fraction < 1 else ""
+    made.lines.append(
+        f"{link.name} ({link.site.where}): charge of the window [fC] x {per_charge:.6g} ions/fC{of}{free}"
+    )
 
 
 def _along(link: IonLink, placed: PlacedLink, parts: _Parts) -> list[IonLink]:
@@ -218,23 +223,26 @@ def _along(link: IonLink, placed: PlacedLink, parts: _Parts) -> list[IonLink]:
 
 
 def _concentration(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
-    """The volume mean over the sites of a segment, for every segment of a site."""
-    parts, made, new = neuron.parts, neuron.made, 0
+    """The volume mean over the sites of a segment, for every segment of a site; for some mechanisms, for each."""
+    parts, made, new, electrics = neuron.parts, neuron.made, 0, neuron.electrics
     for segment in link.site.segments:
-        target = neuron.at(*neuron.electrics.concentration(ion, segment))
-        if target in made.row:
-            continue  # the link of another site in this segment already made the mean over all of them
-        there = neuron.meeting[link.into, link.port, segment]
-        own = [parts.share(k) for k, _ in there]
-        inside = sum(share.volume * s for (_, share), s in zip(there, own, strict=True))
-        # A site of which only a part lies here counts with that part of its volume, at its own concentration.
-        found = [parts.local(k.site, share, k.quantity) for k, share in there]
-        sources = tuple((count, concentration_per_ion(inside) * part) for count, part in found)
-        volume = sum(k.site.geometry.volume * s for (k, _), s in zip(there, own, strict=True))
-        least = least_concentration(volume)
-        name = f"{' + '.join(f'{k.site.name}.{k.quantity}' for k, _ in there)} -> neuron.{link.port}"
-        made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
-        new += 1
+        named = [electrics.given(ion, mechanism, segment) for mechanism in link.block.mechanisms or ()]
+        places = named or [electrics.concentration(ion, segment)]
+        for port, place in zip(link.ports, places, strict=True):
+            target = neuron.at(*place)
+            if target in made.row:
+                continue  # the link of another site in this segment already made the mean over all of them
+            there = neuron.meeting[link.into, port, segment]
+            own = [parts.share(k) for k, _ in there]
+            inside = sum(share.volume * s for (_, share), s in zip(there, own, strict=True))
+            # A site of which only a part lies here counts with that part of its volume, at its own concentration.
+            found = [parts.local(k.site, share, k.quantity) for k, share in there]
+            sources = tuple((count, concentration_per_ion(inside) * part) for count, part in found)
+            volume = sum(k.site.geometry.volume * s for (k, _), s in zip(there, own, strict=True))
+            least = least_concentration(volume)
+            name = f"{' + '.join(f'{k.site.name}.{k.quantity}' for k, _ in there)} -> neuron.{port}"
+            made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
+            new += 1
     if new:
         where = f"{name} ({link.site.where})"
         made.lines.append(f"{where}: molecules in {volume:.6g} um^3 as mM, at least {least:.4g} mM (half an ion)")
@@ -369,14 +377,14 @@ def _ion_link(
     )
 
 
-def _holdings(engines: Engines, memory: Memory) -> list[Holding]:
-    """What the ledger watches: every conserved substance of every site."""
+def _holdings(engines: Engines, memory: Memory, handed: Collection[str]) -> list[Holding]:
+    """What the ledger watches: every conserved substance of every site. handed: species whose concentration is."""
     found = []
     for site, (engine, row) in engines.of.items():
         network = engine.network
         first = memory.at(engine, "counts", row, 0)
-        # what links and drives fill or hold moves freely, as does the species with the substance's name
-        filled = (*engine.setup.injected, *engine.setup.clamped)
+        # What links and drives fill, hold or hand over moves freely, as does the species with the substance's name.
+        filled = (*engine.setup.injected, *engine.setup.clamped, *(n for n in network.names if n in handed))
         outside = tuple(range(len(network.species), len(network.states)))
         for substance in network.substances:
             named = (substance,) if substance in network.names else ()

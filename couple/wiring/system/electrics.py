@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import CALCIUM, Attachments, Conductance, ElectricalComponent, IonSegments, Parameter
+from couple.components.electrics import (
+    CALCIUM,
+    Attachments,
+    CaiWriters,
+    Conductance,
+    ElectricalComponent,
+    Given,
+    IonSegments,
+    Parameter,
+)
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
+from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import Order
 from couple.wiring.system.engines import Engines
@@ -38,6 +48,10 @@ class Electrics:
         ports, at = self._ions[ion]
         return ports.concentration, at[segment]
 
+    def given(self, ion: str, mechanism: str, segment: str) -> tuple[str, int]:
+        """Port and position of the concentration of an ion that one mechanism reads in a segment."""
+        return "given", self._given[Given(ion, mechanism, segment)]
+
     def conductance(self, link: PlacedLink, segment: str) -> int:
         """Position of the conductance that a link sets in a segment along the port `g`."""
         return self._conductances[_conductance(link, segment)]
@@ -53,6 +67,7 @@ class Electrics:
         found = {f"range_{variable}": segments for variable, segments in at.segments_of.items()}
         found |= {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
         found |= {"parameters": tuple(f"{p} {p.segment}" for p in at.parameters)}
+        found |= {"given": tuple(f"{g.ion}i of {g.mechanism} {g.segment}" for g in at.given)}
         return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
 
     @cached_property
@@ -62,6 +77,10 @@ class Electrics:
     @cached_property
     def _parameters(self) -> dict[Parameter, int]:
         return {parameter: i for i, parameter in enumerate(self.attachments.parameters)}
+
+    @cached_property
+    def _given(self) -> dict[Given, int]:
+        return {given: i for i, given in enumerate(self.attachments.given)}
 
     @cached_property
     def _conductances(self) -> dict[Conductance, int]:
@@ -79,8 +98,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     crossing = _crossing(plan)
     channels = [link for link in plan.links if link.crossing == "conductance"]
     conductances = tuple(dict.fromkeys(_conductance(k, s) for k in channels for s in k.site.segments))
-    meeting = links_by_segment(plan.links)
-    ions = [_initial(ion, there, engines, meeting) for ion, there in crossing.items()]
+    ions, meeting = _ions(plan, engines), links_by_segment(plan.links)
     reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
     reached += [placed.parameter.segment for placed in plan.parameters]
     voltages = tuple(dict.fromkeys([*plan.voltages, *reached]))
@@ -95,8 +113,14 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         listened=calcium.listened,
         ranges=tuple(plan.ranges),
         parameters=tuple(dict.fromkeys(placed.parameter for placed in plan.parameters)),
+        writers=calcium.writers,
+        given=(given := _given(plan)),
+        given_start=tuple(_initial_concentration(g.ion, g.segment, engines, meeting, g.mechanism) for g in given),
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
+    everywhere = _first_of([link for link in plan.links if link.ion is not None])
+    for ion in ions:
+        first[ion.ion] = {s: everywhere[s] for s in ion.segments} | first.get(ion.ion, {})
     first["parameters"] = _first_of([placed.link for placed in plan.parameters])
     valence = model.ions()
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
@@ -105,8 +129,37 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
 def starting_concentrations(plan: Plan, engines: Engines) -> tuple[float, ...]:
     """mM in the segments of all ions, in the order of their ports, as engines start now: whole ions by their seed."""
     meeting = links_by_segment(plan.links)
-    ions = (_initial(ion, there, engines, meeting) for ion, there in _crossing(plan).items())
-    return tuple(value for ion in ions for value in ion.initial)
+    given = (_initial_concentration(g.ion, g.segment, engines, meeting, g.mechanism) for g in _given(plan))
+    return (*(value for ion in _ions(plan, engines) for value in ion.initial), *given)
+
+
+def _given(plan: Plan) -> tuple[Given, ...]:
+    """Concentrations that links hand to single mechanisms."""
+    links = [link for link in plan.links if link.block.mechanisms]
+    return tuple(
+        dict.fromkeys(
+            Given(str(link.ion), mechanism, segment)
+            for link in links
+            for mechanism in link.block.mechanisms or ()
+            for segment in link.site.segments
+        )
+    )
+
+
+def _ions(plan: Plan, engines: Engines) -> list[IonSegments]:
+    """Where each ion is exchanged or listened to; calcium first. What carries calcium past a site is listened to."""
+    meeting = links_by_segment(plan.links)
+    ions = {ion: _initial(ion, there, engines, meeting) for ion, there in _crossing(plan).items()}
+    for past in unlinked_calcium(plan.links, plan.branches):
+        known = ions.get(past.ion, IonSegments(past.ion, ()))
+        more = tuple(s for s in past.segments if s not in known.segments)
+        ions[past.ion] = replace(
+            known,
+            segments=known.segments + more,
+            initial=known.initial + (0.0,) * len(more),
+            listened=known.listened | {*more},
+        )
+    return list(ions.values())
 
 
 def listening(plan: Plan) -> Attachments:
@@ -170,12 +223,30 @@ def _initial(ion: str, links: Sequence[PlacedLink], engines: Engines, meeting: L
     segments = tuple(dict.fromkeys(s for k in links for s in k.site.segments))
     listened = frozenset(s for s in segments if ("neuron", f"{ion}i", s) not in meeting)
     initial = (0.0 if s in listened else _initial_concentration(ion, s, engines, meeting) for s in segments)
-    return IonSegments(ion, segments, tuple(initial), listened)
+    return IonSegments(ion, segments, tuple(initial), listened, _writers(links))
 
 
-def _initial_concentration(ion: str, segment: str, engines: Engines, meeting: LinksBySegment) -> float:
-    """mM at the start: what the links of an ion will hand over, at least the floor."""
-    there = meeting["neuron", f"{ion}i", segment]
+def _writers(links: Sequence[PlacedLink]) -> dict[str, CaiWriters]:
+    """What sites say of mechanisms that write a concentration in their segments. Raises InputError for two answers."""
+    found: dict[str, CaiWriters] = {}
+    for link in links:
+        policy = link.site.block.cai_writers
+        if policy is None or not link.owns:
+            continue
+        for segment in link.site.segments:
+            if found.setdefault(segment, policy) != policy:
+                raise InputError(
+                    f'"{policy}" for {segment}, of which another site says "{found[segment]}"',
+                    where=f"{link.site.key}.cai_writers",
+                )
+    return found
+
+
+def _initial_concentration(
+    ion: str, segment: str, engines: Engines, meeting: LinksBySegment, mechanism: str = ""
+) -> float:
+    """mM at the start: what the links of an ion will hand over, to one mechanism or to all, at least the floor."""
+    there = meeting["neuron", f"{ion}i of {mechanism}" if mechanism else f"{ion}i", segment]
     free, volume, whole = 0.0, 0.0, 0.0
     for link, share in there:
         engine, row = engines.of[link.site.name]

@@ -1,0 +1,1 @@
+"""Calcium pools of published models, read as chemistry. Imports `mechanisms`, `coupling`, `hoc` and `models`."""
