@@ -48,6 +48,7 @@ class MasterEquation(SiteEngine, HasDistribution):
     """
 
     integer = False
+    voltage_order = 2
     Options: ClassVar[type[engine.Options]] = CmeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -117,7 +118,7 @@ class MasterEquation(SiteEngine, HasDistribution):
         space, counts, means = self.spaces[k], self.read("counts")[k], self.read("means")[k]
         level = self._hold(k)
         entering = self._leave(k)
-        rates = space.rates(self.rates[k], level)
+        rates = space.rates(self._rates(k), level)
         events, over = np.zeros(len(rates)), np.zeros(len(space.columns))
         now = 0.0
         for when, column, by, more in [*_entries(entering, span), (span, -1, 0, 0.0)]:
@@ -135,6 +136,13 @@ class MasterEquation(SiteEngine, HasDistribution):
             means += weights[:, column] * count
         counts += events @ self.network.change
         self._tidy(k)
+
+    def _rates(self, k: int) -> Floats:
+        """(n_reactions,) rates of a site at the V of the coming window."""
+        rates: Floats = self.rates[k].copy()
+        if self.voltage_rates is not None:
+            rates[[*self.voltage_rates.reactions]] *= self.voltage_rates.factors(self.read("v")[k : k + 1])[0]
+        return rates
 
     def _hold(self, k: int) -> dict[int, float]:
         """Set the counts of held species and book what that takes; column → count."""

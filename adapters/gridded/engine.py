@@ -13,6 +13,7 @@ from pydantic import Field
 from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
+from adapters.wellmixed.grouping import group
 from adapters.wellmixed.law_tables import law_message
 from adapters.wellmixed.levels import restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
@@ -60,6 +61,7 @@ class Gridded(SiteEngine, BringsGeometry):
     spatial = True
     integer = True
     rate_laws = True
+    voltage_order = 1
     Options: ClassVar[type[Options]] = GriddedOptions
 
     def __init__(self, setup: EngineSetup, grids: Sequence[Grid] | None = None) -> None:
@@ -80,6 +82,10 @@ class Gridded(SiteEngine, BringsGeometry):
                 self._place(k, np.array(site.initial), generator(setup.seed, "gridded", site.name, "placement"))
             except InputError as error:
                 raise InputError(f'site "{site.name}": {error.message}') from None
+        if self.voltage_rates is not None:
+            order = group(self.network, setup.clamped, self.network.names).order
+            self._columns, self._factor_of = self.voltage_rates.columns(order)
+            self._at_no_voltage = [t.rates.copy() for t in self.tables]
 
     @property
     def events(self) -> Counts:
@@ -90,10 +96,20 @@ class Gridded(SiteEngine, BringsGeometry):
         """See Component. Raises RunError if more leaves than there is, or a propensity is no finite number."""
         ports, span = self._views, ticks * self.setup.tick
         influx, clamp, counts, means = ports["influx"], ports["clamp"], ports["counts"], ports["means"]
+        self._set_voltage()
         for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
             code = kernel.run(tables, molecules, influx[k], clamp[k], counts[k], means[k], span)
             if code != kernel.OK:
                 raise RunError(self._message(code, k))
+
+    def _set_voltage(self) -> None:
+        """Rates at the V of the coming window, and all propensities anew, so that a resumed run has the same."""
+        if self.voltage_rates is None:
+            return
+        factors = self.voltage_rates.factors(self.read("v"))
+        for k, (t, base) in enumerate(zip(self.tables, self._at_no_voltage, strict=True)):
+            t.rates[:, self._columns] = base[:, self._columns] * factors[k, self._factor_of]
+            kernel.refresh(t, self.molecules[k])
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; volume species go to all voxels alike, membrane species by area."""

@@ -18,6 +18,8 @@ class Lattice(LatticeBase):
     `lattice.mode = "physical"`: adapters.lattice.physical.engine; "paper": adapters.lattice.paper.engine.
     """
 
+    voltage_order = 1
+
     def __new__(cls, setup: EngineSetup) -> Any:
         """The engine of the mode. Raises InputError if the options are not a lattice's."""
         return mode_class(setup)(setup)

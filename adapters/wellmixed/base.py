@@ -91,8 +91,21 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
     def _own(self) -> SiteArrays:
         return self._site_arrays()
 
+    def _follow_voltage(self, order: npt.NDArray[np.int64]) -> None:
+        """From now on the array `rates` of `_site_arrays` follows V. order: (n_members,) reaction of each column."""
+        if self.voltage_rates is not None:
+            self._columns, self._factor_of = self.voltage_rates.columns(order)
+            self._at_no_voltage = self._own["rates"][:, self._columns].copy()
+
+    def _set_voltage(self) -> None:
+        """Rates at the V of the coming window."""
+        if self.voltage_rates is not None:
+            factors = self.voltage_rates.factors(self.read("v"))
+            self._own["rates"][:, self._columns] = self._at_no_voltage * factors[:, self._factor_of]
+
     def advance(self, ticks: int) -> None:
         """See Component: all sites. Raises RunError that names a site, and what its chemistry or inputs ask for."""
+        self._set_voltage()
         code, site, column = self._advance_rows(ticks, self._views, self._own)
         if code:
             raise RunError(self._message(code, site, column))
@@ -103,6 +116,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
         if len(rows) == len(self.sites):
             self.advance(ticks)
             return
+        self._set_voltage()
         ports = {key: view[rows] for key, view in self._views.items()}
         own = {key: array[rows] for key, array in self._own.items()}
         code, row, column = self._advance_rows(ticks, ports, own)

@@ -50,6 +50,7 @@ class Langevin(BatchedWellMixed):
 
     integer = False
     rate_laws = True
+    voltage_order = 2
     Options: ClassVar[type[engine.Options]] = LangevinOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -66,6 +67,7 @@ class Langevin(BatchedWellMixed):
         self.extents = np.zeros((n_sites, len(plan.change)))
         self.limited = np.zeros((n_sites, 2), dtype=np.int64)
         self._warned = False
+        self._follow_voltage(plan.order)
 
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, **self._private()}

@@ -43,6 +43,7 @@ class MassAction(BatchedWellMixed):
 
     integer = False
     rate_laws = True
+    voltage_order = 2
     Options: ClassVar[type[engine.Options]] = OdeOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -57,6 +58,7 @@ class MassAction(BatchedWellMixed):
             kernel.work_size(n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables))
         )
         self.inner = np.zeros(len(setup.sites))
+        self._follow_voltage(plan.order)
 
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, "inner": self.inner}

@@ -37,6 +37,7 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
 
     integer = True
     rate_laws = True
+    voltage_order = 2
 
     def __init__(self, setup: EngineSetup) -> None:
         super().__init__(setup)
@@ -50,6 +51,7 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
             self._levels = empty_levels(plan.n_groups, float(self.rates[self.rates > 0].min(initial=np.inf)))
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
         self.events = np.zeros(len(setup.sites), dtype=np.int64)
+        self._follow_voltage(plan.order)
 
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, "words": self.words, "events": self.events}

@@ -17,11 +17,14 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.base.units import CANONICAL, IONS_PER_MM_UM3
 from couple.chemistry.laws.rate_law import RateLaw
+from couple.chemistry.voltage import VoltageFactor
 
 Place = Literal["volume", "membrane"]
 
 LAW_ENGINES = "ode, langevin, ssa, gridded and pde"
 """That declare `SiteEngine.rate_laws`, for messages."""
+VOLTAGE_ENGINES = "ode, langevin, ssa and cme, of first order by lattice and gridded too"
+"""That declare `SiteEngine.voltage_order`, likewise."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Reaction:
     per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
     law: of a reaction that is no mass action, how fast it goes; `rate` is then a factor of that. Reactants and products
     say what an event changes, and have no part in its speed.
+    voltage: of a reaction whose rate depends on the membrane potential, the factor by which it does.
 
     >>> from couple import Reaction
     >>> print(Reaction(("Ca", "B"), ("CaB",), rate=100.0))  # 100 /mM/ms
@@ -71,6 +75,7 @@ class Reaction:
     per: Literal["time", "step", "encounter"] = "time"
     law: RateLaw | None = None
     of_share: float = 1.0
+    voltage: VoltageFactor | None = None
 
     def __str__(self) -> str:
         return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
@@ -196,6 +201,11 @@ class ReactionNetwork:
     def laws(self) -> dict[int, RateLaw]:
         """Number of a reaction → its rate law, of those that are no mass action."""
         return {r: reaction.law for r, reaction in enumerate(self.reactions) if reaction.law is not None}
+
+    @cached_property
+    def voltage_factors(self) -> dict[int, VoltageFactor]:
+        """Number of a reaction → how its rate depends on the voltage, of those whose rate does."""
+        return {r: reaction.voltage for r, reaction in enumerate(self.reactions) if reaction.voltage is not None}
 
     @staticmethod
     def rate_dimension(reactants: Sequence[Species], product_places: Iterable[Place] = ()) -> str:
@@ -358,6 +368,20 @@ class ReactionNetwork:
                     f"rate laws are taken by {LAW_ENGINES}"
                 )
 
+    def refuse_voltage(self, who: str, order: int | None) -> None:
+        """Raise InputError, in the name of an engine, for a rate that depends on V and is not of this `order`.
+
+        order: None takes none at all, 2 every one.
+        """
+        for r in self.voltage_factors:
+            n = len(self.order_reactants(self.reactions[r]))
+            if order is None or (order < 2 and n != order):
+                which = "takes none" if order is None else f"takes those of order {order}, as of channels, alone"
+                raise InputError(
+                    f'the rate of "{self.reactions[r]}" depends on the voltage: {who} {which}; '
+                    f"such rates are taken by {VOLTAGE_ENGINES}"
+                )
+
     def with_clamped(self, clamped: Iterable[str]) -> ReactionNetwork:
         """The network in which the named species are held by an outside hand.
 
@@ -386,6 +410,11 @@ class ReactionNetwork:
                 left = [n for n in reaction.reactants if n not in held]
                 right = [n for n in reaction.products if n not in held]
                 in_law = reaction.law is not None and current in reaction.law.names
+                if (current in left or current in right) and reaction.voltage is not None:
+                    raise InputError(
+                        f'at = "steady" for "{name}": the rate of "{reaction}" depends on the voltage; give the '
+                        "amounts of its forms"
+                    )
                 if current in left or current in right or in_law:
                     if len(left) != 1 or len(right) != 1 or reaction.law is not None:
                         raise InputError(

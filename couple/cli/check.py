@@ -193,6 +193,7 @@ def _reactions(plan: Plan) -> Iterator[str]:
     """A line for every reaction, with its rate at the temperature of the experiment."""
     for reaction in plan.network.reactions:
         warming = f", of which x {reaction.warming:.6g} by q10" if reaction.warming != 1 else ""
+        warming += f", x {reaction.voltage}" if reaction.voltage is not None else ""
         if reaction.law is not None:
             yield f"{reaction}: {reaction.law}, in {plan.network.rate_unit(reaction)}{warming}"
             continue

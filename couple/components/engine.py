@@ -18,6 +18,7 @@ from couple.base.schema import Block
 from couple.chemistry.lattice_units import Unit
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.rounding import Rounding, RoundingRule
+from couple.chemistry.voltage_rates import VoltageRates
 from couple.chemistry.whole_counts import keyed_draw, whole_amounts
 from couple.components.component import Component, Port, State
 from couple.geometry.cable import Cable
@@ -37,6 +38,7 @@ class Site:
     whole ones near them, see `EngineSetup.rounding`. together: columns that one total was split over.
     opening_diameter: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
+    voltage: of its membrane at the start, mV, for rates that depend on it.
 
     >>> from couple import Geometry, Site
     >>> Site("head", Geometry.sphere(0.5), initial=(100,)).initial
@@ -49,6 +51,7 @@ class Site:
     cable: Cable | None = None
     opening_diameter: float | None = None
     together: tuple[tuple[int, ...], ...] = ()
+    voltage: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class SiteEngine(Component):
              ones leave at its start; the exchange never asks for more than are free. Whole for `integer` engines.
              `clamp` (n_sites, n_clamped): the count at which a species is held; what enters such a species goes on
              into its reservoir `NAME_clamp`.
+             `v` (n_sites,), where rates depend on it: mV of the membrane over the next window.
     outputs  `counts` (n_sites, n_states): molecules of each species, then reservoirs (what went out).
              `means` (n_sites, n_observables): each observable averaged over the last window.
              Whatever else an engine lays open is recorded as it is, (n_sites, n_columns) each.
@@ -138,6 +142,9 @@ class SiteEngine(Component):
     rate_laws: ClassVar[bool] = False
     """Whether it takes reactions with rate laws that are no mass action."""
 
+    voltage_order: ClassVar[int | None] = None
+    """Of reactions whose rates may depend on the voltage: None of none, 1 of those of first order, 2 of all."""
+
     clock: ClassVar[Unit] = "ms"
     """What its time counts: ms, or steps of a lattice without units."""
 
@@ -156,6 +163,8 @@ class SiteEngine(Component):
         self.check_laws(setup.network, f'"{setup.name}" ({type(self).__name__})')
         network = self.network_of(setup)
         n = len(setup.sites)
+        self.voltage_rates = VoltageRates(network.voltage_factors) if network.voltage_factors else None
+        voltage = {"v": Port("mV", (n,), "intensive")} if self.voltage_rates is not None else {}
         for site in setup.sites:
             if len(site.initial) != len(network.species):
                 raise InputError(
@@ -167,6 +176,7 @@ class SiteEngine(Component):
             inputs={
                 "influx": Port("count", (n, len(setup.injected)), "extensive", setup.injected),
                 "clamp": Port("count", (n, len(setup.clamped)), "intensive", setup.clamped),
+                **voltage,
                 **(more_inputs or {}),
             },
             outputs={
@@ -175,6 +185,8 @@ class SiteEngine(Component):
                 **(more or {}),
             },
         )
+        if voltage:
+            self.read("v")[:] = [s.voltage for s in self.sites]
         counts = self.read("counts")
         counts[:, : len(network.species)] = [s.initial for s in self.sites]
         self.read("means")[...] = counts @ network.observable_weights.T
@@ -200,9 +212,10 @@ class SiteEngine(Component):
 
     @classmethod
     def check_laws(cls, network: ReactionNetwork, who: str) -> None:
-        """Raise InputError, in the name of `who`, for a reaction with a rate law that this engine does not take."""
+        """Raise InputError, in the name of `who`, for rate laws and rates by voltage that this engine does not take."""
         if not cls.rate_laws:
             network.refuse_laws(who)
+        network.refuse_voltage(who, cls.voltage_order)
 
     @cached_property
     def rounding(self) -> Rounding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -19,6 +20,7 @@ from couple.experiment.compartments import Compartment, home_of, homes_of
 from couple.experiment.fields import Integer, Name
 from couple.experiment.merge.chemistry_layers import with_included
 from couple.experiment.species_patterns import by_pattern
+from couple.experiment.voltage import VoltageBlock
 
 Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
 """Conserved substance → how much of it one molecule holds."""
@@ -44,12 +46,15 @@ class ReactionBlock(Block):
     numbers or texts with units, as { Vmax = "2 uM/s", Km = "5 uM", n = 4 }.
     q10, at: the rates were measured `at` a temperature, and grow by `q10` every 10 degrees.
     equation: "A + B <-> C", one arrow "->" for one way. forward: rate to the right, "1e8 /M/s". backward: rate to
-    the left.
+    the left. forward_voltage: how the rate to the right depends on V, as { kind = "exponential", scale = "17 mV" }: a
+    factor of it. backward_voltage: the same of the rate to the left.
     """
 
     equation: str
     forward: str | None = None
     backward: str | None = None
+    forward_voltage: VoltageBlock | None = None
+    backward_voltage: VoltageBlock | None = None
     rate_law: str | None = Field(default=None, min_length=1)
     parameters: dict[Name, Annotated[float, Field(strict=True, allow_inf_nan=False)] | int | str] = {}
     q10: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
@@ -65,6 +70,8 @@ class ReactionBlock(Block):
             )
         if self.rate_law is not None and self.backward is not None:
             raise ValueError("a rate law is of one direction: give the backward reaction as another one")
+        if self.backward_voltage is not None and self.backward is None:
+            raise ValueError("backward_voltage: there is no backward rate")
         if self.parameters and self.rate_law is None:
             raise ValueError("parameters: only of a rate_law")
         return self
@@ -72,8 +79,11 @@ class ReactionBlock(Block):
     def reactions(self, species: Mapping[str, Species], reservoirs: Iterable[str]) -> list[Reaction]:
         """One or two irreversible reactions. Raises InputError that names the key."""
         if self.rate_law is not None:
-            return [read_law_reaction(species, self.equation, self.rate_law, self.parameters, reservoirs)]
-        return read_reaction(species, self.equation, self.forward, self.backward, reservoirs)
+            found = [read_law_reaction(species, self.equation, self.rate_law, self.parameters, reservoirs)]
+        else:
+            found = read_reaction(species, self.equation, self.forward, self.backward, reservoirs)
+        by_voltage = (self.forward_voltage, self.backward_voltage)
+        return [r if v is None else replace(r, voltage=v.factor) for r, v in zip(found, by_voltage, strict=False)]
 
     def warming(self, celsius: float | None) -> float:
         """Factor of both rates at `celsius`, q10^((T − at)/10 K). Raises InputError if it needs one and has none."""

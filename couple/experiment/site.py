@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from couple.base import registry
 from couple.base.errors import InputError, brief, nearest
 from couple.base.schema import SITE_NAME, Block
-from couple.base.units import Length, quantities, with_unit
+from couple.base.units import Length, Voltage, quantities, with_unit
 from couple.components.electrics import CaiWriters
 from couple.experiment.placement import Names, Placement
 from couple.geometry.geometry import Geometry
@@ -117,6 +117,7 @@ class SiteBlock(Block):
     Options of an engine stand under its name (`lattice.spacing = "10 nm"`) and may stay there when another is chosen.
     A block without a place of its own, under the name of one site that another block makes ("spine_0"), says only what
     differs at that site: engine, options, geometry.
+    voltage: of its membrane, mV, for rates that depend on it, where no link hands over that of the model.
     name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
     geometry: its shape, where no segment gives it. cai_writers: in its segments, instead of neuron.cai_writers.
     """
@@ -129,6 +130,7 @@ class SiteBlock(Block):
     cells: Names | None = Field(default=None, min_length=1)
     geometry: GeometryBlock | None = None
     cai_writers: CaiWriters | None = None
+    voltage: Voltage | None = None
     options: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="before")

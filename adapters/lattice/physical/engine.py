@@ -22,11 +22,13 @@ from adapters.lattice.physical.neck_opening import NeckOpening, cross_opening, n
 from adapters.lattice.physical.tables import (
     FIXED,
     MEMBRANE,
+    RATED,
     LatticeMolecules,
     LatticeTables,
     build_molecules,
     build_tables,
     check_reactions,
+    largest_rates,
 )
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, nearest
@@ -58,6 +60,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     """
 
     drawn = ("words", "wait")
+    voltage_order = 1
 
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
@@ -96,6 +99,9 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
             self.molecules.append(molecules)
             rng = generator(setup.seed, "lattice", site.name, "placement")
             self._place(len(self.tables) - 1, np.array(site.initial, dtype=np.int64), rng)
+        if self.voltage_rates is not None:
+            self._columns = [self.voltage_rates.columns(t.first_reaction) for t in self.tables]
+            self._at_no_voltage = [t.first_rate.copy() for t in self.tables]
         self._steps_per_tick = [round(setup.tick / float(t.step[0])) for t in self.tables]
 
     def advance(self, ticks: int) -> None:
@@ -105,10 +111,21 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
             steps = ticks * self._steps_per_tick[k]
             self._cross_opening(k)
+            self._set_voltage(k)
             status = run(tables, molecules, k, steps, influx, clamp, counts, means)
             if status != OK:
                 self._raise_status(k, status)
             self._write_recorders(k)
+
+    def _set_voltage(self, k: int) -> None:
+        """Rates of first order at the V of the coming window, and the largest of each list."""
+        if self.voltage_rates is None:
+            return
+        t, (columns, factor_of) = self.tables[k], self._columns[k]
+        factors = self.voltage_rates.factors(self.read("v")[k : k + 1])[0]
+        t.first_rate[columns] = self._at_no_voltage[k][columns] * factors[factor_of]
+        t.list_rate[:] = largest_rates(t.first_of, t.first_rate, t.list_of, len(t.list_rate))
+        self.molecules[k].revision[RATED] = -1
 
     def _cross_opening(self, k: int) -> None:
         """Let molecules through the opening of a neck, at the start of a window."""

@@ -164,6 +164,14 @@ def products_of(network: ReactionNetwork, reaction: Reaction) -> tuple[int, int,
     return (*(volume + [-1, -1])[:2], *(membrane + [-1, -1])[:2])  # type: ignore[return-value]
 
 
+def largest_rates(first_of: Int64, first_rate: Floats, list_of: Int64, n_lists: int) -> Floats:
+    """(n_lists,) largest rate of first order of the species of each list, per ms."""
+    leaving = np.array([first_rate[a:b].sum() for a, b in itertools.pairwise(first_of.tolist())])
+    found = np.zeros(n_lists)
+    np.maximum.at(found, list_of, leaving)
+    return found
+
+
 def build_tables(
     network: ReactionNetwork,
     calibration: Calibration,
@@ -182,9 +190,6 @@ def build_tables(
     reactants = network.reactant_columns
     active = calibration.first > 0.0
     by_species = [[r for r, o in enumerate(orders) if o == 1 and active[r] and reactants[r, 0] == k] for k in range(n)]
-    leaving = np.array([calibration.first[rs].sum() for rs in by_species])
-    list_rate = np.zeros(len(lists["start"]))
-    np.maximum.at(list_rate, lists["list_of"], leaving)
     zero = [r for r, o in enumerate(orders) if o == 0 and active[r]]
     products = np.array([products_of(network, r) for r in network.reactions], dtype=np.int64).reshape(-1, 4)
     held = np.asarray(clamped, dtype=np.int64)
@@ -207,7 +212,7 @@ def build_tables(
         kind=kind.astype(np.int64),
         D=np.array([s.D for s in network.species]),
         **lists,
-        list_rate=list_rate,
+        list_rate=largest_rates(first_of, calibration.first[flat], lists["list_of"], len(lists["start"])),
         first_of=first_of,
         first_reaction=flat,
         first_rate=calibration.first[flat],

@@ -29,7 +29,7 @@ def filled_species(
     filled: SpeciesBySite = {}
     held: SpeciesBySite = {}
     for link in links:
-        if link.into == "site":
+        if link.crossing == "charge":
             filled.setdefault(link.site.name, []).append(_fillable(network, link.quantity, f"{link.key}.to"))
     for i, drive in enumerate(experiment.drive):
         pattern, species = drive.target.split(".", 1)

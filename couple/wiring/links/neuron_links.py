@@ -10,7 +10,10 @@ from couple.base.errors import InputError, is_near, nearest
 from couple.experiment import Experiment, LinkBlock
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites, SegmentShare
 
-Crossing = Literal["charge", "concentration", "conductance", "parameter"]
+Crossing = Literal["charge", "concentration", "conductance", "parameter", "voltage"]
+
+VOLTAGE = ("v", "V")
+"""Port of the model and quantity of a site of a link that hands over the voltage."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class PlacedLink:
         """The charge of an ion into a site, its concentration into NEURON, a conductance, or a parameter."""
         if self.block.sets_parameter:
             return "parameter"
+        if self.into == "site" and (self.port, self.quantity) == VOLTAGE:
+            return "voltage"
         if self.ion is None:
             return "conductance"
         return "charge" if self.into == "site" else "concentration"
@@ -68,7 +73,9 @@ class PlacedLink:
         """Name of the pure function of `couple.exchange` that turns the one into the other."""
         if self.block.function is not None:
             return self.block.function.kind
-        by_kind: Mapping[Crossing, str] = {"charge": "ions_per_charge", "concentration": "concentration_per_ion"}
+        by_kind: Mapping[Crossing, str] = {
+            "charge": "ions_per_charge", "concentration": "concentration_per_ion", "voltage": "mean_over_membrane",
+        }  # fmt: skip
         return by_kind.get(self.crossing, f"{self.block.kind}_per_channel")
 
     @property
@@ -76,6 +83,8 @@ class PlacedLink:
         """Of what arrives at the target."""
         if self.crossing == "parameter":
             return "1" if self.block.relative else "unit of the parameter"
+        if self.crossing == "voltage":
+            return "mV"
         if self.crossing == "conductance":
             return "S/cm^2" if self.block.kind == "density" else "uS"
         return "count" if self.crossing == "charge" else "mM"
@@ -131,13 +140,14 @@ def check_ports(links: Sequence[PlacedLink], ions: Collection[str]) -> None:
     """
     never = ("v", *(f"i{ion}" for ion in ions), *(f"{ion}o" for ion in ions))
     for link in links:
-        if link.crossing == "parameter":
-            continue  # see parameter_links
+        if link.crossing in ("parameter", "voltage"):
+            continue  # see parameter_links and voltage_links
         if link.ion is None and (link.into == "site" or link.port in never):
             currents = [f"i{ion}" for ion in ions]
             meant = f" ({nearest(link.port, currents)})" if link.into == "site" and is_near(link.port, currents) else ""
             raise InputError(
-                f'"neuron.{link.port}" cannot be linked{meant}; sites take neuron.ica and set neuron.cai (or of '
+                f'"neuron.{link.port}" cannot be linked{meant}; sites take neuron.ica, neuron.v (to = "SITE.V") and '
+                "set neuron.cai (or of "
                 f"another ion: {', '.join(sorted(ions))}) or a conductance such as neuron.SK",
                 where=link.key,
             )

@@ -93,4 +93,5 @@ class _SiteMaker:
             together=together,
             cable=placed.cable and replace(placed.cable, feet=self.feet.get(placed.name, ())),
             opening_diameter=self.openings.get(placed.name),
+            voltage=0.0 if placed.block.voltage is None else placed.block.voltage,
         )

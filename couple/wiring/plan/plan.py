@@ -21,6 +21,7 @@ from couple.wiring.links.filled_species import filled_species
 from couple.wiring.links.necks import PlacedNeck, place_necks
 from couple.wiring.links.neuron_links import PlacedLink, check_ports, place_links
 from couple.wiring.links.parameter_links import PlacedParameter, place_parameters
+from couple.wiring.links.voltage_links import check_voltages
 from couple.wiring.plan.engine_groups import Agreed, Group
 from couple.wiring.plan.engines import PlannedEngine, plan_engines
 from couple.wiring.plan.ranges import Ranges, recorded_ranges
@@ -107,6 +108,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     sites, necks = _place(experiment, network, choices, branches, cells)
     ions = () if branches is None else branches.model.ions()
     links = place_links(experiment, sites, ions)
+    check_voltages(network, sites, links)
     species = filled_species(experiment, network, sites, links, necks)
     engines, agreed = plan_engines(experiment, clock, network, sites, necks, species)
     drives = plan_drives(experiment, clock, sites, network.shares)

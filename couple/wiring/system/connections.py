@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp
+from math import exp, inf
 
 from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
@@ -175,6 +175,9 @@ def _connect_neuron(
         try:
             if link.crossing == "parameter":
                 continue
+            if link.crossing == "voltage":
+                _voltage(link, neuron)
+                continue
             if link.ion is None:
                 _conductance(link, neuron)
             elif link.into == "site":
@@ -185,6 +188,18 @@ def _connect_neuron(
             raise error.at(link.key) from None
     for target, channels in made.channels.items():
         made.set(channels.value(target))
+
+
+def _voltage(link: PlacedLink, neuron: _Neuron) -> None:
+    """The voltage of a site's segments, weighted by its membrane in each, held over the window of the chemistry."""
+    engine, row = neuron.parts.engines.of[link.site.name]
+    target, area = neuron.parts.memory.at(engine, "v", row), sum(share.area for share in link.site.shares)
+    sources = tuple(
+        (neuron.at("v", neuron.electrics.voltage(share.segment)), share.area / area) for share in link.site.shares
+    )
+    neuron.made.before.append(ValueLink(link.name, target, sources, link.function, -inf))
+    rates = len(neuron.parts.network.voltage_factors)
+    neuron.made.lines.append(f"{link.name} ({link.site.where}): V at the end of the window [mV], of {rates} rates")
 
 
 def _charge(link: PlacedLink, ion: str, neuron: _Neuron) -> None:

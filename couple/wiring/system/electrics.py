@@ -56,6 +56,10 @@ class Electrics:
         """Position of the conductance that a link sets in a segment along the port `g`."""
         return self._conductances[_conductance(link, segment)]
 
+    def voltage(self, segment: str) -> int:
+        """Position of the voltage of a segment along the port `v`."""
+        return self._voltages[segment]
+
     def parameter(self, parameter: Parameter) -> int:
         """Position of a parameter along the port `parameters`."""
         return self._parameters[parameter]
@@ -73,6 +77,10 @@ class Electrics:
     @cached_property
     def _ions(self) -> dict[str, tuple[IonSegments, dict[str, int]]]:
         return {i.ion: (i, {segment: k for k, segment in enumerate(i.segments)}) for i in self.attachments.ions}
+
+    @cached_property
+    def _voltages(self) -> dict[str, int]:
+        return {segment: i for i, segment in enumerate(self.attachments.voltages)}
 
     @cached_property
     def _parameters(self) -> dict[Parameter, int]:
@@ -101,6 +109,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     ions, meeting = _ions(plan, engines), links_by_segment(plan.links)
     reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
     reached += [placed.parameter.segment for placed in plan.parameters]
+    reached += [s for link in plan.links if link.crossing == "voltage" for s in link.site.segments]
     voltages = tuple(dict.fromkeys([*plan.voltages, *reached]))
     calcium, *others = ions
     attachments = Attachments(
@@ -122,6 +131,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     for ion in ions:
         first[ion.ion] = {s: everywhere[s] for s in ion.segments} | first.get(ion.ion, {})
     first["parameters"] = _first_of([placed.link for placed in plan.parameters])
+    first["V"] = _first_of([link for link in plan.links if link.crossing == "voltage"])
     valence = model.ions()
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
 
