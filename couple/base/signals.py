@@ -87,6 +87,8 @@ _charge = _Charge()
 
 def note(name: str) -> None:
     """Let whoever listens know of a signal, as if it had come."""
+    if _listeners:
+        _charge.raised = None  # whoever listens ends what is done
     for listener in _listeners:
         listener.signal = listener.signal or name
 
@@ -132,9 +134,12 @@ def in_charge() -> Iterator[None]:
     hook = sys.unraisablehook
 
     def unraisable(what: sys.UnraisableHookArgs) -> None:
-        """One that came in a destructor or a callback, where Python ignores errors, comes again."""
+        """One that came in a destructor or a callback, where Python ignores errors, comes again.
+
+        Until then it stays the reason of whatever goes wrong because the callback did not end.
+        """
         if isinstance(what.exc_value, StoppedBySignal):
-            _charge.used, _charge.raised = False, None
+            _charge.used = False
             again = threading.Timer(0.05, signal.raise_signal, (signal.Signals[what.exc_value.name],))
             again.daemon = True
             again.start()
