@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from couple.base.whole_file import temporary_root
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/opt", "/System", "/Library")
 _NOT_READ = (".pyc", ".so", ".dylib", ".lock")
@@ -58,8 +59,8 @@ def _is_input(path: Path) -> bool:
     """Whether it is a file of somebody's work: not of Python, its packages, the system, hidden, or temporary."""
     if path.suffix in _NOT_READ or any(part.startswith(".") or part == "site-packages" for part in path.parts[1:]):
         return False
-    temporary = Path(tempfile.gettempdir())
-    if any(part.startswith("couple-") for part in path.parts) and path.is_relative_to(temporary):
+    temporary = temporary_root()
+    if temporary is not None and path.is_relative_to(temporary) and any(p.startswith("couple-") for p in path.parts):
         return False
     ours = (Path(__file__).parents[2] / name for name in ("couple", "reducers", "adapters"))
     places = [*_SYSTEM, sys.prefix, sys.base_prefix, *map(str, ours)]

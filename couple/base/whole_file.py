@@ -8,6 +8,7 @@ line of them.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,14 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     with temporary_for(path, mode) as temporary:
         temporary.write_bytes(content)
         flush_and_rename(temporary, path)
+
+
+def temporary_root() -> Path | None:
+    """The folder for temporary files, absolute; None where none can be written to, as on a system that is read only."""
+    try:
+        return Path(tempfile.gettempdir()).absolute()
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from couple.base.whole_file import temporary_root
 from couple.parallel.communicator import is_first_launched
 
 log = logging.getLogger(__name__)
@@ -93,10 +94,9 @@ def _own_roots() -> Iterator[Path]:
         home = _home()
         if home is not None:
             yield home / ".cache" / "couple"
-    try:
-        yield Path(tempfile.gettempdir()).absolute() / f"couple-{os.geteuid()}"
-    except FileNotFoundError:  # no folder that can be written to at all
-        return
+    temporary = temporary_root()
+    if temporary is not None:
+        yield temporary / f"couple-{os.geteuid()}"
 
 
 def _home() -> Path | None:

@@ -16,8 +16,9 @@ import typer
 from rich.markup import escape
 
 from couple.base import registry
-from couple.base.errors import CoupleError, Interrupted
+from couple.base.errors import CoupleError, Interrupted, RunError
 from couple.base.signals import StoppedBySignal, raised
+from couple.cli import matplotlib_folder
 from couple.cli.check import check
 from couple.cli.console import (
     Balance,
@@ -211,6 +212,8 @@ def _go(
         except StoppedBySignal as stop:
             message = f"stopped by {stop.name} while the figure was drawn; the results are in {simulation.folder}"
             raise Interrupted(message, stop.name) from None
+        except RunError as error:  # the results are there
+            err.print(f"warning: {escape(str(error))}")
     if as_json:
         out.print_json(json.dumps(summary))
     elif not quiet:
@@ -281,6 +284,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     _add_commands()
+    matplotlib_folder.provide()
     if launched_ranks() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):
         if not is_first_launched():
             return  # the work of one process

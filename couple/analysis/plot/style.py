@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from couple.base.errors import RunError
 from couple.storage.picture_file import write_picture
 
 if TYPE_CHECKING:
@@ -36,11 +37,15 @@ def styled() -> Iterator[None]:
     ...     import matplotlib.pyplot as plt
     ...     drawing, axes = plt.subplots()
     """
-    import matplotlib
-    from cycler import cycler
+    try:
+        import matplotlib
+        from cycler import cycler
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except OSError as error:
+        advice = "set MPLCONFIGDIR to a folder that can be written to"
+        raise RunError(f"no figure can be drawn: {str(error).splitlines()[0]}; {advice}") from error
 
     with plt.rc_context(
         {

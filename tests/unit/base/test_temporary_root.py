@@ -1,0 +1,55 @@
+"""Where no folder for temporary files can be written to, as in a container that is read only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from couple.base.opened_files import opened_files
+from couple.base.whole_file import temporary_root
+from couple.cli import matplotlib_folder
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # after pytest has made its folder
+    def refuse() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_files_of_a_model_are_listened_to(tmp_path: Path) -> None:
+    assert temporary_root() is None
+    (tmp_path / "cell.py").write_text("")
+    with opened_files() as found:
+        (tmp_path / "cell.py").read_text()
+    assert found == [tmp_path / "cell.py"]
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.usefixtures("nowhere")
+def test_matplotlib_has_a_folder_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
+    monkeypatch.setenv("HOME", "/dev/null")
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(matplotlib_folder, "MEMORY", tmp_path if memory else Path("/dev/null"))
+    kept: list[object] = []
+    monkeypatch.setattr(matplotlib_folder.atexit, "register", kept.append)
+    matplotlib_folder.provide()
+    assert (Path(os.environ.get("MPLCONFIGDIR", "/none")).parent == tmp_path) is memory
+    monkeypatch.delenv("MPLCONFIGDIR", raising=False)
+    for end in kept:
+        end()  # type: ignore[operator]
+    assert not list(tmp_path.iterdir())
+
+
+def test_its_own_folder_is_kept_where_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPLCONFIGDIR", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "later"))
+    matplotlib_folder.provide()
+    assert "MPLCONFIGDIR" not in os.environ
