@@ -37,7 +37,10 @@ SUMMARY_FORMAT = "couple training summary 1"
 PROTOCOL_FORMAT = "couple protocol data 1"
 """What the seal of a protocol's data says."""
 
-MODEL_FORMATS = ("couple reduced model 1", "couple driven model 1")
+GRAPH_FORMAT = "couple site graph 1"
+"""What the seal of a molecule's structure says."""
+
+MODEL_FORMATS = ("couple reduced model 1", "couple driven model 1", GRAPH_FORMAT)
 """Attribute `format` of model files."""
 
 TRAINING = FolderKind(
