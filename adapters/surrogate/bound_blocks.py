@@ -58,6 +58,7 @@ class BoundBlocks:
         self.replaced, n = replaced, len(sites)
         counts = np.array([s.initial for s in sites], dtype=float).reshape(n, -1)
         self.bound: dict[str, Bound] = {}
+        self._start: dict[str, Counts] = {}
         self._booked: dict[str, int] = {}
         self._columns: dict[str, Ints] = {}
         self._observables: dict[str, Ints] = {}
@@ -68,7 +69,8 @@ class BoundBlocks:
         for name, block in replaced.blocks.items():
             weights = list(replaced.observables[name].values())
             geometries = [s.geometry for s in sites]
-            self.bound[name] = block.bind(geometries, replaced.of_block(name, counts).astype(np.int64), weights)
+            self._start[name] = replaced.of_block(name, counts).astype(np.int64)
+            self.bound[name] = block.bind(geometries, self._start[name], weights)
             self._booked[name] = network.index(f"{name}_{self._substance(name)}")
             names, seen = list(network.observables), replaced.observables[name]
             self._columns[name] = np.array([network.index(f"{name}_{k}") for k in seen], dtype=np.int64)
@@ -151,7 +153,7 @@ class BoundBlocks:
         """Take up molecules of the whole chemistry; what blocks hold is in `counts` already."""
         for name, bound in self.bound.items():
             mine = self.replaced.of_block(name, whole)
-            taken = np.repeat(mine[:1], self._n, axis=0)  # others must get something, too
+            taken = self._start[name].copy()  # others must get something that they can be, too
             taken[self.rows] = mine
             with self._others_stay(bound):
                 bound.write_counts(taken)

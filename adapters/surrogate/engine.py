@@ -49,7 +49,8 @@ def _named(value: object) -> object:
 class SurrogateOptions(engine.Options):
     """models: files of learned blocks, as { SK = "sk.h5" } or a list; relative to the experiment.
 
-    law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean".
+    law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean"; of blocks
+    that are a distribution of numbers: drawn from it ("multinomial"), or its mean.
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
     """
 
@@ -91,6 +92,9 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         super().__init__(replace(self.replaced.reduced(replace(setup, sites=sites)), options=SurrogateOptions()))
         self.setup, self._options = setup, options
         self.bound_blocks = BoundBlocks(self.replaced, self.network, sites)
+        if options.law == "multinomial":
+            for name, bound in self.bound_blocks.bound.items():
+                bound.seed(np.array([stream(setup.seed, "surrogate", s.name, name) for s in setup.sites]))
         self.bound_blocks.write(self.read("counts"))
         markov = [b for b in self.blocks.values() if isinstance(b, MarkovBlock)]
         left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added

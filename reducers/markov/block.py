@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from couple.base.arrays import Counts, Floats
+from couple.base.arrays import Counts, Floats, Words
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from couple.components.component import State
@@ -124,6 +124,13 @@ class Bound(ABC):
     state: Floats
     outside: npt.NDArray[np.int64]
     longest: float
+
+    def seed(self, words: Words | None) -> None:
+        """Random streams (n_sites, 4), live, of a block that draws numbers of molecules; None: expected numbers alone.
+
+        Blocks that know expected numbers only need none.
+        """
+        return
 
     @abstractmethod
     def uptake(self, out: Floats) -> None:

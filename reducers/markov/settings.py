@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +16,27 @@ from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 
 
+def chosen_species(given: Sequence[str], names: Sequence[str], drive: str, table: str) -> tuple[str, ...]:
+    """Those of `names` that are given, by name or with a * at the end, in their order.
+
+    table: of the training file. Raises InputError for a name that fits none.
+    """
+    chosen: set[str] = set()
+    for i, text in enumerate(given):
+        found = {n for n in names if n == text or (text.endswith("*") and n.startswith(text[:-1]))}
+        if not found - {drive}:
+            others = [n for n in names if n != drive]
+            raise InputError(
+                f'"{text}" is the species that drives the block ({table}.drive): name those that it drives; '
+                f"there are {', '.join(others[:8])}"
+                if found
+                else f'no species "{text}"; {nearest(text, others)}',
+                where=f"{table}.species[{i}]",
+            )
+        chosen |= found - {drive}
+    return tuple(n for n in names if n in chosen)
+
+
 class DrivenSettings(Block):
     """block: word before recorded names. species: what the block stands for, by name or with a * at the end."""
 
@@ -24,20 +46,7 @@ class DrivenSettings(Block):
 
     def names(self, network: ReactionNetwork) -> tuple[str, ...]:
         """The species, in the order of the network. Raises InputError for a name that fits none."""
-        chosen: set[str] = set()
-        for i, text in enumerate(self.species):
-            found = {n for n in network.names if n == text or (text.endswith("*") and n.startswith(text[:-1]))}
-            if not found - {self.drive}:
-                others = [n for n in network.names if n != self.drive]
-                raise InputError(
-                    f'"{text}" is the species that drives the block (driven.drive): name those that it drives; '
-                    f"there are {', '.join(others[:8])}"
-                    if found
-                    else f'no species "{text}"; {nearest(text, others)}',
-                    where=f"driven.species[{i}]",
-                )
-            chosen |= found - {self.drive}
-        return tuple(n for n in network.names if n in chosen)
+        return chosen_species(self.species, network.names, self.drive, "driven")
 
 
 class SampleBlock(Block):

@@ -1,0 +1,1 @@
+"""Numbers of molecules that meet, as dynamic Boltzmann distributions under a drive; imports data, markov, training."""

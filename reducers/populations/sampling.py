@@ -1,0 +1,92 @@
+"""Runs of whole molecules under prescribed courses of the drive, as the moments of what moves."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from couple.base import registry
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
+from couple.components.engine import EngineSetup, Site
+from couple.experiment import Experiment
+from couple.geometry.geometry import Geometry
+from couple.wiring.sites.initial_amounts import initial_amounts
+from reducers.data.stimuli import CalciumStimulus, make_stimuli
+from reducers.populations.chemistry import Kinetics
+from reducers.populations.settings import PopulationFile, SampleBlock
+
+
+@dataclass(frozen=True)
+class NumberRuns:
+    """drive: (C, T) uM, held over each window of `every` ms. numbers: (C, R, T + 1, S) of what moves. start: (C, R,
+    n_species) molecules of all species of the block.
+    """
+
+    stimuli: tuple[CalciumStimulus, ...]
+    geometry: Geometry
+    every: float
+    drive: Floats
+    numbers: Floats
+    start: Floats
+
+    def select(self, *, test: bool) -> NumberRuns:
+        """Those that are tested on, or those that are learned from."""
+        rows = [k for k, s in enumerate(self.stimuli) if s.test == test]
+        stimuli = tuple(self.stimuli[k] for k in rows)
+        return NumberRuns(stimuli, self.geometry, self.every, self.drive[rows], self.numbers[rows], self.start[rows])
+
+    def digest(self) -> str:
+        """SHA-256 of drives and numbers."""
+        found = hashlib.sha256(np.ascontiguousarray(self.drive).tobytes())
+        found.update(np.ascontiguousarray(self.numbers).tobytes())
+        return found.hexdigest()
+
+
+def geometry_of(experiment: Experiment) -> Geometry:
+    """That of the first site. Raises InputError if a cell gives it."""
+    block = experiment.site[0].geometry if experiment.site else None
+    if block is None:
+        raise InputError("the first [[site]] needs a geometry: molecules are counted in it", where="site.geometry")
+    return block.build()
+
+
+def sample_numbers(file: PopulationFile, experiment: Experiment, found: Kinetics) -> NumberRuns:
+    """All runs under all stimuli, sites of one engine."""
+    given, part, geometry = file.sample, found.part, geometry_of(experiment)
+    stimuli = stimuli_of(given, file.train.seed)
+    per_um = 1e-3 * IONS_PER_MM_UM3 * geometry.volume
+    ions = np.rint(np.array([s.calcium for s in stimuli]) * per_um)
+    counts = initial_amounts(experiment.network(), experiment.chemistry.initial, geometry).counts
+    amount = dict(zip(experiment.network().names, counts, strict=True))
+    factory = registry.load("couple.engines", given.engine)
+    sites = tuple(
+        Site(f"{c} {r}", geometry, tuple(float(ions[c, 0]) if n == found.drive else amount[n] for n in part.names))
+        for c in range(len(stimuli))
+        for r in range(given.runs)
+    )
+    engine = factory(
+        EngineSetup(
+            "train", part, sites, given.every, clamped=(found.drive,), seed=file.train.seed, options=factory.Options()
+        )
+    )
+    columns = [engine.network.index(s) for s in found.species]
+    moving = [columns[k] for k in found.moving]
+    numbers = np.empty((ions.shape[1] + 1, len(sites), len(moving)), dtype=np.float32)
+    numbers[0], start = engine.read("counts")[:, moving], engine.read("counts")[:, columns].copy()
+    for k in range(ions.shape[1]):
+        engine.write("clamp", np.repeat(ions[:, k], given.runs)[:, None])
+        engine.advance(1)
+        numbers[k + 1] = engine.read("counts")[:, moving]
+    shaped = numbers.transpose(1, 0, 2).reshape(len(stimuli), given.runs, ions.shape[1] + 1, len(moving))
+    first = start.reshape(len(stimuli), given.runs, len(columns))
+    return NumberRuns(stimuli, geometry, given.every, ions / per_um, shaped, first)
+
+
+def stimuli_of(given: SampleBlock, seed: int) -> tuple[CalciumStimulus, ...]:
+    """Courses at the middles of windows."""
+    time: Floats = given.every * (np.arange(round(given.duration / given.every), dtype=np.float64) + 0.5)
+    return tuple(s for block in given.stimuli for s in make_stimuli(block, time, seed, "population"))

@@ -1,0 +1,60 @@
+"""The training file of a distribution of numbers of molecules: frozen, checked tables."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from couple.base.schema import NAME, Block
+from couple.base.units import Time
+from reducers.data.settings import ExperimentFile, Integer
+from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
+from reducers.markov.settings import chosen_species
+from reducers.training.files import LearningFile
+
+
+class PopulationSettings(Block):
+    """block: word before recorded names. species: what the block stands for, by name or with a * at the end; all that
+    they react with but the drive. drive: what moves them. order: K of the potentials, 2 for means and variances.
+    """
+
+    block: str = Field(pattern=NAME)
+    species: tuple[str, ...] = Field(min_length=1)
+    drive: str = "Ca"
+    order: Integer = Field(default=2, ge=2, le=4)
+
+    def names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The species among `names`, in their order. Raises InputError for a name that fits none."""
+        return chosen_species(self.species, names, self.drive, "population")
+
+
+class SampleBlock(Block):
+    """Runs that are learned from: `runs` of each course of the drive, held constant over `every`, from the amounts of
+    the experiment in the geometry of its first site.
+    """
+
+    engine: Literal["ssa"] = "ssa"
+    runs: Integer = Field(default=200, ge=16, le=10**5)
+    duration: Time = Field(gt=0)
+    every: Time = Field(gt=0)
+    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        refuse_mixed_kinds({f"stimuli[{i}]": s for i, s in enumerate(self.stimuli)})
+        if all(s.test for s in self.stimuli) or not any(s.test for s in self.stimuli):
+            raise ValueError("needs stimuli to learn from and stimuli with test = true")
+        if self.every >= self.duration / 10:
+            raise ValueError("duration must be ten times `every` or more")
+        if any(s.influx is not None for s in self.stimuli):
+            raise ValueError("stimuli hold the drive here: give base and peak in place of influx")
+        return self
+
+
+class PopulationFile(LearningFile):
+    """The training file of numbers of molecules. experiment: file with the chemistry, at its temperature."""
+
+    experiment: ExperimentFile
+    population: PopulationSettings
+    sample: SampleBlock

@@ -1,0 +1,169 @@
+"""The training of a distribution of numbers of molecules: runs, regression, refinement, tests.
+
+OUT/model.h5      the block for `engine = "surrogate"`
+OUT/summary.json  rates with standard errors, and errors on stimuli of kinds that were not learned from
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+
+from couple.base.arrays import Floats
+from couple.base.errors import InputError
+from couple.experiment import Experiment
+from reducers.markov.block import About
+from reducers.markov.file import write_block
+from reducers.populations.block import PopulationBlock
+from reducers.populations.chemistry import Kinetics, kinetics
+from reducers.populations.learning import FreeRuns, LearnedRates, Moments, learn_rates, moments_of
+from reducers.populations.powers import Powers
+from reducers.populations.sampling import NumberRuns, geometry_of, sample_numbers
+from reducers.populations.settings import PopulationFile
+from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
+from reducers.training.resumable import Progress, Tell
+from reducers.training.verdict import judge
+
+ADVICE = "Give more runs or other stimuli ([sample]), or a higher population.order"
+
+
+class PopulationTraining:
+    """A training file and the folder of its results."""
+
+    def __init__(
+        self,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Tell = lambda text: None,
+    ) -> None:
+        self.file, self.content = PopulationFile.load(path, overrides)
+        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
+        if not force:
+            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
+        self.experiment = Experiment.load(path.parent / self.file.experiment)
+        self.network, self.tell = self.experiment.network(), tell
+        try:
+            self.species = self.file.population.names(self.network.names)
+            self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.population.drive)
+            geometry_of(self.experiment)
+        except InputError as error:
+            raise error.inside(str(path)) from None
+
+    @property
+    def done(self) -> int:
+        """There is no going on."""
+        return 0
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """To the end; writes the model and returns the summary. Raises RunError if the law diverges."""
+        with writing_into(self.folder):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
+        cpu, given = process_time(), self.file.sample
+        moving = ", ".join(self.kinetics.names)
+        self.tell(f"sampling {moving}: {given.runs} runs of {sum(s.count for s in given.stimuli)} stimuli")
+        runs = sample_numbers(self.file, self.experiment, self.kinetics)
+        learned = learn_rates(self.kinetics, runs.select(test=False), self.file.population.order, self.tell)
+        block = self._block(runs, learned)
+        summary = {
+            "rates": self._lines(learned),
+            "misfit": learned.misfit,
+            "held_out": dict(block.about.held_out),
+            "verdict": self.verdict.as_dict(),
+            "cpu_seconds": process_time() - cpu,
+        }
+        write_block(block, self.folder / MODEL)
+        write_summary(self.folder, summary)
+        return summary
+
+    def _block(self, runs: NumberRuns, learned: LearnedRates) -> PopulationBlock:
+        found, order = self.kinetics, self.file.population.order
+        per_um = 1e-3 * 602214.076 * runs.geometry.volume
+        means = runs.numbers.mean(axis=1) / per_um
+        room = found.room(runs.start) / per_um
+        tested = runs.select(test=True)
+        errors, rest, chance = self._errors(tested, learned)
+        allowed = self.file.train.allowed
+        on, against = "stimuli not learned from", "moments held at their start"
+        self.verdict = judge(errors, rest, against, on, ADVICE, allowed, chance)
+        about = About.of(
+            self.network,
+            self.file.population.block,
+            self.species,
+            found.drive,
+            drive_box=(0.0, float(runs.drive.max())),
+            box=np.stack([means.min(axis=(0, 1)), means.max(axis=(0, 1))]),
+            data_hash=runs.digest(),
+            held_out=errors,
+            training=json.dumps(self.content),
+            verdict=self.verdict.to_json(),
+        )
+        reactions = [
+            replace(r, rate=r.rate * f, text="", warming=1.0)
+            for r, f in zip(found.part.reactions, learned.factors.tolist(), strict=True)
+        ]
+        on_ = [s.on for name in (*self.species, found.drive) for s in found.part.species if s.name == name]
+        totals = np.stack([room.min(axis=(0, 1)), room.max(axis=(0, 1))])
+        return PopulationBlock(about, reactions, on_, order, totals, self._drawn(tested, learned))
+
+    def _errors(self, runs: NumberRuns, learned: LearnedRates) -> tuple[dict[str, float], ...]:
+        """NRMSE of means and variances on runs; the same of moments held at their start; their standard errors."""
+        data, model = self._tested(runs, learned)
+        out: tuple[dict[str, float], ...] = ({}, {}, {})
+        for s, name in enumerate(self.kinetics.names):
+            for what in ("mean", "variance"):
+                mine, theirs, each = (_of(d, what, s, data) for d in (model, data.mean, data.groups))
+                size = float(np.ptp(theirs)) if what == "mean" else float(theirs.mean())
+                size = max(size, 1e-300)
+                out[0][f"{what} of {name}"] = _rms(mine - theirs) / size
+                out[1][f"{what} of {name}"] = _rms(theirs - theirs[:, :1]) / size
+                out[2][f"{what} of {name}"] = float(np.sqrt(each.var(axis=0, ddof=1).mean() / len(each))) / size
+        return out
+
+    def _tested(self, runs: NumberRuns, learned: LearnedRates) -> tuple[Moments, Floats]:
+        order = self.file.population.order
+        data = moments_of(runs, Powers(len(self.kinetics.moving), order))
+        return data, FreeRuns(self.kinetics, runs, order, data).run(learned.factors[None])[0]
+
+    def _drawn(self, runs: NumberRuns, learned: LearnedRates) -> dict[str, Floats]:
+        """What a report draws: the first test stimulus of each kind."""
+        data, model = self._tested(runs, learned)
+        out = {"time": runs.every * np.arange(data.mean.shape[1]), "drive": runs.drive[0]}
+        for s, name in enumerate(self.kinetics.names):
+            for what in ("mean", "variance"):
+                out[f"{name} {what} model"] = _of(model, what, s, data)[0]
+                out[f"{name} {what} runs"] = _of(data.mean, what, s, data)[0]
+        return out
+
+    def _lines(self, learned: LearnedRates) -> list[str]:
+        lines = []
+        for r, f, e in zip(self.kinetics.part.reactions, learned.factors, learned.errors, strict=True):
+            name = f"{' + '.join(r.reactants) or '0'} -> {' + '.join(r.products) or '0'}"
+            unit = self.kinetics.part.rate_unit(r)
+            lines.append(f"{name}: {r.rate * f:.5g} ± {r.rate * e:.2g} {unit}" if f else f"{name}: not needed")
+        return lines
+
+
+def _of(moments: Floats, what: str, s: int, data: Moments) -> Floats:
+    """(…) mean or variance of number s, molecules (²)."""
+    powers = Powers(len(data.centre), 2)
+    order = next(k for k in (2, 3, 4) if Powers(len(data.centre), k).kept == moments.shape[-1])
+    powers = Powers(len(data.centre), order)
+    first, second = moments[..., powers.first(s) - 1], moments[..., powers.second(s, s) - 1]
+    if what == "mean":
+        return np.asarray(data.centre[s] + data.scale[s] * first)
+    return np.asarray(data.scale[s] ** 2 * (second - first**2))
+
+
+def _rms(x: Floats) -> float:
+    return float(np.sqrt((x**2).mean()))
