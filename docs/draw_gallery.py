@@ -58,7 +58,7 @@ EXAMPLES = [
 
 
 def main(names: list[str]) -> None:
-    """Run those that are named, or all."""
+    """Run those that are named, or all; what was measured is written after each."""
     old = {one["name"]: one for one in json.loads((HERE / "gallery.json").read_text())["examples"]}
     (HERE / "gallery").mkdir(exist_ok=True)
     for example in EXAMPLES:
@@ -66,6 +66,10 @@ def main(names: list[str]) -> None:
         if not names or example.name in names:
             with tempfile.TemporaryDirectory() as folder:
                 _run(example, Path(folder))
+            _write()
+
+
+def _write() -> None:
     machine = f"one core of {platform.machine()} ({platform.system()}, Python {platform.python_version()})"
     content = {"machine": machine, "examples": [asdict(one) for one in EXAMPLES]}
     (HERE / "gallery.json").write_text(json.dumps(content, indent=1) + "\n")

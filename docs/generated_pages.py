@@ -255,6 +255,7 @@ def gallery_page() -> str:
         if picture.is_file():
             parts.append(f"![{entry['title']}](gallery/{picture.name})\n")
         parts.append(f"```sh\n{entry['command']}\n```\n")
-        parts.append(f"{entry['seconds']:g} s of CPU time. Source: `examples/{folder}`.\n")
+        took = f"{entry['seconds']:g} s of CPU time. " if entry["seconds"] else ""
+        parts.append(f"{took}Source: `examples/{folder}`.\n")
         parts.append(_source(Path("examples") / folder / entry["file"]))
     return "\n".join(parts)

@@ -18,7 +18,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
 from couple.base.toml import refuse_replaced
-from couple.base.units import quantity
 
 WIDEST = 44
 """Characters of the left column of a table."""
@@ -172,6 +171,8 @@ def table_lines(lines: list[tuple[str, str]], room: int | None = None) -> list[s
 
 def wall_time(text: str, option: str) -> float:
     """Milliseconds of a wall-clock time such as "4 h". Raises InputError that names the option."""
+    from couple.base.units import quantity
+
     try:
         return quantity(text, "time")
     except InputError as error:

@@ -149,13 +149,17 @@ def show(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print what a result file holds: peaks, ledger, timings."""
+    """Print what a result file holds: peaks, ledger, timings; of a run that goes on, how far it is."""
     from couple.cli.sample import ensemble_lines
     from couple.cli.sample import summary as ensemble_summary
-    from couple.cli.summaries import show_lines, shown_values
+    from couple.cli.summaries import show_lines, shown_values, unfinished_lines
     from couple.ensemble.open_recording import open_recording
+    from couple.simulation.unfinished import unfinished
     from couple.storage.results import Results
 
+    if (state := unfinished(results)) is not None:
+        out.print_json(json.dumps(state)) if as_json else table(unfinished_lines(state, results))
+        return
     with open_recording(results) as content:
         if experiment:
             typer.echo(str(content.file.attrs["experiment"]), nl=False)

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import typer
 
-from couple.base.arrays import Floats
 from couple.base.errors import InputError, quoted
 from couple.base.toml import key_of
 from couple.cli.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, out, table
 
 if TYPE_CHECKING:
+    from couple.base.arrays import Floats
     from couple.ensemble import Ensemble
 
 Vary = Annotated[
@@ -167,8 +166,8 @@ def summary(ensemble: Ensemble, seconds: float) -> dict[str, Any]:
         "simulated_ms": float(ensemble.time[-1]),
         "rows": len(ensemble.time),
         "seconds": round(seconds, 3),
-        "cpu_seconds_per_run": round(_of_whole_runs(np.mean, ensemble.cpu_seconds), 6),
-        "max_imbalance_ions": _of_whole_runs(np.max, ensemble.imbalance),
+        "cpu_seconds_per_run": round(_of_whole_runs("mean", ensemble.cpu_seconds), 6),
+        "max_imbalance_ions": _of_whole_runs("max", ensemble.imbalance),
         "parameters": {k: [float(v.min()), float(v.max())] for k, v in ensemble.parameters.items()},
         "failures": {str(run): reason for run, reason in ensemble.failures.items()},
         "versions": {k: str(v) for k, v in ensemble.file["versions"].attrs.items()},
@@ -199,17 +198,19 @@ def _spike_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
     return [(f"spikes {name}", f"{sum(n) / len(n):.4g} per run, {min(n)} .. {max(n)}") for name, n in counts.items()]
 
 
-def _of_whole_runs(measure: Callable[[Floats], Any], values: Floats) -> float:
+def _of_whole_runs(measure: Literal["mean", "max"], values: Floats) -> float:
     """Of the runs that did not fail; 0 if there is none."""
+    import numpy as np
+
     there = values[np.isfinite(values)]
-    return float(measure(there)) if there.size else 0.0
+    return float(there.mean() if measure == "mean" else there.max()) if there.size else 0.0
 
 
 def _parameter_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
     """What varies, between which values; and how many runs failed, with the first reason."""
     units = {k: "" if unit == "1" else f" {unit}" for k, unit in ensemble.parameter_units.items()}
     lines = [
-        (key, f"{values.min():.6g} .. {values.max():.6g}{units[key]}, {len(np.unique(values))} values")
+        (key, f"{values.min():.6g} .. {values.max():.6g}{units[key]}, {len(set(values.tolist()))} values")
         for key, values in ensemble.parameters.items()
     ]
     failures = ensemble.failures

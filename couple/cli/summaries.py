@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from couple.base.arrays import Floats
-from couple.storage.results import Results
-from couple.storage.spike_trains import somata, too_coarse
+if TYPE_CHECKING:
+    from couple.base.arrays import Floats
+    from couple.storage.results import Results
 
 FEW = 4
 """As many of one kind have a line each."""
@@ -18,6 +19,8 @@ Line = tuple[str, str]
 
 def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     """All that `couple show` prints. everything: a line for each site, however many there are."""
+    from couple.storage.spike_trains import somata, too_coarse
+
     time = results.time
     lines = [("experiment", results.name), ("status", results.status)]
     lines.append(("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"))
@@ -53,6 +56,17 @@ def shown_values(results: Results) -> dict[str, Any]:
 def past_lines(shares: Mapping[str, float]) -> list[Line]:
     """Calcium that entered under a name that no link takes up."""
     return [(f"calcium by i{ion}, not linked", f"{share:.1%} of what crosses there") for ion, share in shares.items()]
+
+
+def unfinished_lines(state: Mapping[str, Any], folder: Path) -> list[Line]:
+    """What is known of a run without results, and what to do."""
+    lines = [("status", str(state["status"]))]
+    if "saved" in state:
+        lines.insert(0, ("experiment", str(state["name"])))
+        lines.append(("saved", f"at {state['saved']:g} of {state['end']:g} {state['time_unit']}"))
+    if state["status"] == "stopped":
+        lines.append(("go on", f"couple resume {folder}"))
+    return lines
 
 
 def spike_lines(trains: Mapping[str, Floats], *, everything: bool = False) -> list[Line]:

@@ -18,12 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from couple.base.errors import CoupleError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 T = TypeVar("T")
 Failure = tuple[str, int]
@@ -201,6 +202,8 @@ class Team:
     def summed(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Sums over the team: added in the order of its ranks, so that all of them have the same bits, every time."""
         self._ranks.sent += 1
+        import numpy as np
+
         found = np.empty((self.size, *values.shape))
         self._comm.Allgather(np.ascontiguousarray(values), found)
         total = np.zeros(values.shape)

@@ -194,6 +194,10 @@ def files_of(folder: Path, kind: FolderKind) -> Iterator[Path]:
 # -- how a content is known --------------------------------------------------------------------------------------------
 
 
+REPORT = '<meta name="generator" content="couple report">'
+"""Near the beginning of every report."""
+
+
 def is_lock(path: Path) -> bool:
     """Whether a file holds nothing but the number of a process."""
     content = beginning(path, 32)
@@ -215,6 +219,11 @@ def is_picture(path: Path) -> bool:
         return path.stat().st_size < _LARGEST_PICTURE and PICTURE.encode() in path.read_bytes()
     except OSError:
         return False
+
+
+def is_report(path: Path) -> bool:
+    """Whether a page was written by `couple report`."""
+    return REPORT.encode() in (beginning(path) or b"")
 
 
 def has_format(*formats: str) -> Recogniser:

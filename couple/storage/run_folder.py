@@ -18,6 +18,7 @@ from couple.storage.folder_contents import (
     has_group,
     has_keys,
     is_picture,
+    is_report,
     listed,
     refuse_taken,
     survey,
@@ -39,6 +40,7 @@ RUN = FolderKind(
         r"summary\.json": has_keys("simulated_ms", "exchanges", "versions"),
         r"costs\.json": has_keys("unit", "cells"),
         r"figure\.png": is_picture,
+        r"report\.html": is_report,
     },
     {
         r"segments(-[0-9]+)*": FolderKind("run", SEGMENTS.files, {r"rank[0-9]{4,}": SEGMENTS}, useful=False),

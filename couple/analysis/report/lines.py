@@ -9,7 +9,7 @@ import numpy as np
 from couple.ensemble.ensemble import Ensemble
 from couple.storage.results import Results
 
-MOST_PEAKS = 40
+MOST_PEAKS = 12
 
 Fact = tuple[str, str]
 

@@ -15,6 +15,7 @@ from couple.analysis.report.tables import ledger_tables, provenance, summary_tab
 from couple.base.errors import MissingDependencyError
 from couple.ensemble.ensemble import Ensemble
 from couple.storage.atomic_file import replace
+from couple.storage.folder_contents import REPORT
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
 
@@ -81,7 +82,7 @@ def _whole(recording: Recording, body: str, views: dict[str, Any], script: str) 
     kind = "ensemble" if isinstance(recording, Ensemble) else "run"
     data = json.dumps(views, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<html lang="en"><head><meta charset="utf-8">{REPORT}<title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{(HERE / "report.css").read_text()}</style></head>
 <body><header><h1>{title}</h1><p>{kind}, {html.escape(recording.status)}</p></header>

@@ -148,6 +148,16 @@ def test_the_command(spine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert couple("report", str(tmp_path)) == 2
 
 
+def test_force_knows_a_report_as_ours_and_nobody_elses(spine: Path, tmp_path: Path) -> None:
+    from couple.storage.run_folder import RUN
+
+    with Results(spine) as results:
+        ours = report(results, tmp_path / "report.html")
+    assert RUN.owns(ours)
+    ours.write_text("<html><title>a page of somebody</title></html>")
+    assert not RUN.owns(ours)
+
+
 @pytest.mark.acceptance
 @pytest.mark.skipif(CHROMIUM is None, reason="skipped: no Chromium")
 def test_a_browser_draws_it_without_an_error(spine: Path, tmp_path: Path) -> None:
