@@ -75,7 +75,7 @@ class BoundBlocks:
             names, seen = list(network.observables), replaced.observables[name]
             self._columns[name] = np.array([network.index(f"{name}_{k}") for k in seen], dtype=np.int64)
             self._observables[name] = np.array([names.index(k) for k in seen], dtype=np.int64)
-            self._rates[name], self._values[name] = np.zeros((2, n)).T, np.zeros((len(weights), n)).T
+            self._rates[name], self._values[name] = np.zeros((n, 2)), np.zeros((n, len(weights)))
         self._asked = dict(self._rates)
 
     def __bool__(self) -> bool:
@@ -122,7 +122,7 @@ class BoundBlocks:
 
     def advance(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
         """Book what was taken up, advance the blocks with the mean concentration, and report."""
-        self._mean[self.rows], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT]
+        self._mean[self.rows], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT].copy()  # contiguous
         for k, (name, bound) in enumerate(self.bound.items()):
             values, mean = self._values[name], self._mean[self.rows]
             _book(counts, self._booked[name], self._asked[name], mean, short, k == 0, span)

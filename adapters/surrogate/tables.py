@@ -184,13 +184,20 @@ def plan(
         np.array(flow_holds),
         tuple(watched),
         at,
-        np.zeros(len(network.observables)) if drive is None else network.observable_weights[:, network.index(drive)],
+        _drive_weights(network, drive),
         np.array([w for _, _, w in still]),
         (
             max((float(-np.diag(p.base).min()) for p in pools), default=0.0),
             max((float(-np.diag(p.slope).min()) for p in pools), default=0.0),
         ),
     )
+
+
+def _drive_weights(network: ReactionNetwork, drive: str | None) -> Floats:
+    """(n_observables,) of the drive; contiguous, or kernels would be compiled for each layout."""
+    if drive is None:
+        return np.zeros(len(network.observables))
+    return np.ascontiguousarray(network.observable_weights[:, network.index(drive)])
 
 
 def _size(pool: Pool, part: KroneckerFactors | None) -> int:

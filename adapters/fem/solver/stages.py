@@ -182,4 +182,4 @@ def begin_step(
     """The entries `out` of the system of a step of `h`, and the right side of its first stage; see `advance_stage`."""
     assemble_jacobian(t, y, inputs, h, e)
     fill_matrix(entries, e.volume_schur.reshape(-1), e.membrane_schur.reshape(-1), 1.0 / (h * GAMMA), out)
-    advance_stage(t, 0, y, u, new, inputs, h, e)
+    advance_stage(t, np.int64(0), y, u, new, inputs, h, e)  # of a literal all of it would be compiled once more

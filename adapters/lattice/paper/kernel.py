@@ -334,7 +334,7 @@ def advance(t: PaperRules, m: PaperParticles, steps: Integer) -> None:
 def advance_and_sum(t: PaperRules, m: PaperParticles, steps: Integer, sums: Floats) -> None:
     """`steps` steps; the numbers of each species after each of them are added to `sums` (n_species,)."""
     for _ in range(steps):
-        advance(t, m, 1)
+        advance(t, m, np.int64(1))  # of a literal all of it would be compiled once more
         for s in range(sums.size):
             sums[s] += m.population[s + 1]
 

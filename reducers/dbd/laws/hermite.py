@@ -212,7 +212,7 @@ class Hermite(Law):
 
     def cells(self, theta: Floats) -> tuple[Ints, Floats]:
         """(batch, d) cell and local coordinate of each state. Raises RunError if θ is not finite or far away."""
-        place = (theta[:, self.columns] - self.origin) / self.side
+        place = (np.ascontiguousarray(theta[:, self.columns]) - self.origin) / self.side
         if not (np.abs(place) < FAR).all():
             raise RunError(f"the parameters have diverged: {_shown(self.domain, theta[:, self.columns])}")
         cell = np.floor(place)
