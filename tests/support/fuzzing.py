@@ -11,20 +11,25 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from support.command_line import exit_in_fork
 from support.fuzzed_experiments import EXPERIMENT, Base, bases
 
-LIMIT = 60.0
-"""Seconds after which a case counts as hanging."""
+LIMIT = 60
+"""Seconds of its own work after which a case counts as hanging: others may have the processor."""
+
+PATIENCE = 10 * LIMIT
+"""Seconds after which one hangs that does nothing."""
 
 
 class Case(NamedTuple):
@@ -263,13 +268,19 @@ class Done(NamedTuple):
 
 
 def _files(folder: Path) -> dict[str, int]:
-    kept = (p for p in folder.rglob("*") if "__pycache__" not in p.parts)
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in kept if not p.is_dir()}
+    """When each was changed last, by path; what vanishes meanwhile is none."""
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            with suppress(FileNotFoundError):
+                found[str(Path(place, name).relative_to(folder))] = os.lstat(f"{place}/{name}").st_mtime_ns
+    return found
 
 
 def execute(case: Case, command: list[str]) -> Done:
     """Run one command line of `couple` on a case, in a fork, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as parent:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as parent:
         folder, output = Path(parent) / "work", Path(parent) / "OUT"
         folder.mkdir()
         for name, text in {**case.base.files, EXPERIMENT: case.base.text, case.file: case.text}.items():
@@ -289,26 +300,35 @@ def execute(case: Case, command: list[str]) -> Done:
 
 
 def _forked(arguments: list[str], folder: Path, out: Path, err: Path, environment: dict[str, str]) -> int | None:
+    """The exit code, None at the limit; compilers and workers that are left over end, too."""
+    for path in (out, err):
+        path.touch()  # a fork may die before it gets there
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         os.environ.update(environment)
         _become(arguments, folder, out, err)
-    end = time.monotonic() + LIMIT
+    end, code = time.monotonic() + PATIENCE, None
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            break
         time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return None if code == -signal.SIGXCPU else code
 
 
 def _become(arguments: list[str], folder: Path, out: Path, err: Path) -> NoReturn:
-    """In the fork: the command line, with its streams in files."""
+    """In the fork: the command line, in a group of its own and with its streams in files."""
 
     def command_line() -> None:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         os.chdir(folder)
         for stream, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), stream)

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ def test_no_place_is_one_warning_and_a_folder_of_this_process(
     def build(folder: Path) -> None:
         if how.startswith("full") and folder.is_relative_to(cache):
             limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+            monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut what tests share
             try:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
                 (folder / "made.so").write_bytes(bytes(1000))
