@@ -6,8 +6,22 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are files as ever, with nothing on them: for tests that care where they go and not what they show."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure.savefig
+
+    def savefig(figure: Figure, *arguments: Any, **more: Any) -> None:
+        drawn(Figure(figsize=(1, 1)), *arguments, **{**more, "dpi": 10})
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,8 @@ from support.ensembles import assert_same
 from support.forged_files import ODD, forge, places
 from support.reading_commands import READING, place_all
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 COPIES = 4
 
 

@@ -3,17 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from support import fuzzing
 from support.paths import ROOT, TESTS
+from support.warm import python
 
 
 def campaign(cases: int, seed: int) -> list[dict[str, object]]:
     done = subprocess.run(
-        [sys.executable, "-m", "support.fuzzing", str(cases), str(seed)],
+        python("-m", "support.fuzzing", cases, seed),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,

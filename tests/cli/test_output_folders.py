@@ -22,6 +22,8 @@ from couple.storage import atomic_file
 from support.command_line import assert_equal_results, couple
 from support.writing_commands import COMMANDS, WritingCommand, place_inputs
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 DEAD = 2**22 + 1
 """No process has this number: it is above the most that Linux gives."""
 
@@ -123,11 +125,26 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_run_again(
         assert_equal_results(out / "results.h5", inputs / "drawn" / "results.h5")
 
 
-@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+LINKS = [("symlink", name) for name in COMMANDS] + [("hardlink", name) for name in ("run", "sample", "model")]
+"""Each command, and each kind of file by which a command writes it; all pairs are in the long campaigns."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *LINKS,
+        *(
+            pytest.param("hardlink", name, marks=pytest.mark.acceptance)
+            for name in COMMANDS
+            if ("hardlink", name) not in LINKS
+        ),
+    ],
+)
 def test_nothing_is_written_through_a_link(
-    kind: str, command: WritingCommand, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, name: str, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A folder that came from elsewhere: each name that is written is a link to a file of the user."""
+    command = COMMANDS[name]
     for k, name in enumerate((*command.writes, ".lock", *(f".{w}.{os.getpid()}" for w in command.writes))):
         out, victim = tmp_path / str(k), tmp_path / f"victim{k}"
         victim.write_bytes(b"4711\n" if name == ".lock" else PRECIOUS)
@@ -206,9 +223,12 @@ class Full:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int = errno.ENOSPC) -> None:
         self.writes, self.number, flush = 10**9, number, atomic_file.flush_and_rename
+        self.written: list[str] = []
+        """Kinds of files in the order in which they were written: folder and suffix of those that are numbered."""
 
         def flush_and_rename(temporary: Path, path: Path) -> None:
             self.writes -= 1
+            self.written.append(f"{path.parent.name}/{path.suffix}" if path.stem[:1].isdigit() else path.name)
             if self.writes == -1:
                 self.refused = path
                 raise OSError(self.number, os.strerror(self.number))
@@ -218,21 +238,37 @@ class Full:
             monkeypatch.setattr(f"{module}.flush_and_rename", flush_and_rename)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENAMETOOLONG])
+REFUSALS = [(errno.ENOSPC, name, False) for name in COMMANDS] + [(errno.ENAMETOOLONG, "run", False)]
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "every"),
+    [
+        *REFUSALS,
+        *(
+            pytest.param(number, name, True, marks=pytest.mark.acceptance)
+            for number in (errno.ENOSPC, errno.ENAMETOOLONG)
+            for name in COMMANDS
+        ),
+    ],
+)
 def test_a_disk_that_refuses_any_write_is_one_line_and_the_work_goes_on(
     number: int,
-    command: WritingCommand,
+    name: str,
+    every: bool,
     inputs: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    disk = Full(monkeypatch, number)
+    """every: at each write, and not only at the first of each file and at the last."""
+    command, disk = COMMANDS[name], Full(monkeypatch, number)
     command.prepare(inputs, tmp_path / "whole")
     assert command.call(inputs, tmp_path / "whole") == 0
-    writes = 10**9 - disk.writes
+    writes = len(disk.written)
     assert writes >= len(command.writes)
-    for k in range(writes) if number == errno.ENOSPC else {0, writes - 1}:
+    firsts = {disk.written.index(name) for name in disk.written} | {writes - 1}
+    for k in range(writes) if every else sorted(firsts):
         out = tmp_path / str(k)
         command.prepare(inputs, out)
         capsys.readouterr()

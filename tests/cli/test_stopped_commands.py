@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -30,6 +32,8 @@ COMMANDS = {
     "train": lambda inputs, out: ("train", inputs / "train.toml", "--quiet", "--no-figure", "--out", out),
 }
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +89,16 @@ def stopped(errors: Path, code: int, number: signal.Signals) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30])
-@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
-@pytest.mark.parametrize("where", ["wiring", "stepping", "saving"])
+PLACES, COUNTS = ("wiring", "stepping", "saving"), (1, 2, 30)
+
+
+def square(i: int, j: int, k: int) -> Any:
+    """A place, a signal and how many: of all 27 in everyday's suite a Latin square, with every pair of two of them."""
+    marks = () if (i + j + k) % 3 == 0 else (pytest.mark.acceptance,)
+    return pytest.param(PLACES[i], STOPS[j], COUNTS[k], marks=marks, id=f"{PLACES[i]}-{STOPS[j].name}-{COUNTS[k]}")
+
+
+@pytest.mark.parametrize(("where", "number", "count"), [square(*at) for at in itertools.product(range(3), repeat=3)])
 def test_signals_at_any_moment_lose_nothing(
     where: str, number: signal.Signals, count: int, inputs: Path, tmp_path: Path
 ) -> None:
@@ -113,8 +124,14 @@ def test_signals_at_any_moment_lose_nothing(
     assert_as_never_stopped("run", inputs, out)
 
 
-@pytest.mark.parametrize("name", ["sample", "train"])
-@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *[("sample", signal.SIGTERM), ("sample", signal.SIGHUP), ("train", signal.SIGTERM), ("train", signal.SIGINT)],
+        pytest.param("sample", signal.SIGINT, marks=pytest.mark.acceptance),
+        pytest.param("train", signal.SIGHUP, marks=pytest.mark.acceptance),
+    ],
+)
 def test_signals_at_any_write_lose_nothing(name: str, number: signal.Signals, inputs: Path, tmp_path: Path) -> None:
     for k in (1, 3):
         out, errors = tmp_path / str(k), tmp_path / "errors"
@@ -166,7 +183,7 @@ def long(inputs: Path) -> tuple[object, ...]:
     return ("run", inputs / "box.toml", *changes, "--quiet")
 
 
-@pytest.mark.parametrize("after", [0.3, 0.7, 1.1])
+@pytest.mark.parametrize("after", [0.3, pytest.param(0.7, marks=pytest.mark.acceptance), 1.1])
 def test_a_held_key_while_it_starts(after: float, inputs: Path, tmp_path: Path) -> None:
     running = process(*long(inputs), "--out", tmp_path / "out")
     time.sleep(after)

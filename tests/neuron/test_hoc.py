@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from couple.base.errors import InputError
 from couple.components.electrics import Attachments
 from support.neuron_models import PASSIVE, spec
 from support.paths import TESTS
+from support.warm import python
 
 TEMPLATE = """
 // A template, in a file that another one loads.
@@ -205,7 +205,7 @@ def test_an_error_inside_a_template_is_told_even_afterwards(write: Write) -> Non
     """NEURON cannot delete the sections of a template that it has not finished reading: in a process of its own."""
     path = write(TEMPLATE.format(name="HocJ").replace("insert pas", "insert = pas"))
     done = subprocess.run(
-        [sys.executable, "-c", BROKEN, str(path)],
+        python("-c", BROKEN, path),
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,

@@ -19,6 +19,7 @@ from adapters.fem.mesh.partition import partition_mesh, partition_nodes
 from couple.geometry.cable import Branch
 from support.dendrites import BUFFER, D_B, D_CA, OFF, ON, TREE
 from support.paths import TESTS
+from support.warm import python
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
@@ -91,7 +92,7 @@ def test_two_ranks_agree_with_one() -> None:
     par = {"D_CA": D_CA, "D_B": D_B, "ON": ON, "OFF": OFF, "BUFFER": BUFFER,
            "tree": [[b.name, b.length, b.radii, b.parent, b.at] for b in TREE]}  # fmt: skip
     done = subprocess.run(
-        [str(MPIEXEC), "-n", "2", sys.executable, "-c", SHARED, json.dumps(par)],
+        [str(MPIEXEC), "-n", "2", *python("-c", SHARED, json.dumps(par))],
         capture_output=True, text=True, timeout=240, 
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)},
     )  # fmt: skip

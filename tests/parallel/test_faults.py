@@ -75,7 +75,7 @@ def test_a_fault_of_one_rank_ends_all(folder: Path, alone: Path, kind: str, says
     assert running.stdout is not None and "FAULT" in running.stdout.readline()
     begun = time.monotonic()
     stdout, stderr = running.communicate(timeout=60)
-    assert running.returncode != 0 and time.monotonic() - begun < 10
+    assert running.returncode != 0 and time.monotonic() - begun < 30
     assert re.search(says, stdout + stderr), stdout + stderr
     assert not (out / "summary.json").exists()
     ranks(2, "resume", out, folder=folder)
@@ -93,7 +93,7 @@ def test_sigterm_and_walltime_leave_a_checkpoint(folder: Path, alone: Path) -> N
     running.send_signal(signal.SIGTERM)
     begun = time.monotonic()
     _, stderr = running.communicate(timeout=60)
-    assert running.returncode != 0 and time.monotonic() - begun < 10
+    assert running.returncode != 0 and time.monotonic() - begun < 30
     assert stderr.count("stopped by SIGTERM") == 1 and "couple resume" in stderr
     with h5py.File(out / "results.h5") as file:
         assert file.attrs["status"] == "interrupted"

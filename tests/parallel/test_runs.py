@@ -27,9 +27,9 @@ def alone(folder: Path) -> Path:
 
 @pytest.mark.parametrize("n", [2, *(pytest.param(n, marks=pytest.mark.acceptance) for n in (3, 4))])
 def test_the_number_of_ranks_changes_nothing(folder: Path, alone: Path, n: int) -> None:
-    """Spikes, voltages, ions, site records, books, names and their order, to the bit."""
+    """Spikes, voltages, ions, site records, books, names and their order, to the bit: as users start it."""
     out = folder / f"ranks{n}"
-    ranks(n, "run", "network.toml", "--out", out, folder=folder)
+    ranks(n, "run", "network.toml", "--out", out, folder=folder, cold=True)
     assert len(list(out.glob("rank*.h5"))) == n
     assert_same(alone, out)
     with h5py.File(out / "results.h5") as file:

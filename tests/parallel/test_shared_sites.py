@@ -18,6 +18,7 @@ from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.wiring import wire
+from support.warm import python
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 pytestmark = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: uv sync --extra fem")
@@ -176,7 +177,7 @@ def two(folder: Path) -> Path:
 def couple(folder: Path, n: int, *arguments: object, code: int = 0, program: tuple[str, ...] = ("-m", "couple")) -> str:
     """What it says on stderr."""
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
-    line = [*launch, sys.executable, *program, *map(str, arguments), "--quiet", "--no-figure"]
+    line = [*launch, *python(*program, *arguments), "--quiet", "--no-figure"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
     assert done.returncode == code, done.stderr
     return done.stderr + done.stdout

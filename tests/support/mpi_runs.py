@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from support.paths import EXAMPLES
+from support.warm import python
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 needs_mpiexec = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: uv sync --extra fem")
@@ -157,10 +158,12 @@ def write_sites(folder: Path) -> None:
     (folder / "sites.toml").write_text(text)
 
 
-def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple")) -> list[str]:
+def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple"), cold: bool = False) -> list[str]:
+    """The command line of n ranks. cold: of Python as users start it, which imports everything on each rank."""
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
     quiet = ["--quiet", "--no-figure"] if arguments[0] in ("run", "resume") and "--json" not in arguments else []
-    return [*launch, sys.executable, *program, *map(str, arguments), *quiet]
+    start = [sys.executable, *program] if cold else python(*program)
+    return [*launch, *start, *map(str, arguments), *quiet]
 
 
 def ranks(n: int, *arguments: object, folder: Path, code: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,7 @@ from adapters.neuron.hoc.h import h
 from couple.base.errors import InputError
 from couple.components.electrics import Attachments, Conductance, IonSegments, ModelSpec
 from support.paths import EXAMPLES, TESTS
+from support.warm import python
 
 DT = 0.025
 SPINE = EXAMPLES / "spine" / "cell.py"
@@ -172,7 +173,7 @@ def fresh(run: str, model: Path, out: Path, *more: Path, compiler: bool = True) 
     """What `run` returns in a process of its own."""
     environment = {**os.environ, "COUPLE_NO_COMPILER": "" if compiler else "1"}
     environment["PYTHONPATH"] = str(TESTS)
-    command = [sys.executable, "-m", "support.neuron_models", run, str(model), str(out), *map(str, more)]
+    command = python("-m", "support.neuron_models", run, model, out, *more)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return pickle.loads(out.read_bytes())

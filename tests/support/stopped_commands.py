@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -67,15 +68,47 @@ def at_call(owner: object, name: str, act: Act, *, k: int = 0) -> Act:
     return patch
 
 
+class ForkedCommand:
+    """The command line in a fork of this process, which has imported everything; what it says is in `errors`."""
+
+    def __init__(self, arguments: tuple[object, ...], errors: Path, *patches: Act) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._code: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become([str(a) for a in arguments], errors, patches)
+
+    def poll(self) -> int | None:
+        """The exit code as Popen gives it; None while it runs."""
+        return self._look(os.WNOHANG)
+
+    def wait(self) -> int:
+        """The same at its end."""
+        code = self._look(0)
+        assert code is not None
+        return code
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait_for(self, sign: Callable[[], bool]) -> None:
+        """Until there is a sign of progress, or its end."""
+        while not sign() and self.poll() is None:
+            time.sleep(0.001)
+
+    def _look(self, how: int) -> int | None:
+        if self._code is None:
+            done, status = os.waitpid(self.pid, how)
+            self._code = os.waitstatus_to_exitcode(status) if done else None
+        return self._code
+
+
 def in_child(arguments: tuple[object, ...], errors: Path, *patches: Act) -> int:
     """The exit code of the command line in a fork, as Popen gives it; what it said on stderr is in `errors`."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        _become([str(a) for a in arguments], errors, patches)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return ForkedCommand(arguments, errors, *patches).wait()
 
 
 def _become(arguments: list[str], errors: Path, patches: tuple[Act, ...]) -> NoReturn:

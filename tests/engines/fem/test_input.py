@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +30,7 @@ from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.networks import HEAD, build, isomers, spine, spine_site
 from support.paths import ROOT
+from support.warm import python
 
 BOX = Geometry.box(0.3, 0.4, 0.5)
 
@@ -267,7 +267,7 @@ for mesh in (shells, line):
 def process(code: str, **environment: str) -> list[str]:
     """Lines that a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
+        python("-c", code), capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout.strip().splitlines()
@@ -321,7 +321,7 @@ def test_the_spine_with_neuron(name: str, tmp_path: Path) -> None:
     short = ['experiment.duration="1 ms"', 'checkpoint.every="1 ms"', f"site.head.engine={name}"]
     sets = [part for s in short for part in ("--set", s)]
     done = subprocess.run(
-        [sys.executable, "-m", "couple", "run", "examples/spine/spine.toml", *sets, "--out", str(tmp_path / "out")],
+        python("-m", "couple", "run", "examples/spine/spine.toml", *sets, "--out", tmp_path / "out"),
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

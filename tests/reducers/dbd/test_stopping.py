@@ -2,8 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from couple.storage import checkpoint
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.training import DistributionTraining
 from support.small_dbd_training import place_files
+from support.stopped_commands import ForkedCommand
 
 LONGER = [
     "train.checkpoint=10",
@@ -34,11 +33,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def begin(*arguments: str) -> subprocess.Popen[str]:
+def begin(place: Path, *arguments: str) -> ForkedCommand:
     """The training from its start, or with `--resume` from where it is, in a process of its own."""
     changes = [] if "--resume" in arguments else [f"--set={change}" for change in LONGER]
-    command = [sys.executable, "-m", "couple", "train", "--quiet", "--no-figure", *arguments, *changes]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return ForkedCommand(("train", "--quiet", "--no-figure", *arguments, *changes), place / "errors")
 
 
 def done(folder: Path) -> int:
@@ -46,11 +44,10 @@ def done(folder: Path) -> int:
     return int(str(checkpoint.read(path)["fit"]["done"])) if path.exists() else -1
 
 
-def wait_for_progress(process: subprocess.Popen[str], folder: Path) -> None:
+def wait_for_progress(process: ForkedCommand, folder: Path) -> None:
     """Until a checkpoint of more than the steps there were is written, or the process ends."""
     before = done(folder)
-    while process.poll() is None and done(folder) <= max(before, 0):
-        time.sleep(0.01)
+    process.wait_for(lambda: done(folder) > max(before, 0))
 
 
 def same_as_whole(place: Path, folder: Path) -> bool:
@@ -66,16 +63,14 @@ def same_as_whole(place: Path, folder: Path) -> bool:
 
 def test_a_training_killed_at_random_goes_on_to_the_bit(place: Path, tmp_path: Path) -> None:
     folder, moments, kills = tmp_path / "out", random.Random(7), 0
-    process = begin(str(place / "train.toml"), "--out", str(folder))
+    process = begin(tmp_path, str(place / "train.toml"), "--out", str(folder))
     for _ in range(2):
         wait_for_progress(process, folder)
         time.sleep(moments.uniform(0.0, 0.1))
-        process.kill()
+        process.send(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
-        process.communicate()
-        process = begin("--resume", str(folder))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+        process = begin(tmp_path, "--resume", str(folder))
+    assert process.wait() == 0, (tmp_path / "errors").read_text()
     assert kills and done(folder) == 400
     assert same_as_whole(place, folder)
     assert not list(folder.glob(".*"))  # nothing is left of writes that were killed
@@ -84,15 +79,13 @@ def test_a_training_killed_at_random_goes_on_to_the_bit(place: Path, tmp_path: P
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.acceptance)])
 def test_a_training_asked_to_stop_keeps_its_state(number: signal.Signals, place: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    process = begin(str(place / "train.toml"), "--out", str(folder))
+    process = begin(tmp_path, str(place / "train.toml"), "--out", str(folder))
     wait_for_progress(process, folder)
-    process.send_signal(number)
-    _, errors = process.communicate()
+    process.send(number)
+    code, errors = process.wait(), (tmp_path / "errors").read_text()
     lines = errors.splitlines()
-    assert process.returncode == 128 + number and len(lines) == 1, errors
+    assert code == 128 + number and len(lines) == 1, errors
     assert lines[0].startswith("error: stopped by " + number.name) and f"couple train --resume {folder}" in lines[0]
     assert f"at step {done(folder)} of 400" in lines[0] and 0 < done(folder) < 400
-    process = begin("--resume", str(folder))
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    assert begin(tmp_path, "--resume", str(folder)).wait() == 0, (tmp_path / "errors").read_text()
     assert same_as_whole(place, folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from reducers.fields.laws.law import FieldLaw, LawTerm, MassActionLaw, diffusion
 from reducers.fields.laws.stepper import FieldStepper
 from support.field_cases import basis_of, source
 from support.paths import ROOT
+from support.warm import python
 
 
 def order(sizes: list[float], errors: list[float]) -> float:
@@ -264,5 +264,5 @@ def test_a_step_that_does_not_converge_changes_nothing() -> None:
 def test_without_a_compiler_there_is_one_clear_line(tmp_path: Path) -> None:
     code = "from adapters.fem.field_basis.meshes import interval; interval(0.0, 1.0, 3)"
     env = {**os.environ, "CC": "/nowhere/cc", "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=env, check=False)
+    done = subprocess.run(python("-c", code), capture_output=True, text=True, cwd=ROOT, env=env, check=False)
     assert done.returncode and "need a C compiler once and `/nowhere/cc` is not there" in done.stderr.splitlines()[-1]

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from support.command_line import assert_equal_results, couple, datasets
 from support.paths import EXAMPLES
+from support.stopped_commands import ForkedCommand
 
 SPINE = EXAMPLES / "spine" / "spine.toml"
 ENGINES = ("lattice", "ssa", "ode")
@@ -49,37 +51,43 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
     yield {engine: folder / engine for engine in ENGINES}
 
 
-def wait_for(path: Path, running: subprocess.Popen[str]) -> None:
-    while not path.exists() and running.poll() is None:
-        time.sleep(0.001)
+def random_part(straight: Path, rng: random.Random) -> float:
+    """A random part of the seconds that a run took, without starting up."""
+    return rng.random() * float(json.loads((straight / "summary.json").read_text())["cpu_seconds"])
 
 
-def kill_and_resume(engine: str, straight: Path, out: Path, rng: random.Random) -> None:
-    """SIGKILL a run at a random moment after its first checkpoint, resume it in another process, and compare."""
-    summary = json.loads((straight / "summary.json").read_text())
-    seconds = summary["cpu_seconds"]  # of the run itself, without starting up
-    running = process(*arguments(engine, out))
-    wait_for(checkpoint := out / "checkpoint.h5", running)
-    time.sleep(rng.random() * seconds)
-    running.kill()
-    running.communicate()
-    assert couple("resume", str(checkpoint), "--quiet", "--no-figure") == 0
+def assert_goes_on(straight: Path, out: Path) -> None:
+    assert couple("resume", str(out / "checkpoint.h5"), "--quiet", "--no-figure") == 0
     assert_equal_results(straight / "results.h5", out / "results.h5")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_runs_resume_to_the_bit(engine: str, straight: dict[str, Path], tmp_path: Path) -> None:
+    """SIGKILL at a random moment after the first checkpoint."""
     rng = random.Random(engine)
     for k in range(2):
-        kill_and_resume(engine, straight[engine], tmp_path / str(k), rng)
+        out = tmp_path / str(k)
+        running = ForkedCommand(tuple(arguments(engine, out)), tmp_path / "errors")
+        running.wait_for((out / "checkpoint.h5").exists)
+        time.sleep(random_part(straight[engine], rng))
+        running.send(signal.SIGKILL)
+        assert running.wait() in (-signal.SIGKILL, 0), (tmp_path / "errors").read_text()
+        assert_goes_on(straight[engine], out)
 
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("engine", ENGINES)
-def test_twenty_killed_runs_resume_to_the_bit(engine: str, straight: dict[str, Path], tmp_path: Path) -> None:
+def test_twenty_killed_processes_resume_to_the_bit(engine: str, straight: dict[str, Path], tmp_path: Path) -> None:
     rng = random.Random(f"{engine} twenty")
     for k in range(20):
-        kill_and_resume(engine, straight[engine], tmp_path / str(k), rng)
+        out = tmp_path / str(k)
+        running = process(*arguments(engine, out))
+        while not (out / "checkpoint.h5").exists() and running.poll() is None:
+            time.sleep(0.001)
+        time.sleep(random_part(straight[engine], rng))
+        running.kill()
+        running.communicate()
+        assert_goes_on(straight[engine], out)
 
 
 def test_a_run_of_another_seed_differs(straight: dict[str, Path], tmp_path: Path) -> None:
@@ -90,12 +98,12 @@ def test_a_run_of_another_seed_differs(straight: dict[str, Path], tmp_path: Path
 
 
 def test_sigterm_writes_a_checkpoint_and_says_how_to_go_on(straight: dict[str, Path], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    running = process(*arguments("lattice", out))
-    wait_for(out / "checkpoint.h5", running)
-    running.terminate()
-    _, stderr = running.communicate(timeout=60)
-    assert running.returncode == 143, stderr
+    out, errors = tmp_path / "out", tmp_path / "errors"
+    running = ForkedCommand(tuple(arguments("lattice", out)), errors)
+    running.wait_for((out / "checkpoint.h5").exists)
+    running.send(signal.SIGTERM)
+    code, stderr = running.wait(), errors.read_text()
+    assert code == 143, stderr
     line = re.search(r"couple resume (\S+)", stderr)
     assert line is not None, stderr
     with h5py.File(out / "results.h5") as file:  # what was computed can be looked at
@@ -175,10 +183,10 @@ def test_the_spine_also_runs_without_a_compiler(tmp_path: Path) -> None:
     """No compiler on PATH and an empty cache: KSChan mechanisms, nearly the same voltage."""
     bare = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX")}
     bare |= {"PATH": str(Path(sys.executable).parent), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for name, environment in (("with", dict(os.environ)), ("without", bare)):
-        running = process(*arguments("ode", tmp_path / name, "experiment.duration=60 ms"), environment=environment)
-        _, stderr = running.communicate(timeout=120)
-        assert running.returncode == 0, stderr
+    running = process(*arguments("ode", tmp_path / "without", "experiment.duration=60 ms"), environment=bare)
+    assert couple(*arguments("ode", tmp_path / "with", "experiment.duration=60 ms")) == 0
+    _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 0, stderr
     runs = [h5py.File(tmp_path / name / "results.h5") for name in ("with", "without")]
     assert [r.attrs["channel_path"] for r in runs] == ["MOD", "KSChan"]
     v = [r["neuron/v"][()] for r in runs]

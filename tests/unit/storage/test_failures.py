@@ -1,12 +1,9 @@
 """Where the disk, the folder or another run is in the way: one line, and nothing lost that was on the disk."""
 
 import json
-import os
 import resource
-import subprocess
+import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from couple.base.errors import RunError
 from couple.files.safe_file import SafeFile
 from couple.files.write_hdf5 import replacing
 from support.command_line import assert_equal_results, couple
+from support.stopped_commands import ForkedCommand, in_child
 
 OPEN = """
 [experiment]
@@ -48,24 +46,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def process(*arguments: object, limit: int | None = None) -> subprocess.Popen[str]:
-    """The command line in a process that may not write files of more than `limit` bytes."""
-    small: Callable[[], None] | None = None
-    if limit is not None:
-
-        def small() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    command = [sys.executable, "-m", "couple", *map(str, arguments)]
-    # Python would cut the bytecode that tests share, and take it for whole afterwards.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"} if limit is not None else None
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=small, env=environment)
+def full_disk() -> None:
+    """From now on this process writes no files of more than 20 kB."""
+    sys.dont_write_bytecode = True  # Python would cut what tests share, and take it for whole afterwards
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
-def one_line(running: subprocess.Popen[str], code: int) -> str:
-    _, stderr = running.communicate(timeout=120)
-    assert running.returncode == code, stderr
+def refused(arguments: tuple[object, ...], errors: Path) -> str:
+    """What a command says whose disk is full."""
+    code, stderr = in_child(arguments, errors, full_disk), errors.read_text()
+    assert code == 1, stderr
     lines = stderr.splitlines()
     assert sum(line.startswith("error: ") for line in lines) == 1 and "Traceback" not in stderr, stderr
     return next(line for line in lines if line.startswith("error: "))
@@ -77,7 +67,7 @@ def test_a_full_disk_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
     assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(straight)) == 0
     assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(out), "--until", "300 ms") == 0
     before = (out / "checkpoint.h5").read_bytes()
-    line = one_line(process("resume", out, "--quiet", limit=20_000), 1)
+    line = refused(("resume", out, "--quiet"), tmp_path / "errors")
     assert str(out) in line and "cannot be written" in line
     assert not [p.name for p in out.rglob(".*")], "left-overs"
     assert before[:512] == (out / "checkpoint.h5").read_bytes()[:512] or len(before) < 20_000
@@ -88,7 +78,7 @@ def test_a_full_disk_leaves_what_was_there(file: Path, tmp_path: Path) -> None:
 def test_a_full_disk_while_sampling(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ("sample", file, "--runs", 3, "--quiet", "--out", out, "--jobs", 1)
-    assert "cannot be written" in one_line(process(*arguments, limit=20_000), 1)
+    assert "cannot be written" in refused(arguments, tmp_path / "errors")
     assert couple(*map(str, arguments)) == 0
     capsys.readouterr()
     assert couple("sample", str(file), "--runs", "4", "--json", "--out", str(out), "--jobs", "1") == 0
@@ -129,9 +119,8 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     """While one runs, no other may replace, resume or sample there; when it was killed, the folder is free."""
     file, out = tmp_path / "long.toml", tmp_path / "out"
     file.write_text(OPEN.replace("{duration}", "10000000"))
-    running = process("run", file, "--quiet", "--out", out)
-    while not (out / "checkpoint.h5").exists() and running.poll() is None:
-        time.sleep(0.01)
+    running = ForkedCommand(("run", file, "--quiet", "--out", out), tmp_path / "errors")
+    running.wait_for((out / "checkpoint.h5").exists)
     for command in (
         ("run", str(file), "--force", "--out", str(out)),
         ("resume", str(out)),
@@ -140,8 +129,8 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
         assert couple(*command, "--quiet") == 2
         error = capsys.readouterr().err
         assert f"another run (process {running.pid})" in error and error.count("\n") == 1
-    running.kill()
-    running.communicate()
+    running.send(signal.SIGKILL)
+    running.wait()
     assert (out / ".lock").exists()
     assert couple("run", str(file), "--force", "--quiet", "--no-figure", "--out", str(out), "--until", "100 ms") == 0
     assert not (out / ".lock").exists()
