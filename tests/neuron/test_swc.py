@@ -128,9 +128,10 @@ def test_faulty_file(write: Write, text: str, message: str) -> None:
     assert not list(h.allsec())
 
 
-def test_random_trees_keep_their_length(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 60), marks=pytest.mark.acceptance)])
+def test_random_trees_keep_their_length(seeds: range, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """Every edge between points that are not of the soma is in a section; those to the soma may be wires or not."""
-    for seed in range(30):
+    for seed in seeds:
         rng = random.Random(seed)
         rows = [(1, 1, 0.0, 0.0, 0.0, 5.0, -1)]
         for i in range(2, rng.randint(4, 40)):
