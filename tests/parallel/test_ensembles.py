@@ -72,11 +72,11 @@ SMALL = {
 }
 
 
-def train(n: int, file: str, *more: str, out: Path, code: int = 0) -> str:
+def train(n: int, file: str, *more: str, out: Path, code: int = 0, cold: bool = False) -> str:
     """stderr of a training whose stdout is one summary, or empty."""
     overrides = [part for change in (*SMALL[file], *more) for part in ("--set", change)]
     arguments = ("train", ROOT / file, "--set", "train.allowed=1e6", *overrides, "--out", out, "--json", "--no-figure")
-    done = ranks(n, *arguments, folder=out.parent, code=code)
+    done = ranks(n, *arguments, folder=out.parent, code=code, cold=cold)
     assert code or json.loads(done.stdout)
     return done.stderr
 
@@ -122,5 +122,5 @@ def test_a_training_that_fails_ends_all_ranks(tmp_path: Path) -> None:
     decay, out = "examples/reduce/decay.toml", tmp_path / "out"
     said = train(2, decay, "data.experiment=gone.toml", out=out, code=2)
     assert said.count("error:") == 1 and "gone.toml" in said
-    said = train(2, decay, "fit.window=999", out=out, code=2)
+    said = train(2, decay, "fit.window=999", out=out, code=2, cold=True)
     assert said.count("error:") == 1 and "Traceback" not in said

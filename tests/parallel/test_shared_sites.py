@@ -177,7 +177,8 @@ def two(folder: Path) -> Path:
 def couple(folder: Path, n: int, *arguments: object, code: int = 0, program: tuple[str, ...] = ("-m", "couple")) -> str:
     """What it says on stderr."""
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
-    line = [*launch, *python(*program, *arguments), "--quiet", "--no-figure"]
+    start = python("-m", "couple") if program == ("-m", "couple") else [sys.executable, *program]  # that aborts
+    line = [*launch, *start, *map(str, arguments), "--quiet", "--no-figure"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
     assert done.returncode == code, done.stderr
     return done.stderr + done.stdout

@@ -159,7 +159,10 @@ def write_sites(folder: Path) -> None:
 
 
 def command(n: int, *arguments: object, program: tuple[str, ...] = ("-m", "couple"), cold: bool = False) -> list[str]:
-    """The command line of n ranks. cold: of Python as users start it, which imports everything on each rank."""
+    """The command line of n ranks. cold: of Python as users start it, which imports everything on each rank.
+
+    The exit code of a job that a rank aborts is that of a cold one: others are killed before a client can hand it on.
+    """
     launch = [str(MPIEXEC), "-n", str(n)] if n > 1 else []
     quiet = ["--quiet", "--no-figure"] if arguments[0] in ("run", "resume") and "--json" not in arguments else []
     start = [sys.executable, *program] if cold else python(*program)
