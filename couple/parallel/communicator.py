@@ -335,6 +335,11 @@ def ending_all(code: int) -> Iterator[None]:
     ranks.abort(code)
 
 
+def look_again() -> None:
+    """Find out anew who has started this process: for a fork that takes the place of another one."""
+    _world.cache_clear()
+
+
 def leave_ranks() -> None:
     """Make processes that are started from here processes of their own, not ranks."""
     for name in [*os.environ]:

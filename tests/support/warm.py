@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from couple.parallel import communicator
+from couple.parallel.communicator import look_again
 from support.paths import ROOT, TESTS
 
 CLIENT = Path(__file__).with_name("warm_client.py")
@@ -185,7 +185,7 @@ def become(job: Job) -> None:
         os.environ["PMI_FD"] = str(job.descriptors[3])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    communicator._world.cache_clear()
+    look_again()
     kind, *rest = job.arguments
     more = [p for p in job.environment.get("PYTHONPATH", "").split(os.pathsep) if p]
     first = str(Path(kind).resolve().parent) if kind not in ("-m", "-c") else job.folder
