@@ -27,6 +27,9 @@ from couple.chemistry.network import Place
 
 _log = logging.getLogger(__name__)
 
+HEAVIEST = 1e6
+"""Weight in an observable."""
+
 
 class SbmlModel:
     """One model. Symbols of kinetic laws become numbers (parameters, sizes) or molecules × their value.
@@ -223,18 +226,17 @@ class SbmlModel:
     # -- rules ---------------------------------------------------------------------------------------------------
 
     def _observables(self, symbols: _Symbols) -> Iterator[tuple[str, dict[str, float]]]:
-        """Rules that no rate needs, as weights of molecules; those that are no sums are left out with a warning."""
+        """Rules that are sums, as weights of molecules; others that no rate needs are left out with a warning."""
+        used = set(symbols.used)
         for name in self.rules:
-            if name in symbols.used:
-                continue
             try:
-                terms = polynomial(symbols[name]) or {}
+                terms, why = polynomial(symbols[name]) or {}, "it is no sum of species"
             except InputError as error:
-                _log.warning('the rule "%s" is left out: %s', name, error.message)
-                continue
-            weights = {k[0]: c / self.symbol(k[0]) for k, c in terms.items() if len(k) == 1}
-            if len(weights) < len(terms) or any(w <= 0 for w in weights.values()):
-                _log.warning('the rule "%s" is left out: it is no sum of species', name)
+                terms, why = None, error.message
+            weights = {k[0]: c / self.symbol(k[0]) for k, c in (terms or {}).items() if len(k) == 1}
+            if terms is None or len(weights) < len(terms) or any(not 0 < w <= HEAVIEST for w in weights.values()):
+                if name not in used:
+                    _log.warning('the rule "%s" is left out: %s', name, why)
             elif weights:
                 yield name, {s: _whole(w) for s, w in weights.items()}
 

@@ -187,6 +187,14 @@ def test_sums_become_observables(tmp_path: Path, level: int) -> None:
     assert dict(chemistry.observables["total"]) == {"A": 1.0, "B": 2.0}
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_sums_in_laws_are_observables_too(tmp_path: Path, level: int) -> None:
+    rule = assignment("total", apply("plus", ci("A"), ci("B")))
+    parameters = '<parameter id="k" value="2"/><parameter id="total" value="0"/>'
+    text = model(level, parameters=parameters, starts=rule, law=apply("times", KA, ci("total")))
+    assert dict.fromkeys(parse(tmp_path, text, **UNITS[level]).chemistry.observables["total"]) == {"A": None, "B": None}
+
+
 def test_starts_are_worked_out(tmp_path: Path) -> None:
     text = model(2, starts=initial("A", apply("times", cn(3), ci("k"))))  # a concentration: 6 mol/l
     (site,) = Simulation.in_memory(parse(tmp_path, text)).system.engines
