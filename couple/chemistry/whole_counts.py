@@ -115,8 +115,8 @@ def whole_and_rest(due: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 
 def nearly_whole(x: float) -> float:
-    """The whole number that x, of at least 0, is but for rounding; else x."""
-    return float(round(x)) if abs(x - round(x)) <= WHOLE * max(1.0, x) else x
+    """The whole number that x, of at least 0, is but for rounding; else x. What is next to nothing stays what it is."""
+    return float(round(x)) if abs(x - round(x)) <= WHOLE * x else x
 
 
 def turn_of(period: float) -> np.uint64:

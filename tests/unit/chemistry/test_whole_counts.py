@@ -100,6 +100,7 @@ def test_what_is_left_is_carried() -> None:
         given_out += whole
     assert given_out.tolist() == [480, 667] or given_out.tolist() == [480, 666]
     assert nearly_whole(4.9999999999) == 5 and nearly_whole(4.99) == 4.99
+    assert nearly_whole(2e-14) == 2e-14 and nearly_whole(0.0) == 0.0
 
 
 def experiment(engine: str, **chemistry: object) -> Experiment:
