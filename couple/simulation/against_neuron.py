@@ -88,7 +88,8 @@ def against_neuron(experiment: Experiment, until: float | None = None) -> Compar
     heard = _listened(plan, segments, windows)
     found = _difference(heard, bare, segments, plan.clock.tick)
     unsteady = not found.exact and not np.array_equal(model.alone(segments, steps), bare)
-    linked, failed, changes = _linked(experiment, segments, windows)
+    numbers = {name: i for i, name in enumerate(model.segments())}
+    linked, failed, changes = _linked(experiment, [numbers[name] for name in segments], windows)
     return Comparison(
         duration=plan.clock.time(windows),
         dt=plan.clock.tick,
@@ -113,16 +114,18 @@ def _listened(plan: Plan, segments: Sequence[str], windows: int) -> Floats:
     return plan.model.recorded_steps()
 
 
-def _linked(
-    experiment: Experiment, segments: Sequence[str], windows: int
-) -> tuple[Floats | None, str, tuple[str, ...]]:
-    """The same with the links as written; why it does not run; what they change in the model."""
+def _linked(experiment: Experiment, places: Sequence[int], windows: int) -> tuple[Floats | None, str, tuple[str, ...]]:
+    """The same with the links as written; why it does not run; what they change in the model.
+
+    places: of segments among those of the model: objects of a template may have other numbers when built again.
+    """
     changes: tuple[str, ...] = ()
     try:
         plan = make_plan(experiment)
         assert plan.model is not None
         changes = (*plan.model.notices, *_handed_over(plan))
-        plan.model.record_steps(segments)
+        everywhere = plan.model.segments()
+        plan.model.record_steps([everywhere[i] for i in places])
         system = assemble(plan)
         assert system.electrics is not None
         changes = (*(f"pool: {note}" for note in system.electrics.notes), *changes)

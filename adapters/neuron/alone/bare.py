@@ -44,6 +44,9 @@ def build(request: dict[str, Any]) -> Any:
         from adapters.neuron.models import overrides
 
         overrides.apply(request["uninsert"], request["set"])
+    netpyne = getattr(getattr(sys.modules.get("netpyne.sim"), "cfg", None), "hParams", {})
+    if "celsius" in netpyne:  # as NetPyNE does when it runs its model
+        h.celsius = netpyne["celsius"]
     set_globals(request)
     sections = list(h.allsec())
     return made, [clamp(sections[number](x), *given) for number, x, *given in request["currents"]]

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import with_advice
 from adapters.neuron.hoc.quit import is_quit, quit_error
 from couple.base.errors import CoupleError, InputError, nearest
@@ -54,7 +55,9 @@ class Builder:
             try:
                 arguments, named = _arguments(self._function, self._spec, offered)
                 call = partial(self._function, *arguments, **named)
-                return _guarded(call, self._spec.model, f"{self._spec.function}()")
+                made = _guarded(call, self._spec.model, f"{self._spec.function}()")
+                take_over_netpyne()
+                return made
             except CoupleError:
                 self.unload()
                 raise
@@ -64,6 +67,16 @@ class Builder:
         if self._module is not None:
             unload_module(self._module, self._folder)
         self._module = None
+
+
+def take_over_netpyne() -> None:
+    """Set the temperature and the potential at the start that NetPyNE would set when it runs its model (`cfg.hParams`);
+    nothing for a model without NetPyNE.
+    """
+    given = getattr(getattr(sys.modules.get("netpyne.sim"), "cfg", None), "hParams", {})
+    for name in ("celsius", "v_init"):
+        if name in given and hasattr(h, name):
+            setattr(h, name, float(given[name]))
 
 
 def unload_module(module: ModuleType, folder: Path) -> None:
