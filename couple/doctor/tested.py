@@ -16,4 +16,4 @@ NEEDED = {
     "typer": "0.29.2",
 }
 
-OPTIONAL = {"efel": "5.7.34", "xarray": "2026.9.0"}
+OPTIONAL = {"cma": "4.5.0", "efel": "5.7.34", "flowjax": "19.1.2", "xarray": "2026.9.0"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, Interrupted
 from couple.base.signals import Stop
-from couple.ensemble.design import Design
+from couple.ensemble.design import Design, Range
 from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import SPECIFICATION, EnsembleFolder, Specification
 from couple.ensemble.job import Progress
@@ -62,6 +62,24 @@ def sample(
     (4, 11)
     """
     return _make(experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, fresh, progress, None)
+
+
+def sample_points(
+    experiment: Experiment,
+    ranges: Sequence[Range],
+    seed: int,
+    folder: str | Path,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Ensemble:
+    """An ensemble with one run at each of given points: the k-th values of all ranges. All else as of `sample`."""
+    plan = Design(tuple(ranges), joint=True)
+    wanted = Specification(experiment, seed, len(plan), design=plan)
+    first = wanted.experiment_of(0)
+    Clock.of(first)
+    first.network()
+    return make_ensemble(wanted, folder, jobs or default_jobs(), progress)
 
 
 def _make(

@@ -9,10 +9,10 @@ from typing import Literal
 from couple.base.errors import InputError
 from couple.projects.examples import examples_folder
 
-Kind = Literal["experiment", "train"]
-"""By its table: [experiment] or [train]."""
+Kind = Literal["experiment", "train", "infer"]
+"""By its table: [experiment], [train] or [infer]."""
 
-WORDS = {"experiment": "experiment", "train": "training"}
+WORDS = {"experiment": "experiment", "train": "training", "infer": "inference"}
 
 
 def find_file(given: Path, kind: Kind) -> Path:

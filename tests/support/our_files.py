@@ -26,6 +26,10 @@ from reducers.data.stimuli import CalciumStimulus
 from reducers.data.trajectories import Trajectories
 from reducers.fields.density.particles import ParticleRuns
 from reducers.gccd.data.protocol_data import ProtocolData, read_data, write_data
+from reducers.inference.density.file import Found, read_posterior, write_posterior
+from reducers.inference.problem.prior import Prior
+from reducers.inference.problem.settings import InferenceFile
+from reducers.inference.simulation.simulations import Simulations
 from reducers.markov.file import read_block
 from support.paths import EXAMPLES
 
@@ -164,6 +168,27 @@ def _read_model(path: Path) -> str:
     return repr((block.about, {k: np.asarray(v).tolist() for k, v in block.arrays().items()}))
 
 
+def write_a_posterior(path: Path) -> None:
+    """Of ABC on a few simulations."""
+    content = {
+        "infer": {"name": "line", "method": "abc", "simulator": "model.py:f", "simulations": 200},
+        "prior": {"a": "uniform 0 .. 1 mV", "b": "normal 0 1"},
+        "features": {"x": "mV", "y": "1"},
+        "observation": {"values": {"x": 0.5, "y": 0.0}},
+    }
+    file, rng = InferenceFile.read(content, "infer.toml"), np.random.default_rng(0)
+    prior = Prior.read(file.prior)
+    made = Simulations(prior.draw(200, rng), rng.random((200, 2)), np.ones(200, dtype=np.int64))
+    seen = np.array([0.5, 0.0])
+    found = Found(file, content, prior, file.features, made, observation=seen, samples=prior.draw(100, rng))
+    write_posterior(found, path)
+
+
+def _read_a_posterior(path: Path) -> str:
+    found = read_posterior(path)
+    return repr((found.content, found.prior, found.simulations.theta.tolist(), np.asarray(found.samples).tolist()))
+
+
 OUR_FILES = {
     "results": OurFile(_results, _recording),
     "results over ranks": OurFile(_over_ranks, lambda path: _recording(path.parent)),
@@ -178,6 +203,11 @@ OUR_FILES = {
     "particles": OurFile(
         _written(lambda path: _particles().write(path), "particles.h5"),
         lambda path: repr([np.asarray(v).tolist() for v in vars(ParticleRuns.load(path)).values()]),
+    ),
+    "posterior": OurFile(_written(write_a_posterior, "posterior.h5"), _read_a_posterior),
+    "simulations": OurFile(
+        _written(lambda path: Simulations(np.eye(3), np.ones((3, 1)), np.arange(3), ("why",)).write(path), "001.h5"),
+        lambda path: repr([np.asarray(v).tolist() for v in vars(Simulations.read(path)).values()]),
     ),
     "data of a protocol": OurFile(
         _written(lambda path: write_data(_protocol(), path), "fast.h5"), lambda path: read_data(path).digest()

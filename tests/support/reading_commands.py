@@ -15,6 +15,7 @@ from couple.ensemble import job
 from couple.files.write_hdf5 import replacing
 from couple.storage.results import FORMAT
 from support.command_line import couple
+from support.our_files import write_a_posterior
 from support.paths import EXAMPLES
 from support.writing_commands import place_inputs
 
@@ -88,6 +89,7 @@ READING = {
     ),
     "train on": ReadingCommand("trained", "checkpoint.h5", lambda _, out: ("train", "--resume", out, "--quiet")),
     "model": ReadingCommand("trained", "model.h5", lambda _, out: ("model", out)),
+    "posterior": ReadingCommand("inferred", "posterior.h5", lambda _, out: ("posterior", out)),
     "run a model": ReadingCommand(
         "examples", "sk/sk.h5", lambda _, out: ("check", out / "surrogate" / "surrogate.toml")
     ),
@@ -107,6 +109,8 @@ def place_all(folder: Path) -> Path:
         shutil.copy(folder / name, folder / "training" / name)
     for name in ("sk", "spines", "surrogate"):
         shutil.copytree(EXAMPLES / name, folder / "examples" / name)
+    (folder / "inferred").mkdir()
+    write_a_posterior(folder / "inferred" / "posterior.h5")
     (folder / "replay").mkdir()
     (folder / "replay" / "replay.toml").write_text(REPLAY)
     with replacing(folder / "replay" / "charge.h5", FORMAT) as file:

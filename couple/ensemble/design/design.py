@@ -36,6 +36,7 @@ class Design:
     """Ranges of keys, and how many draws of those that are distributed.
 
     Every combination of the listed values is combined with every draw. method: see METHODS. seed: of the draws.
+    joint: the k-th values of all ranges, which are listed and equally many, make point k, instead of all combinations.
     Raises InputError for ranges that make no design.
     """
 
@@ -43,6 +44,7 @@ class Design:
     draws: int | None = None
     method: Method = "sobol"
     seed: int = 0
+    joint: bool = False
 
     def __post_init__(self) -> None:
         drawn = [r for r in self.ranges if r.distribution]
@@ -50,6 +52,8 @@ class Design:
             raise InputError(f'no design "{self.method}"; {nearest(self.method, METHODS)}', where="--design")
         if not self.ranges:
             raise InputError("nothing varies", where="vary")
+        if self.joint and (drawn or len({len(r.values) for r in self.ranges}) != 1):
+            raise InputError("a joint design needs equally many values of each key", where="vary")
         if drawn and self.draws is None:
             raise InputError(f"{drawn[0].key} is drawn: say how many points", where="--points")
         if not drawn and self.draws is not None:
@@ -61,6 +65,8 @@ class Design:
 
     def __len__(self) -> int:
         """Number of points."""
+        if self.joint:
+            return len(self.ranges[0].values)
         count = self.draws or 1
         for one in self.ranges:
             count *= max(len(one.values), 1)
@@ -74,6 +80,8 @@ class Design:
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """All, in the order of runs: what is listed first changes slowest, draws fastest."""
+        if self.joint:
+            return tuple(self._point(values) for values in zip(*(r.values for r in self.ranges), strict=True))
         drawn = [r for r in self.ranges if r.distribution]
         columns = dict(zip((r.key for r in drawn), self._draws(drawn).T, strict=True))
         listed = [range(len(r.values) or 1) for r in self.ranges]
@@ -84,9 +92,11 @@ class Design:
                     float(columns[r.key][draw]) if r.distribution else r.values[k]
                     for r, k in zip(self.ranges, choice, strict=True)
                 )
-                overrides = tuple(r.override(v) for r, v in zip(self.ranges, values, strict=True))
-                found.append(Point(values, overrides))
+                found.append(self._point(values))
         return tuple(found)
+
+    def _point(self, values: tuple[float, ...]) -> Point:
+        return Point(values, tuple(r.override(v) for r, v in zip(self.ranges, values, strict=True)))
 
     def _draws(self, drawn: list[Range]) -> Floats:
         """(draws, keys) values."""
@@ -123,4 +133,4 @@ class Design:
             Range(**{**one, "values": tuple(one["values"]), "numbers": tuple(one["numbers"])})
             for one in content["ranges"]
         )
-        return cls(ranges, content["draws"], content["method"], content["seed"])
+        return cls(ranges, content["draws"], content["method"], content["seed"], content.get("joint", False))
