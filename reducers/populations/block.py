@@ -183,10 +183,15 @@ class NumbersAtSites(Bound):
 
     def covariances(self) -> Floats:
         """(n_sites, S, S) of the distributions."""
-        out, s = np.zeros((len(self.state), 3, 3)), self.state.shape[1]
-        for i in range(len(out)):
-            kernel.covariance(self._model, self._fields, i, out[i])
-        return out[:, :s, :s]
+        f, s = self._fields, self.state.shape[1]
+        powers = Powers(s, self._block.order)
+        m = [f.moments[:, powers.first(k) - 1] for k in range(s)]
+        out = np.empty((len(f.moments), s, s))
+        for k in range(s):
+            for j in range(s):
+                joint = f.moments[:, powers.second(k, j) - 1]
+                out[:, k, j] = (joint - m[k] * m[j]) * f.scale[:, k] * f.scale[:, j]
+        return out
 
     def uptake(self, out: Floats) -> None:
         """(n_sites, 2) into out: ions taken up per ms, and per ms and uM, by the numbers that are there now."""

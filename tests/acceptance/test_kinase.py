@@ -24,7 +24,7 @@ from reducers.populations.sampling import NumberRuns, sample_numbers
 from reducers.populations.settings import PopulationFile
 from support.paths import EXAMPLES
 
-RUNS = 2000
+RUNS = 1000
 FOLDER = EXAMPLES / "kinase"
 COLUMNS = {"surrogate": ("Ca", "kinase_Ca", "kinase_active"), "ssa": ("Ca", "CaS", "Kp")}
 
