@@ -35,6 +35,7 @@ from couple.components import engine
 from couple.components.capabilities import AsksForRanks, BringsGeometry, ContainsNecks, RankRequest
 from couple.components.component import Port, State
 from couple.components.engine import EngineSetup, SiteEngine
+from couple.components.state import refuse_outside
 from couple.geometry.geometry import Geometry
 
 
@@ -336,6 +337,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
 
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
+        refuse_outside(state.get("inner", 0.0), 0, np.inf, "inner")
         restore_arrays(self.name, self._arrays(), state)
 
     def _roll_back(self, k: int, counts: Floats, y: Densities) -> None:

@@ -15,7 +15,7 @@ from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
 from adapters.wellmixed.grouping import group
 from adapters.wellmixed.law_tables import law_message
-from adapters.wellmixed.levels import restore_levels, saved_levels
+from adapters.wellmixed.levels import refuse_unfit, restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.base.file_fields import ReadsFile
@@ -25,7 +25,8 @@ from couple.chemistry.meeting import check_law_places, check_meetings, coarse_ce
 from couple.components.capabilities import BringsGeometry
 from couple.components.component import State, digest_of
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
-from couple.components.state import text
+from couple.components.state import refuse_outside, text
+from couple.experiment.chemistry import MOST_MOLECULES
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
 from couple.rng.streams import generator, stream
@@ -161,6 +162,8 @@ class Gridded(SiteEngine, BringsGeometry):
                     f'the saved state does not fit site "{self.sites[k].name}" of "{self.name}": '
                     f"{saved['counts'].shape} voxels and species, not {m.counts[:, :n].shape}"
                 )
+            refuse_outside(saved["counts"], 0, MOST_MOLECULES, "counts")
+            refuse_unfit(m.levels, saved)
             m.counts[:, :n] = saved["counts"]
             m.words[:], m.events[:] = saved["words"], saved["events"]
             m.weight[...] = saved["weight"]

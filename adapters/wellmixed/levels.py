@@ -8,13 +8,16 @@ weight / upper end of the level, above 1/2. A weight that changes moves its owne
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints, Words
+from couple.base.errors import InputError
 from couple.cache.kernels import njit
+from couple.components.state import fitting, refuse_outside
 from couple.rng.streams import below, uniform
 
 LEVELS = 64
@@ -137,6 +140,18 @@ def saved_levels(s: Levels) -> dict[str, npt.NDArray[np.generic]]:
         "sums": s.sums.copy(),
         "head": s.head.copy(),
     }
+
+
+def refuse_unfit(s: Levels, saved: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Raise InputError for what is not of such levels: kernels do not look at their indices."""
+    for key in ("length", "value", "sums", "head"):
+        fitting(saved, key, getattr(s, key))
+    order, length = np.asarray(saved["order"]), np.asarray(saved["length"])
+    refuse_outside(length, 0, len(s.value), "length")
+    refuse_outside(order, 0, len(s.value) - 1, "order")
+    if not len(order) == len(np.unique(order)) == length.sum():
+        raise InputError(f"a state holds {len(order)} places for {length.sum()} in levels", where="order")
+    refuse_outside(saved["value"], 0, np.finfo(np.float64).max, "value")
 
 
 def restore_levels(s: Levels, saved: dict[str, npt.NDArray[np.generic]]) -> None:

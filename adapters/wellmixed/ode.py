@@ -17,7 +17,9 @@ from adapters.wellmixed.law_tables import with_constants
 from adapters.wellmixed.packing import pack
 from couple.base.arrays import Floats
 from couple.components import engine
+from couple.components.component import State
 from couple.components.engine import EngineSetup
+from couple.components.state import refuse_outside
 
 
 class OdeOptions(engine.Options):
@@ -82,6 +84,11 @@ class MassAction(BatchedWellMixed):
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         return {"inner": cast("npt.NDArray[np.generic]", self.inner)}
+
+    def restore(self, state: State) -> None:
+        """See WellMixed. Raises InputError for an inner step with which it would never end."""
+        refuse_outside(state.get("inner", 0.0), 0, np.inf, "inner")
+        super().restore(state)
 
     def _message(self, code: int, site: int, column: int) -> str:
         if code in (codes.COLLAPSED, codes.NEGATIVE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -152,6 +152,16 @@ class Exchange:
     def note(self, rows: Floats, row: int) -> None:
         """Only record: the state before the first window."""
         self._note(rows, row)
+
+    def unbalanced(self, tolerance: float) -> Iterator[tuple[str, float]]:
+        """Sites that do not hold what the books say, each with the amount by which it is off.
+
+        tolerance: relative to what was moved or held at the start, at least one ion.
+        """
+        for row, holding in zip(self.balance, self.holdings, strict=True):
+            off = self.held(holding) - row[kernels.HELD_AT_START] - row[kernels.TAKEN_UP]
+            if not abs(off) <= tolerance * max(row[kernels.MOVED], row[kernels.HELD_AT_START], 1.0):
+                yield holding.site, off
 
     def held(self, holding: Holding, columns: Sequence[int] | None = None) -> float:
         """Amount of a substance in a site now; of the given columns only, if given."""

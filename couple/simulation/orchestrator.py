@@ -14,6 +14,7 @@ from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
 from couple.rng.streams import branch_seed
+from couple.simulation.restored_states import refuse_impossible
 from couple.storage.recorder import Recorder
 from couple.wiring import System
 
@@ -162,6 +163,7 @@ class Orchestrator:
             component.restore(states[f"component.{component.name}"])
         # Components may have touched their ports on restoring: the exchange's memory is the authority.
         self.exchange.restore(states["exchange"])
+        refuse_impossible(self.system, self.exchange, states)
         clock = states["clock"]
         self.window = whole(clock, "window")
         self.seconds = {k: number(clock, f"seconds.{k}") for k in self.seconds}

@@ -20,6 +20,7 @@ from couple.components.capabilities import timings_of
 from couple.components.component import Port, State
 from couple.components.state import number, text, whole
 from couple.experiment import Experiment
+from couple.files.open_hdf5 import reading
 from couple.files.write_hdf5 import new_in_memory
 from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
+
+
+_SAVED = "the checkpoint of this experiment"
 
 
 class Simulation:
@@ -166,7 +170,8 @@ class Simulation:
             experiment = experiment.changed(f"experiment.seed={seed}")
         system, states = origin.wire(experiment)
         simulation = cls(None, system)
-        simulation.orchestrator.branch(states, experiment.experiment.seed)
+        with reading(origin.path, _SAVED):
+            simulation.orchestrator.branch(states, experiment.experiment.seed)
         return simulation
 
     def reseed(self, seed: int) -> None:
@@ -206,11 +211,13 @@ class Simulation:
             check_versions(system, parts)
             if written != ranks.size:
                 simulation = cls(here, system, lock, f"{place}-{written}", costs)
-                move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
+                with reading(path, _SAVED):
+                    move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
                 simulation._left = place
             else:
                 simulation = cls(here, system, lock, place, costs)
-                simulation.orchestrator.restore(parts[0])
+                with reading(path, _SAVED):
+                    simulation.orchestrator.restore(parts[0])
         except InputError as error:
             raise error.inside(str(path)) from None
         simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0

@@ -20,6 +20,7 @@ from couple.base.arrays import Floats, Words
 from couple.base.errors import InputError
 from couple.components.component import State
 from couple.components.engine import EngineSetup
+from couple.components.state import fitting, refuse_outside
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import generator, stream
 
@@ -106,8 +107,17 @@ class PaperLattice(LatticeBase):
     def restore(self, state: State) -> None:
         """See Component."""
         for k, m in enumerate(self.particles):
-            self._clear(k)
             sites, codes = np.asarray(state[f"site{k}.sites"]), np.asarray(state[f"site{k}.codes"])
+            for key in _SAVED:
+                fitting(state, f"site{k}.{key}", getattr(m, key))
+            refuse_outside(state[f"site{k}.pending"], -1, len(self.rules.event_rate) - 1, "pending")
+            if np.asarray(state[f"site{k}.pending"]).item() >= 0:  # each event of the past would be done first
+                refuse_outside(state[f"site{k}.due"], np.asarray(state[f"site{k}.clock"]).item(), np.inf, "due")
+            refuse_outside(sites, 0, len(m.lattice) - 1, "sites")
+            refuse_outside(codes, 1, len(self.network.species), "codes")
+            if not len(sites) == len(codes) == len(np.unique(sites)) <= len(m.sites):
+                raise InputError(f"a state holds {len(sites)} particles that do not fit", where="sites")
+            self._clear(k)
             m.length[0] = len(sites)
             m.sites[: len(sites)], m.lattice[sites], m.entry[sites] = sites, codes, np.arange(len(sites))
             for key in _SAVED:

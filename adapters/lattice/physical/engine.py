@@ -37,6 +37,7 @@ from couple.chemistry.network import ReactionNetwork
 from couple.components.capabilities import HasNeckOpenings
 from couple.components.component import Port, State
 from couple.components.engine import EngineSetup, Site
+from couple.components.state import fitting, refuse_outside
 from couple.rng.streams import exponential, generator, next_word, stream
 
 CROWDED = 0.1
@@ -185,8 +186,9 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         """See Component."""
         for k, (t, m) in enumerate(zip(self.tables, self.molecules, strict=True)):
             saved = {key: np.asarray(state[f"site{k}.{key}"]) for key in _SAVED}
+            _refuse_unfit(t, m, saved, len(self.network.species))
             self._clear(k)
-            for key in ("length", "reservoir", "words", "wait", "phase", "unsorted", "clamp_phase"):
+            for key in _FIXED:
                 getattr(m, key)[...] = saved[key]
             places, codes = saved["places"], saved["codes"]
             ends = np.cumsum(m.length)
@@ -320,7 +322,29 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         raise RunError(f'site "{site.name}" got an input that is no count: influx {influx}, clamp {clamp}')
 
 
-_SAVED = ("places", "codes", "length", "reservoir", "words", "wait", "phase", "unsorted", "clamp_phase")
+_FIXED = ("length", "reservoir", "words", "wait", "phase", "unsorted", "clamp_phase")
+_SAVED = ("places", "codes", *_FIXED)
+
+
+def _refuse_unfit(
+    t: LatticeTables, m: LatticeMolecules, saved: dict[str, npt.NDArray[np.generic]], n_species: int
+) -> None:
+    """Raise InputError for a saved state that is not of such a lattice: kernels do not look at their indices."""
+    for key in _FIXED:
+        fitting(saved, key, getattr(m, key))
+    for key in ("wait", "phase", "unsorted"):
+        refuse_outside(saved[key], 0, _LONG, key)
+    places, codes, length = (np.asarray(saved[key]) for key in ("places", "codes", "length"))
+    refuse_outside(length, 0, np.diff([*t.start, len(m.lists)]), "length")
+    refuse_outside(codes, 1, n_species, "codes")
+    if not len(places) == len(codes) == length.sum():
+        raise InputError(f"a state holds {len(places)} places for {length.sum()} molecules", where="places")
+    sizes = np.where(t.surface, len(m.face), len(m.lattice))
+    refuse_outside(places, 0, np.repeat(sizes, length) - 1, "places")
+
+
+_LONG = 2.0**53
+"""Above every time in steps and every number of molecules, and a whole number in double precision."""
 
 
 def _options(setup: EngineSetup) -> LatticeOptions:
