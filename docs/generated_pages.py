@@ -1,6 +1,6 @@
 """Pages that are made from the program itself when the site is built: keys, options of engines, commands, the gallery.
 
-A hook of MkDocs (`mkdocs.yml`); tests call `pages` and `engine_options` without it.
+A hook of MkDocs (`.mkdocs.yml`); tests call `pages` and `engine_options` without it.
 """
 
 from __future__ import annotations

@@ -155,3 +155,13 @@ def test_binary_files_are_opened_in_one_room() -> None:
     ]
     assert not wrong, "\n".join(wrong)
     assert all(OPENS.search(line) for line in ("h5py.File(x)", "np.load(x)", "a = pickle.loads(b)")), "the control"
+
+
+def test_the_top_level_is_that_of_the_user() -> None:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no checkout")
+    rooms = {"couple", "reducers", "adapters", "tests", "examples", "docs"}
+    files = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md"}
+    found = {line.split("/")[0] for line in done.stdout.splitlines()}
+    assert not {name for name in found - rooms - files if not name.startswith(".")}

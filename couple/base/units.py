@@ -138,10 +138,11 @@ def quantity(value: object, dimension: str) -> float:
     return number
 
 
-def number_in(value: object, unit: str) -> float:
+def number_in(value: object, unit: str, notation: Callable[[str], str] = str) -> float:
     """The number of a text with a unit ("0.1 nS") in `unit`, or a plain number where there is no unit ("").
 
-    Raises InputError for anything else, and for what is not finite.
+    notation: makes the unit that was given one that can be read, where a simulator has a notation of its own. Raises
+    InputError for anything else, and for what is not finite.
     """
     if not unit:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -152,7 +153,7 @@ def number_in(value: object, unit: str) -> float:
         if found is None or not found[1]:
             raise InputError(f'{brief(value)} has no unit; NEURON has it in {unit}, give text like "1 {unit}"')
         try:
-            scale = ratio(found[1], unit)
+            scale = ratio(notation(found[1]), unit)
         except InputError as error:
             raise InputError(f"{quoted(value)}: {error.message}; NEURON has it in {unit}") from None
         if scale is None:

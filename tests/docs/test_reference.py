@@ -66,7 +66,7 @@ def test_every_definition_of_the_schema_is_there() -> None:
 
 def test_every_command_and_option_is_there() -> None:
     text = generated_pages().commands_page()
-    sections = {m[1]: m[2] for m in re.finditer(r"^## `couple ([\w ]+)`.*?\n(.*?)(?=^## |\Z)", text, re.M | re.S)}
+    sections = {m[1]: m[2] for m in re.finditer(r"^## `couple ([\w -]+)`.*?\n(.*?)(?=^## |\Z)", text, re.M | re.S)}
     commands: dict[str, Any] = dict(whole_app().commands)
     for name, group in [*commands.items()]:
         if inner := getattr(group, "commands", None):
@@ -96,7 +96,7 @@ def test_every_engine_has_a_page_with_its_options() -> None:
 
 
 def test_the_menu_names_every_page() -> None:
-    menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    menu = yaml.safe_load((ROOT / ".mkdocs.yml").read_text())["nav"]
 
     def files(part: Any) -> Iterator[str]:
         if isinstance(part, str):

@@ -61,7 +61,8 @@ def test_no_other_page_has_blocks_that_could_be_typed() -> None:
 
 def test_the_site_builds_strictly_and_fetches_nothing(tmp_path: Path) -> None:
     """A link to nowhere, or to no anchor, is a warning, and a warning an error."""
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    words = ["build", "-f", ".mkdocs.yml", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    words = [sys.executable, "-m", "mkdocs", *words]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for page in (tmp_path / "site").rglob("*.html"):

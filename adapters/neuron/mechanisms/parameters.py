@@ -9,7 +9,6 @@ from typing import Any
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
 from couple.base.errors import InputError, nearest
-from couple.base.unit_text import split_quantity
 from couple.base.units import number_in, ratio
 
 
@@ -62,11 +61,8 @@ def parameters(mechanism: str, table: Mapping[str, Any], where: str) -> dict[str
 
 def in_unit(value: Any, unit: str, where: str) -> float:
     """A number: `value` (text with a unit) in `unit`, or a plain number where there is no unit."""
-    found = split_quantity(value) if isinstance(value, str) else None
-    if found is not None and found[1]:
-        value = f"{found[0]!r} {standard_unit(found[1])}"
     try:
-        return number_in(value, standard_unit(unit))
+        return number_in(value, standard_unit(unit), standard_unit)
     except InputError as error:
         raise error.at(where) from None
 

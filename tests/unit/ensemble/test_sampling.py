@@ -68,7 +68,7 @@ def test_a_closed_loop_is_the_run_of_a_process_of_its_own(tmp_path: Path) -> Non
     seed = f"experiment.seed={run_seed(3, 4)}"
     subprocess.run([sys.executable, "-m", "couple", *run, "--set", seed], check=True, timeout=60)
     for name, values in datasets(tmp_path / "one" / "results.h5").items():
-        if name != "time":
+        if name != "time" and not name.startswith("morphology/"):
             assert values.tobytes() == there[name][4].tobytes(), name
     v = there["neuron/v"][:, :, 0]
     assert len({row.tobytes() for row in v}) == 5  # the inputs differ
