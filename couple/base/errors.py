@@ -37,7 +37,7 @@ class InputError(CoupleError):
     exit_code = 2
 
     def __init__(self, message: str, *, where: str = "") -> None:
-        message = _bounded(message)
+        message, where = _bounded(message), _without_middles(where, LONGEST)
         self.message, self.where = message, where
         super().__init__(f"{where}: {message}" if where else message)
 
@@ -59,8 +59,13 @@ LONGEST = 1000
 def _bounded(message: str) -> str:
     """A message on one line, with a middle left out of words and of a whole that are absurdly long."""
     message = " ".join(message.split())
-    message = re.sub(r"\S{240,}", lambda word: f"{word[0][:100]}...{word[0][-20:]}", message)
+    message = _without_middles(message, 240)
     return message if len(message) <= LONGEST else f"{message[: LONGEST - 300]} ... {message[-290:]}"
+
+
+def _without_middles(text: str, longest: int) -> str:
+    """A text with a middle left out of its words that have so many characters. Names of files are shorter."""
+    return re.sub(rf"\S{{{longest},}}", lambda word: f"{word[0][:100]}...{word[0][-20:]}", text)
 
 
 class RunError(CoupleError):
