@@ -28,7 +28,7 @@ from reducers.inference.diagnostics.calibration import Calibration, calibrate
 from reducers.inference.diagnostics.misspecification import misfit
 from reducers.inference.folder import INFERENCE, ROUNDS, claim_request, request
 from reducers.inference.methods.abc import accept
-from reducers.inference.methods.point import climb, nearest
+from reducers.inference.methods.point import climb
 from reducers.inference.methods.proposals import Inside, from_posterior, from_prior, support_of
 from reducers.inference.methods.restriction import learn_restriction
 from reducers.inference.problem.observation import observed, read_observation
@@ -120,9 +120,8 @@ class Inference:
         def simulate(number: int, theta: Floats) -> Simulations:
             return self.simulations(f"{number:03d}", number, lambda: theta)
 
-        made = climb(self.prior, pilot, found.observation, ask.simulations - len(pilot), ask.seed, simulate)
-        scaling = Scaling.of(pilot.features[pilot.valid])
-        return replace(found, simulations=made, point=made.theta[nearest(made, scaling, found.observation)])
+        made, point = climb(self.prior, pilot, found.observation, ask.simulations - len(pilot), ask.seed, simulate)
+        return replace(found, simulations=made, point=point)
 
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng(run_seed(self.file.infer.seed, number))

@@ -17,6 +17,8 @@ from reducers.inference.diagnostics.calibration import Calibration
 from reducers.inference.simulation.simulations import Simulations
 
 DRAWS = 10_000
+MOST = 10
+"""Rounds of which each is said how many simulations were valid."""
 
 
 def draws_of(found: Found, n: int = DRAWS, seed: int = 0) -> Floats:
@@ -86,7 +88,8 @@ def _predictive(found: Found) -> dict[str, Any]:
 def lines(found: Found) -> list[tuple[str, str]]:
     """For the terminal."""
     said, units = facts(found), dict(zip(found.prior.names, found.prior.units, strict=True))
-    valid = ", ".join(f"{100 * share:.3g} %" for share in said["valid"])
+    shares = said["valid"] if len(said["valid"]) <= MOST else [float(found.simulations.valid.mean())]
+    valid = ", ".join(f"{100 * share:.3g} %" for share in shares)
     shown = [("method", said["method"]), ("simulations", f"{said['simulations']}, {valid} with all features")]
     if found.losses:
         epochs = " + ".join(map(str, said["epochs"]))

@@ -23,8 +23,10 @@ START = 0.5
 
 def climb(
     prior: Prior, pilot: Simulations, observation: Floats, simulations: int, seed: int, simulate: Simulate
-) -> Simulations:
-    """All simulations, those of `pilot` first: of generations that move towards the observation (f,).
+) -> tuple[Simulations, Floats]:
+    """All simulations, of generations that move towards the observation (f,), and where they end, (d,).
+
+    The end is the mean of the last generation, in normal coordinates: noise of single simulations averages out.
 
     pilot: draws of the prior, by which features are scaled; the search begins at the nearest. simulations: of all
     generations, at most. A simulation that lacks features is farther than any other. Raises InputError without `cma`.
@@ -42,7 +44,7 @@ def climb(
         number, done = number + 1, done + len(z)
         made.append(simulate(number, prior.from_normal(z)))
         search.tell(list(z), distances(made[-1], scaling, observation).tolist())
-    return Simulations.join(made)
+    return Simulations.join(made), prior.from_normal(np.asarray(search.mean)[None])[0]
 
 
 def distances(made: Simulations, scaling: Scaling, observation: Floats) -> Floats:
