@@ -95,3 +95,13 @@ def test_correlations_are_those_of_the_samples() -> None:
     bound = 3.0 * (1 - rho**2) / np.sqrt(runs)  # 6 pairs, P < 2 % in all
     assert np.abs(found.pairs - rho).max() < bound
     assert found.control[1] < 0 < found.control[2] and found.mean[1] < rho < found.mean[2]
+
+
+@pytest.mark.acceptance
+def test_the_curve_of_stdp(tmp_path: Path) -> None:
+    module = script("stdp")
+    few = ["spine.0.place.count=8", "spine.0.synapse.count=6"]
+    answer = module.main(2, 10, tmp_path, few, lags=(-10.0, 10.0), jobs=1)
+    assert (tmp_path / "stdp.png").stat().st_size > 10_000 and "shuffled" in str(answer)
+    (before, _), (after, _) = answer.weight
+    assert after > before, "a spike that follows the event leaves more of the synapse than one that precedes it"
