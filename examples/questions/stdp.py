@@ -1,12 +1,12 @@
 """The curve of spike-timing-dependent plasticity: what pairs of a synaptic event and a spike leave of a synapse.
 
 The spines of `examples/plasticity`, whose AMPA receptors gain by phosphorylated CaMKII and lose by calcineurin, under
-pairs at 5 Hz, for lags from -40 (spike first) to 40 ms, several seeds each; and the same pairs with lags that are drawn
-anew for each pair, for comparison. What is shown is the conductance of an AMPA event at the end over that at the start,
+pairs at 5 Hz, for lags from -40 (spike first) to 40 ms, several seeds each; and the same pairs with all lags
+in random order, for comparison. What is shown is the conductance of an AMPA event at the end over that at the start,
 the mean over all synapses of a run, with the standard error over seeds.
 
-The end is 140 ms after the last pair. That matters: nothing dephosphorylates CaMKII in this chemistry, and a second later
-all weights have grown (README of the example). The whole campaign has not been run; there is no answer yet.
+The end is 140 ms after the last pair. That matters: nothing dephosphorylates CaMKII in this chemistry, and a second
+later all weights have grown (README of the example). The whole campaign has not been run; there is no answer yet.
 """
 
 from __future__ import annotations
