@@ -151,7 +151,9 @@ def refuse_unfit(s: Levels, saved: Mapping[str, npt.NDArray[np.generic]]) -> Non
     refuse_outside(order, 0, len(s.value) - 1, "order")
     if not len(order) == len(np.unique(order)) == length.sum():
         raise InputError(f"a state holds {len(order)} places for {length.sum()} in levels", where="order")
-    refuse_outside(saved["value"], 0, np.finfo(np.float64).max, "value")
+    value, largest = np.asarray(saved["value"]), np.finfo(np.float64).max
+    refuse_outside(value, -largest, largest, "value")
+    refuse_outside(value[order], np.nextafter(0, 1), largest, "value")  # rounding leaves some below 0 outside of levels
 
 
 def restore_levels(s: Levels, saved: dict[str, npt.NDArray[np.generic]]) -> None:

@@ -132,8 +132,10 @@ def _one_sided(ports: Collection[str], driven: bool, ions: Collection[str]) -> I
 def _nearly_empty(experiment: Experiment, network: ReactionNetwork, sites: Sequence[PlacedSite]) -> Iterator[str]:
     """Sites with next to none of the molecules that a chemistry gives: it may mean another volume."""
     initial = experiment.chemistry.initial
-    for key in dict.fromkeys(site.key for site in sites):
-        site = next(site for site in sites if site.key == key)
+    first: dict[str, PlacedSite] = {}
+    for site in sites:
+        first.setdefault(site.key, site)
+    for key, site in first.items():
         total = molecules_in_all(network, initial, site.geometry)
         if 0 < total < NEARLY_NONE:
             yield (
