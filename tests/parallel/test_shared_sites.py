@@ -204,11 +204,11 @@ def resume(folder: Path, n: int, out: str) -> Path:
 
 
 def rows(out: Path) -> dict[str, Any]:
-    """Every dataset."""
+    """Every dataset but the shape of the model, which only one process writes."""
     found: dict[str, Any] = {}
     with h5py.File(out / "results.h5") as file:
         file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
-    return found
+    return {name: values for name, values in found.items() if not name.startswith("morphology/")}
 
 
 def difference(first: Path, second: Path) -> float:

@@ -178,11 +178,11 @@ def ranks(n: int, *arguments: object, folder: Path, code: int = 0, **more: Any) 
 
 
 def content(out: Path) -> dict[str, Any]:
-    """Every dataset and its attributes, and the books."""
+    """Every dataset and its attributes, and the books; not the shape of the model, which only one process writes."""
     found: dict[str, Any] = {}
 
     def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and not name.startswith("morphology/"):
             found[name] = item[()].tobytes(), {k: np.asarray(v).tolist() for k, v in item.attrs.items()}
 
     with h5py.File(out / "results.h5") as file:
