@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-
-from couple.cache.kernels import njit
+from numba import njit
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,13 +55,13 @@ def _spikes(v: Floats, time: Floats) -> int:
     return int(np.sum(np.diff(peaks, prepend=-np.inf) > APART))
 
 
-@njit
+@njit(cache=True)
 def _efun(z: float) -> float:
     """z / (exp(z) - 1)."""
     return 1 - z / 2 if abs(z) < 1e-4 else z / math.expm1(z)
 
 
-@njit
+@njit(cache=True)
 def _rates(v: float, v_t: float) -> tuple[float, float, float, float, float, float]:
     """Of n, m and h, to open and to close, /ms."""
     x = v - v_t
@@ -76,7 +75,7 @@ def _rates(v: float, v_t: float) -> tuple[float, float, float, float, float, flo
     )
 
 
-@njit
+@njit(cache=True)
 def _run(theta: Floats, seed: int, steps: int) -> Floats:
     g_na, g_k, g_l, g_m, tau_max, v_t, sigma, e_l = theta
     v_t, e_l = -v_t, -e_l

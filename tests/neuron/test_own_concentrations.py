@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from adapters.neuron import insert_cav
+from adapters.neuron.coupling.ownership import ownership
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.given import with_given
@@ -192,3 +194,10 @@ def test_readings_of_a_concentration_are_replaced_where_they_are_the_ions() -> N
 def test_what_cannot_be_given_a_concentration_is_said(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         with_given(text, "ca", Path("x.mod"), "link[0].mechanisms")
+
+
+def test_channels_of_ours_read_as_those_of_a_model() -> None:
+    section = h.Section(name="one")
+    insert_cav(section, 1e-4)
+    concentration, reversal = ownership("ca", [section(0.5)])[0]
+    assert concentration == "constant, read by nothing" and reversal.endswith("read by couple_cav")

@@ -11,7 +11,9 @@ from adapters.neuron.hoc.sections import section_name
 from couple.components.electrics import Attachments
 
 OURS = "couple_"
-"""What names of our own mechanisms begin with; they stand for the chemistry."""
+"""What names of our own mechanisms begin with; they stand for the chemistry, but for channels that a model inserts."""
+
+CHANNELS = ("couple_cav", "couple_nmda")
 
 Words = tuple[str, str]
 """Of the concentration, and of the reversal potential."""
@@ -32,7 +34,8 @@ def ownership(ion: str, segments: Sequence[Any]) -> list[Words]:
 
 def _words(ion: str, segment: Any, points: Sequence[str]) -> Words:
     there = [*((n, False) for n in density_names(segment.sec)), *((n, True) for n in points)]
-    uses = [(n, use) for n, point in there if not n.startswith(OURS) for use in ion_uses(n, point) if use.ion == ion]
+    models = [(n, point) for n, point in there if n in CHANNELS or not n.startswith(OURS)]
+    uses = [(n, use) for n, point in models for use in ion_uses(n, point) if use.ion == ion]
 
     def who(name: str, kind: str) -> str:
         return ", ".join(n for n, use in uses if name in getattr(use, kind))
