@@ -227,6 +227,7 @@ def test_release_from_the_membrane() -> None:
     assert abs(found - relaxation(0, 0, proteins, pair, 0.8 * koff, duration)[0]) > limit
 
 
+@pytest.mark.acceptance
 def test_an_immobile_crowd_does_not_screen_the_membrane() -> None:
     """Proteins at equilibrium with what moves, however many cells an immobile buffer takes."""
     crowd, n = round(0.2 * BOX.volume / 0.01**3), 24

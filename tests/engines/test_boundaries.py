@@ -93,7 +93,7 @@ def pumped(n: int, kappa: float, runs: int, tick: float, injected: tuple[str, ..
     return engine
 
 
-@pytest.mark.parametrize("kappa", [KAPPA, 20 * KAPPA])
+@pytest.mark.parametrize("kappa", [KAPPA, pytest.param(20 * KAPPA, marks=pytest.mark.acceptance)])
 def test_voxels_do_what_their_matrix_says(kappa: float) -> None:
     n, runs, start = 4, 60, 400
     engine = pumped(n, kappa, runs, 2.0)

@@ -39,6 +39,7 @@ def left(simulation: Simulation) -> float:
     return head
 
 
+@pytest.mark.acceptance
 def test_lattice_and_field_equal_all_field_and_all_lattice_in_the_mean(tmp_path: Path) -> None:
     exact = left(pair(tmp_path, "pde", FIELD))
     conductance = D / neck_resistance([NECK], [NECK[0]] * 2)

@@ -50,6 +50,7 @@ def test_the_spike_runs_back_and_brings_calcium(tmp_path: Path) -> None:
         assert all(positioned[f"{s}.head(0.5)"] == pytest.approx(away[s]) for s in away)
 
 
+@pytest.mark.acceptance
 def test_the_timescale_of_sk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = script("timescale")
     monkeypatch.setattr(module, "BURST", 60.0)

@@ -157,6 +157,7 @@ def test_rxd_calcium_is_refused(cell: Path) -> None:
     del calcium, region
 
 
+@pytest.mark.acceptance
 def test_our_own_mechanisms_are_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COUPLE_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -174,6 +174,7 @@ def refusal(folder: Path) -> str:
     return lines[0]
 
 
+@pytest.mark.acceptance
 def test_streams_numbered_by_rank_are_not_moved(tmp_path: Path) -> None:
     assert "number its streams by gid, not by rank" in refusal(write_ring(tmp_path, stream="rank"))
 

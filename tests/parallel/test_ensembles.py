@@ -35,6 +35,7 @@ def test_an_ensemble_is_spread_over_ranks(folder: Path) -> None:
     assert done.stderr.count("error:") == 1
 
 
+@pytest.mark.acceptance
 def test_branches_are_spread_over_ranks(tmp_path: Path) -> None:
     """The same as those of one process; an error in the input is said once."""
     (tmp_path / "box.toml").write_text(BOX)
@@ -117,6 +118,7 @@ def test_a_training_by_correlation_dynamics_is_that_of_one_process(tmp_path: Pat
     assert len(one) > 6 and [key for key in one if repr(one[key]) != repr(two.get(key))] == []
 
 
+@pytest.mark.acceptance
 def test_a_training_that_fails_ends_all_ranks(tmp_path: Path) -> None:
     """Before anything is sampled, and on the one rank that fits while the others have nothing to do."""
     decay, out = "examples/reduce/decay.toml", tmp_path / "out"

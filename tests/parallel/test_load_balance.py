@@ -66,6 +66,7 @@ def test_a_skewed_network_is_spread_evenly(folder: Path) -> None:
         assert file["ssa/counts"].shape[1] == 20
 
 
+@pytest.mark.acceptance
 def test_resuming_spreads_likewise(folder: Path) -> None:
     """Also when the earlier run is gone: with as many ranks to the bit."""
     shutil.copytree(folder / "costs", folder / "gone")

@@ -78,6 +78,7 @@ def test_one_cell_is_not_shared_and_too_many_ranks_are_refused(folder: Path, tmp
     assert "3 cells for 4 ranks" in done.stderr
 
 
+@pytest.mark.acceptance
 def test_sites_without_neuron_are_shared(tmp_path: Path) -> None:
     """Joined sites stay together; drives find their sites wherever these are; what one has begun three go on with."""
     write_sites(tmp_path)

@@ -269,6 +269,7 @@ def test_one_rank_goes_on_as_two(folder: Path, two: Path) -> None:
     assert difference(two, resume(folder, 2, "one")) <= 1e-10
 
 
+@pytest.mark.acceptance
 def test_teams_of_a_network_overlap(folder: Path) -> None:
     """Three cells on three ranks, each dendrite by its own and the next one; the same spikes."""
     here = run(folder, 1, "many.toml", "many1")

@@ -315,7 +315,7 @@ def test_without_dolfinx_the_command_that_installs_it_is_named() -> None:
         assert "uv pip install dolfinx-solver-real mpi4py mpich" in message
 
 
-@pytest.mark.parametrize("name", ["pde", "spde"])
+@pytest.mark.parametrize("name", ["pde", pytest.param("spde", marks=pytest.mark.acceptance)])
 def test_the_spine_with_neuron(name: str, tmp_path: Path) -> None:
     """The one word swapped; the engine brings MPI and is imported before NEURON."""
     short = ['experiment.duration="1 ms"', 'checkpoint.every="1 ms"', f"site.head.engine={name}"]

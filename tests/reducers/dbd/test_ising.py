@@ -138,6 +138,7 @@ def test_an_enzyme_on_a_chain_stays_finite_and_conserves_enzyme() -> None:
     assert made[3] == pytest.approx(0.5 * chain.probability(start[0], (3, 0)), rel=1e-9)
 
 
+@pytest.mark.acceptance
 def test_rates_are_recovered_from_a_path_with_known_rates() -> None:
     chain, true = Chain("A"), np.array([0.3, 0.8, 0.5])
     functions = [ChainFunction(chain, rules_of(r, ONE)) for r in (ONE.reactions[0], ONE.reactions[1])]

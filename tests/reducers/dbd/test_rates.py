@@ -103,6 +103,7 @@ def estimated(made: Combination, moments: Floats, conditions: Ints, every: int) 
     return estimate_rates(made, CHAIN, Solver(every, METHODS["rk4"], every), start, moments, conditions)
 
 
+@pytest.mark.acceptance
 def test_rates_come_back_from_lattice_runs_within_their_errors() -> None:
     """Bound: z of two comparisons at 1 in 1000, and p/2 of a step whose sweep loses those who reacted on the way."""
     death, pair = 0.01, 0.02

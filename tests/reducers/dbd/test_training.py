@@ -219,8 +219,8 @@ def test_examples_are_valid(path: Path) -> None:
     assert file.train.name and (path.parent / str(file.data.experiment)).exists()
 
 
-VARIANTS = ("annihilation_full", "rossler_adam")
-"""Examples that are another with a longer data window or another optimiser."""
+VARIANTS = ("annihilation_full", "ising", "lotka_volterra_followed", "rossler", "rossler_adam")
+"""Examples that train as another does: with a longer data window, another optimiser, other particles."""
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,7 @@ def test_the_gradient_of_the_misfit_is_exact() -> None:
     assert (sides[0] - sides[1]) / (2 * h) == pytest.approx(gradient @ du + (slope * d0).sum(), rel=1e-6)
 
 
+@pytest.mark.acceptance
 def test_a_law_from_particles_has_honest_errors() -> None:
     """D and k of Brownian particles that vanish, in six independent sets: z-scores as they should be."""
     basis, time = interval(-12.0, 12.0, 72), np.linspace(0.5, 2.0, 5)

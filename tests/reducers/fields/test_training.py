@@ -117,7 +117,7 @@ def test_what_is_no_model_of_a_field(tmp_path: Path) -> None:
         FieldModel.read(tmp_path / "text.h5")
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("dimension", [2, pytest.param(3, marks=pytest.mark.acceptance)])
 def test_fields_of_two_species_on_surfaces_and_volumes(dimension: int, tmp_path: Path) -> None:
     """A reaction between fields, two initial conditions, a figure for each dimension."""
     rng = np.random.default_rng(1)

@@ -79,6 +79,7 @@ def _shaken(counts: np.ndarray, chosen: list[bool]) -> np.ndarray:
     return out
 
 
+@pytest.mark.acceptance
 def test_a_killed_training_goes_on_to_the_bit(trained: GccdTraining, tmp_path: Path) -> None:
     folder = tmp_path / "half"
     shutil.copytree(trained.folder / "data", folder / "data")

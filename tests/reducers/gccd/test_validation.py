@@ -93,6 +93,7 @@ def validation(**more: Any) -> Validation:
     return Validation.model_validate({**content, **more})
 
 
+@pytest.mark.acceptance
 def test_the_lattice_agrees_with_the_law_and_tells_another_law_from_it(tmp_path: Path) -> None:
     block, site = validation(), CAMKII / "site.toml"
     shape = {"geometry": block.geometry}

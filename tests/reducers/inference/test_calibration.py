@@ -52,6 +52,7 @@ def test_an_observation_outside_of_the_simulations_is_seen() -> None:
     assert "no parameters make these features together" in misfit(made, np.array([1.5, 1.5, 0, -3.0]), names).text
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("d", [2, 8])
 def test_truncated_proposals_are_the_prior_within_the_support(d: int) -> None:
     """By rejection in two dimensions, by walks in eight; each moment within 4.5 of its standard errors."""

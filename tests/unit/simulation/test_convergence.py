@@ -289,6 +289,7 @@ def test_parallel_converges_at_first_order_with_larger_errors(
     assert (errors > staggered.errors(exact)).all()
 
 
+@pytest.mark.acceptance
 def test_extrapolating_the_conductance_lowers_the_error(
     staggered: Refinement, extrapolated: Refinement, exact: Floats
 ) -> None:

@@ -179,6 +179,7 @@ def test_the_parallel_scheme_balances_too(tmp_path: Path) -> None:
     assert link["sent"] + link["in_flight"] == pytest.approx(ions, rel=1e-7)
 
 
+@pytest.mark.acceptance
 def test_the_spine_also_runs_without_a_compiler(tmp_path: Path) -> None:
     """No compiler on PATH and an empty cache: KSChan mechanisms, nearly the same voltage."""
     bare = {k: v for k, v in os.environ.items() if k not in ("CC", "CXX")}
