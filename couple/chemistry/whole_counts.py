@@ -53,18 +53,16 @@ def whole_amounts(
 ) -> tuple[int, ...]:
     """(n,) whole numbers for as many real ones of at least 0.
 
-    together: columns that one total was split over. With "random" the mean over `draw` is `amounts`, no number moves by
-    one or more, nor does the sum of those that go together. With "nearest" each is the nearest whole number; of those
-    that go together the sum is, by the largest remainders.
+    together: columns that one total was split over. With "random" the mean over `draw` is `amounts`. With "nearest"
+    each is the nearest whole number; of those that go together the sum is, by the largest fractions. In both no number
+    moves by one or more, nor does the sum of those that go together.
     """
     found = [0] * len(amounts)
     for group in _groups(len(amounts), together):
         if rule == "random":
             whole = _cut([amounts[c] for c in group], draw(names[group[0]]))
         else:
-            total = math.fsum(amounts[c] for c in group)
-            shares = {str(k): amounts[c] / total if total > 0 else 0.0 for k, c in enumerate(group)}
-            whole = list(apportion(round(total), shares).values())
+            whole = _nearest([nearly_whole(amounts[c]) for c in group])
         for c, n in zip(group, whole, strict=True):
             found[c] = n
     return tuple(found)
@@ -139,6 +137,15 @@ def _groups(n: int, together: Sequence[Sequence[int]]) -> list[list[int]]:
     joined = [list(group) for group in together]
     seen = {c for group in joined for c in group}
     return joined + [[c] for c in range(n) if c not in seen]
+
+
+def _nearest(amounts: Sequence[float]) -> list[int]:
+    """Rounded down, and one more for the largest fractions until the sum is the nearest to that of the amounts."""
+    whole = [math.floor(x) for x in amounts]
+    short = round(math.fsum(amounts)) - sum(whole)
+    for k in sorted(range(len(whole)), key=lambda k: (whole[k] - amounts[k], k))[:short]:
+        whole[k] += 1
+    return whole
 
 
 def _ends(amounts: Sequence[float]) -> list[float]:

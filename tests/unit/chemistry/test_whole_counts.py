@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from couple.base.errors import InputError
@@ -52,6 +52,7 @@ def test_keys_are_seed_site_and_species() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=6), st.floats(0, 1, exclude_max=True))
+@example([19.125, 0.75, 0.75, 0.8125], 0.0)  # shares of the rounded total would take 1.125 from the first
 def test_no_amount_moves_by_one(amounts: list[float], u: float) -> None:
     names = [f"A{k}" for k in range(len(amounts))]
     for rule in ("random", "nearest"):
