@@ -22,6 +22,14 @@ from couple.base.errors import InputError, brief, nearest
 from couple.base.units import canonical_unit
 
 
+class UnknownKey(ValueError):
+    """A key that its table does not have; advice: what may be meant in that place."""
+
+    def __init__(self, key: str, advice: str) -> None:
+        super().__init__(f'unknown key "{key}"; {advice}')
+        self.key = key
+
+
 class Block(BaseModel):
     """Base of every table of an input file."""
 
@@ -48,7 +56,7 @@ class Block(BaseModel):
             known = {f.alias or key for key, f in cls.model_fields.items()}
             for key in data:
                 if key not in known:
-                    raise ValueError(f'unknown key "{key}"; {nearest(key, known)}')
+                    raise UnknownKey(key, nearest(key, known))
         return data
 
     @classmethod
@@ -118,7 +126,7 @@ def explain(error: ValidationError, content: Any, model: type[BaseModel] | None 
             place = place[part] if inside else None
         # anything else is pydantic's name of an alternative, not a key
     others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
-    said = _about_heading(first, keys, model) or _said(first)
+    said = _about_heading(first, keys, model) or _about_place(first, model) or _said(first)
     return InputError(said + (f" (and {others} more)" if others else ""), where=keys)
 
 
@@ -134,9 +142,36 @@ def _about_heading(problem: Mapping[str, Any], keys: str, model: type[BaseModel]
     return ""
 
 
+def _about_place(problem: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    """Where a key belongs that its table does not have, but one or two others of the file do; "" for other problems."""
+    error = problem.get("ctx", {}).get("error")
+    if model is None or not isinstance(error, UnknownKey):
+        return ""
+    homes = []
+    for heading, field in _fields(model).items():
+        written = f"[[{heading}]]" if get_origin(field) is tuple else f"[{heading}]"
+        tables = _tables_in(field)
+        if heading == error.key and tables:
+            return f'"{error.key}" is a table of its own: write {written}'
+        if any(error.key in _fields(table) for table in tables):
+            homes.append(written)
+    if not 1 <= len(homes) <= _HOMES:
+        return ""
+    return f'unknown key "{error.key}" here; it belongs to {" or ".join(homes)}'
+
+
+_HOMES = 2
+"""Tables that are named as the place of a key; a key that more of them have says nothing about what is meant."""
+
+
+def _fields(table: type[BaseModel]) -> dict[str, Any]:
+    """Keys of a table → annotations."""
+    return {f.alias or name: f.annotation for name, f in table.model_fields.items()}
+
+
 def _lists_tables(model: type[BaseModel], loc: tuple[Any, ...]) -> bool:
     """Whether a field, by the keys that lead to it, is a list of tables."""
-    fields = {f.alias or name: f.annotation for name, f in model.model_fields.items()}
+    fields = _fields(model)
     inside = _tables_in(fields.get(str(loc[0])))
     if len(loc) == 1:
         return get_origin(fields.get(str(loc[0]))) is tuple and bool(inside)

@@ -56,7 +56,8 @@ def njit(function: Any = None, *, cache: Any = False, **options: Any) -> Any:
         return functools.partial(njit, cache=cache, **options)
     compiled: Any = numba.njit(**options)(function)
     if cache and isinstance(compiled, Dispatcher):  # not with NUMBA_DISABLE_JIT
-        compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+        kept = compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+        compiled.compile = kept.in_turn(compiled.compile)  # type: ignore[method-assign]
     return compiled
 
 
@@ -67,7 +68,23 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         self._name = repr(function)
         self._py_func = function
         self._impl = _Unlocated(function)
+        self._taken: list[tuple[Path, str]] = []
         self.enable()
+
+    def in_turn(self, compile: Callable[..., Any]) -> Callable[..., Any]:
+        """A dispatcher's `compile` after which no other process waits, also where it ends in an error or by Ctrl-C."""
+
+        @functools.wraps(compile)
+        def compiled(sig: Any) -> Any:
+            before = len(self._taken)
+            try:
+                return compile(sig)
+            finally:
+                for folder, name in self._taken[before:]:
+                    give(folder, name)
+                del self._taken[before:]
+
+        return compiled
 
     @property
     def cache_path(self) -> str:
@@ -85,9 +102,8 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         found = self._read(folders, name, key, target_context)
         if found is None and folders:
             take(folders[-1], name)
+            self._taken.append((folders[-1], name))
             found = self._read(folders, name, key, target_context)  # another process may have made it meanwhile
-            if found is not None:
-                give(folders[-1], name)
         return found
 
     def _read(self, folders: Iterable[Path], name: str, key: Any, target_context: Any) -> Any:
@@ -115,8 +131,6 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
                 prune(folder)
         except OSError as error:
             warn_once(f"{folder} cannot be written to ({error.strerror})")
-        finally:
-            give(folder, name)
 
     def flush(self) -> None:
         """Forget this function, whatever its signature."""

@@ -28,7 +28,7 @@ def compare(
     runs: Annotated[int, typer.Option("--runs", "-n", min=2, help="Runs of each experiment, with its own seeds.")] = 10,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the ensembles.", show_default=False)] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for runs and figure (default: results/compare-NNN).")
+        Path | None, typer.Option("--out", "-o", help="Folder for runs and figure (default: results/compare-NNN).")
     ] = None,
     overrides: Overrides = None,
     start: Annotated[str, typer.Option("--from", metavar="T", help="Leave out what is before, as in 50 ms.")] = "0 ms",

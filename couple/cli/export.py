@@ -16,7 +16,7 @@ def export(
     ],
     form: Annotated[str, typer.Option("--to", metavar="FORM", help="csv, parquet or nwb.")] = "csv",
     output: Annotated[
-        Path | None, typer.Option("--out", help="The file (default: beside the results).", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="The file (default: beside the results).", show_default=False)
     ] = None,
 ) -> None:
     """Write all records over time as a table (csv, parquet), or a run as NWB."""

@@ -30,7 +30,7 @@ def features(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--out", help="Also write a .csv, a line for each run.", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="Also write a .csv, a line for each run.", show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -83,7 +83,7 @@ def run(
     file: File,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results (default: results/NAME-NNN).", show_default=False),
+        typer.Option("--out", "-o", help="Folder for the results (default: results/NAME-NNN).", show_default=False),
     ] = None,
     overrides: Overrides = None,
     until: Until = None,

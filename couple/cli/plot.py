@@ -16,7 +16,7 @@ def plot(
         Path, typer.Argument(help="results.h5 or ensemble.h5, or the folder of one.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("--out", help="The picture; its suffix sets the format.", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="The picture; its suffix sets the format.", show_default=False)
     ] = None,
     kind: Annotated[
         str | None,

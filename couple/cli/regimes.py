@@ -27,7 +27,7 @@ def regimes(
     runs: Annotated[int, typer.Option(min=2, help="Runs of each stochastic engine.")] = 200,
     seconds: Annotated[float, typer.Option(min=0, help="CPU time after which an engine makes no more runs.")] = 30.0,
     output: Annotated[
-        Path | None, typer.Option("--out", help="The picture (default: FILE's name with .png, here).")
+        Path | None, typer.Option("--out", "-o", help="The picture (default: FILE's name with .png, here).")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,

@@ -15,7 +15,7 @@ def report(
         Path, typer.Argument(help="results.h5 or ensemble.h5, or the folder of one.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("--out", help="The file (default: OUT/report.html).", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="The file (default: OUT/report.html).", show_default=False)
     ] = None,
 ) -> None:
     """Write one HTML file that shows everything: traces, spikes, shape and particles in space, books, provenance."""

@@ -31,7 +31,9 @@ Seed = Annotated[
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False),
+    typer.Option(
+        "--out", "-o", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False
+    ),
 ]
 Placed = Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")]
 

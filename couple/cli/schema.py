@@ -14,7 +14,9 @@ from couple.cli.console import out
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option("--out", help="Write it into a file.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it into a file.", show_default=False)
+    ] = None,
 ) -> None:
     """Print the JSON schema of experiment files: all keys, with those of the engines that are installed."""
     from couple.storage.atomic_file import replace

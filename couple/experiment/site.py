@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError, brief, nearest
-from couple.base.schema import SITE_NAME, Block
+from couple.base.schema import SITE_NAME, Block, UnknownKey
 from couple.base.units import Length, Voltage, quantities, with_unit
 from couple.components.electrics import CaiWriters
 from couple.experiment.placement import Names, Placement
@@ -143,7 +143,7 @@ class SiteBlock(Block):
             known = [k for k in cls.model_fields if k != "options"]
             for key in rest:
                 if key not in known:
-                    raise ValueError(f'unknown key "{key}"; {nearest(key, [*known, *engines])}')
+                    raise UnknownKey(key, nearest(key, [*known, *engines]))
             for key, value in options.items():
                 if not isinstance(value, Mapping):
                     raise ValueError(

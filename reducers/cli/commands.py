@@ -20,7 +20,7 @@ def train(
         Path | None, typer.Argument(help="The training: a TOML file, or a folder with one.", show_default=False)
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the model (default: results/NAME-train).")
+        Path | None, typer.Option("--out", "-o", help="Folder for the model (default: results/NAME-train).")
     ] = None,
     overrides: Overrides = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="OUT", help="Go on in this folder.")] = None,
@@ -77,7 +77,7 @@ def train(
 
 def model(
     path: Annotated[Path, typer.Argument(help="model.h5 of a training, or its folder.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("--out", help="Draw the report into this picture.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Draw the report into this picture.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what a reduced model is and how good. Draws parameters, moments, closure terms and layers."""

@@ -27,7 +27,7 @@ def infer(
         Path, typer.Argument(help="The inference: a TOML file with [infer], or a folder with one.", show_default=False)
     ],
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for posterior.h5 (default: results/NAME-infer).")
+        Path | None, typer.Option("--out", "-o", help="Folder for posterior.h5 (default: results/NAME-infer).")
     ] = None,
     overrides: Overrides = None,
     jobs: Jobs = None,
@@ -68,7 +68,8 @@ def posterior(
     samples: Annotated[int, typer.Option("--samples", "-n", help="Draws.", min=1, max=100_000_000)] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="Of the draws.", min=0, max=2**31 - 1)] = 0,
     output: Annotated[
-        Path | None, typer.Option("--out", help="A .csv for the draws, or a .png for their pairs.", show_default=False)
+        Path | None,
+        typer.Option("--out", "-o", help="A .csv for the draws, or a .png for their pairs.", show_default=False),
     ] = None,
     given: Annotated[
         list[str] | None,

@@ -36,7 +36,7 @@ def import_pool(
     mechanism: Annotated[str, typer.Option("--mechanism", help="Of several pools, the one that is meant.")] = "",
     engine: Annotated[str, typer.Option("--engine", help="Of the sites.")] = "ode",
     output: Annotated[
-        Path | None, typer.Option("--out", help="Write to this file; with --model an experiment that runs.")
+        Path | None, typer.Option("--out", "-o", help="Write to this file; with --model an experiment that runs.")
     ] = None,
 ) -> None:
     """Read depth, tau, gamma and rest of a calcium pool into [chemistry], [[site]] and [[link]]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import multiprocessing
 import os
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
+from couple.cache.kernels import KernelCache
 from couple.cache.prune import MARK
 from couple.cache.sources import forget
 from couple.cache.turns import LOCKS, give, take
@@ -238,3 +241,33 @@ def test_whoever_compiles_and_dies_keeps_nobody_waiting(tmp_path: Path) -> None:
     give(tmp_path, "a")
     waits.join(10)
     assert waits.exitcode == 0 and time.monotonic() - begun < 10
+
+
+def nobody_compiles(folder: Path) -> bool:
+    """Whether no process but the one that asks holds a lock of the cache, asked by a fork."""
+
+    def ask() -> None:
+        with (folder / LOCKS).open("r+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os._exit(1)
+        os._exit(0)
+
+    asks = multiprocessing.get_context("fork").Process(target=ask)
+    asks.start()
+    asks.join()
+    return asks.exitcode == 0
+
+
+def test_a_compilation_that_fails_keeps_nobody_waiting(pack: Pack) -> None:
+    pack.write("inner.py", pack.texts["inner.py"].replace("x / 2", 'x / "two"'))
+    with pytest.raises(TypingError):
+        pack.call()
+    (locks,) = pack.cache.rglob(LOCKS)
+    assert nobody_compiles(locks.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KernelCache, "in_turn", lambda self, compile: compile)
+        with pytest.raises(TypingError):
+            pack.call(4)
+    assert not nobody_compiles(locks.parent), "the control: locks that are not given back"
