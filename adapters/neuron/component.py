@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
 from adapters.neuron.state.random_objects import reseed
-from adapters.neuron.state.save_state import ModelState
+from adapters.neuron.state.save_state import Mark, ModelState
 from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from adapters.neuron.state.unsaved import unsaved
 from couple.base.arrays import Floats, Ints
@@ -147,7 +147,12 @@ class NeuronComponent(ElectricalComponent):
         self._given.initialise()
         with capture_messages() as messages:
             try:
-                start(self._procedure, initial_voltage(self._spec), cvode_off=self._spec.cvode_off)
+                start(
+                    self._procedure,
+                    initial_voltage(self._spec),
+                    cvode_off=self._spec.cvode_off,
+                    second_order=self._spec.second_order,
+                )
             except RuntimeError as error:
                 message = (messages.errors or [str(error)])[0]
                 if is_quit(message):
@@ -217,6 +222,18 @@ class NeuronComponent(ElectricalComponent):
         if self._spec.helped:
             network["time"] = float(h.t)
         return {"steps": self.steps, **self._model_state().save(), **network}
+
+    def mark(self) -> object:
+        """See Component: without NEURON's file, which takes longer than a window of a small model."""
+        spikes = None if self._spikes is None else self._spikes.count
+        return self.steps, self._model_state().mark(), spikes
+
+    def go_back(self, mark: object) -> None:
+        """See Component."""
+        self.steps, model, spikes = cast("tuple[int, Mark, int | None]", mark)
+        self._model_state().go_back(model)  # nothing moves in memory: addresses stay
+        if self._spikes is not None and spikes is not None:
+            self._spikes.truncate(spikes)
 
     def restore_from_ranks(self, parts: Sequence[State]) -> None:
         """See ElectricalComponent."""

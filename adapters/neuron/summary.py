@@ -120,8 +120,10 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
         f"v_init {initial_voltage(spec):g} mV ({source('v_init', spec.v_init is not None)}), "
         f"dt {spec.dt:g} ms ({source('dt', True)})"
     ]
-    if "secondorder" in built.model_globals:
-        lines[0] += f", secondorder {built.model_globals['secondorder']:g} (the model's)"
+    own = built.model_globals.get("secondorder")
+    if spec.second_order is not None or own is not None:
+        used = own if spec.second_order is None else 2 * spec.second_order
+        lines[0] += f", secondorder {used:g} ({source('secondorder', spec.second_order is not None)})"
     unused = [f"tstop = {built.model_globals['tstop']:g} ms"] if "tstop" in built.model_globals else []
     if built.procedure:
         lines.append(f'starts by {built.procedure}() of the model; neuron.init = "none" is finitialize(v_init) alone')

@@ -28,7 +28,7 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     lines += spike_lines({} if "spikes" in results.file else results.spikes()[1], everything=everything)
     if somata(results) and (reason := too_coarse(results)):
         lines.append(("spikes", f"not counted: {reason}"))
-    lines += past_lines(results.calcium_not_linked()) + accuracy_lines(results)
+    lines += past_lines(results.calcium_not_linked()) + accuracy_lines(results) + pass_lines(results.passes())
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 
 
@@ -49,8 +49,18 @@ def shown_values(results: Results) -> dict[str, Any]:
         "spikes": results.spike_counts(),
         "calcium_not_linked": results.calcium_not_linked(),
         "seconds": results.seconds(),
+        "passes": {str(n): windows for n, windows in results.passes().items()},
         "versions": {k: str(v) for k, v in results.file["versions"].attrs.items()},
     }
+
+
+def pass_lines(passes: Mapping[int, int]) -> list[Line]:
+    """How often windows were carried out, where a scheme repeats them. passes: number of them → windows."""
+    if not passes:
+        return []
+    every = sum(passes.values())
+    shares = ", ".join(f"{n} in {windows / every:.1%}" for n, windows in sorted(passes.items()))
+    return [("passes over a window", shares)]
 
 
 def past_lines(shares: Mapping[str, float]) -> list[Line]:

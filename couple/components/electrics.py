@@ -114,6 +114,8 @@ class ModelSpec:
     size: int = 1
     init: str = ""
     cvode_off: bool = False
+    second_order: bool | None = None
+    """Whether steps are of second order in dt; None leaves it to the model."""
     eca: Reversal = "nernst"
     """Of calcium, and of any other ion alike."""
     before: tuple[Path, ...] = ()

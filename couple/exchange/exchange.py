@@ -65,6 +65,7 @@ class Exchange:
         self._hold = partial(kernels.hand_over, memory, *tables.pack_values(before), held) if before else None
         values, record = tables.pack_values(after), tables.pack_record(sampled, summed)
         self._hand_over = partial(kernels.hand_over, memory, *values, self._state)
+        self._targets = np.array([link.target for link in after], dtype=np.intp)
         self._count_holdings()
         end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
         self._collect = partial(kernels.collect, memory, *end, self._state, self.balance, TOLERANCE)
@@ -143,11 +144,37 @@ class Exchange:
 
         Raises RunError, naming site and links, if a conserved substance does not balance.
         """
+        self.follow()
+        self.close_window(rows, row)
+
+    def follow(self) -> None:
+        """The first part of `collect`: parameters follow what amounts are now."""
         if self._follow is not None:
             self._follow(False)
+
+    def close_window(self, rows: Floats, row: int) -> None:
+        """All else of `collect`."""
         bad = self._collect(rows, row)
         if bad >= 0:
             raise RunError(self._imbalance(bad))
+
+    def try_values(self) -> tuple[Floats, Floats]:
+        """(n_after,) and (n_responses,) what `collect` would hand over now; books and running values stay.
+
+        Of a parameter what its link adds to it, at the end of the window. The targets are left with any values.
+        """
+        state, followed = self._state.copy(), self._followed.copy()
+        self._hand_over()
+        values = self.memory[self._targets]
+        self.follow()
+        ends = self._followed.copy()
+        self._state[:], self._followed[:] = state, followed
+        return values, ends
+
+    @property
+    def followed(self) -> Floats:
+        """(n_responses,) what the link of each parameter adds to it now, live."""
+        return self._followed
 
     def note(self, rows: Floats, row: int) -> None:
         """Only record: the state before the first window."""

@@ -43,6 +43,8 @@ class ValueLink:
     beyond: float = 0.0
     """Hands over x_n + beyond (x_n - x_(n-1)): 1 brings window means, 1/2 values at a window's end, to the middle of
     the window for which they are used."""
+    tolerance: float | None = None
+    """What of it may be left open where windows are repeated; None for what the experiment says of all."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class ResponseLink:
 
     response: what it is by that amount. keep: the part of its distance to that which is left after a window,
     exp(-window / tau); 0 follows at once. start: its value at the start, None for what the response gives then.
+    tolerance: see ValueLink.
     """
 
     name: str
@@ -59,6 +62,7 @@ class ResponseLink:
     response: Response
     keep: float = 0.0
     start: float | None = None
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)

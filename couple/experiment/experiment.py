@@ -27,7 +27,7 @@ from couple.experiment.neuron import Neuron
 from couple.experiment.protocol import Protocol
 from couple.experiment.protocol_targets import check_protocols
 from couple.experiment.record import Record
-from couple.experiment.run import Checkpoint, Run
+from couple.experiment.run import Checkpoint, Iteration, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
 from couple.experiment.spine import SpineBlock
@@ -40,7 +40,8 @@ class Experiment(Block):
     experiment: name, duration, exchange. neuron: the electrical model; none for chemistry alone. network: many
     cells. chemistry: of all sites. spine: spines that grow on the model. protocol: what stimulates them. site: places
     with chemistry. link: what crosses between the parts. drive: prescribed inputs. record: what is recorded.
-    checkpoint: when the state is saved. vary: what ensembles vary. features: numbers that are taken from records.
+    checkpoint: when the state is saved. iteration: how long windows are repeated. vary: what ensembles vary. features:
+    numbers that are taken from records.
 
     Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
 
@@ -70,6 +71,7 @@ class Experiment(Block):
     drive: tuple[DriveBlock, ...] = ()
     record: Record = Record()
     checkpoint: Checkpoint = Checkpoint()
+    iteration: Iteration = Iteration()
     vary: Vary | None = None
     features: dict[Name, FeatureBlock] = {}
 
@@ -114,6 +116,20 @@ class Experiment(Block):
     @model_validator(mode="after")
     def _sites(self) -> Self:
         self._changes = site_changes(self.site, self.populations)
+        return self
+
+    @model_validator(mode="after")
+    def _scheme_fits(self) -> Self:
+        scheme = self.experiment.scheme
+        if self.iteration.model_dump() != Iteration().model_dump() and scheme != "iterated":
+            raise ValueError(f'iteration: nothing is repeated with experiment.scheme = "{scheme}"; give "iterated"')
+        if scheme in ("extrapolated", "iterated") and self.neuron is None:
+            raise ValueError(f'experiment.scheme: "{scheme}" is about what crosses to [neuron], and there is none')
+        for i, link in enumerate(self.link):
+            if link.extrapolate and scheme in ("extrapolated", "iterated"):
+                raise ValueError(f'link.{i}.extrapolate: scheme = "{scheme}" looks ahead in all links; leave it out')
+            if link.tolerance is not None and scheme != "iterated":
+                raise ValueError(f'link.{i}.tolerance: only with experiment.scheme = "iterated"')
         return self
 
     @model_validator(mode="after")

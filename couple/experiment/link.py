@@ -10,6 +10,7 @@ from couple.base.schema import END, TARGET, Block
 from couple.base.units import Conductance, Time, Voltage
 from couple.experiment.placement import Names, Neck
 from couple.experiment.response import Response, Value
+from couple.experiment.run import LEAST_TOLERANCE
 
 
 class LinkBlock(Block):
@@ -21,7 +22,8 @@ class LinkBlock(Block):
     from: what is read: "neuron.ica", "SITE.SPECIES", "SITE.OBSERVABLE". to: where it goes: "SITE.SPECIES",
     "neuron.cai", "neuron.SK", or "neuron.AMPA.gmax": a parameter of the site's synapses or density mechanisms. kind: of
     the conductance in NEURON: of the segment's membrane, or of a point. ion: whose reversal potential it has.
-    extrapolate: continue the course of the last window instead of holding its value. function: what the parameter is
+    extrapolate: continue the course of the last window instead of holding its value. tolerance: as iteration.tolerance,
+    of this link. function: what the parameter is
     by the amount that is read, as { kind = "hill", low = "0.1 nS", high = "0.3 nS", half = 40, n = 4 }. tau: time
     constant with which it follows that. start: the parameter at the start, by default what the function gives then.
     relative: values are factors of what the model has. through: the neck between two sites. at: where the neck opens
@@ -39,6 +41,7 @@ class LinkBlock(Block):
     reversal: Voltage | None = None
     extrapolate: bool = False
     """Hand over the value expected in the middle of the next window, by a line through the last two."""
+    tolerance: float | None = Field(default=None, ge=LEAST_TOLERANCE, lt=1, strict=True)
     function: Response | None = None
     tau: Time | None = Field(default=None, gt=0)
     start: Value | None = None
@@ -67,6 +70,8 @@ class LinkBlock(Block):
             raise ValueError("at: only between two sites, of which one lies along sections")
         channel = self.target.startswith("neuron.") and self.target != "neuron.cai" and not self.sets_parameter
         self._check_parameter()
+        if self.tolerance is not None and not self.target.startswith("neuron."):
+            raise ValueError("tolerance: only for what is handed to neuron; ions follow from it")
         given = self.model_fields_set & {"conductance", "kind", "ion", "reversal"}
         if given and not channel:
             raise ValueError(f'{", ".join(sorted(given))}: only for a conductance, as in to = "neuron.SK"')

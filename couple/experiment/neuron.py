@@ -63,6 +63,8 @@ class Neuron(Block):
     has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
     "keep" leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the
     model's. uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md).
+    second_order: steps of second order in dt (Crank-Nicolson) instead of backward Euler; what the model sets, if not
+    given.
     model: file, and function, class or template. celsius: degrees; what the model sets, if not given. v_init: the
     potential at the start; what the model sets, if not given. current: current clamps.
     """
@@ -78,6 +80,7 @@ class Neuron(Block):
     cai_writers: CaiWriters = "refuse"
     init: str = Field(default="", pattern=r"^(|[A-Za-z_][A-Za-z0-9_]*)$")
     cvode: Literal["refuse", "off"] = "refuse"
+    second_order: bool | None = Field(default=None, strict=True)
     eca: Reversal = "nernst"
     before: tuple[HocFile, ...] = ()
     after: tuple[HocFile, ...] = ()

@@ -10,14 +10,18 @@ from couple.base.schema import RUN_NAME, Block
 from couple.base.units import SimulatedTime, Time
 from couple.experiment.fields import Integer
 
+LEAST_TOLERANCE = 1e-13
+"""Of numbers that are exact to 2e-16 and are sums of some: less is below their rounding."""
+
 
 class Run(Block):
     """What is run, for how long, and how often the parts exchange: the table [experiment].
 
     name: of results and their folder. duration, exchange: simulated time, and how often the parts exchange. scheme:
     "staggered", the model first and its ions into the sites over the same window, or "parallel", both from the same
-    moment and ions one window later. seed: of all random numbers. max_debt: ions that a site may owe before the run
-    stops. celsius: temperature of reactions, where there is no [neuron].
+    moment and ions one window later; of second order: "extrapolated", the model with what is to be expected of the
+    window, and "iterated", each window again until what crosses agrees. seed: of all random numbers. max_debt: ions
+    that a site may owe before the run stops. celsius: temperature of reactions, where there is no [neuron].
 
     Quantities carry their units as text; a field holds them in ms and degrees Celsius. Raises pydantic's
     ValidationError alone, InputError that names the key in an Experiment.
@@ -30,12 +34,25 @@ class Run(Block):
     name: str = Field(pattern=RUN_NAME)
     duration: SimulatedTime = Field(gt=0)
     exchange: SimulatedTime = Field(gt=0)
-    scheme: Literal["staggered", "parallel"] = "staggered"
+    scheme: Literal["staggered", "parallel", "extrapolated", "iterated"] = "staggered"
     seed: Integer = Field(default=1, ge=0, lt=2**63)
     max_debt: Integer = Field(default=1000, ge=0, le=10**12)
     """Ions that a site may owe to an outward current before the run stops."""
     celsius: float | None = Field(default=None, gt=-273.15, lt=100, strict=True)
     """Temperature of the model and of reactions with a q10; neuron.celsius says the same."""
+
+
+class Iteration(Block):
+    """How long a window is repeated with experiment.scheme = "iterated": the table [iteration].
+
+    tolerance: what of a number that crosses may be left open, relative to it, or to what one molecule makes of it if
+    that is more. most: passes over a window. acceleration: what is tried next, by a quasi-Newton method ("anderson"),
+    by relaxation ("aitken"), or what the sites have given ("none").
+    """
+
+    tolerance: float = Field(default=1e-6, ge=LEAST_TOLERANCE, lt=1, strict=True)
+    most: Integer = Field(default=20, ge=1, le=1000)
+    acceleration: Literal["anderson", "aitken", "none"] = "anderson"
 
 
 class Checkpoint(Block):

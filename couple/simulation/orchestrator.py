@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from time import perf_counter
 
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
@@ -15,10 +14,11 @@ from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
 from couple.rng.streams import branch_seed
 from couple.simulation.restored_states import refuse_impossible
+from couple.simulation.schemes.choose import chosen_scheme
+from couple.simulation.schemes.scheme import Scheme
+from couple.simulation.schemes.window_pass import EXCHANGE, WindowPass
 from couple.storage.recorder import Recorder
 from couple.wiring import System
-
-EXCHANGE = "exchange and record"
 
 
 class Orchestrator:
@@ -26,6 +26,7 @@ class Orchestrator:
 
     scheme: "staggered" (Gauss-Seidel): the electrical model first, its ions enter the sites over the same window.
     "parallel" (Jacobi): both advance from the same moment; ions enter one window later.
+    "extrapolated", "iterated": see couple.simulation.schemes.
     """
 
     def __init__(self, system: System, recorder: Recorder, scheme: str, max_debt: float) -> None:
@@ -45,8 +46,9 @@ class Orchestrator:
             world().gather(None)  # nobody waits for one that has failed
             with world().waiting():
                 self._compile(system.together)
-        self._first = [c for c in first if c is not None]
-        self._second = [c for c in second if c is not None]
+        before, after = ([c for c in some if c is not None] for some in (first, second))
+        self._pass = WindowPass(before, after, self.exchange, self.seconds)
+        self._scheme = chosen_scheme(system, self.exchange, self._pass)
 
     def _compile(self, engines: Sequence[Component]) -> None:
         """Try a window of each engine and undo it: kernels are compiled or loaded before anything is timed."""
@@ -61,6 +63,8 @@ class Orchestrator:
     def start(self) -> None:
         """Hand over the initial state and record it as row 0."""
         self.exchange.prime()
+        if self._scheme is not None:
+            self._scheme.clear()
         self.exchange.note(self.recorder.rows, self.recorder.next_row)
         self.recorder.written()
 
@@ -85,25 +89,18 @@ class Orchestrator:
 
     def step(self) -> None:
         """One exchange window. Raises RunError if a part of it cannot go on."""
-        ticks, seconds, recorder = self.system.plan.clock.window, self.seconds, self.recorder
-        t = perf_counter()
-        for component in self._first:
-            component.advance(ticks)
-            t, before = perf_counter(), t
-            seconds[component.name] += t - before
-        self.exchange.deliver()
-        t, before = perf_counter(), t
-        seconds[EXCHANGE] += t - before
-        for component in self._second:
-            component.advance(ticks)
-            t, before = perf_counter(), t
-            seconds[component.name] += t - before
+        clock, recorder = self.system.plan.clock, self.recorder
+        due = (self.window + 1) % clock.record == 0
+        row = recorder.next_row if due else -1
+        if self._scheme is None:
+            t = self._pass.run(clock.window)
+            self.exchange.collect(recorder.rows, row)
+            self._pass.charge(t)
+        else:
+            self._scheme.step(recorder.rows, row)
         self.window += 1
-        due = self.window % self.system.plan.clock.record == 0
-        self.exchange.collect(recorder.rows, recorder.next_row if due else -1)
         if due:
             recorder.written()
-        seconds[EXCHANGE] += perf_counter() - t
 
     def run(self, until: int, after_window: Callable[[], bool] | None = None) -> None:
         """Step to window `until`, or until `after_window` says stop.
@@ -123,6 +120,11 @@ class Orchestrator:
         """Simulated ms."""
         return self.system.plan.clock.time(self.window)
 
+    @property
+    def scheme(self) -> Scheme | None:
+        """What carries out windows, where each is not simply advanced once."""
+        return self._scheme
+
     def ledger(self) -> Ledger:
         """The books as they stand."""
         return Ledger.of(self.exchange, in_flight=self._parallel)
@@ -132,6 +134,8 @@ class Orchestrator:
         states: dict[str, State] = {f"component.{c.name}": c.save() for c in self.system.components}
         states["exchange"] = self.exchange.save()
         states["recorder"] = self.recorder.save()
+        if self._scheme is not None:
+            states["scheme"] = self._scheme.save()
         states["clock"] = {"window": self.window, **{f"seconds.{k}": v for k, v in self.seconds.items()}}
         return states
 
@@ -163,7 +167,9 @@ class Orchestrator:
             component.restore(states[f"component.{component.name}"])
         # Components may have touched their ports on restoring: the exchange's memory is the authority.
         self.exchange.restore(states["exchange"])
+        if self._scheme is not None:
+            self._scheme.restore(states["scheme"])
         refuse_impossible(self.system, self.exchange, states)
         clock = states["clock"]
         self.window = whole(clock, "window")
-        self.seconds = {k: number(clock, f"seconds.{k}") for k in self.seconds}
+        self.seconds.update({k: number(clock, f"seconds.{k}") for k in self.seconds})

@@ -10,7 +10,7 @@ from typing import Any
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.understood.input_files import InputFile, from_json, to_json
 from couple.experiment.understood.resolved import resolved_text
-from couple.simulation.orchestrator import EXCHANGE
+from couple.simulation.schemes.window_pass import EXCHANGE
 from couple.storage.recorder import Variable
 from couple.storage.spike_trains import THRESHOLD
 from couple.wiring import System

@@ -125,4 +125,5 @@ class RunWriter:
             "ledger": {k: json.dumps(v) for k, v in summary["ledger"].items()},
             "timing": {**summary["seconds"], "cpu_seconds": summary["cpu_seconds"]},
             "versions": summary["versions"],
+            **({"passes": summary["passes"]} if "passes" in summary else {}),
         }

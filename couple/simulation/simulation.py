@@ -26,9 +26,10 @@ from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
 from couple.simulation.cell_costs import CostMeter, Costs, read_costs
-from couple.simulation.orchestrator import EXCHANGE, Orchestrator
+from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter, found_in
+from couple.simulation.schemes.window_pass import EXCHANGE
 from couple.simulation.state_versions import GROUP, check_versions, versions_of
 from couple.simulation.validity_counts import validity_counts_of
 from couple.storage import checkpoint, rank_checkpoints
@@ -259,8 +260,12 @@ class Simulation:
     def write(self, name: str, values: npt.ArrayLike) -> None:
         """Set an input of the electrical model ("neuron.cai", "neuron.g") for the next window.
 
-        Links write it again at the end of that. Raises InputError for other ports: `send` is for sites.
+        Links write it again at the end of that. Raises InputError for other ports, for which `send` is, and with the
+        schemes "extrapolated" and "iterated", which find all inputs of the model themselves.
         """
+        if self.orchestrator.scheme is not None:
+            scheme = self.experiment.experiment.scheme
+            raise InputError(f'"{name}": scheme = "{scheme}" finds what the model gets; write with "staggered"')
         port_access.write(self.system, name, values)
 
     def send(self, name: str, molecules: float) -> None:
@@ -399,9 +404,16 @@ class Simulation:
         self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
         return path
 
+    def _say_what_is_open(self) -> None:
+        """A line on windows that were not converged."""
+        scheme = self.orchestrator.scheme
+        for what, n in ({} if scheme is None else scheme.validity_counts()).items():
+            log.warning('%d of %d %s (scheme = "iterated")', n, self.orchestrator.window, what)
+
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
         summary = self._write_results(status)
+        self._say_what_is_open()
         if self.folder is not None and not (self.folder / CHECKPOINT).exists():
             self.recorder.discard_segments()
         self._unlock()
@@ -426,6 +438,7 @@ class Simulation:
                 "share": seconds[EXCHANGE] / spent if spent else 0.0,
             },
             **self._spent(),
+            **self._passes(),
             **self._validity_counts(),
             "warnings": self.system.plan.warnings,
             "seed": self.experiment.experiment.seed,
@@ -441,7 +454,16 @@ class Simulation:
     def _validity_counts(self) -> dict[str, Any]:
         """How often engines left what they can be trusted with, if any count that."""
         found = validity_counts_of(self.system.engines)
+        scheme = self.orchestrator.scheme
+        if scheme is not None and (left := scheme.validity_counts()):
+            found["exchange"] = {what: {"total": n, "sites": {}} for what, n in left.items()}
         return {"validity_counts": found} if found else {}
+
+    def _passes(self) -> dict[str, Any]:
+        """How often windows were repeated, by a scheme that does."""
+        scheme = self.orchestrator.scheme
+        passes = {} if scheme is None else scheme.passes()
+        return {"passes": {str(n): windows for n, windows in passes.items()}} if passes else {}
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

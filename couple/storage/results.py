@@ -100,6 +100,10 @@ class Results(Recording):
         """Wall-clock seconds per component."""
         return {k: float(v) for k, v in self.file["timing"].attrs.items()}
 
+    def passes(self) -> dict[int, int]:
+        """How often windows were carried out → of how many this is so; empty unless a scheme repeats them."""
+        return {int(n): int(w) for n, w in self.file["passes"].attrs.items()} if "passes" in self.file else {}
+
     def peaks(self) -> dict[str, dict[str, float]]:
         """Largest values: "V ..." in mV, free ions in µM, observables."""
         found: dict[str, dict[str, float]] = {"neuron": {}, **{site: {} for site in self.sites()}}

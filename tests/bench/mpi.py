@@ -39,7 +39,7 @@ BYTES = 16
 def job(scale: int) -> None:
     """One rank: run a network of `scale` parts and print what it took, from inside the loop."""
     from couple import Experiment, Simulation
-    from couple.simulation.orchestrator import EXCHANGE
+    from couple.simulation.schemes.window_pass import EXCHANGE
 
     sizes = (f"network.population.0.count={4 * CELLS * scale}", f"network.population.1.count={CELLS * scale}")
     experiment = Experiment.load(EXAMPLE, overrides=[*sizes, "experiment.duration=20 ms"])

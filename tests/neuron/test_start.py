@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapters.neuron import load_model
@@ -64,3 +66,38 @@ def test_cvode_is_switched_off_where_the_experiment_says_so(tmp_path: Path) -> N
     assert not cvode.active()
     cell.advance(4)
     assert h.t == pytest.approx(0.1)
+
+
+# -- order of the steps -----------------------------------------------------------------------------------------------
+
+
+def relaxed(folder: Path, dt: float, *, second: bool | None) -> float:
+    """mV of a passive compartment that decays from 0 to -70 mV with 20 ms, after 10 ms."""
+    (folder / "cell.hoc").write_text("create soma\nsoma { L = 20  diam = 20  insert pas  g_pas = 5e-5  e_pas = -70 }")
+    made = spec(folder / "cell.hoc", function="", dt=dt, v_init=0.0, second_order=second)
+    cell = load_model(made).attach(Attachments((), (), ("soma(0.5)",)))
+    cell.advance(round(10 / dt))
+    return float(cell.read("v")[0])
+
+
+@pytest.mark.parametrize(("second", "order"), [(True, 2.0), (False, 1.0), (None, 1.0)])
+def test_steps_are_of_the_order_that_is_asked_for(tmp_path: Path, second: bool | None, order: float) -> None:
+    exact = -70 * (1 - math.exp(-0.5))
+    steps = [1.0, 0.5, 0.25, 0.125]
+    errors = [abs(relaxed(tmp_path, dt, second=second) - exact) for dt in steps]
+    assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(order, abs=0.05)
+
+
+def test_a_voltage_clamp_forbids_second_order(tmp_path: Path) -> None:
+    (tmp_path / "cell.hoc").write_text(CELL + "objref clamp\nsoma clamp = new SEClamp(0.5)\n")
+    model = load_model(spec(tmp_path / "cell.hoc", function="", init="none", second_order=True))
+    with pytest.raises(InputError, match=r"voltage clamp \(SEClamp\[0\]\)") as caught:
+        model.attach(Attachments((), (), ("soma(0.5)",)))
+    assert caught.value.where == "neuron.second_order"
+
+
+def test_a_procedure_that_sets_the_order_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cell.hoc").write_text(CELL.replace("proc init() {", "proc init() { secondorder = 0 "))
+    model = load_model(spec(tmp_path / "cell.hoc", function="", second_order=True))
+    with pytest.raises(InputError, match=r"init\(\) of the model sets secondorder = 0"):
+        model.attach(Attachments((), (), ("soma(0.5)",)))

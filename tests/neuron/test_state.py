@@ -40,6 +40,18 @@ def test_state_holds_what_hdf5_can_hold(rich: Path) -> None:
     assert all(isinstance(value, np.ndarray | bytes | str | int | float) for value in state.values())
 
 
+def test_a_mark_takes_the_model_back_to_the_bit(rich: Path) -> None:
+    cell = attach(rich)
+    loop(cell, range(50))
+    mark, ports = cell.mark(), cell.memory.copy()
+    first = loop(cell, range(50, 150))
+    for _ in range(3):
+        cell.go_back(mark)
+        cell.memory[:] = ports
+        assert np.array_equal(loop(cell, range(50, 150)), first)
+    assert not np.array_equal(loop(cell, range(50, 150)), first), "the control: from where it is it goes on"
+
+
 def test_rollback_in_process(rich: Path) -> None:
     cell = attach(rich)
     loop(cell, range(50))

@@ -11,6 +11,7 @@ in a fork, a process that has held no other model. The keys of one:
     currents            [[section, x, delay, duration, amplitude], ...]
     dt, celsius, v_init null: the model's
     cvode_off, start    start: the statement of HOC that brings it to t = 0
+    secondorder         of NEURON's steps; null: the model's
     steps               number of fixed steps
     segments            [[section, x], ...] whose voltage is wanted, by number among all sections
     out                 .npy file for V, (steps + 1, segments), mV; nothing is written where the model fails
@@ -113,6 +114,8 @@ def run(request: dict[str, Any]) -> None:
         h.v_init = request["v_init"]
     if request["cvode_off"]:
         h.CVode().active(False)
+    if request["secondorder"] is not None:
+        h.secondorder = request["secondorder"]
     h(request["start"])
     h.dt = request["dt"]
     for _ in range(request["steps"]):

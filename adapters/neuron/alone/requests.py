@@ -46,6 +46,7 @@ def bare_request(spec: ModelSpec, start: tuple[str, float], segments: Sequence[s
         "celsius": spec.celsius,
         "v_init": v_init,
         "cvode_off": spec.cvode_off,
+        "secondorder": None if spec.second_order is None else 2 * spec.second_order,
         "start": f"{procedure}()" if procedure else f"finitialize({v_init!r})",
         "steps": steps,
         "segments": [_place(find_segment(name)) for name in segments],

@@ -7,6 +7,8 @@ from couple.base.errors import InputError
 from couple.components.electrics import ModelSpec
 
 INIT = "neuron.init"
+_CRANK_NICOLSON = 2
+"""NEURON's secondorder with which ionic currents are those in the middle of a step, as charge needs them."""
 _EARLY = 1e-9
 """ms; how far from 0 a procedure may leave the time: NEURON adds up its steps."""
 
@@ -25,11 +27,26 @@ def starting_procedure(spec: ModelSpec, defines_init: bool) -> str:
     return name
 
 
-def start(procedure: str, v_init: float, *, cvode_off: bool) -> None:
+def start(procedure: str, v_init: float, *, cvode_off: bool, second_order: bool | None) -> None:
     """Bring the model to t = 0: by finitialize(v_init), or by the procedure, v_init being set before.
 
-    Raises InputError if the procedure leaves another time, or switches on CVODE, unless that is to be off.
+    second_order: of its steps; None leaves that to the model.
+    Raises InputError if the procedure leaves another time, or switches on CVODE, unless that is to be off, and where
+    steps cannot have the order that is asked for.
     """
+    if second_order is not None:
+        _refuse_clamps(second=second_order)
+        h.secondorder = _CRANK_NICOLSON if second_order else 0  # before: initialising adopts it
+    _start(procedure, v_init, cvode_off=cvode_off)
+    if second_order is not None and bool(h.secondorder) != second_order:
+        raise InputError(
+            f'{procedure}() of the model sets secondorder = {h.secondorder:g}: give neuron.init = "none", or leave out '
+            "second_order",
+            where="neuron.second_order",
+        )
+
+
+def _start(procedure: str, v_init: float, *, cvode_off: bool) -> None:
     if not procedure:
         h.finitialize(v_init)
         return
@@ -44,6 +61,16 @@ def start(procedure: str, v_init: float, *, cvode_off: bool) -> None:
             where=INIT,
         )
     h.t = 0
+
+
+def _refuse_clamps(*, second: bool) -> None:
+    clamp = next((c for c in ("SEClamp", "VClamp") if h.List(c).count()), None)
+    if second and clamp is not None:
+        raise InputError(
+            f"the model has a voltage clamp ({clamp}[0]), with which Crank-Nicolson steps oscillate: leave out "
+            "second_order, or the clamp",
+            where="neuron.second_order",
+        )
 
 
 def switch_off_cvode(who: str, off: bool) -> None:

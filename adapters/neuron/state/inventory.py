@@ -21,6 +21,8 @@ from adapters.neuron.mechanisms.source import without_comments
 from adapters.neuron.state.gids import SpikeDetector, detectors, name_by_gid
 
 EVERY, _GLOBAL = 0, -1
+_DRAWS = re.compile(r"scop_random|normrand|exprand|poisrand|mcell_ran4|VERBATIM")
+"""What a MOD file draws by from what all of NEURON shares, or may do so unseen."""
 
 
 class Inventory:
@@ -69,6 +71,12 @@ class Inventory:
         """Equal for equally built models."""
         text = "\n".join([*self._names, f"{len(self.streams)} streams, {len(self.generators)} generators"])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @functools.cached_property
+    def draws_from_shared(self) -> bool:
+        """Whether anything of the model may draw from a generator that all of NEURON shares."""
+        drawing = any(_DRAWS.search(source(mechanism)) for mechanism in self.mechanisms)
+        return drawing or bool(self.hoc.private or self.hoc.texts or self.hoc.references)
 
     def _segment(self, section: Any, segment: Any) -> None:
         for name in ("v", "cm"):

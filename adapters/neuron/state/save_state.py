@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.inventory import Inventory
-from adapters.neuron.state.random_objects import positions, set_positions
+from adapters.neuron.state.random_objects import Position, positions, set_positions
 from adapters.neuron.state.snapshot_bytes import from_bytes, to_bytes
 from adapters.neuron.state.unmovable import find_unmovable
 from couple.base.arrays import Floats
@@ -36,6 +36,17 @@ _PYTHON_EVENT = b"\nPythonObject\n"
 
 _OBJECT_EVENT = re.compile(rb"\n([A-Za-z_]\w{0,63}) (\d{1,9})\n")
 """How it writes the object of a pending statement of HOC, which it cannot read."""
+
+
+class Mark(NamedTuple):
+    """What NEURON's own state leaves out of a moment of a model, for the process that it is in."""
+
+    variables: Floats
+    active: list[bool]
+    streams: list[float]
+    generators: list[Position]
+    shared: Generators | None
+    hoc: tuple[list[float], list[str]]
 
 
 class ModelState:
@@ -105,6 +116,47 @@ class ModelState:
         set_positions(self.inventory.generators, np.asarray(state["generators"]).tolist())
         h.secondorder = whole(state, "secondorder")
         self.inventory.hoc.set(np.asarray(state["hoc_objects"]).tolist(), json.loads(text(state, "hoc_texts")))
+
+    def mark(self) -> Mark:
+        """What `go_back` needs in this process, while the model stays as it is built; good until the next is made."""
+        variables = np.empty(self.pointers.size)
+        self._marked.save()
+        self.pointers.gather(variables)
+        hoc, generators = self.inventory.hoc, self.inventory.generators
+        return Mark(
+            variables,
+            [bool(c.active()) for c in self._connections],
+            [stream.get_seq() for stream in self.inventory.streams],
+            positions(generators) if generators else [],
+            Generators.read() if self.inventory.draws_from_shared else None,
+            (hoc.private, hoc.texts),
+        )
+
+    def go_back(self, mark: Mark) -> None:
+        """Be again what the model was at the mark, to the bit."""
+        self._marked.restore(0)
+        self.pointers.scatter(mark.variables)
+        for connection, active in zip(self._connections, mark.active, strict=True):
+            if bool(connection.active()) != active:
+                connection.active(active)
+        for stream, position in zip(self.inventory.streams, mark.streams, strict=True):
+            stream.set_seq(position)
+        if mark.shared is not None:
+            mark.shared.set()
+        if mark.generators:
+            set_positions(self.inventory.generators, mark.generators)
+        private, texts = mark.hoc
+        if private or texts:
+            self.inventory.hoc.set(private, texts)
+
+    @cached_property
+    def _connections(self) -> list[Any]:
+        return list(h.List("NetCon"))
+
+    @cached_property
+    def _marked(self) -> Any:
+        """NEURON's object of the last mark."""
+        return h.SaveState()
 
     def refuse_unrewound(self) -> None:
         """Raises CannotRestart for streams (h.Random objects) of which NEURON does not say how they are seeded."""

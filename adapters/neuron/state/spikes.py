@@ -29,6 +29,16 @@ class SpikeRecorder:
         self._times.resize(0)
         self._cells.resize(0)
 
+    @property
+    def count(self) -> int:
+        """Spikes so far."""
+        return int(self._times.size())
+
+    def truncate(self, count: int) -> None:
+        """Forget all but the first so many."""
+        self._times.resize(count)
+        self._cells.resize(count)
+
     def save(self) -> State:
         """Times (ms) and cells of all spikes so far."""
         times, cells = self.read()

@@ -45,6 +45,7 @@ def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) ->
             uninsert=spec.uninsert,
             values=spec.set,
             cvode_off=spec.cvode == "off",
+            second_order=spec.second_order,
             given=_given(experiment),
             helped=helped,
         )

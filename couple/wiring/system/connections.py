@@ -59,7 +59,8 @@ class _Channels:
         """All of them as one link."""
         name = f"{' + '.join(self.names)} -> {self.link.target}"
         function = f"{self.link.block.kind}_per_channel"
-        return ValueLink(name, target, tuple(self.sources), function, 0.0, self.beyond)
+        given = self.link.block.tolerance
+        return ValueLink(name, target, tuple(self.sources), function, 0.0, self.beyond, given)
 
 
 @dataclass
@@ -256,7 +257,8 @@ def _concentration(link: PlacedLink, ion: str, neuron: _Neuron) -> None:
             volume = sum(k.site.geometry.volume * s for (k, _), s in zip(there, own, strict=True))
             least = least_concentration(volume)
             name = f"{' + '.join(f'{k.site.name}.{k.quantity}' for k, _ in there)} -> neuron.{port}"
-            made.set(ValueLink(name, target, sources, "concentration_per_ion", least, 0.5 * link.block.extrapolate))
+            beyond, given = 0.5 * link.block.extrapolate, link.block.tolerance
+            made.set(ValueLink(name, target, sources, "concentration_per_ion", least, beyond, given))
             new += 1
     if new:
         where = f"{name} ({link.site.where})"
@@ -340,6 +342,7 @@ def _response(placed: PlacedParameter, parts: _Parts, electrics: Electrics, wind
         placed.response(volume, area),
         0.0 if tau is None else exp(-window / tau),
         placed.start,
+        link.block.tolerance,
     )
 
 

@@ -1,0 +1,1 @@
+"""How a window is carried out where once, with inputs of the window before, is not exact enough."""
