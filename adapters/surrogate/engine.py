@@ -50,7 +50,7 @@ class SurrogateOptions(engine.Options):
     """models: files of learned blocks, as { SK = "sk.h5" } or a list; relative to the experiment.
 
     law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean"; of blocks
-    that are a distribution of numbers: drawn from it ("multinomial"), or its mean.
+    that are a distribution of copy numbers: drawn from it ("multinomial"), or its mean.
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
     """
 

@@ -16,12 +16,12 @@ from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.rng.streams import stream
 from couple.wiring.sites.initial_amounts import initial_amounts
+from reducers.copy_numbers.block import CopyNumberBlock
+from reducers.copy_numbers.chemistry import kinetics
+from reducers.copy_numbers.sampling import CopyNumberRuns, sample_copy_numbers
+from reducers.copy_numbers.settings import CopyNumberFile
 from reducers.data.stimuli import StimulusBlock
 from reducers.markov.file import read_block
-from reducers.populations.block import PopulationBlock
-from reducers.populations.chemistry import kinetics
-from reducers.populations.sampling import NumberRuns, sample_numbers
-from reducers.populations.settings import PopulationFile
 from support.paths import EXAMPLES
 
 RUNS = 1000
@@ -38,21 +38,21 @@ def stimuli() -> tuple[StimulusBlock, ...]:
 
 
 @pytest.fixture(scope="module")
-def fine() -> NumberRuns:
-    file, _ = PopulationFile.load(FOLDER / "train.toml")
+def fine() -> CopyNumberRuns:
+    file, _ = CopyNumberFile.load(FOLDER / "train.toml")
     given = file.sample.model_copy(update={"runs": RUNS, "stimuli": stimuli()})
     block = read_block(FOLDER / "kinase.h5")
-    assert isinstance(block, PopulationBlock)
+    assert isinstance(block, CopyNumberBlock)
     experiment = Experiment.load(FOLDER / file.experiment)
     file = file.model_copy(update={"sample": given, "train": file.train.model_copy(update={"seed": 77})})
     found = kinetics(experiment.network(), block.about.species, "Ca")
-    return sample_numbers(file, experiment, found).select(test=True)
+    return sample_copy_numbers(file, experiment, found).select(test=True)
 
 
-def learned(runs: NumberRuns) -> tuple[Floats, Floats, Floats]:
+def learned(runs: CopyNumberRuns) -> tuple[Floats, Floats, Floats]:
     """(C, R, T + 1, S) numbers drawn, and means (C, T + 1, S) and variances (C, T + 1, S) of the law."""
     block = read_block(FOLDER / "kinase.h5")
-    assert isinstance(block, PopulationBlock)
+    assert isinstance(block, CopyNumberBlock)
     c, r, t, s = runs.numbers.shape
     drawn, means, variances = np.empty((c, r, t, s), dtype=np.float32), np.empty((c, t, s)), np.empty((c, t, s))
     for k in range(c):
@@ -89,7 +89,7 @@ def memory(x: Floats, every: float, starts: range) -> Floats:
 
 
 @pytest.mark.acceptance
-def test_means_variances_and_memory_on_drives_of_another_kind(fine: NumberRuns) -> None:
+def test_means_variances_and_memory_on_drives_of_another_kind(fine: CopyNumberRuns) -> None:
     """NRMSE of means ≤ 3 %, of variances ≤ 10 %, correlation times within 10 %; half as fast a law fails."""
     drawn, means, variances = learned(fine)
     runs = fine.numbers.astype(float)

@@ -10,8 +10,8 @@ from couple.base.arrays import Floats
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import stream
+from reducers.copy_numbers.block import CopyNumberBlock, CopyNumbersAtSites
 from reducers.markov.block import About
-from reducers.populations.block import NumbersAtSites, PopulationBlock
 
 HEAD = Geometry.cylinder(0.5, 0.509296)
 PER_UM = 60.2214 * HEAD.volume * 10
@@ -31,15 +31,15 @@ def kinase_network(speed: float = 1.0) -> ReactionNetwork:
     return ReactionNetwork([*species, Species("Kp")], reactions, (), {"active": {"Kp": 1.0}})
 
 
-def kinase_block(network: ReactionNetwork, order: int = 2, totals: Sequence[float] = (10.0, 3.0)) -> PopulationBlock:
+def kinase_block(network: ReactionNetwork, order: int = 2, totals: Sequence[float] = (10.0, 3.0)) -> CopyNumberBlock:
     """Of its own reactions at their rates, as if learned. totals: uM of sensor and kinase."""
     about = About.of(
         network, "kinase", SPECIES, "Ca", drive_box=(0.0, 30.0), box=np.array([np.zeros(2), np.array(totals)])
     )
-    return PopulationBlock(about, network.reactions, ["volume"] * 5, order, np.array([totals, totals]))
+    return CopyNumberBlock(about, network.reactions, ["volume"] * 5, order, np.array([totals, totals]))
 
 
-def at_sites(block: PopulationBlock, sites: int, counts: Sequence[int], *, noisy: bool = True) -> NumbersAtSites:
+def at_sites(block: CopyNumberBlock, sites: int, counts: Sequence[int], *, noisy: bool = True) -> CopyNumbersAtSites:
     """The block in so many heads that all begin with these counts."""
     made = block.bind([HEAD] * sites, np.tile(np.array(counts), (sites, 1)), [])
     if noisy:
@@ -47,7 +47,7 @@ def at_sites(block: PopulationBlock, sites: int, counts: Sequence[int], *, noisy
     return made
 
 
-def followed(made: NumbersAtSites, drive: Floats, window: float) -> Floats:
+def followed(made: CopyNumbersAtSites, drive: Floats, window: float) -> Floats:
     """(T, n_sites, S) numbers under a drive (T,) in uM."""
     out = np.empty((len(drive), *made.state.shape))
     for k, u in enumerate(drive.tolist()):

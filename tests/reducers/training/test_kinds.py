@@ -12,12 +12,12 @@ import pytest
 
 from couple.base.registry import register
 from couple.base.toml import read_toml
+from reducers.copy_numbers.command import CopyNumberTrainingKind
 from reducers.dbd.command import DistributionTrainingKind
 from reducers.fields.command import FieldTrainingKind
 from reducers.gccd.command import CaMKIITrainingKind
 from reducers.gccd.structure.command import StructureTrainingKind
 from reducers.markov.command import MoleculeTrainingKind
-from reducers.populations.command import PopulationTrainingKind
 from reducers.training.kinds import GROUP, kind_of_file, kind_of_model
 from support.paths import ROOT
 
@@ -32,7 +32,7 @@ EXAMPLES = ROOT / "examples"
         ("reduce/field.toml", FieldTrainingKind),
         ("camkii/train.toml", CaMKIITrainingKind),
         ("sk/train.toml", MoleculeTrainingKind),
-        ("kinase/train.toml", PopulationTrainingKind),
+        ("kinase/train.toml", CopyNumberTrainingKind),
         ("structure/molecule.toml", StructureTrainingKind),
     ],
 )
@@ -43,7 +43,7 @@ def test_a_training_file_finds_its_kind(file: str, kind: type) -> None:
 def test_a_model_file_finds_its_kind_and_what_is_none_goes_to_the_first(tmp_path: Path) -> None:
     assert type(kind_of_model(EXAMPLES / "camkii/camkii.h5")) is CaMKIITrainingKind
     assert type(kind_of_model(EXAMPLES / "sk/sk.h5")) is MoleculeTrainingKind
-    assert type(kind_of_model(EXAMPLES / "kinase/kinase.h5")) is PopulationTrainingKind
+    assert type(kind_of_model(EXAMPLES / "kinase/kinase.h5")) is CopyNumberTrainingKind
     (tmp_path / "text.h5").write_text("none")
     assert type(kind_of_model(tmp_path / "text.h5")) is DistributionTrainingKind
 

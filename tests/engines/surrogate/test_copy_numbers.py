@@ -1,4 +1,4 @@
-"""A distribution of numbers of molecules in the place of species of a site: ions, counts, saved states, noise."""
+"""A distribution of copy numbers in the place of species of a site: ions, counts, saved states, noise."""
 
 from __future__ import annotations
 

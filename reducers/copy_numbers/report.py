@@ -1,15 +1,15 @@
-"""What a distribution of numbers is: its law, how good it is, its course beside runs that it was not learned from."""
+"""What a distribution of copy numbers is: its law, how good it is, its course beside runs that it never saw."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reducers.populations.block import PopulationBlock
+from reducers.copy_numbers.block import CopyNumberBlock
 from reducers.training.figures import save_figure
 from reducers.training.verdict import verdict_lines
 
 
-def report_lines(block: PopulationBlock) -> list[tuple[str, str]]:
+def report_lines(block: CopyNumberBlock) -> list[tuple[str, str]]:
     """(what, value) pairs."""
     about, found = block.about, block.kinetics
     lines = [
@@ -24,7 +24,7 @@ def report_lines(block: PopulationBlock) -> list[tuple[str, str]]:
     return lines + [(f"error of the {name}", f"{e:.2g} on held-out stimuli") for name, e in about.held_out.items()]
 
 
-def figure(block: PopulationBlock, path: Path) -> Path:
+def figure(block: CopyNumberBlock, path: Path) -> Path:
     """Drive, means with deviations, and variances of the first held-out stimulus; returns the picture's path."""
     import matplotlib
 

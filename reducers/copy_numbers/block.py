@@ -1,4 +1,4 @@
-"""Blocks that are a dynamic Boltzmann distribution of numbers of molecules, at the sites of a surrogate."""
+"""Blocks that are a dynamic Boltzmann distribution of copy numbers, at the sites of a surrogate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
+from reducers.copy_numbers import kernel
+from reducers.copy_numbers.chemistry import Kinetics, kinetics
+from reducers.copy_numbers.kernel import Places
+from reducers.copy_numbers.powers import Powers
 from reducers.markov.block import About, Bound, Stepped
-from reducers.populations import kernel
-from reducers.populations.chemistry import Kinetics, kinetics
-from reducers.populations.kernel import Places
-from reducers.populations.powers import Powers
 
 MARGIN = 1.25
 """How far beyond the totals of its training a model may be bound."""
@@ -28,14 +28,14 @@ SLACK = 0.05
 """Share of the range of a number that it may leave its box by before that counts."""
 
 
-class PopulationBlock(Stepped):
+class CopyNumberBlock(Stepped):
     """p(n; ν(t)) of the numbers that move, with a law of reactions at learned rates.
 
     reactions: (reactants, products, rate) each, in the units of `ReactionNetwork`. order: K. totals: (2, D) least and
     most uM of what is conserved. about.box: (2, S) least and most mean uM of each moving number. more: for reports.
     """
 
-    kind: ClassVar[str] = "population"
+    kind: ClassVar[str] = "copy_numbers"
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class PopulationBlock(Stepped):
         self.kinetics: Kinetics = kinetics(network, about.species, about.drive)
         wrong = totals.shape != (2, len(self.kinetics.following)) or not 2 <= order <= 4
         if wrong or about.box.shape != (2, len(self.kinetics.moving)):
-            raise ValueError("order, totals or box are not those of a distribution of numbers")
+            raise ValueError("order, totals or box are not those of a distribution of copy numbers")
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Order, totals, reactions; what reports draw under names that begin with "report_"."""
@@ -72,7 +72,7 @@ class PopulationBlock(Stepped):
         return {**own, **{f"report_{key}": value for key, value in self.more.items()}}
 
     @classmethod
-    def build(cls, about: About, arrays: Mapping[str, npt.NDArray[Any]]) -> PopulationBlock:
+    def build(cls, about: About, arrays: Mapping[str, npt.NDArray[Any]]) -> CopyNumberBlock:
         """The block that `arrays` was made from. Raises KeyError or ValueError."""
         reactions = []
         for line, rate in zip(arrays["equations"].tolist(), np.asarray(arrays["rates"]).tolist(), strict=True):
@@ -83,19 +83,21 @@ class PopulationBlock(Stepped):
         totals = np.asarray(arrays["totals"], dtype=float)
         return cls(about, reactions, on, int(np.asarray(arrays["order"])), totals, more)
 
-    def bind(self, sites: Sequence[Geometry], counts: Counts, observables: Sequence[Sequence[float]]) -> NumbersAtSites:
+    def bind(
+        self, sites: Sequence[Geometry], counts: Counts, observables: Sequence[Sequence[float]]
+    ) -> CopyNumbersAtSites:
         """The block at sites, see `Stepped.bind`. Raises InputError for totals that it was not trained at."""
-        return NumbersAtSites(self, sites, counts, observables)
+        return CopyNumbersAtSites(self, sites, counts, observables)
 
 
-class NumbersAtSites(Bound):
-    """state: (n_sites, S) numbers of molecules drawn now; see `kernel.Fields` for the rest."""
+class CopyNumbersAtSites(Bound):
+    """state: (n_sites, S) copy numbers drawn now; see `kernel.Fields` for the rest."""
 
     longest = 1.0
 
     def __init__(
         self,
-        block: PopulationBlock,
+        block: CopyNumberBlock,
         geometries: Sequence[Geometry],
         counts: Counts,
         observables: Sequence[Sequence[float]],

@@ -16,10 +16,10 @@ from scipy.optimize import nnls
 
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
-from reducers.populations import kernel
-from reducers.populations.chemistry import Kinetics
-from reducers.populations.powers import Powers
-from reducers.populations.sampling import NumberRuns
+from reducers.copy_numbers import kernel
+from reducers.copy_numbers.chemistry import Kinetics
+from reducers.copy_numbers.powers import Powers
+from reducers.copy_numbers.sampling import CopyNumberRuns
 
 GROUPS = 16
 """Of runs, whose scatter gives standard errors."""
@@ -52,7 +52,7 @@ class LearnedRates:
     misfit: float
 
 
-def moments_of(runs: NumberRuns, powers: Powers) -> Moments:
+def moments_of(runs: CopyNumberRuns, powers: Powers) -> Moments:
     """Moments of runs, scaled by their overall mean and deviation."""
     n = runs.numbers.astype(float)
     centre, scale = n.mean(axis=(0, 1, 2)), np.maximum(n.std(axis=(0, 1, 2)), 0.5)
@@ -70,7 +70,7 @@ def moments_of(runs: NumberRuns, powers: Powers) -> Moments:
 
 
 def learn_rates(
-    found: Kinetics, runs: NumberRuns, order: int, tell: Callable[[str], None] = lambda text: None
+    found: Kinetics, runs: CopyNumberRuns, order: int, tell: Callable[[str], None] = lambda text: None
 ) -> LearnedRates:
     """Factors of the rates in `found`. Raises RunError if the free-running model diverges."""
     powers = Powers(len(found.moving), order)
@@ -103,7 +103,7 @@ def learn_rates(
     return LearnedRates(factors, errors, value)
 
 
-def _regress(found: Kinetics, runs: NumberRuns, order: int, data: Moments, consts: Floats) -> Floats:
+def _regress(found: Kinetics, runs: CopyNumberRuns, order: int, data: Moments, consts: Floats) -> Floats:
     """(R,) factors that explain the changes of all moments best, 0 or more."""
     model = found.model(order)
     reactions, kept, low = len(model.driven), int(model.sizes[1]), int(model.sizes[2])
@@ -123,7 +123,7 @@ def _regress(found: Kinetics, runs: NumberRuns, order: int, data: Moments, const
 class FreeRuns:
     """Free-running models from the moments of runs at their start, one for each stimulus and each change of a rate."""
 
-    def __init__(self, found: Kinetics, runs: NumberRuns, order: int, data: Moments) -> None:
+    def __init__(self, found: Kinetics, runs: CopyNumberRuns, order: int, data: Moments) -> None:
         self.found, self.runs, self.data, self.order = found, runs, data, order
         self.model, self.powers = found.model(order), Powers(len(found.moving), order)
         self.room = found.room(runs.start.mean(axis=1))

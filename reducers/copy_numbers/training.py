@@ -1,4 +1,4 @@
-"""The training of a distribution of numbers of molecules: runs, regression, refinement, tests.
+"""The training of a distribution of copy numbers: runs, regression, refinement, tests.
 
 OUT/model.h5      the block for `engine = "surrogate"`
 OUT/summary.json  rates with standard errors, and errors on stimuli of kinds that were not learned from
@@ -18,22 +18,22 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.experiment import Experiment
+from reducers.copy_numbers.block import CopyNumberBlock
+from reducers.copy_numbers.chemistry import Kinetics, kinetics
+from reducers.copy_numbers.learning import FreeRuns, LearnedRates, Moments, learn_rates, moments_of
+from reducers.copy_numbers.powers import Powers
+from reducers.copy_numbers.sampling import CopyNumberRuns, geometry_of, sample_copy_numbers
+from reducers.copy_numbers.settings import CopyNumberFile
 from reducers.markov.block import About
 from reducers.markov.file import write_block
-from reducers.populations.block import PopulationBlock
-from reducers.populations.chemistry import Kinetics, kinetics
-from reducers.populations.learning import FreeRuns, LearnedRates, Moments, learn_rates, moments_of
-from reducers.populations.powers import Powers
-from reducers.populations.sampling import NumberRuns, geometry_of, sample_numbers
-from reducers.populations.settings import PopulationFile
 from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
 from reducers.training.resumable import Progress, Tell
 from reducers.training.verdict import judge
 
-ADVICE = "Give more runs or other stimuli ([sample]), or a higher population.order"
+ADVICE = "Give more runs or other stimuli ([sample]), or a higher copy_numbers.order"
 
 
-class PopulationTraining:
+class CopyNumberTraining:
     """A training file and the folder of its results."""
 
     def __init__(
@@ -45,15 +45,15 @@ class PopulationTraining:
         force: bool = False,
         tell: Tell = lambda text: None,
     ) -> None:
-        self.file, self.content = PopulationFile.load(path, overrides)
+        self.file, self.content = CopyNumberFile.load(path, overrides)
         self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
         if not force:
             refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
         self.experiment = Experiment.load(path.parent / self.file.experiment)
         self.network, self.tell = self.experiment.network(), tell
         try:
-            self.species = self.file.population.names(self.network.names)
-            self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.population.drive)
+            self.species = self.file.copy_numbers.names(self.network.names)
+            self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.copy_numbers.drive)
             geometry_of(self.experiment)
         except InputError as error:
             raise error.inside(str(path)) from None
@@ -72,8 +72,8 @@ class PopulationTraining:
         cpu, given = process_time(), self.file.sample
         moving = ", ".join(self.kinetics.names)
         self.tell(f"sampling {moving}: {given.runs} runs of {sum(s.count for s in given.stimuli)} stimuli")
-        runs = sample_numbers(self.file, self.experiment, self.kinetics)
-        learned = learn_rates(self.kinetics, runs.select(test=False), self.file.population.order, self.tell)
+        runs = sample_copy_numbers(self.file, self.experiment, self.kinetics)
+        learned = learn_rates(self.kinetics, runs.select(test=False), self.file.copy_numbers.order, self.tell)
         block = self._block(runs, learned)
         summary = {
             "rates": self._lines(learned),
@@ -86,8 +86,8 @@ class PopulationTraining:
         write_summary(self.folder, summary)
         return summary
 
-    def _block(self, runs: NumberRuns, learned: LearnedRates) -> PopulationBlock:
-        found, order = self.kinetics, self.file.population.order
+    def _block(self, runs: CopyNumberRuns, learned: LearnedRates) -> CopyNumberBlock:
+        found, order = self.kinetics, self.file.copy_numbers.order
         per_um = 1e-3 * 602214.076 * runs.geometry.volume
         means = runs.numbers.mean(axis=1) / per_um
         room = found.room(runs.start) / per_um
@@ -98,7 +98,7 @@ class PopulationTraining:
         self.verdict = judge(errors, rest, against, on, ADVICE, allowed, chance)
         about = About.of(
             self.network,
-            self.file.population.block,
+            self.file.copy_numbers.block,
             self.species,
             found.drive,
             drive_box=(0.0, float(runs.drive.max())),
@@ -114,9 +114,9 @@ class PopulationTraining:
         ]
         on_ = [s.on for name in (*self.species, found.drive) for s in found.part.species if s.name == name]
         totals = np.stack([room.min(axis=(0, 1)), room.max(axis=(0, 1))])
-        return PopulationBlock(about, reactions, on_, order, totals, self._drawn(tested, learned))
+        return CopyNumberBlock(about, reactions, on_, order, totals, self._drawn(tested, learned))
 
-    def _errors(self, runs: NumberRuns, learned: LearnedRates) -> tuple[dict[str, float], ...]:
+    def _errors(self, runs: CopyNumberRuns, learned: LearnedRates) -> tuple[dict[str, float], ...]:
         """NRMSE of means and variances on runs; the same of moments held at their start; their standard errors."""
         data, model = self._tested(runs, learned)
         out: tuple[dict[str, float], ...] = ({}, {}, {})
@@ -130,12 +130,12 @@ class PopulationTraining:
                 out[2][f"{what} of {name}"] = float(np.sqrt(each.var(axis=0, ddof=1).mean() / len(each))) / size
         return out
 
-    def _tested(self, runs: NumberRuns, learned: LearnedRates) -> tuple[Moments, Floats]:
-        order = self.file.population.order
+    def _tested(self, runs: CopyNumberRuns, learned: LearnedRates) -> tuple[Moments, Floats]:
+        order = self.file.copy_numbers.order
         data = moments_of(runs, Powers(len(self.kinetics.moving), order))
         return data, FreeRuns(self.kinetics, runs, order, data).run(learned.factors[None])[0]
 
-    def _drawn(self, runs: NumberRuns, learned: LearnedRates) -> dict[str, Floats]:
+    def _drawn(self, runs: CopyNumberRuns, learned: LearnedRates) -> dict[str, Floats]:
         """What a report draws: the first test stimulus of each kind."""
         data, model = self._tested(runs, learned)
         out = {"time": runs.every * np.arange(data.mean.shape[1]), "drive": runs.drive[0]}

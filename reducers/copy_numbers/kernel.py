@@ -1,4 +1,4 @@
-"""Moments of numbers of molecules in time, closed by the distribution of least bias that has them.
+"""Moments of copy numbers in time, closed by the distribution of least bias that has them.
 
 p(n) ∝ exp(Σ ν_α n^α), |α| ≤ K, on the whole numbers that conservation allows. What reactions do to its moments of
 degree up to K asks for those of degree K + 1 as well. These are functions of the ones that are kept; they are replaced
@@ -23,7 +23,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints, Words
 from couple.cache.kernels import njit
 from couple.rng.normal import normal
-from reducers.populations.limits import rectified
+from reducers.copy_numbers.limits import rectified
 
 MOVED = 0.4
 BELOW, ABOVE, COARSE = 7.0, 8.0, 0.75

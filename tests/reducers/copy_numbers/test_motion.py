@@ -1,4 +1,4 @@
-"""Moments and noise of numbers of molecules against exact solutions, the master equation, and the SSA."""
+"""Moments and noise of copy numbers against exact solutions, the master equation, and the SSA."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scipy.stats import norm
 
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from reducers.copy_numbers.block import CopyNumberBlock
+from reducers.copy_numbers.chemistry import kinetics
+from reducers.copy_numbers.limits import rectified
 from reducers.markov.block import About
-from reducers.populations.block import PopulationBlock
-from reducers.populations.chemistry import kinetics
-from reducers.populations.limits import rectified
 from support.kinase_cases import HEAD, PER_UM, SPECIES, at_sites, followed, kinase_block, kinase_network
 
 
@@ -64,13 +64,13 @@ def test_independent_molecules_are_binomial() -> None:
         assert made.covariances()[0, 0, 0] == pytest.approx(60 * p * (1 - p), rel=1e-3)
 
 
-def _pairs(order: int) -> PopulationBlock:
+def _pairs(order: int) -> CopyNumberBlock:
     """Two A meet and vanish; one is born at the wall of the drive."""
     network = ReactionNetwork(
         [Species("Ca"), Species("A")], [Reaction(("A", "A"), (), 3.0), Reaction(("Ca",), ("Ca", "A"), 1e-4)]
     )
     about = About.of(network, "a", ("A",), "Ca", drive_box=(0.0, 10.0), box=np.array([[0.0], [1.0]]))
-    return PopulationBlock(about, network.reactions, ["volume"] * 2, order, np.zeros((2, 0)))
+    return CopyNumberBlock(about, network.reactions, ["volume"] * 2, order, np.zeros((2, 0)))
 
 
 @pytest.mark.parametrize(("order", "bound"), [(2, 0.03), (3, 0.015)])

@@ -11,9 +11,9 @@ from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork
 from couple.geometry.geometry import Geometry
+from reducers.copy_numbers.kernel import COARSE, FINE, Model, Places
+from reducers.copy_numbers.powers import MOST, Powers, binomials
 from reducers.markov.chemistry import own_reactions
-from reducers.populations.kernel import COARSE, FINE, Model, Places
-from reducers.populations.powers import MOST, Powers, binomials
 
 UM = 1e-3
 """mM."""
@@ -114,8 +114,8 @@ def kinetics(network: ReactionNetwork, species: Sequence[str], drive: str) -> Ki
     moving.sort()
     if not 1 <= len(moving) <= MOST:
         raise InputError(
-            f"{', '.join(species)}: {len(moving)} numbers move independently of each other; a distribution of numbers "
-            f"has 1 to {MOST}: leave species out, or take independent molecules ([driven])"
+            f"{', '.join(species)}: {len(moving)} numbers move independently of each other; a distribution of copy "
+            f"numbers has 1 to {MOST}: leave species out, or take independent molecules ([driven])"
         )
     rest = [k for k in range(len(species)) if k not in moving]
     others = (

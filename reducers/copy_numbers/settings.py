@@ -1,4 +1,4 @@
-"""The training file of a distribution of numbers of molecules: frozen, checked tables."""
+"""The training file of a distribution of copy numbers: frozen, checked tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reducers.markov.settings import chosen_species
 from reducers.training.files import LearningFile
 
 
-class PopulationSettings(Block):
+class CopyNumberSettings(Block):
     """block: word before recorded names. species: what the block stands for, by name or with a * at the end; all that
     they react with but the drive. drive: what moves them. order: K of the potentials, 2 for means and variances.
     """
@@ -26,7 +26,7 @@ class PopulationSettings(Block):
 
     def names(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The species among `names`, in their order. Raises InputError for a name that fits none."""
-        return chosen_species(self.species, names, self.drive, "population")
+        return chosen_species(self.species, names, self.drive, "copy_numbers")
 
 
 class SampleBlock(Block):
@@ -52,9 +52,9 @@ class SampleBlock(Block):
         return self
 
 
-class PopulationFile(LearningFile):
-    """The training file of numbers of molecules. experiment: file with the chemistry, at its temperature."""
+class CopyNumberFile(LearningFile):
+    """The training file of copy numbers. experiment: file with the chemistry, at its temperature."""
 
     experiment: ExperimentFile
-    population: PopulationSettings
+    copy_numbers: CopyNumberSettings
     sample: SampleBlock

@@ -15,13 +15,16 @@ from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
 from couple.wiring.sites.initial_amounts import initial_amounts
+from reducers.copy_numbers.chemistry import Kinetics
+from reducers.copy_numbers.settings import CopyNumberFile, SampleBlock
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
-from reducers.populations.chemistry import Kinetics
-from reducers.populations.settings import PopulationFile, SampleBlock
+
+STREAM = "population"
+"""Keys the random numbers of the stimuli, as in the trainings of earlier models: another word would be other data."""
 
 
 @dataclass(frozen=True)
-class NumberRuns:
+class CopyNumberRuns:
     """drive: (C, T) uM, held over each window of `every` ms. numbers: (C, R, T + 1, S) of what moves. start: (C, R,
     n_species) molecules of all species of the block.
     """
@@ -33,11 +36,13 @@ class NumberRuns:
     numbers: Floats
     start: Floats
 
-    def select(self, *, test: bool) -> NumberRuns:
+    def select(self, *, test: bool) -> CopyNumberRuns:
         """Those that are tested on, or those that are learned from."""
         rows = [k for k, s in enumerate(self.stimuli) if s.test == test]
         stimuli = tuple(self.stimuli[k] for k in rows)
-        return NumberRuns(stimuli, self.geometry, self.every, self.drive[rows], self.numbers[rows], self.start[rows])
+        return CopyNumberRuns(
+            stimuli, self.geometry, self.every, self.drive[rows], self.numbers[rows], self.start[rows]
+        )
 
     def digest(self) -> str:
         """SHA-256 of drives and numbers."""
@@ -54,7 +59,7 @@ def geometry_of(experiment: Experiment) -> Geometry:
     return block.build()
 
 
-def sample_numbers(file: PopulationFile, experiment: Experiment, found: Kinetics) -> NumberRuns:
+def sample_copy_numbers(file: CopyNumberFile, experiment: Experiment, found: Kinetics) -> CopyNumberRuns:
     """All runs under all stimuli, sites of one engine."""
     given, part, geometry = file.sample, found.part, geometry_of(experiment)
     stimuli = stimuli_of(given, file.train.seed)
@@ -83,10 +88,10 @@ def sample_numbers(file: PopulationFile, experiment: Experiment, found: Kinetics
         numbers[k + 1] = engine.read("counts")[:, moving]
     shaped = numbers.transpose(1, 0, 2).reshape(len(stimuli), given.runs, ions.shape[1] + 1, len(moving))
     first = start.reshape(len(stimuli), given.runs, len(columns))
-    return NumberRuns(stimuli, geometry, given.every, ions / per_um, shaped, first)
+    return CopyNumberRuns(stimuli, geometry, given.every, ions / per_um, shaped, first)
 
 
 def stimuli_of(given: SampleBlock, seed: int) -> tuple[CalciumStimulus, ...]:
     """Courses at the middles of windows."""
     time: Floats = given.every * (np.arange(round(given.duration / given.every), dtype=np.float64) + 0.5)
-    return tuple(s for block in given.stimuli for s in make_stimuli(block, time, seed, "population"))
+    return tuple(s for block in given.stimuli for s in make_stimuli(block, time, seed, STREAM))

@@ -1,0 +1,1 @@
+"""Copy numbers of molecules that meet: driven dynamic Boltzmann distributions. Imports data, markov, training."""
