@@ -14,9 +14,11 @@ from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
-from reducers.copy_numbers import kernel
 from reducers.copy_numbers.chemistry import Kinetics, kinetics
-from reducers.copy_numbers.kernel import Places
+from reducers.copy_numbers.kernels.motion import advance
+from reducers.copy_numbers.kernels.reactions import uptake
+from reducers.copy_numbers.kernels.tables import Places, fields_of, work_of
+from reducers.copy_numbers.kernels.tangent import look
 from reducers.copy_numbers.powers import Powers
 from reducers.markov.block import About, Bound, Stepped
 
@@ -91,7 +93,7 @@ class CopyNumberBlock(Stepped):
 
 
 class CopyNumbersAtSites(Bound):
-    """state: (n_sites, S) copy numbers drawn now; see `kernel.Fields` for the rest."""
+    """state: (n_sites, S) copy numbers drawn now; see `kernels.tables.Fields` for the rest."""
 
     longest = 1.0
 
@@ -110,8 +112,8 @@ class CopyNumbersAtSites(Bound):
         self._scales = np.array([1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries])
         self.state, self.outside = np.zeros((n, s)), np.zeros(n, dtype=np.int64)
         self._room = np.zeros((n, len(self._kinetics.following)))
-        self._fields = kernel.fields_of(n, kept, s)
-        self._work = kernel.work_of(kept, powers.low, len(powers.exponents))
+        self._fields = fields_of(n, kept, s)
+        self._work = work_of(kept, powers.low, len(powers.exponents))
         self._words: Words = np.zeros((n, 4), dtype=np.uint64)
         self._noisy = False
         about = block.about
@@ -166,11 +168,11 @@ class CopyNumbersAtSites(Bound):
         self.state[...] = moving
         f.centre[...], f.scale[...], f.moments[...], f.latent[...] = self.state, 1.0, 0.0, 0.0
         for i in range(len(counts)):
-            kernel.look(self._model, self._places, f, i, self._work)
+            look(self._model, self._places, f, i, self._work)
 
     def advance(self, drive: Floats, span: float) -> None:
         """All sites `span` ms forward, see `Bound.advance`. Raises RunError if any diverges."""
-        failed = kernel.advance(
+        failed = advance(
             self._model, self._places, self._fields, self._work, drive, span, self._words, self._noisy, self.state
         )
         if failed:
@@ -197,7 +199,7 @@ class CopyNumbersAtSites(Bound):
 
     def uptake(self, out: Floats) -> None:
         """(n_sites, 2) into out: ions taken up per ms, and per ms and uM, by the numbers that are there now."""
-        kernel.uptake(self._model, self._places, self.state, self._taken, out)
+        uptake(self._model, self._places, self.state, self._taken, out)
 
     def held(self, out: Floats) -> None:
         """(n_sites,) into out: ions held now."""

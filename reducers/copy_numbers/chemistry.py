@@ -11,7 +11,8 @@ from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork
 from couple.geometry.geometry import Geometry
-from reducers.copy_numbers.kernel import COARSE, FINE, Model, Places
+from reducers.copy_numbers.kernels.sums import COARSE, FINE
+from reducers.copy_numbers.kernels.tables import Model, Places
 from reducers.copy_numbers.powers import MOST, Powers, binomials
 from reducers.markov.chemistry import own_reactions
 

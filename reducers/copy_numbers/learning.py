@@ -16,8 +16,11 @@ from scipy.optimize import nnls
 
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
-from reducers.copy_numbers import kernel
 from reducers.copy_numbers.chemistry import Kinetics
+from reducers.copy_numbers.kernels.motion import advance, moments_about
+from reducers.copy_numbers.kernels.reactions import effects
+from reducers.copy_numbers.kernels.tables import Places, fields_of, work_of
+from reducers.copy_numbers.kernels.tangent import look
 from reducers.copy_numbers.powers import Powers
 from reducers.copy_numbers.sampling import CopyNumberRuns
 
@@ -107,11 +110,11 @@ def _regress(found: Kinetics, runs: CopyNumberRuns, order: int, data: Moments, c
     """(R,) factors that explain the changes of all moments best, 0 or more."""
     model = found.model(order)
     reactions, kept, low = len(model.driven), int(model.sizes[1]), int(model.sizes[2])
-    effects = np.zeros((reactions, kept, low))
-    kernel.effects(model, consts, data.centre, data.scale, effects)
+    each = np.zeros((reactions, kept, low))
+    effects(model, consts, data.centre, data.scale, each)
     rates = found.places([runs.geometry], runs.start[:1, 0, :][:, list(found.following)], np.ones(len(found.moving)))
     middle = 0.5 * (data.low[:, 1:] + data.low[:, :-1])
-    columns = np.einsum("rkl,ctl->ctkr", effects, middle) * (runs.every * rates.rates[0])
+    columns = np.einsum("rkl,ctl->ctkr", each, middle) * (runs.every * rates.rates[0])
     columns *= np.where(model.driven == 1, runs.drive[:, :, None, None], 1.0)
     change = np.diff(data.low[..., 1 : kept + 1], axis=1)
     weight = 1.0 / np.sqrt(np.diff(data.groups, axis=2).var(axis=0).mean(axis=(0, 1)) + 1e-12)
@@ -129,7 +132,7 @@ class FreeRuns:
         self.room = found.room(runs.start.mean(axis=1))
         self.consts = self._places(self.room[:1]).consts[0]
 
-    def _places(self, room: Floats) -> kernel.Places:
+    def _places(self, room: Floats) -> Places:
         per_um = 1e-3 * 602214.076 * self.runs.geometry.volume
         most = ROOM * (self.runs.numbers.max(axis=(0, 1, 2)) + 5.0) / per_um
         return self.found.places([self.runs.geometry] * len(room), room, most)
@@ -140,12 +143,12 @@ class FreeRuns:
         places = self._places(np.tile(self.room, (n, 1)))
         places.rates[...] *= np.repeat(factors, c, axis=0)
         kept = self.powers.kept
-        fields = kernel.fields_of(n * c, kept, s)
+        fields = fields_of(n * c, kept, s)
         fields.moments[...] = np.tile(self.data.mean[:, 0], (n, 1))
         fields.centre[...], fields.scale[...] = self.data.centre, self.data.scale
-        work = kernel.work_of(kept, self.powers.low, len(self.powers.exponents))
+        work = work_of(kept, self.powers.low, len(self.powers.exponents))
         for i in range(n * c):
-            kernel.look(self.model, places, fields, i, work)
+            look(self.model, places, fields, i, work)
         steps = self.runs.drive.shape[1]
         out, numbers = np.empty((steps + 1, n * c, kept)), np.empty((n * c, s))
         words = np.zeros((n * c, 4), dtype=np.uint64)
@@ -153,9 +156,9 @@ class FreeRuns:
             if k:
                 drive = np.tile(self.runs.drive[:, k - 1], n)
                 args = (self.model, places, fields, work, drive, self.runs.every, words, False, numbers)
-                if kernel.advance(*args):
+                if advance(*args):
                     raise RunError("the law diverges: give more runs, or stimuli that move it less at once")
-            kernel.moments_about(self.model, fields, self.data.centre, self.data.scale, work, out[k])
+            moments_about(self.model, fields, self.data.centre, self.data.scale, work, out[k])
         return out.reshape(steps + 1, n, c, kept).transpose(1, 2, 0, 3)
 
     def derivatives(self, factors: Floats, on: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Floats, Floats]:

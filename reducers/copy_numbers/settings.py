@@ -7,9 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from couple.base.schema import NAME, Block
-from couple.base.units import Time
 from reducers.data.settings import ExperimentFile, Integer
-from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
+from reducers.data.stimulus_sample import StimulusSampleBlock
 from reducers.markov.settings import chosen_species
 from reducers.training.files import LearningFile
 
@@ -29,24 +28,16 @@ class CopyNumberSettings(Block):
         return chosen_species(self.species, names, self.drive, "copy_numbers")
 
 
-class SampleBlock(Block):
+class SampleBlock(StimulusSampleBlock):
     """Runs that are learned from: `runs` of each course of the drive, held constant over `every`, from the amounts of
     the experiment in the geometry of its first site.
     """
 
     engine: Literal["ssa"] = "ssa"
     runs: Integer = Field(default=200, ge=16, le=10**5)
-    duration: Time = Field(gt=0)
-    every: Time = Field(gt=0)
-    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _split(self) -> Self:
-        refuse_mixed_kinds({f"stimuli[{i}]": s for i, s in enumerate(self.stimuli)})
-        if all(s.test for s in self.stimuli) or not any(s.test for s in self.stimuli):
-            raise ValueError("needs stimuli to learn from and stimuli with test = true")
-        if self.every >= self.duration / 10:
-            raise ValueError("duration must be ten times `every` or more")
+    def _held(self) -> Self:
         if any(s.influx is not None for s in self.stimuli):
             raise ValueError("stimuli hold the drive here: give base and peak in place of influx")
         return self

@@ -7,16 +7,13 @@ OUT/summary.json  rates with standard errors, and errors on stimuli of kinds tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
 from couple.experiment import Experiment
 from reducers.copy_numbers.block import CopyNumberBlock
 from reducers.copy_numbers.chemistry import Kinetics, kinetics
@@ -26,49 +23,31 @@ from reducers.copy_numbers.sampling import CopyNumberRuns, geometry_of, sample_c
 from reducers.copy_numbers.settings import CopyNumberFile
 from reducers.markov.block import About
 from reducers.markov.file import write_block
-from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
-from reducers.training.resumable import Progress, Tell
+from reducers.training.folder import MODEL, write_summary
+from reducers.training.one_go import OneGoTraining
 from reducers.training.verdict import judge
 
 ADVICE = "Give more runs or other stimuli ([sample]), or a higher copy_numbers.order"
 
 
-class CopyNumberTraining:
+class CopyNumberTraining(OneGoTraining[CopyNumberFile]):
     """A training file and the folder of its results."""
 
-    def __init__(
-        self,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Tell = lambda text: None,
-    ) -> None:
-        self.file, self.content = CopyNumberFile.load(path, overrides)
-        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
-        if not force:
-            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
-        self.experiment = Experiment.load(path.parent / self.file.experiment)
-        self.network, self.tell = self.experiment.network(), tell
-        try:
-            self.species = self.file.copy_numbers.names(self.network.names)
-            self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.copy_numbers.drive)
-            geometry_of(self.experiment)
-        except InputError as error:
-            raise error.inside(str(path)) from None
+    file_type = CopyNumberFile
 
-    @property
-    def done(self) -> int:
-        """There is no going on."""
-        return 0
+    def load(self) -> None:
+        """Load the experiment."""
+        self.experiment = Experiment.load(self.path.parent / self.file.experiment)
+        self.network = self.experiment.network()
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes the model and returns the summary. Raises RunError if the law diverges."""
-        with writing_into(self.folder):
-            return self._run()
+    def check(self) -> None:
+        """Choose the species. Raises InputError for a chemistry or an experiment that does not fit."""
+        self.species = self.file.copy_numbers.names(self.network.names)
+        self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.copy_numbers.drive)
+        geometry_of(self.experiment)
 
-    def _run(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
+        """Sample, learn, test. Raises RunError if the law diverges."""
         cpu, given = process_time(), self.file.sample
         moving = ", ".join(self.kinetics.names)
         self.tell(f"sampling {moving}: {given.runs} runs of {sum(s.count for s in given.stimuli)} stimuli")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from couple.base.errors import InputError, nearest
 from couple.base.schema import NAME, Block
-from couple.base.units import Time
 from couple.chemistry.network import ReactionNetwork
 from reducers.data.settings import ExperimentFile, Integer
-from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
+from reducers.data.stimulus_sample import StimulusSampleBlock
 from reducers.training.files import LearningFile
 
 
@@ -49,7 +48,7 @@ class DrivenSettings(Block):
         return chosen_species(self.species, network.names, self.drive, "driven")
 
 
-class SampleBlock(Block):
+class SampleBlock(StimulusSampleBlock):
     """Runs that are learned from: `molecules` under each course of the drive, held constant over `every`.
 
     start: with all molecules in one state, another one in each run ("each"), or at the steady state.
@@ -57,19 +56,7 @@ class SampleBlock(Block):
 
     engine: Literal["ssa", "ode"] = "ssa"
     molecules: Integer = Field(default=20000, ge=100, le=10**7)
-    duration: Time = Field(gt=0)
-    every: Time = Field(gt=0)
     start: Literal["each", "steady"] = "each"
-    stimuli: tuple[StimulusBlock, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _split(self) -> Self:
-        refuse_mixed_kinds({f"stimuli[{i}]": s for i, s in enumerate(self.stimuli)})
-        if all(s.test for s in self.stimuli) or not any(s.test for s in self.stimuli):
-            raise ValueError("needs stimuli to learn from and stimuli with test = true")
-        if self.every >= self.duration / 10:
-            raise ValueError("duration must be ten times `every` or more")
-        return self
 
 
 class LassoPathBlock(Block):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -22,49 +20,29 @@ from reducers.markov.learning import LearnedTransitions, learn_transitions
 from reducers.markov.markov import MarkovBlock
 from reducers.markov.sampling import StimulusRuns, sample_runs
 from reducers.markov.settings import DrivenFile
-from reducers.training.folder import MODEL, refuse_earlier, write_summary, writing_into
-from reducers.training.resumable import Progress, Tell
+from reducers.training.folder import MODEL, write_summary
+from reducers.training.one_go import OneGoTraining
 from reducers.training.verdict import judge
 
 ADVICE = "Give more molecules, longer runs or other stimuli ([sample]), and see whether driven.species is complete"
 
 
-class DrivenTraining:
+class DrivenTraining(OneGoTraining[DrivenFile]):
     """A training file and the folder of its results."""
 
-    def __init__(
-        self,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Tell = lambda text: None,
-    ) -> None:
-        self.file, self.content = DrivenFile.load(path, overrides)
-        self.path = path
-        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
-        if not force:
-            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
-        network = Experiment.load(path.parent / self.file.experiment).network()
-        try:
-            self.species = self.file.driven.names(network)
-            own_reactions(network, self.species, self.file.driven.drive)
-        except InputError as error:
-            raise error.inside(str(path)) from None
-        self.network, self.tell = network, tell
+    file_type = DrivenFile
 
-    @property
-    def done(self) -> int:
-        """There is no going on."""
-        return 0
+    def load(self) -> None:
+        """Load the experiment's chemistry."""
+        self.network = Experiment.load(self.path.parent / self.file.experiment).network()
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes the model and returns the summary. Raises InputError for a chemistry that does not fit."""
-        with writing_into(self.folder):
-            return self._run()
+    def check(self) -> None:
+        """Choose the species. Raises InputError for a chemistry that does not fit."""
+        self.species = self.file.driven.names(self.network)
+        own_reactions(self.network, self.species, self.file.driven.drive)
 
-    def _run(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
+        """Sample, learn, test. Raises InputError for a chemistry that does not fit."""
         cpu, driven = process_time(), self.file.driven
         named = {s.name: s for s in self.network.species}
         substance = next(iter(named[driven.drive].contains), None)

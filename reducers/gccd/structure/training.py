@@ -7,59 +7,35 @@ OUT/summary.json  the same in words. Where nothing is better than independent si
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
 from time import process_time
 from typing import Any
 
-from couple.base.errors import InputError, RunError
+from couple.base.errors import RunError
 from couple.files.write_hdf5 import replacing
 from reducers.gccd.law.graph import divergence
 from reducers.gccd.structure.interactions import SiteField
 from reducers.gccd.structure.sampling import generators, sample_states
 from reducers.gccd.structure.search import choose_graph
 from reducers.gccd.structure.settings import StructureFile
-from reducers.training.folder import GRAPH_FORMAT, MODEL, refuse_earlier, write_summary, writing_into
-from reducers.training.resumable import Progress, Tell
+from reducers.training.folder import GRAPH_FORMAT, MODEL, write_summary
+from reducers.training.one_go import OneGoTraining
 from reducers.training.verdict import judge
 
 ADVICE = "Give more molecules, or stimuli that move it more ([sample])"
 
 
-class StructureTraining:
+class StructureTraining(OneGoTraining[StructureFile]):
     """A training file and the folder of its results."""
 
-    def __init__(
-        self,
-        path: Path,
-        folder: Path | None = None,
-        overrides: Iterable[str] = (),
-        *,
-        force: bool = False,
-        tell: Tell = lambda text: None,
-    ) -> None:
-        self.file, self.content = StructureFile.load(path, overrides)
-        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
-        self.tell = tell
-        try:
-            self.molecule = self.file.molecule.states()
-            generators(self.file.molecule, self.molecule)
-        except InputError as error:
-            raise error.inside(str(path)) from None
-        if not force:
-            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
+    file_type = StructureFile
 
-    @property
-    def done(self) -> int:
-        """There is no going on."""
-        return 0
+    def check(self) -> None:
+        """List the states. Raises InputError for a molecule whose rules do not fit."""
+        self.molecule = self.file.molecule.states()
+        generators(self.file.molecule, self.molecule)
 
-    def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """To the end; writes the model and returns the summary. Raises RunError if no interaction is found."""
-        with writing_into(self.folder):
-            return self._run()
-
-    def _run(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
+        """Sample, search, test. Raises RunError if no interaction is found."""
         cpu = process_time()
         counts, time, names = sample_states(self.file, self.molecule)
         self.tell(f"{len(self.molecule.states)} states, {len(counts)} slices of {self.file.sample.molecules} molecules")

@@ -11,7 +11,7 @@ from couple.base.errors import InputError
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from reducers.copy_numbers.block import CopyNumberBlock
 from reducers.copy_numbers.chemistry import kinetics
-from reducers.copy_numbers.limits import rectified
+from reducers.copy_numbers.kernels.limits import rectified
 from reducers.markov.block import About
 from support.kinase_cases import HEAD, PER_UM, SPECIES, at_sites, followed, kinase_block, kinase_network
 

@@ -1,0 +1,64 @@
+"""Trainings that are done in one go: what a training file asks for, in a folder of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from couple.base.errors import InputError
+from reducers.training.files import LearningFile
+from reducers.training.folder import MODEL, refuse_earlier, writing_into
+from reducers.training.resumable import Progress, Tell
+
+
+class OneGoTraining[File: LearningFile]:
+    """A training file and the folder of its results.
+
+    Subclasses name the `file_type`, load what the file refers to in `load`, see in `check` whether it fits, and train
+    in `train`.
+    """
+
+    file_type: ClassVar[type[LearningFile]]
+
+    def __init__(
+        self,
+        path: Path,
+        folder: Path | None = None,
+        overrides: Iterable[str] = (),
+        *,
+        force: bool = False,
+        tell: Tell = lambda text: None,
+    ) -> None:
+        self.path, self.tell = path, tell
+        self.file: File
+        self.file, self.content = self.file_type.load(path, overrides)  # type: ignore[assignment]
+        self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
+        if not force:
+            refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
+        self.load()
+        try:
+            self.check()
+        except InputError as error:
+            raise error.inside(str(path)) from None
+
+    def load(self) -> None:
+        """Load the files that the training file names. Raises InputError that names one."""
+
+    def check(self) -> None:
+        """Set what follows from the tables. Raises InputError, without the file's name, for what does not fit."""
+        raise NotImplementedError
+
+    def train(self) -> dict[str, Any]:
+        """Write the model and its summary, which is returned. Raises InputError or RunError."""
+        raise NotImplementedError
+
+    @property
+    def done(self) -> int:
+        """There is no going on."""
+        return 0
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """To the end; writes the model and returns the summary. Raises what `train` raises."""
+        with writing_into(self.folder):
+            return self.train()
