@@ -79,7 +79,7 @@ def test_bad_training_files_are_refused(tmp_path: Path) -> None:
         ('driven.species=["SK_C1", "SK_O2"]', r"couples it to SK_C2, not only to Ca"),
         ("sample.stimuli.1.kind=spikes", r'"spikes", which .* learned from or tested on'),
         ("sample.every=50 ms", r"duration must be ten times"),
-        ("drive.x=1", r'unknown key "drive"; did you mean "driven"'),
+        ("drive.x=1", r'unknown key "drive" here; it belongs to \[driven\]'),
     ):
         with pytest.raises(InputError, match=message):
             DrivenTraining(EXAMPLE / "train.toml", tmp_path, [change])
