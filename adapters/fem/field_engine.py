@@ -30,6 +30,7 @@ from adapters.fem.solver.system import Densities, WindowInputs
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, brief
 from couple.base.schema import Block
+from couple.base.units import factor
 from couple.chemistry.meeting import check_meetings
 from couple.components import engine
 from couple.components.capabilities import AsksForRanks, BringsGeometry, ContainsNecks, RankRequest
@@ -37,6 +38,7 @@ from couple.components.component import Port, State
 from couple.components.engine import EngineSetup, SiteEngine
 from couple.components.state import refuse_outside
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.read import read_surface
 
 
 def _asked(value: object) -> object:
@@ -135,8 +137,13 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
 
     @classmethod
     def geometry_of(cls, options: Block, folder: Path) -> Geometry | None:
-        """See BringsGeometry: of a head with a neck."""
-        spine = head_with_neck(options, None) if isinstance(options, MeshOptions) else None
+        """See BringsGeometry: of a head with a neck, or of the file of a mesh."""
+        if not isinstance(options, MeshOptions):
+            return None
+        if options.mesh is not None:
+            unit = factor(options.mesh_unit, "length")
+            return Geometry.mesh(read_surface(folder / options.mesh, unit, options.mesh_unit))
+        spine = head_with_neck(options, None)
         return None if spine is None else spine.geometry
 
     @classmethod
@@ -295,7 +302,8 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         """Add `rate` molecules per ms, evenly through the membrane, to a load."""
         s, position = self.steppers[site], self._fields.mobile_volume.index(self.network.index(species))
         if len(s.areas):
-            load[s.layout.first_unknown[s.d.nodes] + position] += rate * s.areas / s.areas.sum()
+            open_areas = self._area_of(site, self.sites[site].entry)
+            load[s.layout.first_unknown[s.d.nodes] + position] += rate * open_areas / open_areas.sum()
         else:
             load[s.layout.first_unknown + position] += rate * s.volumes / s.volumes.sum()
 
@@ -303,6 +311,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         """Lay the counts of a site out evenly; reservoirs stay."""
         s, f = self.steppers[k], self._fields
         density = self.read("counts")[k] / s.volumes.sum()
+        species = self.network.species
         wall = self.read("counts")[k] / (s.areas.sum() or 1.0)
         for columns, of in (
             (f.mobile_volume + f.immobile_volume, density),
@@ -312,6 +321,13 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
                 if column < f.n_species:
                     array, at = self._place_of_field(k, self.network.names[column])
                     array[at] = of[column]
+                    if region := species[column].region:
+                        areas = self._area_of(k, region)
+                        array[at] *= areas / s.areas * (s.areas.sum() / areas.sum())
+
+    def _area_of(self, k: int, region: str) -> Floats:
+        """(G,) membrane of a region, of all of it for "", at each node of a site."""
+        return self._elements[k].areas_of(region) if region else self.steppers[k].areas
 
     # -- state ------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,14 @@ from pydantic import Field, model_validator
 from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import Discretisation, discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from adapters.fem.mesh.domain import OFF, HeadWithNeck, build_domain, build_spine_domain, read_domain
+from adapters.fem.mesh.domain import (
+    OFF,
+    HeadWithNeck,
+    build_domain,
+    build_spine_domain,
+    build_surface_domain,
+    read_domain,
+)
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
@@ -23,6 +30,7 @@ from couple.chemistry.meeting import coarse_cells
 from couple.components import engine
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.read import read_surface
 
 _PER_RADIUS: dict[str, float] = {"interval": 16, "triangle": 8, "tetrahedron": 4, "hexahedron": 5}
 """Cells per smallest half axis where no resolution is given."""
@@ -40,8 +48,10 @@ class MeshOptions(engine.Options):
 
     cells:      "interval" (shells of a round site), "triangle" (a half plane through its axis), "tetrahedron" or
                 "hexahedron" (voxels). Default: the least that is exact for the geometry, tetrahedra for boxes.
-    resolution: largest edge of a built-in mesh. Default: 16, 8, 4 or 5 cells per radius for the four.
-    mesh:       a gmsh file of tetrahedra instead; mesh_unit: of its coordinates.
+    resolution: largest edge of a built-in mesh. Default: 16, 8, 4 or 5 cells per radius for the four; in a
+                `geometry.mesh` that of its triangles.
+    mesh:       a gmsh file of tetrahedra instead; mesh_unit: of its coordinates. Without a geometry beside it, volume,
+                membrane and regions are its own.
     degree:     of the elements.
     neck:       the part of the site's segments that is a neck with an opening at its end; head: the other, if the site
                 has no segments. Tetrahedra.
@@ -99,16 +109,27 @@ def discretisation_of(setup: EngineSetup, site: Site, *, lumped: bool = False) -
     """The elements of a site, shared by all that are equal. Raises InputError that names the site or the file."""
     o = setup.options if isinstance(setup.options, MeshOptions) else MeshOptions()
     try:
-        if o.mesh is not None:
+        if o.mesh is not None and not _is_of_file(site.geometry, setup.folder / o.mesh, o):
             return _from_file(setup.folder / o.mesh, site.geometry, factor(o.mesh_unit, "length"), o.degree, lumped)
         if (spine := head_with_neck(o, site.geometry)) is not None:
             fine = o.resolution or _smallest(spine.head) / _PER_RADIUS["tetrahedron"]
             return _with_neck(spine, site.geometry, fine, o.degree, lumped)
+        if site.geometry.surface is not None:
+            if o.cells not in (None, "tetrahedron"):
+                raise InputError(f'cells = "{o.cells}": what a mesh encloses is filled with tetrahedra')
+            return _in_surface(site.geometry, o.resolution, o.degree, lumped)
         cell = o.cells or simplest(site.geometry)
         resolution = o.resolution or _smallest(site.geometry) / _PER_RADIUS[cell]
         return _built_in(site.geometry, cell, resolution, o.degree, lumped)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error}') from None
+
+
+def _is_of_file(geometry: Geometry, file: Path, o: MeshOptions) -> bool:
+    """Whether the geometry is that of the mesh in a file, tetrahedra and all."""
+    if geometry.surface is None or geometry.surface.tetrahedra is None:
+        return False
+    return read_surface(file, factor(o.mesh_unit, "length"), o.mesh_unit) == geometry.surface
 
 
 def coarse_elements(setup: EngineSetup, site: Site, d: Discretisation) -> Iterator[str]:
@@ -137,12 +158,18 @@ def _opening_diameter(file: Path, unit: float) -> float | None:
 
 
 def _smallest(geometry: Geometry) -> float:
-    return (geometry.size[0] if geometry.shape != "box" else min(geometry.size)) / 2
+    return (geometry.size[0] if geometry.shape not in ("box", "mesh") else min(geometry.size)) / 2
 
 
 @functools.lru_cache(maxsize=64)
 def _built_in(geometry: Geometry, cell: CellName, resolution: float, degree: int, lumped: bool) -> Discretisation:
     return discretise(build_domain(geometry, cell, resolution), geometry, degree, lumped=lumped)
+
+
+@functools.lru_cache(maxsize=16)
+def _in_surface(geometry: Geometry, resolution: float | None, degree: int, lumped: bool) -> Discretisation:
+    assert geometry.surface is not None
+    return discretise(build_surface_domain(geometry.surface, resolution), geometry, degree, lumped=lumped)
 
 
 @functools.lru_cache(maxsize=64)

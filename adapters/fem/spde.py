@@ -232,7 +232,8 @@ class FluctuatingFields(SiteEngine):
                 self._molecules[k].mobile_volume[a] *= (held + amount) / held
                 counts[network.index(name)] += amount
             elif len(d.areas):
-                load[a, d.nodes] = amount * d.areas / d.areas.sum()
+                areas = d.areas_of(self.sites[k].entry)
+                load[a, d.nodes] = amount * areas / areas.sum()
             else:
                 load[a] = amount * d.volumes / d.volumes.sum()
         return np.asarray(load)
@@ -266,7 +267,9 @@ class FluctuatingFields(SiteEngine):
         ):
             for a, column in enumerate(columns):
                 if column < f.n_species:
-                    placed[a] = rng.multinomial(counts[column], sizes / sizes.sum())
+                    region = self.network.species[column].region
+                    weights = d.areas_of(region) if region else sizes
+                    placed[a] = rng.multinomial(counts[column], weights / weights.sum())
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """See SiteEngine; molecules go to random nodes."""
@@ -350,6 +353,8 @@ def _check_fields(setup: EngineSetup, fields: FieldLayout) -> FieldLayout:
 
 def _discretisation(setup: EngineSetup, site: Site) -> Discretisation:
     o = setup.options if isinstance(setup.options, SpdeOptions) else SpdeOptions()
+    if site.geometry.surface is not None and o.mesh is None:
+        return discretisation_of(replace(setup, options=o), site, lumped=True)
     if o.mesh is None and o.resolution is None:
         size = site.geometry.size
         half = (min(size) if site.geometry.shape == "box" else size[0]) / 2

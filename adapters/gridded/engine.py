@@ -75,7 +75,9 @@ class Gridded(SiteEngine, BringsGeometry):
             check_meetings(self.network, setup.clamped)
         for k, (site, grid) in enumerate(zip(self.sites, self.grids, strict=True)):
             try:
-                tables = build_tables(self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected)
+                tables = build_tables(
+                    self.network, grid, float(grid.areas.sum()), setup.clamped, setup.injected, site.entry
+                )
                 words = stream(setup.seed, "gridded", site.name, "events")
                 molecules = build_molecules(self.network, tables, len(setup.injected), words)
                 self.tables.append(tables)
@@ -213,7 +215,7 @@ class Gridded(SiteEngine, BringsGeometry):
             if species.on == "membrane" and area <= 0 and counts[c]:
                 raise InputError(f'"{species.name}" lives on a membrane that the site does not have')
             share = (
-                grid.areas / area
+                grid.part(species.region)
                 if species.on == "membrane" and area > 0
                 else np.full(len(grid.areas), 1 / len(grid.areas))
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from scipy.sparse import coo_array, csr_array
 
 from couple.base.arrays import Bools, Floats
 from couple.base.budget import check_memory
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.surface import OPENING, Surface
+from couple.geometry.surface.voxels import centres_along, nearest_region, refuse_pieces, voxels_inside
 
 BYTES = 100
 """Of memory for each voxel of a box, at the least: places of all, and six neighbours with their rates of those inside
@@ -37,6 +40,7 @@ class Grid:
     surface:  (n, n) the same along the membrane.
     depths:   (n,) µm from the middle of a voxel to its membrane, on average over its faces; none across an axis that is
               one voxel wide, which is mixed.
+    regions:  name → (n,) share of a region's membrane in each voxel, of a mesh with regions.
     """
 
     shape: tuple[int, int, int]
@@ -48,6 +52,19 @@ class Grid:
     hops: csr_array
     surface: csr_array
     depths: Floats
+    regions: Mapping[str, Floats] = field(default_factory=dict)
+
+    def part(self, region: str) -> Floats:
+        """(n,) share of a region's membrane in each voxel, of all membrane for ""; none of it if there is no membrane.
+
+        Raises InputError if no voxel has any of that region.
+        """
+        if not region:
+            area = float(self.areas.sum())
+            return self.areas / area if area > 0 else self.areas
+        if region not in self.regions:
+            raise InputError(f'no voxel has membrane of a region "{region}"; {nearest(region, list(self.regions))}')
+        return self.regions[region]
 
     def laplacian(self, D: float) -> csr_array:
         """(n, n) generator of diffusion in the volume: d⟨n⟩/dt = L ⟨n⟩, columns sum to 0."""
@@ -62,6 +79,8 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
 
     Raises InputError for a spacing that gives too many voxels.
     """
+    if geometry.surface is not None:
+        return _of_surface(geometry.surface, spacing)
     size = _extent(geometry)
     straight = (True, True, True) if geometry.shape == "box" else (False, False, geometry.shape == "cylinder")
     counts = [
@@ -87,17 +106,53 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
     )
 
 
+def _of_surface(surface: Surface, spacing: float) -> Grid:
+    """Voxels whose centres are inside a surface; each outer face is of the region of the nearest triangle."""
+    axes = centres_along(surface, spacing)
+    n = math.prod(map(len, axes))
+    check_memory(BYTES * n, f"a spacing of {spacing * 1e3:g} nm gives {n:.3g} voxels", "take a larger one")
+    inside = voxels_inside(surface, *axes)
+    refuse_pieces(inside, spacing, "voxel")
+    edges = (spacing, spacing, spacing)
+    index = np.argwhere(inside)
+    centres = np.stack([a[k] for a, k in zip(axes, index.T, strict=True)], axis=1)
+    outer = _outer_faces(np.pad(inside, 1), index)
+    steps = np.repeat(np.eye(3), 2, axis=0) * np.tile([-1.0, 1.0], 3)[:, None]
+    voxel, d = np.nonzero(outer)
+    region = nearest_region(surface, centres[voxel] + spacing / 2 * steps[d])
+    if OPENING in surface.regions:
+        shut = region == surface.regions.index(OPENING)
+        outer[voxel[shut], d[shut]] = False
+        voxel, region = voxel[~shut], region[~shut]
+    grid = grid_of_mask(inside, edges, surface.volume, surface.area, membrane_faces=outer)
+    parts = {}
+    if len(surface.regions) > 1:
+        for k, name in enumerate(surface.regions):
+            faces = np.bincount(voxel[region == k], minlength=len(index)).astype(float)
+            if faces.any():
+                parts[name] = faces / faces.sum()
+    return replace(grid, centres=centres, regions=parts)
+
+
+def _outer_faces(padded: Bools, index: npt.NDArray[np.int64]) -> Bools:
+    """(n, 6) whether nothing is beyond each face of the voxels at (n, 3) `index`."""
+    number = padded.astype(np.int64)
+    return np.stack([_at(number, index, d) == 0 for d in range(6)], axis=1)
+
+
 def grid_of_mask(
     inside: npt.ArrayLike,
     edges: tuple[float, float, float],
     volume: float | None = None,
     area: float | None = None,
     membrane: tuple[bool, bool, bool] = (True, True, True),
+    membrane_faces: Bools | None = None,
 ) -> Grid:
     """Any voxels: `inside` (nx, ny, nz) or fewer axes.
 
     volume, area: of the whole, shared out over voxels and outer faces; by default those of the voxels themselves.
-    membrane: whether outer faces across x, y, z are membrane. Raises InputError if no voxel is inside.
+    membrane: whether outer faces across x, y, z are membrane. membrane_faces: (n, 6) which faces are, instead.
+    Raises InputError if no voxel is inside.
     """
     given = np.asarray(inside, dtype=np.bool_)
     shape = (*given.shape, 1, 1)[:3]
@@ -112,7 +167,7 @@ def grid_of_mask(
     halves = tuple(face * h / 2 * (n > 1) for face, h, n in zip(faces, edges, shape, strict=True))
     out = np.zeros((len(index), 6), dtype=np.bool_)
     for d in range(6):
-        out[:, d] = membrane[d // 2] & (_at(number, index, d) < 0)
+        out[:, d] = (_at(number, index, d) < 0) & (membrane[d // 2] if membrane_faces is None else membrane_faces[:, d])
     open_area = out @ np.repeat(faces, 2)
     whole = float(open_area.sum())
     scale = (whole if area is None else area) / whole if whole > 0 else 0.0

@@ -91,9 +91,16 @@ class GriddedMolecules(NamedTuple):
 
 
 def build_tables(
-    network: ReactionNetwork, grid: Grid, area: float, clamped: tuple[str, ...], injected: tuple[str, ...]
+    network: ReactionNetwork,
+    grid: Grid,
+    area: float,
+    clamped: tuple[str, ...],
+    injected: tuple[str, ...],
+    entry: str = "",
 ) -> GriddedTables:
-    """Tables of a network (with its clamped species marked) on a grid. Raises InputError for what has no place."""
+    """Tables of a network (with its clamped species marked) on a grid. entry: region of the membrane where influx
+    enters, all of it for "". Raises InputError for what has no place.
+    """
     plan = group(network, clamped, network.names, laws_at_wall(network))
     reactions = plan.tables
     n_members, n_columns = len(plan.order), len(network.states) + 1
@@ -114,7 +121,8 @@ def build_tables(
         for e, k in enumerate(starts[:-1])
         for j in members[k : starts[e + 1]]
     ]
-    doors = np.flatnonzero(grid.areas > 0)
+    entered = grid.areas if not entry else grid.part(entry)
+    doors = np.flatnonzero(entered > 0)
     ways, along = grid.hops, grid.surface
     return GriddedTables(
         len(network.species), n_members,
@@ -130,7 +138,7 @@ def build_tables(
         reactions.seen_start, reactions.seen, reactions.seen_by, reactions.watched_start, reactions.watched,
         np.array([network.index(s) for s in injected], dtype=np.int64), reactions.clamped, reactions.clamp_book,
         doors if len(doors) else np.arange(n_voxels),
-        np.cumsum(grid.areas[doors] if len(doors) else np.ones(n_voxels)),
+        np.cumsum(entered[doors] if len(doors) else np.ones(n_voxels)),
         reactions.law_code, reactions.law, reactions.group_column.tolist().index(n_columns - 1) if network.laws else -1,
         reactions.stirs, captures(network, plan.order, reactions.group_start, grid, changes, plan.tape.size),
         np.array([plan.tape.constants(grid.volume, *k) for k in kinds.T]).reshape(kinds.shape[1], -1),

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 FormatName = Literal[
     "hdf5", "gzip", "zip", "bzip2", "xz", "numpy", "pickle", "pdf", "image", "program", "sqlite", "utf16",
     "sbml", "neuroml", "cellml", "xml", "html", "gmsh", "net", "bngl", "mod", "swc", "asc", "experiment", "training",
-    "toml", "json", "hoc", "python", "yaml", "csv",
+    "toml", "json", "hoc", "python", "yaml", "csv", "stl", "ply", "off", "obj", "vtk",
 ]  # fmt: skip
 
 UNMISTAKABLE: frozenset[FormatName] = frozenset({
@@ -35,6 +35,8 @@ class Format(NamedTuple):
     words: str
     advice: str = ""
 
+
+_SURFACE = 'give it as geometry.mesh = "FILE" of a site, with geometry.mesh_unit'
 
 FORMATS: dict[FormatName, Format] = {
     f.name: f
@@ -56,7 +58,7 @@ FORMATS: dict[FormatName, Format] = {
         Format("cellml", "a CellML model", "convert it to SBML"),
         Format("xml", "an XML document"),
         Format("html", "a web page", "what was saved is the page, not the file behind its link"),
-        Format("gmsh", "a mesh of gmsh", 'give it as pde.mesh = "NAME.msh" of a site'),
+        Format("gmsh", "a mesh of gmsh", 'give it as geometry.mesh = "NAME.msh" of a site, with geometry.mesh_unit'),
         Format("net", "a network of BioNetGen (.net)", 'give it as chemistry.file = "NAME.net" in an experiment'),
         Format(
             "bngl",
@@ -75,6 +77,11 @@ FORMATS: dict[FormatName, Format] = {
         Format("python", "Python source", 'give it as neuron.model = "NAME.py:FUNCTION" in an experiment'),
         Format("yaml", "a YAML file"),
         Format("csv", "a table of numbers"),
+        Format("stl", "a surface of triangles (.stl)", _SURFACE),
+        Format("ply", "a mesh in PLY", _SURFACE),
+        Format("off", "a mesh in OFF", _SURFACE),
+        Format("obj", "a mesh in OBJ", _SURFACE),
+        Format("vtk", "a mesh of VTK (.vtk)", _SURFACE),
     )
 }
 
@@ -95,6 +102,10 @@ _SIGNATURES: tuple[tuple[bytes, FormatName], ...] = (
     (b"\x7fELF", "program"),
     (b"\xcf\xfa\xed\xfe", "program"),
     (b"SQLite format 3\x00", "sqlite"),
+    (b"$MeshFormat", "gmsh"),  # the rest may be binary
+    (b"ply\n", "ply"),
+    (b"ply\r\n", "ply"),
+    (b"# vtk DataFile", "vtk"),
     (b"\xff\xfe", "utf16"),
     (b"\xfe\xff", "utf16"),
 )
@@ -125,6 +136,13 @@ def _is_swc(text: str) -> bool:
     rows = [row for row in rows if row]
     point = re.compile(_NUMBER)
     return bool(rows) and all(len(row) >= 7 and all(point.fullmatch(word) for word in row[:7]) for row in rows[:50])
+
+
+def _is_obj(text: str) -> bool:
+    """Corners and faces, and nothing that OBJ does not know."""
+    words = {line.split(None, 1)[0] for line in text.splitlines()[:-1] if line.strip() and line[0] != "#"}
+    known = {"v", "vn", "vt", "vp", "f", "g", "o", "s", "l", "p", "usemtl", "mtllib"}
+    return "v" in words and words <= known and bool(re.search(rf"^v[ \t]+{_NUMBER}[ \t]+{_NUMBER}[ \t]", text, re.M))
 
 
 def _is_csv(text: str) -> bool:
@@ -177,6 +195,9 @@ _BY_TEXT: tuple[tuple[FormatName, Callable[[str], bool]], ...] = (
     ("html", _begins("html")),
     ("xml", _begins(r"\w+")),
     ("gmsh", lambda text: text.lstrip().startswith("$MeshFormat")),
+    ("stl", _has(r"solid\b", r"(?:facet\b|endsolid\b)")),
+    ("off", lambda text: re.match(r"(?:COFF|NOFF|OFF)\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+\d+\s", text) is not None),
+    ("obj", _is_obj),
     ("net", _has(r"begin\s+(?:reactions\b|species\b[^\n]*\n\s*\d+\s)")),  # numbered: what the rules of a model make
     ("bngl", _has(r"begin\s+(?:model|molecule\s+types|reaction\s+rules|seed\s+species|species)\b")),
     ("mod", _has(r"(?:NEURON|TITLE\b.*|COMMENT\b.*)\s*\{?", r"(?:NEURON|PARAMETER|ASSIGNED|STATE|BREAKPOINT)\s*\{")),

@@ -19,11 +19,15 @@ from couple.chemistry.network import Place, Reaction
 
 @dataclass(frozen=True)
 class Home:
-    """Where a species lives. name: of the compartment; on: what it is a part of; share: how much of that it is."""
+    """Where a species lives. name: of the compartment; on: what it is a part of; share: how much of that it is.
+
+    region: of a mesh's membrane, if it is one: a compartment that is in one place.
+    """
 
     name: str
     on: Place
     share: float = 1.0
+    region: str = ""
 
 
 WHOLE = {"volume": Home("volume", "volume"), "membrane": Home("membrane", "membrane")}
@@ -43,6 +47,26 @@ def by_whole_site(reaction: Reaction, homes: Mapping[str, Home]) -> Reaction:
     if scale != 1.0 and reaction.per != "time":
         raise InputError(f'"{reaction}" has a rate per {reaction.per}: lattices without lengths know no compartments')
     return replace(reaction, rate=reaction.rate * scale, of_share=scale)
+
+
+def check_regions(reaction: Reaction, homes: Mapping[str, Home], D: Mapping[str, float]) -> None:
+    """Raise InputError for a reaction by which molecules of a region come to be elsewhere, or move out of it.
+
+    homes, D: of every species, µm²/ms.
+    """
+    here = {homes[n].region for n in reaction.reactants if n in homes and homes[n].on == "membrane"}
+    for n in reaction.products:
+        if n not in homes or homes[n].on != "membrane" or here == {homes[n].region}:
+            continue
+        if homes[n].region or any(here):
+            raise InputError(
+                f'"{reaction}" makes {n}, which is on "{homes[n].name}", of what is '
+                f"{'on ' + ', '.join(repr(r or 'membrane') for r in sorted(here)) if here else 'on no membrane'}: "
+                "molecules of a region stay there; put both on the same"
+            )
+    for n in {*reaction.reactants, *reaction.products}:
+        if n in homes and homes[n].region and D.get(n, 0.0) > 0:
+            raise InputError(f'{n} is on the region "{homes[n].region}" and moves: nothing holds it there; give D = 0')
 
 
 def home_of_rate(reaction: Reaction, homes: Mapping[str, Home]) -> Home | None:

@@ -34,7 +34,7 @@ class Species:
     D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
     one molecule holds, as in {"Ca": 2}. share: of the site's volume or membrane, what its compartment takes up; its
     concentration is that of its molecules in there. Rates of a network are those of the whole site's concentrations,
-    see `couple.chemistry.compartments`.
+    see `couple.chemistry.compartments`. region: of a mesh's membrane, where molecules of the membrane are.
 
     >>> from couple import Species
     >>> Species("CaB", D=0.02, contains={"Ca": 1}).on
@@ -46,6 +46,7 @@ class Species:
     on: Place = "volume"
     contains: Mapping[str, int] = field(default_factory=dict)
     share: float = 1.0
+    region: str = ""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class Site:
     whole ones near them, see `EngineSetup.rounding`. together: columns that one total was split over.
     opening_diameter: diameter (µm) of the neck that opens into the middle of the lower end of a cylinder, if one does.
     cable: of a site along whole sections, the branches that its engine resolves; `geometry` has their volume and area.
-    voltage: of its membrane at the start, mV, for rates that depend on it.
+    voltage: of its membrane at the start, mV, for rates that depend on it. entry: region of its membrane through which
+    influx comes, all of it if not given.
 
     >>> from couple import Geometry, Site
     >>> Site("head", Geometry.sphere(0.5), initial=(100,)).initial
@@ -52,6 +53,7 @@ class Site:
     opening_diameter: float | None = None
     together: tuple[tuple[int, ...], ...] = ()
     voltage: float = 0.0
+    entry: str = ""
 
 
 @dataclass(frozen=True)

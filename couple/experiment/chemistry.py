@@ -12,7 +12,7 @@ from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Diffusion, Temperature
-from couple.chemistry.compartments import Home, by_whole_site
+from couple.chemistry.compartments import Home, by_whole_site, check_regions
 from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.rounding import RoundingRule
@@ -29,7 +29,8 @@ Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
 class SpeciesBlock(Block):
     """A kind of molecule. D, contains: of none, by the patterns of `Chemistry.D` and `contains`, or 0 and nothing.
 
-    D: diffusion coefficient. on: "volume", "membrane", or the name of a compartment. contains: conserved substances in
+    D: diffusion coefficient. on: "volume", "membrane", or the name of a compartment, or of a region of the membrane in
+    `geometry.mesh`. contains: conserved substances in
     a molecule, as { Ca = 1 }, which the ledger audits.
     """
 
@@ -176,24 +177,35 @@ class Chemistry(Block):
         except InputError as error:
             raise ValueError(str(error)) from None
 
-    def homes(self) -> dict[str, Home]:
-        """Species → where it lives. Raises InputError that names the key."""
-        known = homes_of(self.compartments, self.compartment)
+    def homes(self, regions: Mapping[str, float] | None = None) -> dict[str, Home]:
+        """Species → where it lives. regions: name → share of the membrane, of the mesh of every site.
+
+        Raises InputError that names the key.
+        """
+        known = homes_of(self.compartments, self.compartment, regions)
         return {k: home_of(known, s.on, f"chemistry.species.{k}.on") for k, s in self.species.items()}
 
-    def network(self, celsius: float | None = None) -> ReactionNetwork:
-        """The reaction network, with the rates as they are at `celsius`. Raises InputError that names the key."""
+    def network(self, celsius: float | None = None, regions: Mapping[str, float] | None = None) -> ReactionNetwork:
+        """The reaction network, with the rates as they are at `celsius`. regions: see `homes`.
+
+        Raises InputError that names the key.
+        """
         D = by_pattern("D", self.D, [k for k, s in self.species.items() if s.D is None])
         D |= {k: s.D for k, s in self.species.items() if s.D is not None}
         contains = by_pattern("contains", self.contains, [k for k, s in self.species.items() if s.contains is None])
         contains |= {k: s.contains for k, s in self.species.items() if s.contains is not None}
-        homes = self.homes()
-        species = {k: Species(k, D.get(k, 0.0), homes[k].on, contains.get(k, {}), homes[k].share) for k in self.species}
+        homes = self.homes(regions)
+        species = {
+            k: Species(k, D.get(k, 0.0), homes[k].on, contains.get(k, {}), homes[k].share, homes[k].region)
+            for k in self.species
+        }
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:
                 made = warmed(block.reactions(species, self.reservoirs), block.warming(celsius))
-                reactions += [by_whole_site(reaction, homes) for reaction in made]
+                for reaction in made:
+                    check_regions(reaction, homes, D)
+                    reactions.append(by_whole_site(reaction, homes))
             except InputError as error:
                 raise error.at(f"chemistry.reactions[{i}]") from None
         try:

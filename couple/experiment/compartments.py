@@ -23,10 +23,12 @@ class Compartment(Block):
     on: Literal["volume", "membrane"] = "volume"
 
 
-def homes_of(compartments: Mapping[str, Compartment], whole: str | None) -> dict[str, Home]:
+def homes_of(
+    compartments: Mapping[str, Compartment], whole: str | None, regions: Mapping[str, float] | None = None
+) -> dict[str, Home]:
     """Name → home, of the compartments and of the whole site. whole: the one that has the size of the site.
 
-    Raises InputError that names the key.
+    regions: of the mesh of every site, name → share of its membrane. Raises InputError that names the key.
     """
     if clash := sorted({*compartments} & {*WHOLE}):
         raise InputError(
@@ -39,7 +41,13 @@ def homes_of(compartments: Mapping[str, Compartment], whole: str | None) -> dict
             known = nearest(whole, compartments) if compartments else "there are no chemistry.compartments"
             raise InputError(f'unknown compartment "{whole}"; {known}', where="chemistry.compartment")
         by[compartments[whole].on] = compartments[whole].share
-    return WHOLE | {name: Home(name, c.on, c.share / by[c.on]) for name, c in compartments.items()}
+    if twice := sorted({*compartments} & {*(regions or {})}):
+        raise InputError(
+            f'"{twice[0]}" is a region of the mesh: call the compartment otherwise',
+            where=f"chemistry.compartments.{twice[0]}",
+        )
+    places = {name: Home(name, "membrane", share, name) for name, share in (regions or {}).items() if share > 0}
+    return WHOLE | places | {name: Home(name, c.on, c.share / by[c.on]) for name, c in compartments.items()}
 
 
 def home_of(known: Mapping[str, Home], on: str, key: str) -> Home:

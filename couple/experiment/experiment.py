@@ -14,6 +14,7 @@ from couple.base.errors import InputError
 from couple.base.html_table import html_table
 from couple.base.schema import Block, explain, plain, repeated
 from couple.base.toml import override_value, read_toml, refuse_nul
+from couple.chemistry.compartments import WHOLE
 from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment.chemistry import Chemistry
@@ -27,6 +28,7 @@ from couple.experiment.neuron import Neuron
 from couple.experiment.protocol import Protocol
 from couple.experiment.protocol_targets import check_protocols
 from couple.experiment.record import Record
+from couple.experiment.regions import region_shares
 from couple.experiment.run import Checkpoint, Iteration, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
@@ -162,7 +164,12 @@ class Experiment(Block):
 
     def network(self) -> ReactionNetwork:
         """The reaction network at the temperature of the experiment. Raises InputError that names the key."""
-        return self.chemistry.network(self.celsius)
+        return self.chemistry.network(self.celsius, self.regions())
+
+    def regions(self) -> dict[str, float]:
+        """Name → share of the membrane, of the regions of meshes on which a species is; see `region_shares`."""
+        wanted = {s.on for s in self.chemistry.species.values()} - {*WHOLE} - {*self.chemistry.compartments}
+        return region_shares([self.whole_site(i) for i in range(len(self.site))], wanted, self.folder)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Self:

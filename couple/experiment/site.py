@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError, brief, nearest
+from couple.base.file_fields import ReadsFile
 from couple.base.schema import SITE_NAME, Block, UnknownKey
-from couple.base.units import Length, Voltage, quantities, with_unit
+from couple.base.units import Length, Voltage, factor, quantities, with_unit
 from couple.components.electrics import CaiWriters
 from couple.experiment.placement import Names, Placement
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.read import read_surface
 
 RESERVED = ("neuron", "drive", "exchange", "time", "ledger", "timing", "versions")
 """Names that no site may have."""
@@ -67,8 +71,11 @@ class SolidBlock(Block):
     sphere: Sphere | None = None
     box: Box | None = None
 
-    def build(self) -> Geometry:
-        """The geometry, lengths in µm. Raises InputError for a size that no part of a cell has."""
+    def build(self, folder: Path = Path()) -> Geometry:
+        """The geometry, lengths in µm. Raises InputError for a size that no part of a cell has.
+
+        folder: where paths of files start.
+        """
         if self.cylinder is not None:
             return Geometry.cylinder(self.cylinder.diameter, self.cylinder.length, caps=self.cylinder.caps)
         if self.sphere is not None:
@@ -81,29 +88,76 @@ class GeometryBlock(SolidBlock):
     """The shape of a site where it is not that of its NEURON segment: exactly one of the keys.
 
     cylinder: diameter and length. sphere: diameter. box: edges. shell: depth below the membrane of its segments.
+    mesh: file of a closed surface of triangles (STL, PLY, OBJ, OFF, VTK, MSH), or of several that close together, as
+    { membrane = "spine.stl", psd = "psd.stl" }: volume, membrane and regions are those of the polyhedron. mesh_unit: of
+    its coordinates ("nm", "um"), which no file says.
     """
 
     shell: Shell | None = None
+    mesh: Annotated[str | dict[str, str], ReadsFile("mesh")] | None = None
+    mesh_unit: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("give exactly one of cylinder, sphere, box, shell")
+        given = self.model_fields_set - {"mesh_unit"}
+        if len(given) != 1:
+            raise ValueError("give exactly one of cylinder, sphere, box, shell, mesh")
+        if self.mesh is None:
+            if self.mesh_unit is not None:
+                raise ValueError("mesh_unit: goes with mesh")
+            return self
+        if self.mesh_unit is None:
+            raise ValueError('mesh_unit: is missing: no file of a mesh says its unit; give mesh_unit = "um", or "nm"')
+        for name in self.mesh if isinstance(self.mesh, dict) else ():
+            if not name.isidentifier():
+                raise ValueError(f'mesh: "{name}" is no name of a region: letters, digits and _')
+        try:
+            factor(self.mesh_unit, "length")
+        except InputError as error:
+            raise ValueError(f"mesh_unit: {error.message}") from None
         return self
 
-    def build(self) -> Geometry:
+    def build(self, folder: Path = Path()) -> Geometry:
         """See SolidBlock; a shell is no body of its own."""
         if self.shell is not None:
             raise InputError(
                 'a shell lies below the membrane of segments: give segment = "dend(0.5)", or place.on = "dend*"'
             )
+        if self.mesh is not None and self.mesh_unit is not None:
+            named = self.mesh
+            files = folder / named if isinstance(named, str) else {name: folder / f for name, f in named.items()}
+            return Geometry.mesh(read_surface(files, factor(self.mesh_unit, "length"), self.mesh_unit))
         return super().build()
 
-    def in_segments(self, segments: Sequence[Geometry]) -> Geometry:
-        """The geometry of a site in segments of these shapes, lengths in µm."""
-        if self.shell is None:
-            return self.build()
-        return Geometry.joined([Geometry.shell(segment.area, self.shell.depth) for segment in segments])
+    def in_segments(self, segments: Sequence[Geometry], folder: Path = Path()) -> Geometry:
+        """The geometry of a site in segments of these shapes, lengths in µm.
+
+        Raises InputError for a mesh that holds, or has the membrane of, something else than the segments.
+        """
+        if self.shell is not None:
+            return Geometry.joined([Geometry.shell(segment.area, self.shell.depth) for segment in segments])
+        made = self.build(folder)
+        if made.surface is not None:
+            _check_segments(made, segments)
+        return made
+
+
+SAME = 0.01
+"""Relative difference of volume or membrane up to which a segment of NEURON stands for a mesh."""
+
+
+def _check_segments(mesh: Geometry, segments: Sequence[Geometry]) -> None:
+    """Raise InputError, with the segment that would fit, if volume or membrane of the segments are not the mesh's."""
+    volume, area = sum(s.volume for s in segments), sum(s.area for s in segments)
+    if abs(volume / mesh.volume - 1) <= SAME and abs(area / mesh.area - 1) <= SAME:
+        return
+    diameter = 4 * mesh.volume / mesh.area
+    length = mesh.area / (math.pi * diameter)
+    raise InputError(
+        f"the mesh holds {mesh.volume:.6g} um^3 in {mesh.area:.6g} um^2, its segment"
+        f"{'s' if len(segments) > 1 else ''} {volume:.6g} um^3 in {area:.6g} um^2: what NEURON computes would be of "
+        f"another place; a segment with L = {length:.6g} and diam = {diameter:.6g} um has both of the mesh's"
+    )
 
 
 class SiteBlock(Block):
@@ -119,6 +173,8 @@ class SiteBlock(Block):
     differs at that site: engine, options, geometry.
     voltage: of its membrane, mV, for rates that depend on it, where no link hands over that of the model.
     name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
+    entry: region of the membrane of its `geometry.mesh` through which what links and drives bring comes in, such as
+    "psd"; by default all of the membrane. Engines of well-stirred sites know no places, and are the same with it.
     geometry: its shape, where no segment gives it. cai_writers: in its segments, instead of neuron.cai_writers.
     """
 
@@ -131,6 +187,7 @@ class SiteBlock(Block):
     geometry: GeometryBlock | None = None
     cai_writers: CaiWriters | None = None
     voltage: Voltage | None = None
+    entry: str | None = Field(default=None, min_length=1)
     options: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="before")

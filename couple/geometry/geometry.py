@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from couple.base.errors import InputError
+from couple.geometry.surface.surface import Surface
 
 LONGEST = 1e5
 """µm; no part of a cell is longer."""
 
-ShapeName = Literal["cylinder", "sphere", "box", "cells"]
+ShapeName = Literal["cylinder", "sphere", "box", "cells", "mesh"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,12 @@ class Geometry:
     """Volume and membrane of a site.
 
     shape:    "cylinder" (size = (diameter, length)), "sphere" (diameter,) or "box" (x, y, z), µm; "cells" for a
-              lattice that the options of its engine describe (size: cells along each axis).
+              lattice that the options of its engine describe (size: cells along each axis); "mesh" for a closed
+              surface of triangles (size: edges of its bounding box, µm).
     volume:   µm³.
     area:     membrane area in µm², analytic, never a face count; of a cylinder the lateral area only, as in
-              NEURON: its end caps reflect and carry no proteins unless `caps`.
+              NEURON: its end caps reflect and carry no proteins unless `caps`. Of a mesh both are the polyhedron's.
+    surface:  of a mesh.
 
     Raises InputError for a length that is not positive, from `cylinder`, `sphere` and `box`.
 
@@ -38,6 +41,7 @@ class Geometry:
     volume: float
     area: float
     caps: bool = False
+    surface: Surface | None = None
 
     @classmethod
     def cylinder(cls, diameter: float, length: float, *, caps: bool = False) -> Geometry:
@@ -80,6 +84,12 @@ class Geometry:
     def cells(cls, shape: Sequence[int], volume: float = 0.0, area: float = 0.0) -> Geometry:
         """A lattice of `shape` cells; volume 0 if it has no lengths."""
         return cls("cells", tuple(float(n) for n in shape), volume, area)
+
+    @classmethod
+    def mesh(cls, surface: Surface) -> Geometry:
+        """What a closed surface encloses; its membrane is all of it but a region called `opening`."""
+        edges = (surface.high - surface.low).tolist()
+        return cls("mesh", tuple(edges), surface.volume, surface.area, surface=surface)
 
 
 def _positive(**lengths: float) -> None:

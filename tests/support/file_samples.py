@@ -77,6 +77,13 @@ SAMPLES: dict[FormatName, Callable[[], bytes]] = {
     "image": lambda: b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
     "program": lambda: b"\x7fELF\x02\x01\x01\x00",
     "sqlite": lambda: b"SQLite format 3\x00\x10\x00",
+    "stl": lambda: (
+        b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n"
+    ),
+    "ply": lambda: b"ply\nformat ascii 1.0\nelement vertex 3\n",
+    "off": lambda: b"OFF\n# a triangle\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n",
+    "obj": lambda: b"# a triangle\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "vtk": lambda: b"# vtk DataFile Version 3.0\na\nASCII\nDATASET POLYDATA\n",
     "utf16": lambda: "[experiment]\n".encode("utf-16"),
     "sbml": lambda: SBML.encode(),
     "neuroml": lambda: b'<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="x"></neuroml>',

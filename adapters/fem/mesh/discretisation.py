@@ -20,7 +20,7 @@ from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
 from adapters.fem.mesh.domain import MeshDomain
 from adapters.fem.mesh.form_cache import compiled
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry
 
 
@@ -106,6 +106,24 @@ class Discretisation:
     def areas(self) -> Floats:
         """(G,) membrane that each node stands for."""
         return np.asarray(self.membrane_mass.sum(axis=0)).ravel()
+
+    def areas_of(self, region: str) -> Floats:
+        """(G,) membrane of a region that each node stands for, of all membrane for "". Raises InputError for none."""
+        if not region:
+            return self.areas
+        if region not in self.domain.regions:
+            raise InputError(f'the mesh has no region "{region}"; {nearest(region, list(self.domain.regions))}')
+        return self._region_areas[region]
+
+    @functools.cached_property
+    def _region_areas(self) -> dict[str, Floats]:
+        mesh, found = self.domain.mesh, {}
+        for name, facets in self.domain.regions.items():
+            ones = np.ones(len(facets), np.int32)
+            tags = dolfinx.mesh.meshtags(mesh, mesh.topology.dim - 1, np.sort(facets), ones)
+            form = ufl.TestFunction(self.space) * ufl.ds(1, domain=mesh, subdomain_data=tags)
+            found[name] = np.asarray(dolfinx.fem.assemble_vector(compiled(form)).array[self.nodes])
+        return found
 
     def cell_measures(self) -> Floats:
         """(n_cells,) volume that each cell stands for."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_
 from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
 from adapters.fem.mesh.form_cache import compiled
 from adapters.fem.mesh.gmsh import read_gmsh
+from adapters.fem.mesh.surface_mesh import mesh_of_surface
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.surface import OPENING, Surface
 
 BYTES = 300
 """Of memory for each cell of a mesh, at the least: its corners, their places, its sides and who has them."""
@@ -48,6 +50,7 @@ class MeshDomain:
     membrane: (n,) facets that are membrane; None for a line, whose membrane is along all of it.
     membrane_weight: of coordinates (UFL) → membrane area per unit of facet, or of line.
     neck_opening: (n,) facets through which a neck opens, if the file that the mesh is from names them.
+    regions:  name → (n,) facets of a region of the membrane.
     """
 
     mesh: Any
@@ -56,6 +59,7 @@ class MeshDomain:
     membrane_weight: Callable[[Any], Any] = unit_weight
     neck_opening: npt.NDArray[np.int32] | None = None
     from_file: bool = False
+    regions: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict)
 
     @functools.cached_property
     def membrane_measure(self) -> Any:
@@ -103,6 +107,17 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshD
         return _voxels(geometry, resolution)
     mesh = make_mesh(*lattice_points.solid(geometry, resolution), cell)
     return MeshDomain(mesh, _without_ends(geometry, mesh, 2))
+
+
+def build_surface_domain(surface: Surface, resolution: float | None) -> MeshDomain:
+    """The mesh of what a surface encloses; all of it is membrane but the region `opening`. See `mesh_of_surface`."""
+    if resolution is not None and surface.tetrahedra is None:
+        _check_cells(6 * surface.volume / resolution**3, resolution)
+    mesh, regions = mesh_of_surface(surface, resolution)
+    check_mesh(mesh, "")
+    opening = regions.pop(OPENING, None)
+    membrane = np.sort(np.concatenate([*regions.values(), np.empty(0, dtype=np.int32)]))
+    return MeshDomain(mesh, membrane, neck_opening=opening, from_file=True, regions=regions)
 
 
 @dataclass(frozen=True)

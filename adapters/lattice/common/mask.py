@@ -18,8 +18,10 @@ from adapters.lattice.common.domain import EMPTY, MAX_CELLS, WALL, Boundary, Dom
 from adapters.lattice.common.membrane import Chosen, MembraneFaces, build_membrane
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry
+from couple.geometry.surface.surface import Surface
+from couple.geometry.surface.voxels import nearest_region
 
 __all__ = ["EMPTY", "WALL", "Mask", "Placed", "build_mask", "cells_mask", "mask_of"]
 
@@ -68,13 +70,14 @@ class Placed:
 class Mask:
     """A lattice with lengths and a membrane; arrays are read-only and shared.
 
-    spacing: edge of a cell, µm. origin: (3,) centre of the first cell of the halo, µm.
+    spacing: edge of a cell, µm. origin: (3,) centre of the first cell of the halo, µm. surface: that encloses it.
     """
 
     domain: Domain
     spacing: float
     origin: Floats
     chosen: Chosen | None = None
+    surface: Surface | None = None
 
     @cached_property
     def membrane(self) -> MembraneFaces:
@@ -100,6 +103,25 @@ class Mask:
     def slots(self) -> npt.NDArray[np.int32]:
         """See Membrane."""
         return self.membrane.slots
+
+    def slots_of(self, region: str) -> npt.NDArray[np.int32]:
+        """Faces in a region of the surface, all of them for "". Raises InputError if there is none of that name."""
+        if not region:
+            return self.slots
+        names = () if self.surface is None else self.surface.regions
+        if region not in names:
+            raise InputError(f'there is no region "{region}"; {nearest(region, names)}')
+        found: npt.NDArray[np.int32] = self.slots[self._slot_region == names.index(region)]
+        if not len(found):
+            raise InputError(f'a spacing of {self.spacing * 1e3:g} nm leaves no membrane face in the region "{region}"')
+        found.flags.writeable = False
+        return found
+
+    @cached_property
+    def _slot_region(self) -> npt.NDArray[np.int64]:
+        """(n_faces,) number of the region whose triangle lies nearest to each."""
+        assert self.surface is not None
+        return nearest_region(self.surface, self.face_positions(self.slots))
 
     @property
     def slot_cell(self) -> npt.NDArray[np.int32]:

@@ -87,6 +87,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
                 self.injected_columns,
                 self.clamped_columns,
                 options.permeability,
+                site.entry,
             )
             words = stream(setup.seed, "lattice", site.name, "steps")
             phases = np.array(
@@ -203,8 +204,16 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
             self._write_outputs(k)
 
     def attributes(self) -> dict[str, Any]:
-        """See SiteEngine: the lattice of each site, and the species behind the codes of a snapshot."""
-        return {"shape": [m.domain.shape for m in self.masks], "codes": ["", *self.network.names]}
+        """See SiteEngine: the lattice of each site, and the species behind the codes of a snapshot.
+
+        spacing, first_cell: (n_sites,) edge of a cell and (n_sites, 3) centre of the first one, µm.
+        """
+        return {
+            "shape": [m.domain.shape for m in self.masks],
+            "codes": ["", *self.network.names],
+            "spacing": [m.spacing for m in self.masks],
+            "first_cell": [(m.origin + m.spacing * np.array(m.domain.halo)).tolist() for m in self.masks],
+        }
 
     @classmethod
     def network_of(cls, setup: EngineSetup) -> ReactionNetwork:
@@ -269,12 +278,26 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
             self._write_outputs(k)
             return
         # An immobile molecule in front of a protein would keep everything from it for good.
-        species = np.repeat(np.flatnonzero(membrane), counts[membrane])
-        faces = rng.permutation(mask.slots)
-        front = m.lattice[mask.slot_cell[faces]]
-        blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
-        add_molecules(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
+        regions = np.array([s.region for s in self.network.species])
+        for region in sorted({*regions[membrane].tolist()}, reverse=True):  # those with a region first
+            chosen = membrane & (regions == region)
+            species = np.repeat(np.flatnonzero(chosen), counts[chosen])
+            faces = rng.permutation(self._free_faces(k, region, len(species)))
+            front = m.lattice[mask.slot_cell[faces]]
+            blocked = np.isin(front, np.flatnonzero(t.kind == FIXED) + 1)
+            add_molecules(t, m, species, faces[np.argsort(blocked, kind="stable")][: len(species)])
         self._write_outputs(k)
+
+    def _free_faces(self, k: int, region: str, wanted: int) -> npt.NDArray[np.int32]:
+        """Membrane faces of a region that nothing is on. Raises InputError if there are fewer than are wanted."""
+        faces = self.masks[k].slots_of(region)
+        free: npt.NDArray[np.int32] = faces[self.molecules[k].face[faces] == 0]
+        if wanted > len(free):
+            raise InputError(
+                f'site "{self.sites[k].name}" has {wanted} molecules for {len(free)} membrane faces of "{region}" at a '
+                f"spacing of {self.masks[k].spacing * 1e3:g} nm; take a smaller spacing"
+            )
+        return free
 
     def _clear(self, k: int) -> None:
         """Take all molecules out of a site."""

@@ -238,13 +238,13 @@ def free_neighbour_face(t: LatticeTables, m: LatticeMolecules, slot: Integer) ->
 
 @compiled
 def random_cell_at_membrane(t: LatticeTables, m: LatticeMolecules) -> Integer:
-    """A free cell at the membrane, uniformly over its faces, or NO_ROOM."""
-    n = t.slots.size
+    """A free cell at the membrane where ions enter, uniformly over its faces, or NO_ROOM."""
+    n = t.entry_slots.size
     if n == 0:
         return random_free_cell(t, m)
     cell: Integer = 0
     for _ in range(TRIES):
-        cell = np.int64(t.slot_cell[t.slots[below(m.words, n)]])
+        cell = np.int64(t.slot_cell[t.entry_slots[below(m.words, n)]])
         if m.lattice[cell] == EMPTY:
             return cell
     return free_neighbour_cell(t, m, cell)

@@ -55,6 +55,7 @@ class LatticeTables(NamedTuple):
     shift: Uint64  # (n_directions,) from a PERIODIC cell to the one that it stands for, likewise
     layout: Int64  # (9,) see adapters.lattice.common.neighbours.layout_of
     slots: Int32  # (n_faces,) membrane faces; like the three below empty if nothing lives on them or enters there
+    entry_slots: Int32  # faces below which ions enter
     slot_cell: Int32  # cell inside, by slot
     wall_row: Int32  # (n_all,) row of a wall cell in the face table
     edge_neighbours: Int32  # faces over the four edges of a slot, see Membrane; empty if nothing moves or parts there
@@ -180,8 +181,11 @@ def build_tables(
     injected: npt.ArrayLike,
     clamped: npt.ArrayLike,
     permeability: float = math.inf,
+    entry: str = "",
 ) -> LatticeTables:
-    """All constants of a site. permeability: of its absorbing walls, µm/ms."""
+    """All constants of a site. permeability: of its absorbing walls, µm/ms. entry: region of the membrane where ions
+    enter, all of it for "".
+    """
     n = len(network.species)
     step = step_of(network, mask.domain.dimension, mask.spacing, tick)
     kind = np.array([MEMBRANE if s.on == "membrane" else MOBILE if s.D > 0 else FIXED for s in network.species])
@@ -206,6 +210,7 @@ def build_tables(
         shift=mask.domain.shift.astype(np.uint64),
         layout=layout_of(mask.domain),
         slots=none if bare else mask.slots,
+        entry_slots=none if bare else mask.slots_of(entry),
         slot_cell=none if bare else mask.slot_cell,
         wall_row=none if bare else mask.membrane.wall_row,
         edge_neighbours=mask.membrane.edge_neighbours if walks else none,

@@ -98,7 +98,7 @@ def case_of(experiment: Experiment, site: str | None = None) -> Case:
     if site is not None and site not in names:
         raise InputError(f'no site "{site}"; {nearest(site, names)}', where="--site")
     place = place_sites(experiment, engine_choices(experiment), None)[0 if site is None else names.index(site)]
-    network = experiment.chemistry.network()
+    network = experiment.chemistry.network(regions=experiment.regions())
     start = initial_amounts(network, experiment.chemistry.initial, place.geometry)
     return Case(experiment, network, Clock.of(experiment), place, start)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.geometry.cable import Foot
+from couple.geometry.surface.surface import OPENING
 from couple.wiring.links.filled_species import SpeciesBySite
 from couple.wiring.links.necks import PlacedNeck, feet_of, openings_of
 from couple.wiring.plan.engine_groups import Agreed, Group, agree_on_groups, group_sites
@@ -94,4 +95,15 @@ class _SiteMaker:
             cable=placed.cable and replace(placed.cable, feet=self.feet.get(placed.name, ())),
             opening_diameter=self.openings.get(placed.name),
             voltage=0.0 if placed.block.voltage is None else placed.block.voltage,
+            entry=_entry(placed),
         )
+
+
+def _entry(placed: PlacedSite) -> str:
+    """Region of its membrane where what links and drives bring enters. Raises InputError for one that it has not."""
+    entry, surface = placed.block.entry, placed.geometry.surface
+    names = [] if surface is None else [n for n in surface.regions if n != OPENING]
+    if entry is not None and entry not in names:
+        known = nearest(entry, names) if names else "regions are those of a geometry.mesh"
+        raise InputError(f'no region "{entry}"; {known}', where=f"{placed.key}.entry")
+    return entry or ""

@@ -13,6 +13,8 @@ from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.sites.initial_amounts import molecules_in_all, rounded
 from couple.wiring.sites.placed_site import PlacedSite
 
+USUAL = (1e-3, 5e3)
+"""µm³ of a thin spine's head and of a large soma: a mesh outside of them may have another unit."""
 NEARLY_NONE = 1e-3
 """Molecules in a site."""
 
@@ -28,6 +30,7 @@ def wiring_warnings(
     """Warnings, each with the key of the site. driven: names of sites that drives or necks reach."""
     ions = () if branches is None else branches.model.ions()
     yield from late_events(experiment)
+    yield from _sizes_of_meshes(sites)
     yield from _roundings(experiment, network, sites)
     yield from _nearly_empty(experiment, network, sites)
     yield from _unlinked(experiment, sites, links, driven, ions)
@@ -142,6 +145,15 @@ def _nearly_empty(experiment: Experiment, network: ReactionNetwork, sites: Seque
                 f'{key}: "{site.name}" starts with {total:.2g} molecules in all: are amounts by the volume that is '
                 'meant? Where a file leaves its unit open, chemistry.units = { amount = "count", volume = "1 um^3" } '
                 "gives it"
+            )
+
+
+def _sizes_of_meshes(sites: Sequence[PlacedSite]) -> Iterator[str]:
+    for site in sites:
+        if site.geometry.surface is not None and not USUAL[0] <= site.geometry.volume <= USUAL[1]:
+            yield (
+                f'{site.key}: the mesh of "{site.name}" holds {site.geometry.volume:.4g} um^3, which is unusual for a '
+                "place in a cell: is the unit of its coordinates (mesh_unit) right?"
             )
 
 

@@ -32,7 +32,7 @@ class SiteChanges:
         if change.geometry is None:
             return changed
         try:
-            return _of_shape(changed, change.geometry.build())
+            return _of_shape(changed, change.geometry.build(self._experiment.folder))
         except InputError as error:
             raise error.at(f"{key}.geometry") from None
 

@@ -85,7 +85,8 @@ class _Placing:
         if given is None:
             return None
         try:
-            return given.in_segments(segments) if segments else given.build()
+            folder = self.experiment.folder
+            return given.in_segments(segments, folder) if segments else given.build(folder)
         except InputError as error:
             raise error.at(f"{self.key}.geometry") from None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from couple.chemistry.compartments import WHOLE
 from couple.components.engine import SiteEngine
 from couple.geometry.cable import Foot
+from couple.geometry.geometry import Geometry
 from couple.wiring.links.necks import PlacedNeck
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite
@@ -40,12 +41,26 @@ def _site_line(site: PlacedSite, molecules: float) -> str:
         at += f", {site.away:.4g} um away"
     return (
         f"site {site.name}{at}: {kind}, {shape} {size} um, volume {geometry.volume:.6g} um^3, "
-        f"membrane {geometry.area:.6g} um^2, {round(molecules, 2):.10g} molecules"
+        f"membrane {geometry.area:.6g} um^2{_regions(geometry)}, {round(molecules, 2):.10g} molecules"
     )
 
 
+def _regions(geometry: Geometry) -> str:
+    """Areas of the regions of a mesh, if it has several."""
+    surface = geometry.surface
+    if surface is None:
+        return ""
+    parts = [f"{name} {area:.6g}" for name, area in surface.region_areas.items()]
+    named = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+    return f"{named} in {len(surface.triangles)} triangles"
+
+
 def _compartments(plan: Plan) -> Iterator[str]:
-    homes = {home.name: home for home in plan.experiment.chemistry.homes().values() if home.name not in WHOLE}
+    homes = {
+        home.name: home
+        for home in plan.experiment.chemistry.homes(plan.experiment.regions()).values()
+        if home.name not in WHOLE
+    }
     parts = [f"{h.name} {h.share:.4g} of the {h.on}" for h in homes.values()]
     if parts:
         yield f"compartments of every site: {', '.join(parts)}; concentrations are those of the compartments"
