@@ -4,6 +4,7 @@ What a script needs, each loaded on first use:
 
 run         Experiment, Run, Chemistry, Simulation
 read        Results, to_xarray, figure, styled, COLOURS
+reduce      reduce, and Experiment.with_surrogate
 many runs   sample, branch, resume_sampling, Ensemble, Statistics, statistics, autocorrelation, correlation
 chemistry   ReactionNetwork, Species, Reaction
 an engine   SiteEngine, EngineSetup, Site, Port, State, Geometry, Time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from couple.experiment import Chemistry, Experiment, Run
     from couple.geometry.geometry import Geometry
+    from couple.reduction.reduce import reduce
     from couple.simulation.simulation import Simulation
     from couple.storage.results import Results
     from couple.storage.to_xarray import to_xarray
@@ -65,6 +67,7 @@ __all__ = [
     "branch",
     "correlation",
     "figure",
+    "reduce",
     "resume_sampling",
     "sample",
     "statistics",
@@ -85,6 +88,7 @@ _MODULES = {
     ),
     "couple.experiment": ("Chemistry", "Experiment", "Run"),
     "couple.geometry.geometry": ("Geometry",),
+    "couple.reduction.reduce": ("reduce",),
     "couple.simulation.simulation": ("Simulation",),
     "couple.storage.results": ("Results",),
     "couple.storage.to_xarray": ("to_xarray",),

@@ -49,7 +49,8 @@ class BoundBlocks:
     """Bound blocks of all sites. Falsy if there are none.
 
     In a step a block takes up (a + b c) per ms. Afterwards it says what it holds; the difference to what was booked in
-    its column `NAME_Ca` is taken up with the next step, so that no ion is lost or made.
+    its column `NAME_Ca` is taken up with the next step, so that no ion is lost or made. A block that holds nothing of
+    what drives it has no such column, and takes nothing up.
 
     rows: of the sites that take part now, see `only`; arrays that are handed in have a row for each of them.
     """
@@ -71,7 +72,9 @@ class BoundBlocks:
             geometries = [s.geometry for s in sites]
             self._start[name] = replaced.of_block(name, counts).astype(np.int64)
             self.bound[name] = block.bind(geometries, self._start[name], weights)
-            self._booked[name] = network.index(f"{name}_{self._substance(name)}")
+            substance = self._substance(name)
+            if substance in block.about.contents:
+                self._booked[name] = network.index(f"{name}_{substance}")
             names, seen = list(network.observables), replaced.observables[name]
             self._columns[name] = np.array([network.index(f"{name}_{k}") for k in seen], dtype=np.int64)
             self._observables[name] = np.array([names.index(k) for k in seen], dtype=np.int64)
@@ -102,9 +105,9 @@ class BoundBlocks:
             live[key][rest] = array
 
     def _substance(self, name: str) -> str:
-        """By which the drive is counted."""
+        """By which the drive is counted; "" if it contains nothing."""
         drive = self.replaced.blocks[name].about.drive
-        return next(iter(next(s for s in self.replaced.full.species if s.name == drive).contains))
+        return next(iter(next(s for s in self.replaced.full.species if s.name == drive).contains), "")
 
     def request_uptake(self, counts: Floats, sink: Floats, span: float) -> None:
         """Set `sink` (n_sites, 2) for a step: what blocks take per ms, and per ms and uM."""
@@ -115,6 +118,8 @@ class BoundBlocks:
                     f'the model "{name}" takes steps of {bound.longest:g} ms at most; this one is {span:g} ms: '
                     "give a shorter experiment.exchange"
                 )
+            if name not in self._booked:
+                continue
             bound.uptake(self._rates[name])
             bound.held(self._held)
             rates = self._asked[name] = self._rates[name][self.rows]
@@ -123,9 +128,11 @@ class BoundBlocks:
     def advance(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
         """Book what was taken up, advance the blocks with the mean concentration, and report."""
         self._mean[self.rows], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT].copy()  # contiguous
-        for k, (name, bound) in enumerate(self.bound.items()):
+        first = next(iter(self._booked), "")
+        for name, bound in self.bound.items():
             values, mean = self._values[name], self._mean[self.rows]
-            _book(counts, self._booked[name], self._asked[name], mean, short, k == 0, span)
+            if name in self._booked:
+                _book(counts, self._booked[name], self._asked[name], mean, short, name == first, span)
             with self._others_stay(bound):
                 bound.advance(self._mean, span)
                 bound.watch(values)
@@ -145,7 +152,8 @@ class BoundBlocks:
             if name in names:
                 out[k] = reduced[names.index(name)]
         for name, bound in self.bound.items():
-            drawn = bound.read_site(row, int(reduced[self._booked[name]]), rng)
+            held = int(reduced[self._booked[name]]) if name in self._booked else 0
+            drawn = bound.read_site(row, held, rng)
             out[[full.index(s) for s in self.replaced.blocks[name].about.species]] = drawn
         return out
 

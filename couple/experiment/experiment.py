@@ -33,6 +33,7 @@ from couple.experiment.run import Checkpoint, Iteration, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
 from couple.experiment.spine import SpineBlock
+from couple.experiment.surrogate_model import SurrogateModel
 from couple.experiment.vary import Vary
 
 
@@ -203,6 +204,19 @@ class Experiment(Block):
         if others or not layers:
             made = made._of(made._source, others)
         return made
+
+    def with_surrogate(self, site: str, model: SurrogateModel) -> Self:
+        """The same with a learned model in a site, in the place of the species that it stands for.
+
+        site: its name, also of one of many ("spine_3"). model: what `couple.reduce(...).fit()` gave, or anything with
+        the `name` of a model and the `path` of its file. The engine of the site becomes "surrogate"; models that it has
+        by name already stay. Raises InputError for an unknown site or a model whose file is not there.
+        """
+        path = Path(model.path).absolute()
+        if not path.is_file():
+            raise InputError(f'the file of the model "{model.name}" is not there', where=str(path))
+        key = f"site.{site}"
+        return self.changed(f"{key}.engine=surrogate", f"{key}.surrogate.models.{model.name}={json.dumps(str(path))}")
 
     def _of(self, content: Mapping[str, Any], overrides: Iterable[str] = ()) -> Self:
         """An experiment of the same origin."""

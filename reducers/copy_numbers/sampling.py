@@ -59,9 +59,12 @@ def geometry_of(experiment: Experiment) -> Geometry:
     return block.build()
 
 
-def sample_copy_numbers(file: CopyNumberFile, experiment: Experiment, found: Kinetics) -> CopyNumberRuns:
-    """All runs under all stimuli, sites of one engine."""
-    given, part, geometry = file.sample, found.part, geometry_of(experiment)
+def sample_copy_numbers(
+    file: CopyNumberFile, experiment: Experiment, found: Kinetics, geometry: Geometry | None = None
+) -> CopyNumberRuns:
+    """All runs under all stimuli, sites of one engine. geometry: that of the first site if not given."""
+    given, part = file.sample, found.part
+    geometry = geometry_of(experiment) if geometry is None else geometry
     stimuli = stimuli_of(given, file.train.seed)
     per_um = 1e-3 * IONS_PER_MM_UM3 * geometry.volume
     ions = np.rint(np.array([s.calcium for s in stimuli]) * per_um)

@@ -15,9 +15,11 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.experiment import Experiment
+from couple.geometry.geometry import Geometry
 from reducers.copy_numbers.block import CopyNumberBlock
 from reducers.copy_numbers.chemistry import Kinetics, kinetics
 from reducers.copy_numbers.learning import FreeRuns, LearnedRates, Moments, learn_rates, moments_of
+from reducers.copy_numbers.mean_field import mean_field
 from reducers.copy_numbers.powers import Powers
 from reducers.copy_numbers.sampling import CopyNumberRuns, geometry_of, sample_copy_numbers
 from reducers.copy_numbers.settings import CopyNumberFile
@@ -27,31 +29,39 @@ from reducers.training.folder import MODEL, write_summary
 from reducers.training.one_go import OneGoTraining
 from reducers.training.verdict import judge
 
-ADVICE = "Give more runs or other stimuli ([sample]), or a higher copy_numbers.order"
+HIGHER = "try copy_numbers.order = {}, or more runs and other stimuli ([sample])"
+HIGHEST = (
+    "try more runs or other stimuli ([sample]), or take ssa: no distribution of so few potentials has these numbers"
+)
 
 
 class CopyNumberTraining(OneGoTraining[CopyNumberFile]):
-    """A training file and the folder of its results."""
+    """A training file and the folder of its results.
+
+    geometry: in which molecules are counted, where it is not that of the experiment's first site.
+    """
 
     file_type = CopyNumberFile
+    geometry: Geometry | None = None
 
     def load(self) -> None:
         """Load the experiment."""
-        self.experiment = Experiment.load(self.path.parent / self.file.experiment)
+        self.experiment: Experiment = self.experiment_of(self.file.experiment)
         self.network = self.experiment.network()
 
     def check(self) -> None:
         """Choose the species. Raises InputError for a chemistry or an experiment that does not fit."""
         self.species = self.file.copy_numbers.names(self.network.names)
         self.kinetics: Kinetics = kinetics(self.network, self.species, self.file.copy_numbers.drive)
-        geometry_of(self.experiment)
+        if self.given is None:
+            geometry_of(self.experiment)
 
     def train(self) -> dict[str, Any]:
         """Sample, learn, test. Raises RunError if the law diverges."""
         cpu, given = process_time(), self.file.sample
         moving = ", ".join(self.kinetics.names)
         self.tell(f"sampling {moving}: {given.runs} runs of {sum(s.count for s in given.stimuli)} stimuli")
-        runs = sample_copy_numbers(self.file, self.experiment, self.kinetics)
+        runs = sample_copy_numbers(self.file, self.experiment, self.kinetics, self.geometry)
         learned = learn_rates(self.kinetics, runs.select(test=False), self.file.copy_numbers.order, self.tell)
         block = self._block(runs, learned)
         summary = {
@@ -71,10 +81,11 @@ class CopyNumberTraining(OneGoTraining[CopyNumberFile]):
         means = runs.numbers.mean(axis=1) / per_um
         room = found.room(runs.start) / per_um
         tested = runs.select(test=True)
-        errors, rest, chance = self._errors(tested, learned)
+        errors, rest, chance, peers = self._errors(tested, learned)
         allowed = self.file.train.allowed
         on, against = "stimuli not learned from", "moments held at their start"
-        self.verdict = judge(errors, rest, against, on, ADVICE, allowed, chance)
+        advice = HIGHER.format(order + 1) if order < 4 else HIGHEST
+        self.verdict = judge(errors, rest, against, on, advice, allowed, chance, peers, "mean field")
         about = About.of(
             self.network,
             self.file.copy_numbers.block,
@@ -96,9 +107,11 @@ class CopyNumberTraining(OneGoTraining[CopyNumberFile]):
         return CopyNumberBlock(about, reactions, on_, order, totals, self._drawn(tested, learned))
 
     def _errors(self, runs: CopyNumberRuns, learned: LearnedRates) -> tuple[dict[str, float], ...]:
-        """NRMSE of means and variances on runs; the same of moments held at their start; their standard errors."""
+        """NRMSE of means and variances on runs; the same of moments held at their start; their standard errors; those
+        of mean field."""
         data, model = self._tested(runs, learned)
-        out: tuple[dict[str, float], ...] = ({}, {}, {})
+        peer = mean_field(self.kinetics, runs, self.file.train.seed)
+        out: tuple[dict[str, float], ...] = ({}, {}, {}, {})
         for s, name in enumerate(self.kinetics.names):
             for what in ("mean", "variance"):
                 mine, theirs, each = (_of(d, what, s, data) for d in (model, data.mean, data.groups))
@@ -106,6 +119,7 @@ class CopyNumberTraining(OneGoTraining[CopyNumberFile]):
                 size = max(size, 1e-300)
                 out[0][f"{what} of {name}"] = _rms(mine - theirs) / size
                 out[1][f"{what} of {name}"] = _rms(theirs - theirs[:, :1]) / size
+                out[3][f"{what} of {name}"] = _rms(peer[what][..., s] - theirs) / size
                 out[2][f"{what} of {name}"] = float(np.sqrt(each.var(axis=0, ddof=1).mean() / len(each))) / size
         return out
 

@@ -11,7 +11,6 @@ from scipy.linalg import expm
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.experiment import Experiment
 from reducers.markov.block import About
 from reducers.markov.chemistry import own_reactions
 from reducers.markov.file import write_block
@@ -34,7 +33,7 @@ class DrivenTraining(OneGoTraining[DrivenFile]):
 
     def load(self) -> None:
         """Load the experiment's chemistry."""
-        self.network = Experiment.load(self.path.parent / self.file.experiment).network()
+        self.network = self.experiment_of(self.file.experiment).network()
 
     def check(self) -> None:
         """Choose the species. Raises InputError for a chemistry that does not fit."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from couple.base.errors import InputError
+from couple.experiment import Experiment
 from reducers.training.files import LearningFile
 from reducers.training.folder import MODEL, refuse_earlier, writing_into
 from reducers.training.resumable import Progress, Tell
@@ -20,6 +21,8 @@ class OneGoTraining[File: LearningFile]:
     """
 
     file_type: ClassVar[type[LearningFile]]
+    given: Experiment | None = None
+    """In the place of the experiment that a file names, see `of`."""
 
     def __init__(
         self,
@@ -36,11 +39,30 @@ class OneGoTraining[File: LearningFile]:
         self.folder = Path("results") / f"{self.file.train.name}-train" if folder is None else folder
         if not force:
             refuse_earlier(self.folder, MODEL, "holds a model: give --force to train it again")
+        self._prepare()
+
+    @classmethod
+    def of(cls, content: dict[str, Any], experiment: Experiment, folder: Path, where: str, tell: Tell) -> Self:
+        """That of nested tables from Python, with the experiment that they are for; what is in the folder is replaced.
+
+        where: for messages. Raises InputError for what does not fit.
+        """
+        made = cls.__new__(cls)
+        made.path, made.tell, made.folder, made.given = Path(where), tell, folder, experiment
+        made.file, made.content = cls.file_type.read(content, where), content  # type: ignore[assignment]
+        made._prepare()
+        return made
+
+    def _prepare(self) -> None:
         self.load()
         try:
             self.check()
         except InputError as error:
-            raise error.inside(str(path)) from None
+            raise error.inside(str(self.path)) from None
+
+    def experiment_of(self, name: str) -> Experiment:
+        """The one that the file names, or that was given in its place. Raises InputError if it cannot be read."""
+        return Experiment.load(self.path.parent / name) if self.given is None else self.given
 
     def load(self) -> None:
         """Load the files that the training file names. Raises InputError that names one."""

@@ -23,6 +23,8 @@ class Verdict:
     """error, baseline: mean errors over what was judged, of the model and of the baseline `against`.
 
     worst: the quantity that is worst beside its baseline, with both errors; "" if nothing was judged.
+    peer: mean error of a simpler description of the same kind, `peer_name` ("mean field"), that a model has to beat;
+    None without one. worse: whether it does not, beyond chance.
     """
 
     good: bool
@@ -32,13 +34,20 @@ class Verdict:
     on: str
     worst: str = ""
     advice: str = ""
+    peer: float | None = None
+    peer_name: str = ""
+    worse: bool = False
 
     @property
     def line(self) -> str:
         """One line that says it."""
         beside = f"mean error on {self.on} {self.error:.3g}, {self.baseline:.3g} of {self.against}"
+        if self.peer is not None:
+            beside += f", {self.peer:.3g} of {self.peer_name}"
         if self.good:
             return f"verdict: good ({beside})"
+        if self.worse:
+            return f"this model is no good: worse than {self.peer_name} ({beside}): {self.advice}"
         return f"this model is no good: {beside}; worst {self.worst}. {self.advice}"
 
     def as_dict(self) -> dict[str, object]:
@@ -69,11 +78,14 @@ def judge(
     advice: str,
     allowed: float,
     chance: Mapping[str, float] | None = None,
+    peers: Mapping[str, float] | None = None,
+    peer_name: str = "",
 ) -> Verdict:
     """The verdict on a model.
 
     errors, baselines: by quantity, of model and baseline. allowed: share of the baseline's mean error that it may have.
-    chance: standard errors of the data, in the same units.
+    chance: standard errors of the data, in the same units. peers: errors of a simpler description, which the model has
+    to beat or to equal within chance.
     """
     noise = {name: CHANCE * (chance or {}).get(name, 0.0) for name in baselines}
     judged = [name for name, e in baselines.items() if np.isfinite(e) and e > noise[name] and name in errors]
@@ -84,15 +96,11 @@ def judge(
         mean, base = (float(np.mean([d[name] for name in judged])) for d in (errors, baselines))
         most = max(allowed, 1.0)
         good = mean <= allowed * base and all(errors[n] <= max(most * baselines[n], noise[n]) for n in judged)
-    return Verdict(
-        bool(good),
-        float(np.mean([errors[name] for name in judged])) if judged else 0.0,
-        float(np.mean([baselines[name] for name in judged])) if judged else 0.0,
-        against,
-        on,
-        _worst(errors, baselines, judged),
-        advice,
-    )
+    error, base = (float(np.mean([d[name] for name in judged])) if judged else 0.0 for d in (errors, baselines))
+    peer = float(np.mean([peers[name] for name in judged])) if judged and peers is not None else None
+    worse = peer is not None and not error <= max(peer, float(np.mean([noise[name] for name in judged])))
+    worst = _worst(errors, baselines, judged)
+    return Verdict(bool(good) and not worse, error, base, against, on, worst, advice, peer, peer_name, worse)
 
 
 def _worst(errors: Mapping[str, float], baselines: Mapping[str, float], judged: list[str]) -> str:

@@ -1,0 +1,1 @@
+"""Families behind `couple.reduce`: trainings whose stimuli are scaled to an experiment; imports the trainings."""
