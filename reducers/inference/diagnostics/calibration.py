@@ -17,7 +17,8 @@ LEVELS = np.linspace(0.05, 0.95, 19)
 @dataclass(frozen=True)
 class Calibration:
     """ranks: (n, d) of truths among `draws` draws, 0 .. draws. density_ranks: (n,) of the density at the truth among
-    those of draws, from the highest. entropies: (n,) of the posteriors, in nats, less that of the prior.
+    those of draws, from the highest. entropies: (n,) of the posteriors, in nats, less that of the prior: below 0 where
+    an observation tells something (`Posterior.entropy`).
     """
 
     ranks: Ints
@@ -71,11 +72,14 @@ def calibrate(
     by_density, entropies = np.zeros(len(theta), dtype=np.int64), np.zeros(len(theta))
     for k, x in enumerate(features):
         there = posterior.at(x)
-        drawn = there.draw(draws, seed + k)
+        z = there.flow.draw(there.condition, draws, seed + k)
+        drawn = there.prior.from_normal(z)
         if change is not None:
             drawn = change(drawn)
+            inside = there.prior.inside(drawn)
+            z = there.prior.to_normal(drawn[inside])
         ranks[k] = np.sum(drawn < theta[k], axis=0)
-        density = there.log_density(np.concatenate([drawn, theta[k : k + 1]]))
+        density = there.height(np.concatenate([z, there.prior.to_normal(theta[k : k + 1])]))
         by_density[k] = np.sum(density[:-1] > density[-1])
-        entropies[k] = np.nan if change is not None else -np.mean(density[:-1] - there.prior.log_density(drawn))
+        entropies[k] = np.nan if change is not None else there.entropy(z)
     return Calibration(ranks, by_density, draws, entropies)

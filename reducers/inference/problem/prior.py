@@ -118,6 +118,11 @@ class Prior:
         height = np.sum([_log_density(one, theta[:, k]) for k, one in enumerate(self.ranges)], axis=0)
         return np.asarray(height + 0.5 * np.sum(z**2 + np.log(2 * np.pi), axis=1))
 
+    @property
+    def entropy(self) -> float:
+        """Differential entropy, nats, of parameters in their units."""
+        return float(sum(_entropy(one) for one in self.ranges))
+
     def differences(self, then: Sequence[Mapping[str, object]]) -> list[str]:
         """What changed since a prior was stored, one text for each parameter."""
         before = {str(one["key"]): one for one in then}
@@ -160,6 +165,14 @@ def _log_density(one: Range, values: Floats) -> Floats:
     if one.distribution == "loguniform":
         return np.asarray(-np.log(values) - np.log(np.log(one.numbers[1] / one.numbers[0])))
     return np.asarray(_distribution(one).logpdf(values))
+
+
+def _entropy(one: Range) -> float:
+    """Nats: -E log p."""
+    if one.distribution == "loguniform":
+        low, high = np.log(one.numbers[-2:])
+        return float((low + high) / 2 + np.log(high - low))
+    return float(_distribution(one).entropy())
 
 
 def _quantiles(one: Range, values: Floats) -> Floats:

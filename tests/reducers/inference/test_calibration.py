@@ -39,6 +39,70 @@ def test_the_exact_posterior_is_calibrated_and_a_shifted_one_is_not() -> None:
     assert np.all(right.entropies < 0), "an observation tells something"
 
 
+def entropies(text: str, x: float) -> tuple[float, float, float, float]:
+    """Found and its standard error, mean and deviation of the posterior in z."""
+    posterior = exact_posterior(Prior.read({"a": text})).at(np.array([x]))
+    z = posterior.flow.draw(posterior.condition, 20_000, 3)
+    mean, sd = float(posterior.condition[0]) / (1 + NOISE**2), NOISE / np.sqrt(1 + NOISE**2)
+    return posterior.entropy(z), float(posterior.height(z).std() / np.sqrt(len(z))), mean, float(sd)
+
+
+@pytest.mark.parametrize("x", [0.3, 9.0])
+def test_the_entropy_is_that_of_a_gaussian(x: float) -> None:
+    """Of a posterior N(m, s²) in z, less the prior's, within 5 standard errors: ln s where the prior is normal, and
+    ln s + (1 - m² - s²) / 2 where it is uniform; a posterior twice as wide, ln 2 more, would be noticed.
+    """
+    for text, gain in (("normal 2 3", 0.0), ("uniform 0 .. 2 mV", 1.0)):
+        found, error, m, s = entropies(text, x)
+        exact = np.log(s) + gain * (1 - m**2 - s**2) / 2
+        assert abs(found - exact) < 5 * error < abs(found + np.log(2) - exact)
+
+
+@pytest.mark.parametrize("text", ["loguniform 1 .. 100", "truncnormal 1 2 0 .. 4"])
+def test_the_entropy_is_that_of_the_density(text: str) -> None:
+    """By quadrature of -p ln p over parameters, within 5 standard errors."""
+    found, error, _, _ = entropies(text, 0.3)
+    prior = Prior.read({"a": text})
+    low, high = prior.bounds[0]
+    grid = np.linspace(low, high, 200_001)[1:-1, None]
+    log_p = exact_posterior(prior).at(np.array([0.3])).log_density(grid)
+    assert np.trapezoid(np.exp(log_p), grid[:, 0]) == pytest.approx(1, abs=1e-3)
+    exact = -np.trapezoid(np.exp(log_p) * log_p, grid[:, 0]) - prior.entropy
+    assert abs(found - exact) < 5 * error + 1e-3
+
+
+def test_draws_that_no_parameter_tells_do_not_decide_the_entropy() -> None:
+    """A flow that errs far out, once in two thousand draws: ln s within 5 standard errors, and not 2000 / 2 less."""
+    posterior = exact_posterior(Prior.read({"a": "uniform 0 .. 1"})).at(np.array([0.0]))
+    z = posterior.flow.draw(posterior.condition, 2000, 3)
+    right = posterior.entropy(z)
+    z[7] = 60.0
+    assert posterior.entropy(z) == pytest.approx(right, abs=5 / 2000)
+
+
+def test_priors_know_their_entropy() -> None:
+    """Against the mean of -log p over 20,000 draws, within 5 standard errors."""
+    for text in ("normal 2 3", "uniform 0 .. 2 mV", "loguniform 1 .. 100", "truncnormal 1 2 0 .. 4"):
+        prior = Prior.read({"a": text})
+        minus = -prior.log_density(prior.draw(20_000, np.random.default_rng(1)))
+        assert abs(minus.mean() - prior.entropy) < 5 * minus.std() / np.sqrt(20_000) + 1e-9
+
+
+def test_entropies_fall_as_features_are_added() -> None:
+    """Mean over observations of one and of two features of the same parameter; and the closed form of either."""
+    theta, features = truths(Prior.read({"a": "normal 0 1", "b": "normal 0 1"}), 50, 2)
+    one = exact_posterior(Prior.read({"a": "normal 0 1"}))
+    two = exact_posterior(Prior.read({"a": "normal 0 1", "b": "normal 0 1"}))
+    narrow = float(np.log(NOISE / np.sqrt(1 + NOISE**2)))
+    found = [
+        calibrate(one, theta[:, :1], features[:, :1], 500, 1).entropies.mean(),
+        calibrate(two, theta, features, 500, 1).entropies.mean(),
+    ]
+    error = 5 * np.sqrt(0.5 / (50 * 500))  # of a mean of log q, variance 1/2 for each direction
+    assert abs(found[0] - narrow) < error and abs(found[1] - 2 * narrow) < np.sqrt(2) * error
+    assert found[1] < found[0] - 3 * error
+
+
 def test_holm_rejects_as_in_a_table() -> None:
     assert holm(np.array([0.01, 0.04, 0.03, 0.005]), 0.05).tolist() == [True, False, False, True]
 
