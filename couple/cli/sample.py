@@ -35,6 +35,12 @@ Folder = Annotated[
         "--out", "-o", help="Folder for the ensemble (default: results/NAME-ensemble-NNN).", show_default=False
     ),
 ]
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit", metavar="TIME", help='Stop a run after this wall-clock time ("60 s"), keep that, go on with others.'
+    ),
+]
 Placed = Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")]
 
 
@@ -51,6 +57,7 @@ def sample(
     design: Placed = None,
     jobs: Jobs = None,
     until: Until = None,
+    limit: Limit = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a process for every run.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -77,7 +84,7 @@ def sample(
         if not leads:
             return
         begun = perf_counter()
-        asked: dict[str, Any] = {"vary": ranges, "points": points, "design": design}
+        asked: dict[str, Any] = {"vary": ranges, "points": points, "design": design, "limit": _seconds(limit)}
         made = make(experiment, runs, seed, folder, **asked, jobs=jobs, until=end, fresh=fresh, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
 
@@ -95,6 +102,7 @@ def branch(
     design: Placed = None,
     jobs: Jobs = None,
     until: Until = None,
+    limit: Limit = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -111,7 +119,7 @@ def branch(
     if any(key_of(text) == "experiment.seed" for text in overrides or ()):
         raise InputError("experiment.seed has no effect: give --seed", where="--set")
     given = None if until is None else GivenTime.read(until, "--until")
-    asked: dict[str, Any] = {"vary": _ranges(vary or ()), "points": points, "design": design}
+    asked: dict[str, Any] = {"vary": _ranges(vary or ()), "points": points, "design": design, "limit": _seconds(limit)}
     with first_rank_leads() as leads, _running(quiet or as_json or not leads) as progress:
         if not leads:
             return
@@ -120,6 +128,18 @@ def branch(
         asked |= {"changes": overrides or (), "until": end, "jobs": jobs}
         made = make(checkpoint, runs, seed, folder, **asked, progress=progress)
     _show(made, perf_counter() - begun, quiet, as_json)
+
+
+def _seconds(limit: str | None) -> float | None:
+    """Of --limit. Raises InputError."""
+    from couple.base.units import quantity
+
+    if limit is None:
+        return None
+    try:
+        return 1e-3 * quantity(limit, "time")
+    except InputError as error:
+        raise error.at("--limit") from None
 
 
 def _ranges(vary: Sequence[str]) -> dict[str, object]:

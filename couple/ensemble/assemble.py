@@ -54,14 +54,18 @@ def assemble(folder: Path, wanted: Specification, there: Mapping[int, Path], lay
         _head(file, wanted, runs, layout, there)
         if wanted.design is not None:
             _parameters(file, wanted, wanted.design, runs, layout)
+        if wanted.keeps_failures:
+            reasons = file.create_dataset("failure", (len(runs),), h5py.string_dtype())
+            reasons.attrs.update({"unit": "", "dims": ["run"], "meaning": "why a run has no rows"})
         data = [create(file, v, {"run": len(runs), "time": len(layout.times)}) for v in layout.variables]
         for row, found in enumerate(_read(runs, there, layout)):
             for v, dataset, place in zip(layout.variables, data, places, strict=True):
                 dataset[row] = found.rows[:, place].reshape(len(layout.times), *v.shape)
             file["imbalance"][row], file["timing/cpu_seconds"][row] = found.imbalance, found.seconds
             file["timing/parts"][row] = found.parts if found.parts.size else np.nan
-            if wanted.design is not None:
+            if wanted.keeps_failures:
                 file["failure"][row] = found.failure
+            if wanted.design is not None:
                 for name, values in found.sizes.items():
                     file[name][row] = values
     return path
@@ -95,13 +99,11 @@ def _head(
 
 
 def _parameters(file: h5py.File, wanted: Specification, design: Design, runs: list[int], layout: ResultLayout) -> None:
-    """What varies from run to run: the keys of the design, why runs failed, and sizes of sites."""
+    """What varies from run to run: the keys of the design, and sizes of sites."""
     values = np.array([design.points[wanted.point_of(r)].values for r in runs])
     about = {"parameter": [r.key for r in design.ranges], "units": [r.unit or "1" for r in design.ranges]}
     data = file.create_dataset("parameters", data=values)
     data.attrs.update({"unit": "", "dims": ["run", "parameter"], "meaning": "values of what varies", **about})
-    reasons = file.create_dataset("failure", (len(runs),), h5py.string_dtype())
-    reasons.attrs.update({"unit": "", "dims": ["run"], "meaning": "why a run has no rows"})
     sites = {v.path.split("/")[0]: v.labels[0] for v in layout.variables if v.dims[:1] == ("site",)}
     for component, names in sites.items():
         for size in (n for n in SIZES if n in layout.tables.get(component, {})):

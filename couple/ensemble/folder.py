@@ -81,7 +81,8 @@ class Specification:
 
     seed: of the ensemble. runs: wanted, in all. fresh: a process of its own for every run. design: which values they
     have, the same for `runs / len(design)` runs that follow each other; None if they differ by their seed alone.
-    origin: the saved moment that runs go on from; None for t = 0.
+    origin: the saved moment that runs go on from; None for t = 0. limit: seconds after which a run is stopped, and kept
+    as one that failed; None without. It is no part of what a run is.
     """
 
     experiment: Experiment
@@ -90,6 +91,12 @@ class Specification:
     fresh: bool = False
     design: Design | None = None
     origin: Origin | None = None
+    limit: float | None = None
+
+    @property
+    def keeps_failures(self) -> bool:
+        """Whether runs that fail are kept with their reason, and stop nobody."""
+        return self.design is not None or self.limit is not None
 
     def point_of(self, run: int) -> int:
         """Number of the point of the design that a run is at."""
@@ -114,6 +121,7 @@ class Specification:
             "runs": self.runs,
             "fresh": self.fresh,
             "design": None if self.design is None else self.design.to_json(),
+            "limit": self.limit,
             "from": None if self.origin is None else {"path": str(self.origin.path), "sha256": self.origin.sha256},
         }
 
@@ -137,7 +145,8 @@ class Specification:
         design = None if content.get("design") is None else Design.from_json(content["design"])
         start = content.get("from")
         origin = None if start is None else Origin(Path(start["path"]), start["sha256"])
-        return cls(experiment, content["seed"], content["runs"], content["fresh"], design, origin)
+        seed, runs, limit = content["seed"], content["runs"], content.get("limit")
+        return cls(experiment, seed, runs, content["fresh"], design, origin, limit)
 
     @classmethod
     def read(cls, folder: Path) -> Specification:

@@ -14,12 +14,15 @@ from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped
 from couple.ensemble.workers import (
+    BUILDING,
     BatchDone,
     NeedsOwnProcess,
     PointFailed,
+    RunBegun,
     Worker,
     WorkerReady,
     batch_size,
+    beyond,
     listen,
     make_runs,
 )
@@ -77,7 +80,8 @@ class SamplingJob:
         """Make all missing runs, or until a signal asks to stop."""
         self._progress(len(self.there), self.wanted.runs)
         with self._stop.listening():
-            if self._missing and self.wanted.experiment.neuron is None and not self._process_per_run and self._alone:
+            here = self.wanted.experiment.neuron is None and self.wanted.limit is None  # what hangs can be ended
+            if self._missing and here and not self._process_per_run and self._alone:
                 self._run_in_process()
             if self._missing and self._stop.signal is None:
                 self._run_in_workers()
@@ -139,12 +143,30 @@ class SamplingJob:
                 for worker, message in listen(workers, 0.2):
                     if isinstance(message, WorkerReady):
                         self._check_ready(message)
+                    elif isinstance(message, RunBegun):
+                        worker.begins(message.run)
                     elif not self._handle(worker, message):
                         worker.end()
                         workers.remove(worker)
+                workers = [worker for worker in workers if not self._ended_late(worker)]
         finally:
             for worker in workers:
                 worker.end(now=True)
+
+    def _ended_late(self, worker: Worker) -> bool:
+        """Whether a worker hung and was ended: its run is kept as one that failed, the others of its batch are made
+        anew. Raises RunError if no system has been built yet.
+        """
+        if self.wanted.limit is None or not worker.hangs(self.wanted.limit):
+            return False
+        worker.end(now=True)
+        run = worker.given[0] if worker.running is None else worker.running
+        self._missing.extendleft(reversed([one for one in worker.given if one != run]))
+        if self._layout is None:
+            raise RunError(f"the system of run {run} was not built within {BUILDING:g} s: look at it with couple check")
+        why = beyond(self.wanted) if worker.running is not None else f"was not built within {BUILDING:g} s"
+        self._keep_failed((run,), why)
+        return True
 
     def _handle(self, worker: Worker, message: BatchDone | NeedsOwnProcess | PointFailed) -> bool:
         """Note a finished batch, or that there can be none; whether the worker got another one."""
@@ -218,9 +240,14 @@ class SamplingJob:
         """Keep the reason for runs of a point at which nothing could be built. Raises it if no point stands yet."""
         if self.wanted.design is None or self._layout is None:
             raise point.error
-        made = [SampledRun.none(self._layout, str(point.error))] * len(point.runs)
-        path = write_part(self.folder, point.runs, made, self._layout.to_json())
-        self.there |= dict.fromkeys(point.runs, path)
+        self._keep_failed(point.runs, str(point.error))
+
+    def _keep_failed(self, runs: tuple[int, ...], why: str) -> None:
+        """Runs without rows."""
+        assert self._layout is not None
+        made = [SampledRun.none(self._layout, why)] * len(runs)
+        path = write_part(self.folder, runs, made, self._layout.to_json())
+        self.there |= dict.fromkeys(runs, path)
         self._progress(len(self.there), self.wanted.runs)
 
     def _note_batch(self, done: BatchDone) -> None:

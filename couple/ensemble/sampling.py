@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ def sample(
     jobs: int | None = None,
     until: float | None = None,
     fresh: bool = False,
+    limit: float | None = None,
     progress: Progress | None = None,
 ) -> Ensemble:
     """Make an ensemble and open it.
@@ -54,6 +56,8 @@ def sample(
             it.
     until:  ms, instead of the experiment's duration.
     fresh:  start a process for every run: for models that keep something in Python from one run to the next.
+    limit:  seconds of wall-clock time after which a run is stopped, its process ended if it hangs; it is kept as one
+            that failed (NaN, `Ensemble.failures`), and so are runs that fail by themselves: the others go on.
     Raises InputError for what does not fit, RunError if a run fails or the disk refuses, and Interrupted on SIGINT,
     SIGTERM or SIGHUP; finished runs are kept in each case.
 
@@ -61,7 +65,9 @@ def sample(
     ...     ensemble["head.Ca"].shape  # (n_runs, n_rows)
     (4, 11)
     """
-    return _make(experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, fresh, progress, None)
+    return _make(
+        experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, fresh, limit, progress, None
+    )
 
 
 def sample_points(
@@ -91,6 +97,7 @@ def _make(
     jobs: int | None,
     until: float | None,
     fresh: bool,
+    limit: float | None,
     progress: Progress | None,
     origin: Origin | None,
 ) -> Ensemble:
@@ -101,10 +108,12 @@ def _make(
         raise InputError(f"{chosen}: give 0 to 2^63 - 1", where="--seed")
     if jobs is not None and not 0 < jobs <= 4096:
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
+    if limit is not None and not (limit > 0 and math.isfinite(limit)):
+        raise InputError(f"{limit:g} s: give a time above 0", where="--limit")
     plan = _design(experiment.vary if origin is None else None, *varied, chosen)
     all_runs = runs * (1 if plan is None else len(plan))
     check_memory(BYTES * float(all_runs), f"{all_runs:.3g} runs", "give fewer", "--runs")
-    wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan, origin)
+    wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan, origin, limit)
     first = wanted.experiment_of(0)  # what is wrong is said before anything is made
     Clock.of(first)
     first.network()
@@ -125,6 +134,7 @@ def branch(
     design: str | None = None,
     jobs: int | None = None,
     until: float | None = None,
+    limit: float | None = None,
     progress: Progress | None = None,
 ) -> Ensemble:
     """Make an ensemble of continuations of one run and open it: `sample` from a saved moment instead of t = 0.
@@ -141,7 +151,9 @@ def branch(
     """
     origin = Origin.of(path)
     experiment = origin.read()[0].changed(*changes)
-    return _make(experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, False, progress, origin)
+    return _make(
+        experiment, runs, seed, folder, (vary or {}, points, design), jobs, until, False, limit, progress, origin
+    )
 
 
 def ensemble_key(experiment: Experiment, seed: int) -> str:

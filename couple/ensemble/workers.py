@@ -26,6 +26,11 @@ BATCH_BYTES = 32 * 2**20
 
 BATCH_SECONDS = 1.0
 
+BUILDING = 60.0
+"""Seconds that a system may take to be built, at least, where runs have a limit."""
+GRACE = 0.5
+"""Seconds beyond its limit after which the process of a run is ended: it stops by itself between two windows."""
+
 
 @dataclass(frozen=True)
 class WorkerReady:
@@ -34,6 +39,13 @@ class WorkerReady:
     point: int
     start: str
     layout: str
+
+
+@dataclass(frozen=True)
+class RunBegun:
+    """A worker begins a run; said only where runs have a limit."""
+
+    run: int
 
 
 @dataclass(frozen=True)
@@ -73,12 +85,23 @@ class Worker:
             self.process.start()
         theirs.close()
         self.given: tuple[int, ...] = (first,)
+        self.running: int | None = None
+        self._since = perf_counter()
 
     def give(self, runs: tuple[int, ...]) -> None:
         """A batch to make. If the process has died, `listen` says so."""
-        self.given = runs
+        self.given, self._since = runs, perf_counter()
         with suppress(OSError):
             self.line.send(runs)
+
+    def begins(self, run: int) -> None:
+        """It says so."""
+        self.running, self._since = run, perf_counter()
+
+    def hangs(self, limit: float) -> bool:
+        """Whether its run, or the building of its system, takes longer than seconds `limit` allow."""
+        allowed = max(limit, BUILDING) if self.running is None else limit + GRACE
+        return perf_counter() - self._since > allowed
 
     def end(self, *, now: bool = False) -> None:
         """Let it go, or stop it at once."""
@@ -127,7 +150,7 @@ def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Co
                 point = wanted.point_of(runs[0])
                 sampler = Sampler(wanted.experiment_of(runs[0]), once=once, origin=wanted.origin)
                 line.send(WorkerReady(point, sampler.start, sampler.layout.to_json()))
-            line.send(make_runs(sampler, runs, wanted, folder, orphaned))
+            line.send(make_runs(sampler, runs, wanted, folder, orphaned, _teller(line, wanted)))
             runs = line.recv()
     except (Stopped, EOFError, BrokenPipeError):
         return
@@ -137,6 +160,11 @@ def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Co
         _tell(line, PointFailed(runs, error) if wanted.design is not None else error)
     except CoupleError as error:
         _tell(line, error)
+
+
+def _teller(line: Connection, wanted: Specification) -> Callable[[int], None]:
+    """What says that a run begins, to whoever minds."""
+    return (lambda run: None) if wanted.limit is None else lambda run: line.send(RunBegun(run))
 
 
 def _tell(line: Connection, message: object) -> None:
@@ -150,16 +178,19 @@ def make_runs(
     wanted: Specification,
     folder: Path,
     given_up: Callable[[], bool] | None = None,
+    begins: Callable[[int], None] = lambda run: None,
 ) -> BatchDone:
     """Make runs and put them on the disk; those before one that fails or is given up, too.
 
-    Of a design, a run that fails is kept with its reason. Raises RunError, Stopped.
+    Of a design, or with a limit, a run that fails is kept with its reason. begins: called with each run. Raises
+    RunError, Stopped.
     """
     begun = perf_counter()
     layout = sampler.layout.to_json()
     made: list[SampledRun] = []
     try:
         for run in runs:
+            begins(run)
             made.append(_made(sampler, run, wanted, given_up))
     except (RunError, Stopped):
         if made:
@@ -170,13 +201,26 @@ def make_runs(
 
 
 def _made(sampler: Sampler, run: int, wanted: Specification, given_up: Callable[[], bool] | None) -> SampledRun:
-    seed = run_seed(wanted.seed, run)
+    seed, begun = run_seed(wanted.seed, run), perf_counter()
+
+    def late() -> bool:
+        return wanted.limit is not None and perf_counter() - begun > wanted.limit
+
     try:
-        return sampler.run(seed, given_up)
+        return sampler.run(seed, lambda: late() or (given_up is not None and given_up()))
+    except Stopped:
+        if not late():
+            raise
+        return SampledRun.none(sampler.layout, beyond(wanted))
     except RunError as error:
-        if wanted.design is None:
+        if not wanted.keeps_failures:
             raise failed(run, seed, error, wanted.origin) from error
         return SampledRun.none(sampler.layout, str(error))
+
+
+def beyond(wanted: Specification) -> str:
+    """Why there are no rows of a run that was stopped at its limit."""
+    return f"stopped at its limit of {wanted.limit:g} s"
 
 
 def _orphaned() -> Callable[[], bool]:
