@@ -1,0 +1,1 @@
+"""Statistical models of binary patterns behind one interface: `PatternModel`."""

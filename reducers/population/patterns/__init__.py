@@ -1,0 +1,1 @@
+"""Binary patterns, neurons by windows, from spikes and records."""
