@@ -9,10 +9,15 @@ from typing import Literal
 from couple.base.errors import InputError
 from couple.projects.examples import examples_folder
 
-Kind = Literal["experiment", "train", "infer"]
-"""By its table: [experiment], [train] or [infer]."""
+Kind = Literal["experiment", "train", "infer", "population"]
+"""By its table: [experiment], [train], [infer] or [population]."""
 
-WORDS = {"experiment": "experiment", "train": "training", "infer": "inference"}
+WORDS = {
+    "experiment": "experiment",
+    "train": "training",
+    "infer": "inference",
+    "population": "comparison of populations",
+}
 
 
 def find_file(given: Path, kind: Kind) -> Path:

@@ -31,6 +31,8 @@ from reducers.inference.problem.prior import Prior
 from reducers.inference.problem.settings import InferenceFile
 from reducers.inference.simulation.simulations import Simulations
 from reducers.markov.file import read_block
+from reducers.population.library.file import ModelFile, read_model, write_model
+from reducers.population.models.independent import Independent
 from support.paths import EXAMPLES
 
 STATES: dict[str, State] = {
@@ -189,6 +191,15 @@ def _read_a_posterior(path: Path) -> str:
     return repr((found.content, found.prior, found.simulations.theta.tolist(), np.asarray(found.samples).tolist()))
 
 
+def _write_pattern_model(path: Path) -> None:
+    write_model(path, ModelFile(Independent(np.array([0.1, 0.3, 0.2])), ("a", "b", "c"), 5.0))
+
+
+def _read_pattern_model(path: Path) -> str:
+    found = read_model(path)
+    return repr((found.names, found.window, {k: v.tolist() for k, v in found.model.arrays().items()}))
+
+
 OUR_FILES = {
     "results": OurFile(_results, _recording),
     "results over ranks": OurFile(_over_ranks, lambda path: _recording(path.parent)),
@@ -205,6 +216,7 @@ OUR_FILES = {
         lambda path: repr([np.asarray(v).tolist() for v in vars(ParticleRuns.load(path)).values()]),
     ),
     "posterior": OurFile(_written(write_a_posterior, "posterior.h5"), _read_a_posterior),
+    "model of patterns": OurFile(_written(_write_pattern_model, "patterns.h5"), _read_pattern_model),
     "simulations": OurFile(
         _written(lambda path: Simulations(np.eye(3), np.ones((3, 1)), np.arange(3), ("why",)).write(path), "001.h5"),
         lambda path: repr([np.asarray(v).tolist() for v in vars(Simulations.read(path)).values()]),

@@ -107,6 +107,8 @@ def include(logits: Floats, k: int, inclusion: Floats, table: Floats, later: Flo
         for j in range(max(first, 1), last + 1):
             total += before[j - 1] * later[j]
         inclusion[i] = min(p[i] * total / whole, 1.0)
+        if abs(logits[i]) == math.inf:
+            inclusion[i] = 1.0 if logits[i] > 0.0 else 0.0
         for j in range(max(0, first - 1), min(i, k) + 1):
             value = later[j] * q[i] + later[j + 1] * p[i]
             later[j] = value if value > NEGLIGIBLE else 0.0

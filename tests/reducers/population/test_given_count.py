@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from couple.base.errors import InputError
+from reducers.population.library.file import ModelFile, read_model, write_model
+from reducers.population.library.kinds import MODELS
 from reducers.population.models.enumeration import all_patterns
-from reducers.population.models.file import ModelFile, read_model, write_model
 from reducers.population.models.given_count import GivenCount, Homogeneous, PopulationTracking, TrackingLikelihood
 from reducers.population.models.independent import Independent
-from reducers.population.models.kinds import MODELS
 from reducers.population.models.model import FitBlock, moments_of
 from support.patterns import fits, together
 

@@ -10,12 +10,13 @@ import numpy as np
 from couple.base.errors import InputError, nearest
 from couple.base.versions import versions
 from couple.files.open_hdf5 import FileKind, read_hdf5
+from couple.files.seal import SIZE, sealed_kind
 from couple.files.write_hdf5 import replacing
-from reducers.population.models.kinds import MODELS
+from reducers.population.library.kinds import MODELS
 from reducers.population.models.model import PatternModel
 
 FORMAT = "couple pattern model 1"
-KIND = FileKind((FORMAT,), "a model of patterns", "give a file of couple population --out", "fit again")
+KIND = FileKind((FORMAT,), "a model of patterns", "give a file of couple population --save", "fit again")
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,12 @@ def read_model(path: Path) -> ModelFile:
         if len(names) != model.n:
             raise InputError(f"{len(names)} names do not fit {model.n} neurons")
         return ModelFile(model, names, float(file.attrs["window_ms"]))
+
+
+def refuse_other(path: Path) -> None:
+    """Raise InputError if a file stands there that is no model of patterns: it would be lost."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        if sealed_kind(file.read(SIZE)) != FORMAT:
+            raise InputError("is there already, and is no model of patterns: give another name", where=str(path))

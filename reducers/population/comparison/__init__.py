@@ -1,0 +1,1 @@
+"""Models of patterns side by side, on windows that they were not fitted to: `couple population`."""

@@ -1,0 +1,1 @@
+"""All models of patterns by their names, and their files."""
