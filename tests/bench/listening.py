@@ -29,7 +29,7 @@ from couple.simulation.simulation import Simulation  # noqa: E402
 
 MOST = 0.03
 """Of NEURON's own time."""
-DURATION = 20.0
+DURATION = 200.0
 ROUNDS = 7
 
 
