@@ -16,6 +16,10 @@ HIDDEN = ("__pycache__", "results", ".*")
 """What is made where examples are run, and not copied."""
 
 
+LONG = 120
+"""Characters of a title from which on it ends at its first colon."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One folder of examples. title: its first words. files: experiments and trainings in it, the main one first."""
@@ -45,7 +49,7 @@ def examples() -> dict[str, Example]:
     for folder in sorted(p for p in examples_folder().iterdir() if p.is_dir() and not p.name.startswith(("_", "."))):
         own = f"{folder.name}.toml"
         files = tuple(sorted(folder.glob("*.toml"), key=lambda p: (p.name != own, p.name)))
-        texts = [*files, *sorted(folder.glob("README.md")), *sorted(folder.glob("*.py"))]
+        texts = [*(f for f in files if f.name == own), *sorted(folder.glob("README.md")), *files, *folder.glob("*.py")]
         found[folder.name] = Example(folder, _title(texts[0]) if texts else "", files)
     return found
 
@@ -67,7 +71,8 @@ def _title(file: Path) -> str:
         if not line:
             break
         lines.append(line)
-    return re.split(r"(?<=[a-z)])[.:] ", " ".join(lines))[0].rstrip(".:")
+    sentence = re.split(r"(?<=[a-z)])(?<! al)(?<! fig)\. ", " ".join(lines))[0]
+    return (sentence if len(sentence) <= LONG else sentence.partition(": ")[0]).rstrip(".:")
 
 
 def needed(wanted: Example) -> Iterator[Example]:
