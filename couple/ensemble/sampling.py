@@ -15,6 +15,7 @@ from couple.ensemble.ensemble import Ensemble
 from couple.ensemble.folder import SPECIFICATION, EnsembleFolder, Specification
 from couple.ensemble.job import Progress
 from couple.ensemble.ranks import sample_on_all_ranks
+from couple.ensemble.workers import end_while_importing
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
 from couple.experiment.understood.input_files import refuse_edited
@@ -190,6 +191,7 @@ def make_ensemble(
     wanted: Specification, folder: str | Path | None, jobs: int, progress: Progress | None = None
 ) -> Ensemble:
     """The ensemble of a request, made and opened. Raises as `sample`."""
+    end_while_importing()
     with Stop().listening():  # also while what is there is put together
         claimed, complete = EnsembleFolder(wanted, folder), False
         try:

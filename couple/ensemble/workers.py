@@ -31,6 +31,16 @@ BUILDING = 60.0
 GRACE = 0.5
 """Seconds beyond its limit after which the process of a run is ended: it stops by itself between two windows."""
 
+IMPORTING = 79
+"""Exit code of a worker in which the script of its parent, which it imports, asks for an ensemble again."""
+
+
+def end_while_importing() -> None:
+    """End this process without a word if it is a worker that still imports the script that started it."""
+    script = sys.modules.get("__mp_main__")  # how multiprocessing calls it; afterwards it is __main__, too
+    if script is not None and script is not sys.modules.get("__main__"):
+        os._exit(IMPORTING)
+
 
 @dataclass(frozen=True)
 class WorkerReady:
@@ -124,6 +134,12 @@ def listen(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]
             message = line.recv()
         except (EOFError, OSError):
             worker.process.join()
+            if worker.process.exitcode == IMPORTING:
+                raise InputError(
+                    "processes that make runs import this script again: put what it does under "
+                    'if __name__ == "__main__":, or make the runs in one process (jobs=1)',
+                    where=str(getattr(sys.modules["__main__"], "__file__", "")),
+                ) from None
             raise RunError(
                 f"the process that made run {worker.given[0]} died (code {worker.process.exitcode}); out of memory?"
                 " The runs that are finished are kept: the same command goes on"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mrf import Rule
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
 from reducers.training.figures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def standard_rules(species: str = "A") -> dict[str, list[Rule]]:
@@ -38,22 +42,34 @@ def reaction_map(rules: list[Rule], extent: float = 4.0, points: int = 33) -> tu
 
 def draw_maps(path: Path, processes: Mapping[str, list[Rule]] | None = None) -> Path:
     """Draw F_h and F_J of each process in one picture; returns its path. Raises InputError for an unknown format."""
+    maps = {name: reaction_map(rules) for name, rules in (processes or standard_rules()).items()}
+    return save_figure(draw_rates(maps, ("F_h", "F_J")), path)
+
+
+def draw_rates(
+    maps: Mapping[str, tuple[Floats, Floats]], labels: Sequence[str], axes: tuple[str, str] = ("h", "J")
+) -> Figure:
+    """A drawing with a column for each process and a row for each rate.
+
+    maps: process → grid (points,) and rates (points, points, len(labels)), first along the vertical. axes: what is
+    varied along the horizontal and the vertical.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = processes or standard_rules()
-    drawing, axes = plt.subplots(2, len(shown), figsize=(2.6 * len(shown), 5), squeeze=False, layout="constrained")
-    for column, (name, rules) in enumerate(shown.items()):
-        axis, rates = reaction_map(rules)
-        for row, label in enumerate(("F_h", "F_J")):
+    size = (2.6 * len(maps), 2.3 * len(labels) + 0.4)
+    drawing: Figure
+    drawing, grid = plt.subplots(len(labels), len(maps), figsize=size, squeeze=False, layout="constrained")
+    for column, (name, (axis, rates)) in enumerate(maps.items()):
+        for row, label in enumerate(labels):
             scaled = np.arcsinh(rates[:, :, row])
-            most = max(float(np.abs(scaled).max()), 1e-12)
-            ax = axes[row, column]
+            most = max(float(np.abs(scaled).max()), 1e-6)  # rounding errors stay white
+            ax = grid[row, column]
             image = ax.pcolormesh(axis, axis, scaled, cmap="RdBu_r", vmin=-most, vmax=most, shading="nearest")
             ax.set_title(f"asinh {label}, {name}", fontsize=8)
-            ax.set_xlabel("h", fontsize=8)
-            ax.set_ylabel("J", fontsize=8)
+            ax.set_xlabel(axes[0], fontsize=8)
+            ax.set_ylabel(axes[1], fontsize=8)
             drawing.colorbar(image, ax=ax, shrink=0.8)
-    return save_figure(drawing, path)
+    return drawing

@@ -61,7 +61,7 @@ def test_a_run_is_that_of_its_seed(engine: str, tmp_path: Path) -> None:
 def test_a_closed_loop_is_the_run_of_a_process_of_its_own(tmp_path: Path) -> None:
     """Random inputs of the model too; in the worker each run but one comes after another."""
     experiment = noisy(tmp_path)
-    sample(experiment, 5, 3, tmp_path / "out", jobs=2).close()
+    sample(experiment, 5, 3, tmp_path / "out", jobs=2, fresh=True).close()
     (tmp_path / "noisy.toml").write_text(_toml(experiment.source))
     there = datasets(tmp_path / "out" / "ensemble.h5")
     run = ["run", str(tmp_path / "noisy.toml"), "--quiet", "--no-figure", "--out", str(tmp_path / "one")]
@@ -317,3 +317,24 @@ def test_an_ensemble_with_diffusion_between_sites_is_one_of_its_seeds(tmp_path: 
                 for name in ("a.Ca", "b.Ca"):
                     assert ensemble[name][i].tobytes() == results[name].tobytes()
         assert ensemble["a.Ca"][0].tobytes() != ensemble["a.Ca"][1].tobytes()
+
+
+UNGUARDED = """
+from pathlib import Path
+from couple import sample
+from support.ensembles import birth_death
+{guard}sample(birth_death("1 ms"), 3, 1, Path(__file__).parent / "out", jobs=2, fresh=True).close()
+"""
+
+
+@pytest.mark.parametrize("guard", ["", 'if __name__ == "__main__": '])
+def test_a_script_that_its_workers_import_again(guard: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED.format(guard=guard))
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if guard:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.stderr.count("Traceback") == 1, "that of the script itself"
+        assert 'put what it does under if __name__ == "__main__":' in done.stderr.splitlines()[-1]
