@@ -6,20 +6,17 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
-from couple.base.signals import blocked
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
+from couple.parallel.worker_process import WorkerProcess, begin_work, tell
 
 BATCH_BYTES = 32 * 2**20
 """Rows that a batch may hold in memory."""
@@ -83,17 +80,11 @@ class BatchDone:
 
 
 class Worker:
-    """A process and the line to it, for runs of one point of a design at a time. once: for the run `first` only."""
+    """A process that makes runs of one point of a design at a time. once: for the run `first` only."""
 
     def __init__(self, wanted: Specification, folder: Path, first: int, *, once: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.line, theirs = context.Pipe()
-        arguments = (wanted.stored(), folder, first, once, theirs)
-        self.process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        resource_tracker.ensure_running()  # its own start would let the signals through again
-        with blocked():  # they go to the whole group; the parent decides
-            self.process.start()
-        theirs.close()
+        self._process = WorkerProcess(_work, wanted.stored(), folder, first, once)
+        self.line = self._process.line
         self.given: tuple[int, ...] = (first,)
         self.running: int | None = None
         self._since = perf_counter()
@@ -101,8 +92,20 @@ class Worker:
     def give(self, runs: tuple[int, ...]) -> None:
         """A batch to make. If the process has died, `listen` says so."""
         self.given, self._since = runs, perf_counter()
-        with suppress(OSError):
-            self.line.send(runs)
+        self._process.give(runs)
+
+    def receive(self) -> Any:
+        """What it has sent. Raises the error that it met, and RunError if it died."""
+        try:
+            return self._process.receive(f"the process that made run {self.given[0]}")
+        except RunError:
+            if self._process.code != IMPORTING:
+                raise
+            raise InputError(
+                "processes that make runs import this script again: put what it does under "
+                'if __name__ == "__main__":, or make the runs in one process (jobs=1)',
+                where=str(getattr(sys.modules["__main__"], "__file__", "")),
+            ) from None
 
     def begins(self, run: int) -> None:
         """It says so."""
@@ -115,10 +118,7 @@ class Worker:
 
     def end(self, *, now: bool = False) -> None:
         """Let it go, or stop it at once."""
-        if now:
-            self.process.kill()
-        self.line.close()
-        self.process.join()
+        self._process.end(now=now)
 
 
 def listen(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]]:
@@ -129,24 +129,7 @@ def listen(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]
     by_line = {worker.line: worker for worker in workers}
     for line in wait(list(by_line), seconds):
         assert isinstance(line, Connection)
-        worker = by_line[line]
-        try:
-            message = line.recv()
-        except (EOFError, OSError):
-            worker.process.join()
-            if worker.process.exitcode == IMPORTING:
-                raise InputError(
-                    "processes that make runs import this script again: put what it does under "
-                    'if __name__ == "__main__":, or make the runs in one process (jobs=1)',
-                    where=str(getattr(sys.modules["__main__"], "__file__", "")),
-                ) from None
-            raise RunError(
-                f"the process that made run {worker.given[0]} died (code {worker.process.exitcode}); out of memory?"
-                " The runs that are finished are kept: the same command goes on"
-            ) from None
-        if isinstance(message, CoupleError):
-            raise message
-        yield worker, message
+        yield by_line[line], by_line[line].receive()
 
 
 def batch_size(seconds: float, row_bytes: int, left: int, jobs: int) -> int:
@@ -157,7 +140,7 @@ def batch_size(seconds: float, row_bytes: int, left: int, jobs: int) -> int:
 
 def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Connection) -> None:
     """What a worker process does, until nobody listens any more."""
-    os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
+    begin_work()
     wanted, runs, orphaned = Specification.from_stored(stored), (first,), _orphaned()
     point, sampler = -1, None
     try:
@@ -171,21 +154,16 @@ def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Co
     except (Stopped, EOFError, BrokenPipeError):
         return
     except CannotRestart as error:
-        _tell(line, NeedsOwnProcess(str(error)))
+        tell(line, NeedsOwnProcess(str(error)))
     except InputError as error:
-        _tell(line, PointFailed(runs, error) if wanted.design is not None else error)
+        tell(line, PointFailed(runs, error) if wanted.design is not None else error)
     except CoupleError as error:
-        _tell(line, error)
+        tell(line, error)
 
 
 def _teller(line: Connection, wanted: Specification) -> Callable[[int], None]:
     """What says that a run begins, to whoever minds."""
     return (lambda run: None) if wanted.limit is None else lambda run: line.send(RunBegun(run))
-
-
-def _tell(line: Connection, message: object) -> None:
-    with suppress(OSError):  # nobody listens any more
-        line.send(message)
 
 
 def make_runs(

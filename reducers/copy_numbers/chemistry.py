@@ -61,9 +61,10 @@ class Kinetics:
         return weights[list(self.moving)] + self.others.T @ tail, tail
 
     def model(self, order: int) -> Model:
-        """What the kernels need that all sites have in common."""
+        """What the kernels need that all sites have in common; in C order, so that one compilation serves all."""
         powers, n = Powers(len(self.moving), order), len(self.part.reactions)
-        change = self._changes()[:, list(self.moving)]
+        change = np.ascontiguousarray(self._changes()[:, list(self.moving)])
+        following = np.ascontiguousarray(self.others.reshape(-1, len(self.moving)))
         driven, forms = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         slopes = np.zeros((n, 2, len(self.moving)))
         for r, reaction in enumerate(self.part.reactions):
@@ -75,7 +76,7 @@ class Kinetics:
         sizes = np.array([len(self.moving), powers.kept, powers.low])
         return Model(
             powers.exponents, powers.place, binomials(2 * order + 2), sizes, change, driven, forms, slopes,
-            self.others.reshape(-1, len(self.moving)), COARSE if order == 2 else FINE,
+            following, COARSE if order == 2 else FINE,
         )  # fmt: skip
 
     def _changes(self) -> Floats:

@@ -12,18 +12,9 @@ from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.wiring import make_plan
+from support.neuron_models import PASSIVE
 
-CELL = """
-from neuron import h
-
-def build():
-    head = h.Section(name="head")
-    head.L = head.diam = 1
-    head.insert("pas")
-    for segment in head:
-        segment.pas.g, segment.pas.e = 2e-2, -30
-    return head
-"""
+CELL = PASSIVE.replace("1e-3, -60", "2e-2, -30")
 EXPERIMENT = """
 [experiment]
 name = "nmda"

@@ -10,17 +10,12 @@ import pytest
 from couple.ensemble import branch
 from support.command_line import couple
 from support.ensembles import assert_same
-from support.mpi_runs import needs_mpiexec, ranks, write_network
+from support.mpi_runs import needs_mpiexec, ranks
 from support.paths import ROOT
 from support.small_gccd_training import SHORT
 from support.writing_commands import BOX
 
 pytestmark = needs_mpiexec
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_network(tmp_path_factory.mktemp("ranks"))
 
 
 def test_an_ensemble_is_spread_over_ranks(folder: Path) -> None:

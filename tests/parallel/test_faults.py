@@ -9,22 +9,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from support.mpi_runs import assert_same, command, needs_mpiexec, ranks, write_network
+from support.mpi_runs import assert_same, command, needs_mpiexec, ranks
 
 pytestmark = needs_mpiexec
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_network(tmp_path_factory.mktemp("ranks"))
-
-
-@pytest.fixture(scope="module")
-def alone(folder: Path) -> Path:
-    """The run of one process."""
-    out = folder / "alone"
-    ranks(1, "run", "network.toml", "--out", out, folder=folder)
-    return out
 
 
 FAULT = """

@@ -5,16 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from support.mpi_runs import command, needs_mpiexec, write_network
+from support.mpi_runs import command, needs_mpiexec
 
 pytestmark = needs_mpiexec
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_network(tmp_path_factory.mktemp("ranks"))
 
 
 def test_without_mpiexec_mpi4py_is_not_imported(folder: Path) -> None:

@@ -7,22 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from support.mpi_runs import assert_same, needs_mpiexec, ranks, write_network
+from support.mpi_runs import assert_same, needs_mpiexec, ranks
 
 pytestmark = needs_mpiexec
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_network(tmp_path_factory.mktemp("ranks"))
-
-
-@pytest.fixture(scope="module")
-def alone(folder: Path) -> Path:
-    """The run of one process."""
-    out = folder / "alone"
-    ranks(1, "run", "network.toml", "--out", out, folder=folder)
-    return out
 
 
 def test_resuming_with_as_many_ranks_is_exact(folder: Path, alone: Path) -> None:

@@ -6,23 +6,10 @@ import h5py
 import pytest
 
 from couple.storage.results import Results
-from support.mpi_runs import assert_same, content, needs_mpiexec, ranks, write_network, write_sites
+from support.mpi_runs import assert_same, content, needs_mpiexec, ranks, write_sites
 from support.paths import EXAMPLES
 
 pytestmark = needs_mpiexec
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_network(tmp_path_factory.mktemp("ranks"))
-
-
-@pytest.fixture(scope="module")
-def alone(folder: Path) -> Path:
-    """The run of one process."""
-    out = folder / "alone"
-    ranks(1, "run", "network.toml", "--out", out, folder=folder)
-    return out
 
 
 @pytest.mark.parametrize("n", [2, *(pytest.param(n, marks=pytest.mark.acceptance) for n in (3, 4))])

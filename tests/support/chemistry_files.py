@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import libsbml
+import numpy as np
 import pytest
 
 from couple.chemistry.network import ReactionNetwork, Species
@@ -16,6 +17,17 @@ from couple.wiring.sites.initial_amounts import initial_amounts
 from support.networks import HEAD, build, dimerisation, sk, spine, spine_site
 
 ONE = Geometry.box(1, 1, 1)
+
+
+def assert_all_are(found: Mapping[str, np.ndarray], wanted: np.ndarray, seed: int) -> float:
+    """That all formats end as the toml, and that as another integrator (to its tolerance).
+
+    found: (n_sites, n_species) by format. Returns the largest difference to the other integrator, against the amount.
+    """
+    for name, counts in found.items():
+        np.testing.assert_allclose(counts, found["toml"], rtol=1e-9, atol=1e-7, err_msg=f"{name}, seed {seed}")
+    np.testing.assert_allclose(found["toml"][0], wanted, rtol=1e-8, atol=1e-7, err_msg=f"seed {seed}")
+    return float(np.max(np.abs(found["toml"][0] - wanted) / np.maximum(wanted, 1.0)))
 
 
 def experiment(folder: Path, text: str, suffix: str, **chemistry: object) -> Experiment:

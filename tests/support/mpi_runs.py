@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from support.paths import EXAMPLES
+from support.small_sites import small_sites
 from support.warm import python
 
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
@@ -122,25 +123,6 @@ every = "3.7 ms"
 """
 
 
-SITES = """
-[experiment]
-name = "sites"
-duration = "5 ms"
-exchange = "0.1 ms"
-
-[chemistry]
-species.A = { D = "10 um^2/s" }
-species.B = {}
-reactions = [{ equation = "0 -> A", forward = "1e-3 mM/ms" }, { equation = "A -> B", forward = "0.1 /ms" }]
-
-[record]
-species = "all"
-
-[checkpoint]
-every = "2 ms"
-"""
-
-
 def write_network(folder: Path) -> Path:
     """The network and its cells as files in a folder."""
     (folder / "cell.py").write_text(CELL)
@@ -150,11 +132,8 @@ def write_network(folder: Path) -> Path:
 
 def write_sites(folder: Path) -> None:
     """Six sites of three engines, two of them joined, one driven."""
-    text = SITES
-    for name, engine in (("a", "ssa"), ("b", "ssa"), ("c", "ode"), ("d", "ssa"), ("e", "ode"), ("f", "langevin")):
-        text += f'[[site]]\nname = "{name}"\nengine = "{engine}"\ngeometry.sphere = {{ diameter = "1 um" }}\n'
-    text += '[[link]]\nfrom = "a.A"\nto = "d.A"\nthrough = { diameter = "0.1 um", length = "1 um" }\n'
-    text += '[[drive]]\nto = "b.A"\ninflux = { times = "0 2 ms", rate = "490 /ms" }\n'
+    engines = {"a": "ssa", "b": "ssa", "c": "ode", "d": "ssa", "e": "ode", "f": "langevin"}
+    text = small_sites(engines, ("a", "d"), "b", "5 ms") + '[checkpoint]\nevery = "2 ms"\n'
     (folder / "sites.toml").write_text(text)
 
 

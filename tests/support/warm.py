@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from couple.parallel.communicator import look_again
 from support.paths import ROOT, TESTS
+from support.small_sites import small_sites
 
 CLIENT = Path(__file__).with_name("warm_client.py")
 
@@ -56,26 +57,6 @@ def _server(_: int) -> str:
 
 # -- the server ---------------------------------------------------------------------------------------------------
 
-SITES = """
-[experiment]
-name = "warm"
-duration = "1 ms"
-exchange = "0.1 ms"
-[chemistry]
-species.A = { D = "10 um^2/s" }
-species.B = {}
-reactions = [{ equation = "0 -> A", forward = "1e-3 mM/ms" }, { equation = "A -> B", forward = "0.1 /ms" }]
-[[link]]
-from = "a.A"
-to = "b.A"
-through = { diameter = "0.1 um", length = "1 um" }
-[[drive]]
-to = "c.A"
-influx = { times = "0 2 ms", rate = "490 /ms" }
-[record]
-species = "all"
-"""
-
 
 def prepare() -> None:
     """Have all modules but those that bring MPI, and kernels that any run needs."""
@@ -90,11 +71,7 @@ def prepare() -> None:
     from couple.experiment import Experiment
     from couple.simulation.simulation import Simulation
 
-    engines = {"a": "ssa", "b": "ssa", "c": "ode"}
-    text = SITES + "".join(
-        f'[[site]]\nname = "{name}"\nengine = "{engine}"\ngeometry.sphere = {{ diameter = "1 um" }}\n'
-        for name, engine in engines.items()
-    )
+    text = small_sites({"a": "ssa", "b": "ssa", "c": "ode"}, ("a", "b"), "c", "1 ms")
     Simulation.in_memory(Experiment.parse(tomllib.loads(text))).step()
 
 

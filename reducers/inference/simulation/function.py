@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import perf_counter
@@ -18,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
-from couple.base.errors import CoupleError, InputError, RunError
+from couple.base.errors import CoupleError, InputError
 from couple.base.python_function import load_function
-from couple.base.signals import Stop, blocked
+from couple.base.signals import Stop
+from couple.parallel.worker_process import WorkerProcess, begin_work, tell
 
 FORM = "(theta, seed): return [...]"
 WORTH_A_PROCESS = 4.0
@@ -148,41 +144,21 @@ class _Worker:
     """A process that loads the function and makes batches."""
 
     def __init__(self, what: FunctionSimulator) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.line, theirs = context.Pipe()
-        self.busy = False
-        self._process = context.Process(target=_work, args=(what, theirs), daemon=True)
-        resource_tracker.ensure_running()  # its own start would let the signals through again
-        with blocked():  # they go to the whole group; the parent decides
-            self._process.start()
-        theirs.close()
-
-    def give(self, batch: Batch) -> None:
-        with suppress(OSError):  # `result` says so
-            self.line.send(batch)
+        self._process = WorkerProcess(_work, what)
+        self.line, self.busy = self._process.line, False
+        self.give = self._process.give
 
     def result(self) -> Made:
-        try:
-            found = self.line.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            raise RunError(
-                f"a process that simulates died (code {self._process.exitcode}); out of memory? What is finished is "
-                "kept: the same command goes on"
-            ) from None
-        if isinstance(found, CoupleError):
-            raise found
+        found = self._process.receive("a process that simulates")
         assert isinstance(found, Made)
         return found
 
     def end(self) -> None:
-        self._process.kill()
-        self.line.close()
-        self._process.join()
+        self._process.end(now=True)
 
 
 def _work(what: FunctionSimulator, line: Connection) -> None:
-    os.dup2(sys.stderr.fileno(), 1)  # what a model prints does not belong into a summary
+    begin_work()
     try:
         simulate = what.load()
         while True:
@@ -190,5 +166,4 @@ def _work(what: FunctionSimulator, line: Connection) -> None:
     except (EOFError, BrokenPipeError):
         return
     except CoupleError as error:
-        with suppress(OSError):
-            line.send(error)
+        tell(line, error)

@@ -20,6 +20,7 @@ from scipy.integrate import solve_ivp
 from couple.base.units import IONS_PER_MM_UM3
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
+from support.chemistry_files import assert_all_are
 from support.statistics import z_bound
 
 SIZES = {"cyt": 0.7, "er": 0.3, "pm": 4.5, "inner": 1.5}
@@ -202,11 +203,7 @@ def integrated(seed: int) -> np.ndarray:
 
 def assert_formats_agree(folder: Path, seed: int) -> float:
     """The largest difference to the other integrator, against the amount."""
-    found, wanted = formats(folder, seed, "ode"), integrated(seed)
-    for name in found:
-        np.testing.assert_allclose(found[name], found["toml"], rtol=1e-9, atol=1e-7, err_msg=f"{name}, seed {seed}")
-    np.testing.assert_allclose(found["toml"][0], wanted, rtol=1e-8, atol=1e-7, err_msg=f"seed {seed}")
-    return float(np.max(np.abs(found["toml"][0] - wanted) / np.maximum(wanted, 1.0)))
+    return assert_all_are(formats(folder, seed, "ode"), integrated(seed), seed)
 
 
 @pytest.mark.parametrize("seed", range(3))

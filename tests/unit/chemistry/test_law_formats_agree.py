@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from support.chemistry_files import ONE, net, sbml
+from support.chemistry_files import ONE, assert_all_are, net, sbml
 from support.networks import build
 from support.random_laws import RandomLaw, with_laws_net, with_laws_sbml
 from support.statistics import z_bound
@@ -97,11 +97,7 @@ def integrated(seed: int) -> np.ndarray:
 
 def assert_formats_agree(folder: Path, seed: int) -> float:
     """The largest relative difference to the other integrator."""
-    found, wanted = three_formats(folder, seed, "ode"), integrated(seed)
-    for name in ("net", "sbml"):
-        np.testing.assert_allclose(found[name], found["toml"], rtol=1e-9, atol=1e-7, err_msg=f"{name}, seed {seed}")
-    np.testing.assert_allclose(found["toml"][0], wanted, rtol=1e-8, atol=1e-7, err_msg=f"seed {seed}")
-    return float(np.max(np.abs(found["toml"][0] - wanted) / np.maximum(wanted, 1.0)))
+    return assert_all_are(three_formats(folder, seed, "ode"), integrated(seed), seed)
 
 
 @pytest.mark.parametrize("seed", range(4))
