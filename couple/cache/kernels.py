@@ -7,6 +7,10 @@ modules, the types, the processor, and the versions and settings of numba; so ch
 and a change compiles its users again and nothing else. An entry carries a checksum and is read only if it is ours
 alone; a damaged one, or a disk that refuses, costs a compilation.
 
+What only other kernels call is compiled without the wrappers by which Python calls: taking bundles of arrays apart is
+most of the machine code of a small kernel, and would be compiled anew for each. Python may still call it: it is then
+compiled once more.
+
 Through numba's interface for caches: a subclass of `numba.core.caching.FunctionCache` (numba, Notes on Caching).
 """
 
@@ -18,7 +22,9 @@ import inspect
 import pickle
 import platform
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -26,7 +32,7 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import config
+from numba.core import config, sigutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
@@ -43,6 +49,9 @@ _SETTINGS = (
 )
 """Of numba's configuration: what changes the machine code or its errors."""
 
+_BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options of numba for what Python does not call."""
+
 _CONSTANTS = (bool, int, float, complex, str, bytes, np.generic)
 
 _DOES_NOT_FIT = (
@@ -57,7 +66,7 @@ def njit(function: Any = None, *, cache: Any = False, **options: Any) -> Any:
     compiled: Any = numba.njit(**options)(function)
     if cache and isinstance(compiled, Dispatcher):  # not with NUMBA_DISABLE_JIT
         kept = compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
-        compiled.compile = kept.in_turn(compiled.compile)  # type: ignore[method-assign]
+        kept.attach(compiled)
     return compiled
 
 
@@ -69,7 +78,12 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         self._py_func = function
         self._impl = _Unlocated(function)
         self._taken: list[tuple[Path, str]] = []
+        self._bare = False
         self.enable()
+
+    def attach(self, dispatcher: Any) -> None:
+        """Make a dispatcher compile through this cache."""
+        dispatcher.compile = self.in_turn(self.bare_inside(dispatcher))
 
     def in_turn(self, compile: Callable[..., Any]) -> Callable[..., Any]:
         """A dispatcher's `compile` after which no other process waits, also where it ends in an error or by Ctrl-C."""
@@ -84,6 +98,36 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
                     give(folder, name)
                 del self._taken[before:]
 
+        return compiled
+
+    def bare_inside(self, dispatcher: Any) -> Callable[..., Any]:
+        """A dispatcher's `compile` that leaves out what Python calls by, where another kernel is being compiled."""
+        compile, add_overload, bare = dispatcher.compile, dispatcher.add_overload, set[Any]()
+
+        @functools.wraps(compile)
+        def compiled(sig: Any) -> Any:
+            arguments, outer = sigutils.normalize_signature(sig)[0], self._bare
+            self._bare = _running.kernels > 0
+            if not self._bare and arguments in bare:  # Python calls it after all
+                bare.discard(arguments)
+                dispatcher.overloads.pop(arguments, None)
+            _running.kernels += 1
+            try:
+                with _options(dispatcher.targetoptions, _BARE if self._bare else {}):
+                    return compile(sig)
+            finally:
+                _running.kernels -= 1
+                self._bare = outer
+
+        def added(result: Any) -> None:
+            if self._bare:  # where kernels find it, and calls from Python do not
+                arguments = tuple(result.signature.args)
+                dispatcher.overloads[arguments] = result
+                bare.add(arguments)
+            else:
+                add_overload(result)
+
+        dispatcher.add_overload = added
         return compiled
 
     @property
@@ -141,13 +185,34 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def _entry(self, key: Any) -> str:
         """Name of the entry of a signature."""
         module = self._py_func.__module__
-        parts = [source_digest(module, Path(inspect.getfile(self._py_func))), _settings(), str(key)]
+        parts = [source_digest(module, Path(inspect.getfile(self._py_func))), _settings(), str(key), str(self._bare)]
         digest = hashlib.sha256("\0".join([*parts, *_constants(self._py_func, set())]).encode()).hexdigest()
         return f"{self._prefix()}-{digest[:32]}"
 
     def _prefix(self) -> str:
         name = f"{self._py_func.__module__}.{self._py_func.__qualname__}"
         return re.sub(r"[^\w.]", "", name)[:120]
+
+
+class _Running(threading.local):
+    """How many kernels are being compiled: the first for Python, those inside it for another kernel."""
+
+    kernels = 0
+
+
+_running = _Running()
+
+
+@contextmanager
+def _options(options: dict[str, Any], more: dict[str, Any]) -> Iterator[None]:
+    """With more options, for a while."""
+    before = options.copy()
+    options.update(more)
+    try:
+        yield
+    finally:
+        options.clear()
+        options.update(before)
 
 
 class _Unlocated(CompileResultCacheImpl):  # type: ignore[misc]

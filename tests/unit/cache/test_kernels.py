@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,6 +259,20 @@ def nobody_compiles(folder: Path) -> bool:
     asks.start()
     asks.join()
     return asks.exitcode == 0
+
+
+def wrapped(kernel: Any) -> bool:
+    """Whether the machine code of a kernel's one signature has what Python calls it by."""
+    (found,) = kernel.overloads.values()
+    return any(function.name.startswith("_ZN7cpython") for function in found.library.get_defined_functions())
+
+
+def test_only_what_python_calls_is_compiled_for_it(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUPLE_CACHE_DIR", str(pack.cache))
+    f, half = sys.modules["pack.outer"].f, sys.modules["pack.inner"].half
+    assert wrapped(f) and not wrapped(half)
+    assert half(4.0) == 2.0 and wrapped(half)
+    assert len(pack.entries()) == 3 and f(4.0) == 12.0
 
 
 def test_a_compilation_that_fails_keeps_nobody_waiting(pack: Pack) -> None:
