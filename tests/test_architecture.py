@@ -135,7 +135,7 @@ def test_the_core_imports_no_engine_no_neuron_no_matplotlib() -> None:
 
 
 def test_help_loads_nothing_that_computes() -> None:
-    heavy = ["numpy", "pydantic", "h5py", "scipy", "numba", "pint"]
+    heavy = ["numpy", "pydantic", "h5py", "scipy", "numba", "pint", "rich.progress"]
     code = f"import sys, couple.cli.main; couple.cli.main.whole_app(); print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -10,14 +10,16 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import IO, Annotated, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
 from couple.base.toml import refuse_replaced
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 WIDEST = 44
 """Characters of the left column of a table."""
@@ -123,6 +125,8 @@ def stdout_for_json(as_json: bool) -> AbstractContextManager[Any]:
 
 def bar_of(hidden: bool) -> Progress:
     """A progress bar of tasks with the fields `at` and `speed`."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # a third of what --help costs
+
     columns = (
         TextColumn("{task.fields[at]}"),
         BarColumn(),

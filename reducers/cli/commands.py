@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from couple.base.errors import InputError
 from couple.cli.console import Json, Overrides, Quiet, err, out
@@ -99,6 +98,8 @@ def model(
 @contextmanager
 def _progress(hidden: bool) -> Iterator[Callable[[int, int, float], None]]:
     """A bar with steps, the gap between model and data, and time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.fields[at]}"), BarColumn(), TextColumn("{task.fields[gap]}"), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("train", at="", gap="", total=None)
