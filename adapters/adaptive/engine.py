@@ -39,6 +39,8 @@ from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.components.state import number, text, whole
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import next_word, stream
+from reducers.accuracy.model import AccuracyModel
+from reducers.training.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,9 @@ class Adaptive(
     def _prepare(self) -> None:
         """What the default rule needs."""
         network, sites, setup = self.network, self.sites, self.setup
-        names = self.options.species or tuple(s for s in setup.injected if s not in setup.clamped)
+        model = self._learned()
+        filled = tuple(s for s in setup.injected if s not in setup.clamped)
+        names = self.options.species or (filled if model is None else (model.species,))
         for name in names:
             if name not in network.names:
                 raise InputError(f'unknown species "{name}"; {nearest(name, network.names)}', where="species")
@@ -127,8 +131,26 @@ class Adaptive(
         self._indicators = np.zeros((len(sites), len(self.engines)))
         self._why = np.zeros(self._indicators.shape, dtype=np.int64)
         self._reported = np.zeros(self._indicators.shape)
-        self._limits = np.array([self.options.few, self.options.gradient, 0.0])
+        target = 0.0 if self.options.error is None else self.options.error
+        self._limits = np.array([self.options.few, self.options.gradient, 0.0, target])
+        self._terms = np.zeros((len(self.engines), 3)) if model is None else model.terms_of(self.engines)
         self._volumes = np.array([g.volume for g in shapes])
+
+    def _learned(self) -> AccuracyModel | None:
+        """Errors that were learned. Raises InputError for a file that does not fit engines or chemistry."""
+        given = self.options.accuracy
+        if given is None:
+            return None
+        try:
+            model = AccuracyModel.read(self.setup.folder / given)
+            model.check(self.setup.network)
+            model.terms_of(self.engines)
+        except InputError as error:
+            raise error.at("accuracy") from None
+        verdict = Verdict.from_json(model.verdict)
+        if verdict is not None and not verdict.good:
+            log.warning("adaptive.accuracy: %s", verdict.line)
+        return model
 
     # -- a window -------------------------------------------------------------------------------------------------
 
@@ -172,7 +194,7 @@ class Adaptive(
         self._limits[2] = math.exp(-span / self.options.memory)
         rule.judge(
             counts, self.read("influx"), span, self._play, self._source, self._mixing, self._traits, self._limits,
-            self.running, self._reported, self._indicators, self._why,
+            self._terms, self.running, self._reported, self._indicators, self._why,
         )  # fmt: skip
         if self._rule is None:
             rule.cheapest(self._indicators, self.active, self.options.hysteresis, self._wanted)

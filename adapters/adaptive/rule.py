@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ def judge(
     mixing: Floats,
     traits: Floats,
     limits: Floats,
+    learned: Floats,
     running: Floats,
     reported: Floats,
     indicator: Floats,
@@ -80,6 +82,12 @@ def judge(
             lowest, largest = min(lowest, running[s, p, 0]), max(largest, running[s, p, 1])
         for e in range(len(traits)):
             indicator[s, e], why[s, e] = reported[s, e], REPORTED
+            if limits[3] > 0.0:
+                rare, steep = learned[e, 0] / max(lowest, 1.0), learned[e, 1] * largest * largest
+                said = math.sqrt(rare + steep + learned[e, 2]) / limits[3]
+                if said > indicator[s, e]:
+                    indicator[s, e], why[s, e] = said, GRADIENT if steep > rare else FEW
+                continue
             scarce = few / max(lowest, 1e-3) if traits[e, 0] > 0 else 0.0
             if scarce > indicator[s, e]:
                 indicator[s, e], why[s, e] = scarce, FEW

@@ -40,7 +40,10 @@ PROTOCOL_FORMAT = "couple protocol data 1"
 GRAPH_FORMAT = "couple site graph 1"
 """What the seal of a molecule's structure says."""
 
-MODEL_FORMATS = ("couple reduced model 1", "couple driven model 1", GRAPH_FORMAT)
+ACCURACY_FORMAT = "couple accuracy model 1"
+"""What the seal of learned errors and costs of engines says."""
+
+MODEL_FORMATS = ("couple reduced model 1", "couple driven model 1", GRAPH_FORMAT, ACCURACY_FORMAT)
 """Attribute `format` of model files."""
 
 TRAINING = FolderKind(

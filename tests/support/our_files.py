@@ -22,6 +22,7 @@ from couple.simulation.rank_results import merge, rank_file
 from couple.storage import checkpoint
 from couple.storage.recorder import Recorder, Variable
 from couple.storage.results import FORMAT
+from reducers.accuracy.model import AccuracyModel
 from reducers.data.stimuli import CalciumStimulus
 from reducers.data.trajectories import Trajectories
 from reducers.fields.density.particles import ParticleRuns
@@ -200,6 +201,13 @@ def _read_pattern_model(path: Path) -> str:
     return repr((found.names, found.window, {k: v.tolist() for k, v in found.model.arrays().items()}))
 
 
+def write_an_accuracy(path: Path) -> None:
+    """Of two engines."""
+    terms, costs = np.array([[0.8, 0.3, 1e-4], [0.0, 0.0, 0.0]]), np.arange(6.0).reshape(2, 3)
+    model = AccuracyModel(("ode", "ssa"), "Ca", terms, costs, "0" * 64, (10.0, 0.2), 0.95, {"targets": []})
+    model.write(path, {"accuracy": {}})
+
+
 OUR_FILES = {
     "results": OurFile(_results, _recording),
     "results over ranks": OurFile(_over_ranks, lambda path: _recording(path.parent)),
@@ -208,6 +216,7 @@ OUR_FILES = {
     "segment": OurFile(_segment, _resumed),
     "request of an ensemble": OurFile(_request, lambda path: read_sealed_json(path, "give another")),
     "model": OurFile(_model, _read_model),
+    "accuracy": OurFile(_written(write_an_accuracy, "model.h5"), lambda path: repr(AccuracyModel.read(path))),
     "trajectories": OurFile(
         _written(lambda path: _trajectories().write(path), "ensemble.h5"), lambda path: Trajectories.load(path).digest()
     ),
