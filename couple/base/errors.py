@@ -52,7 +52,7 @@ class InputError(CoupleError):
         return type(self)(self.message, where=f"{file}: {self.where}" if self.where else file)
 
 
-LONGEST = 1000
+LONGEST = 600
 """Characters of a message; whatever a file holds, nobody reads more."""
 
 
@@ -60,7 +60,7 @@ def _bounded(message: str) -> str:
     """A message on one line, with a middle left out of words and of a whole that are absurdly long."""
     message = " ".join(message.split())
     message = _without_middles(message, 240)
-    return message if len(message) <= LONGEST else f"{message[: LONGEST - 300]} ... {message[-290:]}"
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} ... {message[5 - LONGEST // 2 :]}"
 
 
 def _without_middles(text: str, longest: int) -> str:

@@ -365,7 +365,7 @@ def verdict(done: Done, case: Case) -> str | None:
             return "does not name the file"
         if not (KEY.match(rest) or "line " in rest):
             return "does not name the key"
-        if re.search(r"(\w+\[\d+\]).*\1", rest.partition(": ")[0]):
+        if re.search(r"\b(\w+\[\d+\]).*\b\1", rest.partition(": ")[0]):
             return "names a key within itself"
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.neuron.hoc.h import h
-from couple.base.errors import InputError, is_near, nearest
+from couple.base.errors import InputError, is_near, nearest, quoted
 
 _SEGMENT = re.compile(r"\s*(.+?)\s*\(\s*([^()]*?)\s*\)\s*")
 
@@ -99,7 +99,7 @@ def find_section(name: str) -> Any:
     short = {full.rsplit(".", 1)[-1] for full in sections}
     known = [*sections, *sorted(short - set(sections))]
     offered = known if is_near(name, known) else _bases(sections)
-    raise InputError(f'the model has no section "{name}"; {nearest(name, offered)}')
+    raise InputError(f"the model has no section {quoted(name)}; {nearest(name, offered)}")
 
 
 def _bases(names: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError, nearest, quoted
 from couple.components.electrics import ElectricalModel, Section
 
 
@@ -104,7 +104,7 @@ class Branches:
 
     def _unknown(self, name: str) -> str:
         short = {section.rsplit(".", 1)[-1] for section in self.sections}
-        return f'the model has no section "{name}"; {nearest(name, sorted({*self.sections, *short}))}'
+        return f"the model has no section {quoted(name)}; {nearest(name, sorted({*self.sections, *short}))}"
 
     def soma(self) -> list[str]:
         """The middles of all sections called soma. Raises InputError if there is none."""
