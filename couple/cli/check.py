@@ -174,6 +174,12 @@ def _cost(plan: Plan, loads: Sequence[RankLoad | None]) -> Iterator[tuple[str, s
 
 def _headline(plan: Plan) -> str:
     clock, unit, run = plan.clock, plan.experiment.time_unit, plan.experiment.experiment
+    if clock.shortest:
+        return (
+            f"{run.name}: {clock.time(clock.windows):g} {unit} in exchanges of {clock.shortest * clock.tick:g} to "
+            f"{clock.time(1):g} {unit} (ticks of {clock.tick:g} {unit}), {run.scheme}, off by at most "
+            f"{plan.experiment.exchange.tolerance:g}"
+        )
     return (
         f"{run.name}: {clock.time(clock.windows):g} {unit} in {clock.windows} exchanges of {clock.time(1):g} {unit} "
         f"({clock.window} ticks of {clock.tick:g} {unit}), {run.scheme}"

@@ -51,7 +51,10 @@ class ResolvedOutput(Output):
 
 
 class ExperimentOutput(Output):
-    """What is run, for how long. tick: of the clock, NEURON's dt or the exchange interval."""
+    """What is run, for how long. tick: of the clock, NEURON's dt or the exchange interval.
+
+    shortest: exchange interval, where intervals are chosen on the way; `exchange` is then the longest.
+    """
 
     name: str
     scheme: str
@@ -59,6 +62,7 @@ class ExperimentOutput(Output):
     duration: Quantity
     exchange: Quantity
     tick: Quantity
+    shortest: Quantity | None = None
 
 
 class SiteOutput(Output):
@@ -212,6 +216,7 @@ def check_output(system: System) -> CheckOutput:
 def _experiment(plan: Plan) -> ExperimentOutput:
     run, clock, unit = plan.experiment.experiment, plan.clock, plan.experiment.time_unit
     times = {"duration": clock.time(clock.windows), "exchange": clock.time(1), "tick": clock.tick}
+    times |= {"shortest": clock.shortest * clock.tick} if clock.shortest else {}
     quantities = {name: Quantity(name=name, unit=unit, values=value) for name, value in times.items()}
     return ExperimentOutput(name=run.name, scheme=run.scheme, seed=run.seed, **quantities)
 

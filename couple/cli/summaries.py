@@ -29,6 +29,7 @@ def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     if somata(results) and (reason := too_coarse(results)):
         lines.append(("spikes", f"not counted: {reason}"))
     lines += past_lines(results.calcium_not_linked()) + accuracy_lines(results) + pass_lines(results.passes())
+    lines += interval_lines(results.exchange_intervals())
     return lines + [(f"time in {k}", f"{v:.3f} s") for k, v in results.seconds().items() if k != "cpu_seconds"]
 
 
@@ -50,6 +51,7 @@ def shown_values(results: Results) -> dict[str, Any]:
         "calcium_not_linked": results.calcium_not_linked(),
         "seconds": results.seconds(),
         "passes": {str(n): windows for n, windows in results.passes().items()},
+        "exchange_intervals_ms": results.exchange_intervals().tolist(),
         "versions": {k: str(v) for k, v in results.file["versions"].attrs.items()},
     }
 
@@ -61,6 +63,15 @@ def pass_lines(passes: Mapping[int, int]) -> list[Line]:
     every = sum(passes.values())
     shares = ", ".join(f"{n} in {windows / every:.1%}" for n, windows in sorted(passes.items()))
     return [("passes over a window", shares)]
+
+
+def interval_lines(intervals: Floats) -> list[Line]:
+    """Exchange intervals, where the run chose them. intervals: (n,) ms."""
+    if not len(intervals):
+        return []
+    ordered = sorted(intervals.tolist())
+    low, middle, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
+    return [("exchange intervals", f"{len(intervals)}, {low:g} .. {high:g} ms, {middle:g} ms in the median")]
 
 
 def past_lines(shares: Mapping[str, float]) -> list[Line]:

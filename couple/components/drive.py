@@ -37,10 +37,10 @@ class Drive(Component):
         self._ions, self._clamp, self._ticks, self._window = ions, clamp, ticks, 0
 
     def advance(self, ticks: int) -> None:
-        """Put out the totals of the next `ticks` ticks (whole windows)."""
+        """Put out the totals of the next `ticks` ticks (whole rows), and counts of the row in their middle."""
         start, self._window = self._window, self._window + ticks // self._ticks
         self.read("ions")[:] = self._ions[start : self._window].sum(axis=0)
-        self.read("clamp")[:] = self._clamp[self._window - 1]
+        self.read("clamp")[:] = self._clamp[start + (self._window - start - 1) // 2]
 
     def save(self) -> State:
         """Number of the next window."""

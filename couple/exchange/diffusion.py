@@ -127,7 +127,7 @@ class Diffusion:
         for link in self.links:
             for end in (link.first, link.second):
                 pools.setdefault(end.influx, (end, link))
-        self.rounds = _rounds(self.links, window)
+        self._window, self._lengths = window, dict[float, tuple[int, Floats]]()
         row_of = {(h.site, h.substance): r for r, h in enumerate(holdings)}
         contents = [
             (p, row_of[end.site, substance], amount)
@@ -142,10 +142,17 @@ class Diffusion:
             [[at[k.first.influx], at[k.second.influx], k.first.whole or k.second.whole] for k in self.links],
             dtype=np.int64,
         ).reshape(-1, 3)
-        self._chances = np.array(
-            [crossing(k.within(window), k.first.volume, k.second.volume, window / 2 / self.rounds) for k in self.links]
-        ).reshape(-1, 2)
+        self.set_length(1.0)
         self._work = np.zeros((2, len(pools)))
+
+    def set_length(self, part: float) -> None:
+        """Have the next windows last this part of what was said."""
+        if part not in self._lengths:
+            window = part * self._window
+            rounds, half = _rounds(self.links, window), window / 2
+            chances = [crossing(k.within(window), k.first.volume, k.second.volume, half / rounds) for k in self.links]
+            self._lengths[part] = rounds, np.array(chances).reshape(-1, 2)
+        self.rounds, self._chances = self._lengths[part]
 
     def restart(self, seed: int) -> None:
         """Accounts and random streams as before the first window of a run with this seed."""

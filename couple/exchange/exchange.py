@@ -71,9 +71,17 @@ class Exchange:
         self._collect = partial(kernels.collect, memory, *end, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, sums)
         self.responses, self._followed = tuple(responses), np.zeros(len(responses))
+        self._keeps = np.array([link.keep for link in responses])
         packed = pack_responses([(link.target, link.sources, link.response, link.keep) for link in responses])
         self._follow = partial(follow, memory, *packed, self._followed) if responses else None
+        self._kept = packed[1][: 5 * len(responses) : 5]
         self._compile()
+
+    def set_length(self, part: float) -> None:
+        """Have the next windows last this part of the window for which the links were made."""
+        if self.diffusion is not None:
+            self.diffusion.set_length(part)
+        self._kept[:] = self._keeps**part
 
     def _compile(self) -> None:
         """Compile or load the kernels now (on empty tables), so that timings of windows are of windows."""

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from couple.base.errors import InputError
 from couple.chemistry.lattice_units import Unit
 from couple.experiment import Experiment
 
+LONGEST = 1.0
+"""ms between two exchanges that nobody has to ask for: membranes answer to what is constant in between within that."""
+
 MOST = 10**10
 """Windows of a run, or ticks of a window; more is a slip of a unit."""
+
+
+def longest_interval(experiment: Experiment) -> float:
+    """ms between two exchanges, at most."""
+    given, control = experiment.experiment.exchange, experiment.exchange
+    if given != "auto":
+        return given
+    every = experiment.record.every or LONGEST
+    return control.longest or every / math.ceil(every / LONGEST)
 
 
 @dataclass(frozen=True)
 class Clock:
     """Intervals of a run.
 
-    tick: ms, NEURON's dt or, without NEURON, the exchange interval. window: ticks between two exchanges.
-    windows: of the whole run. record, checkpoint: windows between two of them (checkpoint 0 = never).
-    unit: of times, for messages.
+    tick: ms, NEURON's dt or, without NEURON, the exchange interval. window: ticks between two exchanges, or, where they
+    are chosen on the way, the most. windows: of the whole run. record, checkpoint: windows between two of them
+    (checkpoint 0 = never). unit: of times, for messages. shortest: ticks between two exchanges, at least.
     """
 
     tick: float
@@ -27,31 +40,42 @@ class Clock:
     record: int
     checkpoint: int
     unit: Unit = "ms"
+    shortest: int = 0
+    """0 where all windows have one length."""
 
     @classmethod
     def of(cls, experiment: Experiment) -> Clock:
         """Raises InputError, with the nearest values that fit, for steps that are not multiples."""
         run, neuron = experiment.experiment, experiment.neuron
-        tick = neuron.dt if neuron else run.exchange
         every, checkpoint = experiment.record.every, experiment.checkpoint.every
-        unit = experiment.time_unit
+        exchange, key, shortest, unit = longest_interval(experiment), "experiment.exchange", 0, experiment.time_unit
+        tick = neuron.dt if neuron else exchange
         try:
             if every is not None:
                 _multiple(run.duration, every, "experiment.duration", "record.every", unit)
+            if run.exchange == "auto":
+                least, key = experiment.exchange.shortest or tick, "exchange.longest"
+                shortest = _multiple(least, tick, "exchange.shortest", "neuron.dt", unit)
+                if least > exchange:
+                    raise InputError(
+                        f"{least:g} ms is above exchange.longest = {exchange:g} ms", where="exchange.shortest"
+                    )
             return cls(
                 tick=tick,
-                window=_multiple(run.exchange, tick, "experiment.exchange", "neuron.dt", unit),
-                windows=_multiple(run.duration, run.exchange, "experiment.duration", "experiment.exchange", unit),
-                record=1
-                if every is None
-                else _multiple(every, run.exchange, "record.every", "experiment.exchange", unit),
-                checkpoint=0
-                if checkpoint is None
-                else _multiple(checkpoint, run.exchange, "checkpoint.every", "experiment.exchange", unit),
+                window=_multiple(exchange, tick, key, "neuron.dt", unit),
+                windows=_multiple(run.duration, exchange, "experiment.duration", key, unit),
+                record=1 if every is None else _multiple(every, exchange, "record.every", key, unit),
+                checkpoint=0 if checkpoint is None else _multiple(checkpoint, exchange, "checkpoint.every", key, unit),
                 unit=unit,
+                shortest=shortest,
             )
         except InputError as error:
             raise error.inside(experiment.where) from None
+
+    @property
+    def played(self) -> int:
+        """Ticks of a row of what is prescribed: it has to fit into windows of any length."""
+        return 1 if self.shortest else self.window
 
     def time(self, window: int) -> float:
         """Simulated ms (or steps) after `window` windows."""

@@ -29,7 +29,7 @@ from couple.experiment.protocol import Protocol
 from couple.experiment.protocol_targets import check_protocols
 from couple.experiment.record import Record
 from couple.experiment.regions import region_shares
-from couple.experiment.run import Checkpoint, Iteration, Run
+from couple.experiment.run import Checkpoint, ExchangeControl, Iteration, Run
 from couple.experiment.site import SiteBlock
 from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
 from couple.experiment.spine import SpineBlock
@@ -43,8 +43,8 @@ class Experiment(Block):
     experiment: name, duration, exchange. neuron: the electrical model; none for chemistry alone. network: many
     cells. chemistry: of all sites. spine: spines that grow on the model. protocol: what stimulates them. site: places
     with chemistry. link: what crosses between the parts. drive: prescribed inputs. record: what is recorded.
-    checkpoint: when the state is saved. iteration: how long windows are repeated. vary: what ensembles vary. features:
-    numbers that are taken from records.
+    checkpoint: when the state is saved. exchange: how often the parts do, where that is chosen. iteration: how long
+    windows are repeated. vary: what ensembles vary. features: numbers that are taken from records.
 
     Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
 
@@ -74,6 +74,7 @@ class Experiment(Block):
     drive: tuple[DriveBlock, ...] = ()
     record: Record = Record()
     checkpoint: Checkpoint = Checkpoint()
+    exchange: ExchangeControl = ExchangeControl()
     iteration: Iteration = Iteration()
     vary: Vary | None = None
     features: dict[Name, FeatureBlock] = {}
@@ -123,7 +124,15 @@ class Experiment(Block):
 
     @model_validator(mode="after")
     def _scheme_fits(self) -> Self:
-        scheme = self.experiment.scheme
+        scheme, auto = self.experiment.scheme, self.experiment.exchange == "auto"
+        if auto and self.neuron is None:
+            raise ValueError('experiment.exchange: "auto" follows what crosses to [neuron], and there is none')
+        if auto and scheme not in ("extrapolated", "iterated"):
+            raise ValueError(
+                'experiment.exchange: "auto" needs a scheme that looks ahead: "extrapolated" or "iterated"'
+            )
+        if not auto and self.exchange.model_dump() != ExchangeControl().model_dump():
+            raise ValueError('exchange: nothing is chosen with a given experiment.exchange; give "auto"')
         if self.iteration.model_dump() != Iteration().model_dump() and scheme != "iterated":
             raise ValueError(f'iteration: nothing is repeated with experiment.scheme = "{scheme}"; give "iterated"')
         if scheme in ("extrapolated", "iterated") and self.neuron is None:
@@ -131,8 +140,8 @@ class Experiment(Block):
         for i, link in enumerate(self.link):
             if link.extrapolate and scheme in ("extrapolated", "iterated"):
                 raise ValueError(f'link.{i}.extrapolate: scheme = "{scheme}" looks ahead in all links; leave it out')
-            if link.tolerance is not None and scheme != "iterated":
-                raise ValueError(f'link.{i}.tolerance: only with experiment.scheme = "iterated"')
+            if link.tolerance is not None and scheme != "iterated" and not auto:
+                raise ValueError(f'link.{i}.tolerance: only with scheme = "iterated" or exchange = "auto"')
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from couple.base import registry
 from couple.base.errors import InputError, nearest
 from couple.base.units import quantities, quantity
 from couple.experiment import ClampCourse, Experiment
+from couple.experiment.clock import longest_interval
 from couple.reduction.family import GROUP, Reduction, ReductionFamily, ReductionRequest
 
 WINDOWS = 400
@@ -177,7 +178,7 @@ def _times(experiment: Experiment, duration: str | None, every: str | None) -> t
     except InputError as error:
         raise error.at("duration") from None
     try:
-        rows = max(run.exchange, span / WINDOWS) if every is None else quantity(every, "time")
+        rows = max(longest_interval(experiment), span / WINDOWS) if every is None else quantity(every, "time")
     except InputError as error:
         raise error.at("every") from None
     if not 0 < rows <= span / 10:

@@ -125,6 +125,11 @@ class Orchestrator:
         """What carries out windows, where each is not simply advanced once."""
         return self._scheme
 
+    @property
+    def exchanges(self) -> int:
+        """Exchanges so far; where their intervals are chosen, more than windows of the clock."""
+        return self.window if self._scheme is None else len(self._scheme.lengths()) or self.window
+
     def ledger(self) -> Ledger:
         """The books as they stand."""
         return Ledger.of(self.exchange, in_flight=self._parallel)

@@ -32,10 +32,11 @@ def refuse_impossible(system: System, exchange: Exchange, states: Mapping[str, S
 
 def _impossible(system: System, exchange: Exchange, states: Mapping[str, State]) -> Iterator[tuple[str, str]]:
     """Places and what is wrong there."""
-    window, last = whole(states["clock"], "window"), system.plan.clock.windows
+    clock = system.plan.clock
+    window, last = whole(states["clock"], "window"), clock.windows
     if not 0 <= window <= last:
         yield "clock", f"window {window} of {last}"
-    if system.drive is not None and whole(states["component.drive"], "window") != window:
+    if system.drive is not None and whole(states["component.drive"], "window") * clock.played != window * clock.window:
         yield "drive", "it is in another window than the clock"
     if not (np.abs(exchange.accounts) <= MOST * (window + 2)).all():  # of each window, and what waits
         yield "exchange", "more ions have crossed than can"

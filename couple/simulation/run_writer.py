@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from couple.base.arrays import Floats
 from couple.components.capabilities import HasEventTables, timings_of
 from couple.files.write_hdf5 import replacing
 from couple.parallel.communicator import SingleProcess
@@ -27,6 +29,12 @@ def found_in(results: Results) -> dict[str, Any]:
     """What a summary takes from the records: peaks, spikes where there are somata, calcium that no link takes up."""
     found = {"spikes": results.spike_counts(), "calcium_not_linked": results.calcium_not_linked()}
     return {"peaks": results.peaks(), **{key: value for key, value in found.items() if value}}
+
+
+def write_intervals(file: h5py.File, intervals: Floats) -> None:
+    """The dataset `exchange_interval`: (n_exchanges,) ms, of a run that chose them."""
+    data = file.create_dataset("exchange_interval", data=intervals, compression="gzip", shuffle=True)
+    data.attrs.update({"unit": "ms", "dims": ["exchange"], "meaning": "between an exchange and the one before"})
 
 
 def write_shape(file: h5py.File, system: System) -> None:
@@ -58,8 +66,11 @@ class RunWriter:
     recorder: Recorder
     ranks: SingleProcess
 
-    def fill(self, file: h5py.File, summary: dict[str, Any]) -> None:
-        """Put all that was recorded so far into an HDF5 file."""
+    def fill(self, file: h5py.File, summary: dict[str, Any], lengths: Sequence[int] = ()) -> None:
+        """Put all that was recorded so far into an HDF5 file.
+
+        lengths: ticks of each exchange interval, if they differ.
+        """
         clock = self.system.plan.clock
         first = self.recorder.first
         times = np.array([clock.time(k * clock.record) for k in range(first, first + self.recorder.recorded)])
@@ -71,6 +82,8 @@ class RunWriter:
             for name, rows in engine.event_tables().items() if isinstance(engine, HasEventTables) else ():
                 data = file.create_dataset(f"{engine.name}/{name}", data=rows)
                 data.attrs.update({"unit": "", "dims": ["row"], "meaning": "a table, one row for each event"})
+        if lengths:
+            write_intervals(file, np.array(lengths) * clock.tick)
         if self.system.shape is not None:
             write_shape(file, self.system)
         spikes = None if self.system.electrics is None else self.system.electrics.spikes
@@ -78,13 +91,15 @@ class RunWriter:
             times, cells = spikes
             write_spikes(file, times, cells, {"populations": json.dumps(self.system.plan.experiment.populations)})
 
-    def write(self, folder: Path, status: str, summary: dict[str, Any], costs: Costs) -> dict[str, Any]:
+    def write(
+        self, folder: Path, status: str, summary: dict[str, Any], costs: Costs, lengths: Sequence[int] = ()
+    ) -> dict[str, Any]:
         """Write the results, the summary and costs of cells, of all ranks, into `folder`; returns the summary with
-        peaks."""
+        peaks. lengths: see `fill`."""
         if self.ranks.size > 1:
             return self._write_of_ranks(folder, status, summary, costs)
         with replacing(folder / RESULTS, FORMAT, self.recorder.version) as file:
-            self.fill(file, summary)
+            self.fill(file, summary, lengths)
         write_costs(folder, [costs])
         return self._with_peaks(folder, summary)
 

@@ -281,7 +281,7 @@ class Simulation:
         buffer = io.BytesIO()
         done = self.orchestrator.window == self.system.plan.clock.windows
         with new_in_memory(buffer) as file:
-            self._writer.fill(file, self.summary("complete" if done else "partial"))
+            self._writer.fill(file, self.summary("complete" if done else "partial"), self._lengths)
         return Results(buffer)
 
     def run(
@@ -408,7 +408,7 @@ class Simulation:
         """A line on windows that were not converged."""
         scheme = self.orchestrator.scheme
         for what, n in ({} if scheme is None else scheme.validity_counts()).items():
-            log.warning('%d of %d %s (scheme = "iterated")', n, self.orchestrator.window, what)
+            log.warning("%d of %d %s", n, self.orchestrator.exchanges, what)
 
     def finish(self, status: str) -> dict[str, Any]:
         """Write results.h5 and summary.json; returns the summary."""
@@ -427,14 +427,14 @@ class Simulation:
             "name": self.experiment.experiment.name,
             "status": status,
             "simulated_ms": self.time,
-            "exchanges": self.orchestrator.window,
+            "exchanges": self.orchestrator.exchanges,
             "engines": dict(self.system.plan.kinds),
             "channel_path": None if self.system.electrics is None else self.system.electrics.channel_path,
             "ledger": self.orchestrator.ledger().as_dict(),
             "seconds": {k: round(v, 6) for k, v in seconds.items()},
             "cpu_seconds": round(self._cpu, 6),
             "overhead": {
-                "us_per_exchange": 1e6 * seconds[EXCHANGE] / max(self.orchestrator.window, 1),
+                "us_per_exchange": 1e6 * seconds[EXCHANGE] / max(self.orchestrator.exchanges, 1),
                 "share": seconds[EXCHANGE] / spent if spent else 0.0,
             },
             **self._spent(),
@@ -459,11 +459,18 @@ class Simulation:
             found["exchange"] = {what: {"total": n, "sites": {}} for what, n in left.items()}
         return {"validity_counts": found} if found else {}
 
+    @property
+    def _lengths(self) -> list[int]:
+        return [] if self.orchestrator.scheme is None else self.orchestrator.scheme.lengths()
+
     def _passes(self) -> dict[str, Any]:
-        """How often windows were repeated, by a scheme that does."""
+        """How often windows were repeated, and undone, by a scheme that does so."""
         scheme = self.orchestrator.scheme
         passes = {} if scheme is None else scheme.passes()
-        return {"passes": {str(n): windows for n, windows in passes.items()}} if passes else {}
+        found: dict[str, Any] = {"passes": {str(n): windows for n, windows in passes.items()}} if passes else {}
+        if scheme is not None and self.system.plan.clock.shortest:
+            found["rejected"] = scheme.rejected()
+        return found
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -473,7 +480,7 @@ class Simulation:
             with self.results as results:
                 return summary | found_in(results)
         costs = self._meter.costs(self.orchestrator.seconds, self.orchestrator.window - self._metered)
-        return self._writer.write(self.folder, status, summary, costs)
+        return self._writer.write(self.folder, status, summary, costs, self._lengths)
 
     def _unlock(self) -> None:
         if self._lock is not None:

@@ -104,6 +104,11 @@ class Results(Recording):
         """How often windows were carried out → of how many this is so; empty unless a scheme repeats them."""
         return {int(n): int(w) for n, w in self.file["passes"].attrs.items()} if "passes" in self.file else {}
 
+    def exchange_intervals(self) -> Floats:
+        """(n_exchanges,) ms between an exchange and the one before; empty unless the run chose them."""
+        name = "exchange_interval"
+        return np.asarray(self.file[name]) if name in self.file else np.zeros(0)
+
     def peaks(self) -> dict[str, dict[str, float]]:
         """Largest values: "V ..." in mV, free ions in µM, observables."""
         found: dict[str, dict[str, float]] = {"neuron": {}, **{site: {} for site in self.sites()}}

@@ -207,7 +207,7 @@ def _drive(case: Case) -> tuple[Drive | None, list[DriveLink]]:
     experiment = case.experiment
     sites = place_sites(experiment, engine_choices(experiment), None)
     drives = plan_drives(experiment, case.clock, sites, case.network.shares)
-    return drives.build(case.clock.window), [k for k in drives.links if k.site == case.place.name]
+    return drives.build(case.clock.played), [k for k in drives.links if k.site == case.place.name]
 
 
 def _advance(case: Case, engine: SiteEngine, windows: int | None = None) -> None:

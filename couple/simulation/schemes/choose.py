@@ -6,6 +6,8 @@ from couple.base.errors import InputError
 from couple.exchange.exchange import Exchange
 from couple.fixed_point.iteration import accelerator
 from couple.parallel.communicator import world
+from couple.simulation.schemes.adaptive import Adaptive
+from couple.simulation.schemes.convergence import Convergence
 from couple.simulation.schemes.extrapolated import Extrapolated
 from couple.simulation.schemes.handed_over import HandedOver
 from couple.simulation.schemes.iterated import Iterated
@@ -23,26 +25,35 @@ def chosen_scheme(system: System, exchange: Exchange, passing: WindowPass) -> Sc
 
     Raises InputError for a system whose windows cannot be repeated.
     """
-    experiment = system.plan.experiment
-    name, iteration, ticks = experiment.experiment.scheme, experiment.iteration, system.plan.clock.window
+    experiment, clock = system.plan.experiment, system.plan.clock
+    name, iteration = experiment.experiment.scheme, experiment.iteration
     if name not in ("extrapolated", "iterated"):
         return None
-    handed = HandedOver(system, exchange, iteration.tolerance)
     middle = MiddleVoltage(system, exchange)
-    if name == "extrapolated":
-        return Extrapolated(handed, exchange, middle, passing, ticks)
-    _refuse_unrepeatable(system)
+    if name == "extrapolated" and not clock.shortest:
+        handed = HandedOver(system, exchange, iteration.tolerance)
+        return Extrapolated(handed, exchange, middle, passing, clock.window)
+    _refuse_unrepeatable(system, f'scheme = "{name}"' if name == "iterated" else 'exchange = "auto"')
+    auto = bool(clock.shortest)
+    handed = HandedOver(system, exchange, iteration.tolerance, own=not auto)
     window = RepeatedWindow(system, exchange, handed, middle, passing)
-    method = accelerator(iteration.acceleration, len(handed.targets))
-    return Iterated(exchange, handed, window, passing, method, iteration.most, ticks)
+    convergence = None
+    if name == "iterated":
+        method = accelerator(iteration.acceleration, len(handed.targets))
+        convergence = Convergence(window, handed, method, iteration.most)
+        if not auto:
+            return Iterated(exchange, handed, window, passing, convergence, clock.window)
+    judged = HandedOver(system, exchange, experiment.exchange.tolerance)
+    return Adaptive(exchange, judged, window, passing, convergence, (clock.shortest, clock.window))
 
 
-def _refuse_unrepeatable(system: System) -> None:
+def _refuse_unrepeatable(system: System, asked: str) -> None:
+    """asked: what of the experiment repeats windows."""
     if world().size > 1:
         raise InputError(
-            f'scheme = "iterated" repeats windows in one process, and this run has {world().size} ranks: leave out '
-            'mpiexec, or give scheme = "extrapolated"',
+            f"{asked} repeats windows in one process, and this run has {world().size} ranks: leave out mpiexec, or "
+            'give scheme = "extrapolated" and an interval',
             where=WHERE,
         )
     if reason := next((reason for c in system.components if (reason := c.unsaved())), ""):
-        raise InputError(f'scheme = "iterated" goes back to saved states: {reason}', where=WHERE)
+        raise InputError(f"{asked} goes back to saved states: {reason}", where=WHERE)

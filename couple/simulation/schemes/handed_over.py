@@ -23,8 +23,8 @@ class HandedOver:
     targets: (n,) where they are in memory. whole: (n,) whether whole ions, or molecules, make them jump.
     """
 
-    def __init__(self, system: System, exchange: Exchange, tolerance: float) -> None:
-        """tolerance: of links that have none of their own."""
+    def __init__(self, system: System, exchange: Exchange, tolerance: float, *, own: bool = True) -> None:
+        """tolerance: of links that have none of their own, or of all, unless `own`."""
         self._exchange, self._memory = exchange, exchange.memory
         momentary = {
             i for e in system.engines for p in _MOMENTARY if p in e.outputs for i in system.memory.all_of(e, p)
@@ -43,7 +43,9 @@ class HandedOver:
         self._least = np.array([*(v.least for v in exchange.after), *([-np.inf] * len(parameters))])
         # A number is looked at as if at least one molecule made it: below that relative errors mean nothing.
         self._one = np.array([*(_largest_weight(v.sources) for v in exchange.after), *([_TINY] * len(parameters))])
-        given = [min((k.tolerance for k in there if k.tolerance is not None), default=tolerance) for there in of]
+        given = [
+            min((k.tolerance for k in there if own and k.tolerance is not None), default=tolerance) for there in of
+        ]
         self._tolerance = np.array(given, dtype=np.float64)
 
     def averages(self, start: Floats) -> Floats:
@@ -83,6 +85,19 @@ class HandedOver:
         ahead = np.asarray(np.maximum(ahead, self._least))
         ahead[ahead * now < 0.0] = 0.0
         return ahead
+
+    def guess(self, found: Floats, before: Floats, ratio: float = 1.0, ratio_of_middles: float = 1.0) -> Floats:
+        """(n,) the same, but what whole molecules make, as it is now: a line through their noise promises nothing."""
+        ahead = self.expected(found, before, ratio, ratio_of_middles)
+        return np.where(self.whole, self._memory[self.targets], ahead)
+
+    def off(self, expected: Floats, found: Floats) -> float:
+        """The largest difference in units of what is tolerated.
+
+        Below the scatter of molecules that come and go one by one, the root of their number, whole ones are not off.
+        """
+        limit = self.tolerated(found) + np.where(self.whole, np.sqrt(np.abs(found) * self._one), 0.0)
+        return float((np.abs(found - expected) / limit).max(initial=0.0))
 
     def tolerated(self, values: Floats) -> Floats:
         """(n,) by how much each may be off."""

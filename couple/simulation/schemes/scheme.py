@@ -31,6 +31,14 @@ class Scheme(ABC):
         """How often the components were advanced in a window → windows of which that is so; empty if always once."""
         return {}
 
+    def lengths(self) -> list[int]:
+        """Ticks of every window so far, where they differ."""
+        return []
+
+    def rejected(self) -> int:
+        """Windows that were undone and carried out again, shorter."""
+        return 0
+
     def validity_counts(self) -> dict[str, int]:
         """What windows were left with → their number."""
         return {}

@@ -40,7 +40,8 @@ class DriveLink:
 
 @dataclass(frozen=True)
 class PlannedDrives:
-    """All that is prescribed: where each column goes, and tables of every window of the run.
+    """All that is prescribed: where each column goes, and tables of every window of the run, or of every tick where
+    windows differ.
 
     ions: (n_windows, n_ions) molecules that enter in each window. clamp: (n_windows, n_clamp) counts that are held.
     """
@@ -71,8 +72,9 @@ def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites, shares
     ]
     n = sum(map(len, filled))
     # every window of every one, and once more while they are put side by side
-    what = f"{clock.windows:.3g} windows of {n} prescribed input{'s' if n != 1 else ''}"
-    check_memory(24.0 * clock.windows * n, what, "give a longer experiment.exchange or a shorter duration", "drive")
+    rows = clock.windows * clock.window // clock.played
+    what = f"{rows:.3g} windows of {n} prescribed input{'s' if n != 1 else ''}"
+    check_memory(24.0 * rows * n, what, "give a longer experiment.exchange or a shorter duration", "drive")
     columns: dict[str, list[Floats]] = {"ions": [], "clamp": []}
     links: list[DriveLink] = []
     for i, block in enumerate(experiment.drive):
@@ -82,7 +84,7 @@ def plan_drives(experiment: Experiment, clock: Clock, sites: PlacedSites, shares
             port, table, text = _table(block, key, experiment, clock, site, shares.get(species, 1.0))
             links.append(DriveLink(site.name, species, port, len(columns[port]), f"{text} -> {site.name}.{species}"))
             columns[port].append(table)
-    tables = {port: np.array(t).reshape(-1, clock.windows).T.copy() for port, t in columns.items()}
+    tables = {port: np.array(t).reshape(-1, rows).T.copy() for port, t in columns.items()}
     return PlannedDrives(tuple(links), tables["ions"], tables["clamp"])
 
 
@@ -90,26 +92,26 @@ def _table(
     block: DriveBlock, key: str, experiment: Experiment, clock: Clock, site: PlacedSite, share: float
 ) -> tuple[Literal["ions", "clamp"], Floats, str]:
     """Port, (n_windows,) values and what they are in words. share: of the site's volume that the species is in."""
-    window = clock.window * clock.tick
+    window, rows = clock.played * clock.tick, clock.windows * clock.window // clock.played
     per_mm = IONS_PER_MM_UM3 * site.geometry.volume * share
     try:
         if block.influx is not None:
-            table = influx_per_window(block.influx.times, block.influx.rate, window, clock.windows)
+            table = influx_per_window(block.influx.times, block.influx.rate, window, rows)
             return "ions", table, f"influx {_short(block.influx.rate)} at {_short(block.influx.times)}"
         if isinstance(block.clamp, ClampCourse):
-            held = clamp_per_window(block.clamp.times, block.clamp.values, window, clock.windows)
+            held = clamp_per_window(block.clamp.times, block.clamp.values, window, rows)
             return (
                 "clamp",
                 held * per_mm,
                 f"clamp {_short(block.clamp.values)} at {_short(block.clamp.times)}",
             )
         if block.clamp is not None:
-            return "clamp", np.full(clock.windows, block.clamp * per_mm), f"clamp {block.clamp * 1e3:g} uM"
+            return "clamp", np.full(rows, block.clamp * per_mm), f"clamp {block.clamp * 1e3:g} uM"
     except InputError as error:
         raise error.at(f"{key}.{'influx' if block.influx is not None else 'clamp'}") from None
     assert block.replay is not None
     try:
-        ions = _replay(experiment.folder, block.replay, site.segments, window, clock.windows)
+        ions = _replay(experiment.folder, block.replay, site.segments, window, rows)
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"

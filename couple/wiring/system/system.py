@@ -85,7 +85,7 @@ def assemble(plan: Plan) -> System:
     """
     engines = build_engines(plan)
     together = share_engines(plan, engines)
-    drive = plan.drives.build(plan.clock.window)
+    drive = plan.drives.build(plan.clock.played)
     electrics = attach(plan, engines)
     component = None if electrics is None else electrics.component
     memory = Memory([c for c in (component, drive, *engines.all) if c is not None])

@@ -14,6 +14,12 @@ RATE, SCALE, HALF = 0.5, 0.05, -30.0
 
 
 def build():
+    head = at_rest()
+    return head, *raised_cosine(head)
+
+
+def at_rest():
+    """The same without a current."""
     head = h.Section(name="head")
     head.L = head.diam = 1
     head.cm = 1
@@ -23,7 +29,7 @@ def build():
     head(0.5).ek = -80
     head.insert(channel())
     getattr(head(0.5), NAME).gmax = GBAR
-    return head, *raised_cosine(head)
+    return head
 
 
 def channel():
