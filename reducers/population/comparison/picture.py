@@ -39,7 +39,14 @@ def _fitted(found: PopulationComparison) -> list[Score]:
 def _likelihoods(axes: Axes, found: PopulationComparison) -> None:
     listed = [(s, gain(s, found)) for s in _fitted(found)]
     shown = [(s, g) for s, g in listed if g is not None]
+    ends = [(g[0] - 2 * g[1], g[0] + 2 * g[1]) for s, g in shown if not (s.model and s.model.ORDERED)]
+    low, high = min((a for a, _ in ends), default=0.0), max((b for _, b in ends), default=0.0)
+    far = 2 * max(high, -low, 1e-12)  # beyond, which windows before one make, is told in words
     for row, (score, apart) in enumerate(shown):
+        if abs(apart[0]) > far and ends:
+            axes.text(0.98, row, f"{apart[0]:+.3f} \N{RIGHTWARDS ARROW}", transform=axes.get_yaxis_transform(),
+                      ha="right", va="center", color=_colour(found, score))  # fmt: skip
+            continue
         axes.errorbar(apart[0], row, xerr=2 * apart[1], fmt="o", ms=3, lw=1, color=_colour(found, score))
     axes.axvline(0, color="0.6", lw=0.6)
     axes.set_yticks(range(len(shown)), [s.kind for s, _ in shown])

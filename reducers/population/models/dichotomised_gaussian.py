@@ -70,6 +70,18 @@ def match_pairs(gamma: Floats, covariance: Floats, largest: float, nodes: Floats
     return found
 
 
+@njit(cache=True)
+def pair_covariances(gamma: Floats, correlation: Floats, nodes: Floats, weights: Floats) -> Floats:
+    """(n, n) of all pairs of x; 0 on the diagonal."""
+    n = len(gamma)
+    found = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            angle = math.asin(min(max(correlation[i, j], -1.0), 1.0))
+            found[i, j] = found[j, i] = beyond_independence(gamma[i], gamma[j], angle, nodes, weights)
+    return found
+
+
 class DichotomisedGaussian(PatternModel):
     """gamma: (n,) thresholds. correlation: (n, n) of z, positive definite with a diagonal of 1."""
 
@@ -145,12 +157,7 @@ class DichotomisedGaussian(PatternModel):
         """Rates and pairs exact, the rest of draws."""
         drawn = moments_of(self.sample(samples, seed), triplets)
         rates = np.asarray(ndtr(self.gamma))
-        pairs = np.outer(rates, rates)
-        for i in range(self.n):
-            for j in range(i):
-                angle = math.asin(min(max(self.correlation[i, j], -1.0), 1.0))
-                more = beyond_independence(self.gamma[i], self.gamma[j], angle, _NODES, _WEIGHTS)
-                pairs[i, j] = pairs[j, i] = pairs[i, j] + more
+        pairs = np.outer(rates, rates) + pair_covariances(self.gamma, self.correlation, _NODES, _WEIGHTS)
         np.fill_diagonal(pairs, rates)
         return Moments(rates, pairs, drawn.triplets, drawn.count, False)
 

@@ -1,0 +1,123 @@
+"""Models of patterns at the sizes they are for, their order on held-out windows, and moments of fifteen neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from couple.base.arrays import Floats
+from reducers.population.comparison.comparison import compare_models
+from reducers.population.comparison.data import read_patterns
+from reducers.population.comparison.settings import PopulationFile
+from reducers.population.master_equation.cme import solve
+from reducers.population.master_equation.moments import NeuralMoments, linear_noise, mean_field, second_order
+from reducers.population.master_equation.network import NeuralNetwork, dense_synapses
+from reducers.population.models.dichotomised_gaussian import DichotomisedGaussian
+from reducers.population.models.given_count import PopulationTracking, TrackingLikelihood
+from reducers.population.models.independent import Independent
+from reducers.population.models.model import FitBlock, PatternModel, moments_of
+from support.paths import EXAMPLES
+
+pytestmark = pytest.mark.acceptance
+
+
+def mean_covariance(rates: Floats, count: Floats) -> float:
+    """Of pairs, from rates and p(k): Var K less what the neurons have by themselves."""
+    k = np.arange(len(count))
+    variance = float(count @ k**2 - (count @ k) ** 2)
+    n = len(rates)
+    return (variance - float((rates * (1 - rates)).sum())) / (n * (n - 1))
+
+
+def recovers(model: PatternModel, source: DichotomisedGaussian, windows: int, exact_pairs: bool) -> bool:
+    """Whether rates, p(k) and covariances are those of the source, within 4.5 standard errors of data and draws.
+
+    Priors move a rate by 3 of n_k + 3 windows at each k at most, and p(k) by the pseudo-counts.
+    """
+    n, drawn = source.n, 400_000 if source.n < 500 else 100_000
+    truth = source.moments(samples=drawn)
+    found = model.moments(samples=drawn)
+    prior = 3.0 * np.count_nonzero(found.count * windows > 0.5) / windows
+    rates = np.abs(found.rates - truth.rates) < 4.5 * np.sqrt(truth.rates / windows) + prior
+    se = np.sqrt(truth.count * (1 / windows + 1 / drawn)) + 0.02 * n / windows
+    count = np.abs(found.count - truth.count) < 4.5 * se + 10 / windows
+    k = np.arange(n + 1) - truth.count @ np.arange(n + 1)
+    kurtosis = float(truth.count @ k**4) - float(truth.count @ k**2) ** 2
+    spread = 4.5 * np.sqrt(kurtosis * (1 / windows + 1 / drawn)) / (n * (n - 1)) + 4 * prior / (n - 1)
+    pairs = abs(mean_covariance(found.rates, found.count) - mean_covariance(truth.rates, truth.count)) < spread
+    if exact_pairs:
+        upper = np.triu_indices(n, 1)
+        error = 5.5 * np.sqrt(truth.pairs[upper] / windows)  # of half a million pairs at most
+        pairs = pairs and bool((np.abs(found.pairs - truth.pairs)[upper] < error + 2 / windows).all())
+    return bool(rates.all() and count.all() and pairs)
+
+
+@pytest.mark.parametrize("n", [10, 100, 1000])
+def test_dichotomised_gaussian_data_are_recovered(n: int) -> None:
+    rates = np.random.default_rng(1).uniform(0.02, 0.1, n)
+    sd = np.sqrt(rates * (1 - rates))
+    source = DichotomisedGaussian.of_moments(rates, 0.04 * np.outer(sd, sd))
+    windows = 100_000
+    states = source.sample(windows, 11)
+    authors = PopulationTracking.fit(states, FitBlock())
+    assert recovers(authors, source, windows, False) == (n > 10), (
+        "rates at k are not the model's own: seen where few are"
+    )
+    assert recovers(TrackingLikelihood.fit(states, FitBlock()), source, windows, False)
+    assert recovers(DichotomisedGaussian.fit(states, FitBlock()), source, windows, True)
+    assert not recovers(Independent.fit(states, FitBlock()), source, windows, False), "the control"
+    seen = moments_of(states)
+    other = DichotomisedGaussian.of_moments(seen.rates, 0.06 * np.outer(sd, sd))
+    assert not recovers(other, source, windows, False), "and one with other correlations"
+
+
+@pytest.mark.parametrize("name", ["critical", "drive"])
+def test_differences_beyond_two_errors_keep_their_sign(name: str) -> None:
+    """Of all pairs of models of the examples, in at least 9 of 10 splits. The error is that of one split: a difference
+    of two errors of the mean over ten is 0.6 of that, and has its sign in seven.
+    """
+    path = EXAMPLES / "population" / f"{name}.toml"
+    file = PopulationFile.load(path, ["population.splits=10", "population.samples=1000", "population.sizes=[]"])
+    found = compare_models(file, read_patterns(file, Path(path).parent))
+    scores = [s for s in found.scores if len(s.held_out)]
+    assert len(scores) == len(file.population.models)
+    judged = 0
+    for i, one in enumerate(scores):
+        for other in scores[:i]:
+            apart = one.held_out - other.held_out
+            mean, error = float(apart.mean()), float(apart.std(ddof=1))
+            if abs(mean) > 2 * error:
+                judged += 1
+                assert (np.sign(apart) == np.sign(mean)).sum() >= 9, (one.kind, other.kind, apart)
+    assert judged > 5
+
+
+def network(n: int, strength: float) -> NeuralNetwork:
+    rng = np.random.default_rng(2)
+    weights = rng.normal(0.3, 0.5, (n, n)) * strength / np.sqrt(n)
+    np.fill_diagonal(weights, 0.0)
+    return NeuralNetwork(dense_synapses(weights), rng.uniform(-0.6, 0.6, n), np.ones(n), 0.8, 0.3, "logistic")
+
+
+def test_fifteen_neurons() -> None:
+    """The error of second order is of third order in the strength of the weights or higher, that of the mean field of
+    second order, and the error of linear noise is below its covariances'.
+    """
+    drive, n, strengths = np.array([0.0, 0.7, 0.7, -0.4]), 15, np.array([0.5, 1.0, 2.0])
+    off: dict[str, list[float]] = {"mean_field": [], "second_order": [], "covariances": []}
+    for strength in strengths:
+        net = network(n, float(strength))
+        exact = solve(net, drive, 1.0)
+        found: list[NeuralMoments] = [m(net, drive, 1.0) for m in (mean_field, second_order, linear_noise)]
+        upper, covariances = np.triu_indices(n, 1), exact.covariances(-1)
+        off["mean_field"].append(float(np.abs(found[0].means[-1] - exact.means[-1]).max()))
+        off["second_order"].append(float(np.abs(found[1].means[-1] - exact.means[-1]).max()))
+        off["covariances"].append(float(np.abs(found[1].covariances[-1] - covariances)[upper].max()))
+        size = float(np.abs(covariances[upper]).max())
+        assert off["covariances"][-1] < 0.1 * size
+        assert float(np.abs(found[2].covariances[-1] - covariances)[upper].max()) < size
+    orders = {name: float(np.polyfit(np.log(strengths), np.log(errors), 1)[0]) for name, errors in off.items()}
+    assert 1.7 < orders["mean_field"] < 2.5, orders
+    assert orders["second_order"] > 2.7 and orders["covariances"] > 1.8, orders
