@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from couple import Experiment, sample
 from couple.base.arrays import Floats
+from couple.base.units import IONS_PER_MM_UM3
+from couple.wiring import make_plan
 from reducers.population.comparison.comparison import compare_models
 from reducers.population.comparison.data import read_patterns
 from reducers.population.comparison.settings import PopulationFile
 from reducers.population.master_equation.cme import solve
 from reducers.population.master_equation.moments import NeuralMoments, linear_noise, mean_field, second_order
 from reducers.population.master_equation.network import NeuralNetwork, dense_synapses
+from reducers.population.master_equation.ssa import simulate
 from reducers.population.models.dichotomised_gaussian import DichotomisedGaussian
 from reducers.population.models.given_count import PopulationTracking, TrackingLikelihood
 from reducers.population.models.independent import Independent
 from reducers.population.models.model import FitBlock, PatternModel, moments_of
+from support.command_line import couple
 from support.paths import EXAMPLES
 
 pytestmark = pytest.mark.acceptance
@@ -121,3 +127,39 @@ def test_fifteen_neurons() -> None:
     orders = {name: float(np.polyfit(np.log(strengths), np.log(errors), 1)[0]) for name, errors in off.items()}
     assert 1.7 < orders["mean_field"] < 2.5, orders
     assert orders["second_order"] > 2.7 and orders["covariances"] > 1.8, orders
+
+
+def neurons(experiment: Experiment) -> NeuralNetwork:
+    """The network of examples/population/neurons.toml: f linear, and far below 1."""
+    plan = make_plan(experiment)
+    volume, n = plan.sites[0].geometry.volume, 100
+    recurrent, driven, decay = (reaction.rate for reaction in plan.network.reactions)
+    weights = np.full((n, n), recurrent / (IONS_PER_MM_UM3 * volume))
+    np.fill_diagonal(weights, 0.0)
+    return NeuralNetwork(dense_synapses(weights), np.zeros(n), np.full(n, driven * 1e-3), 1.0, decay, "linear")
+
+
+def test_the_chemistry_of_the_example_is_the_neural_master_equation(tmp_path: Path) -> None:
+    """Means and variances of active neurons over the course of the input, of 300 runs each."""
+    experiment = Experiment.load(EXAMPLES / "population" / "neurons.toml")
+    with sample(experiment, 300, folder=tmp_path / "many", jobs=1) as runs:
+        chemical = runs["population.A"]
+    start = np.zeros(100, dtype=np.uint8)
+    start[:15] = 1
+    drive = np.array([1.0] * 100 + [4.0] * 100 + [1.0] * 200)  # uM in each ms
+    net = neurons(experiment)
+    neural = np.array([simulate(net, drive, 1.0, seed, start, keep=False).active for seed in range(300)])
+    for row in (99, 150, 199, 260, 399):
+        a, b = chemical[:, row], neural[:, row]
+        se = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 300)
+        assert abs(a.mean() - b.mean()) < 4.5 * se
+        assert abs(np.log(a.var(ddof=1) / b.var(ddof=1))) < 4.5 * np.sqrt(4 / 299)
+    assert abs(chemical[:, 199].mean() - neural[:, 99].mean()) > 4.5 * np.sqrt(2 * chemical[:, 199].var() / 300)
+
+
+def test_a_distribution_is_learned_from_runs_of_neurons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mean and variance under an input that it never saw within 3 % and 10 %."""
+    path = EXAMPLES / "population" / "neurons_train.toml"
+    assert couple("train", str(path), "--out", str(tmp_path / "out"), "--quiet") == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["held_out"]
+    assert found["mean of A"] < 0.03 and found["variance of A"] < 0.10
