@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from couple.storage.scratch import scratch_folder
 
 MEMBRANE, NECK_OPENING = "membrane", "opening"
 """Names of the physical surfaces that are membrane, and where a neck opens."""
+
+_log = logging.getLogger(__name__)
 
 Facets = npt.NDArray[np.int32] | None
 
@@ -80,8 +83,17 @@ def _mesh(gmsh: Any, file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     order = np.full(int(tags.max()) + 1, -1, dtype=np.int64)
     order[np.asarray(tags, dtype=np.int64)] = np.arange(len(tags))
     points = np.asarray(xyz, dtype=np.float64).reshape(-1, 3)[order[used]] * unit
+    _tell_unused(gmsh, file)
     mesh = make_mesh(points, row[cells], "tetrahedron")
     return mesh, _named(gmsh, MEMBRANE, mesh, row, file), _named(gmsh, NECK_OPENING, mesh, row, file)
+
+
+def _tell_unused(gmsh: Any, file: Path) -> None:
+    """Log the physical surfaces that have no meaning here."""
+    names = [gmsh.model.getPhysicalName(2, tag) for _, tag in gmsh.model.getPhysicalGroups(2)]
+    if unused := [name for name in names if name not in (MEMBRANE, NECK_OPENING)]:
+        told = '", "'.join(unused)
+        _log.warning(f'{file}: its surface "{told}" is no region here; geometry.mesh = "{file.name}" makes it one')
 
 
 def _named(gmsh: Any, name: str, mesh: Any, row: npt.NDArray[np.int64], file: Path) -> Facets:

@@ -1,4 +1,4 @@
-"""Records for other programs: CSV, Parquet, NWB."""
+"""Records, chemistry and surfaces for other programs."""
 
 from couple.analysis.export.export import FORMS, export
 

@@ -1,0 +1,1 @@
+"""Chemistry written for other tools: SBML, BioNetGen (.net, .bngl), Antimony. May import `couple`."""
