@@ -29,12 +29,21 @@ def plot(
     by: Annotated[
         str | None, typer.Option("--by", metavar="site", help="A panel for each site.", show_default=False)
     ] = None,
-    form: Annotated[str | None, typer.Option("--format", help="png, pdf or svg.", show_default=False)] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="png, pdf or svg; of a movie gif or mp4.", show_default=False)
+    ] = None,
+    moving: Annotated[bool, typer.Option("--movie", help="A movie of a run: shape, particles, traces.")] = False,
 ) -> None:
-    """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands."""
+    """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands.
+
+    With --movie what a run does over time: its shape in space coloured by V, particles of lattices, traces.
+    """
     from couple.analysis.plot import figure
     from couple.ensemble.open_recording import open_recording
 
+    if moving:
+        _movie(results, output, of, form, {"--kind": kind, "--by": by})
+        return
     if by not in (None, "site"):
         raise InputError(f"{quoted(by)}: give site", where="--by")
     with open_recording(results) as content:
@@ -44,3 +53,20 @@ def plot(
         chosen: Any = kind
         picture = figure(content, path, chosen, of, by_site=by is not None)
     out.print(str(picture), markup=False)
+
+
+def _movie(results: Path, output: Path | None, of: str | None, form: str | None, others: dict[str, str | None]) -> None:
+    """Draw OUT/movie.gif. others: options of still pictures."""
+    from couple.analysis.plot.movie import movie
+    from couple.ensemble.open_recording import open_recording
+
+    for option, value in others.items():
+        if value is not None:
+            raise InputError("is of still pictures: leave it out, or --movie", where=option)
+    with open_recording(results) as content:
+        path = output or content.path.with_name(f"movie.{form or 'gif'}")
+        if form is not None:
+            path = (path / "movie" if path.is_dir() else path).with_suffix(f".{form}")
+        path = path / "movie.gif" if path.is_dir() else path
+        done = movie(content, path, of)
+    out.print(str(done), markup=False)

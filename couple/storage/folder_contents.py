@@ -34,7 +34,7 @@ SEGMENT_END = b"couple segment 1\n"
 PICTURE = "couple figure 1"
 """What the metadata of a picture say of who drew it."""
 
-_PICTURES = re.compile(r".+\.(png|pdf|svg)")
+_PICTURES = re.compile(r".+\.(png|pdf|svg|gif|mp4)")
 _LARGEST_PICTURE = 2**26
 _SHOWN = 3
 _OF_THE_SYSTEM = re.compile(r"\.nfs[0-9a-f]+|\.DS_Store")

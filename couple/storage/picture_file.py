@@ -34,9 +34,14 @@ def write_picture(drawing: Figure, path: Path, dpi: float) -> Path:
         drawing.savefig(content, format=form, dpi=dpi, metadata=_METADATA.get(form))
     except ValueError as error:
         raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
+    return put_picture(path, content.getvalue())
+
+
+def put_picture(path: Path, content: bytes) -> Path:
+    """The path, at which the content of a picture or movie is now. Raises as `write_picture`."""
     try:
         with _writing_beside(path):
-            _put(path, content.getvalue())
+            _put(path, content)
     except RunError as error:
         raise InputError(str(error).removeprefix(f"{path}: "), where=str(path)) from None
     except OSError as error:
