@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from couple.base.errors import InputError
+from couple.base.units import IONS_PER_MM_UM3
 from couple.geometry.geometry import Geometry
 from couple.reduction.family import ReductionRequest, Tell
 from couple.simulation.simulation import Simulation
@@ -31,6 +32,7 @@ class CopyNumbers:
 
     def prepare(self, request: ReductionRequest) -> DrivenReduction:
         """See `ReductionFamily`."""
+        geometry = _geometry(request)
         content = {
             **common_tables(request),
             "copy_numbers": {
@@ -42,10 +44,9 @@ class CopyNumbers:
             "sample": {
                 "runs": RUNS if request.runs is None else request.runs,
                 **times(request),
-                "stimuli": scaled_stimuli(request),
+                "stimuli": scaled_stimuli(request, 1.0 / (IONS_PER_MM_UM3 * geometry.volume)),
             },
         }
-        geometry = _geometry(request)
 
         def begin(tell: Tell) -> CopyNumberTraining:
             made = CopyNumberTraining.of(content, request.experiment, request.folder, "reduce", tell)

@@ -166,6 +166,15 @@ def test_what_does_not_fit_is_refused(species: list[str], more: dict[str, object
         reduce(channel(), species, **more)  # type: ignore[arg-type]
 
 
+def test_a_drive_of_few_molecules_is_refused(tmp_path: Path) -> None:
+    """In 1 µm³ a molecule makes 1.66 nM: 3 of them are the least plateau, and 6 are too few to be told apart."""
+    made = reduce(system("toggle"), ["A", "B"], drive_range="0 100 nM", folder=tmp_path)
+    steps = [s["peak"] for s in made.content["sample"]["stimuli"] if s["kind"] == "step"]
+    assert float(steps[1].split()[0]) == pytest.approx(3 / 602.214, rel=1e-3)
+    with pytest.raises(InputError, match=r"drive_range: Inducer has 6\.02 molecules at most, too few to be told apart"):
+        reduce(system("toggle"), ["A", "B"], drive_range="0 10 nM", folder=tmp_path)
+
+
 def test_what_drives_has_to_be_known() -> None:
     with pytest.raises(InputError, match=r'nothing comes to head by a drive or a link: say what .* drive = "Ca"'):
         reduce(channel(drive=[]), ["C", "O"])
