@@ -48,7 +48,7 @@ def _propensity(t: GriddedTables, m: GriddedMolecules, v: int) -> float:
     return total
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, python=True, _nrt=False)
 def derive(t: GriddedTables, m: GriddedMolecules) -> None:
     """Rates of all laws, and by how much captures are slowed, from the counts."""
     for v in range(len(t.area_class)):
@@ -68,7 +68,7 @@ def _slow_captures(t: GriddedTables, m: GriddedMolecules, v: int) -> None:
         m.counts[v, c.place + a] = 1.0 / (1.0 + caught * c.standoff[v] / c.D[a])
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, python=True, _nrt=False)
 def refresh(t: GriddedTables, m: GriddedMolecules) -> None:
     """All propensities from the counts."""
     derive(t, m)

@@ -9,7 +9,7 @@ alone; a damaged one, or a disk that refuses, costs a compilation.
 
 What only other kernels call is compiled without the wrappers by which Python calls: taking bundles of arrays apart is
 most of the machine code of a small kernel, and would be compiled anew for each. Python may still call it: it is then
-compiled once more.
+compiled once more, unless `python=True` says that it does.
 
 Through numba's interface for caches: a subclass of `numba.core.caching.FunctionCache` (numba, Notes on Caching).
 """
@@ -59,13 +59,16 @@ _DOES_NOT_FIT = (
 )
 
 
-def njit(function: Any = None, *, cache: Any = False, **options: Any) -> Any:
-    """`numba.njit`; with cache=True the machine code is kept as this module says. options: of numba."""
+def njit(function: Any = None, *, cache: Any = False, python: Any = False, **options: Any) -> Any:
+    """`numba.njit`; with cache=True the machine code is kept as this module says.
+
+    python: whether Python calls it as well as other kernels: compiled once, for both. options: of numba.
+    """
     if function is None:
-        return functools.partial(njit, cache=cache, **options)
+        return functools.partial(njit, cache=cache, python=python, **options)
     compiled: Any = numba.njit(**options)(function)
     if cache and isinstance(compiled, Dispatcher):  # not with NUMBA_DISABLE_JIT
-        kept = compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+        kept = compiled._cache = KernelCache(function, python)  # type: ignore[attr-defined]
         kept.attach(compiled)
     return compiled
 
@@ -73,7 +76,8 @@ def njit(function: Any = None, *, cache: Any = False, **options: Any) -> Any:
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Machine code of one function, an entry for each signature. Nothing is looked at before the first call."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], python: bool = False) -> None:
+        self._python = python
         self._name = repr(function)
         self._py_func = function
         self._impl = _Unlocated(function)
@@ -107,7 +111,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         @functools.wraps(compile)
         def compiled(sig: Any) -> Any:
             arguments, outer = sigutils.normalize_signature(sig)[0], self._bare
-            self._bare = _running.kernels > 0
+            self._bare = _running.kernels > 0 and not self._python
             if not self._bare and arguments in bare:  # Python calls it after all
                 bare.discard(arguments)
                 dispatcher.overloads.pop(arguments, None)

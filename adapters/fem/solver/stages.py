@@ -144,7 +144,7 @@ def stage_rhs(
             x[b + a] += v
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def back_substitute(t: NodeSystem, i: int, u: Densities, e: SchurFactors) -> None:
     """Complete stage i: what was eliminated follows from the solution u.mobile[i]."""
     m, r, s, f = t.n_mobile_volume, t.n_immobile_volume, t.n_mobile_membrane, t.n_immobile_membrane
@@ -159,7 +159,7 @@ def back_substitute(t: NodeSystem, i: int, u: Densities, e: SchurFactors) -> Non
                 u.immobile_membrane[i, k, a] += e.membrane_response[k, a, c] * u.mobile[i, b + c]
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def advance_stage(
     t: NodeSystem, i: int, y: Densities, u: Densities, new: Densities, inputs: WindowInputs, h: float,
     e: SchurFactors,

@@ -41,7 +41,7 @@ def recentre(model: Model, moments: Floats, out: Floats, shift: Floats, ratio: F
         out[row - 1] = total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, python=True, error_model="numpy")
 def look(model: Model, places: Places, fields: Fields, i: int, work: Work) -> float:
     """Renew the tangent of site i; returns the error of its moments that is left."""
     numbers, kept, low = model.sizes[0], model.sizes[1], model.sizes[2]

@@ -18,7 +18,7 @@ from couple.cache.kernels import njit
 from reducers.dbd.energy.mrf import Rule
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def eigenpair(log_weights: Floats, logs: Floats) -> tuple[float, Floats, Floats, Floats, Floats]:
     """Top eigenvalue of M = exp(log_weights) and its dependence on the parameters.
 
@@ -48,7 +48,7 @@ def eigenpair(log_weights: Floats, logs: Floats) -> tuple[float, Floats, Floats,
     return top + np.log(lam), matrix, v, dv, dlog
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def cumulants(matrix: Floats, v: Floats, dv: Floats, dlog: Floats, logs: Floats) -> tuple[Floats, Floats]:
     """Second (n, n) and third (n, n, n) derivatives of ln λ; by Wigner's rule first-order vectors suffice."""
     n = len(logs)

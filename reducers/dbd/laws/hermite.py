@@ -23,7 +23,7 @@ FAR = 2.0**40
 """Grid units from the origin beyond which a state is taken as diverged."""
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def _slot(key: Ints, keys: Ints, table: Ints) -> np.int64:
     """Place of a vertex in the open-addressing `table` (size a power of 2), or of the gap where it would go."""
     mask = len(table) - 1

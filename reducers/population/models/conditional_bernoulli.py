@@ -67,7 +67,7 @@ def scale_odds(logits: Floats, k: int, p: Floats, q: Floats) -> float:
     return theta
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def fill_table(p: Floats, q: Floats, k: int, table: Floats) -> None:
     """table[i, j]: probability that the first i variables have j ones, where k can still be reached; (n + 1, > k)."""
     n = len(p)

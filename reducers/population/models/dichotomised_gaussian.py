@@ -38,7 +38,7 @@ def _slope(h: float, k: float, angle: float) -> float:
     return math.exp(-0.5 * (h * h + k * k - 2.0 * h * k * math.sin(angle)) / (c * c)) / (2.0 * math.pi)
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def beyond_independence(h: float, k: float, angle: float, nodes: Floats, weights: Floats) -> float:
     """Φ₂(h, k; sin(angle)) - Φ(h) Φ(k), the integral of its slope (Drezner & Wesolowsky 1990)."""
     total = 0.0

@@ -273,6 +273,8 @@ def test_only_what_python_calls_is_compiled_for_it(pack: Pack, monkeypatch: pyte
     assert wrapped(f) and not wrapped(half)
     assert half(4.0) == 2.0 and wrapped(half)
     assert len(pack.entries()) == 3 and f(4.0) == 12.0
+    pack.write("inner.py", pack.texts["inner.py"].replace("cache=True", "cache=True, python=True"))
+    assert pack.call() == (12.0, 0) and wrapped(sys.modules["pack.inner"].half)
 
 
 def test_a_compilation_that_fails_keeps_nobody_waiting(pack: Pack) -> None:
