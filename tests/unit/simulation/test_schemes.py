@@ -8,6 +8,7 @@ import pytest
 
 from couple.base.errors import InputError
 from couple.experiment import Experiment
+from couple.simulation.schemes import choose
 from couple.simulation.simulation import Simulation
 from support.command_line import assert_equal_results
 from support.coupled_compartment import EXPERIMENT, experiment
@@ -105,6 +106,15 @@ def test_what_does_not_fit_is_one_line(override: str) -> None:
     with pytest.raises(InputError) as caught:
         made("iterated", "ode", "iteration.most=7", override)
     assert MISTAKES[override] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_windows_are_not_repeated_over_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TwoRanks:
+        size = 2
+
+    monkeypatch.setattr(choose, "world", TwoRanks)
+    with pytest.raises(InputError, match=r'"iterated" repeats windows in one process, and this run has 2 ranks'):
+        Simulation.in_memory(made("iterated", "ode"))
 
 
 def test_a_scheme_for_the_model_needs_one() -> None:
