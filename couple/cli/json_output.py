@@ -76,6 +76,7 @@ class SiteOutput(Output):
     size: Quantity
     volume: Quantity
     area: Quantity
+    regions: dict[str, float] = Field({}, description="of a geometry.mesh: the area of each region, um^2")
     molecules: dict[str, int | float] = Field(description="at the start, by species")
 
 
@@ -232,6 +233,7 @@ def _site(site: PlacedSite, network: ReactionNetwork, initial: Sequence[float]) 
         size=Quantity(name="size", unit="cells" if geometry.shape == "cells" else "um", values=geometry.size),
         volume=Quantity(name="volume", unit="um^3", values=geometry.volume),
         area=Quantity(name="area", unit="um^2", values=geometry.area),
+        regions={} if geometry.surface is None else geometry.surface.region_areas,
         molecules=dict(zip(network.names, initial, strict=True)),
     )
 
