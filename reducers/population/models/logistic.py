@@ -24,7 +24,7 @@ def fit_logistic(x: Floats, y: Floats, allowed: Bools, settings: FitBlock) -> tu
     x (m, f), y (m, n), allowed (f, n): which weights there are.
     """
     m, n = y.shape
-    rates = (y.sum(axis=0) + 0.5) / (m + 1.0)
+    rates, ridge = (y.sum(axis=0) + 0.5) / (m + 1.0), settings.ridge / m
 
     def loss(vector: Floats) -> tuple[float, Floats]:
         bias, weights = vector[:n], np.zeros(allowed.shape)
@@ -32,8 +32,8 @@ def fit_logistic(x: Floats, y: Floats, allowed: Bools, settings: FitBlock) -> tu
         logits = x @ weights + bias
         value = float((np.logaddexp(0.0, logits) - y * logits).sum()) / m
         off = (1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700))) - y) / m
-        slope = np.concatenate([off.sum(axis=0), (x.T @ off)[allowed] + 2 * settings.ridge * vector[n:]])
-        return value + settings.ridge * float(vector[n:] @ vector[n:]), slope
+        slope = np.concatenate([off.sum(axis=0), (x.T @ off)[allowed] + 2 * ridge * vector[n:]])
+        return value + ridge * float(vector[n:] @ vector[n:]), slope
 
     start = np.concatenate([np.log(rates) - np.log1p(-rates), np.zeros(int(allowed.sum()))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": settings.iterations, "gtol": 1e-8})

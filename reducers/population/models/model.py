@@ -29,7 +29,8 @@ class FitBlock(Block):
     seed:     of all that is drawn.
     dirichlet: pseudo-count of each number of active neurons, p(k) ∝ n_k + dirichlet.
     prior:    strength of the beta prior of rates at each k, in windows: β₁ + β₂ (O'Donnell et al. 2017: 3); 0 for none.
-    ridge:    penalty of squared couplings, per window, of logistic regressions and pseudo-likelihoods.
+    ridge:    penalty of squared couplings, beside the log-likelihood of all windows: as a normal prior of variance
+              1/(2 ridge).
     hidden:   units of Boltzmann machines.
     history:  windows that a GLM looks back.
     chains, sweeps: Gibbs chains, and sweeps of them for each gradient where sums over all patterns are too long.
@@ -40,7 +41,7 @@ class FitBlock(Block):
     seed: Integer = Field(default=1, ge=0, lt=2**63)
     dirichlet: float = Field(default=0.01, ge=0)
     prior: float = Field(default=3.0, ge=0)
-    ridge: float = Field(default=1e-3, ge=0)
+    ridge: float = Field(default=1.0, ge=0)
     hidden: Integer = Field(default=10, ge=1, le=10_000)
     history: Integer = Field(default=3, ge=1, le=1000)
     chains: Integer = Field(default=500, ge=2, le=1_000_000)

@@ -41,6 +41,7 @@ def fit_exactly(states: Bits, parts: Parts, settings: FitBlock) -> tuple[Energy,
     patterns, weights = all_patterns(states.shape[1]), np.full(len(states), 1.0 / len(states))
     first = begin(states, parts, settings)
     seen, distinct = (first.mean_gradient(states, weights), None)
+    ridge = _ridge(first, parts, settings, len(states))
     if "weights" in parts:
         distinct = np.unique(states, axis=0, return_counts=True)
 
@@ -59,9 +60,7 @@ def fit_exactly(states: Bits, parts: Parts, settings: FitBlock) -> tuple[Energy,
                 log_z - float(share @ energy.log_weight(distinct[0])),
             )
         slope = np.concatenate([(_half(model, p) - _half(data, p)).ravel() for p in parts])
-        return value + settings.ridge / len(states) * float(vector @ vector), slope + 2 * settings.ridge / len(
-            states
-        ) * vector
+        return value + float(ridge @ vector**2), slope + 2 * ridge * vector
 
     most = settings.iterations * (1 if "weights" in parts else 20)  # without hidden units it has one maximum
     found = minimize(
@@ -76,6 +75,7 @@ def fit_pseudo(states: Bits, settings: FitBlock) -> Energy:
     """Biases and pairs of the largest pseudo-likelihood, Π_i p(x_i | the others), less `ridge` Σ J²."""
     x = states.astype(np.float64)
     first = begin(states, ("bias", "pairs"), settings)
+    ridge = _ridge(first, ("bias", "pairs"), settings, len(states))
 
     def loss(vector: Floats) -> tuple[float, Floats]:
         energy = unpack(vector, first, ("bias", "pairs"))
@@ -86,9 +86,7 @@ def fit_pseudo(states: Bits, settings: FitBlock) -> Energy:
         pairs = pairs + pairs.T
         np.fill_diagonal(pairs, 0.0)
         slope = pack(Energy(off.sum(axis=0), pairs, first.count, first.weights, first.hidden), ("bias", "pairs"))
-        upper = vector[len(energy.bias) :]
-        slope[len(energy.bias) :] += 2 * settings.ridge * upper
-        return value + settings.ridge * float(upper @ upper), slope
+        return value + float(ridge @ vector**2), slope + 2 * ridge * vector
 
     found = minimize(
         loss, pack(first, ("bias", "pairs")), jac=True, method="L-BFGS-B", options={"maxiter": settings.iterations}
@@ -106,7 +104,7 @@ def fit_by_chains(states: Bits, parts: Parts, settings: FitBlock) -> Energy:
     chains = independent_chains(smoothed_rates(states), settings.chains, settings.seed, "fit")
     own, all_ = np.full(len(chains), 1.0 / len(chains)), np.full(len(states), 1.0 / len(states))
     energy, vector = first, pack(first, parts)
-    seen = first.mean_gradient(states, all_)
+    seen, ridge = first.mean_gradient(states, all_), _ridge(first, parts, settings, len(states))
     mean, square, tail, n_tail = np.zeros_like(vector), np.zeros_like(vector), np.zeros_like(vector), 0
     for step in range(settings.iterations):
         sweep_energy(energy, chains, settings.sweeps, words)
@@ -115,7 +113,7 @@ def fit_by_chains(states: Bits, parts: Parts, settings: FitBlock) -> Energy:
             batch = states[rng.integers(0, len(states), max(len(chains), 1000))]
             data = energy.mean_gradient(batch, np.full(len(batch), 1.0 / len(batch)))
         slope = np.concatenate([(_half(data, p) - _half(model, p)).ravel() for p in parts])
-        slope -= 2 * settings.ridge / len(states) * vector
+        slope -= 2 * ridge * vector
         mean, square = 0.9 * mean + 0.1 * slope, 0.99 * square + 0.01 * slope**2
         up = mean / (1 - 0.9 ** (step + 1))
         size = np.sqrt(square / (1 - 0.99 ** (step + 1))) + 1e-4
@@ -144,6 +142,12 @@ def unpack(vector: Floats, like: Energy, parts: Parts) -> Energy:
             values = full + full.T
         arrays[part] = values
     return Energy(**arrays)
+
+
+def _ridge(energy: Energy, parts: Parts, settings: FitBlock, windows: int) -> Floats:
+    """Penalty of the square of each number of `pack`, per window; of biases none."""
+    each = [np.full(_half(energy, p).size, 0.0 if p in ("bias", "hidden") else settings.ridge) for p in parts]
+    return np.concatenate(each) / windows
 
 
 def _half(energy: Energy, part: str) -> Floats:
