@@ -112,12 +112,13 @@ class DichotomisedGaussian(PatternModel):
 
     @classmethod
     def fit(cls, states: Bits, settings: FitBlock) -> Self:
-        """From rates and covariances, with half a window of each state."""
+        """From rates and covariances, with half a window of each state, and `prior` windows of independent neurons."""
         m = len(states)
         x = states.astype(np.float32)  # exact below 2^24 windows
         pairs = (x.T @ x).astype(np.float64) / m
         rates = np.diag(pairs).copy()
-        return cls.of_moments((rates * m + 0.5) / (m + 1.0), pairs - np.outer(rates, rates))
+        covariances = (pairs - np.outer(rates, rates)) * (m / (m + settings.prior))
+        return cls.of_moments((rates * m + 0.5) / (m + 1.0), covariances)
 
     def log_probability(self, states: Bits) -> Floats:
         """(m,) of DRAWS draws each, one neuron given those before it (Geweke, Hajivassiliou & Keane)."""
@@ -171,7 +172,7 @@ class DichotomisedGaussian(PatternModel):
         return cls(arrays["gamma"], arrays["correlation"])
 
 
-def definite(correlation: Floats, least: float = 1e-6) -> Floats:
+def definite(correlation: Floats, least: float = 0.01) -> Floats:
     """A correlation matrix (n, n) near a symmetric one: eigenvalues of `least` or more, then a diagonal of 1."""
     values, vectors = np.linalg.eigh(correlation)
     if values[0] >= least:

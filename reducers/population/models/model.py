@@ -28,7 +28,8 @@ class FitBlock(Block):
 
     seed:     of all that is drawn.
     dirichlet: pseudo-count of each number of active neurons, p(k) ∝ n_k + dirichlet.
-    prior:    strength of the beta prior of rates at each k, in windows: β₁ + β₂ (O'Donnell et al. 2017: 3); 0 for none.
+    prior:    strength of the beta prior of rates at each k, in windows: β₁ + β₂ (O'Donnell et al. 2017: 3); windows of
+              independent neurons beside the covariances of a dichotomised Gaussian; 0 for none.
     ridge:    penalty of squared couplings, beside the log-likelihood of all windows: as a normal prior of variance
               1/(2 ridge).
     hidden:   units of Boltzmann machines.
