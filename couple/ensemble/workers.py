@@ -34,8 +34,7 @@ IMPORTING = 79
 
 def end_while_importing() -> None:
     """End this process without a word if it is a worker that still imports the script that started it."""
-    script = sys.modules.get("__mp_main__")  # how multiprocessing calls it; afterwards it is __main__, too
-    if script is not None and script is not sys.modules.get("__main__"):
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing.spawn tells it
         os._exit(IMPORTING)
 
 
