@@ -181,7 +181,7 @@ def correlations(moments: Moments) -> Floats:
     """(n, n) coefficients; 0 for neurons that never change."""
     sd = np.sqrt(np.maximum(moments.rates * (1 - moments.rates), 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.nan_to_num(moments.covariances / np.outer(sd, sd)))
+        return np.asarray(np.nan_to_num(moments.covariances / np.outer(sd, sd), posinf=0.0, neginf=0.0))
 
 
 def _cost(kind: type[PatternModel], patterns: Patterns, n: int, file: PopulationFile) -> Cost:

@@ -10,10 +10,10 @@ import pytest
 
 from couple.files.write_hdf5 import replacing
 from couple.storage.results import FORMAT
-from reducers.population.comparison.comparison import hold_out
+from reducers.population.comparison.comparison import correlations, hold_out
 from reducers.population.library.file import read_model
 from reducers.population.library.kinds import MODELS
-from reducers.population.models.model import FitBlock
+from reducers.population.models.model import FitBlock, Moments
 from support.command_line import couple
 from support.paths import EXAMPLES
 from support.patterns import together
@@ -160,3 +160,8 @@ def test_examples_shortened(name: str, tmp_path: Path, capsys: pytest.CaptureFix
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)["models"]}
     assert not any(row["refused"] for row in rows.values())
     assert rows["independent"]["correlations_rms"] > 2 * rows["gaussian"]["correlations_rms"]
+
+
+def test_neurons_that_hardly_change_have_no_correlations() -> None:
+    always = Moments(np.array([1.0, 0.5]), np.array([[1.0, 0.6], [0.6, 0.5]]), np.zeros(0), np.zeros(3), False)
+    assert np.array_equal(correlations(always), [[0.0, 0.0], [0.0, 1.0]])

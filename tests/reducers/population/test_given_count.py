@@ -97,6 +97,22 @@ def test_maximum_likelihood_has_the_rates_of_the_data() -> None:
     assert np.abs(coupling.pairs.sum(axis=1) - seen.pairs.sum(axis=1)).max() < 1e-2
 
 
+def test_both_ways_to_a_population_coupling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's method, and what stands in for it; neurons that are always active beside others that go together."""
+    rng = np.random.default_rng(0)
+    on = (np.arange(220) // 55)[:, None] % 2 == 1
+    states = (rng.random((220, 30)) < np.where(on, 0.99, rng.uniform(0.4, 0.9, 30))).astype(np.uint8)
+    states[:, :2] = 1
+    newton = MODELS["coupling"].fit(states, FitBlock())
+    monkeypatch.setattr("reducers.population.models.given_count.STEPS", 0)
+    other = MODELS["coupling"].fit(states, FitBlock())
+    rates = [m.moments(samples=1000).rates for m in (newton, other)]
+    assert np.abs(rates[0] - states.mean(axis=0)).max() < 3e-3 and np.abs(rates[1] - rates[0]).max() < 3e-3
+    apart = newton.log_probability(states).mean() - other.log_probability(states).mean()
+    assert abs(apart) < 1e-2
+    assert not np.array_equal(newton.arrays()["logits"], other.arrays()["logits"])
+
+
 def test_entropies_are_in_order() -> None:
     ind = Independent.fit(DATA, UNREGULARISED)
     iid = Independent(np.full(N, DATA.mean()))
