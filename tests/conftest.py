@@ -25,6 +25,7 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two workers fill two cores: more threads wait for each other
     listen_to_signals()
     if sys.dont_write_bytecode and hasattr(config, "cache"):
         share_bytecode(Path(config.cache.mkdir("bytecode")))

@@ -3,7 +3,7 @@
     uv run python tests/bench/population.py [fit] [sampling] [events]
 
 `sampling` is the method of O'Donnell et al. (2017), re-implemented: normalisers by importance sampling over random
-patterns, entropy from the log-probabilities of patterns that are drawn by rejection. What it gives has an error of
+patterns, entropy from the log-probabilities of these patterns by their weights. What it gives has an error of
 its own, printed beside; the exact one has none.
 """
 
