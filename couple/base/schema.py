@@ -147,14 +147,17 @@ def _about_place(problem: Mapping[str, Any], model: type[BaseModel] | None) -> s
     error = problem.get("ctx", {}).get("error")
     if model is None or not isinstance(error, UnknownKey):
         return ""
-    homes = []
+    given = problem["input"][error.key]
+    homes, own = [], ""
     for heading, field in _fields(model).items():
         written = f"[[{heading}]]" if get_origin(field) is tuple else f"[{heading}]"
         tables = _tables_in(field)
         if heading == error.key and tables:
-            return f'"{error.key}" is a table of its own: write {written}'
+            own = written
         if any(error.key in _fields(table) for table in tables):
             homes.append(written)
+    if own and (isinstance(given, Mapping | list) or not homes):
+        return f'"{error.key}" is a table of its own: write {own}'
     if not 1 <= len(homes) <= _HOMES:
         return ""
     return f'unknown key "{error.key}" here; it belongs to {" or ".join(homes)}'

@@ -87,8 +87,8 @@ def _alone(trait: Trait, place: Path, library: Path) -> dict[str, Any]:
         "folder": str(place / trait.name), "model": "cell.hoc", "function": "", "arguments": [],
         "library": str(library),
         "before": [], "after": [], "uninsert": [], "set": {}, "currents": [], "dt": 0.025, "celsius": None,
-        "v_init": None, "cvode_off": False, "start": trait.start, "steps": 800, "segments": [[0, 0.5]],
-        "out": "alone.npy",
+        "v_init": None, "cvode_off": False, "secondorder": None, "start": trait.start, "steps": 800,
+        "segments": [[0, 0.5]], "out": "alone.npy",
     }  # fmt: skip
 
 

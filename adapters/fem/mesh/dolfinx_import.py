@@ -40,6 +40,8 @@ def _import() -> None:
         if importlib.util.find_spec("dolfinx_solver") is not None:
             importlib.import_module("dolfinx_solver")
         importlib.import_module("mpi4py.MPI")
+        # its handlers would end the process at a broken pipe, and at every signal that Python does not listen to
+        importlib.import_module("petsc4py").init("-no_signal_handler")
         importlib.import_module("petsc4py.PETSc")
         importlib.import_module("dolfinx")
         signals.reinstall()  # PETSc has put its own handlers in place

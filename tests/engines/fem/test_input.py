@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -326,3 +327,13 @@ def test_the_spine_with_neuron(name: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "largest imbalance" in done.stdout
+
+
+def test_a_pipe_that_breaks_ends_no_process_that_has_petsc() -> None:
+    """As that to a program that ends before it has read all: PETSc's own handlers would call MPI_Abort."""
+    code = (
+        "import subprocess\nfrom adapters.fem.mesh.dolfinx_import import PETSc\nassert PETSc.Sys.isInitialized()\n"
+        "print(subprocess.run(['/bin/sh', '-c', 'exit 3'], input=bytes(10**7)).returncode)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
