@@ -124,6 +124,10 @@ def _restore(before: dict[int, Any]) -> None:
 
 def reinstall() -> None:
     """To be called when a library has been loaded that puts handlers of its own in place."""
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGPIPE"):
+        pipe = signal.getsignal(signal.SIGPIPE)
+        if pipe is not None:  # ignored, as Python has it from its start: whoever writes gets an error instead
+            signal.signal(signal.SIGPIPE, pipe)
     if (_listeners or _charge.held) and threading.current_thread() is threading.main_thread():
         _install()
 

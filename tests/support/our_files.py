@@ -201,10 +201,10 @@ def _read_pattern_model(path: Path) -> str:
     return repr((found.names, found.window, {k: v.tolist() for k, v in found.model.arrays().items()}))
 
 
-def write_an_accuracy(path: Path) -> None:
-    """Of two engines."""
+def write_an_accuracy(path: Path, chemistry: str = "0" * 64) -> None:
+    """Of two engines. chemistry: its digest."""
     terms, costs = np.array([[0.8, 0.3, 1e-4], [0.0, 0.0, 0.0]]), np.arange(6.0).reshape(2, 3)
-    model = AccuracyModel(("ode", "ssa"), "Ca", terms, costs, "0" * 64, (10.0, 0.2), 0.95, {"targets": []})
+    model = AccuracyModel(("ode", "ssa"), "Ca", terms, costs, chemistry, (10.0, 0.2), 0.95, {"targets": []})
     model.write(path, {"accuracy": {}})
 
 

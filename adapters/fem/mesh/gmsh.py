@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
-from couple.base.errors import InputError, MissingDependencyError
+from adapters.fem.mesh.gmsh_library import gmsh_library
+from couple.base.errors import InputError
 from couple.base.formats import complaint
 from couple.storage.scratch import scratch_folder
 
@@ -36,15 +37,7 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
     if not file.is_file():
         raise InputError("no such file; give a mesh that gmsh wrote, like head.msh", where=str(file))
     content = _content(file)
-    try:
-        import gmsh
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"reading {file.name} needs gmsh ({str(error).splitlines()[0]}): uv pip install gmsh"
-        ) from error
-    gmsh.initialize(readConfigFiles=False, interruptible=False)
-    try:
-        gmsh.option.setNumber("General.Terminal", 0)
+    with gmsh_library(f"reading {file.name} needs") as gmsh:
         with scratch_folder("gmsh") as scratch:
             copy = scratch / "mesh.msh"
             copy.write_bytes(content)
@@ -53,8 +46,6 @@ def read_gmsh(file: Path, unit: float) -> tuple[Any, Facets, Facets]:
             except Exception as error:
                 raise InputError(f"gmsh cannot read it: {str(error).strip()}", where=str(file)) from error
         return _mesh(gmsh, file, unit)
-    finally:
-        gmsh.finalize()
 
 
 def _content(file: Path) -> bytes:

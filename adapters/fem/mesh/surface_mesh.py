@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from adapters.fem.mesh.build import exterior_facets, make_mesh
 from adapters.fem.mesh.dolfinx_import import dolfinx
+from adapters.fem.mesh.gmsh_library import gmsh_library
 from couple.base.arrays import Floats, Ints
-from couple.base.errors import InputError, MissingDependencyError
+from couple.base.errors import InputError
 from couple.geometry.surface.surface import Surface
 
 Facets = npt.NDArray[np.int32]
@@ -39,15 +40,7 @@ def mesh_of_surface(surface: Surface, resolution: float | None) -> tuple[Any, di
 
 def _filled(surface: Surface, resolution: float | None) -> tuple[Floats, Ints]:
     """Points, of which the first are the surface's, and tetrahedra by gmsh (one thread: the same ones every time)."""
-    try:
-        import gmsh
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"tetrahedra in a surface need gmsh ({str(error).splitlines()[0]}): uv pip install gmsh"
-        ) from error
-    gmsh.initialize(readConfigFiles=False, interruptible=False)
-    try:
-        gmsh.option.setNumber("General.Terminal", 0)
+    with gmsh_library("tetrahedra in a surface need") as gmsh:
         gmsh.option.setNumber("General.NumThreads", 1)
         if resolution is not None:
             gmsh.option.setNumber("Mesh.MeshSizeMax", resolution)
@@ -71,5 +64,3 @@ def _filled(surface: Surface, resolution: float | None) -> tuple[Floats, Ints]:
         points[np.asarray(tags, dtype=np.int64) - 1] = np.asarray(xyz).reshape(-1, 3)
         points[:n] = surface.points
         return points, cells - 1
-    finally:
-        gmsh.finalize()

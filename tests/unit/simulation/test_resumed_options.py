@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from couple.base import registry
+from couple.experiment import Experiment
+from reducers.accuracy.model import chemistry_digest
 from support.command_line import assert_equal_results, couple
+from support.our_files import write_an_accuracy
 from support.paths import EXAMPLES, SUPPORT
 
 EXPERIMENT = """
@@ -87,6 +90,12 @@ CASES = {
         adaptive.dwell = "0.2 ms"
         adaptive.options.lattice = { spacing = "20 nm" }
         adaptive.options.ode = { rtol = 1e-6 }""",
+    "adaptive, error": """
+        adaptive.engines = ["ode", "ssa"]
+        adaptive.accuracy = "accuracy.h5"
+        adaptive.error = "10 %"
+        adaptive.every = "0.2 ms"
+        adaptive.dwell = '0.2 ms'""",
     "adaptive, rule": f"""
         adaptive.engines = ["langevin", "gridded"]
         adaptive.rule = "{SUPPORT}/rules/there_and_back.py:gridded"
@@ -157,6 +166,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inside = np.ones((20, 20, 20), dtype=bool)
     inside[:7, :7, :7] = False
     np.save(found / "mask.npy", inside)
+    (found / "experiment.toml").write_text(text_of("adaptive"))
+    network = Experiment.load(found / "experiment.toml").network()
+    write_an_accuracy(found / "accuracy.h5", chemistry_digest(network))
     return found
 
 
