@@ -105,7 +105,7 @@ def alone(sites: int) -> Callable[[], object]:
     plan = make_plan(experiment(sites, "1 ms"))
     model: Any = plan.model
     pc.set_maxstep(10)
-    start("", -65.0, cvode_off=False)
+    start("", -65.0, cvode_off=False, second_order=None)
     h.dt = model.spec.dt
     return lambda: pc.psolve(DURATION + h.dt / 2)
 
