@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from couple.base.errors import InputError, brief, nearest
+from couple.base.toml import refuse_nul
 from couple.base.units import canonical_unit
 
 
@@ -128,6 +129,17 @@ def explain(error: ValidationError, content: Any, model: type[BaseModel] | None 
     others = len({e["loc"][: len(first["loc"])] for e in problems}) - 1
     said = _about_heading(first, keys, model) or _about_place(first, model) or _said(first)
     return InputError(said + (f" (and {others} more)" if others else ""), where=keys)
+
+
+def read_table[Table: BaseModel](model: type[Table], content: Mapping[str, Any], where: str) -> Table:
+    """The checked table of a whole file; where: its path, for messages. Raises InputError that names the key."""
+    try:
+        refuse_nul(content)
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, content, model).inside(where) from None
+    except InputError as error:
+        raise error.inside(where) from None
 
 
 def _about_heading(problem: Mapping[str, Any], keys: str, model: type[BaseModel] | None) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from couple.base.errors import InputError
-from couple.base.schema import RUN_NAME, Block, explain
-from couple.base.toml import override_value, read_toml, refuse_nul
+from couple.base.schema import RUN_NAME, Block, read_table
+from couple.base.toml import override_value, read_toml
 from reducers.data.settings import Integer, Positive
 
 
@@ -57,10 +57,4 @@ class LearningFile(Block):
     @classmethod
     def read(cls, content: dict[str, Any], where: str) -> Self:
         """The checked file of nested tables; where: its path, for messages. Raises InputError that names the key."""
-        try:
-            refuse_nul(content)
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise explain(error, content, cls).inside(where) from None
-        except InputError as error:
-            raise error.inside(where) from None
+        return read_table(cls, content, where)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
-from couple.base.schema import RUN_NAME, Block, explain, repeated
-from couple.base.toml import override_value, read_toml, refuse_nul
+from couple.base.schema import RUN_NAME, Block, read_table, repeated
+from couple.base.toml import override_value, read_toml
 from couple.base.units import with_unit
 from couple.experiment.fields import Integer
 from reducers.population.master_equation.settings import MasterEquationBlock
@@ -138,10 +138,4 @@ class PopulationFile(Block):
     @classmethod
     def read(cls, content: Mapping[str, Any], where: str) -> Self:
         """Of nested tables; where: for messages. Raises InputError that names the key."""
-        try:
-            refuse_nul(content)
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise explain(error, content, cls).inside(where) from None
-        except InputError as error:
-            raise error.inside(where) from None
+        return read_table(cls, content, where)
