@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base import registry
-from couple.base.errors import InputError, nearest
+from couple.base.errors import InputError
 from couple.base.file_fields import ReadsFile
 from couple.base.units import Time
 from couple.components.capabilities import options_of
@@ -76,15 +76,7 @@ class AdaptiveOptions(Options):
 
     @model_validator(mode="after")
     def _known_engines(self) -> Self:
-        known = [name for name in registry.names("couple.engines") if name != NAME]
-        for name in self.engines:
-            if name not in known:
-                raise ValueError(f'engines: unknown engine "{name}"; {nearest(name, known)}')
-            if self.engines.count(name) > 1:
-                raise ValueError(f'engines: "{name}" twice')
-        for name in self.options:
-            if name not in self.engines:
-                raise ValueError(f'options: "{name}" is not one of its engines ({", ".join(self.engines)})')
+        registry.refuse_engines(self.engines, self.options, but=NAME)
         return self
 
 

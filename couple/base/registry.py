@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -50,6 +51,22 @@ def load(group: str, name: str) -> Any:
         raise MissingDependencyError(
             f'"{name}" needs the module "{error.name}", which is not installed: uv pip install {package}'
         ) from error
+
+
+def refuse_engines(engines: Sequence[str], options: Iterable[str], *, but: str) -> None:
+    """Raise ValueError for engines that are unknown or come twice, and for options of others.
+
+    but: an engine that cannot be one of its own.
+    """
+    known = [name for name in names("couple.engines") if name != but]
+    for name in engines:
+        if name not in known:
+            raise ValueError(f'engines: unknown engine "{name}"; {nearest(name, known)}')
+        if engines.count(name) > 1:
+            raise ValueError(f'engines: "{name}" twice')
+    for name in options:
+        if name not in engines:
+            raise ValueError(f'options: "{name}" is not one of its engines ({", ".join(engines)})')
 
 
 @functools.cache

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from couple.base import registry
-from couple.base.errors import nearest
 from couple.base.schema import Block
 from couple.base.units import Time, quantities, with_unit
 from reducers.data.settings import ExperimentFile, Integer, Positive
@@ -39,15 +38,7 @@ class AccuracySettings(Block):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        known = [name for name in registry.names("couple.engines") if name != "adaptive"]
-        for name in self.engines:
-            if name not in known:
-                raise ValueError(f'engines: unknown engine "{name}"; {nearest(name, known)}')
-            if self.engines.count(name) > 1:
-                raise ValueError(f'engines: "{name}" twice')
-        for name in self.options:
-            if name not in self.engines:
-                raise ValueError(f'options: "{name}" is not one of its engines ({", ".join(self.engines)})')
+        registry.refuse_engines(self.engines, self.options, but="adaptive")
         return self
 
 

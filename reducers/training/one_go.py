@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +14,7 @@ from reducers.training.folder import MODEL, refuse_earlier, writing_into
 from reducers.training.resumable import Progress, Tell
 
 
-class OneGoTraining[File: LearningFile]:
+class OneGoTraining[File: LearningFile](ABC):
     """A training file and the folder of its results.
 
     Subclasses name the `file_type`, load what the file refers to in `load`, see in `check` whether it fits, and train
@@ -64,16 +65,16 @@ class OneGoTraining[File: LearningFile]:
         """The one that the file names, or that was given in its place. Raises InputError if it cannot be read."""
         return Experiment.load(self.path.parent / name) if self.given is None else self.given
 
-    def load(self) -> None:
+    def load(self) -> None:  # noqa: B027 - some name no files
         """Load the files that the training file names. Raises InputError that names one."""
 
+    @abstractmethod
     def check(self) -> None:
         """Set what follows from the tables. Raises InputError, without the file's name, for what does not fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train(self) -> dict[str, Any]:
         """Write the model and its summary, which is returned. Raises InputError or RunError."""
-        raise NotImplementedError
 
     @property
     def done(self) -> int:
