@@ -34,8 +34,10 @@ from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from adapters.neuron.state.unsaved import unsaved
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
+from couple.components.attachments import Attachments
 from couple.components.component import Port, State, digest_of
-from couple.components.electrics import Attachments, ElectricalComponent, ModelSpec
+from couple.components.electrics import ElectricalComponent
+from couple.components.model_spec import ModelSpec
 from couple.components.state import number, whole
 from couple.parallel.communicator import world
 

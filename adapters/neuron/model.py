@@ -36,16 +36,9 @@ from adapters.neuron.models.spines import grow
 from adapters.neuron.summary import describe, ion_sources, owners_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.components.electrics import (
-    Attachments,
-    Contact,
-    ElectricalModel,
-    ModelSpec,
-    Parameter,
-    ParameterPlaces,
-    Section,
-    SpineSpec,
-)
+from couple.components.attachments import Attachments, Parameter, ParameterPlaces
+from couple.components.electrics import ElectricalModel, Section
+from couple.components.model_spec import Contact, ModelSpec, SpineSpec
 from couple.geometry.geometry import Geometry
 
 _UNCONNECTED = 1e19

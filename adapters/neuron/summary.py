@@ -13,7 +13,8 @@ from adapters.neuron.hoc.sections import all_sections, find_membrane, section_na
 from adapters.neuron.mechanisms.builtin import ChannelPath
 from adapters.neuron.models.loader import LoadedModel, initial_voltage
 from adapters.neuron.models.regions import region_of
-from couple.components.electrics import Attachments, IonSegments, ModelSpec
+from couple.components.attachments import Attachments, IonSegments
+from couple.components.model_spec import ModelSpec
 
 _MOST = 12
 """Lines of a kind before the rest is a count."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from couple.base.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Time, Voltage, quantities, with_unit
-from couple.components.electrics import CaiWriters, Reversal
+from couple.components.model_spec import CaiWriters, Reversal
 from couple.experiment.fields import FUNCTION, Model
 
 Times = Annotated[tuple[float, ...], with_unit("time", quantities)]
@@ -59,7 +59,7 @@ class Neuron(Block):
 
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
     morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
-    `couple.components.electrics`. init: the procedure of HOC that starts the model; by default its own init(), where it
+    `couple.components.model_spec`. init: the procedure of HOC that starts the model; by default its own init(), where it
     has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
     "keep" leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the
     model's. uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md).

@@ -14,7 +14,8 @@ from adapters.neuron import channel_path, load_model
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import builtin, nmodl
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, CaiWriters, Reversal
+from couple.components.attachments import Attachments
+from couple.components.model_spec import CaiWriters, Reversal
 from support.neuron_models import DT, PASSIVE, attach, spec
 from support.paths import SUPPORT
 

@@ -12,7 +12,7 @@ from adapters.neuron.hoc.h import h
 from adapters.neuron.memory import addresses
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import MOVED, DirectAccess, load
-from couple.components.electrics import Conductance
+from couple.components.attachments import Conductance
 from support.neuron_models import CALCIUM, attach, loop
 
 PLACES = ("head(0.1)", "head(0.5)", "head(0.9)")

@@ -15,7 +15,7 @@ import pytest
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments
+from couple.components.attachments import Attachments
 from support.neuron_models import PASSIVE, spec
 from support.paths import TESTS
 from support.warm import python

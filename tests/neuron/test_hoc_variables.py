@@ -9,7 +9,7 @@ import numpy as np
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.variables import HocVariables
-from couple.components.electrics import Attachments
+from couple.components.attachments import Attachments
 from support.neuron_models import spec
 
 CELL = """

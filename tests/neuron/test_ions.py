@@ -16,7 +16,7 @@ from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import nmodl
 from couple.base.errors import InputError
 from couple.base.units import ELEMENTARY_CHARGES_PER_FC, IONS_PER_MM_UM3
-from couple.components.electrics import Attachments, IonSegments
+from couple.components.attachments import Attachments, IonSegments
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.wiring import wire

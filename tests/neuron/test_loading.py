@@ -11,7 +11,7 @@ from adapters.neuron import load_model
 from adapters.neuron.hoc.h import cvode, h
 from adapters.neuron.models import loader
 from couple.base.errors import CoupleError, InputError
-from couple.components.electrics import Attachments, Conductance
+from couple.components.attachments import Attachments, Conductance
 from support.neuron_models import CALCIUM, PASSIVE, RICH, spec
 
 

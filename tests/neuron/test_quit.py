@@ -16,7 +16,7 @@ from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.hoc.quit import is_forbidden
 from adapters.neuron.models.loader import release_current
 from couple.base.errors import RunError
-from couple.components.electrics import Attachments
+from couple.components.attachments import Attachments
 from support.in_fork import in_fork
 from support.neuron_models import PASSIVE, spec
 

@@ -12,7 +12,7 @@ import pytest
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import cvode, h
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments
+from couple.components.attachments import Attachments
 from support.neuron_models import spec
 
 CELL = """

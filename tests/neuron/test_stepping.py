@@ -12,7 +12,7 @@ import pytest
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from couple.base.errors import RunError
-from couple.components.electrics import Attachments, Conductance
+from couple.components.attachments import Attachments, Conductance
 from support.neuron_models import CALCIUM, DT, PASSIVE, SPINE, attach, fresh, spec
 
 

@@ -17,7 +17,8 @@ from adapters.neuron.hoc.h import h
 from adapters.neuron.models import swc
 from adapters.neuron.models.biophysics import length_constant
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, Current
+from couple.components.attachments import Attachments
+from couple.components.model_spec import Current
 from support.neuron_models import spec
 from support.paths import SUPPORT
 

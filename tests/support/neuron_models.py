@@ -17,7 +17,8 @@ import numpy as np
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from couple.base.errors import InputError
-from couple.components.electrics import Attachments, Conductance, IonSegments, ModelSpec
+from couple.components.attachments import Attachments, Conductance, IonSegments
+from couple.components.model_spec import ModelSpec
 from support.paths import EXAMPLES, TESTS
 from support.warm import python
 

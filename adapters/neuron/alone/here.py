@@ -12,7 +12,7 @@ from adapters.neuron.models.loader import LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
 from adapters.neuron.state.random_objects import reseed
 from couple.base.arrays import Floats
-from couple.components.electrics import ModelSpec
+from couple.components.model_spec import ModelSpec
 
 
 class StepRecorder:

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.neuron.hoc.sections import all_sections, find_membrane, find_segment
 from adapters.neuron.mechanisms import nmodl, user
-from couple.components.electrics import Contact, ModelSpec, SpineSpec
+from couple.components.model_spec import Contact, ModelSpec, SpineSpec
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.components.electrics import CALCIUM, CaiWriters
+from couple.components.attachments import CALCIUM
+from couple.components.model_spec import CaiWriters
 
 WHERE = "neuron.cai_writers"
 

@@ -17,7 +17,7 @@ from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.models.loader import WHERE
 from couple.base.errors import InputError
-from couple.components.electrics import CALCIUM
+from couple.components.attachments import CALCIUM
 
 MANY = 100
 """Currents from which on one pass is faster than their point processes (measured: 8 ns each against 1 µs a step)."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms.builtin import channel_path
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import Conductance
+from couple.components.attachments import Conductance
 
 US_PER_DENSITY = 1e-2
 """From S/cm² times µm² to µS."""

@@ -9,7 +9,7 @@ from adapters.neuron.hoc.sections import find_membrane
 from adapters.neuron.mechanisms.given import flag_name, value_name
 from adapters.neuron.memory.addresses import NeuronVariable
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import Given
+from couple.components.attachments import Given
 
 
 class GivenConcentrations:

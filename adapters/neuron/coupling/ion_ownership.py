@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from adapters.neuron.hoc.h import h
-from couple.components.electrics import CALCIUM
+from couple.components.attachments import CALCIUM
 
 _WRITTEN = 3
 """Concentration style of NEURON's ion_style when some mechanism writes the concentration."""

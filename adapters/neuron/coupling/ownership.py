@@ -8,7 +8,7 @@ from typing import Any
 from adapters.neuron.coupling.ion_ownership import density_names, held_reversal, reversal_style
 from adapters.neuron.coupling.ion_use import ion_uses
 from adapters.neuron.hoc.sections import section_name
-from couple.components.electrics import Attachments
+from couple.components.attachments import Attachments
 
 OURS = "couple_"
 """What names of our own mechanisms begin with; they stand for the chemistry, but for channels that a model inserts."""

@@ -17,7 +17,7 @@ from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.inventory import source, variables
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import Parameter, ParameterPlaces
+from couple.components.attachments import Parameter, ParameterPlaces
 
 PARAMETER, ASSIGNED, STATE, GLOBAL = 1, 2, 3, -1
 """Kinds of variables of NEURON's MechanismStandard."""

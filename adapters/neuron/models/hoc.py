@@ -21,7 +21,7 @@ from adapters.neuron.hoc.quit import forbid_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import ModelSpec
+from couple.components.model_spec import ModelSpec
 from couple.storage.scratch import scratch_folder
 
 WHERE = "neuron.model"

@@ -12,7 +12,7 @@ from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.models import biophysics, swc
 from couple.base.errors import InputError
-from couple.components.electrics import ModelSpec
+from couple.components.model_spec import ModelSpec
 from couple.storage.scratch import scratch_folder
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from adapters.neuron.mechanisms.synapses import NMDA, give_role
 from adapters.neuron.models import hoc, python
 from adapters.neuron.state import random_streams
 from couple.base.errors import InputError
-from couple.components.electrics import CellSpec, Contact, ModelSpec, Train
+from couple.components.model_spec import CellSpec, Contact, ModelSpec, Train
 
 AMPA, GABA = (0.2, 2.0, 0.0), (0.5, 5.0, -75.0)
 """Rise and decay in ms, reversal in mV."""

@@ -19,7 +19,7 @@ from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import with_advice
 from adapters.neuron.hoc.quit import is_quit, quit_error
 from couple.base.errors import CoupleError, InputError, nearest
-from couple.components.electrics import ModelSpec
+from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"
 

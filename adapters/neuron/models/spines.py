@@ -10,7 +10,7 @@ from adapters.neuron.hoc.sections import find_section, section_name
 from adapters.neuron.mechanisms.parameters import density_mechanisms, in_unit, parameters
 from adapters.neuron.mechanisms.synapses import NMDA, give_role
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import SpineSpec, SynapseSpec
+from couple.components.model_spec import SpineSpec, SynapseSpec
 
 _AMPA_RISE, _AMPA_DECAY, _AMPA_REVERSAL = 0.2, 2.0, 0.0
 _ENDLESS = 1e9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.neuron.hoc.h import cvode, h
 from couple.base.errors import InputError
-from couple.components.electrics import ModelSpec
+from couple.components.model_spec import ModelSpec
 
 INIT = "neuron.init"
 _CRANK_NICOLSON = 2

@@ -76,7 +76,7 @@ def _in_model(source: str, model: str, mechanisms: list[Path], mechanism: str) -
     from adapters.neuron.hoc.sections import all_sections, section_name
     from adapters.neuron.model import load_model
     from adapters.neuron.pools.in_model import pools_in
-    from couple.components.electrics import ModelSpec
+    from couple.components.model_spec import ModelSpec
     from couple.experiment.neuron import Neuron
     from couple.wiring.cells.sections import stem
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from couple.base import registry
-from couple.components.electrics import ElectricalModel, ModelSpec
+from couple.components.electrics import ElectricalModel
+from couple.components.model_spec import ModelSpec
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.wiring.cells.network_cells import Cells

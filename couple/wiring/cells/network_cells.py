@@ -11,7 +11,8 @@ from functools import cached_property
 
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import CellSpec, Section
+from couple.components.electrics import Section
+from couple.components.model_spec import CellSpec
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.wiring.cells.sections import Branches, is_glob, stem

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from couple.base.errors import InputError
-from couple.components.electrics import ElectricalModel, SpineSpec, SynapseSpec
+from couple.components.electrics import ElectricalModel
+from couple.components.model_spec import SpineSpec, SynapseSpec
 from couple.experiment import Experiment
 from couple.experiment.spine import Part, SpineBlock, Synapse
 from couple.rng.streams import generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from couple.components.electrics import Current
+from couple.components.model_spec import Current
 from couple.experiment import Experiment
 from couple.experiment.protocol_targets import drives
 from couple.wiring.cells.network_cells import Cells

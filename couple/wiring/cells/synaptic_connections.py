@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from couple.base.budget import check_memory
-from couple.components.electrics import Contact, ElectricalModel, Train
+from couple.components.electrics import ElectricalModel
+from couple.components.model_spec import Contact, Train
 from couple.experiment import Experiment
 from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
 from couple.parallel.communicator import world

@@ -14,8 +14,8 @@ from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.toml import nearest_file
 from couple.base.units import IONS_PER_MM_UM3
+from couple.components.attachments import IonSegments
 from couple.components.drive import Drive, check_amount, clamp_per_window, influx_per_window, replayed
-from couple.components.electrics import IonSegments
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Experiment
 from couple.experiment.clock import Clock

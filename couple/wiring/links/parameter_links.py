@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from couple.base.errors import InputError, nearest
 from couple.base.unit_text import split_list
 from couple.base.units import IONS_PER_MM_UM3, number_in
-from couple.components.electrics import ElectricalModel, Parameter, ParameterPlaces
+from couple.components.attachments import Parameter, ParameterPlaces
+from couple.components.electrics import ElectricalModel
 from couple.exchange.response import Response
 from couple.experiment.response import AmountKind, Hill, Linear, Table, read_amounts
 from couple.parallel.communicator import world

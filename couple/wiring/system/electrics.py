@@ -7,16 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from couple.base.errors import InputError, nearest
-from couple.components.electrics import (
-    CALCIUM,
-    Attachments,
-    CaiWriters,
-    Conductance,
-    ElectricalComponent,
-    Given,
-    IonSegments,
-    Parameter,
-)
+from couple.components.attachments import CALCIUM, Attachments, Conductance, Given, IonSegments, Parameter
+from couple.components.electrics import ElectricalComponent
+from couple.components.model_spec import CaiWriters
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
 from couple.wiring.links.unlinked_calcium import unlinked_calcium
