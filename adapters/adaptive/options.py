@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.units import Time
 from couple.components.capabilities import options_of
 from couple.components.engine import Options, SiteEngine

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
-from couple.base.python_function import load_function
+from couple.base.paths.python_function import load_function
 from couple.cache.kernels import njit
 
 FEW, GRADIENT, REPORTED, CHOSEN = 0, 1, 2, 3

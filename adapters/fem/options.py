@@ -23,7 +23,7 @@ from adapters.fem.mesh.domain import (
 )
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, factor
 from couple.chemistry.meeting import coarse_cells

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from adapters.fem.field_engine import FieldEngine
 from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
 from couple.base.errors import InputError, RunError
-from couple.base.whole_file import flush_and_rename, guarded
+from couple.base.paths.whole_file import flush_and_rename, guarded
 from couple.files.write_hdf5 import check_length
 from couple.simulation.simulation import Simulation
 from couple.storage.scratch import scratch_folder

@@ -18,7 +18,7 @@ from adapters.wellmixed.law_tables import law_message
 from adapters.wellmixed.levels import refuse_unfit, restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length
 from couple.chemistry.meeting import check_law_places, check_meetings, coarse_cells, slowed_rates

@@ -22,7 +22,7 @@ from adapters.surrogate.tables import PoolPlan, plan, propagators
 from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
 from couple.components import engine

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from couple.base.whole_file import write_whole
+from couple.base.paths.whole_file import write_whole
 from couple.cache.folder import not_ours
 
 SEAL = "SHA256SUMS"

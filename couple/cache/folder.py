@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from couple.base.whole_file import temporary_root
+from couple.base.paths.whole_file import temporary_root
 from couple.parallel.communicator import is_first_launched
 
 log = logging.getLogger(__name__)

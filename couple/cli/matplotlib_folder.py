@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from couple.base.whole_file import temporary_root
+from couple.base.paths.whole_file import temporary_root
 
 CHOSEN = "MPLCONFIGDIR"
 """Environment variable of matplotlib."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
-from couple.base.html_table import html_table
+from couple.base.html.tables import html_table
 from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
 from couple.files.open_hdf5 import FileKind

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from couple.base.errors import InputError
+from couple.base.paths.whole_file import guarded
 from couple.base.toml import flatten
 from couple.base.versions import versions
-from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import whole
 from couple.ensemble.design import Design

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.base.books_html import books_html
+from couple.base.html.ledger import books_html
 from couple.exchange import diffusion, kernels
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import IonLink

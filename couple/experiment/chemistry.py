@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.compartments import Home, by_whole_site, check_regions

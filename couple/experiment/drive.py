@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import END, Block
 from couple.base.units import Concentration
 

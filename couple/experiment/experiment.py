@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
-from couple.base.html_table import html_table
+from couple.base.html.tables import html_table
 from couple.base.schema import Block, explain, plain, repeated
 from couple.base.toml import override_value, read_toml, refuse_nul
 from couple.chemistry.compartments import WHOLE

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import NAME
 
 Integer = Annotated[int, Field(strict=True)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Time, Voltage, quantities, with_unit
 from couple.components.model_spec import CaiWriters, Reversal
@@ -59,12 +59,11 @@ class Neuron(Block):
 
     arguments: of the function, class or template. mechanisms: MOD files, or folders of them. biophysics: what a bare
     morphology lacks. dt: ms. celsius (degrees), v_init (mV): what the model sets, if not given. cai_writers: see
-    `couple.components.model_spec`. init: the procedure of HOC that starts the model; by default its own init(), where it
-    has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca:
-    "keep" leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the
-    model's. uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md).
-    second_order: steps of second order in dt (Crank-Nicolson) instead of backward Euler; what the model sets, if not
-    given.
+    `couple.components.model_spec`. init: the procedure of HOC that starts the model; by default its own init(), where
+    it has one; "none" is finitialize(v_init) alone. cvode: "off" switches off what the model switches on. eca: "keep"
+    leaves reversal potentials of coupled ions to the model. before, after: files of HOC carried out around the model's.
+    uninsert, set: mechanisms taken out and values set when all is built (docs/neuron_models.md). second_order: steps of
+    second order in dt (Crank-Nicolson) instead of backward Euler; what the model sets, if not given.
     model: file, and function, class or template. celsius: degrees; what the model sets, if not given. v_init: the
     potential at the start; what the model sets, if not given. current: current clamps.
     """

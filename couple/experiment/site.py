@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from couple.base import registry
 from couple.base.errors import InputError, brief, nearest
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import SITE_NAME, Block, UnknownKey
 from couple.base.units import Length, Voltage, factor, quantities, with_unit
 from couple.components.model_spec import CaiWriters

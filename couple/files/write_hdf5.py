@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from couple.base.whole_file import flush_and_rename, guarded, temporary_for
+from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
 from couple.files.safe_file import SafeFile
 from couple.files.seal import SIZE, put_seal
 

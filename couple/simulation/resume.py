@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from couple.base.errors import InputError
+from couple.base.paths.whole_file import guarded
 from couple.base.versions import versions
-from couple.base.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import text, whole
 from couple.experiment import Experiment

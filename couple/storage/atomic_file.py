@@ -1,4 +1,4 @@
-"""Files of a run: whole or not at all (`couple.base.whole_file`), refusals in one line, what the killed have left."""
+"""Files of a run: whole or not at all, refusals in one line, and what killed processes have left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from couple.base.whole_file import flush_and_rename, guarded, temporary_for
+from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+?)\.(?P<pid>[0-9]+)(-[0-9]+)?")
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from couple.base.errors import InputError
-from couple.base.whole_file import guarded
+from couple.base.paths.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import text, whole
 from couple.parallel.communicator import SingleProcess

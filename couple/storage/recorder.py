@@ -22,7 +22,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.budget import check_disk, check_memory
 from couple.base.errors import InputError
-from couple.base.whole_file import guarded
+from couple.base.paths.whole_file import guarded
 from couple.components.component import State
 from couple.components.state import text
 from couple.files.array_file import read_array

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.base.books_html import Books
-from couple.base.html_table import html_table
+from couple.base.html.ledger import Books
+from couple.base.html.tables import html_table
 from couple.base.units import IONS_PER_MM_UM3
 from couple.files.open_hdf5 import FileKind
 from couple.storage.record_file import Recording

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 
 Integer = Annotated[int, Field(strict=True)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.base.html_table import html_table
+from couple.base.html.tables import html_table
 from couple.files.open_hdf5 import read_hdf5
 from couple.reduction.family import Tell
 from reducers.markov.file import KIND, read_block

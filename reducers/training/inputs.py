@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from couple.base.file_fields import named_files
+from couple.base.paths.file_fields import named_files
 from couple.experiment import Experiment
 from couple.experiment.understood.input_files import InputFile, input_file, unique
 from couple.wiring.system.input_files import named_input_files

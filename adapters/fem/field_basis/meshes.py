@@ -18,7 +18,7 @@ from adapters.fem.mesh.domain import BYTES, check_mesh
 from adapters.fem.mesh.gmsh import read_gmsh
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block, explain
 from couple.base.units import LengthOrSites, factor
 from couple.geometry.geometry import Geometry

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from adapters.lattice.common.domain import BOUNDARIES, Boundary
 from couple.base.errors import InputError, brief, nearest
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, Permeability, quantities, with_unit
 from couple.components.engine import Options

@@ -29,7 +29,7 @@ from adapters.neuron.state.generators import Generators
 from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import CoupleError, InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
-from couple.base.opened_files import opened_files
+from couple.base.paths.opened_files import opened_files
 from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"

@@ -8,7 +8,7 @@ from pathlib import Path
 from couple.analysis.export.vtkhdf import write_surface
 from couple.base import registry
 from couple.base.errors import InputError, nearest
-from couple.base.whole_file import flush_and_rename, guarded, temporary_for, write_whole
+from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for, write_whole
 from couple.chemistry.counted import CountedChemistry, count_chemistry
 from couple.experiment import Experiment
 from couple.wiring.plan.plan import make_plan

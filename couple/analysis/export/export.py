@@ -11,7 +11,7 @@ from couple.analysis.export.sonata import write_sonata
 from couple.analysis.export.tables import write_csv, write_parquet
 from couple.analysis.export.vtkhdf import write_particles
 from couple.base.errors import InputError, nearest
-from couple.base.whole_file import flush_and_rename, guarded, temporary_for
+from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
 from couple.storage.record_file import Recording
 from couple.storage.scratch import scratch_folder
 

@@ -13,7 +13,7 @@ from couple.analysis.features.measures import MEASURES, of_spikes, spike_times, 
 from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.base.python_function import load_function
+from couple.base.paths.python_function import load_function
 from couple.experiment.features import OF_SPIKES, FeatureBlock
 from couple.storage.record_file import Recording
 from couple.storage.spike_trains import too_coarse

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from couple.analysis.report.lines import ensemble_facts, run_facts
-from couple.base.books_html import books_html
-from couple.base.html_table import html_table
+from couple.base.html.ledger import books_html
+from couple.base.html.tables import html_table
 from couple.ensemble.ensemble import Ensemble
 from couple.experiment.understood.input_files import from_json
 from couple.storage.record_file import Recording

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.base.file_fields import named_files
+from couple.base.paths.file_fields import named_files
 from couple.base.toml import flatten, read_toml
 from couple.experiment.experiment import Experiment
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError
-from couple.base.python_function import load_function
+from couple.base.paths.python_function import load_function
 from couple.base.signals import Stop
 from couple.parallel.worker_process import WorkerProcess, begin_work, tell
 

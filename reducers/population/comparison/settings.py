@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile
+from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import RUN_NAME, Block, read_table, repeated
 from couple.base.toml import override_value, read_toml
 from couple.base.units import with_unit

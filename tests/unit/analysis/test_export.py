@@ -128,7 +128,7 @@ def test_what_a_notebook_shows(run: Path, many: Path, tmp_path: Path) -> None:
 def test_names_are_no_markup(experiment: Experiment) -> None:
     shown = experiment.changed('record.species=["A"]')._repr_html_()
     assert "<td>well</td><td>ssa</td>" in shown
-    from couple.base.html_table import html_table
+    from couple.base.html.tables import html_table
 
     assert "<b>" not in html_table(("<b>",), [["<b>"]])
 

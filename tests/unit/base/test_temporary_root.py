@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from couple.base.opened_files import opened_files
-from couple.base.whole_file import temporary_root
+from couple.base.paths.opened_files import opened_files
+from couple.base.paths.whole_file import temporary_root
 from couple.cli import matplotlib_folder
 
 

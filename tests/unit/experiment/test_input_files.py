@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from couple.base import registry
 from couple.base.errors import InputError
-from couple.base.file_fields import ReadsFile, named_files
+from couple.base.paths.file_fields import ReadsFile, named_files
 from couple.base.schema import Block
 from couple.ensemble import resume_sampling, sample
 from couple.experiment import Experiment

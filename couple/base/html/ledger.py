@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from couple.base.html_table import html_table
+from couple.base.html.tables import html_table
 
 COLUMNS = {
     "links": ("link", "site", "sent", "received", "carried", "owed", "charge_fC"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.base.opened_files import opened_files
+from couple.base.paths.opened_files import opened_files
 
 
 def load_function(text: str, folder: Path, form: str) -> tuple[Callable[..., Any], list[Path]]:

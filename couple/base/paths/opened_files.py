@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from couple.base.whole_file import temporary_root
+from couple.base.paths.whole_file import temporary_root
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/opt", "/System", "/Library")
 _NOT_READ = (".pyc", ".so", ".dylib", ".lock")

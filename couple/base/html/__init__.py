@@ -1,0 +1,1 @@
+"""HTML for notebooks and reports: tables, the ledger. Imports nothing of ours."""
