@@ -26,7 +26,7 @@ from couple.components.capabilities import BringsGeometry
 from couple.components.component import State, digest_of
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
 from couple.components.state import refuse_outside, text
-from couple.experiment.chemistry import MOST_MOLECULES
+from couple.experiment.chemistry.chemistry import MOST_MOLECULES
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
 from couple.rng.streams import generator, stream

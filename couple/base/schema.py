@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -205,6 +206,9 @@ RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SITE_NAME = r"^([A-Za-z_][A-Za-z0-9_]*(\*[A-Za-z0-9_]*)?|\*[A-Za-z0-9_]*)$"
 END = r"^[^.\s]+\.[^.\s]+$"
 TARGET = r"^[^.\s]+\.[^.\s]+(\.[^.\s]+)?$"
+
+Integer = Annotated[int, Field(strict=True)]
+Name = Annotated[str, Field(pattern=NAME)]
 
 SHAPES = {
     NAME: "a name of letters, digits and _",

@@ -4,13 +4,13 @@ The TOML format is a thin reader into these models: keys are the fields, quantit
 key is an error with the nearest known one. Nothing is simulated or imported here.
 """
 
-from couple.experiment.chemistry import Chemistry, Initial
+from couple.experiment.chemistry.chemistry import Chemistry, Initial
 from couple.experiment.drive import ClampCourse, DriveBlock
 from couple.experiment.experiment import Experiment
 from couple.experiment.link import LinkBlock
 from couple.experiment.record import QUANTITIES, Record
 from couple.experiment.run import Checkpoint, Run
-from couple.experiment.site import RESERVED, GeometryBlock, SiteBlock
+from couple.experiment.sites.site import RESERVED, GeometryBlock, SiteBlock
 
 __all__ = [
     "QUANTITIES",

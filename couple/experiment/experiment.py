@@ -12,27 +12,26 @@ from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
 from couple.base.html.tables import html_table
-from couple.base.schema import Block, explain, plain, repeated
+from couple.base.schema import Block, Name, explain, plain, repeated
 from couple.base.toml import override_value, read_toml, refuse_nul
 from couple.chemistry.compartments import WHOLE
 from couple.chemistry.lattice_units import Unit, time_unit
 from couple.chemistry.network import ReactionNetwork
-from couple.experiment.chemistry import Chemistry
+from couple.experiment.cells.network import Network
+from couple.experiment.cells.neuron import Neuron
+from couple.experiment.cells.protocol import Protocol
+from couple.experiment.cells.protocol_targets import check_protocols
+from couple.experiment.cells.spine import SpineBlock
+from couple.experiment.chemistry.chemistry import Chemistry
 from couple.experiment.drive import DriveBlock
 from couple.experiment.features import FeatureBlock
-from couple.experiment.fields import Name
 from couple.experiment.link import LinkBlock
 from couple.experiment.merge.layers import names_layers, with_layers
-from couple.experiment.network import Network
-from couple.experiment.neuron import Neuron
-from couple.experiment.protocol import Protocol
-from couple.experiment.protocol_targets import check_protocols
 from couple.experiment.record import Record
-from couple.experiment.regions import region_shares
 from couple.experiment.run import Checkpoint, ExchangeControl, Iteration, Run
-from couple.experiment.site import SiteBlock
-from couple.experiment.site_changes import add_changed_site, site_changes, whole_site
-from couple.experiment.spine import SpineBlock
+from couple.experiment.sites.regions import region_shares
+from couple.experiment.sites.site import SiteBlock
+from couple.experiment.sites.site_changes import add_changed_site, site_changes, whole_site
 from couple.experiment.surrogate_model import SurrogateModel
 from couple.experiment.vary import Vary
 

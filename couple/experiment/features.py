@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from couple.base.paths.python_function import FUNCTION
 from couple.base.schema import Block
 from couple.base.units import SimulatedTime
-from couple.experiment.fields import FUNCTION
 
 Measure = Literal[
     "mean", "sd", "peak", "minimum", "last", "area", "time_of_peak", "time_above", "decay",

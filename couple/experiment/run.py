@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from couple.base.errors import InputError, quoted
-from couple.base.schema import RUN_NAME, Block
+from couple.base.schema import RUN_NAME, Block, Integer
 from couple.base.units import SimulatedTime, Time, quantity, with_unit
-from couple.experiment.fields import Integer
 
 LEAST_TOLERANCE = 1e-13
 """Of numbers that are exact to 2e-16 and are sums of some: less is below their rounding."""

@@ -17,7 +17,7 @@ from couple.components.drive import MOST
 from couple.components.engine import SiteEngine
 from couple.components.state import whole
 from couple.exchange.exchange import Exchange
-from couple.experiment.chemistry import MOST_MOLECULES
+from couple.experiment.chemistry.chemistry import MOST_MOLECULES
 from couple.wiring import System
 
 ROUNDING = 1e-6

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from couple.base import registry
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer
 from couple.base.units import Time, quantities, with_unit
-from reducers.data.settings import ExperimentFile, Integer, Positive
+from reducers.data.settings import ExperimentFile, Positive
 from reducers.training.files import LearningFile
 
 

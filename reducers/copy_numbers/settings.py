@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.schema import NAME, Block
-from reducers.data.settings import ExperimentFile, Integer
+from couple.base.schema import NAME, Block, Integer
+from reducers.data.settings import ExperimentFile
 from reducers.data.stimulus_sample import StimulusSampleBlock
 from reducers.markov.settings import chosen_species
 from reducers.training.files import LearningFile

@@ -7,9 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from couple.base.paths.file_fields import ReadsFile
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer
 
-Integer = Annotated[int, Field(strict=True)]
 """A whole number: 2.0 and "2" are errors."""
 ExperimentFile = Annotated[str, ReadsFile("experiment")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from couple.base.paths.file_fields import ReadsFile
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer
 from couple.base.units import LengthOrSites
-from reducers.data.settings import DataBlock, Integer, Positive
+from reducers.data.settings import DataBlock, Positive
 from reducers.fields.density.basis import FormName
 from reducers.fields.density.estimates import PriorName
 from reducers.fields.laws.law import PLACES

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from couple.base.errors import InputError, nearest
-from couple.base.schema import NAME, Block
+from couple.base.schema import NAME, Block, Integer
 from couple.chemistry.network import ReactionNetwork
-from reducers.data.settings import ExperimentFile, Integer
+from reducers.data.settings import ExperimentFile
 from reducers.data.stimulus_sample import StimulusSampleBlock
 from reducers.training.files import LearningFile
 

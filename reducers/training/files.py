@@ -9,9 +9,9 @@ from typing import Any, Self
 from pydantic import Field
 
 from couple.base.errors import InputError
-from couple.base.schema import RUN_NAME, Block, read_table
+from couple.base.schema import RUN_NAME, Block, Integer, read_table
 from couple.base.toml import override_value, read_toml
-from reducers.data.settings import Integer, Positive
+from reducers.data.settings import Positive
 
 
 class TrainBlock(Block):

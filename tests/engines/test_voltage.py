@@ -22,8 +22,8 @@ from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.voltage import VoltageFactor
 from couple.chemistry.voltage_rates import VoltageRates
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
-from couple.experiment.chemistry import Chemistry
-from couple.experiment.voltage import VoltageBlock
+from couple.experiment.chemistry.chemistry import Chemistry
+from couple.experiment.chemistry.voltage import VoltageBlock
 from couple.geometry.geometry import Geometry
 
 Floats = npt.NDArray[np.float64]

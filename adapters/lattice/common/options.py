@@ -14,7 +14,7 @@ from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
 from couple.base.units import Length, Permeability, quantities, with_unit
 from couple.components.engine import Options
-from couple.experiment.site import SolidBlock
+from couple.experiment.sites.site import SolidBlock
 
 Faces = tuple[Boundary, Boundary]
 _AXES = ("x", "y", "z")

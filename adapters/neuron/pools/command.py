@@ -77,7 +77,7 @@ def _in_model(source: str, model: str, mechanisms: list[Path], mechanism: str) -
     from adapters.neuron.model import load_model
     from adapters.neuron.pools.in_model import pools_in
     from couple.components.model_spec import ModelSpec
-    from couple.experiment.neuron import Neuron
+    from couple.experiment.cells.neuron import Neuron
     from couple.wiring.cells.sections import stem
 
     file, function = Neuron(model=model, dt="0.025 ms").file_and_function

@@ -10,6 +10,9 @@ from typing import Any
 from couple.base.errors import InputError
 from couple.base.paths.opened_files import opened_files
 
+FUNCTION = r"[A-Za-z_][A-Za-z0-9_]*"
+"""Pattern of the name behind the colon."""
+
 
 def load_function(text: str, folder: Path, form: str) -> tuple[Callable[..., Any], list[Path]]:
     """The function of "FILE.py:NAME" and the files that its file reads.

@@ -21,7 +21,7 @@ from couple.base.schema import Block, explain
 from couple.base.toml_text import to_toml
 from couple.base.units import QuantityReader
 from couple.experiment.experiment import Experiment
-from couple.experiment.site import SiteBlock
+from couple.experiment.sites.site import SiteBlock
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.experiment.placement import MOST, Placement
+from couple.experiment.sites.placement import MOST, Placement
 from couple.rng.streams import generator
 from couple.wiring.cells.sections import Branches, section_of
 

@@ -9,7 +9,7 @@ from couple.base.errors import InputError
 from couple.components.electrics import ElectricalModel
 from couple.components.model_spec import SpineSpec, SynapseSpec
 from couple.experiment import Experiment
-from couple.experiment.spine import Part, SpineBlock, Synapse
+from couple.experiment.cells.spine import Part, SpineBlock, Synapse
 from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.placement import BranchPoint, branch_points

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from couple.components.model_spec import Current
 from couple.experiment import Experiment
-from couple.experiment.protocol_targets import drives
+from couple.experiment.cells.protocol_targets import drives
 from couple.wiring.cells.network_cells import Cells
 from couple.wiring.cells.spike_times import spike_times
 

@@ -10,7 +10,7 @@ from couple.base.budget import check_memory
 from couple.components.electrics import ElectricalModel
 from couple.components.model_spec import Contact, Train
 from couple.experiment import Experiment
-from couple.experiment.network import RECEPTORS, Connection, Receptors, Stimulus
+from couple.experiment.cells.network import RECEPTORS, Connection, Receptors, Stimulus
 from couple.parallel.communicator import world
 from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number

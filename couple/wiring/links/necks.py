@@ -10,7 +10,7 @@ from couple.base.units import quantity
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.exchange.diffusion import neck_resistance
 from couple.experiment import Experiment, LinkBlock
-from couple.experiment.placement import Neck
+from couple.experiment.sites.placement import Neck
 from couple.geometry.cable import Foot
 from couple.wiring.cells.cables import foot_of
 from couple.wiring.cells.sections import Branches, section_of, stem

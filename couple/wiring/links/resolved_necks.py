@@ -15,7 +15,7 @@ from pathlib import Path
 from couple.base.errors import InputError
 from couple.base.units import quantity
 from couple.chemistry.network import Species
-from couple.experiment.placement import Neck
+from couple.experiment.sites.placement import Neck
 from couple.wiring.sites.placed_site import PlacedSite
 
 SAME = 1e-6

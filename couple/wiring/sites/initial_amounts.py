@@ -10,7 +10,7 @@ from couple.base.units import IONS_PER_MM_UM3, quantity
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.chemistry.whole_counts import nearly_whole
 from couple.experiment import Initial
-from couple.experiment.chemistry import MOST_MOLECULES
+from couple.experiment.chemistry.chemistry import MOST_MOLECULES
 from couple.geometry.geometry import Geometry
 
 

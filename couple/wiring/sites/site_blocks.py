@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from couple.base.errors import InputError
 from couple.experiment import RESERVED, Experiment, SiteBlock
-from couple.experiment.placement import SEED
+from couple.experiment.sites.placement import SEED
 from couple.geometry.geometry import Geometry
 from couple.parallel.communicator import world
 from couple.wiring.cells.cables import cable_of

@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.schema import Block
-from reducers.data.settings import DataBlock, Integer, Positive
+from couple.base.schema import Block, Integer
+from reducers.data.settings import DataBlock, Positive
 from reducers.training.files import HeldOutTrainBlock, LearningFile
 
 

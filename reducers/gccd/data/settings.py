@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.schema import RUN_NAME, Block
+from couple.base.schema import RUN_NAME, Block, Integer
 from couple.base.units import Time
-from reducers.data.settings import ExperimentFile, Integer
+from reducers.data.settings import ExperimentFile
 from reducers.data.stimuli import StimulusBlock, refuse_mixed_kinds
 from reducers.training.files import LearningFile
 

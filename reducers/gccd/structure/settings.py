@@ -7,9 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
-from couple.base.schema import NAME, Block
+from couple.base.schema import NAME, Block, Integer
 from couple.base.units import Time, quantity
-from reducers.data.settings import Integer
 from reducers.data.stimuli import StimulusBlock
 from reducers.gccd.structure.interactions import MoleculeStates
 from reducers.training.files import LearningFile

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
-from couple.base.schema import RUN_NAME, Block, explain
+from couple.base.paths.python_function import FUNCTION
+from couple.base.schema import RUN_NAME, Block, Integer, explain
 from couple.base.toml import override_value, read_toml, refuse_nul
-from couple.experiment.fields import FUNCTION
 from reducers.inference.problem.prior import Prior
 
-Integer = Annotated[int, Field(strict=True)]
 Method = Literal["npe", "tsnpe", "apt", "abc", "cma"]
 
 

@@ -10,10 +10,9 @@ from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
-from couple.base.schema import RUN_NAME, Block, read_table, repeated
+from couple.base.schema import RUN_NAME, Block, Integer, read_table, repeated
 from couple.base.toml import override_value, read_toml
 from couple.base.units import with_unit
-from couple.experiment.fields import Integer
 from reducers.population.master_equation.settings import MasterEquationBlock
 from reducers.population.models.model import FitBlock
 

@@ -6,9 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer
 from couple.base.units import with_unit
-from couple.experiment.fields import Integer
 from reducers.population.master_equation.network import Activation
 
 Time = Annotated[float, with_unit("time")]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer
 from reducers.population.models.enumeration import all_patterns
 from reducers.population.patterns.patterns import Bits
 
-Integer = Annotated[int, Field(strict=True)]
 ENUMERATED = 14
 """Neurons up to which moments and entropies of any model are sums over all patterns."""
 SAMPLES = 100_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from couple.chemistry.network import ReactionNetwork, Species
 from couple.chemistry.rounding import Rounding
 from couple.experiment import Experiment
-from couple.experiment.chemistry import Chemistry
+from couple.experiment.chemistry.chemistry import Chemistry
 from support.engine_under_test import NETWORK
 from support.networks import build
 from support.paths import EXAMPLES

@@ -10,7 +10,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.exchange.ions import concentration_per_ion
 from couple.experiment import Experiment
-from couple.experiment.placement import distances
+from couple.experiment.sites.placement import distances
 from couple.simulation.simulation import Simulation
 from couple.wiring import System, wire
 from couple.wiring.cells.sections import stem

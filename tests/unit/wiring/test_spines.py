@@ -10,7 +10,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.cli.main import main
 from couple.experiment import Experiment
-from couple.experiment.spine import Size
+from couple.experiment.cells.spine import Size
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from couple.wiring import wire

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from couple.base.errors import nearest
-from couple.experiment.protocol import Protocol
-from couple.experiment.spine import SpineBlock
+from couple.experiment.cells.protocol import Protocol
+from couple.experiment.cells.spine import SpineBlock
 
 
 def drives(protocol: Protocol, spine: SpineBlock) -> bool:

@@ -10,17 +10,16 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
-from couple.base.schema import Block
+from couple.base.schema import Block, Integer, Name
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.compartments import Home, by_whole_site, check_regions
 from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import Reaction, ReactionNetwork, Species
 from couple.chemistry.rounding import RoundingRule
-from couple.experiment.compartments import Compartment, home_of, homes_of
-from couple.experiment.fields import Integer, Name
+from couple.experiment.chemistry.compartments import Compartment, home_of, homes_of
+from couple.experiment.chemistry.species_patterns import by_pattern
+from couple.experiment.chemistry.voltage import VoltageBlock
 from couple.experiment.merge.chemistry_layers import with_included
-from couple.experiment.species_patterns import by_pattern
-from couple.experiment.voltage import VoltageBlock
 
 Contents = dict[Name, Annotated[int, Field(ge=1, le=1000, strict=True)]]
 """Conserved substance → how much of it one molecule holds."""

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from couple.base.paths.file_fields import ReadsFile
+from couple.base.paths.python_function import FUNCTION
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Time, Voltage, quantities, with_unit
 from couple.components.model_spec import CaiWriters, Reversal
-from couple.experiment.fields import FUNCTION, Model
 
+Model = Annotated[str, Field(min_length=1), ReadsFile("model", behind=FUNCTION)]
+"""An electrical model: a file, or "cell.py:function", or "cell.hoc:Template"."""
 Times = Annotated[tuple[float, ...], with_unit("time", quantities)]
 """ms, of "20 40 ms"."""
 MechanismFile = Annotated[str, ReadsFile("mechanism")]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from couple.base.errors import InputError, nearest
-from couple.experiment.site import SiteBlock
+from couple.experiment.sites.site import SiteBlock
 from couple.geometry.surface.surface import OPENING
 
 SAME = 1e-6

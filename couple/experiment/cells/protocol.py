@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import Block
 from couple.base.units import ElectricCurrent, Rate, Time
-from couple.experiment.placement import Names
+from couple.experiment.sites.placement import Names
 
 MOST = 100_000
 """Events; more is a slip."""

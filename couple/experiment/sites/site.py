@@ -15,7 +15,7 @@ from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import SITE_NAME, Block, UnknownKey
 from couple.base.units import Length, Voltage, factor, quantities, with_unit
 from couple.components.model_spec import CaiWriters
-from couple.experiment.placement import Names, Placement
+from couple.experiment.sites.placement import Names, Placement
 from couple.geometry.geometry import Geometry
 from couple.geometry.surface.read import read_surface
 

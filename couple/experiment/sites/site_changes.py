@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from couple.base.toml import key_of, parts_of
-from couple.experiment.placement import listed
-from couple.experiment.site import SiteBlock
+from couple.experiment.sites.placement import listed
+from couple.experiment.sites.site import SiteBlock
 
 
 def site_changes(sites: Sequence[SiteBlock], populations: Collection[str]) -> dict[int, int]:

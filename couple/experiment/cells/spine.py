@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import NAME, Block
 from couple.base.units import Capacitance, Conductance, Length, Rate, Resistivity, Time, Voltage
-from couple.experiment.placement import SEED, Extent, Names, Placement
+from couple.experiment.sites.placement import SEED, Extent, Names, Placement
 from couple.geometry.geometry import LONGEST
 
 DRAWS = 1000

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.schema import NAME, Block, repeated
 from couple.base.units import Conductance, Rate, Time, Voltage, interval, quantity, with_unit
-from couple.experiment.fields import Model
-from couple.experiment.placement import SEED, Names
+from couple.experiment.cells.neuron import Model
+from couple.experiment.sites.placement import SEED, Names
 
 MOST = 10_000_000
 """Cells of a population; more is a slip."""
