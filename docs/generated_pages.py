@@ -58,8 +58,8 @@ of yours. Options of engines stand in `[[site]]` under the name of the engine, a
 
 def keys_page() -> str:
     """Every table with every key: what it is, unit, default, what is allowed."""
-    from couple.cli.keys import tables
-    from couple.cli.schema import experiment_schema
+    from couple.cli.experiments.keys import tables
+    from couple.cli.experiments.schema import experiment_schema
 
     whole = experiment_schema()
     parts = [KEYS]
@@ -75,8 +75,8 @@ def keys_page() -> str:
 
 def engine_options(engine: str) -> str:
     """The table of the options of an engine, for its own page."""
-    from couple.cli.keys import tables
-    from couple.cli.schema import experiment_schema
+    from couple.cli.experiments.keys import tables
+    from couple.cli.experiments.schema import experiment_schema
 
     whole = experiment_schema()
     found = next((t for t in tables(whole) if t.path == f"site.{engine}"), None)
@@ -86,7 +86,7 @@ def engine_options(engine: str) -> str:
 
 
 def _key_rows(whole: Any, table: Any) -> Iterator[str]:
-    from couple.cli.keys import default_of, kind_of, resolved, unit_of
+    from couple.cli.experiments.keys import default_of, kind_of, resolved, unit_of
 
     yield "| key | what it is | kind | unit | default |"
     yield "|---|---|---|---|---|"

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from couple.cli.console import Json, out
+from couple.cli.output.console import Json, out
 from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}

@@ -18,9 +18,14 @@ from rich.markup import escape
 from couple.base import registry
 from couple.base.errors import CoupleError, Interrupted, RunError
 from couple.base.signals import StoppedBySignal, raised
-from couple.cli import matplotlib_folder
-from couple.cli.check import check
-from couple.cli.console import (
+from couple.cli.doctor import doctor
+from couple.cli.ensembles.sample import branch, resume_ensemble, sample
+from couple.cli.experiments.check import check
+from couple.cli.experiments.explain import explain
+from couple.cli.experiments.projects import examples, init
+from couple.cli.experiments.schema import schema
+from couple.cli.output import matplotlib_folder
+from couple.cli.output.console import (
     Balance,
     Figure,
     File,
@@ -37,15 +42,11 @@ from couple.cli.console import (
     table,
     wall_time,
 )
-from couple.cli.doctor import doctor
-from couple.cli.explain import explain
-from couple.cli.export import export
-from couple.cli.plot import plot
-from couple.cli.projects import examples, init
-from couple.cli.repack import repack
-from couple.cli.report import report
-from couple.cli.sample import branch, resume_ensemble, sample
-from couple.cli.schema import schema
+from couple.cli.results.export import export
+from couple.cli.results.plot import plot
+from couple.cli.results.repack import repack
+from couple.cli.results.report import report
+from couple.cli.results.show import show
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
@@ -140,41 +141,8 @@ def resume(
 app.command()(check)
 
 
-@app.command()
-def show(
-    results: Annotated[Path, typer.Argument(help="results.h5 or ensemble.h5, or their folder.", show_default=False)],
-    everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
-    experiment: Annotated[
-        bool, typer.Option("--experiment", help="The experiment alone, as it was understood, in TOML.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Print what a result file holds: peaks, ledger, timings; of a run that goes on, how far it is."""
-    from couple.cli.sample import ensemble_lines
-    from couple.cli.sample import summary as ensemble_summary
-    from couple.cli.summaries import show_lines, shown_values, unfinished_lines
-    from couple.ensemble.open_recording import open_recording
-    from couple.simulation.unfinished import unfinished
-    from couple.storage.results import Results
-
-    if (state := unfinished(results)) is not None:
-        out.print_json(json.dumps(state)) if as_json else table(unfinished_lines(state, results))
-        return
-    with open_recording(results) as content:
-        if experiment:
-            typer.echo(str(content.file.attrs["experiment"]), nl=False)
-            return
-        if as_json:
-            found = shown_values(content) if isinstance(content, Results) else ensemble_summary(content, 0.0)
-            out.print_json(json.dumps(found))
-            return
-        lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
-    table(lines)
-
-
+app.command()(show)
 app.command()(sample)
-
-
 app.command()(branch)
 app.command()(plot)
 app.command()(report)
@@ -225,7 +193,7 @@ def _go(
 
 
 def _summary(summary: dict[str, Any], folder: Path) -> None:
-    from couple.cli.summaries import FEW, ledger_lines, past_lines, peak_lines
+    from couple.cli.output.summaries import FEW, ledger_lines, past_lines, peak_lines
 
     lines = peak_lines(summary["peaks"]) + ledger_lines(summary["ledger"])
     lines += past_lines(summary.get("calcium_not_linked", {}))

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from couple.base.errors import InputError
-from couple.cli.console import Json, Overrides, Quiet, err, out
+from couple.cli.output.console import Json, Overrides, Quiet, err, out
 
 
 def train(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, Interrupted, quoted
-from couple.cli.console import Jobs, Json, Overrides, Quiet, bar_of, err, out, table
+from couple.cli.output.console import Jobs, Json, Overrides, Quiet, bar_of, err, out, table
 
 if TYPE_CHECKING:
     from couple.base.arrays import Floats

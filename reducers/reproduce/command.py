@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from couple.base.registry import load, names
-from couple.cli.console import Json, Quiet, err, out
+from couple.cli.output.console import Json, Quiet, err, out
 
 if TYPE_CHECKING:
     from reducers.reproduce.figure import PublishedFigure, Row

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from couple.base.errors import InputError
-from couple.cli.json_output import CheckOutput
+from couple.cli.experiments.json_output import CheckOutput
 from couple.cli.main import main
 from couple.experiment import Experiment
 from couple.wiring import make_plan

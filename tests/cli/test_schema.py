@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from couple.cli.schema import experiment_schema
+from couple.cli.experiments.schema import experiment_schema
 from support.command_line import couple
 from support.paths import EXAMPLES
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from couple.base.errors import InputError
-from couple.cli.console import table_lines
-from couple.cli.summaries import FEW, ledger_lines, peak_lines, show_lines
+from couple.cli.output.console import table_lines
+from couple.cli.output.summaries import FEW, ledger_lines, peak_lines, show_lines
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results

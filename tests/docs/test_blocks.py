@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 import couple
-from couple.cli.keys import below
-from couple.cli.schema import experiment_schema
+from couple.cli.experiments.keys import below
+from couple.cli.experiments.schema import experiment_schema
 from support.doc_pages import CodeBlock, blocks, generated_pages, included, pages
 
 BLOCKS = [block for page in pages() for block in blocks(page)]

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel
 
 from couple.base import registry
+from couple.cli.experiments.schema import experiment_schema
 from couple.cli.main import app, whole_app
-from couple.cli.schema import experiment_schema
 from couple.experiment import Experiment
 from support.doc_pages import DOCS, generated_pages
 from support.paths import ROOT

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from couple.base.errors import InputError
-from couple.cli.console import Json, Overrides, Quiet, err, out
+from couple.cli.output.console import Json, Overrides, Quiet, err, out
 
 
 def population(
@@ -33,7 +33,7 @@ def population(
     Independent neurons, population tracking, maximum entropy models and others; patterns are of spikes or records of
     results, of arrays, tables and NWB files.
     """
-    from couple.cli.json_output import print_json
+    from couple.cli.experiments.json_output import print_json
     from couple.projects.find import find_file
     from reducers.population.comparison import report
     from reducers.population.comparison.comparison import compare_models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from couple.cli.quantities import Output
+from couple.cli.output.quantities import Output
 from reducers.population.comparison.comparison import PopulationComparison, Score, mean_and_error
 
 

@@ -20,8 +20,8 @@ from couple.analysis.compare.sides import Request, Series, Side, requests, side_
 from couple.analysis.compare.spikes import distance, energy, spike_times
 from couple.analysis.compare.statistics import ALPHA, correlation_time, course, holm, mean_p, regrouped_p
 from couple.base.errors import InputError
-from couple.cli.compare import compare as command
 from couple.cli.main import app
+from couple.cli.results.compare import compare as command
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from support.compared_sides import noise, spiking_spine

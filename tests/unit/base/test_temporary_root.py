@@ -10,7 +10,7 @@ import pytest
 
 from couple.base.paths.opened_files import opened_files
 from couple.base.paths.whole_file import temporary_root
-from couple.cli import matplotlib_folder
+from couple.cli.output import matplotlib_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from couple.base.errors import InputError
-from couple.cli.summaries import ledger_lines
+from couple.cli.output.summaries import ledger_lines
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 

@@ -15,7 +15,7 @@ from couple.base import registry
 from couple.base.errors import CoupleError, InputError
 from couple.base.toml_text import to_toml
 from couple.base.units import CANONICAL, QuantityReader, quantity
-from couple.cli.json_output import ResolvedOutput, resolved_output
+from couple.cli.experiments.json_output import ResolvedOutput, resolved_output
 from couple.cli.main import main
 from couple.experiment import Experiment
 from couple.experiment.understood.resolved import read_resolved, resolved_tables, resolved_text

@@ -8,7 +8,7 @@ import pytest
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
-from couple.cli.summaries import show_lines
+from couple.cli.output.summaries import show_lines
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from support.command_line import assert_equal_results

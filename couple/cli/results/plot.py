@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from couple.base.errors import InputError, quoted
-from couple.cli.console import out
+from couple.cli.output.console import out
 
 
 def plot(

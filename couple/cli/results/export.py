@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from couple.cli.console import Overrides, out
+from couple.cli.output.console import Overrides, out
 
 
 def export(

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from couple.chemistry.network import Reaction, ReactionNetwork
-from couple.cli.against_neuron import AgainstNeuronOutput
-from couple.cli.console import out
-from couple.cli.quantities import Output, Quantity
+from couple.cli.experiments.against_neuron import AgainstNeuronOutput
+from couple.cli.output.console import out
+from couple.cli.output.quantities import Output, Quantity
 from couple.experiment import Experiment
 from couple.experiment.understood import resolved
 from couple.experiment.understood.input_files import InputFile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from couple.cli.quantities import Output, Quantity
+from couple.cli.output.quantities import Output, Quantity
 
 if TYPE_CHECKING:
     from couple.simulation.against_neuron import Comparison, Difference

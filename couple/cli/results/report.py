@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from couple.cli.console import out
+from couple.cli.output.console import out
 
 
 def report(

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from couple.base.errors import InputError, RunError
-from couple.cli.console import Balance, File, Overrides, Until, err, out, stdout_for_json, table
-from couple.cli.summaries import NO_CONTENTS
+from couple.cli.output.console import Balance, File, Overrides, Until, err, out, stdout_for_json, table
+from couple.cli.output.summaries import NO_CONTENTS
 from couple.parallel.communicator import world
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def check(
     until: Until = None,
 ) -> None:
     """Load and wire everything; print what will run, what it costs, and warnings. With --all the whole wiring."""
-    from couple.cli.against_neuron import against_lines, against_output
-    from couple.cli.json_output import check_output, print_json
+    from couple.cli.experiments.against_neuron import against_lines, against_output
+    from couple.cli.experiments.json_output import check_output, print_json
     from couple.experiment import Experiment
     from couple.simulation.cell_costs import read_costs
     from couple.simulation.load_report import lines, measure, measure_ranks
@@ -100,7 +100,7 @@ def _against_neuron(experiment: Experiment, until: str | None) -> Comparison:
 
 def _print_resolved(experiment: Experiment, as_json: bool) -> None:
     """The experiment as it is understood; its model is not loaded, so that no code of it runs."""
-    from couple.cli.json_output import print_json, resolved_output
+    from couple.cli.experiments.json_output import print_json, resolved_output
     from couple.experiment.understood.resolved import resolved_text
 
     try:

@@ -10,7 +10,7 @@ import typer
 
 from couple.base import registry
 from couple.base.errors import MissingDependencyError
-from couple.cli.console import out
+from couple.cli.output.console import out
 
 
 def schema(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from couple.base.errors import InputError, nearest
-from couple.cli.console import table
-from couple.cli.keys import Place, about, below, keys, kind_of, resolved
+from couple.cli.experiments.keys import Place, about, below, keys, kind_of, resolved
+from couple.cli.output.console import table
 
 
 def explain(
@@ -18,7 +18,7 @@ def explain(
     ] = "",
 ) -> None:
     """Say what a key of an experiment file is: its unit, what it may be, its default, and which keys stand below it."""
-    from couple.cli.schema import experiment_schema
+    from couple.cli.experiments.schema import experiment_schema
 
     whole = experiment_schema()
     path: list[str] = []

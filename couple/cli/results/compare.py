@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from couple.base.errors import InputError, Interrupted
-from couple.cli.console import Jobs, Overrides, Until, bar_of, out
+from couple.cli.output.console import Jobs, Overrides, Until, bar_of, out
 
 LABELS = "ABCDEFGH"
 

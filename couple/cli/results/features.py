@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError
-from couple.cli.console import Json, out
-from couple.cli.console import table as print_table
+from couple.cli.output.console import Json, out
+from couple.cli.output.console import table as print_table
 
 if TYPE_CHECKING:
     from couple.analysis.features import FeatureTable

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from couple.cli.console import out, table
+from couple.cli.output.console import out, table
 
 examples = typer.Typer(invoke_without_command=True, help="The examples that come with couple.", rich_markup_mode=None)
 

@@ -1,0 +1,1 @@
+"""Commands on an experiment file: check, explain, schema, init, examples."""

@@ -1,0 +1,1 @@
+"""Commands on what runs have left: show, compare, features, plot, report, export, repack."""
