@@ -1,4 +1,6 @@
-"""CPU time of a spine head on the lattice: `uv run python tests/bench/lattice_spine.py [ms]`.
+"""CPU time of a spine head on the lattice.
+
+    uv run --group bench python tests/bench/lattice_spine.py [ms]
 
 Cylinder d = L = 0.5 µm at 10 nm, calcium (0.22 µm²/ms), immobile buffer, PMCA, NCX, 20 SK channels and 45 µM of mobile
 calbindin in 9 states; 490 ions per ms enter for 2 ms; windows of 0.1 ms. Also ns per visit of plain kernels.
@@ -8,8 +10,13 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import report
 
 from adapters.lattice import Lattice
 from couple.base.units import IONS_PER_MM_UM3
@@ -69,17 +76,16 @@ def spine_initial(network: ReactionNetwork, geometry: Geometry, sk: int = 20) ->
 
 
 def main(duration: float) -> None:
-    """Run the spine for `duration` ms and print its cost."""
+    """Run the spine for `duration` ms and print its figures."""
     network, geometry = spine_network(), Geometry.cylinder(0.5, 0.5)
     site = Site("head", geometry, spine_initial(network, geometry))
     options = Lattice.Options.model_validate({"spacing": "10 nm"})
     setup = EngineSetup("head", network, (site,), 0.025, injected=("Ca",), seed=1, options=options)
     for warning in Lattice.check(setup):
-        print("warning:", warning)
-    start = time.perf_counter()
+        print("warning:", warning, file=sys.stderr)
     engine = Lattice(setup)
     engine.advance(4)
-    print(f"ready after {time.perf_counter() - start:.2f} s; {sum(site.initial)} molecules")
+    molecules = sum(site.initial)
     contents = network.contents("Ca")
     before = int(contents @ engine.read("counts")[0])
     sent, peak, open_sum = 0, 0.0, 0.0
@@ -93,9 +99,11 @@ def main(duration: float) -> None:
         peak = max(peak, engine.read("counts")[0, 0])
         open_sum += engine.read("means")[0, 0]
     spent = time.process_time() - start
-    held = int(contents @ engine.read("counts")[0])
-    print(f"{duration:g} ms: {spent:.2f} s CPU ({spent / windows * 1e6:.0f} us per window); peak Ca {peak:.0f}")
-    print(f"mean SK open {open_sum / windows:.2f}; calcium lost: {before} + {sent} - {held} = {before + sent - held}")
+    lost = before + sent - int(contents @ engine.read("counts")[0])
+    report(f"spine of {molecules} molecules: a window of 0.1 ms", spent / windows * 1e3, "ms")
+    report("spine: free calcium at its peak", peak, "ions")
+    report("spine: open SK channels on average", open_sum / windows, "")
+    report("spine: calcium lost", abs(lost), "ions", 0)
 
 
 def kernel(edge: int, n: int, react: bool) -> float:
@@ -119,8 +127,6 @@ def kernel(edge: int, n: int, react: bool) -> float:
 
 if __name__ == "__main__":
     for edge, n in ((40, 1000), (100, 10_000), (100, 100_000)):
-        print(
-            f"{edge}^3 cells, {n} molecules: "
-            f"{kernel(edge, n, False):.2f} ns hop, {kernel(edge, n, True):.2f} ns with A+B<->C"
-        )
+        for react, what in ((False, "a visit"), (True, "a visit with A + B <-> C")):
+            report(f"{n} molecules in {edge}^3 cells: {what}", kernel(edge, n, react), "ns")
     main(float(sys.argv[1]) if len(sys.argv) > 1 else 300.0)
