@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from couple.analysis.plot import COLOURS, figure, styled
     from couple.base.errors import CoupleError, InputError, Interrupted, MissingDependencyError, RunError
     from couple.base.units import Time
-    from couple.chemistry.network import Reaction, ReactionNetwork, Species
+    from couple.chemistry.network import ReactionNetwork
+    from couple.chemistry.reaction import Reaction, Species
     from couple.components.component import Port, State
     from couple.components.engine import EngineSetup, Site, SiteEngine
     from couple.ensemble import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from adapters.adaptive.options import AdaptiveOptions, engine_and_options
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.capabilities import counted_network
 from couple.components.engine import EngineSetup
 

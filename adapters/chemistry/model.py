@@ -17,7 +17,8 @@ from couple.base.units import CANONICAL, IONS_PER_MM_UM3, factor, quantity, rati
 from couple.chemistry.compartments import WHOLE, Home, home_of_rate, law_home
 from couple.chemistry.laws.expression import Expression, apply, combine, name, number, show, substitute
 from couple.chemistry.laws.rate_law import RateLaw
-from couple.chemistry.network import Place, Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Place, Reaction, Species
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from couple.base.errors import InputError
 from couple.chemistry.laws.expression import Expression, apply
 from couple.chemistry.laws.expression import name as make_name
 from couple.chemistry.laws.expression import number as make_number
-from couple.chemistry.network import Place
+from couple.chemistry.reaction import Place
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 from adapters.chemistry.model import Units
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Place
+from couple.chemistry.reaction import Place
 
 AVOGADRO = IONS_PER_MM_UM3 * 1e18
 BUILT_IN = {"substance": "mole", "volume": "litre", "area": "metre", "length": "metre", "time": "second"}

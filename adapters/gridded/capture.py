@@ -15,7 +15,8 @@ import numpy as np
 from adapters.gridded.grid import Grid
 from adapters.wellmixed.packing import ragged
 from couple.base.arrays import Floats, Ints
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 
 
 class Captures(NamedTuple):

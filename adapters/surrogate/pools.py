@@ -14,7 +14,8 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 from reducers.markov.markov import MarkovBlock
 
 UM = 1e-3

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from couple.base.arrays import Counts, Floats
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from reducers.markov.block import Stepped
 

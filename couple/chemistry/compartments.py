@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import apply, name, number, substitute
 from couple.chemistry.laws.rate_law import RateLaw
-from couple.chemistry.network import Place, Reaction
+from couple.chemistry.reaction import Place, Reaction
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.laws.expression import Expression, apply, name, number, substitute
-from couple.chemistry.network import Place, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Place
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import quantity
 from couple.chemistry.lattice_units import lattice_rate
 from couple.chemistry.laws.rate_law import read_rate_law
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 
 MOST = 1000
 """Molecules on a side of an equation; engines list them one by one."""

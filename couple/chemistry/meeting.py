@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 
 RETURN = 0.2527
 """Watson's integral over 6: a pair on a cubic grid that misses meets again this many times h²/D later."""

@@ -7,79 +7,23 @@ rates per molecule for one volume and membrane area.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
 from couple.base.units import CANONICAL, IONS_PER_MM_UM3
+from couple.chemistry.balance import reservoir_contents
 from couple.chemistry.laws.rate_law import RateLaw
+from couple.chemistry.reaction import Place, Reaction, Species
+from couple.chemistry.steady_state import moiety, steady_fractions
 from couple.chemistry.voltage import VoltageFactor
-
-Place = Literal["volume", "membrane"]
 
 LAW_ENGINES = "ode, langevin, ssa, gridded and pde"
 """That declare `SiteEngine.rate_laws`, for messages."""
 VOLTAGE_ENGINES = "ode, langevin, ssa and cme, of first order by lattice and gridded too"
 """That declare `SiteEngine.voltage_order`, likewise."""
-
-
-@dataclass(frozen=True)
-class Species:
-    """A kind of molecule.
-
-    D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
-    one molecule holds, as in {"Ca": 2}. share: of the site's volume or membrane, what its compartment takes up; its
-    concentration is that of its molecules in there. Rates of a network are those of the whole site's concentrations,
-    see `couple.chemistry.compartments`. region: of a mesh's membrane, where molecules of the membrane are.
-
-    >>> from couple import Species
-    >>> Species("CaB", D=0.02, contains={"Ca": 1}).on
-    'volume'
-    """
-
-    name: str
-    D: float = 0.0
-    on: Place = "volume"
-    contains: Mapping[str, int] = field(default_factory=dict)
-    share: float = 1.0
-    region: str = ""
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """One irreversible reaction of order 0, 1 or 2.
-
-    reactants, products: names, repeated for a stoichiometry above one; reservoirs included.
-    rate: µm, ms and mM in the dimension that the order asks for (see `rate_dimension`). v = rate × Π [reactant];
-    one event consumes all reactants, so A + A -> 0 lowers [A] by 2v.
-    warming: the part of `rate` that comes from the temperature; it is in the rate already. of_share: likewise, that
-    which makes a rate of a compartment one of the whole site.
-    per: "time", or, on a lattice whose clock counts steps, "step" (order 0 and 1) or "encounter" (a probability).
-    law: of a reaction that is no mass action, how fast it goes; `rate` is then a factor of that. Reactants and products
-    say what an event changes, and have no part in its speed.
-    voltage: of a reaction whose rate depends on the membrane potential, the factor by which it does.
-
-    >>> from couple import Reaction
-    >>> print(Reaction(("Ca", "B"), ("CaB",), rate=100.0))  # 100 /mM/ms
-    Ca + B -> CaB
-    """
-
-    reactants: tuple[str, ...]
-    products: tuple[str, ...]
-    rate: float
-    text: str = ""
-    warming: float = 1.0
-    per: Literal["time", "step", "encounter"] = "time"
-    law: RateLaw | None = None
-    of_share: float = 1.0
-    voltage: VoltageFactor | None = None
-
-    def __str__(self) -> str:
-        return self.text or f"{' + '.join(self.reactants) or '0'} -> {' + '.join(self.products) or '0'}"
 
 
 def _weighted(key: str, members: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
@@ -138,7 +82,9 @@ class ReactionNetwork:
         for reaction in self.reactions:
             self.rate_dimension(self.order_reactants(reaction))
         self.substances = tuple(sorted({substance for s in self.species for substance in s.contains}))
-        self.reservoir_contents = self._balance()
+        self.reservoir_contents = reservoir_contents(
+            self.reactions, {s.name: s for s in self.species}, self._given_reservoirs
+        )
         for name, reservoir in zip((*self.clamped, *self.absorbed), added, strict=True):
             self.reservoir_contents[reservoir] = dict(self.species[self.names.index(name)].contains)
 
@@ -279,55 +225,6 @@ class ReactionNetwork:
         held = [s.contains.get(substance, 0) for s in self.species]
         return np.array(held + [self.reservoir_contents[r].get(substance, 0) for r in self.reservoirs], dtype=np.int64)
 
-    def _balance(self) -> dict[str, dict[str, int]]:
-        """What each reservoir holds, from the reactions that name it; every other reaction must balance."""
-        contents: dict[str, dict[str, int]] = {r: {} for r in self._given_reservoirs}
-        first: dict[str, Reaction] = {}
-        for reaction in self.reactions:
-            gain = self._gain(reaction)
-            flows = {r: reaction.products.count(r) - reaction.reactants.count(r) for r in self._given_reservoirs}
-            used = {r: n for r, n in flows.items() if n}
-            if len(used) > 1:
-                raise InputError(f'"{reaction}" names {len(used)} reservoirs; one is allowed')
-            if not used:
-                for substance, amount in gain.items():
-                    if amount:
-                        known = (
-                            f"one of {', '.join(self._given_reservoirs)}"
-                            if self.reservoirs
-                            else f'reservoirs = ["{substance}_out"]'
-                        )
-                        verb, side = ("makes", "reactant") if amount > 0 else ("loses", "product")
-                        raise InputError(
-                            f'"{reaction}" {verb} {abs(amount)} {substance}: declare what its species contain, '
-                            f"or name a reservoir as {side} ({known})"
-                        )
-                continue
-            ((reservoir, flow),) = used.items()
-            held = {}
-            for substance, amount in gain.items():
-                if amount % flow:
-                    raise InputError(
-                        f'"{reaction}" moves {amount} {substance} through {abs(flow)} {reservoir}: a fraction each'
-                    )
-                held[substance] = -amount // flow
-            if reservoir in first and contents[reservoir] != held:
-                raise InputError(
-                    f'reservoir "{reservoir}" holds {contents[reservoir]} by "{first[reservoir]}" '
-                    f'but {held} by "{reaction}": use two reservoirs'
-                )
-            contents[reservoir], first[reservoir] = held, reaction
-        return contents
-
-    def _gain(self, reaction: Reaction) -> dict[str, int]:
-        """Substances that one event adds to the species (reservoirs left out)."""
-        gain = dict.fromkeys(self.substances, 0)
-        for names, sign in ((reaction.reactants, -1), (reaction.products, 1)):
-            for species in self._species(names):
-                for substance, amount in species.contains.items():
-                    gain[substance] += sign * amount
-        return gain
-
     # -- numbers ----------------------------------------------------------------------------------------------
 
     def count_rates(self, volume: float, area: float, *, laws: bool = False) -> Floats:
@@ -403,28 +300,7 @@ class ReactionNetwork:
 
         Raises InputError if a reaction joins two members, so that the steady state is not a linear problem.
         """
-        held = {*clamped, *self.reservoirs}
-        members, queue = {name}, [name]
-        while queue:
-            current = queue.pop()
-            for reaction in self.reactions:
-                left = [n for n in reaction.reactants if n not in held]
-                right = [n for n in reaction.products if n not in held]
-                in_law = reaction.law is not None and current in reaction.law.names
-                if (current in left or current in right) and reaction.voltage is not None:
-                    raise InputError(
-                        f'at = "steady" for "{name}": the rate of "{reaction}" depends on the voltage; give the '
-                        "amounts of its forms"
-                    )
-                if current in left or current in right or in_law:
-                    if len(left) != 1 or len(right) != 1 or reaction.law is not None:
-                        raise InputError(
-                            f'at = "steady" for "{name}" needs reactions that turn one molecule into one other '
-                            f'while {", ".join(sorted(clamped)) or "nothing"} is held; "{reaction}" does not'
-                        )
-                    new = {*left, *right} - members
-                    members |= new
-                    queue += sorted(new)
+        members = moiety(self.reactions, name, {*clamped}, {*self.reservoirs})
         return tuple(n for n in self.names if n in members)
 
     def steady_fractions(self, name: str, clamped: Mapping[str, float]) -> dict[str, float]:
@@ -432,20 +308,4 @@ class ReactionNetwork:
 
         clamped: name → concentration in mM (volume species).
         """
-        members = self.moiety(name, clamped)
-        generator = np.zeros((len(members), len(members)))
-        for reaction in self.reactions:
-            left = [n for n in reaction.reactants if n in members]
-            right = [n for n in reaction.products if n in members]
-            if left and right and left != right:
-                speed = reaction.rate
-                for n in reaction.reactants:
-                    if n in clamped:
-                        speed *= clamped[n]
-                i, j = members.index(left[0]), members.index(right[0])
-                generator[j, i] += speed
-                generator[i, i] -= speed
-        system = np.vstack([generator / max(np.abs(generator).max(), 1e-300), np.ones(len(members))])
-        shares = np.linalg.lstsq(system, np.r_[np.zeros(len(members)), 1.0], rcond=None)[0]
-        shares = np.clip(shares, 0.0, None)
-        return dict(zip(members, (shares / shares.sum()).tolist(), strict=True))
+        return steady_fractions(self.reactions, self.moiety(name, clamped), clamped)

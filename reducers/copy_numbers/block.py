@@ -11,7 +11,8 @@ import numpy.typing as npt
 from couple.base.arrays import Counts, Floats, Words
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
 from reducers.copy_numbers.chemistry import Kinetics, kinetics

@@ -9,7 +9,8 @@ import numpy as np
 
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 from couple.geometry.geometry import Geometry
 from reducers.copy_numbers.kernels.sums import COARSE, FINE
 from reducers.copy_numbers.kernels.tables import Model, Places

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 
 DIGITS = 9
 """Significant digits of a rate that count as the same chemistry."""

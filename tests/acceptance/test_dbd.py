@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from couple.base.arrays import Floats
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.data.moments import Estimate, data_moments, nrmse
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann

@@ -13,7 +13,8 @@ from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.field_basis.meshes import build_basis, disc, interval, spine
 from adapters.lattice.paper.run import run as lattice_run
 from couple.base.arrays import Floats
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.fields.density.baselines import difference, homogeneous, kernel_density
 from reducers.fields.density.cross_validation import choose_prior, folds_of
 from reducers.fields.density.particles import ParticleLoads, ParticleRuns, log_likelihoods

@@ -26,7 +26,8 @@ from adapters.fem.pde import ReactionDiffusion
 from adapters.fem.solver.petsc_lu import SUPERNODES
 from adapters.fem.solver.system import WindowInputs
 from adapters.wellmixed.ode_kernel import GAMMA, STAGES
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.cable import Branch, Cable
 from couple.geometry.geometry import Geometry

@@ -27,7 +27,8 @@ from figures import interleaved, median_of, report  # noqa: E402
 from adapters.lattice import Lattice  # noqa: E402
 from adapters.lattice.paper import ensemble, lotka_volterra, run  # noqa: E402
 from couple.chemistry.equations import read_reaction  # noqa: E402
-from couple.chemistry.network import ReactionNetwork, Species  # noqa: E402
+from couple.chemistry.network import ReactionNetwork  # noqa: E402
+from couple.chemistry.reaction import Species  # noqa: E402
 from couple.components.engine import EngineSetup, Site  # noqa: E402
 from couple.geometry.geometry import Geometry  # noqa: E402
 

@@ -21,7 +21,8 @@ from figures import report
 from adapters.lattice import Lattice
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.equations import read_reaction
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.chemistry.whole_counts import apportion
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry

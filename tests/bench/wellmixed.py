@@ -25,7 +25,8 @@ from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed import ssa
 from adapters.wellmixed.langevin import Langevin
 from adapters.wellmixed.ssa import Gillespie
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.networks import HEAD, build, isomers, spine, spine_site

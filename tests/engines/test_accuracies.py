@@ -21,7 +21,8 @@ from adapters.wellmixed.ode import MassAction
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.chemistry.whole_counts import whole_amounts
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.experiment import Experiment

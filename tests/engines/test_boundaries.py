@@ -18,7 +18,8 @@ from adapters.gridded.grid import Grid, grid_of_mask
 from adapters.lattice import Lattice
 from couple.base import registry
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.diffusion import left_between_walls, left_in_a_sphere

@@ -15,7 +15,8 @@ from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.geometry.geometry import Geometry
 from support.jit_off import outputs, outputs_without_jit

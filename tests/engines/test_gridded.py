@@ -15,7 +15,8 @@ from adapters.gridded import Grid, Gridded, GriddedOptions, grid_of
 from adapters.gridded.grid import grid_of_mask
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry

@@ -14,7 +14,8 @@ from adapters.wellmixed.law_tables import run_laws
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.equations import read_law_reaction
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.networks import build

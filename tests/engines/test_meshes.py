@@ -13,7 +13,8 @@ from scipy.special import gammaln
 from couple.base import registry
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from couple.geometry.surface.checks import checked_surface

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import cg, expm_multiply
 from adapters.lattice.common.mask import Mask
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.physical.engine import PhysicalLattice
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.exchange.diffusion import crossing, neck_resistance
 from couple.geometry.geometry import Geometry

@@ -20,7 +20,8 @@ from couple.base import registry
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.laws.rate_law import read_rate_law
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry

@@ -7,7 +7,8 @@ import pytest
 
 from couple.base import registry
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 

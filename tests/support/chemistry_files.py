@@ -10,7 +10,8 @@ import libsbml
 import numpy as np
 import pytest
 
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
 from couple.wiring.sites.initial_amounts import initial_amounts

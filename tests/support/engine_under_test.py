@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from couple.base import registry
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site, SiteEngine
 from couple.geometry.geometry import Geometry
 from support.networks import build

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import stream
 from reducers.copy_numbers.block import CopyNumberBlock, CopyNumbersAtSites

@@ -12,7 +12,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import gammaln
 
 from adapters.lattice import Lattice
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.networks import build

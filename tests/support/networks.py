@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from couple.base.units import IONS_PER_MM_UM3, quantity
 from couple.chemistry.equations import read_reaction
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.chemistry.whole_counts import apportion
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry

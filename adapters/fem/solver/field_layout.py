@@ -15,7 +15,8 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.laws.tape import LawTape, build_tape
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 
 
 class NodeReactions(NamedTuple):

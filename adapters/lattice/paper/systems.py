@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 
 
 def lotka_volterra(birth: float = 0.025, death: float = 0.06, eaten: float = 0.4) -> ReactionNetwork:

@@ -11,7 +11,8 @@ from adapters.lattice.common.domain import Domain
 from adapters.lattice.common.neighbours import layout_of, moment_offsets
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 
 DONE = 64
 """Added to the code of a particle that has had its turn in this sweep."""

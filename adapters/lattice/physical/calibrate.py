@@ -49,7 +49,8 @@ from scipy.special import ive
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.chemistry.meeting import check_meeting
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 
 WATSON = 1.5163860591519780
 """Mean number of visits of the simple cubic walk to its start, the start counted (Watson, Q J Math 10:266, 1939)."""

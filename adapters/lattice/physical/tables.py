@@ -22,7 +22,8 @@ from adapters.lattice.physical.calibrate import Calibration
 from adapters.lattice.physical.walls import exit_directions, exit_limits
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.chemistry.network import Place, Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Place, Reaction, Species
 from couple.chemistry.whole_counts import turn_of
 
 MOBILE, FIXED, MEMBRANE = 0, 1, 2

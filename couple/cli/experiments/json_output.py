@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 from couple.cli.experiments.against_neuron import AgainstNeuronOutput
 from couple.cli.output.console import out
 from couple.cli.output.quantities import Output, Quantity

@@ -14,7 +14,8 @@ from couple.base.schema import Block, Integer, Name
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.compartments import Home, by_whole_site, check_regions
 from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.chemistry.rounding import RoundingRule
 from couple.experiment.chemistry.compartments import Compartment, home_of, homes_of
 from couple.experiment.chemistry.species_patterns import by_pattern

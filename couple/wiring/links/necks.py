@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from couple.base.errors import InputError, nearest
 from couple.base.units import quantity
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.exchange.diffusion import neck_resistance
 from couple.experiment import Experiment, LinkBlock
 from couple.experiment.sites.placement import Neck

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from couple.base.errors import InputError
 from couple.base.units import quantity
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.experiment.sites.placement import Neck
 from couple.wiring.sites.placed_site import PlacedSite
 

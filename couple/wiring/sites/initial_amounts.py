@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import IONS_PER_MM_UM3, quantity
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.chemistry.whole_counts import nearly_whole
 from couple.experiment import Initial
 from couple.experiment.chemistry.chemistry import MOST_MOLECULES

@@ -10,7 +10,8 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
-from couple.chemistry.network import Reaction, ReactionNetwork
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction
 from reducers.dbd.energy.family import Enumerated
 from reducers.dbd.energy.ising import Chain, chain_projection
 from reducers.dbd.energy.mrf import Rule

@@ -10,7 +10,8 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, nearest
 from couple.chemistry.equations import parse_equation
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
 from reducers.dbd.energy.ising import Chain

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mrf import Rule
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of

@@ -18,7 +18,7 @@ from adapters.fem.mesh.dendrite import Dendrite, mesh_dendrite
 from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.cable import Branch

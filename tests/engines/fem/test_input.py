@@ -26,7 +26,8 @@ from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.cache.folder import KERNELS, roots
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.networks import HEAD, build, isomers, spine, spine_site

@@ -23,7 +23,8 @@ from adapters.fem.xdmf import write_xdmf
 from adapters.wellmixed.ode import MassAction
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.jit_off import outputs, outputs_without_jit

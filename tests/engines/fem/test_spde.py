@@ -16,7 +16,8 @@ from adapters.fem.spde import FluctuatingFields, MidpointDiffusion, SpdeOptions
 from adapters.wellmixed.ode import MassAction
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import stream

@@ -15,7 +15,8 @@ from adapters.lattice.physical.calibrate import AGAIN_FACE, again_face
 from adapters.lattice.physical.engine import PhysicalLattice
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Site
 from support.jit_off import without_jit
 from support.lattice_cases import count_pairs, equilibrium

@@ -9,7 +9,8 @@ from scipy.stats import t as student
 
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.lattice_cases import binding, copies, equilibrium, lattice

@@ -14,7 +14,7 @@ from adapters.fem.pde import ReactionDiffusion
 from adapters.lattice.common.options import LatticeOptions
 from adapters.lattice.physical.engine import PhysicalLattice
 from couple.base.errors import RunError
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.storage.results import Results
 from support.networks import HEAD, build

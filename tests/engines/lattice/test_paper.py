@@ -15,7 +15,8 @@ from adapters.lattice.paper.choose import random_free_site, random_particle
 from adapters.lattice.paper.kernel import add_particle, advance
 from adapters.lattice.paper.tables import build_particles, build_rules
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.rng.streams import stream
 from support.jit_off import without_jit
 from support.lattice_cases import count_pairs

@@ -14,7 +14,8 @@ from adapters.lattice.paper.tables import build_particles, build_rules
 from adapters.lattice.physical.engine import PhysicalLattice
 from adapters.lattice.physical.sweeps import sweep_volume
 from couple.base.arrays import Words
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from couple.rng.streams import next_word, stream

@@ -13,7 +13,8 @@ from adapters.lattice import Lattice
 from adapters.lattice.common.mask import WALL, Placed, build_mask, mask_of
 from adapters.lattice.physical.calibrate import AGAIN_FACE, AGAIN_VOLUME, CalibrationGeometry, calibrate
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Options, Site
 from couple.geometry.geometry import Geometry
 from support.lattice_cases import binding, copies, lattice

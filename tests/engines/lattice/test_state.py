@@ -8,7 +8,8 @@ import pytest
 from adapters.lattice import Lattice
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.component import State
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 
 from adapters.lattice.physical.calibrate import AGAIN_VOLUME
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry
 from support.lattice_cases import binding, copies, equilibrium, lattice, relaxation

@@ -13,7 +13,7 @@ from adapters.lattice import Lattice
 from adapters.lattice.physical.engine import PhysicalLattice
 from adapters.lattice.physical.walls import exit_chances
 from couple.base.errors import InputError
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from support.diffusion import left_between_walls
 from support.networks import build

@@ -17,7 +17,8 @@ from adapters.surrogate.tables import exponential
 from adapters.wellmixed import ode, ssa
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from reducers.markov.file import read_block, write_block

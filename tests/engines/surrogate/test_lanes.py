@@ -14,7 +14,8 @@ from adapters.surrogate import Surrogate
 from adapters.surrogate.lanes import LANES, exponentials, lanes
 from adapters.surrogate.program import ADD, nodes, program
 from adapters.surrogate.tables import grid, propagators
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import Site
 from couple.geometry.geometry import Geometry
 from reducers.markov.file import write_block

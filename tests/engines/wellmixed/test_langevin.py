@@ -12,7 +12,8 @@ from scipy.integrate import solve_ivp
 from adapters.wellmixed.langevin import Langevin, LangevinOptions
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from support.jit_off import outputs, outputs_without_jit

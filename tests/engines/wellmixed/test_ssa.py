@@ -11,7 +11,8 @@ from scipy.stats import chi2, poisson
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.chemistry.whole_counts import apportion
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry

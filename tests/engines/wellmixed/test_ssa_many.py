@@ -11,7 +11,8 @@ from adapters.wellmixed import ssa
 from adapters.wellmixed.levels import choose, empty_levels, put, restore_levels, saved_levels
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.arrays import Words
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
 from couple.rng.streams import stream
 from support.engine_under_test import NETWORK, SITES

@@ -8,7 +8,8 @@ from scipy.linalg import expm
 from scipy.stats import norm
 
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.copy_numbers.block import CopyNumberBlock
 from reducers.copy_numbers.chemistry import kinetics
 from reducers.copy_numbers.kernels.limits import rectified

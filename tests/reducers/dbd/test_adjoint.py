@@ -7,7 +7,8 @@ import pytest
 
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mrf import MarkovRandomField

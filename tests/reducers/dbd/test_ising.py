@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.dbd.energy.ising import Chain, decay_rates, diffusion_rates
 from reducers.dbd.energy.mrf import Rule, ising_ring, ring
 from reducers.dbd.fit.adjoint import RK4, Solver

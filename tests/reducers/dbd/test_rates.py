@@ -11,7 +11,8 @@ from adapters.lattice.paper.start import draw_chain
 from couple import Experiment, Simulation
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.static_fit import match_moments

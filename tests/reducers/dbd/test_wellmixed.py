@@ -6,7 +6,8 @@ from scipy.integrate import quad
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from couple.chemistry.network import Reaction, ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Reaction, Species
 from reducers.dbd.energy.wellmixed import WellMixedModel, mean_of_geometric
 from reducers.dbd.energy.wellmixed_species import MassAction, WellMixedSpecies
 from reducers.dbd.fit.adjoint import RK4, Solver

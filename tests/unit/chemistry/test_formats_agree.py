@@ -10,7 +10,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from support.chemistry_files import ONE, assert_same, experiment, net, sbml

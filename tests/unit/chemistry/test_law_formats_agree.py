@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from support.chemistry_files import ONE, assert_all_are, net, sbml

@@ -8,7 +8,8 @@ import pytest
 
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.geometry.geometry import Geometry
 from couple.wiring.sites.initial_amounts import initial_amounts
 from support.chemistry_files import NETWORKS, ONE, assert_same, experiment, net

@@ -6,7 +6,8 @@ import pytest
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.equations import parse_equation, read_reaction
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.chemistry.whole_counts import apportion
 
 CA = Species("Ca", 0.22, contains={"Ca": 1})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from couple.chemistry.network import Species
+from couple.chemistry.reaction import Species
 from couple.simulation.simulation import Simulation
 from support.chemistry_files import ONE, experiment, sbml
 from support.networks import build

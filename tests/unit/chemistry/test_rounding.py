@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from couple.chemistry.network import ReactionNetwork, Species
+from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.reaction import Species
 from couple.chemistry.rounding import Rounding
 from couple.experiment import Experiment
 from couple.experiment.chemistry.chemistry import Chemistry
