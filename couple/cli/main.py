@@ -47,6 +47,7 @@ from couple.cli.results.plot import plot
 from couple.cli.results.repack import repack
 from couple.cli.results.report import report
 from couple.cli.results.show import show
+from couple.cli.results.view import view
 from couple.parallel.communicator import ending_all, is_first_launched, launched_ranks, leave_ranks, world
 
 BEGAN = perf_counter()
@@ -146,6 +147,7 @@ app.command()(sample)
 app.command()(branch)
 app.command()(plot)
 app.command()(report)
+app.command()(view)
 app.command()(export)
 app.command()(repack)
 app.command()(doctor)

@@ -15,11 +15,12 @@ from couple.files.seal import SIZE, put_seal
 
 
 @contextmanager
-def replacing(path: Path, kind: str, version: str | None = None) -> Iterator[h5py.File]:
+def replacing(path: Path, kind: str, version: str | None = None, *, flush: bool = True) -> Iterator[h5py.File]:
     """A new HDF5 file that takes its place at the end, whole, with a seal, or not at all.
 
     kind: what the file is, for its seal ("couple results 1"). version: the oldest HDF5 format that holds what is put
-    in. Raises RunError if the disk refuses; what was at `path` stays.
+    in. flush: whether it has to outlive a power failure; without, nobody waits for the disk.
+    Raises RunError if the disk refuses; what was at `path` stays.
     """
     with guarded(path), temporary_for(path) as temporary:
         with SafeFile(temporary) as disk:
@@ -29,7 +30,7 @@ def replacing(path: Path, kind: str, version: str | None = None) -> Iterator[h5p
                 raise disk.error
         check_length(temporary)
         put_seal(temporary, kind)
-        flush_and_rename(temporary, path)
+        flush_and_rename(temporary, path) if flush else temporary.replace(path)
 
 
 def check_length(path: Path) -> None:

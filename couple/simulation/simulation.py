@@ -26,6 +26,7 @@ from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
 from couple.simulation.cell_costs import CostMeter, Costs, read_costs
+from couple.simulation.live_rows import LiveRows
 from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.repartition import move, names_of, rows_of
 from couple.simulation.run_writer import RunWriter, found_in
@@ -106,6 +107,9 @@ class Simulation:
         self._agreement = StopAgreement(self.ranks)
         self._checkpoints = 0
         self._watchers: list[Callable[[Simulation], object]] = []
+        self._live = None
+        if folder is not None and self.ranks.first:
+            self._live = LiveRows(folder, system, self.recorder)
 
     @classmethod
     def new(
@@ -319,7 +323,9 @@ class Simulation:
         before = self._cpu
         self._meter, self._metered = CostMeter(self.system, self.orchestrator.seconds), self.orchestrator.window
         wall = self.experiment.checkpoint.wall
-        shown = 0.0
+        shown, live = 0.0, self._live
+        if live is not None:
+            live.begin(self.time)
 
         def after_window() -> bool:
             nonlocal shown
@@ -336,6 +342,8 @@ class Simulation:
             if progress is not None and (now - shown > 0.1 or window == end):
                 shown = now
                 progress(self.time, clock.time(end))
+            if live is not None and now > live.due:
+                live.look(self.time, clock.time(end))
             for watcher in self._watchers:
                 self._asked |= watcher(self) is True
             return self._ending is not None or stop or (self._asked and self.ranks.size == 1)
@@ -381,6 +389,8 @@ class Simulation:
         """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""
         if self.folder is None:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
+        if self._live is not None:
+            self._live.take()  # rows that leave memory
         states = self.orchestrator.save()
         electrics = self.system.electrics
         states["run"] = resume.describe(self.system, self._cpu)
@@ -483,5 +493,7 @@ class Simulation:
         return self._writer.write(self.folder, status, summary, costs, self._lengths)
 
     def _unlock(self) -> None:
+        if self._live is not None:
+            self._live.end()
         if self._lock is not None:
             self._lock.release()

@@ -22,6 +22,13 @@ def replace(path: Path, content: bytes) -> None:
         flush_and_rename(temporary, path)
 
 
+def replace_soon(path: Path, content: bytes) -> None:
+    """As `replace`, for what is worthless after a power failure: nobody waits for the disk."""
+    with guarded(path), temporary_for(path) as temporary:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+
+
 def name_of_temporary(path: Path) -> str | None:
     """The name of the file that a temporary file was to become, by its own name and beginning; None for other files."""
     match = _TEMPORARY.fullmatch(path.name)

@@ -27,6 +27,7 @@ from couple.storage.folder_lock import FolderLock, lock_folder
 from couple.storage.rank_checkpoints import PARTS, PARTS_KIND
 from couple.storage.recorder import SEGMENTS
 from couple.storage.results import FORMAT
+from couple.storage.watched_folder import LIVE, LIVE_KIND
 
 CHECKPOINT, RESULTS, SUMMARY, FIGURE = "checkpoint.h5", "results.h5", "summary.json", "figure.png"
 COSTS = "costs.json"
@@ -45,6 +46,7 @@ RUN = FolderKind(
     {
         r"segments(-[0-9]+)*": FolderKind("run", SEGMENTS.files, {r"rank[0-9]{4,}": SEGMENTS}, useful=False),
         PARTS: PARTS_KIND,
+        LIVE: LIVE_KIND,
     },
 )
 

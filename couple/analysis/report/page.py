@@ -32,21 +32,26 @@ def report(recording: Recording, path: Path | None = None) -> Path:
     ...     print(report(results, Path("report.html")))
     report.html
     """
-    script = _script()
     path = recording.path.with_name(FILE) if path is None else path / FILE if path.is_dir() else path
-    views: dict[str, Any] = {}
-    body = "\n".join(_sections(recording, views))
-    replace(path, _whole(recording, body, views, script).encode())
+    replace(path, page_of(recording).encode())
     return path
 
 
-def _script() -> str:
-    """plotly's script for browsers, from its wheel."""
+def page_of(recording: Recording) -> str:
+    """The report of a result or ensemble file, as HTML. Raises MissingDependencyError without plotly."""
+    script = plotly_script()
+    views: dict[str, Any] = {}
+    body = "\n".join(_sections(recording, views))
+    return _whole(recording, body, views, script)
+
+
+def plotly_script() -> str:
+    """plotly's script for browsers, from its wheel. Raises MissingDependencyError without it."""
     try:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError:
         raise MissingDependencyError(
-            "couple report needs plotly, which is not installed: uv pip install plotly"
+            "a page in the browser needs plotly, which is not installed: uv pip install plotly"
         ) from None
     return str(get_plotlyjs())
 
