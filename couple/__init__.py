@@ -80,7 +80,8 @@ _MODULES = {
     "couple.analysis.plot": ("COLOURS", "figure", "styled"),
     "couple.base.errors": ("CoupleError", "InputError", "Interrupted", "MissingDependencyError", "RunError"),
     "couple.base.units": ("Time",),
-    "couple.chemistry.network": ("Reaction", "ReactionNetwork", "Species"),
+    "couple.chemistry.network": ("ReactionNetwork",),
+    "couple.chemistry.reaction": ("Reaction", "Species"),
     "couple.components.component": ("Port", "State"),
     "couple.components.engine": ("EngineSetup", "Site", "SiteEngine"),
     "couple.ensemble": (

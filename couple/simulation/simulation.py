@@ -15,9 +15,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError, Interrupted, RunError
 from couple.base.signals import Stop
-from couple.base.versions import versions
-from couple.components.capabilities import timings_of
-from couple.components.component import Port, State
+from couple.components.component import Port
 from couple.components.state import number, text, whole
 from couple.experiment import Experiment
 from couple.files.open_hdf5 import reading
@@ -26,25 +24,24 @@ from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
 from couple.simulation.cell_costs import CostMeter, Costs, read_costs
+from couple.simulation.checkpoint_writer import SEGMENTS, CheckpointWriter
 from couple.simulation.live_rows import LiveRows
 from couple.simulation.orchestrator import Orchestrator
-from couple.simulation.repartition import move, names_of, rows_of
+from couple.simulation.repartition import move, rows_of
 from couple.simulation.run_writer import RunWriter, found_in
-from couple.simulation.schemes.window_pass import EXCHANGE
-from couple.simulation.state_versions import GROUP, check_versions, versions_of
-from couple.simulation.validity_counts import validity_counts_of
-from couple.storage import checkpoint, rank_checkpoints
+from couple.simulation.state_versions import check_versions
+from couple.simulation.summary import run_summary
+from couple.storage import rank_checkpoints
 from couple.storage.folder_lock import FolderLock
 from couple.storage.recorder import Recorder
 from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, check_free, clear_others, empty_folder, reopen_folder
+from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, reopen_folder
 from couple.wiring import System, wire
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[float, float], None]
 """Called after windows with (simulated ms, ms to reach)."""
-
 
 _SAVED = "the checkpoint of this experiment"
 
@@ -83,29 +80,26 @@ class Simulation:
         folder: Path | None,
         system: System,
         lock: FolderLock | None = None,
-        segments: str = "segments",
+        segments: str = SEGMENTS,
         costs: Costs | None = None,
     ) -> None:
         self.folder, self.system, self._lock = folder, system, lock
         self.experiment, clock = system.plan.experiment, system.plan.clock
         run = self.experiment.experiment
         self.ranks = world()
-        self._place, self._left = segments, ""
         place = rows_of(segments, self.ranks.rank, self.ranks.size)
         self.recorder = Recorder(folder, system.variables, clock.windows // clock.record + 1, place)
         self.orchestrator = Orchestrator(system, self.recorder, run.scheme, run.max_debt)
         self._writer = RunWriter(system, self.recorder, self.ranks)
-        self._costs = costs
         self._meter, self._metered = CostMeter(system, self.orchestrator.seconds), 0
-        self._last_checkpoint = perf_counter()
         self._cpu = 0.0
         self._stop = Stop()
         self._ending: str | None = None
         self._asked = False
-        self._names: State = {}
-        self._margin = 1.0
         self._agreement = StopAgreement(self.ranks)
-        self._checkpoints = 0
+        self._checkpoints = (
+            None if folder is None else CheckpointWriter(folder, system, self.recorder, self.ranks, segments, costs)
+        )
         self._watchers: list[Callable[[Simulation], object]] = []
         self._live = None
         if folder is not None and self.ranks.first:
@@ -206,11 +200,12 @@ class Simulation:
         run, ranks = states["run"], world()
         written = whole(run, "ranks", 1)
         here = path.parent
-        place = text(run, "place", "segments")
+        place = text(run, "place", SEGMENTS)
         costs = json.loads(text(run, "costs")) if "costs" in run else None
         system = wire(experiment, costs)
         resume.check_same_files(system, run, path)
         wanted = (ranks.rank,) if written == ranks.size else range(written)
+        left = ""
         parts = [states] if written == 1 else [rank_checkpoints.read(path, run, rank) for rank in wanted]
         try:
             check_versions(system, parts)
@@ -218,7 +213,7 @@ class Simulation:
                 simulation = cls(here, system, lock, f"{place}-{written}", costs)
                 with reading(path, _SAVED):
                     move(simulation.system, simulation.orchestrator, simulation.recorder, parts, here, place)
-                simulation._left = place
+                left = place
             else:
                 simulation = cls(here, system, lock, place, costs)
                 with reading(path, _SAVED):
@@ -226,7 +221,8 @@ class Simulation:
         except InputError as error:
             raise error.inside(str(path)) from None
         simulation._cpu = number(run, "cpu_seconds") if ranks.first else 0.0
-        simulation._checkpoints = whole(run, "number", 0)
+        assert simulation._checkpoints is not None
+        simulation._checkpoints.number, simulation._checkpoints.left = whole(run, "number", 0), left
         ranks.gather(None)
         return simulation
 
@@ -322,7 +318,7 @@ class Simulation:
         started = process_time()
         before = self._cpu
         self._meter, self._metered = CostMeter(self.system, self.orchestrator.seconds), self.orchestrator.window
-        wall = self.experiment.checkpoint.wall
+        wall, writer = self.experiment.checkpoint.wall, self._checkpoints
         shown, live = 0.0, self._live
         if live is not None:
             live.begin(self.time)
@@ -331,9 +327,9 @@ class Simulation:
             nonlocal shown
             now = perf_counter()
             window = self.orchestrator.window
-            due = bool(clock.checkpoint and self.folder is not None and window % clock.checkpoint == 0)
-            waited = wall is not None and self.folder is not None and now - self._last_checkpoint > wall / 1000
-            late = None if deadline is None or now < deadline - self._margin else WALLTIME
+            due = bool(clock.checkpoint and writer is not None and window % clock.checkpoint == 0)
+            waited = writer is not None and writer.due(wall)
+            late = None if deadline is None or now < deadline - (1.0 if writer is None else writer.margin) else WALLTIME
             # Only what all ranks know may decide what they do next.
             self._ending, waited, stop = self._agreement.agree(self._stop.signal or late, waited, self._asked)
             if due or waited:
@@ -387,32 +383,11 @@ class Simulation:
 
     def write_checkpoint(self) -> Path:
         """Write OUT/checkpoint.h5 and return its path. Raises InputError for a run in memory."""
-        if self.folder is None:
+        if self._checkpoints is None:
             raise InputError("a run in memory has no checkpoints: give it a folder, with Simulation.new")
         if self._live is not None:
             self._live.take()  # rows that leave memory
-        states = self.orchestrator.save()
-        electrics = self.system.electrics
-        states["run"] = resume.describe(self.system, self._cpu)
-        if self._place != "segments":
-            states["run"]["place"] = self._place
-        if self._costs is not None:  # whoever goes on has to spread cells likewise
-            states["run"]["costs"] = json.dumps(self._costs)
-        if self.ranks.size > 1 or self.system.plan.helped or electrics is None or electrics.is_network:
-            states["names"] = self._names = self._names or names_of(self.system, self.recorder)
-        states[GROUP] = versions_of(self.system)
-        path, begun = self.folder / CHECKPOINT, perf_counter()
-        if self.ranks.size == 1:
-            checkpoint.write(path, states)
-        else:
-            self._checkpoints += 1
-            rank_checkpoints.write(path, states, states.pop("run"), self._checkpoints, self.ranks)
-        self._last_checkpoint = perf_counter()
-        if self._left and self.ranks.first:  # what other ranks have left, which nothing names any more
-            clear_others(self.folder, self._left, self.ranks.size)
-        self._left = ""
-        self._margin = max(self._margin, 1.0 + 3 * (self._last_checkpoint - begun))
-        return path
+        return self._checkpoints.write(self.orchestrator.save(), self._cpu)
 
     def _say_what_is_open(self) -> None:
         """A line on windows that were not converged."""
@@ -431,56 +406,11 @@ class Simulation:
 
     def summary(self, status: str) -> dict[str, Any]:
         """Peaks, ledger, seconds per component and overhead, as plain values for JSON."""
-        seconds = dict(self.orchestrator.seconds)
-        spent = sum(seconds.values())
-        return {
-            "name": self.experiment.experiment.name,
-            "status": status,
-            "simulated_ms": self.time,
-            "exchanges": self.orchestrator.exchanges,
-            "engines": dict(self.system.plan.kinds),
-            "channel_path": None if self.system.electrics is None else self.system.electrics.channel_path,
-            "ledger": self.orchestrator.ledger().as_dict(),
-            "seconds": {k: round(v, 6) for k, v in seconds.items()},
-            "cpu_seconds": round(self._cpu, 6),
-            "overhead": {
-                "us_per_exchange": 1e6 * seconds[EXCHANGE] / max(self.orchestrator.exchanges, 1),
-                "share": seconds[EXCHANGE] / spent if spent else 0.0,
-            },
-            **self._spent(),
-            **self._passes(),
-            **self._validity_counts(),
-            "warnings": self.system.plan.warnings,
-            "seed": self.experiment.experiment.seed,
-            "versions": versions(),
-        }
-
-    def _spent(self) -> dict[str, Any]:
-        """Seconds inside of engines that say more than one number, if there are any."""
-        found = {e.name: timings_of(e) for e in self.system.engines}
-        rounded = {name: {k: round(v, 6) for k, v in parts.items()} for name, parts in found.items() if parts}
-        return {"seconds_inside": rounded} if rounded else {}
-
-    def _validity_counts(self) -> dict[str, Any]:
-        """How often engines left what they can be trusted with, if any count that."""
-        found = validity_counts_of(self.system.engines)
-        scheme = self.orchestrator.scheme
-        if scheme is not None and (left := scheme.validity_counts()):
-            found["exchange"] = {what: {"total": n, "sites": {}} for what, n in left.items()}
-        return {"validity_counts": found} if found else {}
+        return run_summary(self.system, self.orchestrator, status, self._cpu)
 
     @property
     def _lengths(self) -> list[int]:
         return [] if self.orchestrator.scheme is None else self.orchestrator.scheme.lengths()
-
-    def _passes(self) -> dict[str, Any]:
-        """How often windows were repeated, and undone, by a scheme that does so."""
-        scheme = self.orchestrator.scheme
-        passes = {} if scheme is None else scheme.passes()
-        found: dict[str, Any] = {"passes": {str(n): windows for n, windows in passes.items()}} if passes else {}
-        if scheme is not None and self.system.plan.clock.shortest:
-            found["rejected"] = scheme.rejected()
-        return found
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
