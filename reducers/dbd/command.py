@@ -54,8 +54,8 @@ class DistributionTrainingKind:
 
     def report(self, path: Path) -> ModelReport:
         """Law, errors and closure terms of a model file. Raises InputError for a file of another kind."""
+        from reducers.dbd.chains.ising import Chain
         from reducers.dbd.energy.dbm import DeepBoltzmann
-        from reducers.dbd.energy.ising import Chain
         from reducers.dbd.energy.mixture import Mixture
         from reducers.dbd.model.model import ReducedModel
         from reducers.dbd.report.closure_terms import learned_closure

@@ -15,8 +15,8 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
-from reducers.dbd.energy.ising import Chain
-from reducers.dbd.energy.mrf import Rule
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.rule import Rule
 from reducers.dbd.laws.reactions import ChainFunction, rules_of
 from reducers.dbd.report.law_maps import draw_rates, reaction_map, standard_rules
 from reducers.reproduce.figure import PublishedFigure, Reproduced, Row

@@ -68,6 +68,25 @@ class Couplings(Block):
     K: Annotated[float, Field(ge=-20, le=20)] = 0.0
 
 
+class ReservoirBlock(Block):
+    """A cell that exchanges particles with the outside: a source, a sink, or an end of the row held at a density.
+
+    species: of the particles. at: the cell, a number for each axis from 0. fill: probability per step of an empty cell
+    to get a particle. drain: of a particle of the species that stands there to leave.
+    """
+
+    species: str
+    at: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = Field(min_length=1, max_length=3)
+    fill: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    drain: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.fill == 0 and self.drain == 0:
+            raise ValueError("give fill = 0.1, drain = 0.1 or both: probabilities per step")
+        return self
+
+
 class LatticeOptions(Options):
     """Options of a lattice: its cells and how it runs.
 
@@ -81,6 +100,7 @@ class LatticeOptions(Options):
                leaves. selection: how the paper mode chooses.
     couplings: the paper mode's row of sites for one species starts as a draw of this chain, and not with a number of
                molecules: the state that a reduced model begins with.
+    reservoirs: cells that exchange particles with the outside in the paper mode, before each sweep.
     moments:   record pairs of neighbours. snapshots: record the species of every cell.
     """
 
@@ -93,6 +113,7 @@ class LatticeOptions(Options):
     permeability: Permeability = Field(default=math.inf, gt=0)
     selection: Literal["uniform", "row_first"] = "uniform"
     couplings: Couplings | None = None
+    reservoirs: tuple[ReservoirBlock, ...] = ()
     moments: bool = False
     snapshots: bool = False
 
@@ -111,7 +132,7 @@ class LatticeOptions(Options):
             raise ValueError("boundary: a union of shapes is closed; give a mask, or shape, for other boundaries")
         if "permeability" in self.model_fields_set and not any("absorbing" in pair for pair in self.boundary):
             raise ValueError('permeability: no wall absorbs; give boundary = { x = "absorbing" }')
-        for key in ("selection", "couplings"):
+        for key in ("selection", "couplings", "reservoirs"):
             if self.mode != "paper" and key in self.model_fields_set:
                 raise ValueError(f'{key}: only for lattice.mode = "paper"')
         if self.couplings is not None and len(self.shape or ()) != 1:

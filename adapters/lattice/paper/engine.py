@@ -44,7 +44,7 @@ class PaperLattice(LatticeBase):
         self.domain = domain_of(options)
         super().__init__(setup, recorder_ports(options, setup.network, [self.domain] * len(setup.sites)))
         self.row_first = options.selection == "row_first"
-        self.rules = build_rules(self.network, self.domain, row_first=self.row_first)
+        self.rules = build_rules(self.network, self.domain, row_first=self.row_first, reservoirs=options.reservoirs)
         self.particles: list[PaperParticles] = []
         for k, site in enumerate(self.sites):
             words = stream(setup.seed, "lattice", site.name, "steps")

@@ -140,6 +140,19 @@ def run_events(t: PaperRules, m: PaperParticles) -> None:
         schedule_event(t, m, m.due[0])
 
 
+@inlined
+def exchange_particles(t: PaperRules, m: PaperParticles) -> None:
+    """One step of the cells that exchange particles with the outside."""
+    for k in range(t.reservoir_cell.size):
+        site = t.reservoir_cell[k]
+        code = np.int64(m.lattice[site])
+        if code == EMPTY:
+            if uniform(m.words) <= t.reservoir_fill[k]:
+                add_particle(m, t.reservoir_code[k], site)
+        elif code == t.reservoir_code[k] and uniform(m.words) <= t.reservoir_drain[k]:
+            remove_particle(m, site)
+
+
 # -- hops and encounters --------------------------------------------------------------------------------------------
 
 
@@ -323,6 +336,7 @@ def advance(t: PaperRules, m: PaperParticles, steps: Integer) -> None:
     """`steps` steps."""
     for _ in range(steps):
         run_events(t, m)
+        exchange_particles(t, m)
         if t.row_first[0]:
             sweep_rows(t, m)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from adapters.lattice.common.compiled import Int32, Int64, Uint8, Uint64
 from adapters.lattice.common.domain import Domain
 from adapters.lattice.common.neighbours import layout_of, moment_offsets
+from adapters.lattice.common.options import ReservoirBlock
 from couple.base.arrays import Floats
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction
 
@@ -41,6 +43,10 @@ class PaperRules(NamedTuple):
     pair_products: Int64  # (n_pair_reactions, 2) codes, see AT_TARGET and AT_MOVER
     pair_reaction: Int64  # (n_pair_reactions,) number in the network
     reservoir_change: Int64  # (n_reactions, n_reservoirs)
+    reservoir_cell: Int64  # (n_cells that exchange,) flat
+    reservoir_code: Int64  # of the species that comes and goes there
+    reservoir_fill: Floats  # probability per step of an empty cell to be filled
+    reservoir_drain: Floats  # of a particle to leave
     moment_offsets: Int64  # see neighbours.moment_offsets
     n_near: Int64  # (1,)
 
@@ -95,8 +101,10 @@ def _check(network: ReactionNetwork, reaction: Reaction) -> None:
         )
 
 
-def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) -> PaperRules:
-    """Raises InputError for a network that the paper's lattice does not know."""
+def build_rules(
+    network: ReactionNetwork, domain: Domain, *, row_first: bool, reservoirs: Sequence[ReservoirBlock] = ()
+) -> PaperRules:
+    """Raises InputError for a network that the paper's lattice does not know, or a cell that is not there."""
     check_network(network)
     code = {name: k + 1 for k, name in enumerate(network.names)}
     uni, pairs = [], dict[tuple[int, int], list[int]]()
@@ -129,9 +137,32 @@ def build_rules(network: ReactionNetwork, domain: Domain, *, row_first: bool) ->
         pair_products=np.array([made[r] for r in flat], dtype=np.int64).reshape(-1, 2),
         pair_reaction=np.array(flat, dtype=np.int64),
         reservoir_change=np.ascontiguousarray(network.change[:, len(network.names) :]),
+        reservoir_cell=np.array([_cell(r.at, domain) for r in reservoirs], dtype=np.int64),
+        reservoir_code=np.array([_exchanged(r.species, network) for r in reservoirs], dtype=np.int64),
+        reservoir_fill=np.array([r.fill for r in reservoirs], dtype=np.float64),
+        reservoir_drain=np.array([r.drain for r in reservoirs], dtype=np.float64),
         moment_offsets=beside,
         n_near=np.array([n_near], dtype=np.int64),
     )
+
+
+def _cell(at: Sequence[int], domain: Domain) -> int:
+    """Flat index of a cell."""
+    shape = domain.shape[3 - domain.dimension :]
+    if len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
+        raise InputError(f"no cell {list(at)} on a lattice of {list(shape)}", where="lattice.reservoirs")
+    flat = np.arange(domain.lattice.size)
+    return int(domain.inner(flat)[tuple(at)])
+
+
+def _exchanged(species: str, network: ReactionNetwork) -> int:
+    """Code of a species that comes and goes."""
+    if species not in network.names:
+        raise InputError(f'no species "{species}"; {nearest(species, network.names)}', where="lattice.reservoirs")
+    if network.species[network.names.index(species)].contains:
+        what = f'"{species}" contains what is conserved and cannot come from nowhere: leave out contains'
+        raise InputError(what, where="lattice.reservoirs")
+    return network.names.index(species) + 1
 
 
 def build_particles(network: ReactionNetwork, domain: Domain, words: Uint64, *, row_first: bool) -> PaperParticles:

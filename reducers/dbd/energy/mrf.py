@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
+from reducers.dbd.chains.rule import Rule
 from reducers.dbd.energy.family import Enumerated
 
 LARGEST = 5_000_000
 """States × features that are listed at most."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A local reaction: the units of a place (1 site, or 2 along an edge) go from one set of states to another.
-
-    rate: per place. A bond that can react both ways round carries two rules.
-    """
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    rate: float = 1.0
 
 
 class MarkovRandomField(Enumerated):

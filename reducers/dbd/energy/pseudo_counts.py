@@ -13,13 +13,14 @@ from scipy.stats import poisson
 
 from couple.base.arrays import Floats
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.energy.ising import Chain
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.triplets import TripletChain
 from reducers.dbd.energy.sufficient_statistics import per_condition
-from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.energy.wellmixed_species import WellMixedSpecies
 
-ExactModel = Chain | TripletChain | WellMixedModel | WellMixedSpecies
+ExactModel = Chain | InhomogeneousChain | TripletChain | WellMixedModel | WellMixedSpecies
 """Models whose moments are known exactly."""
 
 HALF = 0.5
@@ -45,8 +46,10 @@ def with_pseudo_count(model: ExactModel, moments: Floats, runs: int, size: int) 
         return _numbers(model, moments, share)
     if isinstance(model, WellMixedSpecies):
         return np.concatenate([_numbers(model.one, m, share) for m in model.split(moments)])
-    species = len(model.species) if isinstance(model, Chain) else 1
     least = min(HALF / share, size / 4) / size  # so that the mean over runs is half a molecule
+    if isinstance(model, InhomogeneousChain):
+        return np.asarray((1.0 - share) * moments + share * model.independent_moments(moments, least))
+    species = len(model.species) if isinstance(model, Chain) else 1
     density = np.where(moments[:species] * size < HALF, least, moments[:species])
     density = _floored(density, 0.0, least)
     if isinstance(model, TripletChain):

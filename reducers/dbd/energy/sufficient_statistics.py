@@ -8,14 +8,15 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from reducers.data.moments import count_bonds
 from reducers.data.trajectories import Trajectories
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.triplets import TripletChain
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mixture import Mixture
-from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.energy.wellmixed_species import WellMixedSpecies
 
-EnergyModel = DeepBoltzmann | Mixture | Chain | TripletChain | WellMixedModel | WellMixedSpecies
+EnergyModel = DeepBoltzmann | Mixture | Chain | InhomogeneousChain | TripletChain | WellMixedModel | WellMixedSpecies
 """Any energy model that a training file can name."""
 
 
@@ -28,6 +29,10 @@ def exact_moments(model: EnergyModel, data: Trajectories, periodic: bool) -> Flo
         return model.features_of(numbers) if isinstance(model, WellMixedSpecies) else model.features[numbers[:, :, 0]]
     if data.snapshots is None:
         raise InputError("couplings are learned from snapshots, and the data have none: record them")
+    if isinstance(model, InhomogeneousChain):
+        if periodic:
+            raise InputError("a chain with nodes has two ends: give periodic = false", where="data.periodic")
+        return model.features_of(data.snapshots)
     size = data.snapshots.shape[2]
     first, second, third = (np.roll(np.arange(size), -k) for k in range(3))
     kept = size if periodic else size - 1
@@ -41,6 +46,15 @@ def exact_moments(model: EnergyModel, data: Trajectories, periodic: bool) -> Flo
     last = kept if periodic else size - 2
     triplets = pairs[:, :, :last] & there[:, :, third[:last]]
     return np.stack([there.mean(axis=2), pairs.mean(axis=2), triplets.mean(axis=2)], axis=2)
+
+
+def profiles(model: InhomogeneousChain, moments: Floats) -> dict[str, Floats]:
+    """name → (…, K) of moments (…, n): of each field and coupling its sums at the K nodes."""
+    count, nodes = len(model.species), len(model.site_nodes)
+    names = [f"h_{s}" for s in model.species]
+    names += [f"J_{model.species[a - 1]}{model.species[b - 1]}" for a, b in model.pairs]
+    sizes = [nodes] * count + [len(model.bond_nodes)] * len(model.pairs)
+    return dict(zip(names, np.split(moments, np.cumsum(sizes)[:-1], axis=-1), strict=True))
 
 
 def per_condition(values: Floats, data: Trajectories) -> Floats:

@@ -6,16 +6,22 @@ max-ent projection of the master equation. It is linear in the rates, so F = Σ_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction
+from reducers.dbd.chains.fluxes import Events
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
+from reducers.dbd.chains.ising import Chain, chain_projection
+from reducers.dbd.chains.projection import Projection
+from reducers.dbd.chains.rule import Rule
 from reducers.dbd.energy.family import Enumerated
-from reducers.dbd.energy.ising import Chain, chain_projection
-from reducers.dbd.energy.mrf import Rule
 from reducers.dbd.energy.wellmixed_species import MassAction
+from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.law import AUTONOMOUS, Law
 
 
@@ -78,6 +84,67 @@ class ChainFunction(Law):
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
         """(batch, n) Σ_k weights_k ∂F_k/∂θ. Raises RunError as `rates`."""
         return np.asarray(np.einsum("bk,bkm->bm", weights, self.both(theta)[1]))
+
+
+class InhomogeneousFunction(Law):
+    """F_r of some events on a chain that differs from place to place, with its exact Jacobian."""
+
+    def __init__(self, chain: InhomogeneousChain, events: Events) -> None:
+        self.parameters, self.chain, self.events = chain.parameters, chain, events
+
+    def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) F_r. Raises RunError where the covariance cannot be inverted."""
+        return np.stack([Projection(self.chain, point).rates(self.events) for point in theta])
+
+    def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_k weights_k ∂F_k/∂θ. Raises RunError as `rates`."""
+        pairs = zip(theta, weights, strict=True)
+        return np.stack([Projection(self.chain, point).pulled(self.events, w[None])[0] for point, w in pairs])
+
+    def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n, n) ∂F_k/∂θ_m at [:, k, m]. Raises RunError as `rates`."""
+        unit = np.eye(len(self.parameters))
+        return np.stack([Projection(self.chain, point).pulled(self.events, unit) for point in theta])
+
+
+class InhomogeneousCombination(Combination):
+    """Σ_r c_r F_r on a chain that differs from place to place: all reactions share what is computed at a θ."""
+
+    def __init__(self, functions: Sequence[InhomogeneousFunction]) -> None:
+        super().__init__(functions, shared=True)
+        self._chain, self._events = functions[0].chain, [f.events for f in functions]
+
+    def _together(self) -> Events:
+        """All events, at the rates that were learned."""
+        rates = self.coefficients.values[:, 0]
+        amounts = [c * e.amounts for c, e in zip(rates, self._events, strict=True)]
+        before, after, sizes = (np.concatenate([e[k] for e in self._events]) for k in range(3))
+        return Events(before, after, sizes, np.concatenate(amounts))
+
+    def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_r c_r F_r. Raises RunError where the covariance cannot be inverted."""
+        events = self._together()
+        return np.stack([Projection(self._chain, point).rates(events) for point in theta])
+
+    def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n) Σ_rk weights_k c_r ∂F_rk/∂θ. Raises RunError as `rates`."""
+        events, pairs = self._together(), zip(theta, weights, strict=True)
+        return np.stack([Projection(self._chain, point).pulled(events, w[None])[0] for point, w in pairs])
+
+    def jacobian(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
+        """(batch, n, n) Σ_r c_r ∂F_rk/∂θ_j at [:, k, j]. Raises RunError as `rates`."""
+        events, unit = self._together(), np.eye(len(self.parameters))
+        return np.stack([Projection(self._chain, point).pulled(events, unit) for point in theta])
+
+    def by_coefficient(self, theta: Floats) -> Floats:
+        """(batch, n, n_coefficients) ∂F/∂c: each F_r. Raises RunError as `rates`."""
+        made = [Projection(self._chain, point) for point in theta]
+        return np.stack([np.stack([at.rates(e) for e in self._events], axis=1) for at in made])
+
+    def pull(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> None:
+        """Add Σ weights_k F_rk, summed over the batch, to the gradient of c."""
+        self.coefficients.gradient[:, 0] += np.einsum("bk,bkr->r", weights, self.by_coefficient(theta))
+        self.coefficients.touched[:] = True
 
 
 class MassActionFunction(Law):

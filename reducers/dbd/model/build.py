@@ -13,13 +13,16 @@ from couple.chemistry.equations import parse_equation
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
+from reducers.dbd.chains.fluxes import events_of
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.rule import Rule
+from reducers.dbd.chains.triplets import TripletChain
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mixture import Mixture
 from reducers.dbd.energy.pseudo_counts import ExactModel, has_absent, start_densities, with_pseudo_count
 from reducers.dbd.energy.static_fit import match_configurations, match_moments
 from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, per_condition
-from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.energy.wellmixed_species import MassAction, WellMixedSpecies
 from reducers.dbd.fit.adjoint import METHODS, Solver
@@ -32,8 +35,24 @@ from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
 from reducers.dbd.laws.polynomial import Polynomial
-from reducers.dbd.laws.reactions import ChainFunction, EnumeratedFunction, MassActionFunction, hops, rules_of
-from reducers.dbd.model.settings import FitBlock, LawBlock, LayerBlock, LayerLinkBlock, ModelBlock, TrainingFile
+from reducers.dbd.laws.reactions import (
+    ChainFunction,
+    EnumeratedFunction,
+    InhomogeneousCombination,
+    InhomogeneousFunction,
+    MassActionFunction,
+    hops,
+    rules_of,
+)
+from reducers.dbd.model.settings import (
+    FitBlock,
+    LawBlock,
+    LayerBlock,
+    LayerLinkBlock,
+    ModelBlock,
+    ReactionTerm,
+    TrainingFile,
+)
 
 ODDS = 15.0
 """Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
@@ -41,6 +60,8 @@ ODDS = 15.0
 
 def build_model(block: ModelBlock, species: Sequence[str], shape: Sequence[int]) -> EnergyModel:
     """The energy model for data of some species on a lattice of `shape`. Raises InputError for what does not fit."""
+    if block.nodes is not None and block.family != "chain":
+        raise InputError(f'nodes are those of family = "chain", not of "{block.family}"', where="model.nodes")
     if block.family == "wellmixed":
         if len(species) == 1:
             return WellMixedModel(block.order, block.largest)
@@ -50,6 +71,8 @@ def build_model(block: ModelBlock, species: Sequence[str], shape: Sequence[int])
             raise InputError(f'family = "{block.family}" needs data on a line, not on a lattice of {tuple(shape)}')
         if block.family == "triplets" and len(species) != 1:
             raise InputError(f"triplets are of one species, not of {', '.join(species)}")
+        if block.nodes is not None:
+            return InhomogeneousChain(species, shape[0], block.nodes)
         return Chain(species) if block.family == "chain" else TripletChain()
     return _machine(block, species, shape)
 
@@ -150,22 +173,25 @@ def build_law(block: LawBlock, model: EnergyModel, start: Floats, species: Seque
 def _reactions(block: LawBlock, model: EnergyModel, species: Sequence[str]) -> Law:
     if not block.reactions:
         raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
-    law = Combination(
-        [_function(term.equation, term.hopping, model, species) for term in block.reactions], block.shared
-    )
+    functions = [_function(term, model, species) for term in block.reactions]
+    placed = [f for f in functions if isinstance(f, InhomogeneousFunction)]
+    law = InhomogeneousCombination(placed) if placed and block.shared else Combination(functions, block.shared)
     law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
     return law
 
 
-def _function(equation: str | None, hopping: Sequence[str], model: EnergyModel, species: Sequence[str]) -> Law:
-    if not isinstance(model, Chain | WellMixedModel | WellMixedSpecies):
+def _function(term: ReactionTerm, model: EnergyModel, species: Sequence[str]) -> Law:
+    if not isinstance(model, Chain | InhomogeneousChain | WellMixedModel | WellMixedSpecies):
         raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
+    if term.at is not None and not isinstance(model, InhomogeneousChain):
+        raise InputError("only a chain with nodes knows places: give model.nodes", where="law.reactions")
+    equation, hopping = term.equation, term.hopping
     if equation is None:
         unknown = [name for name in hopping if name not in species]
-        if not isinstance(model, Chain) or unknown or not hopping:
+        if not isinstance(model, Chain | InhomogeneousChain) or unknown or not hopping:
             name = unknown[0] if unknown else ", ".join(hopping)
             raise InputError(f'no species "{name}" hops in this model; {nearest(name, species)}', where="law.reactions")
-        return ChainFunction(model, [rule for name in hopping for rule in hops(species.index(name) + 1)])
+        return _on_chain(model, [rule for name in hopping for rule in hops(species.index(name) + 1)], term)
     left, right, reversible = parse_equation(equation)
     unknown = [name for name in (*left, *right) if name not in species]
     if reversible or unknown:
@@ -179,7 +205,16 @@ def _function(equation: str | None, hopping: Sequence[str], model: EnergyModel, 
             raise InputError(f'"{equation}" has more than two reactants', where="law.reactions")
         change = [right.count(name) - left.count(name) for name in species]
         return MassActionFunction(MassAction(model, [left.count(name) for name in species], change))
-    return ChainFunction(model, rules_of(network.reactions[0], network))
+    return _on_chain(model, rules_of(network.reactions[0], network), term)
+
+
+def _on_chain(model: Chain | InhomogeneousChain, rules: Sequence[Rule], term: ReactionTerm) -> Law:
+    if isinstance(model, Chain):
+        return ChainFunction(model, list(rules))
+    try:
+        return InhomogeneousFunction(model, events_of(rules, model.size, term.at))
+    except InputError as error:
+        raise InputError(f'"{term.label}": {error}', where="law.reactions") from None
 
 
 def build_tracking_fit(file: TrainingFile, model: EnergyModel, data: Trajectories, law: Law) -> TrackingFit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,11 +36,15 @@ class LayerBlock(Block):
 class ModelBlock(Block):
     """The energy model. wellmixed: order, largest. chain, triplets: data on a line. dbm: hidden layers and links.
 
+    nodes: of a chain that differs from place to place, with ends; h(x) and J(x) are hat functions between nodes, given
+    by their sites (0 is the first) or by how many there are.
+
     rbm: a dbm with one hidden layer of the same species, each unit of which sees a patch of width 2 and each species
     itself; hidden and links, if given, in their place.
     """
 
     family: Literal["wellmixed", "chain", "triplets", "rbm", "dbm"]
+    nodes: Annotated[Integer, Field(ge=1)] | tuple[float, ...] | None = None
     order: Integer = Field(default=1, ge=1, le=6)
     largest: Integer = Field(default=500, ge=1)
     hidden: tuple[LayerBlock, ...] = ()
@@ -54,14 +58,20 @@ class ModelBlock(Block):
 
 
 class ReactionTerm(Block):
-    """A function F_r whose rate is learned, beginning at `rate`; hop: diffusion of species instead of an equation."""
+    """A function F_r whose rate is learned, beginning at `rate`; hop: diffusion of species instead of an equation.
+
+    at: chains with nodes: the sites where it happens, bonds by the site to their left; everywhere if not given.
+    """
 
     equation: str | None = None
     hop: str | tuple[str, ...] | None = None
     rate: float = 0.0
+    at: tuple[Integer, ...] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
+        if self.at is not None and not self.at:
+            raise ValueError("at = []: give sites, or leave it out for all of them")
         if (self.equation is None) == (self.hop is None):
             raise ValueError('give either equation = "2 A -> 0" or hop = "A"')
         return self
@@ -69,7 +79,8 @@ class ReactionTerm(Block):
     @property
     def label(self) -> str:
         """What the rate is called."""
-        return self.equation or f"hop {' '.join(self.hopping)}"
+        what = self.equation or f"hop {' '.join(self.hopping)}"
+        return what if self.at is None else f"{what} at {', '.join(map(str, self.at))}"
 
     @property
     def hopping(self) -> tuple[str, ...]:

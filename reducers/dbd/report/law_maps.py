@@ -11,8 +11,8 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
-from reducers.dbd.energy.ising import Chain
-from reducers.dbd.energy.mrf import Rule
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.rule import Rule
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
 from reducers.training.figures import save_figure
 

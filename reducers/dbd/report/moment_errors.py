@@ -9,10 +9,11 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from reducers.data.moments import Estimate, data_moments, lattice_moments, nrmse
 from reducers.data.trajectories import Snapshots, Trajectories
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.energy.mixture import AnyDeep, Mixture, components
-from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments
+from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, profiles
 from reducers.dbd.model.model import ReducedModel
 from reducers.training.verdict import Verdict, judge
 
@@ -74,14 +75,17 @@ def model_moments(
 def reference_moments(
     model: EnergyModel, runs: Trajectories, periodic: bool, every: int, distances: Sequence[int] = (1,)
 ) -> dict[str, Floats]:
-    """ "NAME mean", "NAME deviation", "NAME error" (T,) of the first initial condition, for every n-th time."""
+    """ "NAME mean", "NAME deviation", "NAME error" (T,) of the first initial condition, for every n-th time.
+
+    Of a chain with nodes (T, K), one for each node.
+    """
     chosen = np.flatnonzero(runs.conditions == runs.conditions[0])
     first = runs.select(chosen).thinned(np.arange(0, len(runs.time), every))
     if isinstance(model, DeepBoltzmann | Mixture):
         moments = data_moments(first, periodic, distances)
     else:
         exact = exact_moments(model, first, periodic)
-        moments = {f"<{name}>": exact[:, :, k] for k, name in enumerate(model.parameters)}
+        moments = _named(model, exact)
     out = {"time mean": first.time}
     for name, values in moments.items():
         found = Estimate.of(values)
@@ -111,8 +115,14 @@ def free_moments(
             distances=block.distances,
             start=start,
         )
-    exact = np.stack([model.model.moments(t) for t in theta])
-    return {f"<{name}>": exact[None, :, k] for k, name in enumerate(model.model.parameters)}
+    return _named(model.model, np.stack([model.model.moments(t) for t in theta])[None])
+
+
+def _named(model: EnergyModel, moments: Floats) -> dict[str, Floats]:
+    """name → (R, T) of moments (R, T, n); of a chain with nodes (R, T, K), a profile each."""
+    if isinstance(model, InhomogeneousChain):
+        return {f"<{name}>": values for name, values in profiles(model, moments).items()}
+    return {f"<{name}>": moments[:, :, k] for k, name in enumerate(model.parameters)}
 
 
 def held_out_errors(model: ReducedModel) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from couple.base.arrays import Floats
+from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, components
 from reducers.dbd.model.model import ReducedModel
@@ -93,7 +94,10 @@ def figure(model: ReducedModel, path: Path, closures: dict[str, Terms] | None = 
     _parameters(axes[:above], model, time, theta)
     found = free_moments(model)
     for ax, name in zip(axes[above : above + drawn].ravel(), names, strict=False):
-        _moment(ax, name, reference, found[name])
+        if isinstance(model.model, InhomogeneousChain):
+            _profile(ax, name, model.model, reference, found[name])
+        else:
+            _moment(ax, name, reference, found[name])
     for k, (name, closure) in enumerate(closures.items()):
         top = above + drawn + 3 * (k // 3)
         _closure(axes[top : top + 3, k % 3], model, name, closure)
@@ -162,6 +166,20 @@ def _moment(ax: Axes, name: str, reference: dict[str, Floats], found: Floats) ->
         error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
         ax.fill_between(at, found.mean(axis=0) - error, found.mean(axis=0) + error, color=_COLOURS[1], alpha=0.3, lw=0)
     ax.set_title(name, fontsize=9)
+    ax.legend(fontsize=6, frameon=False)
+
+
+def _profile(ax: Axes, name: str, chain: InhomogeneousChain, reference: dict[str, Floats], found: Floats) -> None:
+    """Per site or bond along the row, at four times: data with their errors, model as lines."""
+    at, mean, error = (reference[key] for key in ("time mean", f"{name} mean", f"{name} error"))
+    fields = name.startswith("<h")
+    places, hats = (chain.site_nodes, chain.site_hats) if fields else (chain.bond_nodes, chain.bond_hats)
+    width = hats.sum(axis=0)
+    for row, colour in zip(np.unique(np.linspace(0, len(at) - 1, 4).round().astype(int)), _COLOURS, strict=False):
+        ax.errorbar(places, mean[row] / width, error[row] / width, fmt="o", ms=3, lw=1, color=colour)
+        ax.plot(places, found[0, row] / width, lw=1, color=colour, label=f"t = {at[row]:g}")
+    ax.set(title=f"{name} per {'site' if fields else 'bond'}: data dots, model lines", xlabel="site")
+    ax.title.set_fontsize(9)
     ax.legend(fontsize=6, frameon=False)
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
-from reducers.dbd.energy.ising import Chain, decay_rates, diffusion_rates
-from reducers.dbd.energy.mrf import Rule, ising_ring, ring
+from reducers.dbd.chains.ising import Chain, decay_rates, diffusion_rates
+from reducers.dbd.chains.rule import Rule
+from reducers.dbd.energy.mrf import ising_ring, ring
 from reducers.dbd.fit.adjoint import RK4, Solver
 from reducers.dbd.fit.comparison import ExactComparison
 from reducers.dbd.fit.fit import Fit, Recipe

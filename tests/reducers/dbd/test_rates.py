@@ -14,10 +14,10 @@ from couple.base.errors import InputError, RunError
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.energy.ising import Chain
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.triplets import TripletChain
 from reducers.dbd.energy.static_fit import match_moments
 from reducers.dbd.energy.sufficient_statistics import exact_moments
-from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.rates import RateEstimates, estimate_rates, tangent
 from reducers.dbd.laws.combination import Combination

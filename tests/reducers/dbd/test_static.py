@@ -11,11 +11,11 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from reducers.data.moments import Estimate, bonds, lattice_moments
 from reducers.data.trajectories import Trajectories
+from reducers.dbd.chains.ising import Chain
+from reducers.dbd.chains.triplets import TripletChain
 from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
-from reducers.dbd.energy.ising import Chain
 from reducers.dbd.energy.mrf import MarkovRandomField
 from reducers.dbd.energy.static_fit import match_configurations, match_moments
-from reducers.dbd.energy.triplets import TripletChain
 from reducers.dbd.report.moment_errors import sampled_chains
 
 RNG = np.random.default_rng(1)

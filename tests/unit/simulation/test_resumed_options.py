@@ -130,6 +130,7 @@ CASES = {
     "paper, drawn": """
         lattice.shape = [300]
         lattice.couplings = { h = -0.5, J = 0.3, K = 0.1 }
+        lattice.reservoirs = [{ species = "A", at = [3], fill = 0.4 }, { species = "A", at = [290], drain = 0.5 }]
         lattice.snapshots = true""",
     "cme": "cme.leak = 1e-10\ncme.states = 50000",
 }

@@ -15,7 +15,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, RunError
 from couple.cache.kernels import njit
-from reducers.dbd.energy.mrf import Rule
+from reducers.dbd.chains.rule import Rule
 
 
 @njit(cache=True, python=True)

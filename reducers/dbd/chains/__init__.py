@@ -1,0 +1,1 @@
+"""Rows of sites, exact by transfer matrices: endless, or different from place to place. Imports couple only."""
