@@ -44,7 +44,7 @@ class InhomogeneousChain:
         self.site_nodes = checked_nodes(nodes, self.size)
         self.bond_nodes = _bond_nodes(self.site_nodes, self.size)
         self.site_hats = hats(evenly(self.size, self.size), self.site_nodes)
-        self.bond_hats = hats(np.arange(bonds) + 0.5, self.bond_nodes)
+        self.bond_hats = hats(np.asarray(np.arange(bonds) + 0.5, dtype=float), self.bond_nodes)
         self.free = self.site_hats.shape == (self.size, self.size)
         for basis in () if self.free else (self.site_hats, self.bond_hats):
             if np.linalg.matrix_rank(basis) < basis.shape[1]:
