@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -73,6 +74,8 @@ def prepare() -> None:
 
     text = small_sites({"a": "ssa", "b": "ssa", "c": "ode"}, ("a", "b"), "c", "1 ms")
     Simulation.in_memory(Experiment.parse(tomllib.loads(text))).step()
+    gc.collect()
+    gc.freeze()  # forks share what nobody looks at
 
 
 class Job(NamedTuple):
