@@ -15,25 +15,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters.chemistry.arithmetic import evaluate
-from adapters.chemistry.elementary import reactions_of
+from adapters.chemistry.at_line import at_line
+from adapters.chemistry.elementary import HIGHEST, reactions_of
 from adapters.chemistry.model import CountModel, CountReaction, Size, Units, read_units
+from adapters.chemistry.net_blocks import Lines, check_amounts, read_text, split_blocks
 from adapters.chemistry.net_laws import NetLaws
 from couple.base.errors import InputError
-from couple.base.formats import complaint
-from couple.chemistry.laws.expression import apply
+from couple.chemistry.laws.expression import apply, combine
+from couple.chemistry.laws.expression import name as make_name
 from couple.chemistry.laws.expression import number as make_number
 
-READ = ("parameters", "functions", "species", "reactions", "groups")
-PASSED_OVER = (
-    "molecule types", "observables", "reaction rules", "seed species", "actions", "model", "compartments",
-    "energy patterns", "population maps",
-)  # fmt: skip
-"""Blocks that the network has been made of; what compartments and energies do to rates is in the rates already."""
 SECOND = 1e3
 """ms, of the unit of time that BioNetGen's models have where nothing is said."""
 _NUMBERS = re.compile(r"\d+(,\d+)*")
-
-Lines = list[tuple[int, str]]
 
 
 class NetSpecies(NamedTuple):
@@ -49,15 +43,7 @@ def read_net(path: Path, units: object = None) -> dict[str, Any]:
 
     Raises InputError that names the file, and the line of what is not read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    except UnicodeDecodeError as error:
-        wrong = f"is not text in UTF-8 (byte {error.start})"
-        raise InputError(
-            complaint(path, "a network of BioNetGen (.net)", "net", otherwise=wrong), where=str(path)
-        ) from None
+    text = read_text(path)
     given = read_units(units, path.name)
     if given is None:
         raise InputError(
@@ -65,44 +51,10 @@ def read_net(path: Path, units: object = None) -> dict[str, Any]:
             'time = "s" } (or amount = "uM" without a volume)'
         )
     try:
-        return _model(_blocks(text), given).chemistry()
+        check_amounts(text, given)
+        return _model(split_blocks(text), given).chemistry()
     except InputError as error:
         raise error.inside(str(path)) from None
-
-
-def _blocks(text: str) -> dict[str, Lines]:
-    """Block → (line number, line without its comment)."""
-    blocks: dict[str, Lines] = {}
-    inside = ""
-    for number, line in _logical_lines(text):
-        start = re.fullmatch(r"begin\s+(.+)", line)
-        if start:
-            inside = " ".join(start[1].split())
-            blocks.setdefault(inside, [])
-        elif re.match(r"end\b", line):
-            inside = ""
-        elif inside:
-            blocks[inside].append((number, line))
-        elif not re.match(r"(setOption|substanceUnits|version|generate_network|writeNetwork)\b", line):
-            raise InputError(f'line {number}: "{line}" is outside of a block')
-    for name, lines in blocks.items():
-        if name not in (*READ, *PASSED_OVER) and lines:
-            raise InputError(f'line {lines[0][0]}: the block "{name}" is not read; read are: {", ".join(READ)}')
-    return blocks
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number and text of every line that says something; one that ends in a backslash goes on in the next."""
-    begun, first = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.split("#", 1)[0].rstrip()
-        first = first if begun else number
-        if line.endswith("\\"):
-            begun += line[:-1] + " "
-            continue
-        whole, begun = (begun + line).strip(), ""
-        if whole:
-            yield first, whole
 
 
 def _model(blocks: Mapping[str, Lines], units: Units) -> CountModel:
@@ -159,7 +111,7 @@ def _species(
     found: dict[int, NetSpecies] = {}
     counts: dict[str, float] = {}
     for line_number, line in blocks.get("species", ()):
-        with _Line(line_number):
+        with at_line(line_number):
             index = re.match(r"(\d+):?\s+", line)
             number = int(index[1]) if index else len(found) + 1
             pattern, expression = _pair(line[index.end() :] if index else line)
@@ -207,7 +159,7 @@ def _reactions(
 ) -> Iterator[CountReaction]:
     """Reactions; amounts of what is held are part of their rates, and what changes nothing is left out."""
     for number, line in blocks.get("reactions", ()):
-        with _Line(number):
+        with at_line(number):
             left, right, law = _parts_of(line, names)
             before, after = (tuple(n for n in side if n not in laws.held) for side in (left, right))
             if sorted(left) == sorted(right) or sorted(before) == sorted(after):
@@ -231,6 +183,11 @@ def _reaction(
     rate_of_counts = constant * units.amount ** (1 - len(left)) / time
     for name in left:
         rate_of_counts *= laws.held.get(name, 1.0)
+    if len(before) > HIGHEST and len({*before}) == len(before) and rate_of_counts:
+        # of two of a kind whole molecules count pairs in order, which no law says
+        law_of_counts = combine("mul", [make_number(rate_of_counts), *(make_name(n) for n in before)])
+        yield CountReaction(line, before, after, 1.0, law_of_counts)
+        return
     yield CountReaction(line, before, after, rate_of_counts)
 
 
@@ -276,7 +233,7 @@ def _groups(
 ) -> Iterator[tuple[str, tuple[str, dict[str, float]]]]:
     """Name, name as an observable and weights of each group; one that has a species' name is called NAME_group."""
     for number, line in blocks.get("groups", ()):
-        with _Line(number):
+        with at_line(number):
             parts = re.sub(r"^\d+:?\s+", "", line).split(None, 1)
             weights = Counter[str]()
             for member in parts[1].replace(" ", "").split(",") if len(parts) > 1 else ():
@@ -310,17 +267,3 @@ def _name(pattern: str, taken: Mapping[str, float]) -> str:
     while name in taken:
         name, k = f"{plain}_{k}", k + 1
     return name
-
-
-class _Line:
-    """Puts the line's number in front of errors."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, InputError):
-            raise InputError(f"line {self.number}: {error.message}") from None

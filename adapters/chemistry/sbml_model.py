@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from adapters.chemistry.at_line import at_line
 from adapters.chemistry.elementary import reactions_of
 from adapters.chemistry.mathml import expression, number
 from adapters.chemistry.model import CountModel, CountReaction, Size, Units
 from adapters.chemistry.polynomial import polynomial
+from adapters.chemistry.sbml_refusals import refuse_unread
+from adapters.chemistry.sbml_symbols import Symbols, finite
 from adapters.chemistry.sbml_units import SbmlUnits
 from couple.base.errors import InputError
-from couple.chemistry.laws.expression import Expression, apply
-from couple.chemistry.laws.expression import name as make_name
+from couple.chemistry.laws.expression import apply
 from couple.chemistry.laws.expression import number as make_number
 from couple.chemistry.reaction import Place
 
 _log = logging.getLogger(__name__)
 
-HEAVIEST = 1e6
-"""Weight in an observable."""
+HEAVIEST = 1000
+"""Weight in an observable, which is a whole number: what all engines count."""
 
 
 class SbmlModel:
@@ -41,8 +42,7 @@ class SbmlModel:
         if model is None:
             raise InputError("holds no model")
         self.libsbml, self.sbml = libsbml, model
-        self._refuse()
-        self._refuse_double()
+        refuse_unread(model)
         self.rules = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules()}
         self.starts = {a.getSymbol(): a.getMath() for a in model.getListOfInitialAssignments()}
         self.computed = {*self.rules, *self.starts}
@@ -57,40 +57,22 @@ class SbmlModel:
         if units is not None and units.concentrations:
             self.amount *= self._concentrated()
         for s in self.species.values():
-            self.units.check_species(s)
+            with at_line(s.getLine()):
+                self.units.check_species(s)
 
     def counts(self) -> CountModel:
         """The model in molecules. Raises InputError."""
-        symbols = _Symbols(self)
-        reactions = tuple(r for found in self.sbml.getListOfReactions() for r in self._reaction(found, symbols))
+        symbols = Symbols(self)
+        reactions: list[CountReaction] = []
+        for found in self.sbml.getListOfReactions():
+            with at_line(found.getLine()):
+                reactions += self._reaction(found, symbols)
         places = {name: self.species[name].getCompartment() for name in self.free}
-        counts = {name: self._count(self.species[name]) for name in self.free}
-        return CountModel(self.compartments, places, counts, reactions, dict(self._observables(symbols)))
-
-    def _refuse(self) -> None:
-        """Raise InputError for what changes the meaning of a model and is not read."""
-        for what, found in (("event", self.sbml.getListOfEvents()), ("constraint", self.sbml.getListOfConstraints())):
-            if found.size():
-                raise InputError(f'{what} "{found.get(0).getId() or "unnamed"}": not read')
-        for rule in self.sbml.getListOfRules():
-            if not rule.isAssignment():
-                kind = "rate rule" if rule.isRate() else "algebraic rule"
-                raise InputError(f'{kind} "{rule.getVariable() or "unnamed"}": not read')
-            if rule.getMath() is None:
-                raise InputError(f'rule "{rule.getVariable()}" says nothing')
-        for species in self.sbml.getListOfSpecies():
-            if species.isSetConversionFactor():
-                raise InputError(f'species "{species.getId()}" has a conversion factor: not read')
-        if self.sbml.isSetConversionFactor():
-            raise InputError("the model has a conversion factor: not read")
-
-    def _refuse_double(self) -> None:
-        """Raise InputError for two elements of one name, as exports have them that name species S1, S2, ..."""
-        lists = [self.sbml.getListOfCompartments(), self.sbml.getListOfSpecies(), self.sbml.getListOfParameters()]
-        names = Counter(element.getId() for found in (*lists, self.sbml.getListOfReactions()) for element in found)
-        for name, n in names.items():
-            if n > 1:
-                raise InputError(f'{n} elements have the id "{name}" (compartments, species, parameters or reactions)')
+        counts = {}
+        for name in self.free:
+            with at_line(self.species[name].getLine()):
+                counts[name] = self._count(self.species[name])
+        return CountModel(self.compartments, places, counts, tuple(reactions), dict(self._observables(symbols)))
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -100,12 +82,26 @@ class SbmlModel:
     def _bare_size(self, c: Any) -> float:
         """Size of a compartment with species in it, in the file's unit. Raises InputError for what is not read."""
         name = c.getId()
-        if c.getSpatialDimensions() not in (2, 3) or name in self.rules:
-            raise InputError(f'compartment "{name}" is not a constant volume or area: not read')
-        size = self.value(name)
-        if not size > 0:
-            raise InputError(f'compartment "{name}" has the size {size:g}: it must be above 0')
-        return size
+        with at_line(c.getLine()):
+            if c.getSpatialDimensionsAsDouble() not in (2.0, 3.0) or self._changes(self.rules.get(name)):
+                raise InputError(f'compartment "{name}" is not a constant volume or area: not read')
+            size = self.value(name)
+            if not size > 0:
+                raise InputError(f'compartment "{name}" has the size {size:g}: it must be above 0')
+            return size
+
+    def _changes(self, math_of: Any, seen: tuple[str, ...] = ()) -> bool:
+        """Whether the value of an expression (None: of nothing) can change: by species, speeds of reactions, time."""
+        if math_of is None:
+            return False
+        if math_of.getType() == self.libsbml.AST_NAME:
+            name = math_of.getName()
+            if name in self.free or self.sbml.getReaction(name) is not None:
+                return True
+            return name not in seen and self._changes(self.rules.get(name), (*seen, name))
+        if math_of.getType() == self.libsbml.AST_NAME_TIME:
+            return True
+        return any(self._changes(math_of.getChild(k), seen) for k in range(math_of.getNumChildren()))
 
     def _compartments(self) -> dict[str, Size]:
         """What makes a site: the compartments that free species live in; of a kind without any, all of that kind."""
@@ -119,6 +115,8 @@ class SbmlModel:
             unit = next((c.size / self.bare[name] for name, c in found.items()), 1.0)  # of volumes, which come first
             sizes = self.units.sizes(chosen, self.bare, place, unit)
             found |= {name: Size(size, place) for name, size in sizes.items()}
+        if not self.free:
+            raise InputError("holds no species that reactions can change")
         if all(c.on != "volume" for c in found.values()):
             raise InputError("has no three-dimensional compartment: a site needs one volume for its species")
         return found
@@ -141,7 +139,7 @@ class SbmlModel:
             math_of = self.starts.get(name) or self.rules.get(name)
             return self._given(name) if math_of is None else number(self.libsbml, math_of, self.value)
         except InputError as error:
-            if len(self._working_out) > 1:
+            if len(self._working_out) > 1 or error.message.startswith(f'"{name}" '):
                 raise
             raise InputError(f'"{name}": {error.message}') from None
         finally:
@@ -155,13 +153,14 @@ class SbmlModel:
         if kind == self.libsbml.SBML_COMPARTMENT:
             if not found.isSetSize() and self.sbml.getLevel() > 1:
                 raise InputError(f'compartment "{name}" has no size: give it one in the file')
-            return float(found.getSize())
-        if kind in (self.libsbml.SBML_PARAMETER, self.libsbml.SBML_LOCAL_PARAMETER) and found.isSetValue():
-            return float(found.getValue())
+            return finite(name, float(found.getSize()))
+        if kind == self.libsbml.SBML_PARAMETER and found.isSetValue():
+            return finite(name, float(found.getValue()))
         if kind == self.libsbml.SBML_SPECIES:
-            return self._given_species(found)
-        if kind == self.libsbml.SBML_SPECIES_REFERENCE and math.isfinite(found.getStoichiometry()):
-            return float(found.getStoichiometry())
+            return finite(name, self._given_species(found))
+        if kind == self.libsbml.SBML_SPECIES_REFERENCE:
+            n = float(found.getStoichiometry())
+            return finite(name, None if math.isnan(n) else n / getattr(found, "getDenominator", lambda: 1)())
         raise InputError(f'"{name}" has no value')
 
     def _given_species(self, s: Any) -> float:
@@ -193,12 +192,8 @@ class SbmlModel:
 
     # -- reactions -----------------------------------------------------------------------------------------------
 
-    def _reaction(self, r: Any, symbols: _Symbols) -> Iterator[CountReaction]:
+    def _reaction(self, r: Any, symbols: Symbols) -> Iterator[CountReaction]:
         name, law = r.getId(), r.getKineticLaw()
-        if r.isSetFast() and r.getFast():
-            raise InputError(f'reaction "{name}" is fast: not read')
-        if law is None or law.getMath() is None:
-            raise InputError(f'reaction "{name}" has no kinetic law')
         self.units.check_law(law, name)
         left, right = self._side(r.getListOfReactants(), name), self._side(r.getListOfProducts(), name)
         if sorted(left) == sorted(right):
@@ -214,83 +209,45 @@ class SbmlModel:
         """The free species of one side, each as often as it takes part."""
         found: list[str] = []
         for reference in references:
-            species, n = reference.getSpecies(), reference.getStoichiometry()
-            computed = getattr(reference, "isSetStoichiometryMath", bool)() or reference.getId() in self.computed
-            shared = getattr(reference, "getDenominator", int)() > 1
-            if computed or shared or not math.isfinite(n) or n != int(n) or n < 1:
-                said = "is not given" if math.isnan(n) else "is not a whole number"
-                raise InputError(f'reaction "{name}": the stoichiometry of "{species}" {said}')
-            found += [species] * int(n) if species in self.free else []
+            species = reference.getSpecies()
+            if species in self.free:
+                n = self._stoichiometry(reference, f'reaction "{name}": the stoichiometry of "{species}"')
+                found += [species] * n
         return tuple(found)
+
+    def _stoichiometry(self, reference: Any, what: str) -> int:
+        """How often a species takes part: given, or worked out from what never changes."""
+        math_of, own = None, reference.getId()
+        if getattr(reference, "isSetStoichiometryMath", bool)():
+            math_of = reference.getStoichiometryMath().getMath()
+        if self._changes(math_of or self.rules.get(own)):
+            raise InputError(f"{what} changes in the course of time: not read")
+        if math_of is not None:
+            n = number(self.libsbml, math_of, self.value)
+        else:
+            n = self.value(own) if own in self.computed else float(reference.getStoichiometry())
+        n /= getattr(reference, "getDenominator", lambda: 1)()
+        if not math.isfinite(n) or n != int(n) or n < 0:
+            raise InputError(f"{what} is {'not given' if math.isnan(n) else f'not a whole number ({n:g})'}")
+        return int(n)
 
     # -- rules ---------------------------------------------------------------------------------------------------
 
-    def _observables(self, symbols: _Symbols) -> Iterator[tuple[str, dict[str, float]]]:
+    def _observables(self, symbols: Symbols) -> Iterator[tuple[str, dict[str, float]]]:
         """Rules that are sums, as weights of molecules; others that no rate needs are left out with a warning."""
         used = set(symbols.used)
         for name in self.rules:
             try:
-                terms, why = polynomial(symbols[name]) or {}, "it is no sum of species"
+                terms, why = polynomial(symbols[name]) or {}, "it is no sum of species with whole weights"
             except InputError as error:
                 terms, why = None, error.message
-            weights = {k[0]: c / self.symbol(k[0]) for k, c in (terms or {}).items() if len(k) == 1}
-            if terms is None or len(weights) < len(terms) or any(not 0 < w <= HEAVIEST for w in weights.values()):
+            weights = {k[0]: _whole(c / self.symbol(k[0])) for k, c in (terms or {}).items() if len(k) == 1}
+            whole = all(0 < w <= HEAVIEST and w == int(w) for w in weights.values())
+            if terms is None or len(weights) < len(terms) or not whole:
                 if name not in used:
                     _log.warning('the rule "%s" is left out: %s', name, why)
             elif weights:
-                yield name, {s: _whole(w) for s, w in weights.items()}
-
-
-class _Symbols(Mapping[str, Expression]):
-    """What names in kinetic laws and rules stand for, of molecules; raises InputError for a name without a value.
-
-    own: of one law. used: rules that some law has asked for; None where no law asks.
-    """
-
-    def __init__(
-        self, model: SbmlModel, own: Mapping[str, Expression] | None = None, used: set[str] | None = None
-    ) -> None:
-        self.model, self.own = model, own or {}
-        self.in_law, self.used = used is not None, set() if used is None else used
-        self._open: list[str] = []
-
-    def within(self, law: Any) -> _Symbols:
-        """The names as one law sees them, with parameters of its own."""
-        local = law.getListOfLocalParameters() if self.model.sbml.getLevel() > 2 else law.getListOfParameters()
-        own = {p.getId(): make_number(p.getValue()) for p in local if p.isSetValue()}
-        return _Symbols(self.model, own, self.used)
-
-    def __getitem__(self, name: str) -> Expression:
-        model = self.model
-        if name in self.own:
-            return self.own[name]
-        if name in model.rules:
-            return self._opened("rule", name, model.rules[name], self)
-        if name in model.free:
-            return apply("mul", make_number(model.symbol(name)), make_name(name))
-        reaction = model.sbml.getReaction(name)
-        if reaction is not None and (law := reaction.getKineticLaw()) is not None:
-            return self._opened("reaction", name, law.getMath(), self.within(law))
-        return make_number(model.value(name))
-
-    def _opened(self, kind: str, name: str, math_of: Any, names: _Symbols) -> Expression:
-        if name in self._open:
-            raise InputError(f'the {kind} "{name}" is defined by itself')
-        self._open.append(name)
-        names._open = self._open
-        try:
-            tree = expression(self.model.libsbml, math_of, names.__getitem__)
-        finally:
-            self._open.pop()
-        if self.in_law and kind == "rule":
-            self.used.add(name)
-        return tree
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.own, *self.model.rules, *self.model.free))
-
-    def __len__(self) -> int:
-        return len([*self])
+                yield name, weights
 
 
 def _held(species: Any) -> bool:

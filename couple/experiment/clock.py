@@ -87,12 +87,12 @@ class Clock:
 
 
 def _multiple(value: float, unit: float, key: str, of: str, name: Unit) -> int:
-    n = round(value / unit)
-    step = f"{of} = {unit:.9g} {name}"
-    if n > MOST:
-        raise InputError(f"{value:.9g} {name} is {n:.1e} times {step}; more than {MOST:.0e} are refused", where=key)
+    times, step = value / unit, f"{of} = {unit:.9g} {name}"
+    if times > MOST:  # also where it is too many to be a number
+        raise InputError(f"{value:.9g} {name} is {times:.1e} times {step}; more than {MOST:.0e} are refused", where=key)
+    n = round(times)
     if n >= 1 and abs(n * unit - value) <= 1e-9 * value:
         return n
-    low = max(1, int(value / unit))
+    low = max(1, int(times))
     near = " or ".join(f'"{k * unit:.9g} {name}"' for k in (low, low + 1))
     raise InputError(f"{value:.9g} {name} is not a multiple of {step}; the nearest are {near}", where=key)

@@ -10,7 +10,7 @@ from couple.chemistry.laws.expression import Expression
 FORMULA: Mapping[str, str] = {
     "add": "({} + {})", "sub": "({} - {})", "mul": "({} * {})", "div": "({} / {})", "pow": "({} ^ {})",
     "exp": "exp({})", "ln": "ln({})", "sqrt": "sqrt({})", "abs": "abs({})", "sin": "sin({})", "cos": "cos({})",
-    "tan": "tan({})", "tanh": "tanh({})", "floor": "floor({})", "ceil": "ceil({})",
+    "tan": "tan({})", "tanh": "tanh({})", "atan": "atan({})", "floor": "floor({})", "ceil": "ceil({})",
     "lt": "({} < {})", "le": "({} <= {})", "eq": "({} == {})", "ne": "({} != {})",
     "and": "({} && {})", "or": "({} || {})", "not": "(!{})",
     "min": "piecewise({0}, ({0} < {1}), {1})", "max": "piecewise({0}, ({1} < {0}), {1})",

@@ -50,6 +50,7 @@ def _unary(tree: Expression, slope: Expression) -> Expression:
         "cos": lambda: apply("mul", number(-1.0), apply("sin", a)),
         "tan": lambda: apply("add", _ONE, apply("mul", tree, tree)),
         "tanh": lambda: apply("sub", _ONE, apply("mul", tree, tree)),
+        "atan": lambda: apply("div", _ONE, apply("add", _ONE, apply("mul", a, a))),
     }[tree.op]()
     return apply("mul", outer, slope)
 

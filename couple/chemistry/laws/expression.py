@@ -9,7 +9,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from couple.base.errors import InputError
@@ -27,6 +27,7 @@ OPERATIONS: dict[str, tuple[int, Callable[..., float]]] = {
     "lt": (2, operator.lt), "le": (2, operator.le), "eq": (2, operator.eq), "ne": (2, operator.ne),
     "and": (2, lambda a, b: a != 0 and b != 0), "or": (2, lambda a, b: a != 0 or b != 0), "not": (1, operator.not_),
     "rint": (1, round), "if": (3, lambda c, a, b: a if c else b),
+    "atan": (1, math.atan),
 }  # fmt: skip
 """Name → operands and what it does with numbers."""
 TRUTHS = ("lt", "le", "eq", "ne", "and", "or", "not")
@@ -80,6 +81,42 @@ def combine(op: str, parts: Sequence[Expression]) -> Expression:
     return apply(op, combine(op, parts[:half]), combine(op, parts[half:]))
 
 
+def _cosh(x: Expression) -> Expression:
+    turned = apply("exp", apply("mul", number(-1.0), x))
+    return apply("mul", number(0.5), apply("add", apply("exp", x), turned))
+
+
+def _area(op: str, x: Expression) -> Expression:
+    """ln(x + sqrt(x² ± 1))."""
+    return apply("ln", apply("add", x, apply("sqrt", apply(op, apply("mul", x, x), number(1.0)))))
+
+
+def _asinh(x: Expression) -> Expression:
+    """By the magnitude: of large numbers below zero nothing would be left of a sum."""
+    found = _area("add", apply("abs", x))
+    return apply("if", apply("lt", x, number(0.0)), apply("mul", number(-1.0), found), found)
+
+
+def _atanh(x: Expression) -> Expression:
+    return apply(
+        "mul", number(0.5), apply("ln", apply("div", apply("add", number(1.0), x), apply("sub", number(1.0), x)))
+    )
+
+
+def _asin(x: Expression) -> Expression:
+    """2 atan(x / (1 + sqrt(1 - x²)))."""
+    root = apply("sqrt", apply("sub", number(1.0), apply("mul", x, x)))
+    return apply("mul", number(2.0), apply("atan", apply("div", x, apply("add", number(1.0), root))))
+
+
+DERIVED: dict[str, Callable[[Expression], Expression]] = {
+    "sinh": lambda x: apply("mul", apply("tanh", x), _cosh(x)), "cosh": _cosh, "asinh": _asinh,
+    "acosh": lambda x: _area("sub", x), "atanh": _atanh,
+    "asin": _asin, "acos": lambda x: apply("sub", number(math.pi / 2), _asin(x)),
+}  # fmt: skip
+"""Functions that are made of others."""
+
+
 def value(tree: Expression, names: Mapping[str, float]) -> float:
     """The number that a tree stands for; only the piece that holds of a choice is looked at.
 
@@ -113,9 +150,10 @@ def show(tree: Expression) -> str:
     return f"{tree.op}({', '.join(parts)})" if tree.op != "not" else f"(!{parts[0]})"
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, known: Container[str] = ()) -> Expression:
     """The tree of a text such as "k*A^n / (K + A)"; conditions as in "if(A > 1, 2*A, 0)".
 
+    known: names that are not BioNetGen's constants, if they are called like one of them (_pi, _e).
     Raises InputError for anything that is no such arithmetic.
     """
     if len(text) > LONGEST:
@@ -124,9 +162,11 @@ def parse(text: str) -> Expression:
     for sign, word in (("^", "**"), ("&&", " and "), ("||", " or ")):
         marked = marked.replace(sign, word)
     try:
-        return _read(ast.parse(re.sub(r"!(?!=)", " not ", marked).strip(), mode="eval").body, text, DEEPEST)
+        tree = _read(ast.parse(re.sub(r"!(?!=)", " not ", marked).strip(), mode="eval").body, text, DEEPEST)
     except (SyntaxError, RecursionError, MemoryError, ValueError):
         raise InputError(f'"{_brief(text)}" cannot be worked out: it is not arithmetic') from None
+    constants = {key: x for key, x in _CONSTANTS.items() if key not in known}
+    return substitute(tree, lambda n: number(constants[n]) if n in constants else name(n))
 
 
 _MARK = "n_"
@@ -145,7 +185,7 @@ _COMPARED: dict[type[ast.cmpop], tuple[str, bool]] = {
 }  # fmt: skip
 _CONSTANTS = {"_pi": math.pi, "_e": math.e}
 FUNCTIONS = ("exp", "ln", "log10", "log2", "sqrt", "abs", "sin", "cos", "tan", "tanh", "floor", "ceil", "min", "max",
-             "rint", "if")  # fmt: skip
+             "rint", "if", "atan", *DERIVED)  # fmt: skip
 """What text can call; a function without operands, as BioNetGen writes them, is a name."""
 
 
@@ -163,7 +203,7 @@ def _read(node: ast.expr, text: str, deeper: int) -> Expression:
             return number(float(found))
         case ast.Name(id=marked) | ast.Call(func=ast.Name(id=marked), args=[], keywords=[]):
             plain = marked.removeprefix(_MARK)
-            return number(_CONSTANTS[plain]) if plain in _CONSTANTS else name(plain)
+            return name(plain)
         case ast.BinOp(op=ast.Add() | ast.Mult() as op):
             parts = [_read(part, text, deeper - 1) for part in _spine(node, type(op))]
             return combine(_BINARY[type(op)], parts)
@@ -206,12 +246,12 @@ def _called(function: str, args: list[Expression], text: str) -> Expression:
         raise InputError(f'unknown name "{function}" in "{_brief(text)}"')
     if function in ("min", "max") and len(args) > 1:
         return combine(function, args)
-    wanted = 1 if function.startswith("log") else OPERATIONS[function][0]
+    wanted = 1 if function.startswith("log") or function in DERIVED else OPERATIONS[function][0]
     if len(args) != wanted:
         raise InputError(f'"{function}" in "{_brief(text)}" takes {wanted} values, not {len(args)}')
     if function.startswith("log"):
         return apply("div", apply("ln", args[0]), number(math.log(float(function.removeprefix("log")))))
-    return apply(function, *args)
+    return DERIVED[function](args[0]) if function in DERIVED else apply(function, *args)
 
 
 def _is(tree: Expression, value: float) -> bool:

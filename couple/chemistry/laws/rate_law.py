@@ -64,7 +64,7 @@ def read_rate_law(text: str, parameters: Mapping[str, object], species: Mapping[
         except InputError as error:
             raise error.at(f"parameters.{key}") from None
     try:
-        tree = parse(text)
+        tree = parse(text, dimensions)
         _check_names(tree, text, values, species)
         found = dimension_of(tree, dimensions, values)
         on = next((place for place, wanted in _RATES.items() if same(found, wanted)), None)

@@ -200,8 +200,10 @@ def run_tape(code: Ints, start: int, z: Floats) -> None:
             v = 1.0 if _truth(op, a, b) else 0.0
         elif op == 24:
             v = np.rint(a)
-        else:
+        elif op == 25:
             v = b if a != 0.0 else z[code[4 * i + 3]]
+        else:
+            v = math.atan(a)
         z[start + i] = v
 
 

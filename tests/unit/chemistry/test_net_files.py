@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from adapters.chemistry.bngl import read_net
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.laws.expression import value
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species
 from couple.geometry.geometry import Geometry
@@ -208,3 +211,45 @@ def test_rates_of_compartments_are_those_of_the_network(tmp_path: Path, volume: 
 def test_sizes_that_do_not_fit(tmp_path: Path, volume: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         experiment(tmp_path, COMPARTMENTS, "net", units={"amount": "count", "volume": volume})
+
+
+def test_comments_in_another_encoding(tmp_path: Path) -> None:
+    text = "# rates in \xb5M\n" + BARE + "begin reactions\n1 1 0 2\nend reactions\n"
+    (tmp_path / "other.net").write_bytes(text.encode("latin-1"))
+    assert len(read_net(tmp_path / "other.net", COUNTS)["reactions"]) == 1
+    (tmp_path / "other.net").write_bytes(text.replace("A()", "\xc5()").encode("latin-1"))
+    with pytest.raises(InputError, match=r"is not text in UTF-8 \(byte 11\)"):
+        read_net(tmp_path / "other.net", COUNTS)
+
+
+@pytest.mark.parametrize(("said", "units"), [("Number", {"amount": "uM"}), ("Concentration", COUNTS)])
+def test_what_the_file_says_of_its_amounts(tmp_path: Path, said: str, units: dict[str, str]) -> None:
+    text = f'substanceUnits("{said}")\n{BARE}'
+    with pytest.raises(InputError, match=f'line 1: the file says that amounts are in "{said}"'):
+        experiment(tmp_path, text, "net", units=units)
+    other = COUNTS if said == "Number" else {"amount": "uM", "time": "s"}
+    assert experiment(tmp_path, text, "net", units=other).chemistry.network().names == ("A",)
+
+
+def test_three_different_reactants_are_a_rate_law(tmp_path: Path) -> None:
+    """Of two of a kind whole molecules count pairs in order, which no law says: refused as before."""
+    three = "begin species\n1 A() 5\n2 B() 4\n3 C() 3\nend species\nbegin reactions\n1 1,2,3 1 0.5\nend reactions\n"
+    (reaction,) = experiment(tmp_path, three, "net", units=COUNTS).chemistry.network().reactions
+    assert reaction.law is not None and set(reaction.law.names) == {"A", "B", "C"}
+    one = 1 / IONS_PER_MM_UM3  # mM of one molecule
+    assert value(reaction.law.tree, {"A": 5 * one, "B": 4 * one, "C": 3 * one}) == pytest.approx(0.5e-3 * 60 * one)
+    with pytest.raises(InputError, match="order 3"):
+        experiment(tmp_path, three.replace("1,2,3", "1,1,3"), "net", units=COUNTS)
+
+
+def test_functions_of_bionetgen(tmp_path: Path) -> None:
+    """sinh, asin and the like, also of what changes."""
+    text = BARE.replace("5", "sinh(1)*cosh(1) + asinh(1) + acosh(2) + atanh(0.5) + asin(0.3) + acos(0.3) + atan(0.7)")
+    text += "begin groups\n1 G 1\nend groups\nbegin functions\n1 f() atan(G)\nend functions\n"
+    made = experiment(tmp_path, text + "begin reactions\n1 1 0 f()\nend reactions\n", "net", units=COUNTS).chemistry
+    counts, _ = initial_amounts(made.network(), made.initial, ONE)
+    wanted = (
+        math.sinh(1) * math.cosh(1) + math.asinh(1) + math.acosh(2) + math.atanh(0.5) + math.pi / 2 + math.atan(0.7)
+    )
+    assert counts[0] == pytest.approx(wanted, rel=1e-12)
+    assert made.network().reactions[0].law is not None

@@ -95,7 +95,7 @@ def in_a_line(model: Any) -> None:
         (lambda: edited(add_event), 'event "spike": not read'),
         (lambda: edited(in_a_line), 'compartment "er" is not a constant volume or area'),
         (lambda: edited(lambda m: m.getReaction(0).getReactant(0).setStoichiometry(1.5)), "not a whole number"),
-        (lambda: with_law("k * A * arcsin(B)"), 'reaction "r0": "arcsin" is not read'),
+        (lambda: with_law("k * A * massi(B, k)"), 'reaction "r0": "massi" is not read'),
         (lambda: "<sbml>", "not valid SBML"),
     ],
 )

@@ -20,6 +20,7 @@ EXPRESSIONS = {
     "min": "min(A, B, 7)", "max": "max(A^2, B)", "lt": "if(A < B, A, 2*B)", "le": "if(A >= B, A^2, B)",
     "eq": "if(A == 2, A, A*B)", "ne": "if(A != 2, A, A*B)", "and": "if(A > 1 && B < 5, A*B, B)",
     "or": "if(A > 100 || B > 0.1, A, B)", "not": "if(!(A > 1), B, A^3)", "rint": "B*rint(A)", "if": "if(A, B, 3)",
+    "atan": "atan(A*B)",
 }  # fmt: skip
 """One for each operation, smooth at the points."""
 POINTS = ({"A": 1.3, "B": 0.4}, {"A": 0.7, "B": 2.2})
@@ -156,3 +157,17 @@ def test_units_that_do_not_fit_are_refused(text: str, parameters: dict[str, obje
 
 def test_truths_are_operations() -> None:
     assert {*TRUTHS} < {*OPERATIONS}
+
+
+@pytest.mark.parametrize("function", ["sinh", "cosh", "asinh", "acosh", "atanh", "asin", "acos"])
+@pytest.mark.parametrize("x", [-1.0, -0.6, 1e-9, 0.3, 1.0, 1e9, -1e9])
+def test_functions_made_of_others(function: str, x: float) -> None:
+    try:
+        wanted = getattr(math, function)(x)
+    except (ValueError, OverflowError):
+        return
+    assert value(parse(f"{function}(A)"), {"A": x}) == pytest.approx(wanted, rel=1e-12, abs=1e-16)
+
+
+def test_names_before_constants() -> None:
+    assert parse("_pi") == number(math.pi) and parse("_pi", {"_pi"}) == name("_pi")
