@@ -78,11 +78,14 @@ class MasterEquation(SiteEngine, HasDistribution):
 
     def advance(self, ticks: int) -> None:
         """Raises RunError if the states outgrow their number, or the inputs ask for what is not there."""
-        for k, site in enumerate(self.sites):
+
+        def advance_site(k: int) -> None:
             try:
                 self._advance(k, ticks * self.setup.tick)
             except InputError as error:
-                raise RunError(f'site "{site.name}" of "{self.name}": {error.message}') from None
+                raise RunError(f'site "{self.sites[k].name}" of "{self.name}": {error.message}') from None
+
+        self.threads.each(len(self.sites), advance_site)
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:
         """All probability goes to one state; `rng` is not used."""

@@ -73,7 +73,7 @@ TAIL = 1e-15
 """Poisson weight at which the series of uniformisation ends."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _slot(states: Ints32, slots: Ints32, row: Ints32) -> np.int64:
     """Where a state is in the hash table, or the free slot where it belongs."""
     key = np.uint64(1469598103934665603)
@@ -95,13 +95,13 @@ def _slot(states: Ints32, slots: Ints32, row: Ints32) -> np.int64:
     return at
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find(states: Ints32, slots: Ints32, row: Ints32) -> int:
     """Number of a state, UNKNOWN if it is not held."""
     return slots[_slot(states, slots, row)]  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add(states: Ints32, slots: Ints32, n: int, row: Ints32) -> int:
     """Number of a state, which is n if it is new; the caller then counts it. -1 if there is no room."""
     at = _slot(states, slots, row)
@@ -113,7 +113,7 @@ def add(states: Ints32, slots: Ints32, n: int, row: Ints32) -> int:
     return slots[at]  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def index_states(table: StateTable, n: int) -> None:
     """The hash table of the first n states, anew."""
     states, slots = table.states, table.slots
@@ -122,7 +122,7 @@ def index_states(table: StateTable, n: int) -> None:
         slots[_slot(states, slots, states[i])] = i
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def count_combinations(
     table: StateTable, reactions: ReactionTable, transitions: Transitions, first: int, end: int
 ) -> None:
@@ -141,7 +141,7 @@ def count_combinations(
             target[i, r] = UNKNOWN if moves[r] else NOWHERE
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_targets(table: StateTable, reactions: ReactionTable, transitions: Transitions, n: int) -> None:
     """Look for the targets of the first n states that are not known yet."""
     states, slots, row, change = table.states, table.slots, table.row, reactions.change
@@ -154,7 +154,7 @@ def find_targets(table: StateTable, reactions: ReactionTable, transitions: Trans
                 target[i, r] = find(states, slots, row)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_targets(
     table: StateTable, reactions: ReactionTable, transitions: Transitions, rate: Floats, marked: npt.NDArray[np.bool_],
     n: int, first: int, end: int,
@@ -176,7 +176,7 @@ def add_targets(
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sum_out_rates(transitions: Transitions, rate: Floats, out: Floats, n: int) -> float:
     """The largest of the rates out (n,) of leaving each state, per ms, which it sums."""
     comb, target = transitions.combinations, transitions.target
@@ -191,7 +191,7 @@ def sum_out_rates(transitions: Transitions, rate: Floats, out: Floats, n: int) -
     return largest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def uniformise(
     transitions: Transitions, rate: Floats, p: Floats, buffers: FlowBuffers, n: int, span: float, fastest: float
 ) -> None:
@@ -228,7 +228,7 @@ def uniformise(
             held[i] += tail / fastest * w[i]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sum_spills(transitions: Transitions, rate: Floats, held: Floats, spill: Floats, n: int) -> float:
     """The sum of `spill` (n,), the probability that each state loses to unknown states while `held`."""
     comb, target = transitions.combinations, transitions.target
@@ -243,7 +243,7 @@ def sum_spills(transitions: Transitions, rate: Floats, held: Floats, spill: Floa
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_molecules(table: StateTable, p: Floats, new: Floats, n: int, column: int, by: int, more: float) -> int:
     """The number of states after `by` molecules entered, and one more with probability `more`; -1 without room."""
     states, slots, row = table.states, table.slots, table.row
@@ -264,7 +264,7 @@ def add_molecules(table: StateTable, p: Floats, new: Floats, n: int, column: int
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def remove_molecules(table: StateTable, p: Floats, new: Floats, n: int, column: int, part: float) -> int:
     """The number of states after each molecule of a column left with probability `part`; -1 without room."""
     states, slots, row = table.states, table.slots, table.row

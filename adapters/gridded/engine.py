@@ -100,10 +100,13 @@ class Gridded(SiteEngine, BringsGeometry):
         ports, span = self._views, ticks * self.setup.tick
         influx, clamp, counts, means = ports["influx"], ports["clamp"], ports["counts"], ports["means"]
         self._set_voltage()
-        for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
-            code = kernel.run(tables, molecules, influx[k], clamp[k], counts[k], means[k], span)
+
+        def advance_site(k: int) -> None:
+            code = kernel.run(self.tables[k], self.molecules[k], influx[k], clamp[k], counts[k], means[k], span)
             if code != kernel.OK:
                 raise RunError(self._message(code, k))
+
+        self.threads.each(len(self.sites), advance_site)
 
     def _set_voltage(self) -> None:
         """Rates at the V of the coming window, and all propensities anew, so that a resumed run has the same."""

@@ -293,7 +293,7 @@ def _choose_capture(t: GriddedTables, m: GriddedMolecules, v: int, a: int) -> in
     return chosen
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False)
 def run(
     t: GriddedTables, m: GriddedMolecules, influx: Floats, clamp: Floats, out: Floats, means: Floats, span: float
 ) -> int:

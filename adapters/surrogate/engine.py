@@ -110,9 +110,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         self.marks = np.zeros((n, 3), dtype=np.int64)
         self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
         self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
-        self._scratch = _scratch(self._plan)
         self._program = program(self._plan, self.network)
-        self._stepping: dict[float, tuple[layout.PoolModel, Nodes, Lanes]] = {}
+        self._stepping: dict[float, tuple[layout.PoolModel, Nodes]] = {}
         self._warned: set[str] = set()
 
     def _drive_box(self) -> tuple[float, float]:
@@ -124,12 +123,20 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
         return {"sink": self.sink, "scales": self._scales, **own}
 
-    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
-        span = ticks * self.setup.tick
-        steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
+    def _new_scratch(self) -> tuple[layout.Scratch, Lanes]:
+        return _scratch(self._plan), lanes(self._program, self._plan.n_states)
+
+    def _begin_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> None:
+        self._tables(ticks)
         if self.bound_blocks:
-            self.bound_blocks.request_uptake(ports["counts"], own["sink"], span)
-        model, nodes, side = self._tables(span / steps)
+            self.bound_blocks.request_uptake(ports["counts"], own["sink"], ticks * self.setup.tick)
+
+    def _end_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> None:
+        if self.bound_blocks:
+            self.bound_blocks.advance(ports["counts"], ports["means"], own["numbers"], ticks * self.setup.tick)
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
+        model, nodes, steps = self._tables(ticks)
         sites = layout.Sites(
             ports["counts"],
             ports["influx"],
@@ -141,14 +148,15 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
             own["marks"],
             own["words"],
         )
-        code, site = kernel.advance(model, self._program, nodes, sites, self._scratch, side, span, steps)
-        if self.bound_blocks and code == layout.OK:
-            self.bound_blocks.advance(ports["counts"], ports["means"], own["numbers"], span)
+        span = ticks * self.setup.tick
+        code, site = kernel.advance(model, self._program, nodes, sites, *scratch, span, steps)
         return code, site, 0
 
-    def _tables(self, step: float) -> tuple[layout.PoolModel, Nodes, Lanes]:
-        """For a step in ms, made once."""
-        key = float(f"{step:.12g}")
+    def _tables(self, ticks: int) -> tuple[layout.PoolModel, Nodes, int]:
+        """For the steps of a window, made once; and how many these are."""
+        span = ticks * self.setup.tick
+        steps = max(1, int(np.ceil(span / self._options.step * (1 - 1e-9))))
+        key = float(f"{span / steps:.12g}")
         if key not in self._stepping:
             made = self._plan
             rows, uptakes = propagators(made, key)
@@ -156,9 +164,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
                 made.packed, made.holds, made.flow_holds, made.weights, made.free_weights, made.still_weights,
                 rows.ravel(), uptakes.ravel(), self._constants,
             )  # fmt: skip
-            at = nodes(made, self.network, self._program, rows, uptakes)
-            self._stepping[key] = model, at, lanes(self._program, made.n_states)
-        return self._stepping[key]
+            self._stepping[key] = model, nodes(made, self.network, self._program, rows, uptakes)
+        return *self._stepping[key], steps
 
     def _warn_if_invalid(self) -> None:
         """Warn, once for each box, if a site left what the models were trained for."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from adapters.surrogate import tables as t
 from couple.base.arrays import Floats, Ints, Words
 
-JIT = {"cache": True, "_nrt": False, "error_model": "numpy"}
+JIT = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
 """Without counts of references, which are atomic and took most of the time; so kernels cannot make arrays."""
 
 INLINE = {**JIT, "forceinline": True}

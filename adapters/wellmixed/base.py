@@ -69,16 +69,40 @@ class WellMixed(SiteEngine):
         return f'site "{self.sites[site].name}" of "{self.name}"'
 
 
+class _Broken(Exception):
+    """A row cannot go on; scratch: number of that which the kernel had."""
+
+    def __init__(self, failure: Failure, scratch: int) -> None:
+        super().__init__(failure)
+        self.failure, self.scratch = failure, scratch
+
+
 class BatchedWellMixed(WellMixed, AdvancesSomeSites):
     """A well-mixed engine whose kernel takes a batch of sites as rows of arrays: all sites, or some."""
+
+    _broken = 0
+    """Number of the scratch in which a kernel stopped."""
 
     @abstractmethod
     def _site_arrays(self) -> SiteArrays:
         """Arrays with a row for each site that `_advance_rows` takes besides the ports; always the same arrays."""
 
     @abstractmethod
-    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
-        """Advance the sites whose rows are in `ports` (inputs and outputs by name) and in `own` (`_site_arrays`)."""
+    def _new_scratch(self) -> Any:
+        """Arrays that the kernel writes what nobody needs afterwards to; each thread has its own."""
+
+    @abstractmethod
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
+        """Advance the sites whose rows are in `ports` (inputs and outputs by name) and in `own` (`_site_arrays`).
+
+        Called by several threads at once, for other rows and with other scratch.
+        """
+
+    def _begin_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> None:
+        """What comes before these rows are advanced, in one thread."""
+
+    def _end_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> None:
+        """What comes after these rows are advanced, in one thread."""
 
     @abstractmethod
     def _message(self, code: int, site: int, column: int) -> str:
@@ -90,6 +114,39 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
     @cached_property
     def _own(self) -> SiteArrays:
         return self._site_arrays()
+
+    @cached_property
+    def scratch(self) -> list[Any]:
+        """Of each thread."""
+        return [self._new_scratch() for _ in range(self.threads.most)]
+
+    def _advance_batch(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+        """Advance rows, on one thread or several; the failure is that of the first row that has one."""
+        n = len(ports["counts"])
+        self._begin_rows(ticks, ports, own)
+        if n == 1 or self.threads.most == 1:
+            failure = self._advance_rows(ticks, ports, own, self.scratch[0])
+        else:
+            failure = self._divide(n, ticks, ports, own)
+        if not failure[0]:
+            self._end_rows(ticks, ports, own)
+        return failure
+
+    def _divide(self, n: int, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+        def part(rows: slice, k: int) -> None:
+            whole = rows.stop - rows.start == n
+            of_ports = ports if whole else {key: view[rows] for key, view in ports.items()}
+            of_own = own if whole else {key: array[rows] for key, array in own.items()}
+            code, row, column = self._advance_rows(ticks, of_ports, of_own, self.scratch[k])
+            if code:
+                raise _Broken((code, rows.start + row, column), k)
+
+        try:
+            self.threads.rows(n, part)
+        except _Broken as broken:
+            self._broken = broken.scratch
+            return broken.failure
+        return 0, 0, 0
 
     def _follow_voltage(self, order: npt.NDArray[np.int64]) -> None:
         """From now on the array `rates` of `_site_arrays` follows V. order: (n_members,) reaction of each column."""
@@ -106,7 +163,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
     def advance(self, ticks: int) -> None:
         """See Component: all sites. Raises RunError that names a site, and what its chemistry or inputs ask for."""
         self._set_voltage()
-        code, site, column = self._advance_rows(ticks, self._views, self._own)
+        code, site, column = self._advance_batch(ticks, self._views, self._own)
         if code:
             raise RunError(self._message(code, site, column))
         self._warn_if_invalid()
@@ -119,7 +176,7 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
         self._set_voltage()
         ports = {key: view[rows] for key, view in self._views.items()}
         own = {key: array[rows] for key, array in self._own.items()}
-        code, row, column = self._advance_rows(ticks, ports, own)
+        code, row, column = self._advance_batch(ticks, ports, own)
         for key in self.outputs:
             self._views[key][rows] = ports[key]
         for key, array in own.items():

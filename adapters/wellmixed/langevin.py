@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,17 +62,20 @@ class Langevin(BatchedWellMixed):
         self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
         n_sites = len(setup.sites)
         n_states, n_fluxes = len(self.network.states), len(plan.change)
-        self._work = np.zeros(kernel.work_size(n_states, plan.tape.size, len(plan.order), n_fluxes))
+        self._work = kernel.work_size(n_states, plan.tape.size, len(plan.order), n_fluxes)
         self.words = np.array([stream(setup.seed, "langevin", site.name, "noise") for site in setup.sites])
         self.extents = np.zeros((n_sites, len(plan.change)))
         self.limited = np.zeros((n_sites, 2), dtype=np.int64)
         self._warned = False
         self._follow_voltage(plan.order)
 
+    def _new_scratch(self) -> Floats:
+        return np.zeros(self._work)
+
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, **self._private()}
 
-    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
         code = kernel.advance(
             self._packed,
             ports["counts"],
@@ -83,7 +86,7 @@ class Langevin(BatchedWellMixed):
             own["words"],
             own["extents"],
             own["limited"],
-            self._work,
+            scratch,
             ticks * self.setup.tick,
             self._accuracy,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,16 +56,19 @@ class MassAction(BatchedWellMixed):
         self._packed = pack(plan.tables)
         self._rates = with_constants(self.rates[:, plan.order] * plan.sign, plan.tape, setup.sites)
         n, n_clamped = len(self.network.states), len(setup.clamped)
-        self._work = np.empty(
-            kernel.work_size(n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables))
+        self._work = kernel.work_size(
+            n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables)
         )
         self.inner = np.zeros(len(setup.sites))
         self._follow_voltage(plan.order)
 
+    def _new_scratch(self) -> Floats:
+        return np.empty(self._work)
+
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, "inner": self.inner}
 
-    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
         code, site, column = kernel.advance(
             self._packed,
             ports["counts"],
@@ -74,7 +77,7 @@ class MassAction(BatchedWellMixed):
             ports["means"],
             own["rates"],
             own["inner"],
-            self._work,
+            scratch,
             ticks * self.setup.tick,
             self._steps,
             self._rtol,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,18 +46,23 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
         self._packed = pack(plan.tables)
         self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
         self._order = plan.order
-        self._work = np.empty(kernel.work_size(plan.tape.size, len(setup.injected), len(plan.order), plan.n_groups))
-        self._levels: Levels | None = None
-        if plan.n_groups > MANY:
-            self._levels = empty_levels(plan.n_groups, float(self.rates[self.rates > 0].min(initial=np.inf)))
+        self._work = kernel.work_size(plan.tape.size, len(setup.injected), len(plan.order), plan.n_groups)
+        self._groups = plan.n_groups
         self.words = np.array([stream(setup.seed, "ssa", site.name, "reactions") for site in setup.sites])
         self.events = np.zeros(len(setup.sites), dtype=np.int64)
         self._follow_voltage(plan.order)
 
+    def _new_scratch(self) -> tuple[Floats, Levels | None]:
+        if self._groups <= MANY:
+            return np.empty(self._work), None
+        slowest = float(self.rates[self.rates > 0].min(initial=np.inf))
+        return np.empty(self._work), empty_levels(self._groups, slowest)
+
     def _site_arrays(self) -> SiteArrays:
         return {"rates": self._rates, "words": self.words, "events": self.events}
 
-    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> Failure:
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
+        work, levels = scratch
         code = kernel.advance(
             self._packed,
             ports["counts"],
@@ -66,9 +72,9 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
             own["rates"],
             own["words"],
             own["events"],
-            self._work,
+            work,
             ticks * self.setup.tick,
-            self._levels,
+            levels,
         )
         return code % 8, code // 8, 0
 
@@ -82,10 +88,11 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
     def _message(self, code: int, site: int, column: int) -> str:
         if code != codes.BAD_PROPENSITY:
             return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
-        size, counts = self.sites[site].geometry, self._work[: len(self.network.states)].tolist()
+        work, _ = self.scratch[self._broken]
+        size, counts = self.sites[site].geometry, work[: len(self.network.states)].tolist()
         if laws := law_message(self.network, size.volume, size.area, counts):
             return f"{self._where(site)}: {laws}"
-        n = np.append(self._work[: len(self.network.states)], 1.0)
+        n = np.append(work[: len(self.network.states)], 1.0)
         bad = [
             f'"{reaction}" ({rate * n[a] * n[b]:g} /ms)'
             for reaction, rate, (a, b) in zip(

@@ -34,6 +34,7 @@ import numba
 import numpy as np
 from numba.core import config, sigutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
@@ -94,13 +95,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
         @functools.wraps(compile)
         def compiled(sig: Any) -> Any:
-            before = len(self._taken)
-            try:
-                return compile(sig)
-            finally:
-                for folder, name in self._taken[before:]:
-                    give(folder, name)
-                del self._taken[before:]
+            with global_compiler_lock:  # what is changed for a while here is seen by one thread
+                before = len(self._taken)
+                try:
+                    return compile(sig)
+                finally:
+                    for folder, name in self._taken[before:]:
+                        give(folder, name)
+                    del self._taken[before:]
 
         return compiled
 

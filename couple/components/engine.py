@@ -23,6 +23,7 @@ from couple.chemistry.whole_counts import keyed_draw, whole_amounts
 from couple.components.component import Component, Port, State
 from couple.geometry.cable import Cable
 from couple.geometry.geometry import Geometry
+from couple.parallel.threads import Threads
 from couple.rng.streams import generator
 
 
@@ -69,6 +70,7 @@ class EngineSetup:
     folder:   of the experiment file; paths in options are relative to it.
     window:   ms between exchanges with the rest; 0 if nobody says.
     rounding: of amounts at the start to whole molecules, see couple.chemistry.whole_counts.
+    threads:  over which sites may be divided; their results are the same for any number.
 
     >>> from couple import EngineSetup, Geometry, ReactionNetwork, Site, Species
     >>> chemistry, place = ReactionNetwork([Species("A")]), Site("head", Geometry.sphere(0.5), (100,))
@@ -87,6 +89,7 @@ class EngineSetup:
     folder: Path = Path()
     window: float = 0.0
     rounding: RoundingRule = "random"
+    threads: int = 1
 
 
 def whole_site(setup: EngineSetup, site: Site, species: Collection[str] | None = None) -> Site:
@@ -173,6 +176,7 @@ class SiteEngine(Component):
                     f'site "{site.name}" has {len(site.initial)} initial counts for {len(network.species)} species'
                 )
         self.setup, self.network, self.sites = setup, network, self.starting_sites(setup)
+        self.threads = Threads(setup.threads)
         super().__init__(
             setup.name,
             inputs={

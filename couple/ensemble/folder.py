@@ -286,9 +286,9 @@ def _origin(content: dict[str, Any]) -> str | None:
 
 
 def _without_seed(content: dict[str, Any]) -> dict[str, Any]:
-    """Of the experiment's own seed no run of the ensemble depends."""
+    """Of the experiment's own seed no run of the ensemble depends, nor of threads."""
     run = {k: v for k, v in content["experiment"].items() if k != "seed"}
-    return {**content, "experiment": run}
+    return {**{k: v for k, v in content.items() if k != "run"}, "experiment": run}
 
 
 def inputs_of(there: Mapping[int, Path], wanted: Specification) -> tuple[InputFile, ...]:

@@ -138,7 +138,13 @@ class SamplingJob:
             while (self._missing or workers) and self._stop.signal is None:
                 while self._missing and len(workers) < self._jobs:
                     workers.append(
-                        Worker(self.wanted, self.folder, self._missing.popleft(), once=self._process_per_run)
+                        Worker(
+                            self.wanted,
+                            self.folder,
+                            self._missing.popleft(),
+                            self._jobs,
+                            once=self._process_per_run,
+                        )
                     )
                 for worker, message in listen(workers, 0.2):
                     if isinstance(message, WorkerReady):

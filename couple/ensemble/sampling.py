@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from couple.experiment.clock import Clock
 from couple.experiment.understood.input_files import refuse_edited
 from couple.experiment.vary import Vary
 from couple.parallel.communicator import world
+from couple.parallel.cores import usable_cores
 from couple.simulation.resume import Origin
 from couple.wiring.system.input_files import named_input_files
 
@@ -184,7 +184,7 @@ def default_jobs() -> int:
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 def make_ensemble(

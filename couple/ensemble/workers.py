@@ -16,6 +16,7 @@ from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.ensemble.folder import Specification, write_part
 from couple.ensemble.sampler import SampledRun, Sampler, Stopped, failed
 from couple.ensemble.seeds import run_seed
+from couple.parallel.cores import share_cores
 from couple.parallel.worker_process import WorkerProcess, begin_work, tell
 
 BATCH_BYTES = 32 * 2**20
@@ -79,10 +80,13 @@ class BatchDone:
 
 
 class Worker:
-    """A process that makes runs of one point of a design at a time. once: for the run `first` only."""
+    """A process, of as many as there are jobs, that makes runs of one point of a design at a time.
 
-    def __init__(self, wanted: Specification, folder: Path, first: int, *, once: bool) -> None:
-        self._process = WorkerProcess(_work, wanted.stored(), folder, first, once)
+    once: for the run `first` only.
+    """
+
+    def __init__(self, wanted: Specification, folder: Path, first: int, jobs: int, *, once: bool) -> None:
+        self._process = WorkerProcess(_work, wanted.stored(), folder, first, jobs, once)
         self.line = self._process.line
         self.given: tuple[int, ...] = (first,)
         self.running: int | None = None
@@ -137,9 +141,10 @@ def batch_size(seconds: float, row_bytes: int, left: int, jobs: int) -> int:
     return max(1, min(by_time, BATCH_BYTES // max(row_bytes, 1), -(-left // (2 * jobs))))
 
 
-def _work(stored: dict[str, Any], folder: Path, first: int, once: bool, line: Connection) -> None:
+def _work(stored: dict[str, Any], folder: Path, first: int, jobs: int, once: bool, line: Connection) -> None:
     """What a worker process does, until nobody listens any more."""
     begin_work()
+    share_cores(jobs)
     wanted, runs, orphaned = Specification.from_stored(stored), (first,), _orphaned()
     point, sampler = -1, None
     try:

@@ -28,7 +28,7 @@ from couple.experiment.features import FeatureBlock
 from couple.experiment.link import LinkBlock
 from couple.experiment.merge.layers import names_layers, with_layers
 from couple.experiment.record import Record
-from couple.experiment.run import Checkpoint, ExchangeControl, Iteration, Run
+from couple.experiment.run import Checkpoint, ExchangeControl, Iteration, Machine, Run
 from couple.experiment.sites.regions import region_shares
 from couple.experiment.sites.site import SiteBlock
 from couple.experiment.sites.site_changes import add_changed_site, site_changes, whole_site
@@ -43,7 +43,8 @@ class Experiment(Block):
     cells. chemistry: of all sites. spine: spines that grow on the model. protocol: what stimulates them. site: places
     with chemistry. link: what crosses between the parts. drive: prescribed inputs. record: what is recorded.
     checkpoint: when the state is saved. exchange: how often the parts do, where that is chosen. iteration: how long
-    windows are repeated. vary: what ensembles vary. features: numbers that are taken from records.
+    windows are repeated. run: on how many threads. vary: what ensembles vary. features: numbers that are taken from
+    records.
 
     Frozen; `changed` gives another one. Raises InputError, from `load`, `build` and `changed`, that names the key.
 
@@ -75,6 +76,7 @@ class Experiment(Block):
     checkpoint: Checkpoint = Checkpoint()
     exchange: ExchangeControl = ExchangeControl()
     iteration: Iteration = Iteration()
+    run: Machine = Machine()
     vary: Vary | None = None
     features: dict[Name, FeatureBlock] = {}
 

@@ -1,4 +1,4 @@
-"""[experiment] and [checkpoint]: what is run, and when its state is kept."""
+"""[experiment], [run] and [checkpoint]: what is run, on how many threads, and when its state is kept."""
 
 from __future__ import annotations
 
@@ -77,6 +77,15 @@ class Iteration(Block):
     tolerance: float = Field(default=1e-6, ge=LEAST_TOLERANCE, lt=1, strict=True)
     most: Integer = Field(default=20, ge=1, le=1000)
     acceleration: Literal["anderson", "aitken", "none"] = "anderson"
+
+
+class Machine(Block):
+    """What of the machine a run takes: the table [run]. Results do not depend on it, to the bit.
+
+    threads: over which engines divide their sites, in each process; by default the cores that ranks leave.
+    """
+
+    threads: Integer | None = Field(default=None, ge=1, le=1024)
 
 
 class Checkpoint(Block):

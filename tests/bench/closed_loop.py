@@ -234,12 +234,12 @@ def kernel_call(engine: Any, ticks: int) -> Loop:
             engine._rates,
             engine.words,
             engine.events,
-            engine._work,
+            engine.scratch[0][0],
             window,
-            engine._levels,
+            engine.scratch[0][1],
         )
         return lambda: ssa_kernel.advance(*args)
-    args = (engine._packed, *ports, engine._rates, engine.inner, engine._work, window)
+    args = (engine._packed, *ports, engine._rates, engine.inner, engine.scratch[0], window)
     args = (*args, engine._steps, engine._rtol, engine._atol)
     return lambda: ode_kernel.advance(*args)
 

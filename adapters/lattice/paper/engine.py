@@ -69,11 +69,13 @@ class PaperLattice(LatticeBase):
         """See Component."""
         weights, means = self.network.observable_weights[:, : len(self.network.names)], self.read("means")
         steps = ticks * self._steps_per_tick
-        sums = np.zeros(len(self.network.names))
-        for k, m in enumerate(self.particles):
-            sums[:] = 0.0
-            kernel.advance_and_sum(self.rules, m, steps, sums)
+
+        def advance_site(k: int) -> None:
+            sums = np.zeros(len(self.network.names))
+            kernel.advance_and_sum(self.rules, self.particles[k], steps, sums)
             means[k] = weights @ (sums / steps)
+
+        self.threads.each(len(self.sites), advance_site)
         self._show()
 
     def write_counts(self, counts: npt.ArrayLike, rng: np.random.Generator) -> None:

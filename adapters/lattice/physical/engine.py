@@ -110,14 +110,17 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         """See Component. Raises RunError if a site is full, or if more ions are taken from it than it holds."""
         influx, clamp = self.read("influx"), self.read("clamp")
         counts, means = self.read("counts"), self.read("means")
-        for k, (tables, molecules) in enumerate(zip(self.tables, self.molecules, strict=True)):
-            steps = ticks * self._steps_per_tick[k]
+
+        def advance_site(k: int) -> None:
             self._cross_opening(k)
             self._set_voltage(k)
-            status = run(tables, molecules, k, steps, influx, clamp, counts, means)
+            steps = ticks * self._steps_per_tick[k]
+            status = run(self.tables[k], self.molecules[k], k, steps, influx, clamp, counts, means)
             if status != OK:
                 self._raise_status(k, status)
             self._write_recorders(k)
+
+        self.threads.each(len(self.sites), advance_site)
 
     def _set_voltage(self, k: int) -> None:
         """Rates of first order at the V of the coming window, and the largest of each list."""

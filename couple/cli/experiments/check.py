@@ -13,6 +13,7 @@ from couple.base.errors import InputError, RunError
 from couple.cli.output.console import Balance, File, Overrides, Until, err, out, stdout_for_json, table
 from couple.cli.output.summaries import NO_CONTENTS
 from couple.parallel.communicator import world
+from couple.parallel.cores import placement_line
 
 if TYPE_CHECKING:
     from couple.components.component import Component
@@ -70,7 +71,15 @@ def check(
         print_json(found.with_loads(loads).model_copy(update={"against_neuron": compared and against_output(compared)}))
     elif everything:
         out.print(_headline(system.plan), markup=False)
-        for line in (*described, *lines(loads), *_ports(system.components), *_reactions(system.plan), *_files(inputs)):
+        threads = f"threads: {placement_line(system.plan.placed, system.plan.threads)}"
+        for line in (
+            *described,
+            threads,
+            *lines(loads),
+            *_ports(system.components),
+            *_reactions(system.plan),
+            *_files(inputs),
+        ):
             out.print(f"  {line}", markup=False)
     else:
         out.print(_headline(system.plan), markup=False)
@@ -144,6 +153,7 @@ def _overview(plan: Plan, described: Sequence[str], components: tuple[Component,
     )
     if network.observables:
         yield "observables", ", ".join(list(network.observables)[:8])
+    yield "threads", placement_line(plan.placed, plan.threads)
     yield "components", f"{', '.join(c.name for c in components)}; {ports} ports (--all)"
 
 

@@ -54,7 +54,8 @@ class ResolvedOutput(Output):
 class ExperimentOutput(Output):
     """What is run, for how long. tick: of the clock, NEURON's dt or the exchange interval.
 
-    shortest: exchange interval, where intervals are chosen on the way; `exchange` is then the longest.
+    threads: of each process. shortest: exchange interval, where intervals are chosen on the way; `exchange`
+    is then the longest.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ExperimentOutput(Output):
     duration: Quantity
     exchange: Quantity
     tick: Quantity
+    threads: int
     shortest: Quantity | None = None
 
 
@@ -220,7 +222,7 @@ def _experiment(plan: Plan) -> ExperimentOutput:
     times = {"duration": clock.time(clock.windows), "exchange": clock.time(1), "tick": clock.tick}
     times |= {"shortest": clock.shortest * clock.tick} if clock.shortest else {}
     quantities = {name: Quantity(name=name, unit=unit, values=value) for name, value in times.items()}
-    return ExperimentOutput(name=run.name, scheme=run.scheme, seed=run.seed, **quantities)
+    return ExperimentOutput(name=run.name, scheme=run.scheme, seed=run.seed, threads=plan.threads, **quantities)
 
 
 def _site(site: PlacedSite, network: ReactionNetwork, initial: Sequence[float]) -> SiteOutput:

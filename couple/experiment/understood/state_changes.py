@@ -17,7 +17,7 @@ _FREE = (
     r"experiment\.(name|seed|duration|max_debt)",
     r"chemistry\.reactions\[\d+\]\.(forward|backward|rate_law|parameters|q10|at)\b.*",
     r"drive\[\d+\]\.(influx|clamp)\b.*",
-    r"(checkpoint|vary|features)\b.*",
+    r"(checkpoint|run|vary|features)\b.*",
 )
 
 _REASONS = {

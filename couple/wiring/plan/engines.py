@@ -41,10 +41,12 @@ def plan_engines(
     sites: PlacedSites,
     necks: Sequence[PlacedNeck],
     species: tuple[SpeciesBySite, SpeciesBySite],
+    threads: int,
 ) -> tuple[tuple[PlannedEngine, ...], dict[Group, Agreed]]:
     """The engines of this rank, and what all ranks have agreed on; all ranks together.
 
-    species: that are filled and held, by site. Raises InputError that names the key for what an engine cannot express.
+    species: that are filled and held, by site. threads: over which an engine divides its sites.
+    Raises InputError that names the key for what an engine cannot express.
     """
     filled, held = species
     groups = group_sites(sites, held)
@@ -65,6 +67,7 @@ def plan_engines(
             folder=experiment.folder,
             window=clock.window * clock.tick,
             rounding=experiment.chemistry.rounding,
+            threads=threads,
         )
         try:
             choice.factory.check_laws(network, f'the engine "{group.kind}"')

@@ -11,6 +11,8 @@ from couple.chemistry.network import ReactionNetwork
 from couple.components.electrics import ElectricalModel
 from couple.experiment import Experiment
 from couple.experiment.clock import Clock
+from couple.parallel.communicator import world
+from couple.parallel.cores import PlacedRank, placed_ranks
 from couple.wiring.cells.electrical_model import load_model
 from couple.wiring.cells.network_cells import Cells
 from couple.wiring.cells.sections import Branches
@@ -48,6 +50,7 @@ class Plan:
     engines:  class and setup of every component.        agreed: on the components of all ranks.
     voltages: segment → order, of those that [record] asks for; what else is recorded `experiment.record` says.
     ranges:   (segment, variable) → order, of range variables that [record] asks for.
+    placed:   all ranks, with the cores that they may use. threads: of each process, over which engines divide sites.
     helped:   whether some site is to be solved by several ranks.
     warnings: about accuracy and about what may not be meant.
     """
@@ -68,6 +71,8 @@ class Plan:
     agreed: Mapping[Group, Agreed]
     voltages: Mapping[str, Order]
     ranges: Ranges
+    placed: tuple[PlacedRank, ...]
+    threads: int
     helped: bool
     warnings: tuple[str, ...]
 
@@ -110,7 +115,9 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     links = place_links(experiment, sites, ions)
     check_voltages(network, sites, links)
     species = filled_species(experiment, network, sites, links, necks)
-    engines, agreed = plan_engines(experiment, clock, network, sites, necks, species)
+    placed = placed_ranks(world())
+    threads = experiment.run.threads or placed[world().rank].free
+    engines, agreed = plan_engines(experiment, clock, network, sites, necks, species, threads)
     drives = plan_drives(experiment, clock, sites, network.shares)
     check_ports(links, ions)
     parameters = place_parameters(links, None if branches is None else branches.model)
@@ -136,6 +143,8 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
         agreed=agreed,
         voltages=voltages,
         ranges=ranges,
+        placed=tuple(placed),
+        threads=threads,
         helped=helped,
         warnings=tuple(f"{experiment.where}: {text}" for text in warnings),
     )

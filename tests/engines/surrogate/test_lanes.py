@@ -54,7 +54,7 @@ def run(made: Surrogate, windows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def alone(made: Surrogate) -> np.ndarray:
     """Marks of the last block."""
-    ((_, _, side),) = made._stepping.values()
+    ((_, side),) = made.scratch
     return side.alone[: min(len(made.sites), len(side.alone))].copy()
 
 
@@ -183,7 +183,7 @@ def test_what_goes_on_is_what_is_saved() -> None:
     run(first, 5)
     second = engine(spine(), sites(range(5)))
     second.restore(first.save())
-    ((_, _, side),) = first._stepping.values()
+    ((_, side),) = first.scratch
     for array in side:
         array[...] = 1  # rubbish
     a, _ = run(first, 5)

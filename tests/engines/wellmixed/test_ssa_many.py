@@ -94,7 +94,7 @@ def test_a_large_network_chooses_it_by_itself() -> None:
     jumps = build(species, [(f"A{i} -> A{(i * 7 + 3) % n}", "1 /ms") for i in range(n)])
     network = ReactionNetwork(species, ring.reactions + jumps.reactions)
     e = Gillespie(EngineSetup("x", network, (Site("s", ONE, (50,) * n),), 30.0, seed=4))
-    assert e._levels is not None
+    assert e.scratch[0][1] is not None
     e.advance(1)
     counts = e.read_counts()
     assert counts.sum() == 50 * n
