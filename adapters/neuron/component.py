@@ -81,9 +81,9 @@ class NeuronComponent(ElectricalComponent):
                 zeroed=self._charge.accumulators,
             )
         )
-        self._outputs = DirectAccess(
-            self._charge.accumulators + voltages, self._charge.to_charge + [1.0] * len(voltages)
-        )
+        summed = self._charge.accumulators
+        to_charge = self._charge.to_charge if summed else []
+        self._outputs = DirectAccess(summed + voltages, to_charge + [1.0] * len(voltages))
         self._ranges = RangeReader(attachments.ranges)
         self._parameters = ParameterWriter(finder, attachments.parameters) if attachments.parameters else None
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
@@ -124,13 +124,9 @@ class NeuronComponent(ElectricalComponent):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        exchanged, outputs = self._inputs.size, self._outputs.size
-        inputs = exchanged + len(self._attachments.parameters)
-        self._input_values, self._parameter_values = self.memory[:exchanged], self.memory[exchanged:inputs]
-        self._output_values, self._range_values = (
-            self.memory[inputs : inputs + outputs],
-            self.memory[inputs + outputs :],
-        )
+        sizes = [self._inputs.size, len(self._attachments.parameters), self._charge.passed, self._outputs.size]
+        parts = np.split(self.memory, np.cumsum(sizes))
+        self._input_values, self._parameter_values, self._passed_values, self._output_values, self._range_values = parts
 
     @property
     def notes(self) -> Sequence[str]:
@@ -162,6 +158,8 @@ class NeuronComponent(ElectricalComponent):
                 raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
         h.dt = self._dt
         self._refresh_addresses()
+        self._charge.clear()
+        self._charge.read(self._passed_values)
         self._gather(self._output_values)
         self._ranges.gather(self._range_values)
         self._concentrations.read(self._input_values)
@@ -175,7 +173,8 @@ class NeuronComponent(ElectricalComponent):
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
-        # This sets the accumulators of charge to zero: each window sums from nothing, at full precision.
+        # These set the accumulators of charge to zero: each window sums from nothing, at full precision.
+        self._charge.clear()
         self._scatter(self._input_values)
         if self._parameters is not None:
             self._parameters.scatter(self._parameter_values)
@@ -201,7 +200,8 @@ class NeuronComponent(ElectricalComponent):
             raise RunError(
                 f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
             )
-        if not self._gather(self._output_values):
+        finite = self._charge.read(self._passed_values)
+        if not self._gather(self._output_values) or not finite:
             self._raise_not_finite()
         self._ranges.gather(self._range_values)
         if self._concentrations.listens:
@@ -210,7 +210,8 @@ class NeuronComponent(ElectricalComponent):
     def _raise_not_finite(self) -> NoReturn:
         names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
         names += [f"v of {s}" for s in self._attachments.voltages]
-        bad = [name for name, value in zip(names, self._output_values, strict=True) if not np.isfinite(value)]
+        values = [*self._passed_values, *self._output_values]
+        bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value)]
         raise RunError(
             f"not finite at t = {self.steps * self._dt:g} ms: {', '.join(bad[:5])}; is a conductance or cai that the "
             "chemistry sends too large, or dt too long?"

@@ -132,3 +132,24 @@ def test_a_value_that_is_not_finite_is_told(cell) -> None:
     for bad in (np.inf, -np.inf, np.nan):
         vector.x[1] = bad
         assert not read.gather(out)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5, 6, 7), (3, 4, 5, 0, 1, 7, 6, 2)])
+def test_sums_are_those_of_one_after_the_other(cell, order, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of the variables lies together, to the bit; by references as well."""
+    vector = h.Vector(np.random.default_rng(1).normal(size=8))
+    cell()
+    read = DirectAccess([NeuronVariable(vector, f"x[{i}]") for i in order])
+    read.refresh_addresses()
+    assert np.array_equal(np.asarray(order)[read.order()], np.arange(8))
+    total, expected = np.linspace(0.0, 1.0, 8), np.linspace(0.0, 1.0, 8)
+    for direct in (True, False):
+        assert read.direct is direct
+        for _ in range(50):
+            read.add_to(total, 0.025)
+            for k, i in enumerate(order):
+                expected[k] += vector.x[i] * 0.025
+        assert total.tolist() == expected.tolist()
+        by_references(monkeypatch)
+        read = DirectAccess([NeuronVariable(vector, f"x[{i}]") for i in order])
+        read.refresh_addresses()

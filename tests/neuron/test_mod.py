@@ -183,7 +183,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ours = builtin.compiled_library()
     assert ours is not None
     monkeypatch.setenv("COUPLE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(nmodl, "compile_library", lambda script, inputs, made: shutil.copy(ours, made))
+    monkeypatch.setattr(nmodl, "compile_library", lambda script, inputs, made, options: shutil.copy(ours, made))
     return nmodl.library([MOD / "pool.mod"], "model")
 
 
@@ -210,9 +210,9 @@ def test_a_damaged_library_is_compiled_anew(pool: Path, monkeypatch: pytest.Monk
     """All damages that the cache is tested with."""
     content, runs, copied = pool.read_bytes(), [], nmodl.compile_library
 
-    def compiled(script: str, inputs: list[Path], made: Path) -> None:
+    def compiled(script: str, inputs: list[Path], made: Path, options: tuple[str, ...]) -> None:
         runs.append(made)
-        copied(script, inputs, made)
+        copied(script, inputs, made, options)
 
     monkeypatch.setattr(nmodl, "compile_library", compiled)
     for how in DAMAGES:
@@ -230,6 +230,7 @@ def test_a_library_is_of_its_files_compiler_and_neuron(tmp_path: Path, monkeypat
     file, header = tmp_path / "leak.mod", tmp_path / "leak.inc"
     file.write_text(LEAK.format(name="test_key", i="0"))
     keys = [nmodl.key([file], "libmodel.so"), nmodl.key([file], "libcouple.so")]
+    keys.append(nmodl.key([file], "libmodel.so", nmodl.UNFUSED))
     file.write_text(LEAK.format(name="test_key", i="1"))
     keys.append(nmodl.key([file], "libmodel.so"))
     header.write_text("x")

@@ -27,6 +27,8 @@ from couple.base.errors import InputError
 from couple.components.attachments import CALCIUM, IonSegments
 from couple.components.model_spec import CaiWriters, Reversal
 
+Indexes = np.ndarray[Any, np.dtype[np.intp]]
+
 
 class Concentrations:
     """Concentrations of ions in segments, in the order of the port values.
@@ -63,7 +65,7 @@ class Concentrations:
         self._ours, self._theirs = np.flatnonzero(ours), np.flatnonzero(~ours)
         self.owned = [variables[i] for i in self._ours]
         self._read = DirectAccess([variables[i] for i in self._theirs])
-        self._values = np.empty(self._theirs.size)
+        self._stretch, self._values = stretch(self._theirs), np.empty(self._theirs.size)
 
     @property
     def listens(self) -> bool:
@@ -85,6 +87,9 @@ class Concentrations:
 
     def read(self, values: Floats) -> None:
         """Put those that stay the model's into the port values."""
+        if self._stretch is not None:
+            self._read.gather(values[self._stretch])
+            return
         self._read.gather(self._values)
         values[self._theirs] = self._values
 
@@ -99,12 +104,21 @@ class Concentrations:
             clamps.close()
 
 
+def stretch(columns: Indexes) -> slice | None:
+    """Ascending columns as a slice, which is a view and no copy; None if some lie between them."""
+    if columns.size == 0:
+        return slice(0, 0)
+    first, last = int(columns[0]), int(columns[-1])
+    return slice(first, last + 1) if last - first + 1 == columns.size else None
+
+
 class OwnedScatter:
     """Writes port values without those at `left_out`; see `Concentrations`."""
 
-    def __init__(self, inputs: DirectAccess | ClampedScatter, left_out: np.ndarray[Any, np.dtype[np.intp]]) -> None:
+    def __init__(self, inputs: DirectAccess | ClampedScatter, left_out: Indexes) -> None:
         self._inputs, self.size = inputs, inputs.size + left_out.size
-        self._columns = np.setdiff1d(np.arange(self.size), left_out)
+        columns = np.setdiff1d(np.arange(self.size), left_out)
+        self._columns: slice | Indexes = stretch(columns) or columns
 
     def refresh_addresses(self) -> None:
         """See DirectAccess."""

@@ -44,7 +44,7 @@ def without_compiler() -> bool:
 def compiled_library() -> Path | None:
     """The shared library of our MOD files, compiled on first use into the user's cache; None without a compiler."""
     try:
-        return nmodl.library(sorted(MOD_FILES.glob("*.mod")), "couple")
+        return nmodl.library(sorted(MOD_FILES.glob("*.mod")), "couple", fused=False)
     except nmodl.NoCompilerError as error:
         log.info("%s; using channels that need none (KSChan)", error)
     except nmodl.CompilationError as error:
@@ -58,4 +58,4 @@ def compiled_library() -> Path | None:
 
 def cached_library() -> Path | None:
     """The library if it has been compiled already."""
-    return nmodl.cached(sorted(MOD_FILES.glob("*.mod")), "couple")
+    return nmodl.cached(sorted(MOD_FILES.glob("*.mod")), "couple", fused=False)

@@ -27,6 +27,10 @@ from couple.cache.library import compiler_identity, find, obtain
 HEADERS = ("*.inc", "*.h", "*.hpp")
 """What MOD files may include, beside them."""
 
+UNFUSED = ("-incflags", "-ffp-contract=off")
+"""Options that have every product rounded before it is added: machines with fused multiply-add give the bits of those
+without, and of the same sum elsewhere."""
+
 _MOD_ERROR = re.compile(r"Error:?\s*(.*?)\s*at line (\d+) in file (\S+\.mod)")
 _MAKE_ERROR = re.compile(r"^make: \*\*\* \[[^\]]*?(\w[\w.-]*)\.(?:cpp|c|o)\] Error", re.MULTILINE)
 _C_ERROR = re.compile(r"(\w[\w.-]*)\.(?:cpp|c|cc):\d+(?::\d+)?: (?:fatal )?error: (.*)")
@@ -44,41 +48,48 @@ class CompilationError(Exception):
         super().__init__(self.line)
 
 
-def library(files: Sequence[Path], stem: str) -> Path:
+def library(files: Sequence[Path], stem: str, *, fused: bool = True) -> Path:
     """The compiled library of these MOD files, from the cache or made now.
 
-    Raises NoCompilerError or CompilationError.
+    fused: whether a product and a sum may be rounded once, where the machine can; the compiler's own choice, and so
+    that of NEURON alone. Raises NoCompilerError or CompilationError.
     """
     script = nrnivmodl()
     if script is None or compiler() is None:
         raise NoCompilerError("no C++ compiler (or no nrnivmodl) found")
     inputs, name = with_headers(files), f"lib{stem}.so"
+    options = () if fused else UNFUSED
+
+    def make(folder: Path) -> None:
+        compile_library(script, inputs, folder / name, options)
+
     try:
-        return (
-            obtain(MECHANISMS, key(inputs, name), lambda folder: compile_library(script, inputs, folder / name)) / name
-        )
+        return obtain(MECHANISMS, key(inputs, name, options), make) / name
     except OSError as error:
         raise NoCompilerError(
             f"no place for compiled mechanisms: neither the cache nor a temporary folder can be written to ({error})"
         ) from error
 
 
-def cached(files: Sequence[Path], stem: str) -> Path | None:
-    """The library of these MOD files if it has been compiled already."""
+def cached(files: Sequence[Path], stem: str, *, fused: bool = True) -> Path | None:
+    """The library of these MOD files if it has been compiled already; see `library`."""
     name = f"lib{stem}.so"
-    found = find(MECHANISMS, key(with_headers(files), name))
+    found = find(MECHANISMS, key(with_headers(files), name, () if fused else UNFUSED))
     return None if found is None else found / name
 
 
-def compile_library(script: str, inputs: Sequence[Path], made: Path) -> None:
-    """Build `made`, in a folder beside it that is gone afterwards. Raises CompilationError, or OSError of the disk."""
+def compile_library(script: str, inputs: Sequence[Path], made: Path, options: Sequence[str] = ()) -> None:
+    """Build `made`, in a folder beside it that is gone afterwards. Raises CompilationError, or OSError of the disk.
+
+    options: of nrnivmodl.
+    """
     folder = made.with_name("build")
     folder.mkdir()
     try:
         for file in inputs:
             shutil.copy(file, folder)
         done = subprocess.run(
-            [script],
+            [script, *options],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -137,12 +148,13 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, (*chosen, "c++", "g++", "clang++"))), None)
 
 
-def key(files: Sequence[Path], name: str) -> str:
+def key(files: Sequence[Path], name: str, options: Sequence[str] = ()) -> str:
     """Names the build: NEURON's version, the machine, and a digest of NEURON's place, the compiler and all files.
 
-    name: of the library.
+    name: of the library. options: of nrnivmodl.
     """
-    digest = hashlib.sha256(f"{NEURON_FOLDER}\0{compiler_identity(compiler())}\0{name}".encode())
+    parts = (str(NEURON_FOLDER), str(compiler_identity(compiler())), name, *options)
+    digest = hashlib.sha256("\0".join(parts).encode())
     for file in sorted(files, key=lambda f: f.name):
         digest.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return f"{NEURON_VERSION}-{platform.machine()}-{digest.hexdigest()[:32]}"

@@ -42,6 +42,6 @@ def own_process(ion: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.mod"
         file.write_text(TEXT.format(ion=ion, name=name, valence=int(h.ion_charge(f"{ion}_ion"))))
-        h.nrn_load_dll(str(nmodl.library([file], name)))
+        h.nrn_load_dll(str(nmodl.library([file], name, fused=False)))
     _made[ion] = (len(user.loaded()), name)
     return name

@@ -69,13 +69,29 @@ def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats,
 
 
 @njit(cache=True)
-def add(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, factor: float, total: Floats) -> int:
-    """Add every variable times `factor` to `total`; returns FINITE or MOVED. at: as for `load`."""
-    if moved(flags, at):
+def add(memory: Floats, flags: npt.NDArray[np.int32], runs: Ints, factor: float, total: Floats) -> int:
+    """Add every variable times `factor` to `total`; returns FINITE or MOVED.
+
+    runs: as `at` of `moved`, then of all variables that lie one behind the other the first, what is after the last, and
+    the index of the first into `memory`.
+    """
+    if moved(flags, runs):
         return MOVED
-    for i in range(total.size):
-        total[i] += memory[at[4 + i]] * factor
+    for run in range(4, runs.size, 3):
+        first, stop, place = runs[run], runs[run + 1], runs[run + 2]
+        # Views from 0 on, over which the compiler may take several at once.
+        sums, values = total[first:stop], memory[place : place + (stop - first)]
+        for i in range(stop - first):
+            sums[i] += values[i] * factor
     return FINITE
+
+
+def runs_of(at: Ints, size: int) -> npt.NDArray[np.int64]:
+    """`runs` of `add`, from `at` of `load`, for the first `size` variables."""
+    places = at[4 : 4 + size].astype(np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(places) != 1) + 1])
+    stops = np.append(starts[1:], size)
+    return np.concatenate([at[:4].astype(np.int64), np.stack([starts, stops, places[starts]], axis=1).ravel()])
 
 
 class DirectAccess:
@@ -110,6 +126,10 @@ class DirectAccess:
             now = np.empty(self.size)
             self._references().gather(now)
             total += now / self._scale * factor
+
+    def order(self) -> Ints:
+        """(size,) the variables in the order in which they lie in memory; as they were given if that is not known."""
+        return np.argsort(self._raw[2][4 : 4 + self.size], kind="stable") if self.direct else np.arange(self.size)
 
     @property
     def direct(self) -> bool:
@@ -147,7 +167,7 @@ class DirectAccess:
         self._raw = memory, counters.flags, at, np.ones(len(self._variables))
         self._load = partial(load, memory, counters.flags, at, self._scale)
         self._store = partial(store, memory, counters.flags, at, self._scale)
-        self._add = partial(add, memory, counters.flags, at)
+        self._add = partial(add, memory, counters.flags, runs_of(at, self.size)) if self.size else _never
 
     def _proved(self) -> bool:
         """Write by NEURON's references and read by address, then the other way; leaves all values as they were."""
