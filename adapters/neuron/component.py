@@ -55,7 +55,7 @@ class NeuronComponent(ElectricalComponent):
     straight to and from NEURON's memory.
     """
 
-    state_version = 2
+    state_version = 3
 
     def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments, finder: ParameterFinder) -> None:
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]

@@ -93,7 +93,7 @@ def test_no_machine_may_fuse_a_product_and_a_sum(cell) -> None:
     Exchange(np.zeros(1), (), (), (), (), (), (), 0.0)
     relaxed(np.zeros(4), np.ones(4), 0.5)
     assert FUSED.search(llvm(relaxed))  # control
-    for kernel in (direct_access.add, charge._read, kernels.deliver, kernels.collect):
+    for kernel in (direct_access.add, charge.read_sums, kernels.deliver, kernels.collect):
         made = llvm(kernel)
         assert "fmul" in made and not FUSED.search(made), kernel
 

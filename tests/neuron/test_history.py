@@ -44,6 +44,26 @@ ENDVERBATIM
 }
 """
 
+BRANCH = """
+LOCAL last
+BREAKPOINT { SOLVE look }
+PROCEDURE look() { if (v > -20) { last = t } x = t - last }
+"""
+
+BRANCH_IN_C = """
+VERBATIM
+static double last = -100;
+ENDVERBATIM
+BREAKPOINT {
+VERBATIM
+  if (v > -20) last = t;
+  x = t - last;
+ENDVERBATIM
+}
+"""
+
+ARRIVED = "LOCAL last\nNET_RECEIVE (w) { INITIAL { last = 0 } last = t }\nBREAKPOINT { i = t - last }"
+
 EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT { i = g }"
 
 
@@ -58,11 +78,22 @@ EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT
         (KEY.replace("i = k", "i = k + last"), {"last"}),
         (IN_C, {"total", "drawn", "ring", "first"}),
         (EVENT, {"before"}),
+        (BRANCH, {"last"}),
+        (BRANCH.replace("last = t }", "last = t } else if (v > -40) { last = 1 }"), {"last"}),
+        (BRANCH.replace("last = t }", "last = t } else if (v > -40) { last = 1 } else { last = 2 }"), set()),
+        (BRANCH_IN_C, {"last"}),
+        (BRANCH_IN_C.replace("last = t;", "last = t; else { last = 2; }"), set()),
+        (ARRIVED, {"last"}),
+        (ARRIVED.replace("} last = t }", "} }"), set()),
         (f"COMMENT\n{COUNTER}\nENDCOMMENT\nBREAKPOINT {{ i = 1 }}", set()),
     ],
-    ids=["counter", "scratch", "scratch of the step before", "key", "key that is used", "C", "event", "comment"],
+    ids=[
+        *("counter", "scratch", "scratch of the step before", "key", "key that is used", "C", "event"),
+        *("one branch", "two branches", "all branches", "one branch in C", "all branches in C"),
+        *("written by events", "set where events begin", "comment"),
+    ],
 )
 def test_what_carries_over(text: str, names: set[str]) -> None:
     found = memories(text)
     assert {memory.name for memory in found} == names
-    assert all(memory.verbatim == (text is IN_C) for memory in found)
+    assert all(memory.verbatim == (text in (IN_C, BRANCH_IN_C)) for memory in found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.variables import HocVariables
+from couple.base.errors import CoupleError
 from couple.components.attachments import Attachments
 from support.neuron_models import spec
 
@@ -21,8 +23,14 @@ count = 3
 many[1] = 7
 strdef word
 word = "one"
-objref thing
+objref thing, seen, clamps[2], now, cvode
 proc count_up() { count += 1 }
+seen = new Vector(2, 5)
+soma clamps[0] = new IClamp(0.5)
+soma clamps[1] = new IClamp(0.5)
+now = clamps[1]
+cvode = new CVode()
+proc begin() { cvode.event(1, "count_up()") }
 """
 
 TEMPLATE = """
@@ -61,3 +69,20 @@ def test_of_objects_and_of_a_model_that_follows_another(tmp_path: Path) -> None:
     cell.restore(state)
     assert variables.private == [5]
     assert np.array_equal(state["hoc_objects"], [5])
+
+
+def test_of_references_and_vectors_that_events_change(tmp_path: Path) -> None:
+    (tmp_path / "cell.hoc").write_text(CELL)
+    cell = load_model(spec(tmp_path / "cell.hoc", function="")).attach(Attachments((), (), ("soma(0.5)",)))
+    cell.save()
+    h("now = clamps[0]\nseen.append(9)\nthing = new Vector(3, 4)")
+    state, mark = cell.save(), cell.mark()
+    for again in (cell.restore, lambda _: cell.go_back(mark)):
+        h("objref thing\nnow = thing\nseen = new Vector()\nclamps[0] = thing")
+        again(state)
+        assert (h.now.hname(), h.clamps[0].hname()) == ("IClamp[0]", "IClamp[0]")
+        assert (h.seen.to_python(), h.thing.to_python()) == ([5, 5, 9], [4, 4, 4])
+    h("now = new IClamp(0.5)")
+    with pytest.raises(CoupleError, match=r"an event has made IClamp\[2\] and put it into now"):
+        cell.save()
+    h("now = clamps[0]")

@@ -131,7 +131,7 @@ class OnePass:
 
     def read(self, out: Floats) -> bool:
         """The sums, scaled, into `out` (n,) in the order of the currents as given; whether all are finite."""
-        return bool(_read(self.sums, self._place, self._scale, out))
+        return bool(read_sums(self.sums, self._place, self._scale, out))
 
     def close(self) -> None:
         """Stop."""
@@ -141,7 +141,8 @@ class OnePass:
 
 
 @njit(cache=True)
-def _read(sums: Floats, place: Ints, scale: Floats, out: Floats) -> bool:
+def read_sums(sums: Floats, place: Ints, scale: Floats, out: Floats) -> bool:
+    """Sums in `place`, scaled, into `out`; whether all are finite."""
     finite = True
     for i in range(out.size):
         value = sums[place[i]]

@@ -33,12 +33,12 @@ class HocVariables:
     """
 
     def __init__(self, files: Iterable[Path]) -> None:
-        texts = [_text(path) for path in files if path.suffix in _TEXTS]
-        words = {word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)}
+        files = tuple(files)
+        texts = [text_of(path) for path in files]
         self.references: list[Any] = []
         self.names: list[str] = []
         self._texts: list[str] = []
-        for name in sorted(words & (set(dir(h)) - _BEFORE)):
+        for name in declared_in(files):
             self._add(name)
         self._private = [
             (instance, name)
@@ -101,8 +101,17 @@ class HocVariables:
         return float(h.hoc_ac_)
 
 
+def declared_in(files: Iterable[Path]) -> list[str]:
+    """Names that these files have and NEURON knows only since a model declared them, in order."""
+    words = {word for path in files for word in re.findall(r"[A-Za-z_]\w*", text_of(path))}
+    return sorted(words & (set(dir(h)) - _BEFORE))
+
+
 @functools.lru_cache(maxsize=64)
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file of a model without its comments; "" of what is no text."""
+    if path.suffix not in _TEXTS:
+        return ""
     return source_text.without_comments(path.read_text(encoding="utf-8", errors="replace"))
 
 

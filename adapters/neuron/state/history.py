@@ -3,13 +3,13 @@
 A LOCAL outside of all blocks and a static variable of a VERBATIM block belong to the file, not to an instance. Most are
 scratch: written at every step before they are read, or once when the model is initialised, which a resumed run does as
 well. What is read before it is written carries something from one step to the next. This is decided from the text, in
-the order in which NEURON runs its blocks, branches being taken for run.
+the order in which NEURON runs its blocks; what only one branch of an "if" writes may be what it was before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from adapters.neuron.mechanisms.source import without_comments
@@ -88,11 +88,11 @@ def _blocks(text: str) -> list[_Block]:
     return found
 
 
-def _closing(text: str, start: int) -> int:
+def _closing(text: str, start: int, pair: str = "{}") -> int:
     """The place behind the brace that closes the one before `start`."""
     depth = 1
-    for match in re.finditer(r"[{}]", text[start:]):
-        depth += 1 if match[0] == "{" else -1
+    for match in re.finditer(f"[{re.escape(pair)}]", text[start:]):
+        depth += 1 if match[0] == pair[0] else -1
         if depth == 0:
             return start + match.end()
     return len(text)
@@ -130,14 +130,25 @@ def _variables(pattern: re.Pattern[str], code: str) -> Iterator[str]:
 
 
 def _carries(memory: Memory, bodies: Mapping[str, str]) -> bool:
-    """Whether a step, or the arrival of an event, reads what an earlier one has written."""
+    """Whether a step, or the arrival of an event, reads what may be from before it."""
     steps = [bodies[start] for start in _STEP if start in bodies]
     solved = [b for s in steps for b in re.findall(r"\bSOLVE\s+(\w+)", s)]
-    sequences = [[*steps, *(bodies.get(s, "") for s in solved)], [bodies.get("NET_RECEIVE", "")]]
+    sequences = [[*steps, *(bodies.get(s, "") for s in solved)], [_arrival(bodies.get("NET_RECEIVE", ""))]]
     accesses = [list(_accesses(memory, "\n".join(sequence), bodies, _DEEP)) for sequence in sequences]
-    if not any(access == "write" for found in accesses for access in found):
+    if not any(access != "read" for found in accesses for access in found):
         return False
-    return any(found and found[0] == "read" and "write" in found for found in accesses)
+    return any(_reads_first(found) for found in accesses)
+
+
+def _reads_first(accesses: Iterable[str]) -> bool:
+    """Whether something is read that is not written before whatever happens."""
+    return next((access == "read" for access in accesses if access != "maybe"), False)
+
+
+def _arrival(body: str) -> str:
+    """NET_RECEIVE without its INITIAL block."""
+    match = re.search(r"\bINITIAL\s*\{", body)
+    return body if match is None else body[: match.start()] + body[_closing(body, match.end()) :]
 
 
 def _is_cache_key(name: str, bodies: Mapping[str, str]) -> bool:
@@ -152,13 +163,76 @@ def _is_cache_key(name: str, bodies: Mapping[str, str]) -> bool:
 
 
 def _accesses(memory: Memory, body: str, bodies: Mapping[str, str], depth: int) -> Iterator[str]:
-    """ "read" and "write", in the order of the text, through all that it calls."""
-    for match in re.finditer(r"[A-Za-z_]\w*", body):
-        word = match[0]
+    """ "read", "write", and "maybe" for what only one branch writes, in the order of the text and of all it calls."""
+    position = 0
+    while match := re.compile(r"[A-Za-z_]\w*").search(body, position):
+        word, position = match[0], match.end()
         if word == memory.name:
             yield from _access(body, match, memory.verbatim)
+        elif word == "if" and (branches := _branches(body, position)) is not None:
+            position = branches.end
+            yield from _of_branches(memory, branches, bodies, depth)
         elif word in bodies and depth and re.match(r"\s*\(", body[match.end() :]):
             yield from _accesses(memory, bodies[word], bodies, depth - 1)
+
+
+class _Branches(NamedTuple):
+    """if (conditions[0]) texts[0] else if ...; complete: whether one of the texts is run whatever the conditions are.
+    end: the place behind them.
+    """
+
+    conditions: list[str]
+    texts: list[str]
+    complete: bool
+    end: int
+
+
+def _branches(body: str, position: int) -> _Branches | None:
+    """Those of an "if" that ends at `position`, None if it is no statement."""
+    conditions, texts, complete = [], [], False
+    while not complete:
+        if (opened := re.compile(r"\s*\(").match(body, position)) is None:
+            return None
+        inside = _closing(body, opened.end(), "()")
+        conditions.append(body[opened.end() : inside - 1])
+        position = _statement(body, inside)
+        texts.append(body[inside:position])
+        if (other := re.compile(r"\s*\belse\b(\s*if\b)?").match(body, position)) is None:
+            break
+        position = other.end()
+        if other[1] is None:
+            complete, start = True, position
+            position = _statement(body, start)
+            texts.append(body[start:position])
+    return _Branches(conditions, texts, complete, position)
+
+
+def _statement(body: str, position: int) -> int:
+    """The place behind a block in braces, or a statement of C."""
+    if opened := re.compile(r"\s*\{").match(body, position):
+        return _closing(body, opened.end())
+    end = body.find(";", position)
+    return len(body) if end < 0 else end + 1
+
+
+def _of_branches(memory: Memory, branches: _Branches, bodies: Mapping[str, str], depth: int) -> Iterator[str]:
+    for condition in branches.conditions:
+        yield from _accesses(memory, condition, bodies, depth)
+    found = [list(_accesses(memory, text, bodies, depth)) for text in branches.texts]
+    if any(_reads_first(one) for one in found):
+        yield "read"
+    always = branches.complete or any(map(_fills_cache, branches.conditions, branches.texts))
+    if always and all("write" in one for one in found):
+        yield "write"
+    elif any(access != "read" for one in found for access in one):
+        yield "maybe"
+
+
+def _fills_cache(condition: str, text: str) -> bool:
+    """Whether a branch is run again whenever what it depends on is another: "if (celsius != last) { last = celsius"."""
+    asked = set(re.findall(r"[A-Za-z_]\w*", condition))
+    keys = re.findall(r"\b([A-Za-z_]\w*)\s*=(?!=)\s*([A-Za-z_]\w*)\s*(?![-+*/^(\[.\w])", text)
+    return any(key in asked and value in asked - {key} for key, value in keys)
 
 
 def _access(body: str, match: re.Match[str], in_c: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.neuron.hoc.h import h
+from adapters.neuron.hoc.objects import HocObjects
 from adapters.neuron.hoc.sections import all_sections, section_name, segment_name
 from adapters.neuron.hoc.variables import HocVariables
 from adapters.neuron.mechanisms.source import without_comments
@@ -29,7 +30,8 @@ class Inventory:
     """References to all of it, in an order that depends on the model alone. files: that it consists of."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
-        self.hoc = HocVariables(files)
+        files = tuple(files)
+        self.hoc, self.objects = HocVariables(files), HocObjects(files)
         self.references: list[Any] = []
         self.streams: list[Any] = []
         self.keys: list[str] = []
@@ -61,7 +63,7 @@ class Inventory:
             self._add(h, name, 1)
         self.references += self.hoc.references
         self.keys += [""] * len(self.hoc.references)
-        self._names += self.hoc.names
+        self._names += [*self.hoc.names, *self.objects.names]
         self.generators = list(h.List("Random"))
         # A saved state names mechanisms by these numbers, which depend on what else the process has loaded before.
         self._names += [f"{name} {_type_number(name)}" for name in self.mechanisms]
@@ -76,7 +78,7 @@ class Inventory:
     def draws_from_shared(self) -> bool:
         """Whether anything of the model may draw from a generator that all of NEURON shares."""
         drawing = any(_DRAWS.search(source(mechanism)) for mechanism in self.mechanisms)
-        return drawing or bool(self.hoc.private or self.hoc.texts or self.hoc.references)
+        return drawing or bool(self.hoc.private or self.hoc.texts or self.hoc.references or self.objects.names)
 
     def _segment(self, section: Any, segment: Any) -> None:
         for name in ("v", "cm"):

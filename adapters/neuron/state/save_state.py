@@ -47,6 +47,7 @@ class Mark(NamedTuple):
     generators: list[Position]
     shared: Generators | None
     hoc: tuple[list[float], list[str]]
+    objects: State
 
 
 class ModelState:
@@ -89,6 +90,7 @@ class ModelState:
             "secondorder": int(h.secondorder),
             "hoc_objects": np.array(self.inventory.hoc.private, dtype=np.float64),
             "hoc_texts": json.dumps(self.inventory.hoc.texts),
+            **self.inventory.objects.save(),
         }
 
     def restore(self, state: State) -> None:
@@ -116,6 +118,7 @@ class ModelState:
         set_positions(self.inventory.generators, np.asarray(state["generators"]).tolist())
         h.secondorder = whole(state, "secondorder")
         self.inventory.hoc.set(np.asarray(state["hoc_objects"]).tolist(), json.loads(text(state, "hoc_texts")))
+        self.inventory.objects.restore(state)
 
     def mark(self) -> Mark:
         """What `go_back` needs in this process, while the model stays as it is built; good until the next is made."""
@@ -130,6 +133,7 @@ class ModelState:
             positions(generators) if generators else [],
             Generators.read() if self.inventory.draws_from_shared else None,
             (hoc.private, hoc.texts),
+            self.inventory.objects.save() if self.inventory.objects.names else {},
         )
 
     def go_back(self, mark: Mark) -> None:
@@ -148,6 +152,8 @@ class ModelState:
         private, texts = mark.hoc
         if private or texts:
             self.inventory.hoc.set(private, texts)
+        if mark.objects:
+            self.inventory.objects.restore(mark.objects)
 
     @cached_property
     def _connections(self) -> list[Any]:
