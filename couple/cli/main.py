@@ -195,7 +195,8 @@ def _go(
 
 
 def _summary(summary: dict[str, Any], folder: Path) -> None:
-    from couple.cli.output.summaries import FEW, ledger_lines, past_lines, peak_lines
+    from couple.analysis.peak_lines import FEW, peak_lines
+    from couple.cli.output.summaries import ledger_lines, past_lines
 
     lines = peak_lines(summary["peaks"]) + ledger_lines(summary["ledger"])
     lines += past_lines(summary.get("calcium_not_linked", {}))

@@ -43,6 +43,7 @@ from couple.storage.folder_contents import (
     has_format,
     has_group,
     has_keys,
+    is_report,
     listed,
     own_folder,
     refuse_taken,
@@ -70,7 +71,7 @@ PARTS_KIND = FolderKind("ensemble", {r"[0-9]{9,}-[0-9]+\.h5": has_group("part")}
 
 SAMPLING = FolderKind(
     "ensemble",
-    {r"sampling\.json": has_keys(*_KEYS), r"ensemble\.h5": has_format(FORMAT)},
+    {r"sampling\.json": has_keys(*_KEYS), r"ensemble\.h5": has_format(FORMAT), r"report\.html": is_report},
     {PARTS: PARTS_KIND},
 )
 

@@ -23,6 +23,7 @@ from couple.storage.folder_contents import (
     has_group,
     has_keys,
     is_picture,
+    is_report,
     refuse_taken,
 )
 from couple.storage.folder_lock import locked
@@ -53,6 +54,7 @@ TRAINING = FolderKind(
         r"model\.h5": has_format(*MODEL_FORMATS),
         r"summary\.json": has_keys("format", "cpu_seconds"),
         r"model(-maps)?\.png": is_picture,
+        r"report\.html": is_report,
     },
     {DATA: FolderKind("training", {r"[^/]+\.h5": has_format(PROTOCOL_FORMAT)}, {r"[^/]+": SAMPLING})},
 )

@@ -31,6 +31,12 @@ FORMATS = ("gif", "mp4")
 OUTSIDE = 255
 """Code of a lattice cell outside of a mask."""
 
+LINE = 77
+"""Grey of the line at the moment."""
+
+SHORT = 0.02
+"""Of the extent of the model: shorter segments with a value are marked by a dot, or spines are not seen."""
+
 Image = npt.NDArray[np.uint8]
 """(height, width, 3)."""
 Update = Callable[[int], None]
@@ -72,16 +78,20 @@ def _drawn(results: Results, form: str, of: str | None) -> bytes:
             updates += [make(ax) for make, ax in zip(above, axes[0], strict=True)]
         traces = draw_traces(results, of)
         figures.append(traces)
-        updates += [_moment(ax, results.time) for ax in traces.axes if ax.get_lines()]
         rows = sorted({int(k) for k in np.linspace(0, len(results.time) - 1, min(FRAMES, len(results.time)))})
+        below = None
+        if above:  # traces stay as they are but for the line at the moment: drawn once
+            traces.suptitle("")
+            below = _Moments(traces, _pixels(traces))
+        else:
+            updates += [_moment(ax, results.time) for ax in traces.axes if ax.get_lines()]
         frames = []
         for row in rows:
             for update in updates:
                 update(row)
             head(figures[0], results.name, f"t = {results.time[row]:.4g} {results.time_unit}")
-            if len(figures) > 1:
-                figures[1].suptitle("")
-            frames.append(_below_each_other([_pixels(figure) for figure in figures]))
+            parts = [_pixels(figures[0])]
+            frames.append(_below_each_other(parts + ([] if below is None else [below.at(results.time[row])])))
     finally:
         for figure in figures:
             plt.close(figure)
@@ -135,6 +145,22 @@ def _mp4(frames: list[Image]) -> bytes:
         return place.read_bytes()
 
 
+class _Moments:
+    """The picture of a figure, with a line at a moment in each panel."""
+
+    def __init__(self, figure: Any, picture: Image) -> None:
+        self._panels, self._picture = [ax for ax in figure.axes if ax.get_lines()], picture
+
+    def at(self, time: float) -> Image:
+        """A copy with the lines. time: as of the axis."""
+        shown, high = self._picture.copy(), len(self._picture)
+        for ax in self._panels:
+            x = round(ax.transData.transform((time, 0.0))[0])
+            bottom, top = (high - round(y) for y in (ax.bbox.y0, ax.bbox.y1))
+            shown[max(top, 0) : bottom, min(max(x, 0), shown.shape[1] - 1)] = LINE
+        return shown
+
+
 def _moment(ax: Axes, time: Floats) -> Update:
     """A line at the moment."""
     line = ax.axvline(time[0], color="0.3", lw=0.6)
@@ -153,19 +179,27 @@ def _shape(results: Results) -> Callable[[Axes], Update] | None:
         return None
 
     def make(ax: Axes) -> Update:
+        from matplotlib import colormaps
         from matplotlib.collections import LineCollection
 
         ends = frusta.reshape(-1, 2, 4)
         points = ends[..., :3].reshape(-1, 3)
         axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][:2]
         lines = (ends[..., :3] - points.mean(axis=0)) @ axes.T
+        colours = colormaps[MAP].with_extremes(bad="0.8")  # of segments without a value
         width = np.clip(ends[..., 3].mean(axis=1), 0.3, None)
-        shown = LineCollection(list(lines), linewidths=0.6 + 2.4 * width / width.max(), cmap=MAP)
+        shown = LineCollection(list(lines), linewidths=0.6 + 2.4 * width / width.max(), cmap=colours)
         every = np.array(list(values.values()))
         low, high = float(np.nanmin(every)), float(np.nanmax(every))
         shown.set_clim(low, high if high > low else low + 1.0)
         ax.add_collection(shown)
         ax.autoscale_view()
+        long = np.array([np.linalg.norm(np.ptp(lines[of == s].reshape(-1, 2), axis=0)) for s in values])
+        extent = float(np.ptp(lines, axis=(0, 1)).max())
+        dotted = [s for s, length in zip(values, long, strict=True) if length < SHORT * extent]
+        middles = np.array([lines[of == s].reshape(-1, 2).mean(axis=0) for s in dotted]).reshape(-1, 2)
+        dots = ax.scatter(middles[:, 0], middles[:, 1], c=np.zeros(len(dotted)), s=14, cmap=colours, zorder=3)
+        dots.set(norm=shown.norm, edgecolor="0.3", linewidth=0.3)
         ax.set_aspect("equal", adjustable="datalim")
         ax.set_axis_off()
         ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8, aspect=20)
@@ -175,6 +209,7 @@ def _shape(results: Results) -> Callable[[Axes], Update] | None:
             for segment, course in values.items():
                 now[segment] = course[row]
             shown.set_array(np.ma.masked_invalid(now[of]))
+            dots.set_array(now[dotted])
 
         return update
 

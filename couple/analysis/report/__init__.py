@@ -1,5 +1,5 @@
 """One HTML file of a run or an ensemble, for a browser without a network: curves, shapes in space, books."""
 
-from couple.analysis.report.page import report
+from couple.analysis.report.report import report
 
 __all__ = ["report"]

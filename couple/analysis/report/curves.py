@@ -19,6 +19,12 @@ from couple.storage.results import Results
 SHOWN = 60
 """Curves of a panel; of more, so many of them."""
 
+NAMED = 12
+"""Curves of a panel that a legend tells apart; more are coloured in their order and named where the mouse is."""
+
+IN_ORDER = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#9fda3a")
+"""Of viridis, without its palest end."""
+
 HEIGHT, GAP = 190, 34
 """Pixels of a panel, and between two."""
 
@@ -44,7 +50,9 @@ def curve_figure(recording: Recording) -> dict[str, Any] | None:
             "rangemode": "tozero" if panel.from_zero else "normal",
         }
         data += _panel(recording, panel, k)
-    return {"data": data, "layout": layout}
+    most = max(len(p.curves) for p in found)
+    note = f"Every {-(-most // SHOWN)}th of {most} curves is drawn; all are in the file." if most > SHOWN else ""
+    return {"data": data, "layout": layout, "note": note}
 
 
 def _number(k: int) -> str:
@@ -55,11 +63,22 @@ def _number(k: int) -> str:
 def _panel(recording: Recording, panel: Panel, k: int) -> list[dict[str, Any]]:
     step = -(-len(panel.curves) // SHOWN)
     pairs = any(c.dashed for c in panel.curves)
+    shown = _in_pairs(panel, step) if pairs else panel.curves[::step]
+    each = 2 if pairs else 1
+    of = len(shown) // each
+    colours = COLOURS if of <= NAMED else IN_ORDER
+    hidden = {"showlegend": False} if of > NAMED or len(panel.curves) == 1 else {}
     traces = []
-    for n, curve in enumerate(panel.curves[::step]):
-        colour = COLOURS[(n // 2 if pairs else n) % len(COLOURS)]
-        traces += _curve(recording.time, curve, colour, k, panel)
+    for n, curve in enumerate(shown):
+        number = n // each
+        colour = colours[number % len(colours)] if of <= NAMED else colours[number * len(colours) // of]
+        traces += [trace | hidden for trace in _curve(recording.time, curve, colour, k, panel)]
     return traces
+
+
+def _in_pairs(panel: Panel, step: int) -> list[Curve]:
+    """Every so manieth solid curve with the dashed one behind it."""
+    return [curve for k in range(0, len(panel.curves), 2 * step) for curve in panel.curves[k : k + 2]]
 
 
 def _curve(time: Floats, curve: Curve, colour: str, k: int, panel: Panel) -> list[dict[str, Any]]:

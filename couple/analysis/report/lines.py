@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from couple.analysis.peak_lines import peak_lines
 from couple.ensemble.ensemble import Ensemble
 from couple.storage.results import Results
 
@@ -24,7 +25,9 @@ def run_facts(results: Results) -> list[Fact]:
         ("simulated", f"{time[-1]:g} {results.time_unit} in {len(time)} rows" if len(time) else "nothing"),
         ("seed", str(int(results.file.attrs["seed"]))),
     ]
-    peaks = [(f"peak {owner} {name}", f"{v:.4g}") for owner, e in results.peaks().items() for name, v in e.items()]
+    found = results.peaks()
+    sites_first = {k: v for k, v in found.items() if k != "neuron"} | {k: v for k, v in found.items() if k == "neuron"}
+    peaks = peak_lines(sites_first)
     facts += peaks[:MOST_PEAKS]
     if len(peaks) > MOST_PEAKS:
         facts.append(("peaks", f"{len(peaks) - MOST_PEAKS} more are in the file"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +14,19 @@ from couple.analysis.report.shape import shape_view
 from couple.analysis.report.tables import ledger_tables, provenance, summary_table, warnings_list
 from couple.base.errors import MissingDependencyError
 from couple.ensemble.ensemble import Ensemble
-from couple.storage.atomic_file import replace
 from couple.storage.folder_contents import REPORT
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
 
 HERE = Path(__file__).parent
-FILE = "report.html"
-
-
-def report(recording: Recording, path: Path | None = None) -> Path:
-    """Write the report of a result or ensemble file; returns where it is (report.html beside the file by default).
-
-    Raises MissingDependencyError without plotly, and RunError if the disk refuses.
-
-    >>> with Results("OUT") as results:
-    ...     print(report(results, Path("report.html")))
-    report.html
-    """
-    path = recording.path.with_name(FILE) if path is None else path / FILE if path.is_dir() else path
-    replace(path, page_of(recording).encode())
-    return path
 
 
 def page_of(recording: Recording) -> str:
     """The report of a result or ensemble file, as HTML. Raises MissingDependencyError without plotly."""
-    script = plotly_script()
     views: dict[str, Any] = {}
     body = "\n".join(_sections(recording, views))
-    return _whole(recording, body, views, script)
+    kind = "ensemble" if isinstance(recording, Ensemble) else "run"
+    return whole_page(recording.name, f"{kind}, {recording.status}", body, views)
 
 
 def plotly_script() -> str:
@@ -71,7 +55,8 @@ def _sections(recording: Recording, views: dict[str, Any]) -> Iterator[str]:
         found = make(recording)
         if found is not None:
             views[name] = found
-            yield section(name, title, f'<div class="view" id="view-{name}"></div>')
+            note = f'<p class="note">{html.escape(found["note"])}</p>' if found.get("note") else ""
+            yield section(name, title, f'{note}<div class="view" id="view-{name}"></div>')
     if isinstance(recording, Results):
         yield section("ledger", "Ledger", ledger_tables(recording))
     yield section("provenance", "Provenance", provenance(recording))
@@ -82,15 +67,16 @@ def section(name: str, title: str, content: str) -> str:
     return f'<section id="{name}"><h2>{html.escape(title)}</h2>\n{content}\n</section>' if content else ""
 
 
-def _whole(recording: Recording, body: str, views: dict[str, Any], script: str) -> str:
-    title = html.escape(recording.name)
-    kind = "ensemble" if isinstance(recording, Ensemble) else "run"
+def whole_page(name: str, about: str, body: str, views: Mapping[str, Any]) -> str:
+    """A page that needs nothing else. body: HTML of its sections. views: id of a section → what its script draws in
+    `view-ID`. Raises MissingDependencyError without plotly."""
+    title, script = html.escape(name), plotly_script()
     data = json.dumps(views, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">{REPORT}<title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{(HERE / "report.css").read_text()}</style></head>
-<body><header><h1>{title}</h1><p>{kind}, {html.escape(recording.status)}</p></header>
+<body><header><h1>{title}</h1><p>{html.escape(about)}</p></header>
 <main>
 {body}
 </main>

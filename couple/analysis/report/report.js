@@ -7,6 +7,7 @@ function unpack(packed) {
   return new KINDS[packed.kind](bytes.buffer);
 }
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"];
+const SYMBOLS = ["circle", "diamond", "square", "x"];
 const CONFIG = { responsive: true, displaylogo: false, scrollZoom: false };
 const FONT = { family: "system-ui, sans-serif", size: 12 };
 
@@ -35,6 +36,17 @@ function bar(place, time, unit, show, ...others) {
   row.append(play, slider, said, ...others);
   place.parentElement.insertBefore(row, place);
   return move;
+}
+
+// A box as long on each axis as what is in it, the longest side 1.7; ranges are cut to it.
+function box(x, y, z) {
+  const ends = [x, y, z].map(list => list.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]));
+  const longest = Math.max(...ends.map(([low, high]) => high - low)) || 1;
+  const ranges = ends.map(([low, high]) => {
+    const half = Math.max(high - low, longest / 6) * 0.52;
+    return [(low + high) / 2 - half, (low + high) / 2 + half];
+  });
+  return { ranges, ratio: ranges.map(([low, high]) => 1.7 * (high - low) / (1.04 * longest)) };
 }
 
 const SIDES = 8;
@@ -76,7 +88,23 @@ function drawShape(place, view) {
     return [0, 1, 2].map(c => (frusta[8 * f + c] + frusta[8 * f + 4 + c]) / 2);
   };
   const at = (q, row, s) => column[q].has(s) ? values[q][row * view.quantities[q].segments.length + column[q].get(s)] : NaN;
-  let quantity = 0, row = 0;
+  let quantity = 0, row = 0, near = null;
+  const whole = box(mesh.x, mesh.y, mesh.z);
+  // The whole model, or what is around one site: spines are a thousandth of a cell.
+  function scene() {
+    const axis = { showgrid: false, zeroline: false, showbackground: false };
+    let { ranges, ratio } = whole;
+    if (near !== null) {
+      const f = segment.indexOf(view.sites[near]), place = middle(view.sites[near]);
+      const long = Math.hypot(...[0, 1, 2].map(c => frusta[8 * f + 4 + c] - frusta[8 * f + c]));
+      const half = 2.5 * Math.max(long, frusta[8 * f + 3], frusta[8 * f + 7]);
+      ranges = place.map(p => [p - half, p + half]);
+      ratio = [1.3, 1.3, 1.3];
+    }
+    const of = (c, name) => ({ ...axis, range: ranges[c], nticks: 5, title: { text: `${name} (µm)` } });
+    return { aspectmode: "manual", aspectratio: { x: ratio[0], y: ratio[1], z: ratio[2] },
+      camera: { eye: { x: 0.45, y: -1.2, z: 0.6 } }, xaxis: of(0, "x"), yaxis: of(1, "y"), zaxis: of(2, "z") };
+  }
   const siteNames = Object.keys(view.sites), points = siteNames.map(name => middle(view.sites[name]));
   const label = (q, r, s) => {
     const v = at(q, r, s), one = view.quantities[q];
@@ -104,10 +132,8 @@ function drawShape(place, view) {
     ];
     if (one) data.push({ ...common, ...known, intensity: intensity(), cmin: one.low, cmax: one.high, colorscale: "Viridis",
       text: texts(), colorbar: { title: { text: `${one.name} (${one.unit})` }, thickness: 12, len: 0.7 }, name: one.name });
-    const axis = { showgrid: false, zeroline: false, showbackground: false };
     return Plotly.react(place, data, { height: 560, margin: { l: 0, r: 0, t: 0, b: 0 }, font: FONT, showlegend: false,
-      uirevision: "keep", scene: { aspectmode: "data", xaxis: { ...axis, title: { text: "x (µm)" } },
-        yaxis: { ...axis, title: { text: "y (µm)" } }, zaxis: { ...axis, title: { text: "z (µm)" } } } }, CONFIG);
+      uirevision: String(near), scene: scene() }, CONFIG);
   }
   function show(k) {
     row = k;
@@ -119,7 +145,13 @@ function drawShape(place, view) {
   choice.setAttribute("aria-label", "quantity");
   view.quantities.forEach((q, n) => choice.add(new Option(`${q.name} (${q.unit})`, n)));
   choice.addEventListener("change", () => { quantity = Number(choice.value); draw(); });
-  const move = bar(place, view.time, view.unit, show, ...(view.quantities.length > 1 ? [choice] : []));
+  const look = document.createElement("select");
+  look.setAttribute("aria-label", "place");
+  look.add(new Option("whole model", ""));
+  siteNames.slice(0, 500).forEach(name => look.add(new Option(name, name)));
+  look.addEventListener("change", () => { near = look.value || null; draw(); });
+  const others = [...(view.quantities.length > 1 ? [choice] : []), ...(siteNames.length ? [look] : [])];
+  const move = bar(place, view.time, view.unit, show, ...others);
   return draw().then(move);
 }
 
@@ -135,7 +167,9 @@ function drawParticles(place, view) {
   const trace = (name, colour, size, cells, more) =>
     ({ type: "scatter3d", mode: "markers", name, ...positions(cells), marker: { size, color: colour, ...more }, hoverinfo: "name" });
   const data = [trace("surface", "#cccccc", 1.5, unpack(view.outline), { opacity: 0.25 })];
-  view.species.forEach((name, s) => data.push(trace(name, COLOURS[s % COLOURS.length], 1.8, unpack(view.frames[0][s]), {})));
+  const symbol = s => SYMBOLS[Math.floor(s / COLOURS.length) % SYMBOLS.length];
+  view.species.forEach((name, s) =>
+    data.push(trace(name, COLOURS[s % COLOURS.length], 2.2, unpack(view.frames[0][s]), { symbol: symbol(s) })));
   const show = k => {
     const now = view.frames[k].map(f => positions(unpack(f)));
     return Plotly.restyle(place, { x: now.map(p => p.x), y: now.map(p => p.y), z: now.map(p => p.z) }, view.species.map((_, s) => s + 1));
@@ -145,7 +179,8 @@ function drawParticles(place, view) {
   const move = bar(place, view.time, view.unit, show);
   return Plotly.newPlot(place, data, { height: 600, margin: { l: 0, r: 0, t: 0, b: 0 }, font: FONT, uirevision: "keep",
     legend: { itemsizing: "constant", title: { text: view.site }, y: 0.95 },
-    scene: { aspectmode: "data", xaxis: span(0), yaxis: span(1), zaxis: span(2) } }, CONFIG).then(move);
+    scene: { aspectmode: "data", camera: { eye: { x: 1.5, y: -0.9, z: 0.55 } },
+      xaxis: span(0), yaxis: span(1), zaxis: span(2) } }, CONFIG).then(move);
 }
 
 const DRAW = { shape: drawShape, particles: drawParticles };

@@ -51,7 +51,9 @@ def provenance(recording: Recording) -> str:
     parts = [table(("version of", ""), [(k, str(v)) for k, v in versions.items()])]
     files = from_json(str(attributes.get("inputs", "[]")))
     if files:
-        parts.append(table(("key", "file", "SHA-256"), [(f.key, f.given, f.sha256) for f in files]))
+        parts.append(
+            table(("key", "file", "SHA-256"), [(f.key or f.role, f.given or f.path.name, f.sha256) for f in files])
+        )
     text = html.escape(str(attributes["experiment"]))
     parts.append(f"<details><summary>The experiment, as it was understood</summary><pre>{text}</pre></details>")
     return "\n".join(parts)

@@ -24,6 +24,9 @@ from couple.storage.watched_folder import LIVE, ROWS, WATCHED, leave, look
 
 _PART = re.compile(r"[0-9]{9,}-([0-9]+)\.h5")
 
+MODEL = "model.h5"
+"""What a training leaves."""
+
 Kind = Literal["run", "ensemble", "training"]
 
 
@@ -41,7 +44,7 @@ class Followed:
         if not self.path.exists():
             raise InputError("no such folder; give that of a run or an ensemble", where=str(self.path))
         if self.path.is_dir() and not any(
-            (self.path / name).exists() for name in (RESULTS, ENSEMBLE, CHECKPOINT, SPECIFICATION, LOCK)
+            (self.path / name).exists() for name in (RESULTS, ENSEMBLE, MODEL, CHECKPOINT, SPECIFICATION, LOCK)
         ):
             raise InputError(
                 "holds no run and no ensemble (no results.h5, ensemble.h5 or checkpoint.h5): give the folder of one",
@@ -53,7 +56,7 @@ class Followed:
         """Where a process may be writing; None for a file of results with a name of its own."""
         if self.path.is_dir():
             return self.path
-        return self.path.parent if self.path.name in (RESULTS, ENSEMBLE) else None
+        return self.path.parent if self.path.name in (RESULTS, ENSEMBLE, MODEL) else None
 
     @property
     def goes_on(self) -> bool:
@@ -63,7 +66,7 @@ class Followed:
     @property
     def results(self) -> Path | None:
         """The file that a report is made of, if there is one."""
-        names = [self.path] if self.path.is_file() else [self.path / ENSEMBLE, self.path / RESULTS]
+        names = [self.path] if self.path.is_file() else [self.path / name for name in (ENSEMBLE, RESULTS, MODEL)]
         return next((path for path in names if path.is_file()), None)
 
     @property
@@ -72,7 +75,7 @@ class Followed:
         folder = self.folder or self.path
         if (folder / SPECIFICATION).exists():
             return "ensemble"
-        return "training" if (folder / "model.h5").exists() or (folder / "data").is_dir() else "run"
+        return "training" if (folder / MODEL).exists() or (folder / "data").is_dir() else "run"
 
     def state(self, seen: str = "") -> dict[str, Any]:
         """What a page shows of what goes on, as JSON can hold it.

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from couple.analysis.report.page import page_of, plotly_script
+from couple.analysis.report.page import plotly_script
+from couple.analysis.report.report import page_at
 from couple.analysis.view.followed import Followed
 from couple.analysis.view.guard import NAMES, Guard
 from couple.analysis.view.page import live_page
 from couple.base.errors import CoupleError, InputError
-from couple.ensemble.open_recording import open_recording
 from couple.storage.folder_owner import ask_to_stop
 
 HEADERS = {
@@ -83,8 +83,7 @@ class Viewer:
         with self._making:
             key = (results, results.stat().st_mtime_ns)
             if key not in self._pages:
-                with open_recording(results) as recording:
-                    self._pages = {key: page_of(recording).encode()}
+                self._pages = {key: page_at(results).encode()}
             return self._pages[key]
 
     def stop(self) -> dict[str, Any]:

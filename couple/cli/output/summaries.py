@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from couple.analysis.peak_lines import FEW, Line, kinds, peak_lines
+
 if TYPE_CHECKING:
     from couple.base.arrays import Floats
     from couple.storage.results import Results
-
-FEW = 4
-"""As many of one kind have a line each."""
-
-Line = tuple[str, str]
 
 
 def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
@@ -114,24 +110,6 @@ def accuracy_lines(results: Results) -> list[Line]:
     return lines
 
 
-def peak_lines(peaks: Mapping[str, Mapping[str, float]], *, everything: bool = False) -> list[Line]:
-    """Largest values, of many sites of one kind the least and the greatest of them."""
-    found = [
-        (name if owner == "neuron" else f"{owner} {name}", value)
-        for owner, entries in peaks.items()
-        for name, value in entries.items()
-    ]
-    lines = []
-    for kind, members in _kinds(found, everything):
-        if len(members) == 1:
-            lines.append((f"peak {members[0][0]}", f"{members[0][1]:.4g}"))
-            continue
-        low, high = min(members, key=lambda m: m[1]), max(members, key=lambda m: m[1])
-        ends = " .. ".join(f"{value:.4g} in {_owner(name)}" for name, value in (low, high))
-        lines.append((f"peak {kind} ({len(members)})", ends))
-    return lines
-
-
 NO_CONTENTS = 'no species says what it contains; say so, as in chemistry.contains = { "Ca*" = { Ca = 1 } }'
 
 
@@ -152,30 +130,7 @@ def ledger_lines(ledger: Mapping[str, Any], *, everything: bool = False) -> list
 
 
 def _summed(entries: Iterable[tuple[str, Mapping[str, Any]]], everything: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    for kind, members in _kinds(list(entries), everything):
+    for kind, members in kinds(list(entries), everything):
         name = members[0][0] if len(members) == 1 else f"{kind} ({len(members)})"
         keys = [k for k, v in members[0][1].items() if isinstance(v, int | float)]
         yield name, {k: sum(e[k] for _, e in members) for k in keys}
-
-
-def _kinds[Value](found: list[tuple[str, Value]], everything: bool) -> Iterator[tuple[str, list[tuple[str, Value]]]]:
-    """Entries whose names differ in numbers alone, where there are many of them; else each by itself."""
-    kinds: dict[str, list[tuple[str, Value]]] = {}
-    for name, value in found:
-        kinds.setdefault(name if everything else _kind(name), []).append((name, value))
-    for kind, members in kinds.items():
-        if len(members) > FEW:
-            yield kind, members
-        else:
-            yield from ((kind, [member]) for member in members)
-
-
-def _kind(name: str) -> str:
-    """ "spine_3.Ca -> neuron.cai" → "spine_*.Ca -> neuron.cai", "V dend[2](0.5) [mV]" → "V dend[*](*) [mV]"."""
-    return re.sub(r"(?<=[_\[(])\d+(\.\d+)?(?=\b|_)", "*", name)
-
-
-def _owner(name: str) -> str:
-    """Site or segment of an entry: "spine_3 Ca [uM]" → "spine_3", "V dend[2](0.5) [mV]" → "dend[2](0.5)"."""
-    words = name.split(" ")
-    return words[1] if words[0] == "V" else words[0]

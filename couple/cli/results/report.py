@@ -1,27 +1,30 @@
-"""`couple report`: one HTML file of a run or an ensemble."""
+"""`couple report`: one HTML file of a run, an ensemble or a training."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from couple.cli.output.console import out
+from couple.cli.output.console import Json, out
 
 
 def report(
     results: Annotated[
-        Path, typer.Argument(help="results.h5 or ensemble.h5, or the folder of one.", show_default=False)
+        Path, typer.Argument(help="results.h5, ensemble.h5 or model.h5, or the folder of one.", show_default=False)
     ],
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="The file (default: OUT/report.html).", show_default=False)
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Write one HTML file that shows everything: traces, spikes, shape and particles in space, books, provenance."""
-    from couple.analysis.report import report as write
-    from couple.ensemble.open_recording import open_recording
+    """Write one HTML file that shows everything: traces, spikes, shape and particles in space, books, provenance.
 
-    with open_recording(results) as content:
-        path = write(content, output)
-    out.print(str(path), markup=False)
+    Of a training what was learned, how good it is, and how it came about.
+    """
+    from couple.analysis.report.report import write_report
+
+    path = write_report(results, output)
+    out.print_json(json.dumps({"file": str(path)})) if as_json else out.print(str(path), markup=False)

@@ -12,6 +12,9 @@ from couple.experiment.sites.placement import MOST, Placement
 from couple.rng.streams import generator
 from couple.wiring.cells.sections import Branches, section_of
 
+END = 1e-6
+"""Parts of a section at its ends."""
+
 
 @dataclass(frozen=True)
 class BranchPoint:
@@ -136,6 +139,6 @@ def _middle(segment: str) -> float:
 
 
 def _position(segment: str, part: float, branches: Branches) -> float:
-    """x along the section of a point at `part` of a segment."""
+    """x along the section of a point at `part` of a segment: never its ends, where NEURON has no membrane."""
     n = len(branches.sections[section_of(segment)])
-    return _middle(segment) + (part - 0.5) / n
+    return min(max(_middle(segment) + (part - 0.5) / n, END), 1.0 - END)

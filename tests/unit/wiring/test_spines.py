@@ -14,6 +14,7 @@ from couple.experiment.cells.spine import Size
 from couple.simulation.simulation import Simulation
 from couple.storage.results import Results
 from couple.wiring import wire
+from couple.wiring.cells import placement
 from support.paths import EXAMPLES
 
 EXAMPLE = EXAMPLES / "spines" / "spines.toml"
@@ -100,6 +101,18 @@ def test_places_and_sizes_depend_on_the_seed_and_on_nothing_else(tmp_path: Path)
     assert [line.split(": ")[1] for line in grown(tmp_path, six)][:5] == [
         line.split(": ")[1] for line in grown(tmp_path, spine)
     ]
+
+
+def test_places_at_the_end_of_a_branch_have_a_membrane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of five even places on two branches is where the second begins, whose end has no mechanisms."""
+    two = CELL.replace("for section in (soma, dend)", "for section in (soma, dend, bare)")
+    (tmp_path / "cell.py").write_text(two.replace("= 100, 1, 10,", "= 100, 1, 11,"))
+    spine = {"place": {"on": ["dend", "bare"], "count": 5, "spread": "even"}}
+    found = Experiment.parse(content(spine), path=tmp_path / "a.toml")
+    assert len(wire(found).plan.sites) == 5
+    monkeypatch.setattr(placement, "END", -1.0)  # the control
+    with pytest.raises((ValueError, AttributeError)):
+        wire(found)
 
 
 @pytest.mark.parametrize("kind", ["lognormal", "normal", "uniform"])
