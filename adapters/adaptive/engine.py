@@ -108,7 +108,7 @@ class Adaptive(
         except InputError as error:
             raise InputError(error.message, where=error.where or name) from None
         if not accuracy.observed:
-            raise InputError(f'"{name}" has other observables than the chemistry', where="engines")
+            raise InputError(f'"{name}" has other observables than the chemistry', where="adaptive.engines")
         return accuracy
 
     def _prepare(self) -> None:
@@ -119,7 +119,7 @@ class Adaptive(
         names = self.options.species or (filled if model is None else (model.species,))
         for name in names:
             if name not in network.names:
-                raise InputError(f'unknown species "{name}"; {nearest(name, network.names)}', where="species")
+                raise InputError(f'unknown species "{name}"; {nearest(name, network.names)}', where="adaptive.species")
         self._play = np.array([network.index(s) for s in names], dtype=np.int64)
         self._source = np.array([setup.injected.index(s) if s in setup.injected else -1 for s in names], dtype=np.int64)
         shapes = [site.geometry for site in sites]
@@ -146,7 +146,7 @@ class Adaptive(
             model.check(self.setup.network)
             model.terms_of(self.engines)
         except InputError as error:
-            raise error.at("accuracy") from None
+            raise error.at("adaptive.accuracy") from None
         verdict = Verdict.from_json(model.verdict)
         if verdict is not None and not verdict.good:
             log.warning("adaptive.accuracy: %s", verdict.line)

@@ -104,4 +104,4 @@ def engine_and_options(options: AdaptiveOptions, name: str) -> tuple[type[SiteEn
         factory: type[SiteEngine] = registry.load("couple.engines", name)
         return factory, read_options(factory, options_of(factory, name, options.options), name)
     except InputError as error:
-        raise InputError(error.message, where=error.where or "engines") from None
+        raise InputError(error.message, where=error.where or "adaptive.engines") from None

@@ -145,7 +145,7 @@ def load_rule(text: str, folder: Path) -> tuple[Rule, list[Path]]:
     try:
         return load_function(text, folder, '(now): return "ENGINE"')
     except InputError as error:
-        raise error.at("rule") from None
+        raise error.at("adaptive.rule") from None
 
 
 def ask(rule: Rule, situation: Situation, engines: Sequence[str]) -> int:

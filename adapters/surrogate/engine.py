@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -25,6 +26,7 @@ from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
 from couple.base.units import IONS_PER_MM_UM3, Time
 from couple.chemistry.network import ReactionNetwork
+from couple.chemistry.rounding import Rounding
 from couple.components import engine
 from couple.components.capabilities import CountsValidity, HasErrorIndicator, ReplacesSpecies
 from couple.components.engine import EngineSetup, Site, whole_site
@@ -207,6 +209,11 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         return {"outside": self.outside, "limited": self.limited}
 
     # -- other accuracies -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        """See SiteEngine: ions in blocks and free ones are whole together, not each by itself."""
+        return Rounding(self.replaced.exchanging()) if self.bound_blocks else Rounding(self.network)
 
     def read_site(self, row: int, rng: np.random.Generator | None = None) -> Counts:
         """See SiteEngine: of the whole chemistry; those of a stepped block are drawn given totals.

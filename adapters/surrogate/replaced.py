@@ -9,7 +9,7 @@ import numpy as np
 
 from couple.base.arrays import Counts, Floats
 from couple.chemistry.network import ReactionNetwork
-from couple.chemistry.reaction import Species
+from couple.chemistry.reaction import Reaction, Species
 from couple.components.engine import EngineSetup, Site
 from reducers.markov.block import Stepped
 
@@ -50,6 +50,20 @@ class Replaced:
                 observables[key][f"{name}_{key}"] = 1.0
         reactions = [r for r in full.reactions if not self.gone & {*r.reactants, *r.products}]
         return ReactionNetwork(species, reactions, full.reservoirs, observables)
+
+    def exchanging(self) -> ReactionNetwork:
+        """The network() with a reaction from free ions to what each block holds of them: what is conserved together."""
+        reduced = self.network()
+        free = {
+            s: x.name for x in reversed(reduced.species) for s, n in x.contains.items() if n == 1 == len(x.contains)
+        }
+        bound = [
+            Reaction((free[held],), (f"{name}_{held}",), 1.0)
+            for name, block in self.blocks.items()
+            for held in block.about.contents
+            if free[held] != f"{name}_{held}"
+        ]
+        return ReactionNetwork(reduced.species, (*reduced.reactions, *bound), self.full.reservoirs)
 
     def reduced(self, setup: EngineSetup) -> EngineSetup:
         """The setup with that network, and initial counts to go with it."""

@@ -43,7 +43,7 @@ class InputError(CoupleError):
 
     def at(self, where: str) -> InputError:
         """This error placed inside a larger document: `where` goes in front of the place, a key or a file."""
-        between = ": " if "/" in self.where else "."
+        between = ": " if "/" in self.where.partition(": ")[0] else "."
         inner = f"{where}{between}{self.where}" if self.where else where
         return type(self)(self.message, where=inner)
 

@@ -36,7 +36,7 @@ def recorder_ports(options: LatticeOptions, network: ReactionNetwork, domains: l
             raise InputError(
                 f"{n} configurations of {cells} cells are too much for a record, {MOST_CELLS} cells are the limit: "
                 "take positions() from Python instead",
-                where="snapshots",
+                where="lattice.snapshots",
             )
         columns = tuple(str(k) for k in range(cells))
         ports["snapshot"] = Port("1", (n, cells), "intensive", columns, axis="cell", stored="uint8")

@@ -29,7 +29,7 @@ def mask_for(options: LatticeOptions, geometry: Geometry | None, folder: Path) -
     if options.boundary != LatticeOptions.model_fields["boundary"].default:
         if geometry.shape != "box":
             raise InputError(
-                f"boundary: the walls of a {geometry.shape} reflect; take a box, or lattice.shape", where="boundary"
+                f"the walls of a {geometry.shape} reflect; take a box, or lattice.shape", where="lattice.boundary"
             )
         cells = [max(1, round(x / spacing)) for x in geometry.size]
         return _of_shape(tuple(cells), options.boundary, spacing)

@@ -178,7 +178,7 @@ def domain_of(options: LatticeOptions) -> Domain:
     faces = options.faces(len(options.shape))
     if any("absorbing" in pair for pair in faces):
         raise InputError(
-            'lattice.mode = "paper" knows no absorbing walls: take "periodic" or "reflecting"', where="boundary"
+            'lattice.mode = "paper" knows no absorbing walls: take "periodic" or "reflecting"', where="lattice.boundary"
         )
     return build_domain(options.shape, faces)
 

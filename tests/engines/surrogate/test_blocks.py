@@ -130,6 +130,22 @@ def test_counts_of_a_block_to_and_from_another_accuracy(lobe: tuple[ReactionNetw
         twin.write_counts(counts[:, :-1], np.random.default_rng(1))
 
 
+def test_whole_totals_stay_whole(lobe: tuple[ReactionNetwork, Path]) -> None:
+    """Ions in a block and free ones are rounded together; the mean over draws is what there was."""
+    network, folder = lobe
+    made = engine(network, [spine_site(network)], folder, options={"models": ["lobe.h5"]})
+    counts = made.read("counts")
+    ca, held = made.network.index("Ca"), made.network.index("CBP_Ca")
+    counts[0, ca], counts[0, held] = 10.4, 39.6
+    before = counts[0, : len(made.network.species)] @ made.network.contents("Ca")[: len(made.network.species)]
+    assert before == pytest.approx(round(before), abs=1e-9)
+    contents = network.contents("Ca")[: len(network.species)]
+    drawn = np.array([made.read_site(0, np.random.default_rng(seed)) for seed in range(400)])
+    assert (drawn @ contents == round(before)).all()
+    free = drawn[:, network.index("Ca")]
+    assert set(free) == {10, 11} and abs(free.mean() - 10.4) < 4 * np.sqrt(0.24 / 400)
+
+
 def test_a_block_takes_no_longer_steps_than_it_can(lobe: tuple[ReactionNetwork, Path]) -> None:
     network, folder = lobe
     made = engine(network, [spine_site(network)], folder, options={"models": ["lobe.h5"]})

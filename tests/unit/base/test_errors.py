@@ -30,9 +30,9 @@ def test_of_many_the_nearest_are_shown() -> None:
 
 
 def test_a_hundred_thousand_names_take_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert nearest("spine_99x99", [f"spine_{k}" for k in range(100_000)]).startswith("did you mean")
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_values_are_shown_on_one_short_line() -> None:
