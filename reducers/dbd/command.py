@@ -9,7 +9,7 @@ from typing import Any
 from reducers.training.kinds import ModelReport, PreparedTraining
 from reducers.training.resumable import Tell
 
-FAMILIES = ("wellmixed", "chain", "triplets", "rbm", "dbm")
+FAMILIES = ("wellmixed", "chain", "triplets", "mrf", "rbm", "dbm")
 """Values of model.family that are of this kind."""
 
 

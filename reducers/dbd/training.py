@@ -25,14 +25,15 @@ from reducers.dbd.fit.tracking_fit import TrackingFit
 from reducers.dbd.laws.combination import Combination
 from reducers.dbd.model.build import (
     build_comparison,
-    build_law,
     build_model,
     build_optimiser,
     build_recipe,
     build_solver,
     build_start,
     build_tracking_fit,
+    check_periodic,
 )
+from reducers.dbd.model.build_law import build_law
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
@@ -60,6 +61,7 @@ class DistributionTraining(Resumable):
 
     def _fit(self) -> Fit | TrackingFit:
         file, data = self.file, self.data
+        check_periodic(file.model, file.data.periodic)
         self.model = build_model(file.model, data.species, data.shape)
         theta0 = build_start(file.model, self.model, data, file.data.periodic, file.train.seed)
         law = build_law(file.law, self.model, theta0[0], data.species)

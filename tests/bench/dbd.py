@@ -14,13 +14,14 @@ import numpy as np
 from figures import report
 
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link, patch
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.fit.comparison import WakeSleep
 from reducers.dbd.fit.fit import Fit, Recipe
 from reducers.dbd.fit.optimisers import SGD
 from reducers.dbd.laws.hermite import Hermite
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 SHAPE, TIMES, STEPS = (40, 40), 501, 980
 DOMAIN = ("a0_H", "a0_P", "W01_HH", "W01_PP", "W12_HH", "W12_PP")

@@ -7,7 +7,6 @@ vacancy as the state without energy. Layer 0 is visible; one hidden layer makes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,59 +14,24 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
+from reducers.dbd.energy.layers import (
+    Layer,
+    Link,
+    check_bonds,
+    colours_of,
+    forward_neighbours,
+    inverse_neighbours,
+    meets_twice,
+)
 from reducers.dbd.energy.mrf import MarkovRandomField
 
 TABLE = 1 << 20
 """Entries of a table of conditional probabilities at most."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Units on a lattice of `shape`; each is empty or one of `species`."""
-
-    shape: tuple[int, ...]
-    species: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of units."""
-        return int(np.prod(self.shape))
-
-
-@dataclass(frozen=True)
-class Link:
-    """Connections between a layer and the one above it.
-
-    offsets: a unit at x of the lower layer is connected to x + offset of the upper one, for each offset.
-    pairs: (species below, species above) that interact, each with a weight of its own.
-    periodic: whether x + offset wraps around the upper lattice; otherwise connections that leave it are not there.
-    """
-
-    offsets: tuple[tuple[int, ...], ...]
-    pairs: tuple[tuple[str, str], ...]
-    periodic: bool = True
-
-    def up(self, lower: Layer, upper: Layer) -> Ints:
-        """(n_lower, n_offsets) upper units, `upper.size` where there is none."""
-        places = np.stack(np.unravel_index(np.arange(lower.size), lower.shape), axis=1)
-        out = np.empty((lower.size, len(self.offsets)), dtype=np.int64)
-        for k, offset in enumerate(self.offsets):
-            target = places + np.array(offset)
-            if self.periodic:
-                target %= np.array(upper.shape)
-            inside = ((target >= 0) & (target < np.array(upper.shape))).all(axis=1)
-            flat = np.ravel_multi_index(tuple(np.where(inside[:, None], target, 0).T), upper.shape)
-            out[:, k] = np.where(inside, flat, upper.size)
-        return out
-
-
-def patch(dimension: int, width: int = 2) -> tuple[tuple[int, ...], ...]:
-    """Offsets of a cube: each unit sees width^dimension units of the other layer."""
-    return tuple(tuple(int(i) for i in place) for place in np.ndindex(*(width,) * dimension))
-
-
 class DeepBoltzmann:
-    """A deep Boltzmann machine. Parameters: biases such as a0_H of all layers, then weights such as W01_HP.
+    """A deep Boltzmann machine. Parameters: biases such as a0_H of all layers, then weights such as W01_HP, then
+    couplings within layers such as J0_HP. One layer with bonds is a Markov random field all of whose units are seen.
 
     Raises InputError for layers of other dimensions, unknown species, no connection, or a unit that is connected to
     another twice.
@@ -84,11 +48,24 @@ class DeepBoltzmann:
             for level, link in enumerate(links)
             for a, b in link.pairs
         ]
-        self.parameters = tuple(f"a{level}_{layers[level].species[s - 1]}" for level, s in self.biases) + tuple(
-            f"W{level}{level + 1}_{a}{b}" for level, link in enumerate(links) for a, b in link.pairs
+        bonds = [(level, layer.bonds) for level, layer in enumerate(layers) if layer.bonds is not None]
+        self.couplings = [
+            (level, layers[level].species.index(a) + 1, layers[level].species.index(b) + 1)
+            for level, bond in bonds
+            for a, b in bond.pairs
+        ]
+        self.parameters = (
+            tuple(f"a{level}_{layers[level].species[s - 1]}" for level, s in self.biases)
+            + tuple(f"W{level}{level + 1}_{a}{b}" for level, link in enumerate(links) for a, b in link.pairs)
+            + tuple(f"J{level}_{a}{b}" for level, bond in bonds for a, b in bond.pairs)
         )
+        self.forward = [forward_neighbours(layer) for layer in self.layers]
+        self.beside = [np.concatenate([f, inverse_neighbours(f, len(f), len(f))], axis=1) for f in self.forward]
+        self.colours = [colours_of(near, layer) for near, layer in zip(self.beside, self.layers, strict=True)]
         self.up = [link.up(layers[level], layers[level + 1]) for level, link in enumerate(links)]
-        self.down = [_inverse(up, layers[level].size, layers[level + 1].size) for level, up in enumerate(self.up)]
+        self.down = [
+            inverse_neighbours(up, layers[level].size, layers[level + 1].size) for level, up in enumerate(self.up)
+        ]
 
     def _check(self) -> None:
         if not self.layers or len(self.links) != len(self.layers) - 1:
@@ -103,9 +80,10 @@ class DeepBoltzmann:
                 for name in (pair[side] for pair in link.pairs):
                     if name not in there:
                         raise InputError(f'no species "{name}" in layer {level + side}; {nearest(name, there)}')
-            reached = np.sort(link.up(lower, upper), axis=1)
-            if ((reached[:, 1:] == reached[:, :-1]) & (reached[:, 1:] < upper.size)).any():
+            if meets_twice(link.up(lower, upper), upper.size):
                 raise InputError(f"layers {level} and {level + 1} are too small: an offset wraps onto another")
+        for level, layer in enumerate(self.layers):
+            check_bonds(level, layer)
 
     @property
     def visible(self) -> Layer:
@@ -115,7 +93,7 @@ class DeepBoltzmann:
     @cached_property
     def base(self) -> int:
         """A unit's state s ≥ 1 is written as base^(s-1), so that the sum over neighbours tells how many of each."""
-        return 1 + max([near.shape[1] for near in (*self.up, *self.down)], default=1)
+        return 1 + max([near.shape[1] for near in (*self.up, *self.down, *self.beside)], default=1)
 
     @cached_property
     def codes(self) -> npt.NDArray[np.uint16]:
@@ -130,7 +108,13 @@ class DeepBoltzmann:
         if not 0 <= level + (1 if above else -1) < len(self.layers):
             return np.zeros((1, 0), dtype=np.int64)
         species = len(self.layers[level + (1 if above else -1)].species)
-        degree = (self.up[level] if above else self.down[level - 1]).shape[1]
+        return self._tally((self.up[level] if above else self.down[level - 1]).shape[1], species)
+
+    def tally_beside(self, level: int) -> Ints:
+        """(n_sums, n_species of the layer) the same of neighbours within the layer."""
+        return self._tally(self.beside[level].shape[1], len(self.layers[level].species))
+
+    def _tally(self, degree: int, species: int) -> Ints:
         sums = np.arange(degree * self.base ** (species - 1) + 1)
         return np.asarray((sums[:, None] // self.base ** np.arange(species)) % self.base)
 
@@ -145,14 +129,27 @@ class DeepBoltzmann:
                 out[..., :, b - 1] += theta[..., k, None] * counts[:, a - 1]
         return out
 
+    def fields_beside(self, theta: Floats, level: int) -> Floats:
+        """(…, n_sums, n_species) energy that neighbours within layer level give; theta (…, n)."""
+        counts = self.tally_beside(level)
+        out = np.zeros((*theta.shape[:-1], len(counts), len(self.layers[level].species)))
+        for k, (where, a, b) in enumerate(self.couplings, start=len(self.biases) + len(self.weights)):
+            if where == level:
+                out[..., :, a - 1] += theta[..., k, None] * counts[:, b - 1]
+                if a != b:
+                    out[..., :, b - 1] += theta[..., k, None] * counts[:, a - 1]
+        return out
+
     def conditionals(self, theta: Floats, level: int) -> Floats:
-        """(…, n_sums below × n_sums above, n_species) p(unit is s | neighbours) of layer level (eq. 6)."""
+        """(…, n_sums below × within × above, n_species) p(unit is s | neighbours) of layer level (eq. 6)."""
         first = next(k for k, (layer, _) in enumerate(self.biases) if layer == level)
         bias = theta[..., first : first + len(self.layers[level].species)]
         below, above = self.fields(theta, level, False), self.fields(theta, level, True)
-        if below.shape[-2] * above.shape[-2] > TABLE:
+        beside = self.fields_beside(theta, level)
+        if below.shape[-2] * beside.shape[-2] * above.shape[-2] > TABLE:
             raise InputError(f"layer {level} has too many species and neighbours for a table of conditionals")
-        energy = below[..., :, None, :] + above[..., None, :, :] + bias[..., None, None, :]
+        energy = below[..., :, None, None, :] + beside[..., None, :, None, :] + above[..., None, None, :, :]
+        energy = energy + bias[..., None, None, None, :]
         energy = energy.reshape(*theta.shape[:-1], -1, energy.shape[-1])
         top = np.maximum(energy.max(axis=-1, keepdims=True), 0.0)
         weight = np.exp(energy - top)
@@ -175,7 +172,7 @@ class DeepBoltzmann:
         terms: dict[str, list[dict[int, int]]] = {}
         for name, (level, s) in zip(self.parameters, self.biases, strict=False):
             terms[name] = [{int(start[level]) + i: s} for i in range(self.layers[level].size)]
-        for name, (level, a, b) in zip(self.parameters[len(self.biases) :], self.weights, strict=True):
+        for name, (level, a, b) in zip(self.parameters[len(self.biases) :], self.weights, strict=False):
             upper = self.layers[level + 1].size
             terms[name] = [
                 {int(start[level]) + i: a, int(start[level + 1] + j): b}
@@ -183,18 +180,10 @@ class DeepBoltzmann:
                 for j in row
                 if j < upper
             ]
+        for name, (level, a, b) in zip(self.parameters[len(terms) :], self.couplings, strict=True):
+            first, size = int(start[level]), self.layers[level].size
+            edges = [(first + i, first + int(j)) for i, row in enumerate(self.forward[level]) for j in row if j < size]
+            terms[name] = [{i: a, j: b} for i, j in edges]
+            terms[name] += [] if a == b else [{i: b, j: a} for i, j in edges]
         levels = [len(layer.species) + 1 for layer in self.layers for _ in range(layer.size)]
         return MarkovRandomField(levels, terms)
-
-
-def _inverse(up: Ints, n_lower: int, n_upper: int) -> Ints:
-    """(n_upper, degree) lower units connected to each upper one, `n_lower` where there are fewer."""
-    found: list[list[int]] = [[] for _ in range(n_upper)]
-    for i, row in enumerate(up):
-        for j in row:
-            if j < n_upper:
-                found[j].append(i)
-    out = np.full((n_upper, max(map(len, found), default=0)), n_lower, dtype=np.int64)
-    for j, members in enumerate(found):
-        out[j, : len(members)] = members
-    return out

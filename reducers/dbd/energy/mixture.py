@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError, nearest
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer
 
 FORBIDDEN = -30.0
 """Bias of a species that a class lacks; thresholds of 32 bits make its probability zero."""

@@ -14,7 +14,7 @@ from couple.rng.streams import generator
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.family import ExponentialFamily
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 
 class MomentComparison(ABC):
@@ -174,6 +174,13 @@ class WakeSleep(MomentComparison):
             low, high = self.machine.biases.index((level, a)), self.machine.biases.index((level + 1, b))
             back[low, k] -= connected / self.machine.layers[level].size * self.centres[high]
             back[high, k] -= connected / self.machine.layers[level + 1].size * self.centres[low]
+        for k, (level, a, b) in enumerate(self.machine.couplings, start=start + len(self.machine.weights)):
+            size = self.machine.layers[level].size
+            degree = (self.machine.beside[level] < size).sum() / size
+            mine, other = self.machine.biases.index((level, a)), self.machine.biases.index((level, b))
+            back[mine, k] -= degree * self.centres[other]
+            if a != b:
+                back[other, k] -= degree * self.centres[mine]
         return back @ back.T
 
     def save(self) -> State:

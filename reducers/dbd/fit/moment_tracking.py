@@ -16,7 +16,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import RunError
 from reducers.data.moments import lattice_moments
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 
 @dataclass(frozen=True)

@@ -9,50 +9,34 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError, nearest
-from couple.chemistry.equations import parse_equation
-from couple.chemistry.network import ReactionNetwork
-from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.chains.fluxes import events_of
 from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
 from reducers.dbd.chains.ising import Chain
-from reducers.dbd.chains.rule import Rule
 from reducers.dbd.chains.triplets import TripletChain
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Bonds, Layer, Link, nearest_neighbours, patch
 from reducers.dbd.energy.mixture import Mixture
 from reducers.dbd.energy.pseudo_counts import ExactModel, has_absent, start_densities, with_pseudo_count
-from reducers.dbd.energy.static_fit import match_configurations, match_moments
 from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, per_condition
 from reducers.dbd.energy.wellmixed import WellMixedModel
-from reducers.dbd.energy.wellmixed_species import MassAction, WellMixedSpecies
+from reducers.dbd.energy.wellmixed_species import WellMixedSpecies
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.comparison import ExactComparison, MomentComparison, WakeSleep
 from reducers.dbd.fit.fit import Recipe
 from reducers.dbd.fit.moment_tracking import TrackingRecipe
 from reducers.dbd.fit.optimisers import OPTIMISERS, Optimiser, Schedule
 from reducers.dbd.fit.tracking_fit import TrackingFit
-from reducers.dbd.laws.combination import Combination
-from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.law import Law
-from reducers.dbd.laws.polynomial import Polynomial
-from reducers.dbd.laws.reactions import (
-    ChainFunction,
-    EnumeratedFunction,
-    InhomogeneousCombination,
-    InhomogeneousFunction,
-    MassActionFunction,
-    hops,
-    rules_of,
-)
 from reducers.dbd.model.settings import (
+    BondsBlock,
     FitBlock,
-    LawBlock,
     LayerBlock,
     LayerLinkBlock,
     ModelBlock,
-    ReactionTerm,
     TrainingFile,
 )
+from reducers.dbd.sampling.starts import pseudo_likelihood
+from reducers.dbd.sampling.static_fit import match_configurations, match_moments
 
 ODDS = 15.0
 """Largest parameter of a chain that moments of runs can show: exp(15) is one pair in three million."""
@@ -83,16 +67,35 @@ def _machine(block: ModelBlock, species: Sequence[str], shape: Sequence[int]) ->
         hidden = block.hidden or (LayerBlock(species=tuple(species)),)
         links = block.links or (LayerLinkBlock(pairs=tuple((s, s) for s in species), width=2),)
         block = block.model_copy(update={"hidden": hidden, "links": links})
+    if block.family == "mrf" and (block.hidden or block.links):
+        raise InputError('family = "mrf" has no hidden layers; with them it is "dbm"', where="model")
     if len(block.links) != len(block.hidden):
         raise InputError(f"{len(block.hidden)} hidden layers need as many links, not {len(block.links)}", where="links")
-    layers = [Layer(tuple(shape), tuple(species))]
-    layers += [Layer(tuple(shape) if h.shape is None else h.shape, h.species) for h in block.hidden]
+    bonds = BondsBlock() if block.family == "mrf" and block.bonds is None else block.bonds
+    layers = [_layer(tuple(shape), tuple(species), bonds)]
+    layers += [_layer(tuple(shape) if h.shape is None else h.shape, h.species, h.bonds) for h in block.hidden]
     made = [
         Link(patch(len(shape), link.width) if link.width else link.offsets or (), link.pairs, link.periodic)
         for link in block.links
     ]
     machine = DeepBoltzmann(layers, made)
     return Mixture(machine, block.absent) if block.absent else machine
+
+
+def check_periodic(block: ModelBlock, periodic: bool) -> None:
+    """Raise InputError where bonds wrap around and the data do not, or the other way round."""
+    bonds = BondsBlock() if block.family == "mrf" and block.bonds is None else block.bonds
+    if bonds is not None and bonds.periodic != periodic:
+        said = f"periodic = {str(bonds.periodic).lower()}, and [data] periodic = {str(periodic).lower()}"
+        raise InputError(f"{said}: make them equal", where="model.bonds")
+
+
+def _layer(shape: tuple[int, ...], species: tuple[str, ...], block: BondsBlock | None) -> Layer:
+    if block is None:
+        return Layer(shape, species)
+    pairs = [(a, b) for k, a in enumerate(species) for b in species[k:]]
+    offsets = nearest_neighbours(len(shape)) if block.offsets is None else block.offsets
+    return Layer(shape, species, Bonds(offsets, tuple(pairs) if block.pairs is None else block.pairs, block.periodic))
 
 
 def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, periodic: bool, seed: int = 1) -> Floats:
@@ -103,6 +106,8 @@ def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, perio
         if block.start is not None:
             named = [model.parameters.index(name) for name in block.start]
             start[:, named] = by_name(block.start, model.parameters, "model.start")[named]
+        if block.family == "mrf" and block.start is None and isinstance(model, DeepBoltzmann):
+            start = _pseudo_likelihoods(model, data)
         if block.static and isinstance(model, Mixture):
             raise InputError("classes are not fitted to the first times: leave it out", where="model.static")
         return (
@@ -125,6 +130,14 @@ def _matched(model: ExactModel, moments: Floats, runs: int, data: Trajectories) 
             return match_moments(model, moments, largest=largest)
     size = int(np.prod(data.shape)) if data.shape else 1
     return match_moments(model, with_pseudo_count(model, moments, runs, size), largest=largest)
+
+
+def _pseudo_likelihoods(model: DeepBoltzmann, data: Trajectories) -> Floats:
+    """(n_conditions, n) θ of the first times of the runs of each initial condition."""
+    if data.snapshots is None:
+        raise InputError("couplings are learned from snapshots, and the data have none: record them")
+    first = [data.snapshots[data.conditions == c, 0] for c in np.unique(data.conditions)]
+    return np.stack([pseudo_likelihood(model, states) for states in first])
 
 
 def _static(steps: int, model: DeepBoltzmann, data: Trajectories, start: Floats, periodic: bool, seed: int) -> Floats:
@@ -153,68 +166,6 @@ def build_comparison(file: TrainingFile, model: EnergyModel, data: Trajectories)
             seed=file.train.seed,
         )
     return ExactComparison(model, per_condition(exact_moments(model, data, file.data.periodic), data))
-
-
-def build_law(block: LawBlock, model: EnergyModel, start: Floats, species: Sequence[str]) -> Law:
-    """The law with its coefficients at their initial values; `start` (n,) is put in the middle of a cell."""
-    domain = block.domain or model.parameters
-    if block.family == "reactions":
-        return _reactions(block, model, species)
-    for name in domain:
-        if name not in model.parameters:
-            raise InputError(f'unknown parameter "{name}"; {nearest(name, model.parameters)}', where="law.domain")
-    if block.family == "polynomial":
-        return Polynomial(model.parameters, domain, block.degree)
-    side = np.broadcast_to(np.asarray(block.side, dtype=float), (len(domain),))
-    at = start[[model.parameters.index(name) for name in domain]]
-    return Hermite(model.parameters, domain, side.tolist(), (at - side / 2).tolist())
-
-
-def _reactions(block: LawBlock, model: EnergyModel, species: Sequence[str]) -> Law:
-    if not block.reactions:
-        raise InputError('family = "reactions" needs reactions = [{ equation = "A -> 0" }]', where="law.reactions")
-    functions = [_function(term, model, species) for term in block.reactions]
-    placed = [f for f in functions if isinstance(f, InhomogeneousFunction)]
-    law = InhomogeneousCombination(placed) if placed and block.shared else Combination(functions, block.shared)
-    law.coefficients.values[:] = np.array([term.rate for term in block.reactions])[:, None]
-    return law
-
-
-def _function(term: ReactionTerm, model: EnergyModel, species: Sequence[str]) -> Law:
-    if not isinstance(model, Chain | InhomogeneousChain | WellMixedModel | WellMixedSpecies):
-        raise InputError("functions of reactions are known for chains and well-mixed models", where="law.family")
-    if term.at is not None and not isinstance(model, InhomogeneousChain):
-        raise InputError("only a chain with nodes knows places: give model.nodes", where="law.reactions")
-    equation, hopping = term.equation, term.hopping
-    if equation is None:
-        unknown = [name for name in hopping if name not in species]
-        if not isinstance(model, Chain | InhomogeneousChain) or unknown or not hopping:
-            name = unknown[0] if unknown else ", ".join(hopping)
-            raise InputError(f'no species "{name}" hops in this model; {nearest(name, species)}', where="law.reactions")
-        return _on_chain(model, [rule for name in hopping for rule in hops(species.index(name) + 1)], term)
-    left, right, reversible = parse_equation(equation)
-    unknown = [name for name in (*left, *right) if name not in species]
-    if reversible or unknown:
-        reason = f'"{unknown[0]}" is no species' if unknown else "write each direction by itself"
-        raise InputError(f'"{equation}": {reason}', where="law.reactions")
-    network = ReactionNetwork([Species(name) for name in species], [Reaction(left, right, 1.0)])
-    if isinstance(model, WellMixedModel):
-        return EnumeratedFunction(model, model.drift(network, 0))
-    if isinstance(model, WellMixedSpecies):
-        if len(left) > 2:
-            raise InputError(f'"{equation}" has more than two reactants', where="law.reactions")
-        change = [right.count(name) - left.count(name) for name in species]
-        return MassActionFunction(MassAction(model, [left.count(name) for name in species], change))
-    return _on_chain(model, rules_of(network.reactions[0], network), term)
-
-
-def _on_chain(model: Chain | InhomogeneousChain, rules: Sequence[Rule], term: ReactionTerm) -> Law:
-    if isinstance(model, Chain):
-        return ChainFunction(model, list(rules))
-    try:
-        return InhomogeneousFunction(model, events_of(rules, model.size, term.at))
-    except InputError as error:
-        raise InputError(f'"{term.label}": {error}', where="law.reactions") from None
 
 
 def build_tracking_fit(file: TrainingFile, model: EnergyModel, data: Trajectories, law: Law) -> TrackingFit:

@@ -16,7 +16,8 @@ from couple.files.write_hdf5 import replacing
 from reducers.dbd.energy.sufficient_statistics import EnergyModel
 from reducers.dbd.fit.adjoint import Solver
 from reducers.dbd.laws.law import Law, law_state, restore_law
-from reducers.dbd.model.build import build_law, build_model, build_solver
+from reducers.dbd.model.build import build_model, build_solver
+from reducers.dbd.model.build_law import build_law
 from reducers.dbd.model.settings import TrainingFile
 from reducers.training.verdict import Verdict
 

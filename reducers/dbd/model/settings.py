@@ -26,11 +26,24 @@ class LayerLinkBlock(Block):
         return self
 
 
+class BondsBlock(Block):
+    """Connections of the units of one layer with each other.
+
+    pairs: species that interact; all if not given. offsets: neighbours, [[1, 0], [0, 1]] on a plane if not given.
+    periodic: whether they wrap around the lattice.
+    """
+
+    pairs: tuple[tuple[str, str], ...] | None = None
+    offsets: tuple[tuple[Integer, ...], ...] | None = None
+    periodic: bool = True
+
+
 class LayerBlock(Block):
-    """Units of a layer; shape: of its lattice, that of the data if not given."""
+    """Units of a layer; shape: of its lattice, that of the data if not given. bonds: of its units with each other."""
 
     species: tuple[str, ...]
     shape: tuple[Integer, ...] | None = None
+    bonds: BondsBlock | None = None
 
 
 class ModelBlock(Block):
@@ -40,10 +53,12 @@ class ModelBlock(Block):
     by their sites (0 is the first) or by how many there are.
 
     rbm: a dbm with one hidden layer of the same species, each unit of which sees a patch of width 2 and each species
-    itself; hidden and links, if given, in their place.
+    itself; hidden and links, if given, in their place. mrf: no hidden units, but bonds between neighbours.
+    bonds: mrf, rbm, dbm: of the visible units with each other.
     """
 
-    family: Literal["wellmixed", "chain", "triplets", "rbm", "dbm"]
+    family: Literal["wellmixed", "chain", "triplets", "mrf", "rbm", "dbm"]
+    bonds: BondsBlock | None = None
     nodes: Annotated[Integer, Field(ge=1)] | tuple[float, ...] | None = None
     order: Integer = Field(default=1, ge=1, le=6)
     largest: Integer = Field(default=500, ge=1)

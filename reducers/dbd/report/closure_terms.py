@@ -16,11 +16,11 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from reducers.data.moments import lattice_moments
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.gibbs import Conditionals
 from reducers.dbd.energy.mixture import AnyDeep, Mixture, class_rates, components
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.report.covariances import covariances
 from reducers.dbd.report.moment_errors import reported_times, sampled_chains
+from reducers.dbd.sampling.gibbs import Conditionals
 
 DRAWS, BETWEEN = 4, 10
 """Samples per chain, and sweeps between them."""

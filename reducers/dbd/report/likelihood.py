@@ -9,8 +9,8 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from reducers.data.trajectories import Snapshots, Trajectories
-from reducers.dbd.energy.ais import annealed_log_z
 from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.sampling.ais import annealed_log_z
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,11 @@ def log_likelihood(
     machine: DeepBoltzmann, theta: Floats, states: Snapshots, *, chains: int = 64, steps: int = 500, seed: int = 1
 ) -> tuple[float, float]:
     """Mean ln p(v) over configurations (R, n_sites) and its standard error, by annealing with and without v clamped."""
-    each = 4
-    free = annealed_log_z(machine, theta, chains=chains, steps=steps, seed=seed)
+    each, biases = 4, theta[: len(machine.biases)].copy()
+    if machine.couplings:
+        counts = np.bincount(states.ravel(), minlength=len(machine.visible.species) + 1) + 1.0
+        biases[: len(counts) - 1] = np.log(counts[1:] / counts[0])
+    free = annealed_log_z(machine, theta, chains=chains, steps=steps, seed=seed, biases=biases)
     visible = np.repeat(states, each, axis=0).T.astype(np.int64)
     held = annealed_log_z(
         machine, theta, chains=each * len(states), steps=steps, seed=seed, visible=visible, groups=len(states)

@@ -11,10 +11,10 @@ from reducers.data.moments import Estimate, data_moments, lattice_moments, nrmse
 from reducers.data.trajectories import Snapshots, Trajectories
 from reducers.dbd.chains.inhomogeneous import InhomogeneousChain
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.gibbs import Chains, Conditionals
 from reducers.dbd.energy.mixture import AnyDeep, Mixture, components
 from reducers.dbd.energy.sufficient_statistics import EnergyModel, exact_moments, profiles
 from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 from reducers.training.verdict import Verdict, judge
 
 ADVICE = (

@@ -10,7 +10,8 @@ from couple.base.errors import RunError
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
 from reducers.dbd.chains.ising import Chain
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link
 from reducers.dbd.energy.mrf import MarkovRandomField
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.regression import regress

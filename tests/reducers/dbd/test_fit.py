@@ -9,7 +9,8 @@ import pytest
 from couple.base.errors import InputError
 from couple.storage import checkpoint
 from reducers.data.trajectories import Trajectories
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link, patch
 from reducers.dbd.energy.wellmixed import WellMixedModel
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.comparison import ExactComparison, WakeSleep

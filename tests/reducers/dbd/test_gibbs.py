@@ -7,11 +7,12 @@ from scipy.stats import norm
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from reducers.data.trajectories import Snapshots
-from reducers.dbd.energy.ais import annealed_log_z
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link, patch
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.report.likelihood import log_likelihood
+from reducers.dbd.sampling.ais import annealed_log_z
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 from support.jit_off import without_jit
 
 OPEN = DeepBoltzmann([Layer((3,), ("A",)), Layer((2,), ("A",))], [Link(((0,), (-1,)), (("A", "A"),), periodic=False)])

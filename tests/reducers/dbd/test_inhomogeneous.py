@@ -20,7 +20,6 @@ from reducers.dbd.chains.projection import Projection
 from reducers.dbd.chains.rule import Rule
 from reducers.dbd.energy.family import Enumerated
 from reducers.dbd.energy.mrf import MarkovRandomField
-from reducers.dbd.energy.static_fit import match_moments
 from reducers.dbd.fit.adjoint import RK4, Solver
 from reducers.dbd.fit.rates import estimate_rates
 from reducers.dbd.laws.reactions import (
@@ -30,6 +29,7 @@ from reducers.dbd.laws.reactions import (
     rules_of,
 )
 from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.sampling.static_fit import match_moments
 from reducers.dbd.training import DistributionTraining
 
 NETWORK = ReactionNetwork(

@@ -5,11 +5,12 @@ import pytest
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link, patch
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link, patch
 from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, class_rates, components
 from reducers.dbd.fit.moment_tracking import MomentTracker, TrackingRecipe
 from reducers.dbd.report.covariances import closure_terms
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 SMALL = DeepBoltzmann(
     [Layer((3,), ("H", "P")), Layer((3,), ("H", "P"))], [Link(((0,), (1,)), (("H", "H"), ("P", "P")))]

@@ -16,12 +16,12 @@ from couple.chemistry.reaction import Reaction, Species
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.chains.ising import Chain
 from reducers.dbd.chains.triplets import TripletChain
-from reducers.dbd.energy.static_fit import match_moments
 from reducers.dbd.energy.sufficient_statistics import exact_moments
 from reducers.dbd.fit.adjoint import METHODS, Solver
 from reducers.dbd.fit.rates import RateEstimates, estimate_rates, tangent
 from reducers.dbd.laws.combination import Combination
 from reducers.dbd.laws.reactions import ChainFunction, hops, rules_of
+from reducers.dbd.sampling.static_fit import match_moments
 from support.paths import EXAMPLES
 
 CHAIN = Chain("A")

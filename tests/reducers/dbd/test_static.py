@@ -13,10 +13,11 @@ from reducers.data.moments import Estimate, bonds, lattice_moments
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.chains.ising import Chain
 from reducers.dbd.chains.triplets import TripletChain
-from reducers.dbd.energy.dbm import DeepBoltzmann, Layer, Link
+from reducers.dbd.energy.dbm import DeepBoltzmann
+from reducers.dbd.energy.layers import Layer, Link
 from reducers.dbd.energy.mrf import MarkovRandomField
-from reducers.dbd.energy.static_fit import match_configurations, match_moments
 from reducers.dbd.report.moment_errors import sampled_chains
+from reducers.dbd.sampling.static_fit import match_configurations, match_moments
 
 RNG = np.random.default_rng(1)
 

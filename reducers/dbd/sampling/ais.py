@@ -1,8 +1,8 @@
 """ln Z of a deep Boltzmann machine by annealed importance sampling (Neal 2001; Salakhutdinov & Hinton 2009).
 
-Chains go from independent units (weights 0, ln Z known) to the machine by scaling the weights up; each collects
-ln w = Σ_k (β_{k+1} - β_k) Σ W X_W. With the visible layer clamped the same gives ln Σ_h exp(-E(v, h)), and so held-out
-log-likelihoods ln p(v) = that - ln Z.
+Chains go from independent units (weights 0, ln Z known) to the machine on a straight line in θ; each collects
+ln w = Σ_k (β_{k+1} - β_k) Σ (θ - θ_0) X. With the visible layer clamped the same gives ln Σ_h exp(-E(v, h)), and so
+held-out log-likelihoods ln p(v) = that - ln Z.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,29 @@ def annealed_log_z(
     seed: int = 1,
     visible: Ints | None = None,
     groups: int = 1,
+    biases: Floats | None = None,
 ) -> Annealed:
     """ln Z (n-vector theta) from `chains` chains in `steps` temperatures.
 
+    biases: of the independent units at the start, (n_biases,); those of theta if not given. Densities like those at the
+    end keep the errors small where couplings within layers are strong.
     visible: (n_units, chains) states to clamp; then ln Σ_h exp(-E) of each of `groups` equal groups of chains.
     """
     if chains < 2 * groups or chains % groups or steps < 1:
         raise InputError(f"needs two or more chains for each of {groups} groups and a step, not {chains} and {steps}")
     walkers, start = Chains(machine, chains, seed, "annealing"), len(machine.biases)
     sets, clamped = np.zeros(chains, dtype=np.int64), visible is not None
-    cold = np.where(np.arange(len(theta)) < start, theta, 0.0)
+    cold = np.zeros(len(theta))
+    cold[:start] = theta[:start] if biases is None else biases
     if visible is not None:
         walkers.set(0, visible)
     walkers.sweep(Conditionals(machine, cold), sets, 1, clamped=clamped)
     gained = np.zeros(chains)
     for k in range(steps):
-        gained += walkers.moments()[:, start:] @ theta[start:] / steps
-        warm = cold + np.where(np.arange(len(theta)) < start, 0.0, theta) * ((k + 1) / steps)
+        gained += walkers.moments() @ (theta - cold) / steps
+        warm = cold + (theta - cold) * ((k + 1) / steps)
         walkers.sweep(Conditionals(machine, warm), sets, 1, clamped=clamped)
-    return _average(gained + _log_z_of_biases(machine, theta, walkers, clamped), groups)
+    return _average(gained + _log_z_of_biases(machine, cold, walkers, clamped), groups)
 
 
 def _log_z_of_biases(machine: DeepBoltzmann, theta: Floats, walkers: Chains, clamped: bool) -> Floats:

@@ -10,7 +10,7 @@ from reducers.data.moments import lattice_moments
 from reducers.data.trajectories import Snapshots
 from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.family import ExponentialFamily
-from reducers.dbd.energy.gibbs import Chains, Conditionals
+from reducers.dbd.sampling.gibbs import Chains, Conditionals
 
 
 def match_moments(

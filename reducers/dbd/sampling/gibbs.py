@@ -1,4 +1,4 @@
-"""Block Gibbs sampling of deep Boltzmann machines, many chains at a time.
+"""Block Gibbs sampling of Boltzmann machines, many chains at a time; layers with bonds colour by colour.
 
 Weights are shared, so a unit's conditional depends only on how many neighbours of each species it has: probabilities
 are tabulated as 32-bit thresholds, and the sum of neighbour codes is the index. Chains are the fastest axis, each with
@@ -42,39 +42,61 @@ def _draw(words: Words32, out: Words32) -> None:
 
 
 @njit(cache=True)
-def update_layer(
+def update_units(
+    units: Ints,
     own: Codes,
     below: Codes,
     above: Codes,
     near_below: npt.NDArray[np.int32],
+    near_beside: npt.NDArray[np.int32],
     near_above: npt.NDArray[np.int32],
+    stride_beside: int,
     stride: int,
     table: Words32,
     shift: npt.NDArray[np.int32],
     codes: Codes,
     words: Words32,
 ) -> None:
-    """Draw every unit of a layer from its conditional.
+    """Draw some units of a layer, no two of them neighbours, from their conditionals.
 
-    own (n + 1, chains), the last row empty; near_* (n, degree) rows of the neighbour layers; table (n_species, entries)
-    cumulative thresholds, entry = shift[chain] + sum below × stride + sum above.
+    own (n + 1, chains), the last row empty; near_* (n, degree) rows of the neighbour layers, and of its own; table
+    (n_species, entries) cumulative thresholds, entry = shift[chain] + (sum below × stride_beside + sum beside) × stride
+    + sum above.
     """
-    n, chains = own.shape[0] - 1, own.shape[1]
+    chains = own.shape[1]
     index, random = np.empty(chains, dtype=np.int32), np.empty(chains, dtype=np.uint32)
-    width = np.int32(stride)
+    width, width_beside = np.int32(stride), np.int32(stride_beside)
     species = len(table)
-    for i in range(n):
-        index[:] = 0
-        for k in range(near_below.shape[1]):
-            row = below[near_below[i, k]]
+    alone = near_below.shape[1] + near_above.shape[1] == 0 and near_beside.shape[1] >= 4
+    for i in units:
+        if alone:
+            r0, r1 = own[near_beside[i, 0]], own[near_beside[i, 1]]
+            r2, r3 = own[near_beside[i, 2]], own[near_beside[i, 3]]
             for c in range(chains):
-                index[c] += row[c]
-        for c in range(chains):
-            index[c] = index[c] * width + shift[c]
-        for k in range(near_above.shape[1]):
-            row = above[near_above[i, k]]
+                index[c] = shift[c] + np.int32(r0[c]) + np.int32(r1[c]) + np.int32(r2[c]) + np.int32(r3[c])
+            for k in range(4, near_beside.shape[1]):
+                row = own[near_beside[i, k]]
+                for c in range(chains):
+                    index[c] += row[c]
+        else:
+            index[:] = 0
+            for k in range(near_below.shape[1]):
+                row = below[near_below[i, k]]
+                for c in range(chains):
+                    index[c] += row[c]
+            if near_beside.shape[1] > 0:
+                for c in range(chains):
+                    index[c] *= width_beside
+                for k in range(near_beside.shape[1]):
+                    row = own[near_beside[i, k]]
+                    for c in range(chains):
+                        index[c] += row[c]
             for c in range(chains):
-                index[c] += row[c]
+                index[c] = index[c] * width + shift[c]
+            for k in range(near_above.shape[1]):
+                row = above[near_above[i, k]]
+                for c in range(chains):
+                    index[c] += row[c]
         _draw(words, random)
         mine = own[i]
         if species == 1:
@@ -131,12 +153,12 @@ class Conditionals:
     def __init__(self, machine: DeepBoltzmann, theta: Floats) -> None:
         theta = np.atleast_2d(theta)
         self.tables: list[Words32] = []
-        self.strides: list[int] = []
+        self.strides: list[tuple[int, int]] = []
         self.entries: list[int] = []
         for level in range(len(machine.layers)):
             p = machine.conditionals(theta, level)
             self.entries.append(p.shape[1])
-            self.strides.append(len(machine.tally(level, True)))
+            self.strides.append((len(machine.tally_beside(level)), len(machine.tally(level, True))))
             reach = np.minimum(np.cumsum(p, axis=-1), 1.0)
             thresholds = np.minimum(np.rint(reach * 2.0**32), 2.0**32 - 1).astype(np.uint32)
             self.tables.append(np.ascontiguousarray(np.moveaxis(thresholds, -1, 0).reshape(p.shape[-1], -1)))
@@ -157,6 +179,8 @@ class Chains:
         nowhere = [np.zeros((layer.size, 0), dtype=np.int32) for layer in machine.layers]
         self._up = [near.astype(np.int32) for near in machine.up] + nowhere[-1:]
         self._down = nowhere[:1] + [near.astype(np.int32) for near in machine.down]
+        self._beside = [near.astype(np.int32) for near in machine.beside]
+        self._forward = [near.astype(np.int32) for near in machine.forward]
 
     def __len__(self) -> int:
         return self.words.shape[1]
@@ -192,6 +216,8 @@ class Chains:
         index = np.zeros((self.machine.layers[level].size, len(self)), dtype=np.int64)
         if level:
             index += self.layers[level - 1][self._down[level]].sum(axis=1, dtype=np.int64)
+        index *= len(self.machine.tally_beside(level))
+        index += self.layers[level][self._beside[level]].sum(axis=1, dtype=np.int64)
         index *= len(self.machine.tally(level, True))
         if level + 1 < len(self.layers):
             index += self.layers[level + 1][self._up[level]].sum(axis=1, dtype=np.int64)
@@ -208,18 +234,21 @@ class Chains:
     def _update(self, level: int, conditionals: Conditionals, shift: npt.NDArray[np.int32]) -> None:
         below = self.layers[level - 1] if level else self.layers[level]
         above = self.layers[level + 1] if level + 1 < len(self.layers) else self.layers[level]
-        update_layer(
-            self.layers[level],
-            below,
-            above,
-            self._down[level],
-            self._up[level],
-            conditionals.strides[level],
-            conditionals.tables[level],
-            shift,
-            self.machine.codes,
-            self.words,
-        )
+        for units in self.machine.colours[level]:
+            update_units(
+                units,
+                self.layers[level],
+                below,
+                above,
+                self._down[level],
+                self._beside[level],
+                self._up[level],
+                *conditionals.strides[level],
+                conditionals.tables[level],
+                shift,
+                self.machine.codes,
+                self.words,
+            )
 
     def sweep(self, conditionals: Conditionals, sets: Ints, sweeps: int, clamped: bool = False) -> None:
         """Odd layers, then even ones, `sweeps` times; clamped: the visible layer stays as it is."""
@@ -237,4 +266,8 @@ class Chains:
         for level, a, b in self.machine.weights:
             lower, upper = self.layers[level], self.layers[level + 1]
             columns.append(count_pairs(lower, upper, self._up[level], int(codes[a]), int(codes[b])))
+        for level, a, b in self.machine.couplings:
+            own, near = self.layers[level], self._forward[level]
+            found = count_pairs(own, own, near, int(codes[a]), int(codes[b]))
+            columns.append(found if a == b else found + count_pairs(own, own, near, int(codes[b]), int(codes[a])))
         return np.stack(columns, axis=1).astype(float)
