@@ -49,6 +49,11 @@ class DistributionTrainingKind:
             f"ln p at t = {time:g}: {value:.2f} ± {error:.1g}, independent sites {base:.2f}"
             for time, value, error, base in summary["likelihoods"]
         ]
+        lines += [
+            f"mixing at t = {time:g}: autocorrelation over {sweeps:.1f} sweeps{'' if settled else ' or more'}, tempered "
+            f"chains {apart:.1f} standard errors apart"
+            for time, sweeps, settled, apart, _ in summary["mixing"]
+        ]
         lines += [f"NRMSE of {name} on {summary['on']}: {error:.4f}" for name, error in summary["nrmse"].items()]
         return lines
 

@@ -38,6 +38,7 @@ from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.model.settings import TrainingFile
 from reducers.dbd.report import predator_prey
 from reducers.dbd.report.likelihood import likelihoods
+from reducers.dbd.report.mixing import mixing
 from reducers.dbd.report.moment_errors import checked_errors, held_out_errors, judged, reference_moments
 from reducers.training.folder import MODEL, write_summary
 from reducers.training.resumable import Progress, Resumable, Tell
@@ -126,7 +127,7 @@ class DistributionTraining(Resumable):
         model = self.reduced()
         model.rates, model.peers = rates, self._peers(model)
         model.held_out, model.checked = held_out_errors(model), checked_errors(model)
-        model.likelihoods = self._likelihoods()
+        model.likelihoods, model.mixing = self._likelihoods(), self._mixing()
         model.verdict = judged(model)
         model.write(self.folder / MODEL)
         summary = {
@@ -134,6 +135,7 @@ class DistributionTraining(Resumable):
             "gap": self.fit.history[-1],
             "rates": {name: list(found) for name, found in rates.items()},
             "likelihoods": model.likelihoods.tolist(),
+            "mixing": model.mixing.tolist(),
             "nrmse": model.held_out,
             "checked": model.checked,
             "peers": model.peers,
@@ -173,6 +175,13 @@ class DistributionTraining(Resumable):
         theta = self.fit.trajectory()[:, 0]
         found = likelihoods(model, theta, rows, self.data, self.held_out, self.file.train.seed)
         return np.array([[f.time, f.value, f.error, f.independent] for f in found])
+
+    def _mixing(self) -> Floats:
+        """(n, 5) as in ReducedModel."""
+        rows, model = self.file.report.mixing, self.model
+        if not rows or not isinstance(model, DeepBoltzmann):
+            return np.zeros((0, 5))
+        return mixing(model, self.fit.trajectory()[:, 0], rows, self.data, self.file.train.seed)
 
     def _write_what_is_good(self) -> str:
         """Write the last model that did not fail; what to say about it."""

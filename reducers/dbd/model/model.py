@@ -36,6 +36,7 @@ class ReducedModel:
     data_hash: SHA-256 of the runs. held_out: name → NRMSE of moments on runs that were not learned from.
     rates: reaction → learned rate and its standard error, for laws made of reactions.
     likelihoods: (n, 4) time, mean ln p of held-out configurations, its error, and that of independent sites.
+    mixing: (n, 5) at recorded times, see `reducers.dbd.report.mixing.Mixing`.
     checked: how chains were sampled → mean NRMSE (`checked_errors`). peers: the same of closures.
     history: (steps,) gap between model and data moments during training.
     """
@@ -56,6 +57,7 @@ class ReducedModel:
     """"NAME mean|deviation|error" → (T,) moments of the data, for reports."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     likelihoods: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    mixing: Floats = field(default_factory=lambda: np.zeros((0, 5)))
     checked: dict[str, float] = field(default_factory=dict)
     peers: dict[str, float] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -104,7 +106,7 @@ class ReducedModel:
             }
             file.attrs.update(attributes)
             file["theta0"], file["box"], file["history"] = self.theta0, self.box, self.history
-            file["likelihoods"] = self.likelihoods
+            file["likelihoods"], file["mixing"] = self.likelihoods, self.mixing
             for key, value in law_state(self.law).items():
                 file[f"law/{key}"] = value
             for group in ERRORS:
@@ -146,6 +148,7 @@ def _built(cls: type[ReducedModel], file: h5py.File) -> ReducedModel:
         reference={k: np.asarray(v) for k, v in file.get("reference", {}).items()},
         rates={k: (float(v[0]), float(v[1])) for k, v in file["rates"].attrs.items()} if "rates" in file else {},
         likelihoods=np.asarray(file["likelihoods"]) if "likelihoods" in file else np.zeros((0, 4)),
+        mixing=np.asarray(file["mixing"]) if "mixing" in file else np.zeros((0, 5)),
         verdict=Verdict.from_json(str(file.attrs.get("verdict", ""))),
         **{g: {k: float(v) for k, v in file[g].attrs.items()} if g in file else {} for g in ERRORS},
     )

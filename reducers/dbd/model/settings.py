@@ -194,6 +194,9 @@ class ReportBlock(Block):
     """Moments whose closure terms are shown, such as "P" or "PP nn"."""
     likelihood: tuple[Integer, ...] = ()
     """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
+    mixing: tuple[Integer, ...] = ()
+    """Boltzmann machines: recorded rows at which autocorrelation is measured, and chains are compared with tempered
+    ones."""
 
 
 class TrainingFile(LearningFile):

@@ -55,6 +55,13 @@ def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = Non
         (f"ln p at t = {time:g}", f"{value:.2f} ± {error:.1g} held-out, {base:.2f} by independent sites")
         for time, value, error, base in model.likelihoods
     ]
+    lines += [
+        (
+            f"mixing at t = {time:g}",
+            f"{mixing_words(sweeps, settled)}; tempered chains {apart:.1f} standard errors apart",
+        )
+        for time, sweeps, settled, apart, _ in model.mixing
+    ]
     lines += [(f"NRMSE of {name}", f"{error:.4f}") for name, error in model.held_out.items()]
     if model.peers or model.checked:
         how = f"as above ({model.file.report.sweeps} sweeps, random)"
@@ -68,6 +75,11 @@ def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = Non
             (name, f"{model.theta0[0, k]:.4f} at the start, valid in [{model.box[0, k]:.4f}, {model.box[1, k]:.4f}]")
         )
     return lines
+
+
+def mixing_words(sweeps: float, settled: float) -> str:
+    """How slowly chains forget."""
+    return f"autocorrelation over {sweeps:.1f} sweeps" if settled else f"chains stick for {sweeps:.0f} sweeps or more"
 
 
 def figure(model: ReducedModel, path: Path, closures: dict[str, Terms] | None = None) -> Path:

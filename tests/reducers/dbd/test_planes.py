@@ -217,12 +217,14 @@ def test_a_lattice_with_bonds_is_trained_read_again_and_resumed(tmp_path: Path, 
     hidden = 'hidden = [{ species = ["H", "P"] }]\nlinks = [{ pairs = [["H", "H"], ["P", "P"]], width = 2 }]'
     text = TRAINING.replace('family = "dbm"', f'family = "{family}"').replace(hidden, "bonds = {}")
     text = text.replace('"W01_PP"]', '"J0_PP"]').replace("checkpoint = 5", "checkpoint = 6")
-    (place / "train.toml").write_text(text + "likelihood = [4]\n")
+    (place / "train.toml").write_text(text + "likelihood = [4]\nmixing = [0, 8]\n")
     DistributionTraining.new(place / "train.toml", place / "out").run()
     model = ReducedModel.read(place / "out" / "model.h5")
     assert isinstance(model.model, DeepBoltzmann)
     assert model.model.parameters[-3:] == ("J0_HH", "J0_HP", "J0_PP")
     assert np.isfinite(model.likelihoods).all()
+    assert model.mixing.shape == (2, 5)
+    assert (model.mixing[:, 1] < 3).all() and (model.mixing[:, 2] == 1).all() and (model.mixing[:, 3] < 5).all()
     whole = DistributionTraining.resumed(place / "out").fit.trajectory()
 
     half = DistributionTraining.new(place / "train.toml", place / "half")
