@@ -43,17 +43,15 @@ class DistributionTrainingKind:
 
     def lines(self, summary: Mapping[str, Any], model: Path) -> list[str]:
         """Steps, rates, likelihoods and errors, from the summary."""
+        from reducers.dbd.report.mixing import Mixing
+
         lines = [f"{summary['steps']} steps in {summary['cpu_seconds']:.1f} s, gap {summary['gap']:.3g}"]
         lines += [f"rate of {name}: {rate:.4g} ± {error:.2g}" for name, (rate, error) in summary["rates"].items()]
         lines += [
             f"ln p at t = {time:g}: {value:.2f} ± {error:.1g}, independent sites {base:.2f}"
             for time, value, error, base in summary["likelihoods"]
         ]
-        lines += [
-            f"mixing at t = {time:g}: autocorrelation over {sweeps:.1f} sweeps{'' if settled else ' or more'}, tempered "
-            f"chains {apart:.1f} standard errors apart"
-            for time, sweeps, settled, apart, _ in summary["mixing"]
-        ]
+        lines += [f"mixing at t = {m.time:g}: {m.words}" for m in (Mixing(*row) for row in summary["mixing"])]
         lines += [f"NRMSE of {name} on {summary['on']}: {error:.4f}" for name, error in summary["nrmse"].items()]
         return lines
 

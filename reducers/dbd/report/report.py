@@ -14,6 +14,7 @@ from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.mixture import FORBIDDEN, Mixture, components
 from reducers.dbd.model.model import ReducedModel
 from reducers.dbd.report.closure_terms import Terms, learned_closure
+from reducers.dbd.report.mixing import Mixing
 from reducers.dbd.report.moment_errors import free_moments, mean_error, sampled_chains
 from reducers.training.figures import save_figure
 from reducers.training.verdict import verdict_lines
@@ -55,13 +56,7 @@ def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = Non
         (f"ln p at t = {time:g}", f"{value:.2f} ± {error:.1g} held-out, {base:.2f} by independent sites")
         for time, value, error, base in model.likelihoods
     ]
-    lines += [
-        (
-            f"mixing at t = {time:g}",
-            f"{mixing_words(sweeps, settled)}; tempered chains {apart:.1f} standard errors apart",
-        )
-        for time, sweeps, settled, apart, _ in model.mixing
-    ]
+    lines += [(f"mixing at t = {m.time:g}", m.words) for m in (Mixing(*row) for row in model.mixing)]
     lines += [(f"NRMSE of {name}", f"{error:.4f}") for name, error in model.held_out.items()]
     if model.peers or model.checked:
         how = f"as above ({model.file.report.sweeps} sweeps, random)"
@@ -75,11 +70,6 @@ def report_lines(model: ReducedModel, closures: Mapping[str, Terms] | None = Non
             (name, f"{model.theta0[0, k]:.4f} at the start, valid in [{model.box[0, k]:.4f}, {model.box[1, k]:.4f}]")
         )
     return lines
-
-
-def mixing_words(sweeps: float, settled: float) -> str:
-    """How slowly chains forget."""
-    return f"autocorrelation over {sweeps:.1f} sweeps" if settled else f"chains stick for {sweeps:.0f} sweeps or more"
 
 
 def figure(model: ReducedModel, path: Path, closures: dict[str, Terms] | None = None) -> Path:
