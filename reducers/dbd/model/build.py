@@ -123,9 +123,12 @@ def build_start(block: ModelBlock, model: EnergyModel, data: Trajectories, perio
 
 
 def _matched(model: ExactModel, moments: Floats, runs: int, data: Trajectories) -> Floats:
-    """(n,) θ of the moments of `runs` runs; of moments that no finite θ has, those with a pseudo-count."""
+    """(n,) θ of the moments of `runs` runs; of moments that no finite θ has, those with a pseudo-count.
+
+    Chains with nodes always have it: a few pairs at a node would make a coupling that F blows up.
+    """
     largest = np.inf if isinstance(model, WellMixedModel | WellMixedSpecies) else ODDS
-    if not has_absent(model, moments):
+    if not has_absent(model, moments) and not isinstance(model, InhomogeneousChain):
         with suppress(RunError):
             return match_moments(model, moments, largest=largest)
     size = int(np.prod(data.shape)) if data.shape else 1

@@ -200,16 +200,20 @@ FEW = ["train.allowed=1e6", "data.runs=4", "train.held_out=2", "fit.steps=3", "t
 SMALL = [*FEW, "data.until=12", "report.chains=2", "report.sweeps=2"]
 ONE = 'data.conditions=[["site.chain.lattice.couplings.h=0.5"]]'
 FOLLOWED = ["follow.chains=8", "follow.sweeps=2", "follow.draws=2", "follow.settle=2"]
+ROW = [*(s for s in FEW if "data.runs" not in s), "data.runs=60", "data.until=32"]
 SHORT = {
     "annihilation": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
     "annihilation_full": [*SMALL, ONE, "model.static=5", "report.likelihood=[12]"],
     "decay": FEW,
     "enzyme": [*(s for s in FEW if "data.runs" not in s), "data.runs=30", "data.until=20"],
+    "gradient": ROW,
     "ising": FEW,
     "lotka_volterra": SMALL,
     "lotka_volterra_followed": [*SMALL, *FOLLOWED, "model.absent=[]", "law.domain.4=a1_P"],
+    "lotka_volterra_visible": [*SMALL, *FOLLOWED, "model.absent=[]", "law.domain.4=J0_HP"],
     "rossler": SMALL,
     "rossler_adam": SMALL,
+    "source": ROW,
 }
 
 
@@ -219,8 +223,10 @@ def test_examples_are_valid(path: Path) -> None:
     assert file.train.name and (path.parent / str(file.data.experiment)).exists()
 
 
-VARIANTS = ("annihilation_full", "ising", "lotka_volterra_followed", "rossler", "rossler_adam")
-"""Examples that train as another does: with a longer data window, another optimiser, other particles."""
+VARIANTS = ("annihilation_full", "gradient", "ising", "lotka_volterra_followed", "lotka_volterra_visible", "rossler",
+            "rossler_adam", "source")  # fmt: skip
+"""Examples that train as another does (a longer data window, another optimiser, other particles), or as small cases of
+`test_inhomogeneous` and `test_planes`."""
 
 
 @pytest.mark.parametrize(
