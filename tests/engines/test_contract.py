@@ -34,11 +34,25 @@ ENGINES = {
 }
 
 
+OUTSIDE = {
+    "ecell4_meso": EngineUnderTest("ecell4_meso", {"spacing": "100 nm"}),
+    "spatiocyte": EngineUnderTest("spatiocyte", {"spacing": "50 nm"}),
+}
+"""Engines of other programs: what is ours of them is also tested every day in test_ecell4.py."""
+
+
 def test_every_registered_engine_is_in_the_suite() -> None:
-    assert sorted({e.name for e in ENGINES.values()}) == registry.names("couple.engines")
+    assert sorted({e.name for e in (*ENGINES.values(), *OUTSIDE.values())}) == registry.names("couple.engines")
 
 
 class TestContract(EngineContract):
     @pytest.fixture(params=sorted(ENGINES))
     def engine(self, request: pytest.FixtureRequest) -> EngineUnderTest:
         return ENGINES[request.param]
+
+
+@pytest.mark.acceptance
+class TestContractOutside(EngineContract):
+    @pytest.fixture(params=sorted(OUTSIDE))
+    def engine(self, request: pytest.FixtureRequest) -> EngineUnderTest:
+        return OUTSIDE[request.param]

@@ -35,6 +35,8 @@ ENGINES: dict[str, dict[str, Any]] = {
     "lattice": {"lattice": {"spacing": "20 nm"}},
     "pde": {"pde": {"resolution": "150 nm"}},
     "spde": {"spde": {"resolution": "150 nm"}},
+    "ecell4_meso": {"ecell4_meso": {"spacing": "100 nm"}},
+    "spatiocyte": {"spatiocyte": {"spacing": "50 nm"}},
 }
 """Engine → its options."""
 

@@ -100,6 +100,7 @@ CASES = {
         adaptive.engines = ["langevin", "gridded"]
         adaptive.rule = "{SUPPORT}/rules/there_and_back.py:gridded"
         gridded.spacing = "100 nm\"""",
+    "ecell4_meso": 'ecell4_meso.spacing = "0.1 um"',
     "gridded": 'gridded.spacing = "0.1 um"\ngridded.mask = "mask.npy"',
     "langevin": "langevin.accuracy = 0.05",
     "lattice": f'{MASKED}\nlattice.boundary = {{ x = "absorbing", y = "periodic" }}\nlattice.permeability = "300 um/s"',
@@ -122,6 +123,7 @@ CASES = {
         pde.head = { diameter = "0.5 um", length = "0.5 um" }
         pde.resolution = "150 nm\"""",
     "spde": 'spde.cells = "interval"\nspde.resolution = "150 nm"\nspde.step = "0.02 ms"',
+    "spatiocyte": 'spatiocyte.spacing = "30 nm"',
     "ssa": "",
     "surrogate": "",
     "surrogate, models": f"surrogate.models = {SK}\nsurrogate.accuracy = 0.01",
