@@ -109,7 +109,7 @@ MISTAKES = {
     "engine option of the wrong kind": ('spacing = "10 nm"', "spacing = 10", ["site[0].lattice.spacing", "unit"]),
     "ica cannot be set": ('to = "neuron.SK"\nconductance = "10 pS"', 'to = "neuron.ica"', ["link[2]", "ica", "cannot"]),
     "cao cannot be set": ('to = "neuron.SK"\nconductance = "10 pS"', 'to = "neuron.cao"', ["link[2]", "cao"]),
-    "spacing too fine for a rate": ('spacing = "10 nm"', 'spacing = "1 nm"', ["site[0]", "Ca + ", "spacing", "nm"]),
+    "spacing too fine for a rate": ('spacing = "10 nm"', 'spacing = "2 nm"', ["site[0]", "Ca + ", "spacing", "nm"]),
     "spacing too coarse for the molecules": ('spacing = "10 nm"', 'spacing = "40 nm"', ["site[0]", "spacing"]),
 }
 

@@ -15,7 +15,7 @@ from support.reading_commands import READING, place_all
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
-COPIES = 4
+COPIES = 3
 
 
 @pytest.fixture(scope="module")

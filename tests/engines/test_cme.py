@@ -264,7 +264,7 @@ def pearson(seen: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
     return float(((seen - expected) ** 2 / expected).sum()), float(chi2.isf(ALPHA / 4, len(bins) - 1))
 
 
-@pytest.mark.parametrize("name", ["ssa", "gridded"])
+@pytest.mark.parametrize("name", ["ssa", pytest.param("gridded", marks=pytest.mark.acceptance)])
 def test_histograms_of_an_enzyme(name: str) -> None:
     initial, t, n = (18, 6, 0, 0), 3.0, 4000
     exact = solve(enzyme(), ONE, initial, [t])

@@ -54,7 +54,7 @@ def test_check_says_who_does_what(example: Path) -> None:
         assert line in text, text
 
 
-@pytest.mark.parametrize("policy", ["remove", "ignore"])
+@pytest.mark.parametrize("policy", [pytest.param("remove", marks=pytest.mark.acceptance), "ignore"])
 def test_resuming_is_exact(example: Path, tmp_path: Path, policy: str) -> None:
     experiment = Experiment.load(example, [f"neuron.cai_writers={policy}", "experiment.duration=40 ms"])
     for name, stops in (("whole", []), ("parts", [12.3, 25.0])):

@@ -43,7 +43,7 @@ def install(folder: Path) -> None:
 
 def command(line: str) -> list[str]:
     words = shlex.split(line)
-    tools = {"couple": ["-m", "couple"], "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider"]}
+    tools = {"couple": ["-m", "couple"], "pytest": ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]}
     if words[:2] == ["uv", "run"]:
         return [sys.executable, *tools[words[2]], *words[3:]]
     return words

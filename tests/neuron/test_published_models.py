@@ -32,7 +32,7 @@ HALF = ["--set", "experiment.duration=10 ms"]
 RESUME = ["resume", "half/checkpoint.h5", "--until", "20 ms", "--quiet", "--no-figure"]
 CHECK = ["check", "run.toml", "--against-neuron", "--until", "10 ms"]
 
-EVERYDAY = ("pool", "fixed_eca", "normrand", "static", "hoc_event")
+EVERYDAY = ("pool", "normrand", "static", "hoc_event")
 
 pytestmark = pytest.mark.skipif(nmodl.nrnivmodl() is None, reason="MOD files need a compiler")
 

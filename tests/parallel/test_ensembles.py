@@ -20,7 +20,7 @@ pytestmark = needs_mpiexec
 
 def test_an_ensemble_is_spread_over_ranks(folder: Path) -> None:
     """The same runs as those of one process, by the same command; an error in the input is said once."""
-    arguments = ("sample", "network.toml", "--runs", 3, "--until", "1 ms", "--quiet")
+    arguments = ("sample", "network.toml", "--runs", 2, "--until", "1 ms", "--quiet")
     ranks(2, *arguments, "--out", "spread", folder=folder)
     ranks(1, *arguments, "--out", "here", "--jobs", 1, folder=folder)
     with h5py.File(folder / "spread/ensemble.h5") as a, h5py.File(folder / "here/ensemble.h5") as b:

@@ -50,7 +50,9 @@ main(sys.argv[2:])
         ("raise", "error: rank 1: t = 6 ms: nothing goes any more"),
         pytest.param("bug", "error: rank 1: a bug", marks=pytest.mark.acceptance),
         ("kill", "KILLED BY SIGNAL: 9|EXIT CODE: 9"),
-        ("disk", "error: rank 1: .*: cannot be written: No space left on device"),
+        pytest.param(
+            "disk", "error: rank 1: .*: cannot be written: No space left on device", marks=pytest.mark.acceptance
+        ),
     ],
 )
 def test_a_fault_of_one_rank_ends_all(folder: Path, alone: Path, kind: str, says: str) -> None:

@@ -77,7 +77,7 @@ class EngineContract:
     def test_real_amounts_at_the_start(self, engine: EngineUnderTest, rounding: str) -> None:
         """Real numbers are what they are; whole ones are right on average with "random", and not with "nearest"."""
         real = (10.4, 33.25, 0.3, 7.8, 2.45)
-        n = 400 if self.spine(engine).integer else 2
+        n = 100 if self.spine(engine).integer else 2  # of which 2.45 is off by more than the bound if it is rounded
         sites = tuple(Site(f"s{k}", BOX, real, together=((1, 2),)) for k in range(n))
         e = self.spine(engine, sites, rounding=rounding)
         counts = e.read("counts")[:, :5]

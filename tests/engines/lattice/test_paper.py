@@ -23,7 +23,7 @@ from support.lattice_cases import count_pairs
 from support.lotka_volterra import BETWEEN, ROW_FIRST, UNIFORM, campaign, column, disagreements
 from support.statistics import z_bound
 
-RUNS = 400
+RUNS = 200
 
 
 def reacting(species: str, *reactions: tuple[str, str, float]) -> ReactionNetwork:

@@ -223,8 +223,8 @@ def test_examples_are_valid(path: Path) -> None:
     assert file.train.name and (path.parent / str(file.data.experiment)).exists()
 
 
-VARIANTS = ("annihilation_full", "gradient", "ising", "lotka_volterra_followed", "lotka_volterra_visible", "rossler",
-            "rossler_adam", "source")  # fmt: skip
+VARIANTS = ("annihilation_full", "gradient", "ising", "lotka_volterra", "lotka_volterra_followed",
+            "lotka_volterra_visible", "rossler", "rossler_adam", "source")  # fmt: skip
 """Examples that train as another does (a longer data window, another optimiser, other particles), or as small cases of
 `test_inhomogeneous` and `test_planes`."""
 

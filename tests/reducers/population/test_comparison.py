@@ -151,7 +151,7 @@ def test_a_model_that_cannot_be_fitted_is_told_in_the_table(
     assert "glm: not fitted: 30 windows are too few for a history of 100" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["critical", "drive"])
+@pytest.mark.parametrize("name", ["critical", pytest.param("drive", marks=pytest.mark.acceptance)])
 def test_examples_shortened(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = EXAMPLES / "population" / f"{name}.toml"
     less = [f"--set={x}" for x in ('master_equation.duration="2 s"', "population.neurons=6", "population.splits=3",

@@ -20,7 +20,9 @@ from support.command_line import couple
 from support.paths import EXAMPLES, ROOT
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(
+    "template", [pytest.param(name, marks=pytest.mark.acceptance) if name == "network" else name for name in TEMPLATES]
+)
 def test_a_project_is_an_experiment_of_its_own(template: str, tmp_path: Path) -> None:
     """It loads, has its folder's name, and its comments name no file that is not there."""
     made = start_project(tmp_path / "demo", template)

@@ -79,7 +79,9 @@ def test_ten_stimuli_are_followed_within_three_tolerances_at_half_the_exchanges(
         assert mine <= min(good) / 2
 
 
-@pytest.mark.parametrize(("scheme", "engine"), [("extrapolated", "ode"), ("iterated", "ssa")])
+@pytest.mark.parametrize(
+    ("scheme", "engine"), [pytest.param("extrapolated", "ode", marks=pytest.mark.acceptance), ("iterated", "ssa")]
+)
 def test_a_stopped_run_goes_on_with_the_same_intervals(scheme: str, engine: str, tmp_path: Path) -> None:
     overrides = (*AUTO, f"experiment.scheme={scheme}", f"site.head.engine={engine}", "experiment.duration=40 ms")
     made = experiment(0.1, "record.every=1 ms", "neuron.dt=0.025 ms", *overrides, text=pulses(3, 60.0))

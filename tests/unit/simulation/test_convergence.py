@@ -108,6 +108,7 @@ def exact(staggered: Refinement) -> Floats:
 # -- tests -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.acceptance
 def test_the_reference_does_not_depend_on_its_solver(staggered: Refinement, exact: Floats) -> None:
     other = reference(staggered.start, method="Radau")
     assert (error(other, exact) < 1e-6).all()

@@ -75,7 +75,7 @@ def test_a_link_has_a_tolerance_of_its_own() -> None:
     assert mean[0] < 1.1 and mean[1] > 1.8
 
 
-@pytest.mark.parametrize("method", ["anderson", "aitken", "none"])
+@pytest.mark.parametrize("method", ["anderson", pytest.param("aitken", marks=pytest.mark.acceptance), "none"])
 def test_every_acceleration_finds_the_same(method: str) -> None:
     finals = []
     for how in (method, "anderson"):
