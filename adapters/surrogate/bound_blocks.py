@@ -12,6 +12,7 @@ from adapters.surrogate import layout
 from adapters.surrogate.replaced import Replaced
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import RunError
+from couple.base.units import IONS_PER_MM_UM3
 from couple.cache.kernels import njit
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import Site
@@ -53,6 +54,7 @@ class BoundBlocks:
     what drives it has no such column, and takes nothing up.
 
     rows: of the sites that take part now, see `only`; arrays that are handed in have a row for each of them.
+    catalysts: (n_catalysts,) columns of the counts, of what acts on blocks.
     """
 
     def __init__(self, replaced: Replaced, network: ReactionNetwork, sites: Sequence[Site]) -> None:
@@ -66,6 +68,13 @@ class BoundBlocks:
         self._rates: dict[str, Floats] = {}
         self._values: dict[str, Floats] = {}
         self._held, self._mean, self._n = np.zeros(n), np.zeros(n), n
+        self._per_mm = np.array([IONS_PER_MM_UM3 * s.geometry.volume for s in sites])
+        converted = {name: b.conversions(replaced.full) for name, b in replaced.blocks.items()}
+        names = list(dict.fromkeys(c for found in converted.values() for c in found))
+        self.catalysts = np.array([network.index(c) for c in names], dtype=np.int64)
+        self._conversions = {
+            name: [(names.index(c), rate) for c, rate in found.items()] for name, found in converted.items() if found
+        }
         self.rows: slice | npt.NDArray[np.int64] = slice(None)
         for name, block in replaced.blocks.items():
             weights = list(replaced.observables[name].values())
@@ -125,8 +134,11 @@ class BoundBlocks:
             rates = self._asked[name] = self._rates[name][self.rows]
             _add_uptake(counts, self._booked[name], self._held[self.rows], span, rates, sink)
 
-    def advance(self, counts: Floats, means: Floats, numbers: Floats, span: float) -> None:
-        """Book what was taken up, advance the blocks with the mean concentration, and report."""
+    def advance(self, counts: Floats, means: Floats, numbers: Floats, catalysts: Floats, span: float) -> None:
+        """Book what was taken up, advance the blocks with the mean concentration, and report.
+
+        catalysts: (n_sites, n_catalysts) molecules that act on them.
+        """
         self._mean[self.rows], short = numbers[:, layout.MEAN], numbers[:, layout.SHORT].copy()  # contiguous
         first = next(iter(self._booked), "")
         for name, bound in self.bound.items():
@@ -134,9 +146,18 @@ class BoundBlocks:
             if name in self._booked:
                 _book(counts, self._booked[name], self._asked[name], mean, short, name == first, span)
             with self._others_stay(bound):
+                if name in self._conversions:
+                    bound.convert(self._conversion_rates(name, catalysts), span)
                 bound.advance(self._mean, span)
                 bound.watch(values)
             _set_observables(counts, means, self._columns[name], self._observables[name], values[self.rows])
+
+    def _conversion_rates(self, name: str, catalysts: Floats) -> Floats:
+        """(n_sites,) per ms, 0 in those that do not take part."""
+        rates = np.zeros(self._n)
+        for k, rate in self._conversions[name]:
+            rates[self.rows] += rate * np.maximum(catalysts[:, k], 0.0) / self._per_mm[self.rows]
+        return rates
 
     def write(self, counts: Floats) -> None:
         """Set the columns of observables."""

@@ -15,6 +15,8 @@ from pydantic import BeforeValidator, Field
 
 from adapters.surrogate import kernel, layout
 from adapters.surrogate.bound_blocks import BoundBlocks
+from adapters.surrogate.held_moves import held_moves, held_species
+from adapters.surrogate.held_pools import HeldPools
 from adapters.surrogate.lanes import Lanes, lanes
 from adapters.surrogate.pools import block_pool, guess_drive, pools_of
 from adapters.surrogate.program import Nodes, nodes, program
@@ -51,8 +53,9 @@ def _named(value: object) -> object:
 class SurrogateOptions(engine.Options):
     """models: files of learned blocks, as { SK = "sk.h5" } or a list; relative to the experiment.
 
-    law: of blocks of independent molecules: "multinomial", whole molecules that move at random, or "mean"; of blocks
-    that are a distribution of copy numbers: drawn from it ("multinomial"), or its mean.
+    law: of blocks of independent molecules, and of molecules whose rates depend on the voltage or on catalysts:
+    "multinomial", whole molecules that move at random, or "mean"; of blocks that are a distribution of copy numbers:
+    drawn from it ("multinomial"), or its mean.
     accuracy: error of the free concentration allowed in a step, relative. step: the longest step.
     """
 
@@ -72,12 +75,13 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
     its concentration; see `tables` and `kernel`. Reduced blocks (`reducers.markov`) stand for the species that
     their files name: generators join the pools; any other block is advanced beside them, and what it takes up is booked
     in the same step. A species that a block of that kind stands for is not counted: its ions are in `NAME_Ca`, and its
-    observables are in `means`.
+    observables are in `means`. Molecules whose rates depend on V or on catalysts follow, see `held_pools`.
 
     outside, limited: see below.
     """
 
     integer = False
+    voltage_order = 2
     Options: ClassVar[type[engine.Options]] = SurrogateOptions
 
     def __init__(self, setup: EngineSetup) -> None:
@@ -91,7 +95,9 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         stepped = {name: b for name, b in self.blocks.items() if isinstance(b, Stepped)}
         self.replaced = Replaced(setup.network, stepped)
         sites = self.starting_sites(setup)
-        super().__init__(replace(self.replaced.reduced(replace(setup, sites=sites)), options=SurrogateOptions()))
+        super().__init__(
+            replace(self.replaced.reduced(replace(setup, sites=sites)), options=SurrogateOptions(law=options.law))
+        )
         self.setup, self._options = setup, options
         self.bound_blocks = BoundBlocks(self.replaced, self.network, sites)
         if options.law == "multinomial":
@@ -99,7 +105,12 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
                 bound.seed(np.array([stream(setup.seed, "surrogate", s.name, name) for s in setup.sites]))
         self.bound_blocks.write(self.read("counts"))
         markov = [b for b in self.blocks.values() if isinstance(b, MarkovBlock)]
-        left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added
+        held = held_species(
+            setup.network, self.drive, frozenset(s for b in self.blocks.values() for s in b.about.species)
+        )
+        moves = held_moves(self.replaced, self.network, self.drive, held)
+        self.held_pools = HeldPools(moves, self.network, setup.network, sites)
+        left_out = frozenset(s for b in markov for s in b.about.species) | self.replaced.added | held
         pools = pools_of(self.network, self.drive, left_out)
         pools += [block_pool(b, self.network, options.law) for b in markov]
         self._plan = plan(pools, self.network, self.drive, setup.injected, setup.clamped)
@@ -110,11 +121,15 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         if self.drive is not None:
             self.numbers[:, layout.GUESS] = self.read("counts")[:, self.network.index(self.drive)] / self._scales
         self.marks = np.zeros((n, 3), dtype=np.int64)
-        self.words = np.array([stream(setup.seed, "surrogate", s.name, "channels") for s in setup.sites])
+        self.words, self._held_words = (
+            np.array([stream(setup.seed, "surrogate", s.name, purpose) for s in setup.sites])
+            for purpose in ("channels", "held")
+        )
         self._constants = np.array([options.accuracy, FLOOR, *self._plan.rate, *self._drive_box()])
         self._program = program(self._plan, self.network)
         self._stepping: dict[float, tuple[layout.PoolModel, Nodes]] = {}
         self._warned: set[str] = set()
+        self._follow_voltage(self.held_pools.numbers)
 
     def _drive_box(self) -> tuple[float, float]:
         """What drives every block within what it was trained for."""
@@ -123,7 +138,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
 
     def _site_arrays(self) -> SiteArrays:
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
-        return {"sink": self.sink, "scales": self._scales, **own}
+        held = {"held.words": self._held_words, "rates": self.held_pools.rates}
+        return {"sink": self.sink, "scales": self._scales, **own, **held}
 
     def _new_scratch(self) -> tuple[layout.Scratch, Lanes]:
         return _scratch(self._plan), lanes(self._program, self._plan.n_states)
@@ -132,10 +148,16 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
         self._tables(ticks)
         if self.bound_blocks:
             self.bound_blocks.request_uptake(ports["counts"], own["sink"], ticks * self.setup.tick)
+        self._catalysts = [ports["counts"][:, at.catalysts] for at in (self.held_pools, self.bound_blocks)]
 
     def _end_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays) -> None:
+        span, counts, means = ticks * self.setup.tick, ports["counts"], ports["means"]
         if self.bound_blocks:
-            self.bound_blocks.advance(ports["counts"], ports["means"], own["numbers"], ticks * self.setup.tick)
+            found = 0.5 * (self._catalysts[1] + counts[:, self.bound_blocks.catalysts])
+            self.bound_blocks.advance(counts, means, own["numbers"], found, span)
+        if self.held_pools:
+            found, whole = 0.5 * (self._catalysts[0] + counts[:, self.held_pools.catalysts]), self._options.law != "mean"
+            self.held_pools.advance(counts, means, own["rates"], found, own["held.words"], span, whole=whole)
 
     def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
         model, nodes, steps = self._tables(ticks)
@@ -238,13 +260,16 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
     def starting_sites(cls, setup: EngineSetup) -> tuple[Site, ...]:
         """See SiteEngine: species that blocks stand for are whole molecules where these move at random."""
         options = setup.options if isinstance(setup.options, SurrogateOptions) else SurrogateOptions()
-        blocks = read_models(options.models, setup.folder, setup.network).values()
+        models = read_models(options.models, setup.folder, setup.network)
+        blocks, gone = models.values(), frozenset(s for b in models.values() for s in b.about.species)
         whole = {
             species
             for block in blocks
             if isinstance(block, Stepped) or options.law == "multinomial"
             for species in block.about.species
         }
+        if options.law == "multinomial":
+            whole |= held_species(setup.network, _drive(models, setup), gone)
         return tuple(whole_site(setup, site, whole) for site in setup.sites) if whole else setup.sites
 
     @classmethod
@@ -287,7 +312,8 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
 
     def _private(self) -> dict[str, npt.NDArray[Any]]:
         own = {"numbers": self.numbers, "marks": self.marks, "words": self.words}
-        return {**own, **self.bound_blocks.private()}
+        held = {"held.words": self._held_words} if self.held_pools else {}
+        return {**own, **held, **self.bound_blocks.private()}
 
     def _message(self, code: int, site: int, column: int) -> str:
         if code == layout.OFF_GRID:
@@ -321,6 +347,7 @@ def read_models(models: Mapping[str, str], folder: Path, network: ReactionNetwor
         try:
             block = read_block(folder / text)
             block.about.check(network)
+            block.conversions(network)
             _warn_of(block, where)
         except InputError as error:
             raise error.at(where) from None

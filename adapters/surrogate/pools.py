@@ -14,6 +14,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.chemistry.catalysis import change_of
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction
 from reducers.markov.markov import MarkovBlock
@@ -72,7 +73,10 @@ class Pool:
 
 def guess_drive(network: ReactionNetwork, injected: Sequence[str], clamped: Sequence[str]) -> str | None:
     """The species that most pairs of reactants have in common, or else what enters; None if nothing is driven."""
-    pairs = [{s.name for s in network.order_reactants(r)} for r in network.reactions]
+    pairs = [
+        {s.name for s in network.order_reactants(r)} - {*change_of(r).catalysts} if r.law is None else set()
+        for r in network.reactions
+    ]
     often = {s.name: sum(len(p) == 2 and s.name in p for p in pairs) for s in network.species if s.on == "volume"}
     best = max(often, key=lambda name: (often[name], name in injected, name in clamped), default=None)
     if best is not None and often[best]:

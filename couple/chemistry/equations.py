@@ -43,6 +43,15 @@ def parse_equation(equation: str) -> tuple[tuple[str, ...], tuple[str, ...], boo
     return _side(sides[0], equation), _side(sides[1], equation), arrow == "<->"
 
 
+def beside_both(equation: str, name: str) -> str:
+    """An equation with one more molecule on both sides: "A -> B" and "E" make "A + E -> B + E".
+
+    Raises InputError if it cannot be read.
+    """
+    left, right, reversible = parse_equation(equation)
+    return f" {'<->' if reversible else '->'} ".join(" + ".join((*side, name)) for side in (left, right))
+
+
 def warmed(reactions: Iterable[Reaction], factor: float) -> list[Reaction]:
     """The reactions with their rates times a `factor` that comes from the temperature."""
     return [replace(r, rate=r.rate * factor, warming=factor) for r in reactions]

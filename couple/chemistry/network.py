@@ -22,7 +22,7 @@ from couple.chemistry.voltage import VoltageFactor
 
 LAW_ENGINES = "ode, langevin, ssa, gridded and pde"
 """That declare `SiteEngine.rate_laws`, for messages."""
-VOLTAGE_ENGINES = "ode, langevin, ssa and cme, of first order by lattice and gridded too"
+VOLTAGE_ENGINES = "ode, langevin, ssa and cme, of first order by lattice, gridded and surrogate too"
 """That declare `SiteEngine.voltage_order`, likewise."""
 
 

@@ -23,6 +23,8 @@ def moiety(reactions: Sequence[Reaction], name: str, clamped: Collection[str], r
             left = [n for n in reaction.reactants if n not in held]
             right = [n for n in reaction.products if n not in held]
             in_law = reaction.law is not None and current in reaction.law.names
+            if not in_law and reaction.reactants.count(current) == reaction.products.count(current):
+                continue  # a catalyst, or not there
             if (current in left or current in right) and reaction.voltage is not None:
                 raise InputError(
                     f'at = "steady" for "{name}": the rate of "{reaction}" depends on the voltage; give the '

@@ -74,6 +74,16 @@ def influx_per_window(times: str, rate: str, window: float, windows: int) -> Flo
     return np.asarray(np.diff(whole[k] + part))
 
 
+def events_per_window(times: Floats, molecules: Floats, window: float, windows: int) -> Floats:
+    """(n_windows,) molecules that come at times (ms), each in the window that holds its time.
+
+    >>> events_per_window(np.array([0.0, 0.3, 0.31]), np.array([5.0, 1.0, 2.0]), 0.1, 4).tolist()
+    [5.0, 0.0, 0.0, 3.0]
+    """
+    places = np.floor(times / window * (1 + 1e-12) + 1e-9).astype(np.int64)
+    return np.bincount(places[places < windows], molecules[places < windows], windows).astype(float)
+
+
 def clamp_per_window(times: str, values: str, window: float, windows: int) -> Floats:
     """(n_windows,) mM in the middle of each window; piecewise linear, held beyond the ends."""
     t, c = _times(times), np.array(quantities(values, "concentration"))

@@ -5,7 +5,7 @@ key is an error with the nearest known one. Nothing is simulated or imported her
 """
 
 from couple.experiment.chemistry.chemistry import Chemistry, Initial
-from couple.experiment.drive import ClampCourse, DriveBlock
+from couple.experiment.drive import ClampCourse, DriveBlock, Events
 from couple.experiment.experiment import Experiment
 from couple.experiment.link import LinkBlock
 from couple.experiment.record import QUANTITIES, Record
@@ -19,6 +19,7 @@ __all__ = [
     "Chemistry",
     "ClampCourse",
     "DriveBlock",
+    "Events",
     "Experiment",
     "GeometryBlock",
     "Initial",

@@ -11,16 +11,20 @@ import numpy.typing as npt
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
+from couple.chemistry.catalysis import change_of
+from couple.chemistry.network import ReactionNetwork
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
 from reducers.gccd.fit.free_runs import substeps
 from reducers.gccd.law import lanes
 from reducers.gccd.law.count_sampling import draw_counts
+from reducers.gccd.law.dephosphorylation import dephosphorylate
 from reducers.gccd.law.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS
 from reducers.gccd.law.library import expanded, reduced
-from reducers.gccd.law.molecule import census
+from reducers.gccd.law.molecule import census, dephosphorylated
 from reducers.gccd.law.propagators import tables
 from reducers.markov.block import About, Bound, Stepped
+from reducers.markov.chemistry import catalysed_reactions
 
 MARGIN = 1.25
 """How far beyond the concentrations of its training a model may be bound: free subunits enter as a concentration."""
@@ -70,6 +74,25 @@ class MarkovFieldBlock(Stepped):
         Raises InputError for observables of pairs, and for concentrations that it was not trained at.
         """
         return FieldsAtSites(self, sites, counts, observables)
+
+    def conversions(self, network: ReactionNetwork) -> dict[str, float]:
+        """Phosphatases → rate of dephosphorylation (/mM/ms), the same for every phosphorylated subunit.
+
+        Raises InputError for other reactions, and for one that leaves some of the subunits out.
+        """
+        found: dict[str, dict[str, tuple[str, float]]] = {}
+        for name, reaction in catalysed_reactions(network, self.about.species, self.about.drive):
+            change = change_of(reaction)
+            found.setdefault(name, {})[change.left[0]] = change.right[0], reaction.rate
+        wanted = dephosphorylated(self.about.species)
+        for name, made in found.items():
+            rates = {rate for _, rate in made.values()}
+            if {a: b for a, (b, _) in made.items()} != wanted or len(rates) > 1:
+                raise InputError(
+                    f'{name} changes some of what the model "{self.about.name}" stands for: it takes a phosphatase of '
+                    "all phosphorylated subunits at one rate, as include.camkii.phosphatase makes it"
+                )
+        return {name: next(iter(made.values()))[1] for name, made in found.items()}
 
 
 class FieldsAtSites(Bound):
@@ -156,6 +179,10 @@ class FieldsAtSites(Bound):
         self._calcium[:], self._span[0] = drive, span
         table, n = self._table(span)
         self._run(table, span / n, n)
+
+    def convert(self, rates: Floats, span: float) -> None:
+        """Dephosphorylation at (n_sites,) per ms: exact, since it takes every phosphorylated subunit alike."""
+        dephosphorylate(self._all, rates, span)
 
     def uptake(self, out: Floats) -> None:
         """(n_sites, 2) into out: uptake of calcium as found at the last `advance`, see `Bound.uptake`."""

@@ -28,7 +28,7 @@ from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from couple.components.component import State
 from couple.geometry.geometry import Geometry
-from reducers.markov.chemistry import signature
+from reducers.markov.chemistry import catalysed_reactions, signature
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,19 @@ class DrivenBlock(ABC):
     def build(cls, about: About, arrays: Mapping[str, npt.NDArray[Any]]) -> DrivenBlock:
         """What `arrays` was made from. Raises KeyError or ValueError for what is missing or of a wrong shape."""
 
+    def conversions(self, network: ReactionNetwork) -> dict[str, float]:
+        """Catalyst → rate (/mM/ms) of what it does to the block, handed to `Bound.convert` in every step.
+
+        Raises InputError for a reaction by which a species beside the drive changes those of the block, unless it is
+        one that this kind of block takes as an input.
+        """
+        for name, reaction in catalysed_reactions(network, self.about.species, self.about.drive):
+            raise InputError(
+                f'"{reaction}": {name} changes what the model "{self.about.name}" stands for, and it was learned '
+                f"without; leave the reaction out, or take another engine"
+            )
+        return {}
+
 
 class Stepped(DrivenBlock):
     """A block that advances itself."""
@@ -139,6 +152,10 @@ class Bound(ABC):
     @abstractmethod
     def advance(self, drive: Floats, span: float) -> None:
         """All sites `span` ms forward with the mean of the drive (n_sites,) in uM over that time."""
+
+    def convert(self, rates: Floats, span: float) -> None:
+        """What `conversions` are, at (n_sites,) per ms, over `span` ms; called before `advance`. None by default."""
+        return
 
     @abstractmethod
     def held(self, out: Floats) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from couple.base.errors import InputError
+from couple.chemistry.catalysis import change_of
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
 
@@ -14,8 +15,9 @@ DIGITS = 9
 
 
 def own_reactions(network: ReactionNetwork, species: Sequence[str], drive: str) -> tuple[Reaction, ...]:
-    """Reactions that involve any of `species`; besides them only the drive and reservoirs may take part.
+    """Reactions that change any of `species`; besides them only the drive and reservoirs may take part.
 
+    What they catalyse elsewhere is not their own, and what others catalyse in them stands in `catalysed_reactions`.
     Raises InputError that names a species the network lacks, or a reaction with something else.
     """
     for name in (*species, drive):
@@ -27,6 +29,8 @@ def own_reactions(network: ReactionNetwork, species: Sequence[str], drive: str) 
         reaction
         for r, reaction in enumerate(network.reactions)
         if members & {*reaction.reactants, *reaction.products, *in_law.get(r, ())}
+        and not _by_others(reaction, members, known)
+        and (reaction.law is not None or _changes(reaction, members))
     )
     for reaction in found:
         if reaction.law is not None:
@@ -38,6 +42,28 @@ def own_reactions(network: ReactionNetwork, species: Sequence[str], drive: str) 
                 "a reduced block must hold both or neither"
             )
     return found
+
+
+def catalysed_reactions(
+    network: ReactionNetwork, species: Sequence[str], drive: str
+) -> tuple[tuple[str, Reaction], ...]:
+    """(name, reaction) where one other species, which stays, changes one of `species` into another."""
+    members, known = set(species), {*species, drive, *network.reservoirs}
+    found = [(_by_others(reaction, members, known), reaction) for reaction in network.reactions]
+    return tuple((name, reaction) for name, reaction in found if name)
+
+
+def _changes(reaction: Reaction, members: set[str]) -> bool:
+    change = change_of(reaction)
+    return bool(members & {*change.left, *change.right})
+
+
+def _by_others(reaction: Reaction, members: set[str], known: set[str]) -> str:
+    """The species beside those `known` by which a reaction turns one member into another; "" if it is none of these."""
+    change = change_of(reaction)
+    others = set(change.catalysts) - known
+    turned = len(change.left) == len(change.right) == 1 and {*change.left, *change.right} <= members
+    return others.pop() if reaction.law is None and turned and len(others) == 1 else ""
 
 
 def signature(network: ReactionNetwork, species: Sequence[str], drive: str) -> str:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations_with_replacement, product
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from couple.base.schema import Block
 from couple.base.units import Diffusion
@@ -77,19 +77,29 @@ class CaMKII(Block):
     rates: "consistent" obeys detailed balance within 4 % per cycle; "verbatim" is as published. topology: "dimer", in
     which subunits are phosphorylated in pairs, or "monomer", in which each is on its own. pK_unbinding: calmodulin may
     leave a phosphorylated subunit (adds the species pK). D_CaM, D_CaMKII: diffusion, orders of magnitude.
+    phosphatase: a species or an observable beside it, such as active PP1, of which each takes the phosphate off any
+    phosphorylated subunit at the rate `dephosphorylation`.
     """
 
     rates: Literal["consistent", "verbatim"] = "consistent"
     topology: Literal["dimer", "monomer"] = "dimer"
     pK_unbinding: bool = False
+    phosphatase: str | None = None
+    dephosphorylation: str | None = None
     D_CaM: Diffusion = Field(default=0.01, ge=0)
     D_CaMKII: Diffusion = Field(default=0.001, ge=0)
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.phosphatase is None) != (self.dephosphorylation is None):
+            raise ValueError('give phosphatase = "PP1" and dephosphorylation = "5 /uM/s" together')
+        return self
 
     def content(self) -> dict[str, Any]:
         """Species, reactions and observables as a [chemistry] table holds them; the species Ca is the user's own."""
         return {
             "species": {name: self._species(name) for name in self.names()},
-            "reactions": [_written(rule) for rule in self.rules()],
+            "reactions": [*(_written(rule) for rule in self.rules()), *self._dephosphorylated()],
             "observables": self._observables(),
         }
 
@@ -123,6 +133,17 @@ class CaMKII(Block):
             "K_in_pairs": {n: 2 for n in names if heads[n] in ("K_K", "pK_K")},
         }
         return {name: members for name, members in found.items() if members}
+
+    def _dephosphorylated(self) -> Iterator[dict[str, str]]:
+        """By the phosphatase, if there is one."""
+        if self.phosphatase is None or self.dephosphorylation is None:
+            return
+        phosphorylated = [f"pK_CaM_{_at(x)}" for x in STATES]
+        equations = [f"{name} -> {name.removeprefix('p')}" for name in ["pK"] * self.pK_unbinding + phosphorylated]
+        if self.topology == "dimer":
+            equations += [f"{_mixed(x, y)} -> {_pair(x, y)}" for x, y in product(STATES, STATES)]
+        for equation in equations:
+            yield {"equation": equation, "forward": self.dephosphorylation, "catalyst": self.phosphatase}
 
     # -- rules ----------------------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest
 from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block, Integer, Name
 from couple.base.units import Diffusion, Temperature
 from couple.chemistry.compartments import Home, by_whole_site, check_regions
-from couple.chemistry.equations import read_law_reaction, read_reaction, warmed
+from couple.chemistry.equations import beside_both, read_law_reaction, read_reaction, warmed
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction, Species
 from couple.chemistry.rounding import RoundingRule
@@ -39,6 +39,13 @@ class SpeciesBlock(Block):
     contains: Contents | None = None
 
 
+Weight = Annotated[float, Field(gt=0, le=1e6)]
+Observable = Annotated[
+    Annotated[tuple[str, ...], Tag("sum")] | Annotated[dict[Name, Weight], Tag("weights")],
+    Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "sum"),
+]
+
+
 class ReactionBlock(Block):
     """A reaction, e.g. equation = "Ca + CBP <-> CaCBP" with rates in concentrations.
 
@@ -49,6 +56,8 @@ class ReactionBlock(Block):
     equation: "A + B <-> C", one arrow "->" for one way. forward: rate to the right, "1e8 /M/s". backward: rate to
     the left. forward_voltage: how the rate to the right depends on V, as { kind = "exponential", scale = "17 mV" }: a
     factor of it. backward_voltage: the same of the rate to the left.
+    catalyst: a species or an observable of which every molecule carries out the reaction and stays as it is; of an
+    observable each by its weight. Rates are then those of a meeting with one, "2 /uM/s".
     """
 
     equation: str
@@ -56,6 +65,7 @@ class ReactionBlock(Block):
     backward: str | None = None
     forward_voltage: VoltageBlock | None = None
     backward_voltage: VoltageBlock | None = None
+    catalyst: Name | None = None
     rate_law: str | None = Field(default=None, min_length=1)
     parameters: dict[Name, Annotated[float, Field(strict=True, allow_inf_nan=False)] | int | str] = {}
     q10: float | None = Field(default=None, gt=0, allow_inf_nan=False, strict=True)
@@ -69,6 +79,8 @@ class ReactionBlock(Block):
             raise ValueError(
                 'give either forward = "2 /s" (mass action) or rate_law = "Vmax * S / (Km + S)" with its parameters'
             )
+        if self.rate_law is not None and self.catalyst is not None:
+            raise ValueError("catalyst: only of mass action; in a rate law its name can stand as a factor")
         if self.rate_law is not None and self.backward is not None:
             raise ValueError("a rate law is of one direction: give the backward reaction as another one")
         if self.backward_voltage is not None and self.backward is None:
@@ -77,12 +89,23 @@ class ReactionBlock(Block):
             raise ValueError("parameters: only of a rate_law")
         return self
 
-    def reactions(self, species: Mapping[str, Species], reservoirs: Iterable[str]) -> list[Reaction]:
-        """One or two irreversible reactions. Raises InputError that names the key."""
+    def reactions(
+        self, species: Mapping[str, Species], reservoirs: Iterable[str], observables: Mapping[str, Observable]
+    ) -> list[Reaction]:
+        """One or two irreversible reactions, for each member of a catalyst. Raises InputError that names the key."""
+        if self.catalyst is None:
+            return self._reactions(species, self.equation, reservoirs)
+        found = []
+        for name, weight in _members(self.catalyst, species, observables).items():
+            with_it = beside_both(self.equation, name)
+            found += [replace(r, rate=weight * r.rate) for r in self._reactions(species, with_it, reservoirs)]
+        return found
+
+    def _reactions(self, species: Mapping[str, Species], equation: str, reservoirs: Iterable[str]) -> list[Reaction]:
         if self.rate_law is not None:
-            found = [read_law_reaction(species, self.equation, self.rate_law, self.parameters, reservoirs)]
+            found = [read_law_reaction(species, equation, self.rate_law, self.parameters, reservoirs)]
         else:
-            found = read_reaction(species, self.equation, self.forward, self.backward, reservoirs)
+            found = read_reaction(species, equation, self.forward, self.backward, reservoirs)
         by_voltage = (self.forward_voltage, self.backward_voltage)
         return [r if v is None else replace(r, voltage=v.factor) for r, v in zip(found, by_voltage, strict=False)]
 
@@ -124,11 +147,16 @@ class Initial(Block):
         return self
 
 
-Weight = Annotated[float, Field(gt=0, le=1e6)]
-Observable = Annotated[
-    Annotated[tuple[str, ...], Tag("sum")] | Annotated[dict[Name, Weight], Tag("weights")],
-    Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "sum"),
-]
+def _members(name: str, species: Mapping[str, Species], observables: Mapping[str, Observable]) -> dict[str, float]:
+    """Species → weight, of a catalyst. Raises InputError for a name that is neither."""
+    if name in species:
+        return {name: 1.0}
+    if name not in observables:
+        raise InputError(
+            f'"{name}" is no species and no observable; {nearest(name, [*species, *observables])}', where="catalyst"
+        )
+    members = observables[name]
+    return dict(members) if isinstance(members, Mapping) else dict.fromkeys(members, 1.0)
 
 
 class Chemistry(Block):
@@ -202,7 +230,7 @@ class Chemistry(Block):
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):
             try:
-                made = warmed(block.reactions(species, self.reservoirs), block.warming(celsius))
+                made = warmed(block.reactions(species, self.reservoirs, self.observables), block.warming(celsius))
                 for reaction in made:
                     check_regions(reaction, homes, D)
                     reactions.append(by_whole_site(reaction, homes))

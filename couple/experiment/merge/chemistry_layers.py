@@ -21,7 +21,7 @@ from couple.chemistry.library import ready_made
 FIRST = ("file", "units", "include")
 """Keys that say what the layers are."""
 
-_WANTED = "a chemistry (TOML, SBML or a .net file of BioNetGen)"
+_WANTED = "a chemistry (TOML, SBML, a .net file of BioNetGen, or a transition matrix)"
 
 
 def whole_chemistry(table: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[Path, str]]:
@@ -59,7 +59,7 @@ def _with_file(table: Mapping[str, Any], folder: Path, files: dict[Path, str]) -
     if any(path.samefile(other) for other in files):
         raise InputError(f"{brief(given)}: this file leads back to itself", where="file")
     files[path] = given
-    reader = _reader(path)
+    reader = _reader(path) or _reader_of_toml(path)
     if reader:
         return beside_file(registry.load("couple.readers", reader)(path, table.get("units")), own)
     if "units" in table:
@@ -71,6 +71,13 @@ def _with_file(table: Mapping[str, Any], folder: Path, files: dict[Path, str]) -
     except InputError as error:
         raise error.inside(str(path)) if error.where in FIRST else error from None
     return beside_file(inner, own)
+
+
+def _reader_of_toml(path: Path) -> str:
+    """The entry point for TOML that holds a transition matrix; "" for a chemistry."""
+    found = recognise(path)
+    is_toml = found is not None and found.name in TOML
+    return "matrix" if is_toml and "matrix" in read_toml(path, _WANTED) else ""
 
 
 def beside_file(read: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,8 +103,8 @@ def beside_file(read: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 
 
 def _identity(entry: object) -> str:
-    """What two entries of a list have in common if they are of the same thing: an equation, or a name."""
-    text = entry.get("equation", entry) if isinstance(entry, Mapping) else entry
+    """What two entries of a list have in common if they are of one thing: an equation (by a catalyst) or a name."""
+    text = f"{entry.get('equation', entry)} {entry.get('catalyst', '')}" if isinstance(entry, Mapping) else entry
     return " ".join(str(text).split())
 
 

@@ -11,12 +11,12 @@ from couple.chemistry.network import ReactionNetwork
 from couple.experiment.drive import DriveBlock
 from couple.experiment.experiment import Experiment
 
-ALLOWED = "rates of reactions, influx and clamp of drives, experiment.duration and experiment.max_debt may"
+ALLOWED = "rates of reactions, influx, clamp and events of drives, experiment.duration and experiment.max_debt may"
 
 _FREE = (
     r"experiment\.(name|seed|duration|max_debt)",
     r"chemistry\.reactions\[\d+\]\.(forward|backward|rate_law|parameters|q10|at)\b.*",
-    r"drive\[\d+\]\.(influx|clamp)\b.*",
+    r"drive\[\d+\]\.(influx|clamp|events)\b.*",
     r"(checkpoint|run|vary|features)\b.*",
 )
 
@@ -60,7 +60,7 @@ def changed_paths(then: Experiment, now: Experiment) -> list[str]:
 
 
 def _kind(drive: DriveBlock) -> str:
-    return next(kind for kind in ("influx", "clamp", "replay") if getattr(drive, kind) is not None)
+    return next(kind for kind in ("influx", "clamp", "replay", "events") if getattr(drive, kind) is not None)
 
 
 def _but_for_rates(network: ReactionNetwork) -> tuple[object, ...]:

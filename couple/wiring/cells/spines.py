@@ -84,6 +84,18 @@ def _sizes(part: Part, which: str, name: str, i: int, key: str, seed: int) -> tu
     return made[0], made[1]
 
 
+def has_synapse(experiment: Experiment, block: int, spine: int) -> bool:
+    """Whether spine number `spine` of a [[spine]] block has one of the block's synapses. Raises InputError."""
+    synapse, place, key = experiment.spine[block].synapse, experiment.spine[block].place, f"spine[{block}]"
+    if synapse is None or synapse.count is None:
+        return synapse is not None
+    if place.count is None:
+        raise InputError(
+            "is needed to know which spines have a synapse: say how many there are", where=f"{key}.place.count"
+        )
+    return spine in _stimulated(synapse, place.count, key)
+
+
 def _stimulated(synapse: Synapse | None, n: int, key: str) -> set[int]:
     """Which of n spines have a synapse: all, or `count` of them at even steps."""
     if synapse is None:

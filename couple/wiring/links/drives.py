@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,23 @@ from couple.base.errors import InputError, nearest, quoted
 from couple.base.toml import nearest_file
 from couple.base.units import IONS_PER_MM_UM3
 from couple.components.attachments import IonSegments
-from couple.components.drive import Drive, check_amount, clamp_per_window, influx_per_window, replayed
+from couple.components.drive import (
+    MOST,
+    Drive,
+    check_amount,
+    clamp_per_window,
+    events_per_window,
+    influx_per_window,
+    replayed,
+)
 from couple.exchange.ions import VALENCE, ions_per_charge
-from couple.experiment import ClampCourse, DriveBlock, Experiment
+from couple.experiment import ClampCourse, DriveBlock, Events, Experiment
 from couple.experiment.clock import Clock
 from couple.files.open_hdf5 import read_given
 from couple.storage.results import KIND
+from couple.wiring.cells.spike_times import spike_times
+from couple.wiring.cells.spines import has_synapse
+from couple.wiring.cells.stimulation import synapse_times
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 SHOWN = 4
@@ -98,6 +110,8 @@ def _table(
         if block.influx is not None:
             table = influx_per_window(block.influx.times, block.influx.rate, window, rows)
             return "ions", table, f"influx {_short(block.influx.rate)} at {_short(block.influx.times)}"
+        if block.events is not None:
+            return "ions", *_events(experiment, block.events, site, window, rows)
         if isinstance(block.clamp, ClampCourse):
             held = clamp_per_window(block.clamp.times, block.clamp.values, window, rows)
             return (
@@ -108,13 +122,59 @@ def _table(
         if block.clamp is not None:
             return "clamp", np.full(rows, block.clamp * per_mm), f"clamp {block.clamp * 1e3:g} uM"
     except InputError as error:
-        raise error.at(f"{key}.{'influx' if block.influx is not None else 'clamp'}") from None
+        kind = next(k for k in ("influx", "events", "clamp") if getattr(block, k) is not None)
+        raise error.at(f"{key}.{kind}") from None
     assert block.replay is not None
     try:
         ions = _replay(experiment.folder, block.replay, site.segments, window, rows)
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"
+
+
+def _events(experiment: Experiment, given: Events, site: PlacedSite, window: float, rows: int) -> tuple[Floats, str]:
+    """(n_windows,) molecules of a train, and what it is in words."""
+    if given.times is None:
+        times, whose = _of_synapse(experiment, site), "the synapse"
+    else:
+        times, whose = spike_times(given.times, "times"), _short(given.times)
+    text = str(given.weight).split()
+    try:
+        weights = [float(word) for word in text]
+    except ValueError:
+        raise InputError(f'{quoted(given.weight)}: numbers are expected, like "1 0.5"', where="weight") from None
+    if len(weights) not in (1, len(times)) or not all(0 <= w <= MOST for w in weights):
+        raise InputError(
+            f"{len(weights)} weights and {len(times)} times; give one for each, of 0 or more, or a single one",
+            where="weight",
+        )
+    molecules = given.molecules * np.broadcast_to(np.array(weights), len(times))
+    found = events_per_window(np.array(times) + given.delay, molecules, window, rows)
+    check_amount(found, f"{given.molecules:g} molecules an event", "molecules")
+    return found, f"{given.molecules:g} at each event of {whose}"
+
+
+def _of_synapse(experiment: Experiment, site: PlacedSite) -> tuple[float, ...]:
+    """Times of the events of the synapse on a site's spine; none where its spine has no synapse. Raises InputError."""
+    for i, block in enumerate(experiment.spine):
+        name = re.escape(block.name)
+        number = next(
+            (m[1] for s in site.segments if (m := re.fullmatch(rf"(?:.*\.)?{name}_(\d+)\.head\(.*", s))), None
+        )
+        if number is None:
+            continue
+        if block.synapse is None or not has_synapse(experiment, i, int(number)):
+            return ()
+        if block.synapse.rate is not None:
+            raise InputError(
+                f"the events of {site.name} are random (spine[{i}].synapse.rate) and only NEURON knows them: give "
+                "times, here or there, or a [[protocol]]",
+                where="times",
+            )
+        return synapse_times(experiment, i)
+    raise InputError(
+        f'{site.name} is no head of a [[spine]] that has a synapse: give times = "10 20 ms"', where="times"
+    )
 
 
 def _short(text: object) -> str:

@@ -90,3 +90,17 @@ def names_in(network_species: Sequence[str]) -> tuple[str, ...]:
             where="chemistry.include.camkii",
         )
     return tuple(found)
+
+
+def dephosphorylated(species: Sequence[str]) -> dict[str, str]:
+    """Each phosphorylated species of the CaMKII network → what it is when its phosphate is taken off.
+
+    >>> dephosphorylated(["K", "pK_CaM_c0n2", "pK_K_c2n0_c0n1"])
+    {'pK_CaM_c0n2': 'K_CaM_c0n2', 'pK_K_c2n0_c0n1': 'K_K_c0n1_c2n0'}
+    """
+    found = {}
+    for name in species:
+        head, *lobes = name.removeprefix("pK_").split("_")
+        if name.startswith("pK_"):
+            found[name] = "_".join(["K", head, *sorted(lobes)]) if head == "K" else "_".join(["K", head, *lobes])
+    return found
