@@ -46,7 +46,7 @@ EXAMPLES = [
             "Two branches whose calcium is the chemistry's instead of the model's pool.",
             "hoc", "hoc.toml", "couple run hoc --out results/hoc"),
     Example("plasticity", "STDP in 24 spines with CaMKII",
-            "SK channels and CaMKII as learned models in every spine of a cell; ten pairs at 5 Hz.",
+            "SK channels and CaMKII as learned models in every spine of a cell; twenty pairs at 5 Hz.",
             "plasticity", "plasticity.toml", "couple run plasticity --out results/plasticity"),
     Example("adaptive", "The accuracy that is needed",
             "A surrogate at rest, the lattice in the burst.",

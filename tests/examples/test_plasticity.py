@@ -37,7 +37,8 @@ def test_stopped_and_resumed_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
         assert len(engines) == 24 and results.voltages()["soma(0.5)"].max() > 0, "a spike"
         assert results.sites_of("AMPA.gmax") == tuple(STIMULATED)
         weights = np.array([results[f"{site}.AMPA.gmax"] for site in STIMULATED])
-        assert (np.abs(weights[:, 0] - 1) < 0.25).all() and (weights[:, -1] != weights[:, 0]).any()
+        receptors = np.array([results[f"{site}.AMPAR_synaptic"] for site in STIMULATED])
+        assert (weights[:, 0] == 1).all() and weights == pytest.approx(0.02 * receptors, abs=0.02)
         entered = {site: results.entered(site, "Ca")[-1] for site in engines}
     others = [entered[site] for site in engines if site not in STIMULATED]
     assert np.mean([entered[site] for site in STIMULATED]) > np.mean(others) > 0
@@ -52,19 +53,19 @@ def test_its_readme_names_what_there_is() -> None:
 
 
 @pytest.mark.acceptance
-def test_two_seconds_take_less_than_a_minute_and_order_matters(tmp_path: Path) -> None:
+def test_seconds_take_less_than_a_minute_each_and_order_matters(tmp_path: Path) -> None:
     found, weight = {}, {}
     for dt in (10, -10):
         before = time.process_time()
         Simulation.new(Experiment.load(FILE, [f"protocol.0.dt={dt} ms"]), tmp_path / f"{dt}").run()
-        assert time.process_time() - before < 60
+        assert time.process_time() - before < 180
         with Results(tmp_path / f"{dt}") as results:
             volts = results.voltages()["soma(0.5)"]
-            assert ((volts[1:] > 0) & (volts[:-1] <= 0)).sum() >= 10
+            assert ((volts[1:] > 0) & (volts[:-1] <= 0)).sum() >= 20
             last = {site: results.observable(site, "K_phosphorylated")[-1] for site in results.sites()}
             weight[dt] = np.mean([results[f"{site}.AMPA.gmax"][-1] for site in STIMULATED])
         found[dt] = np.array([last[site] for site in STIMULATED])
         others = [value for site, value in last.items() if site not in STIMULATED]
         assert found[dt].min() > 3 * max(others), "spikes alone do little"
     assert (found[10] > found[-10]).all()
-    assert weight[10] > weight[-10] + 0.1, "the order shows in the weight"
+    assert weight[10] > 1.05 > 0.97 > weight[-10], "one order makes it more, the other less"

@@ -101,8 +101,16 @@ def test_correlations_are_those_of_the_samples() -> None:
 @pytest.mark.acceptance
 def test_the_curve_of_stdp(tmp_path: Path) -> None:
     module = script("stdp")
-    few = ["spine.0.place.count=8", "spine.0.synapse.count=6"]
-    answer = module.main(2, 10, tmp_path, few, lags=(-10.0, 10.0), jobs=1)
+    answer = module.main(2, 20, tmp_path, lags=(-10.0, 10.0), orders=1, jobs=1)
     assert (tmp_path / "stdp.png").stat().st_size > 10_000 and "shuffled" in str(answer)
     (before, _), (after, _) = answer.weight
     assert after > before, "a spike that follows the event leaves more of the synapse than one that precedes it"
+
+
+@pytest.mark.acceptance
+def test_the_feedback_on_a_network(tmp_path: Path) -> None:
+    module = script("network")
+    answer = module.main(3, tmp_path, jobs=1)
+    assert (tmp_path / "network.png").stat().st_size > 10_000
+    assert answer.weight[0] < 0.9, "activity takes receptors out"
+    assert answer.none[0] > 1.0, "there is activity"
