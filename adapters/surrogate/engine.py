@@ -156,7 +156,10 @@ class Surrogate(BatchedWellMixed, ReplacesSpecies, HasErrorIndicator, CountsVali
             found = 0.5 * (self._catalysts[1] + counts[:, self.bound_blocks.catalysts])
             self.bound_blocks.advance(counts, means, own["numbers"], found, span)
         if self.held_pools:
-            found, whole = 0.5 * (self._catalysts[0] + counts[:, self.held_pools.catalysts]), self._options.law != "mean"
+            found, whole = (
+                0.5 * (self._catalysts[0] + counts[:, self.held_pools.catalysts]),
+                self._options.law != "mean",
+            )
             self.held_pools.advance(counts, means, own["rates"], found, own["held.words"], span, whole=whole)
 
     def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:

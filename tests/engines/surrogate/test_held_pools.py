@@ -18,7 +18,7 @@ from adapters.wellmixed.ode import MassAction
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine
-from couple.experiment.chemistry import Chemistry
+from couple.experiment.chemistry.chemistry import Chemistry
 from couple.geometry.geometry import Geometry
 
 Floats = npt.NDArray[np.float64]
