@@ -9,10 +9,10 @@ Rates are spikes per cell and second in the second half. Errors are standard err
 pairs. Control: the runs without feedback of one half of the seeds against those of the other half, which has to be
 answered by no.
 
-Answer (8 seeds, seven minutes of a busy core): it silences the network. 10.4 +- 0.4 spikes per second and cell without
-feedback, none with it (a difference of 24 standard errors; control -0.8 +- 1.1), when 0.45 +- 0.02 of the conductance is
-left. Receptors are taken out fast here, in tenths of a second; how strong feedback has to be to quieten and not to
-silence was not asked.
+Answer (8 seeds, seven minutes of a busy core): it silences the network. 10.4 +- 0.4 spikes per second and cell
+without feedback, none with it (a difference of 24 standard errors; control -0.8 +- 1.1), when 0.45 +- 0.02 of the
+conductance is left. Receptors are taken out fast here, in tenths of a second; how strong feedback has to be to quieten
+and not to silence was not asked.
 """
 
 from __future__ import annotations
