@@ -69,10 +69,8 @@ class Replaced:
         """The setup with that network, and initial counts to go with it."""
         if not self.blocks:
             return setup
-        sites = tuple(
-            Site(s.name, s.geometry, tuple(self.to_reduced(np.array([s.initial], dtype=float))[0].tolist()))
-            for s in setup.sites
-        )
+        counts = self.to_reduced(np.array([s.initial for s in setup.sites], dtype=float))
+        sites = tuple(Site(s.name, s.geometry, tuple(row)) for s, row in zip(setup.sites, counts.tolist(), strict=True))
         return replace(setup, network=self.network(), sites=sites)
 
     def to_reduced[T: (Counts, Floats)](self, counts: T) -> T:

@@ -37,6 +37,19 @@ def _weighted(key: str, members: Sequence[str] | Mapping[str, float]) -> dict[st
     return dict.fromkeys(members, 1.0)
 
 
+_SCALED = (
+    "rate of first order",
+    "rate of zeroth order",
+    "rate of zeroth order on the membrane",
+    "rate of second order",
+    "rate of second order on the membrane",
+)
+"""Dimensions of rates, in the order of what `count_rates` scales them by."""
+
+MOST_KEPT = 10_000
+"""Steady states that a network remembers."""
+
+
 class ReactionNetwork:
     """Species, irreversible reactions, reservoirs and observables.
 
@@ -236,26 +249,29 @@ class ReactionNetwork:
         """
         if not laws:
             self.refuse_laws("this engine")
-        rates = np.empty(len(self.reactions))
-        for r, reaction in enumerate(self.reactions):
+        amount = IONS_PER_MM_UM3 * volume
+        scales = (1.0, amount, area, 1.0 / amount if amount > 0 else np.inf, 1.0 / area if area > 0 else np.inf)
+        rates, kinds = self._rates_and_kinds
+        return np.asarray(rates * np.array(scales)[kinds])
+
+    @cached_property
+    def _rates_and_kinds(self) -> tuple[Floats, Ints]:
+        """Of each reaction the rate, and by what it is scaled (`_SCALED`); that of a law is in events per ms already.
+
+        Raises InputError for a rate that is not per time.
+        """
+        kinds = []
+        for reaction in self.reactions:
             if reaction.per != "time":
                 raise InputError(
                     f'"{reaction}" has a rate per {reaction.per}: only lattice.mode = "paper" counts in steps; '
                     "give a rate in physical units"
                 )
-            if reaction.law is not None:
-                rates[r] = reaction.rate
-                continue
-            dimension = self.rate_dimension(self.order_reactants(reaction), self._made_on(reaction))
-            scale = {
-                "rate of zeroth order": IONS_PER_MM_UM3 * volume,
-                "rate of zeroth order on the membrane": area,
-                "rate of first order": 1.0,
-                "rate of second order": 1.0 / (IONS_PER_MM_UM3 * volume),
-                "rate of second order on the membrane": 1.0 / area if area > 0 else np.inf,
-            }[dimension]
-            rates[r] = reaction.rate * scale
-        return rates
+            dimension = _SCALED[0]
+            if reaction.law is None:
+                dimension = self.rate_dimension(self.order_reactants(reaction), self._made_on(reaction))
+            kinds.append(_SCALED.index(dimension))
+        return np.array([r.rate for r in self.reactions], dtype=float), np.array(kinds, dtype=np.int64)
 
     def refuse_laws(self, who: str) -> None:
         """Raise InputError, in the name of an engine, for a reaction with a rate law."""
@@ -300,12 +316,31 @@ class ReactionNetwork:
 
         Raises InputError if a reaction joins two members, so that the steady state is not a linear problem.
         """
-        members = moiety(self.reactions, name, {*clamped}, {*self.reservoirs})
-        return tuple(n for n in self.names if n in members)
+        held = frozenset(clamped)
+        found = self._moieties.get((name, held))
+        if found is None:
+            members = moiety(self.reactions, name, held, {*self.reservoirs})
+            found = self._moieties[name, held] = tuple(n for n in self.names if n in members)
+        return found
 
     def steady_fractions(self, name: str, clamped: Mapping[str, float]) -> dict[str, float]:
         """Share of each member of the moiety of `name` at the steady state with `clamped` held.
 
         clamped: name → concentration in mM (volume species).
         """
-        return steady_fractions(self.reactions, self.moiety(name, clamped), clamped)
+        key = name, tuple(clamped.items())
+        if key not in self._fractions:
+            if len(self._fractions) >= MOST_KEPT:
+                self._fractions.clear()
+            self._fractions[key] = steady_fractions(self.reactions, self.moiety(name, clamped), clamped)
+        return self._fractions[key].copy()
+
+    @cached_property
+    def _moieties(self) -> dict[tuple[str, frozenset[str]], tuple[str, ...]]:
+        """What `moiety` has found: many sites ask the same."""
+        return {}
+
+    @cached_property
+    def _fractions(self) -> dict[tuple[str, tuple[tuple[str, float], ...]], dict[str, float]]:
+        """What `steady_fractions` has found."""
+        return {}

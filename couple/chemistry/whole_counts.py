@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +57,9 @@ def whole_amounts(
     each is the nearest whole number; of those that go together the sum is, by the largest fractions. In both no number
     moves by one or more, nor does the sum of those that go together.
     """
-    found = [0] * len(amounts)
-    for group in _groups(len(amounts), together):
+    found = [round(x) for x in amounts]
+    parted = {c for c, (n, x) in enumerate(zip(found, amounts, strict=True)) if n != x}
+    for group in _groups(parted, together):
         if rule == "random":
             whole = _cut([amounts[c] for c in group], draw(names[group[0]]))
         else:
@@ -76,7 +77,7 @@ def start_states(
     Raises InputError if these are more than `most` states.
     """
     parts: list[tuple[list[int], list[tuple[list[int], float]]]] = []
-    for group in _groups(len(amounts), together):
+    for group in _groups(range(len(amounts)), together):
         ends = _ends([amounts[c] for c in group])
         edges = sorted({0.0, 1.0, *(1.0 - end % 1.0 for end in ends)})
         steps = [(a, b) for a, b in itertools.pairwise(edges) if b - a > WHOLE]
@@ -132,11 +133,11 @@ def held_count(target: float, phase: np.uint64) -> int:
     return int(whole) + int(float(phase >> np.uint64(11)) * (1.0 / (1 << 53)) < target - whole)
 
 
-def _groups(n: int, together: Sequence[Sequence[int]]) -> list[list[int]]:
-    """All columns once: those that go together, then each of the others alone."""
-    joined = [list(group) for group in together]
+def _groups(columns: Collection[int], together: Sequence[Sequence[int]]) -> list[list[int]]:
+    """These columns, once: with those that they go together with, then each of the others alone."""
+    joined = [list(group) for group in together if any(c in columns for c in group)]
     seen = {c for group in joined for c in group}
-    return joined + [[c] for c in range(n) if c not in seen]
+    return joined + [[c] for c in sorted(columns) if c not in seen]
 
 
 def _nearest(amounts: Sequence[float]) -> list[int]:

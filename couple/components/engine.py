@@ -99,7 +99,9 @@ def whole_site(setup: EngineSetup, site: Site, species: Collection[str] | None =
     """
     names = setup.network.names
     whole = whole_amounts(site.initial, names, site.together, setup.rounding, keyed_draw(setup.seed, site.name))
-    chosen = names if species is None else species
+    if species is None:
+        return replace(site, initial=whole)
+    chosen = frozenset(species)
     found = tuple(n if s in chosen else x for s, n, x in zip(names, whole, site.initial, strict=True))
     return replace(site, initial=found)
 

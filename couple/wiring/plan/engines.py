@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from couple.base.errors import InputError, nearest
 from couple.chemistry.network import ReactionNetwork
@@ -15,7 +15,7 @@ from couple.geometry.surface.surface import OPENING
 from couple.wiring.links.filled_species import SpeciesBySite
 from couple.wiring.links.necks import PlacedNeck, feet_of, openings_of
 from couple.wiring.plan.engine_groups import Agreed, Group, agree_on_groups, group_sites
-from couple.wiring.sites.initial_amounts import initial_amounts
+from couple.wiring.sites.initial_amounts import InitialAmounts, initial_amounts
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 
@@ -86,10 +86,15 @@ class _SiteMaker:
     network: ReactionNetwork
     feet: Mapping[str, tuple[Foot, ...]]
     openings: Mapping[str, float]
+    amounts: dict[tuple[float, float], InitialAmounts] = field(default_factory=dict)
+    """Of sites of the same volume and area."""
 
     def site(self, placed: PlacedSite) -> Site:
         """One of them. Raises InputError that names the key under chemistry.initial."""
-        counts, together = initial_amounts(self.network, self.experiment.chemistry.initial, placed.geometry)
+        size = placed.geometry.volume, placed.geometry.area
+        if size not in self.amounts:
+            self.amounts[size] = initial_amounts(self.network, self.experiment.chemistry.initial, placed.geometry)
+        counts, together = self.amounts[size]
         return Site(
             name=placed.name,
             geometry=placed.geometry,

@@ -398,15 +398,21 @@ def _ion_link(
 def _holdings(engines: Engines, memory: Memory, handed: Collection[str]) -> list[Holding]:
     """What the ledger watches: every conserved substance of every site. handed: species whose concentration is."""
     found = []
-    for site, (engine, row) in engines.of.items():
+    for engine in engines.all:
         network = engine.network
-        first = memory.at(engine, "counts", row, 0)
         # What links and drives fill, hold or hand over moves freely, as does the species with the substance's name.
         filled = (*engine.setup.injected, *engine.setup.clamped, *(n for n in network.names if n in handed))
         outside = tuple(range(len(network.species), len(network.states)))
+        of_substance = []
         for substance in network.substances:
             named = (substance,) if substance in network.names else ()
             free = tuple(network.index(s) for s in dict.fromkeys((*filled, *named)))
-            contents = tuple(int(n) for n in network.contents(substance))
-            found.append(Holding(site, substance, first, network.states, contents, free, outside, engine.integer))
+            of_substance.append((substance, tuple(int(n) for n in network.contents(substance)), free))
+        begin, width, states = memory.at(engine, "counts", 0, 0), len(network.states), network.states
+        for row, site in enumerate(engine.sites):
+            first = begin + row * width
+            found += [
+                Holding(site.name, substance, first, states, contents, free, outside, engine.integer)
+                for substance, contents, free in of_substance
+            ]
     return found

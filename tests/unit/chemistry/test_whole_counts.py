@@ -61,6 +61,18 @@ def test_no_amount_moves_by_one(amounts: list[float], u: float) -> None:
         assert all(n >= 0 and abs(n - x) < 1 + 1e-3 for n, x in zip(found, amounts, strict=True))
 
 
+def test_whole_amounts_stay_and_draw_nothing() -> None:
+    drawn: list[str] = []
+
+    def draw(species: str) -> float:
+        drawn.append(species)
+        return 0.75
+
+    amounts, together = (3.0, 0.0, 2.5, 1.5, 4.0, 1.0, 2.0), [(2, 3), (5, 6)]
+    assert whole_amounts(amounts, "abcdefg", together, "random", draw) == (3, 0, 3, 1, 4, 1, 2)
+    assert drawn == ["c"]  # the control: what is in parts, once for those that go together
+
+
 def test_a_distribution_starts_with_the_same_probabilities() -> None:
     states, p = start_states(REAL, TOGETHER, 100)
     assert p.sum() == pytest.approx(1, abs=1e-12)
