@@ -67,7 +67,9 @@ class NeuronComponent(ElectricalComponent):
 
         self._spec, self._attachments = spec, attachments
         self._dt, self.steps = spec.dt, 0
-        self._charge = ChargeMeter(currents)
+        # Our point processes, with which NEURON refuses CVODE, would forbid it to the procedure of a model as well.
+        alone = bool(built.procedure) or spec.cvode_off
+        self._charge = ChargeMeter(currents, one_pass=alone)
         self._conductances = [
             insert_conductance(c, segment) for c, segment in zip(attachments.conductances, conducting, strict=True)
         ]
@@ -150,6 +152,7 @@ class NeuronComponent(ElectricalComponent):
                     initial_voltage(self._spec),
                     cvode_off=self._spec.cvode_off,
                     second_order=self._spec.second_order,
+                    folder=self._spec.model.parent,
                 )
             except RuntimeError as error:
                 message = (messages.errors or [str(error)])[0]

@@ -27,12 +27,14 @@ from adapters.neuron.hoc.sections import (
     find_segment,
     segment_name,
 )
+from adapters.neuron.mechanisms import user
 from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.ranges import range_variables
 from adapters.neuron.models.loader import LoadedModel, initial_voltage, load
 from adapters.neuron.models.network import check_delays, connect, register_gids
 from adapters.neuron.models.section_table import points_3d, section_table
 from adapters.neuron.models.spines import grow
+from adapters.neuron.models.start import reads_state
 from adapters.neuron.summary import describe, ion_sources, owners_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
@@ -51,6 +53,8 @@ class NeuronModel(ElectricalModel):
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         # Before the model's own mechanisms and sections, in every process alike: a saved state holds type numbers.
+        if reads_state(spec):
+            user.load_before_ours(spec.mechanisms, spec.given)
         self.channel_path = channel_path()
         self._built: LoadedModel = load(spec)
         self._built.on_release.append(clear_section_cache)

@@ -10,6 +10,7 @@ import pytest
 from adapters.neuron import load_model
 from adapters.neuron.hoc.h import h
 from couple.base.errors import InputError
+from couple.cli.main import main
 from support.neuron_models import spec
 
 CELL = """
@@ -23,6 +24,28 @@ for i = 0, 1 dend[i] { nseg = 3  insert hh }
 objref clamp
 soma clamp = new IClamp(0.5)
 gain = 2
+"""
+
+RUN = """
+[experiment]
+name = "changed"
+duration = "1 ms"
+exchange = "0.1 ms"
+[neuron]
+model = "cell.hoc"
+dt = "0.025 ms"
+[chemistry]
+species.Ca = { contains = { Ca = 1 } }
+initial.Ca = "0.1 uM"
+[[site]]
+name = "one"
+segment = "soma(0.5)"
+engine = "ode"
+geometry.cylinder = { diameter = "0.4 um", length = "1 um" }
+[[link]]
+from = "neuron.ica"
+to = "one.Ca"
+[neuron.set]
 """
 
 
@@ -84,3 +107,20 @@ def test_what_cannot_be_changed_is_named(tmp_path: Path, change: dict[str, Any],
     with pytest.raises(InputError) as caught:
         loaded(tmp_path, **change)
     assert caught.value.where == key and says in str(caught.value)
+
+
+@pytest.mark.parametrize("sections", [2, 20])
+def test_check_shows_each_change(tmp_path: Path, capsys: pytest.CaptureFixture[str], sections: int) -> None:
+    """Up to a dozen, then their number."""
+    create = f"create soma, dend[{sections}]\nsoma {{ L = 20  diam = 20  insert pas }}\n"
+    (tmp_path / "cell.hoc").write_text(create + f"for i = 0, {sections - 1} {{ connect dend[i](0), soma(1) }}\n")
+    values = "\n".join(f'"dend[{i}].diam" = {i + 1}' for i in range(sections))
+    (tmp_path / "run.toml").write_text(RUN + values)
+    with pytest.raises(SystemExit) as end:
+        main(["check", str(tmp_path / "run.toml")])
+    shown = capsys.readouterr().out
+    assert not end.value.code
+    assert [f"diam of dend[{i}] = {i + 1} (was 500)" in shown for i in range(sections)] == [
+        i < 12 for i in range(sections)
+    ]
+    assert ("and 8 more (--all)" in shown) == (sections == 20)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,15 @@ import numpy as np
 import pytest
 
 from adapters.neuron import load_model
+from adapters.neuron.alone.run import run_bare
 from adapters.neuron.hoc.h import cvode, h
+from adapters.neuron.mechanisms import nmodl
 from couple.base.errors import InputError
 from couple.components.attachments import Attachments
 from support.neuron_models import spec
+from support.paths import SUPPORT, TESTS
+
+MOD = SUPPORT / "published" / "mod"
 
 CELL = """
 load_file("stdrun.hoc")
@@ -24,14 +32,24 @@ proc init() { finitialize(v_init)  soma.ek = -90 }
 proc begin() { finitialize(v_init)  soma.ek = -95 }
 proc late() { finitialize(v_init)  t = 3 }
 proc variable() { cvode_active(1)  finitialize(v_init) }
+proc settle() {
+  finitialize(v_init)
+  cvode_active(1)
+  t = -50
+  while (t < -1) { fadvance() }
+  cvode_active(0)
+  dt = 0.025
+  t = 0
+  fcurrent()
+}
 """
 
 
-def started(folder: Path, **more: Any) -> Any:
-    """The model, attached; and its component."""
+def started(folder: Path, calcium: tuple[str, ...] = (), **more: Any) -> Any:
+    """The model, attached, its component summing calcium; and that."""
     (folder / "cell.hoc").write_text(CELL)
     model = load_model(spec(folder / "cell.hoc", function="", **more))
-    return model, model.attach(Attachments((), (), ("soma(0.5)",)))
+    return model, model.attach(Attachments(calcium, (), ("soma(0.5)",), cai=(1e-4,) * len(calcium)))
 
 
 @pytest.mark.parametrize(("init", "ek"), [("", -90), ("none", -77), ("begin", -95)])
@@ -62,10 +80,21 @@ def test_what_a_procedure_may_not_leave(tmp_path: Path, init: str, key: str, say
 
 
 def test_cvode_is_switched_off_where_the_experiment_says_so(tmp_path: Path) -> None:
-    _, cell = started(tmp_path, init="variable", cvode_off=True)
+    _, cell = started(tmp_path, ("soma(0.5)",), init="variable", cvode_off=True)
     assert not cvode.active()
     cell.advance(4)
     assert h.t == pytest.approx(0.1)
+
+
+def test_a_procedure_may_use_cvode_for_a_while(tmp_path: Path) -> None:
+    """To settle before t = 0, where sites take up calcium as well."""
+    _, cell = started(tmp_path, init="settle")
+    alone = [float(cell.read("v")[0])]
+    assert alone[0] != -65
+    _, cell = started(tmp_path, ("soma(0.5)",), init="settle")
+    coupled = [float(cell.read("v")[0])]
+    cell.advance(4)
+    assert coupled == alone and cell.read("charge").tolist() == [0.0]  # no channel carries any
 
 
 # -- order of the steps -----------------------------------------------------------------------------------------------
@@ -101,3 +130,87 @@ def test_a_procedure_that_sets_the_order_is_told(tmp_path: Path) -> None:
     model = load_model(spec(tmp_path / "cell.hoc", function="", second_order=True))
     with pytest.raises(InputError, match=r"init\(\) of the model sets secondorder = 0"):
         model.attach(Attachments((), (), ("soma(0.5)",)))
+
+
+# -- from a file ------------------------------------------------------------------------------------------------------
+
+FROM_FILE = """
+load_file("stdrun.hoc")
+create soma
+soma { L = 20  diam = 20  insert hh }
+objref state, file
+proc prepare() {
+  finitialize(-65)
+  while (t < 2) { fadvance() }
+  state = new SaveState()
+  state.save()
+  file = new File()
+  file.wopen("start.dat")
+  state.fwrite(file)
+  file.close()
+}
+proc begin() {
+  finitialize(-65)
+  state = new SaveState()
+  file = new File()
+  file.ropen("start.dat")
+  state.fread(file)
+  file.close()
+  state.restore(1)
+  t = 0
+  fcurrent()
+}
+soma.v = -50
+prepare()
+"""
+
+
+def test_a_procedure_finds_its_files_in_the_folder_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    file = tmp_path / "model" / "cell.hoc"
+    file.write_text(FROM_FILE)
+    for _ in range(2):  # NEURON remembers what it has read
+        cell = load_model(spec(file, function="", init="begin")).attach(Attachments((), (), ("soma(0.5)",)))
+        assert (tmp_path / "model" / "start.dat").is_file() and -65 < cell.read("v")[0] < -64
+
+
+LOADING = """
+import sys
+from pathlib import Path
+from adapters.neuron import channel_path, load_model
+from couple.base.errors import InputError
+from couple.components.attachments import Attachments
+from support.neuron_models import spec
+
+file, mod = map(Path, sys.argv[1:3])
+if len(sys.argv) > 3:
+    channel_path()
+try:
+    model = load_model(spec(file, function="", init="begin", mechanisms=(mod,)))
+    model.attach(Attachments((), (), ("soma(0.5)",)))
+except InputError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.skipif(nmodl.nrnivmodl() is None, reason="MOD files need a compiler")
+def test_mechanisms_have_the_numbers_that_a_file_was_written_with(tmp_path: Path) -> None:
+    """Those of NEURON alone; a process in which they have others says so."""
+    file = tmp_path / "cell.hoc"
+    file.write_text(FROM_FILE.replace("insert hh }", "insert hh  insert hva }"))
+    bare = {
+        "folder": str(tmp_path), "model": "cell.hoc", "function": "", "arguments": [], "before": [], "after": [],
+        "library": str(nmodl.library(sorted(MOD.glob("*.mod")), "model")), "uninsert": [], "set": {}, "currents": [],
+        "dt": 0.025, "celsius": None, "v_init": None, "cvode_off": False, "secondorder": None, "start": "begin()",
+        "steps": 1, "segments": [[0, 0.5]], "out": "alone.npy",
+    }  # fmt: skip
+    run_bare([bare])  # writes the file
+    file.write_text(file.read_text().replace("prepare()\n", "\n").replace("proc \n", "proc prepare()\n"))
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    said = {}
+    for more in ([], ["first"]):
+        command = [sys.executable, "-c", LOADING, str(file), str(MOD), *more]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        said[len(more)] = (done.returncode, done.stderr)
+    assert said[0][0] == 0, said[0][1]
+    assert said[1][0] == 1 and "run this experiment in a process of its own" in said[1][1]

@@ -35,7 +35,13 @@ def run_here(spec: ModelSpec, built: LoadedModel, segments: Sequence[str], steps
     recorder = StepRecorder(segments)
     reseed(list(h.List("Random")), 0, built.generators.seeded(0))
     pc.set_maxstep(10)
-    start(built.procedure, initial_voltage(spec), cvode_off=spec.cvode_off, second_order=spec.second_order)
+    start(
+        built.procedure,
+        initial_voltage(spec),
+        cvode_off=spec.cvode_off,
+        second_order=spec.second_order,
+        folder=spec.model.parent,
+    )
     h.dt = spec.dt
     for _ in range(steps):
         h.fadvance()

@@ -1,9 +1,10 @@
 """Ionic charge of coupled segments: the sum of ica·dt over the steps of a window, never a sample of ica.
 
-A point process of a MOD file adds up at every step; for many currents, or without a compiler, a callback of NEURON's
-fixed step does, in one pass over all: called once per step, before states advance, with ica as the step has used it, so
-that both give the same sum (1,000 point processes cost a tenth of a detailed cell's own time, one pass a hundredth).
-Any other ion goes the same way; with MOD files through a pointer to its current, because MOD files name their ions.
+A point process of a MOD file adds up at every step. For many currents a callback of NEURON's fixed step does, in one
+pass over all, and so it does without a compiler, and where the model starts by a procedure of its own, which may use
+CVODE for a while. It is called once per step, before states advance, with ica as the step has used it, so that both
+give the same sum (1,000 point processes cost a tenth of a detailed cell's own time, one pass a fiftieth). Any other ion
+goes the same way; with MOD files through a pointer to its current, because MOD files name their ions.
 """
 
 from __future__ import annotations
@@ -55,12 +56,15 @@ class ChargeMeter:
     (n_currents,) from an accumulator to the inward charge in fC.
     """
 
-    def __init__(self, currents: Sequence[IonCurrent]) -> None:
-        """Raises InputError if charge has to be summed by a callback and NEURON uses threads."""
+    def __init__(self, currents: Sequence[IonCurrent], *, one_pass: bool = False) -> None:
+        """one_pass: whether one pass sums few currents as well.
+
+        Raises InputError if charge has to be summed by a callback and NEURON uses threads.
+        """
         self._processes: list[Any] = []
         self._pass: OnePass | None = None
         threads, compiled = int(pc.nthread()) > 1, channel_path() == "MOD"
-        if compiled and (threads or len(currents) < MANY):
+        if compiled and (threads or (len(currents) < MANY and not one_pass)):
             self._processes = [_integrator(current) for current in currents]
         elif currents and threads:
             raise InputError("without a compiler ions are summed in one thread: remove pc.nthread(...)", where=WHERE)

@@ -11,7 +11,7 @@ from pathlib import Path
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.mechanisms import nmodl
-from adapters.neuron.mechanisms.builtin import MOD_FILES, without_compiler
+from adapters.neuron.mechanisms.builtin import MOD_FILES, channel_path, without_compiler
 from adapters.neuron.mechanisms.given import with_given
 from adapters.neuron.mechanisms.source import without_comments
 from couple.base.errors import InputError, nearest
@@ -45,6 +45,36 @@ def load(paths: Sequence[Path], given: Mapping[str, tuple[str, str]] = {}) -> di
             headers = {h for f in files for kind in nmodl.HEADERS for h in f.parent.glob(kind)} if given else set()
             _load([*sorted(missing.values(), key=lambda f: f.name), *sorted(headers)])
     return names
+
+
+def load_before_ours(paths: Sequence[Path], given: Mapping[str, tuple[str, str]] = {}) -> None:
+    """Load MOD files as `load` does, with the numbers that NEURON alone gives their mechanisms; then ours.
+
+    Raises InputError if this process has mechanisms of couple, or of another model, already.
+    """
+    names = load(paths, given)
+    channel_path()
+    numbers = _numbers()
+    ours = min((numbers[file.stem] for file in MOD_FILES.glob("*.mod") if file.stem in numbers), default=0)
+    late = next((name for name in names if numbers[name] > ours > 0), None)
+    if late is not None:
+        raise InputError(
+            f"a SaveState file is read, in which {late} has another number than in this process, that has run another "
+            "model before: run this experiment in a process of its own",
+            where=WHERE,
+        )
+
+
+def _numbers() -> dict[str, int]:
+    """Mechanism → the number by which NEURON's saved states mean it, in this process."""
+    found = {}
+    for kind in (0, 1):
+        kinds, name = h.MechanismType(kind), h.ref("")
+        for i in range(int(kinds.count())):
+            kinds.select(i)
+            kinds.selected(name)
+            found[str(name[0])] = int(kinds.internal_type())
+    return found
 
 
 def _with_given(file: Path, given: tuple[str, str] | None, folder: Path) -> Path:

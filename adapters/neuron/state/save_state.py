@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adapters.neuron.hoc.h import NEURON_VERSION, h, library
+from adapters.neuron.hoc.event_targets import forget_event_targets
+from adapters.neuron.hoc.h import NEURON_VERSION, h
 from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.pointers import pointers
 from adapters.neuron.state.generators import Generators
@@ -201,19 +202,8 @@ class ModelState:
         """NEURON's object for `content`: the one that wrote it, or a new one that has read it."""
         if content in self._recent:
             return self._recent[content]
-        _forget_event_targets()
+        forget_event_targets()
         return from_bytes(content)
-
-
-def _forget_event_targets() -> None:
-    """Make NEURON look up the targets of self events anew when it reads a file.
-
-    It keeps a table of all point processes from the first file that it reads in a process; with another model since,
-    the table points to objects that are gone, and reading ends in a failed assertion or a segmentation fault.
-    """
-    forget = getattr(library(), "_ZN9SelfEvent14savestate_freeEv", None)
-    if forget is not None:
-        forget()
 
 
 def _unreadable_event(content: bytes) -> str:

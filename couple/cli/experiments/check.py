@@ -129,6 +129,9 @@ CODE_SHOWN = 12
 """Files of code that are named without --all."""
 SCREEN = 24
 """Lines of the wiring that are shown without --all."""
+CHANGES = "changed by the experiment"
+CHANGES_SHOWN = 12
+"""Of what an experiment changes in the model."""
 
 
 def _overview(plan: Plan, described: Sequence[str], components: tuple[Component, ...]) -> Iterator[tuple[str, str]]:
@@ -138,6 +141,9 @@ def _overview(plan: Plan, described: Sequence[str], components: tuple[Component,
         kinds.setdefault(re.sub(r"\d+(\.\d+)?", "*", line.split(": ")[0]), []).append(line)
     for kind, members in list(kinds.items())[:SCREEN]:
         name, found, text = members[0].partition(": ")
+        if kind == CHANGES:
+            yield from _each(members)
+            continue
         if not found:
             yield "", name
         else:
@@ -155,6 +161,15 @@ def _overview(plan: Plan, described: Sequence[str], components: tuple[Component,
         yield "observables", ", ".join(list(network.observables)[:8])
     yield "threads", placement_line(plan.placed, plan.threads)
     yield "components", f"{', '.join(c.name for c in components)}; {ports} ports (--all)"
+
+
+def _each(members: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Lines of a kind that are shown one by one."""
+    for i, line in enumerate(members[:CHANGES_SHOWN]):
+        name, _, text = line.partition(": ")
+        yield name if i == 0 else "", text
+    if len(members) > CHANGES_SHOWN:
+        yield "", f"and {len(members) - CHANGES_SHOWN} more (--all)"
 
 
 def _code(inputs: Sequence[InputFile]) -> Iterator[tuple[str, str]]:

@@ -215,6 +215,50 @@ fih = new FInitializeHandler("begin()")
 """,
     ),
     _on(
+        "events_change_objects",
+        """
+objref cvode, fih, seen, now, clamps[2]
+seen = new Vector()
+cvode = new CVode()
+for i = 0, 1 {
+  soma clamps[i] = new IClamp(0.5)
+  clamps[i].dur = 1e9
+  clamps[i].del = 0
+}
+proc more() {
+  seen.append(t)
+  if (now == clamps[0]) { now = clamps[1] } else { now = clamps[0] }
+  now.amp = 0.02*seen.size()
+  cvode.event(t + 3, "more()")
+}
+proc begin() {
+  seen.resize(0)
+  now = clamps[0]
+  clamps[0].amp = 0
+  clamps[1].amp = 0
+  cvode.event(3, "more()")
+}
+fih = new FInitializeHandler("begin()")
+""",
+    ),
+    _on(
+        "init_with_cvode",
+        """
+proc init() {
+  finitialize(v_init)
+  cvode_active(1)
+  t = -100
+  while (t < -1) { fadvance() }
+  cvode_active(0)
+  dt = 0.025
+  t = 0
+  fcurrent()
+  frecord_init()
+}
+""",
+        start="init()",
+    ),
+    _on(
         "own_init",
         """
 soma { insert pas  g_pas = 5e-4 }
