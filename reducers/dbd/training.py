@@ -17,7 +17,7 @@ from reducers.data.moments import data_moments
 from reducers.data.sources import load_data
 from reducers.data.trajectories import Trajectories
 from reducers.dbd.energy.dbm import DeepBoltzmann
-from reducers.dbd.energy.mixture import Mixture
+from reducers.dbd.energy.mixture import Mixture, components
 from reducers.dbd.energy.sufficient_statistics import exact_moments
 from reducers.dbd.fit.fit import Fit
 from reducers.dbd.fit.rates import estimate_rates
@@ -179,9 +179,10 @@ class DistributionTraining(Resumable):
     def _mixing(self) -> Floats:
         """(n, 5) as in ReducedModel."""
         rows, model = self.file.report.mixing, self.model
-        if not rows or not isinstance(model, DeepBoltzmann):
+        if not rows or not isinstance(model, DeepBoltzmann | Mixture):
             return np.zeros((0, 5))
-        return mixing(model, self.fit.trajectory()[:, 0], rows, self.data, self.file.train.seed)
+        machine, _, thetas = components(model, self.fit.trajectory()[:, 0])
+        return mixing(machine, thetas[:, 0], rows, self.data, self.file.train.seed)
 
     def _write_what_is_good(self) -> str:
         """Write the last model that did not fail; what to say about it."""

@@ -195,8 +195,8 @@ class ReportBlock(Block):
     likelihood: tuple[Integer, ...] = ()
     """Boltzmann machines: recorded rows at which held-out runs are given a log-likelihood, by annealing."""
     mixing: tuple[Integer, ...] = ()
-    """Boltzmann machines: recorded rows at which autocorrelation is measured, and chains are compared with tempered
-    ones."""
+    """Boltzmann machines (of classes the first): recorded rows at which autocorrelation is measured, and chains are
+    compared with tempered ones."""
 
 
 class TrainingFile(LearningFile):

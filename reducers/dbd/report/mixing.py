@@ -16,7 +16,12 @@ from reducers.dbd.sampling.tempering import Tempering
 
 CHAINS, LENGTH, BURN = 16, 1000, 200
 """Chains, values of each and sweeps before the first."""
-RUNGS = 8
+RUNGS, GROUPS = 8, 4
+"""Rungs at least, otherwise the root of the number of sites, with which energies spread; and ladders of them."""
+
+
+RARE = 0.05
+"""Share of exchanges below which a ladder is cut in two."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Mixing:
         slow = f"autocorrelation over {self.sweeps:.1f} sweeps"
         if not self.settled:
             slow = f"chains stick for {self.sweeps:.0f} sweeps or more"
-        return f"{slow}, tempered chains {self.apart:.1f} standard errors apart"
+        rare = f" (exchanges too rare to tell: {self.accepted:.1%})" if self.accepted < RARE else ""
+        return f"{slow}, tempered chains {self.apart:.1f} standard errors apart{rare}"
 
 
 def mixing(machine: DeepBoltzmann, theta: Floats, rows: tuple[int, ...], data: Trajectories, seed: int) -> Floats:
@@ -64,7 +70,8 @@ def _at(machine: DeepBoltzmann, theta: Floats, density: Floats, time: float, see
         chains.sweep(tables, sets, 1)
         plain[:, k] = chains.moments()
     reference = machine.independent((density * min(1.0, 0.9 / density.sum())).tolist())
-    ladder = Tempering(machine, theta, reference, np.linspace(0, 1, RUNGS), groups=CHAINS, seed=seed)
+    shares = np.linspace(0, 1, max(RUNGS, int(np.sqrt(machine.visible.size))))
+    ladder = Tempering(machine, theta, reference, shares, groups=GROUPS, seed=seed)
     ladder.run(BURN)
     tempered = ladder.run(LENGTH)
     means = [[ChainMean.of(x[:, :, k]) for k in range(len(theta))] for x in (plain, tempered)]

@@ -13,6 +13,7 @@ from reducers.dbd.energy.dbm import DeepBoltzmann
 from reducers.dbd.energy.layers import Bonds, Layer, Link, nearest_neighbours, patch
 from reducers.dbd.fit.comparison import WakeSleep
 from reducers.dbd.model.model import ReducedModel
+from reducers.dbd.report.mixing import Mixing
 from reducers.dbd.sampling.ais import annealed_log_z
 from reducers.dbd.sampling.autocorrelation import ChainMean
 from reducers.dbd.sampling.gibbs import Chains, Conditionals
@@ -175,6 +176,15 @@ def test_tempering_finds_both_phases_where_chains_stick() -> None:
     assert abs(m.value) < norm.isf(0.5e-3) * m.error < 0.5
     bonds = ChainMean.of(products(x, side**2))
     assert abs(bonds.value - kaufman.bonds(k, side, side)) < norm.isf(0.5e-3) * bonds.error
+
+
+def test_words_about_mixing() -> None:
+    assert (
+        Mixing(3.0, 2.5, 1.0, 0.7, 0.4).words
+        == "autocorrelation over 2.5 sweeps, tempered chains 0.7 standard errors apart"
+    )
+    said = Mixing(3.0, 120.0, 0.0, 9.0, 0.01).words
+    assert "stick for 120 sweeps or more" in said and "too rare to tell: 1.0%" in said
 
 
 def lattices(machine: DeepBoltzmann, theta: Floats, chains: int = 200) -> Snapshots:
