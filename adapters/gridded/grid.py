@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
 from couple.base.arrays import Bools, Floats
-from couple.base.budget import check_memory
+from couple.base.budget import cells_along, check_memory
 from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry
 from couple.geometry.surface.surface import OPENING, Surface
@@ -83,9 +83,8 @@ def grid_of(geometry: Geometry, spacing: float) -> Grid:
         return _of_surface(geometry.surface, spacing)
     size = _extent(geometry)
     straight = (True, True, True) if geometry.shape == "box" else (False, False, geometry.shape == "cylinder")
-    counts = [
-        max(1, round(x / spacing) if s else math.ceil(x / spacing - _EDGE)) for x, s in zip(size, straight, strict=True)
-    ]
+    covering = [cells_along(x, spacing, _EDGE) for x in size]
+    counts = [max(1, round(x / spacing)) if s else n for x, n, s in zip(size, covering, straight, strict=True)]
     check_memory(
         BYTES * math.prod(counts),
         f"a spacing of {spacing * 1e3:g} nm gives {math.prod(counts):.3g} voxels",

@@ -6,6 +6,7 @@ Callers say how many bytes they are certain to need, counted from below: what wo
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -19,6 +20,9 @@ from couple.base.errors import InputError, quoted
 
 VARIABLE = "COUPLE_MEMORY"
 """Environment variable with the most memory that a process may use, as "8 GB"."""
+
+MOST_ALONG = 1e9
+"""Cells in a row."""
 
 SMALL = 1 << 26
 """Bytes for which nobody is asked: every machine has them, and asking takes longer."""
@@ -43,6 +47,20 @@ def check_memory(needed: float, what: str, advice: str, where: str = "") -> None
             f"({VARIABLE} sets another limit)",
             where=where,
         )
+
+
+def cells_along(length: float, cell: float, slack: float = 0.0) -> int:
+    """Cells of edge `cell` that cover a length, at least one, but for a share `slack` of a cell.
+
+    Raises InputError for more than can be told apart, however many: arrays are asked for only afterwards.
+
+    >>> cells_along(1.0, 0.3)
+    4
+    """
+    n = length / cell
+    if not n <= MOST_ALONG:
+        raise InputError(f"{cell * 1e3:g} nm gives {n:.3g} cells along {length:g} um: take a larger one")
+    return max(1, math.ceil(n - slack))
 
 
 def check_disk(needed: float, folder: Path, what: str, advice: str, where: str = "") -> None:

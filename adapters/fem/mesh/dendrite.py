@@ -17,7 +17,7 @@ from adapters.fem.mesh.discretisation import Discretisation, discretise
 from adapters.fem.mesh.dolfinx_import import dolfinx
 from adapters.fem.mesh.domain import BYTES, MeshDomain
 from couple.base.arrays import Floats
-from couple.base.budget import check_memory
+from couple.base.budget import cells_along, check_memory
 from couple.base.errors import InputError
 from couple.geometry.cable import Branch, Cable, Foot, outwards
 from couple.geometry.geometry import Geometry
@@ -104,7 +104,7 @@ def mesh_dendrite(
     for foot in feet:
         if not (0 <= foot.branch < len(branches) and 0 <= foot.x <= 1):
             raise InputError(f"{foot.x:g} of branch {foot.branch} is outside of {len(branches)} branches")
-    each = [max(cells, 1 if resolution is None else math.ceil(b.spacing / resolution - _SAME)) for b in branches]
+    each = [max(cells, 1 if resolution is None else cells_along(b.spacing, resolution, _SAME)) for b in branches]
     total = sum(n * len(b.radii) for n, b in zip(each, branches, strict=True))
     if total > MOST_CELLS:
         raise InputError(

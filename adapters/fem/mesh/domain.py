@@ -79,6 +79,12 @@ class MeshDomain:
         return float(dolfinx.fem.assemble_scalar(volume)), float(dolfinx.fem.assemble_scalar(membrane_weight))
 
 
+def _cells(volume: float, resolution: float, dimension: int = 3) -> float:
+    """Cells of a mesh of a volume, or of what its symmetry leaves of it; infinite where they are too many to count."""
+    along = float(volume ** (1 / 3)) / resolution
+    return math.prod([along] * dimension) * {1: 1, 2: 2}.get(dimension, 6)
+
+
 def _check_cells(expected: float, resolution: float) -> None:
     """Raise InputError for a mesh that does not fit into memory. resolution: µm."""
     what = f"resolution = {resolution * 1e3:g} nm gives about {expected:.1e} cells"
@@ -97,7 +103,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshD
         known = '"triangle" or ' if geometry.shape != "box" else ""
         raise InputError(f'{what} is not symmetric enough for cells = "{cell}"; use {known}"tetrahedron"')
     dimension = {"interval": 1, "triangle": 2}.get(cell, 3)
-    expected = geometry.volume ** (dimension / 3) / resolution**dimension * {1: 1, 2: 2}.get(dimension, 6)
+    expected = _cells(geometry.volume, resolution, dimension)
     _check_cells(expected, resolution)
     if cell == "interval":
         return _shells(geometry, resolution)
@@ -112,7 +118,7 @@ def build_domain(geometry: Geometry, cell: CellName, resolution: float) -> MeshD
 def build_surface_domain(surface: Surface, resolution: float | None) -> MeshDomain:
     """The mesh of what a surface encloses; all of it is membrane but the region `opening`. See `mesh_of_surface`."""
     if resolution is not None and surface.tetrahedra is None:
-        _check_cells(6 * surface.volume / resolution**3, resolution)
+        _check_cells(_cells(surface.volume, resolution), resolution)
     mesh, regions = mesh_of_surface(surface, resolution)
     check_mesh(mesh, "")
     opening = regions.pop(OPENING, None)
@@ -155,8 +161,7 @@ def build_spine_domain(spine: HeadWithNeck, resolution: float) -> MeshDomain:
 
     Raises InputError for a neck that is too wide and for too many cells.
     """
-    expected = 6 * spine.geometry.volume / resolution**3
-    _check_cells(expected, resolution)
+    _check_cells(_cells(spine.geometry.volume, resolution), resolution)
     mesh = make_mesh(*spine_mesh.spine_points(spine.head, spine.diameter, spine.length, resolution), "tetrahedron")
     facets = exterior_facets(mesh)
     corners = mesh.geometry.x[dolfinx.mesh.entities_to_geometry(mesh, 2, facets)]

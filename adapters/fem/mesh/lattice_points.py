@@ -9,13 +9,13 @@ simplex has two facets on the boundary: it would be flat once that is round.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from couple.base import budget
 from couple.base.arrays import Floats
 from couple.geometry.geometry import Geometry
 
@@ -24,7 +24,7 @@ Cells = npt.NDArray[np.int64]
 
 def cells_along(length: float, resolution: float) -> int:
     """Cells of at most `resolution` along a half axis of `length`, at least one."""
-    return max(1, math.ceil(length / resolution * (1 - 1e-9)))
+    return budget.cells_along(length * (1 - 1e-9), resolution)
 
 
 def interval(radius: float, resolution: float) -> tuple[Floats, Cells]:

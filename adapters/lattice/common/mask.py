@@ -17,7 +17,7 @@ import numpy.typing as npt
 from adapters.lattice.common.domain import EMPTY, MAX_CELLS, WALL, Boundary, Domain, build_domain
 from adapters.lattice.common.membrane import Chosen, MembraneFaces, build_membrane
 from couple.base.arrays import Floats
-from couple.base.budget import check_memory
+from couple.base.budget import cells_along, check_memory
 from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry
 from couple.geometry.surface.surface import Surface
@@ -199,7 +199,8 @@ def build_mask(parts: Sequence[Placed], spacing: float) -> Mask:
         raise InputError(f"spacing = {spacing:g} um must be positive")
     low = np.min([np.subtract(p.centre, np.divide(p.extent, 2)) for p in parts], axis=0)
     high = np.max([np.add(p.centre, np.divide(p.extent, 2)) for p in parts], axis=0)
-    inner = np.maximum(np.ceil((high - low) / spacing - _EDGE), 1).astype(np.int64)
+    extent: list[float] = (high - low).tolist()
+    inner = np.array([cells_along(x, spacing, _EDGE) for x in extent])
     size = math.prod(int(n) + 2 for n in inner)
     what = f"a spacing of {spacing * 1e3:g} nm gives {size:.3g} cells for {_names(parts)}"
     check_memory(BYTES * size, what, "take a larger one")

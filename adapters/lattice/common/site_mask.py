@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.lattice.common.mask import Mask, Placed, build_mask, cells_mask, mask_of
 from adapters.lattice.common.options import Faces, LatticeOptions, spacing_of
 from adapters.lattice.common.surface_mask import mask_of_surface
+from couple.base.budget import cells_along
 from couple.base.errors import InputError
 from couple.geometry.geometry import Geometry
 from couple.geometry.mask import read_mask
@@ -31,7 +32,7 @@ def mask_for(options: LatticeOptions, geometry: Geometry | None, folder: Path) -
             raise InputError(
                 f"the walls of a {geometry.shape} reflect; take a box, or lattice.shape", where="lattice.boundary"
             )
-        cells = [max(1, round(x / spacing)) for x in geometry.size]
+        cells = [min(cells_along(x, spacing), max(1, round(x / spacing))) for x in geometry.size]
         return _of_shape(tuple(cells), options.boundary, spacing)
     return mask_of(geometry, spacing) if geometry.surface is None else mask_of_surface(geometry.surface, spacing)
 

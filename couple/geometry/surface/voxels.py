@@ -8,6 +8,7 @@ from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 from couple.base.arrays import Bools, Floats, Ints
+from couple.base.budget import cells_along
 from couple.base.errors import InputError
 from couple.geometry.surface.surface import Surface
 
@@ -46,7 +47,7 @@ def centres_along(surface: Surface, spacing: float) -> tuple[Floats, Floats, Flo
     """Coordinates of the centres of voxels along x, y, z that cover the box of a surface, evenly over it, µm."""
     found = []
     for low, high in zip(surface.low.tolist(), surface.high.tolist(), strict=True):
-        n = max(int(np.ceil((high - low) / spacing - 1e-9)), 1)
+        n = cells_along(high - low, spacing, 1e-9)
         found.append((low + high) / 2 + spacing * (np.arange(n) - (n - 1) / 2))
     return found[0], found[1], found[2]
 

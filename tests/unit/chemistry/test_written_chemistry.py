@@ -91,7 +91,9 @@ def test_the_spine_and_its_trajectory_come_back(kind: str, tmp_path: Path) -> No
 @pytest.mark.acceptance
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("name", examples())
-def test_every_example_and_its_trajectory_come_back(name: str, kind: str, tmp_path: Path) -> None:
+def test_every_example_comes_back_with_its_trajectory_or_is_refused_by_name(
+    name: str, kind: str, tmp_path: Path
+) -> None:
     try:
         made = Experiment.load(EXAMPLES / name)
         network = made.network()
@@ -101,7 +103,7 @@ def test_every_example_and_its_trajectory_come_back(name: str, kind: str, tmp_pa
     except InputError as error:
         refused = ("only lattice.mode", "depends on the voltage", "has a rate law", "is no mesh", "no lengths")
         assert any(words in str(error) for words in refused), error
-        pytest.skip(str(error))
+        return
     assert_round_trip(name, kind, tmp_path)
 
 
