@@ -50,7 +50,14 @@ class SbmlUnits:
         extent = self._name("extent") if self.sbml.getLevel() > 2 else ""
         if extent and name and not _equal(self._declared("substance", extent), declared):
             raise InputError(f'extents are in "{extent}" and substances in "{name}": read if they are the same')
+        if self.sbml.getLevel() > 2 and not name:
+            declared = self._declared("substance", extent or self._of_all_species())
         return self._one("substance", declared, None if self.given is None else self.given.amount, AVOGADRO)
+
+    def _of_all_species(self) -> str:
+        """The unit that every species says is its own, "" if they do not agree."""
+        names = {s.getSubstanceUnits() for s in self.sbml.getListOfSpecies()}
+        return str(names.pop()) if len(names) == 1 else ""
 
     def check_species(self, species: Any) -> None:
         """Raise InputError for a species with a unit of its own that is not the model's."""

@@ -189,6 +189,27 @@ def test_extents_and_species_in_units_of_their_own(tmp_path: Path) -> None:
         experiment(tmp_path, text, "xml")
 
 
+def without_unit_of_substance(model: Any) -> None:
+    model.unsetSubstanceUnits()
+    model.unsetExtentUnits()
+
+
+def of_species(model: Any) -> None:
+    without_unit_of_substance(model)
+    for s in model.getListOfSpecies():
+        s.setSubstanceUnits("substance")
+
+
+@pytest.mark.parametrize("change", [of_species, lambda m: m.unsetSubstanceUnits()], ids=["species", "extents"])
+def test_a_unit_that_only_species_or_extents_say(tmp_path: Path, change: Change) -> None:
+    found = experiment(tmp_path, edited(change), "xml").chemistry
+    assert found.initial == experiment(tmp_path, edited(lambda m: None), "xml").chemistry.initial
+    with pytest.raises(InputError, match=r"declares its unit of substance, and chemistry\.units gives another"):
+        experiment(tmp_path, edited(change), "xml", units={"amount": "count", "volume": "1 um^3"})
+    with pytest.raises(InputError, match="does not say its unit of substance"):
+        experiment(tmp_path, edited(without_unit_of_substance), "xml")
+
+
 LEVEL_2 = """<?xml version="1.0" encoding="UTF-8"?>
 <sbml xmlns="http://www.sbml.org/sbml/level2" level="2" version="1"><model id="m">
 <listOfUnitDefinitions><unitDefinition id="fl"><listOfUnits><unit kind="litre" scale="-15"/></listOfUnits>
