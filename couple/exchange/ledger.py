@@ -85,10 +85,15 @@ class Ledger:
             for link, account in zip(exchange.ions, exchange.accounts, strict=True)
         )
         sites = []
+        kept: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[int]] = {}  # sites of an engine share these
         for holding, balance in zip(exchange.holdings, exchange.balance, strict=True):
             total = exchange.held(holding)
             # Summed, not what is left of the total: that is not quite 0 where nothing is bound.
-            others = [c for c in range(len(holding.contents)) if c not in {*holding.free, *holding.outside}]
+            loose = len(holding.contents), holding.free, holding.outside
+            others = kept.get(loose)
+            if others is None:
+                apart = {*holding.free, *holding.outside}
+                others = kept[loose] = [c for c in range(len(holding.contents)) if c not in apart]
             free, outside = exchange.held(holding, holding.free), exchange.held(holding, holding.outside)
             sites.append(
                 SiteEntry(
@@ -113,8 +118,8 @@ class Ledger:
         """For summary.json: `links` and `sites` as lists of records, `max_imbalance_ions`."""
         return {
             "max_imbalance_ions": self.max_imbalance,
-            "links": [asdict(e) for e in self.links],
-            "sites": [asdict(e) for e in self.sites],
+            "links": [dict(vars(e)) for e in self.links],
+            "sites": [dict(vars(e)) for e in self.sites],
             "floored": self.floored,
             "diffusion": [asdict(e) for e in self.diffusion],
         }

@@ -18,6 +18,7 @@ from couple.parallel.communicator import SingleProcess
 from couple.simulation.cell_costs import Costs, write_costs
 from couple.simulation.rank_results import merge, merged, orders, rank_file, write_spikes
 from couple.simulation.result_layout import attributes_of, component_tables
+from couple.simulation.summary_text import summary_text
 from couple.storage.atomic_file import replace
 from couple.storage.recorder import Recorder
 from couple.storage.results import FORMAT, Results
@@ -123,7 +124,7 @@ class RunWriter:
         """The summary, as it is put on the disk."""
         with Results(folder / RESULTS) as results:
             summary |= found_in(results)
-        replace(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
+        replace(folder / SUMMARY, summary_text(summary).encode())
         return summary
 
     def _attributes(self, summary: dict[str, Any]) -> dict[str, Any]:
