@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from support.digests.words import IGNORED_ATTRIBUTES, IGNORED_KEYS, IGNORED_PARTS, INPUT_FILES
+from support.digests.words import IGNORED_ATTRIBUTES, IGNORED_KEYS, IGNORED_PARTS, INPUT_FILES, INPUTS
 
 Digests = dict[str, str]
 """Place in the results → SHA-256, or {"error": what was said last}."""
@@ -47,7 +47,7 @@ def of_hdf5(path: Path, prefix: str) -> Digests:
     def attributes(place: str, item: Any) -> None:
         for key, value in item.attrs.items():
             if not ignored(key, IGNORED_ATTRIBUTES):
-                found[f"{prefix}:{place}@{key}"] = of_value(value)
+                found[f"{prefix}:{place}@{key}"] = of_value(without_paths(value) if key == INPUTS else value)
 
     def visit(place: str, item: Any) -> None:
         if any(ignored(part, IGNORED_PARTS) for part in place.split("/")):
@@ -68,6 +68,11 @@ def pruned(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: pruned(v) for k, v in value.items() if not ignored(k, patterns)}
     return [pruned(v) for v in value] if isinstance(value, list) else value
+
+
+def without_paths(text: str) -> str:
+    """The list of input files: which keys name which contents, wherever the tree lies."""
+    return json.dumps([{k: v for k, v in file.items() if k != "path"} for file in json.loads(text)], sort_keys=True)
 
 
 def of_text(text: str, prefix: str) -> Digests:

@@ -19,8 +19,10 @@ INPUT_FILES = "checkpoint*"
 """HDF5 files by name that are no results."""
 IGNORED_PARTS = ("timing*", "versions", "overhead")
 """Groups and datasets, and keys of JSON, that say how long something took or with what."""
-IGNORED_ATTRIBUTES = ("experiment", "training", "folder", "versions", "*seconds*")
-"""Attributes, and keys of JSON: input as text, paths, times."""
+IGNORED_ATTRIBUTES = ("experiment", "training", "folder", "versions", "parts", "*seconds*")
+"""Attributes, and keys of JSON: input as text, paths, times, and seals of files that hold such."""
+INPUTS = "inputs"
+"""Attribute: files that were read, with their paths."""
 IGNORED_KEYS = ("*seconds*", "folder", "out", "path", "file", "results", "figure", "picture", "warnings", "version*")
 """Keys of JSON besides."""
 SHORT: dict[str, tuple[str, ...]] = {
