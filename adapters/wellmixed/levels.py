@@ -148,6 +148,7 @@ def refuse_unfit(s: Levels, saved: Mapping[str, npt.NDArray[np.generic]]) -> Non
         fitting(saved, key, getattr(s, key))
     order, length = np.asarray(saved["order"]), np.asarray(saved["length"])
     refuse_outside(length, 0, len(s.value), "length")
+    refuse_outside(np.asarray(saved["head"])[1], 0, LEVELS - 1, "head")
     refuse_outside(order, 0, len(s.value) - 1, "order")
     if not len(order) == len(np.unique(order)) == length.sum():
         raise InputError(f"a state holds {len(order)} places for {length.sum()} in levels", where="order")
@@ -157,7 +158,12 @@ def refuse_unfit(s: Levels, saved: Mapping[str, npt.NDArray[np.generic]]) -> Non
 
 
 def restore_levels(s: Levels, saved: dict[str, npt.NDArray[np.generic]]) -> None:
-    """Take up what `saved_levels` gave."""
+    """Take up what `saved_levels` gave; where levels were of other powers of two, their weights alone."""
+    if saved["head"][0] != s.head[0]:
+        clear(s)
+        for i in saved["order"]:
+            put(s, int(i), float(saved["value"][i]))
+        return
     for key in ("length", "value", "sums", "head"):
         getattr(s, key)[...] = saved[key]
     s.level[:] = -1

@@ -8,9 +8,10 @@ from numba import njit
 from scipy.stats import chi2, poisson
 
 from adapters.wellmixed import ssa
-from adapters.wellmixed.levels import choose, empty_levels, put, restore_levels, saved_levels
+from adapters.wellmixed.levels import choose, empty_levels, put, refuse_unfit, restore_levels, saved_levels
 from adapters.wellmixed.ssa import Gillespie
 from couple.base.arrays import Words
+from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
@@ -27,6 +28,9 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssa, "MANY", 0)
 
 
+DRAWS = 400_000
+
+
 @njit
 def draws(levels, words: Words, n: int) -> np.ndarray:  # type: ignore[no-untyped-def]
     seen = np.zeros(len(levels.value))
@@ -35,22 +39,40 @@ def draws(levels, words: Words, n: int) -> np.ndarray:  # type: ignore[no-untype
     return seen
 
 
+def misfit(weights: np.ndarray, seen: np.ndarray, total: float | None = None) -> tuple[float, float]:
+    """chi² of how often each was chosen, and its bound."""
+    assert not seen[weights == 0].any()
+    expected = weights / (total or weights.sum()) * DRAWS
+    rare = expected < 10
+    seen, expected = (np.append(x[~rare], x[rare].sum()) for x in (seen, expected))
+    return float(((seen - expected) ** 2 / expected).sum()), float(chi2.isf(ALPHA, len(seen) - 1))
+
+
 def test_choices_follow_the_weights() -> None:
     rng, words = np.random.default_rng(1), stream(1, "test", "", "levels")
     levels = empty_levels(500, 1e-3)
     for _ in range(4):  # weights over six powers of ten, some below the lowest level; many change, some vanish
         for i in rng.choice(500, 300, replace=False):
             put(levels, i, float(10 ** rng.uniform(-4, 2)) if rng.random() < 0.9 else 0.0)
-    expected = levels.value / levels.value.sum() * 400_000
-    seen = draws(levels, words, 400_000)
-    assert not seen[levels.value == 0].any()
-    rare = expected < 10
-    seen, expected = (np.append(x[~rare], x[rare].sum()) for x in (seen, expected))
-    assert ((seen - expected) ** 2 / expected).sum() < chi2.isf(ALPHA, len(seen) - 1)
-    assert ((seen - expected * 1.02) ** 2 / expected).sum() > chi2.isf(ALPHA, len(seen) - 1)
+    found, bound = misfit(levels.value, draws(levels, words, DRAWS))
+    assert found < bound < misfit(levels.value * 1.02, draws(levels, words, DRAWS), levels.value.sum())[0]
     other, again = empty_levels(500, 1e-3), words.copy()
     restore_levels(other, saved_levels(levels))
     assert (draws(other, words, 1000) == draws(levels, again, 1000)).all()
+    finer = empty_levels(500, 1e-5)  # of an experiment with a slower reaction
+    restore_levels(finer, saved_levels(levels))
+    assert (finer.value == levels.value).all()
+    found, bound = misfit(levels.value, draws(finer, words, DRAWS))
+    assert found < bound
+
+
+def test_levels_that_no_run_has_written_are_refused() -> None:
+    levels = empty_levels(5, 1.0)
+    put(levels, 3, 2.0)
+    refuse_unfit(levels, saved_levels(levels))
+    for top in (-1, 64, np.iinfo(np.int64).max):
+        with pytest.raises(InputError, match="head"):
+            refuse_unfit(levels, saved_levels(levels) | {"head": np.array([levels.head[0], top])})
 
 
 @pytest.mark.usefixtures("always")
