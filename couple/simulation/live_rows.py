@@ -1,7 +1,8 @@
-"""What a run shows while it goes on: its latest rows, thinned, in OUT/live/results.h5, only while somebody looks.
+"""What a run shows while it goes on: its latest rows, thinned, in OUT/live, only while somebody looks.
 
-The file is a small result file. It costs the run at most a share of its time: the more one takes to write, the longer
-the next one waits. Rows that nobody has looked at yet are kept thinned, so that who comes late sees the whole course.
+What they are is written once, as a result file without rows; they themselves again and again, which costs the run at
+most a share of its CPU time: the more one takes to write, the longer the next one waits. Rows that nobody has looked at
+yet are kept thinned, so that who comes late sees the whole course.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-import h5py
 import numpy as np
 
 from couple.base.arrays import Floats
@@ -22,7 +22,7 @@ from couple.simulation.result_layout import attributes_of, component_tables
 from couple.storage.folder_contents import own_folder
 from couple.storage.recorder import Recorder, Variable, columns, version_for
 from couple.storage.results import FORMAT
-from couple.storage.watched_folder import LIVE, ROWS, is_watched, leave
+from couple.storage.watched_folder import DESCRIPTION, LIVE, ROWS, LiveState, is_watched, leave, write_rows
 from couple.wiring import System
 
 PACE = 0.3
@@ -31,7 +31,7 @@ PACE = 0.3
 SHARE = 1 / 64
 """Of the run's CPU time that writing may take."""
 
-MOST_ROWS, MOST_NAMES = 1000, 40
+MOST_ROWS, MOST_NAMES = 500, 40
 """Rows, and names along an axis, that are shown."""
 
 BY_SITE = ("volume_um3", "area_um2", "distance_um")
@@ -51,8 +51,8 @@ class LiveRows:
         self._rows: list[Floats] = []
         self._stride, self._next, self._written = 1, 0, False
         self._began, self._since = perf_counter(), 0.0
-        self._constant: tuple[dict[str, Any], dict[str, dict[str, Any]]] | None = None
         self.due = 0.0
+        self._rest = 0.0
 
     def begin(self, time: float) -> None:
         """The run starts, or goes on, at that simulated time."""
@@ -61,13 +61,17 @@ class LiveRows:
 
     def look(self, time: float, end: float) -> None:
         """Take up new rows; write them if somebody looks. time: simulated. end: of the run."""
-        begun = process_time()
+        begun, self.due = process_time(), perf_counter() + PACE
+        if begun < self._rest:  # of a process that gets little of a machine, time goes by faster than its own
+            self.due = perf_counter() + PACE / 6
+            return
         self.take()
         if is_watched(self._folder):
             self._write(time, end)
         else:
             self.end()
-        self.due = perf_counter() + max(PACE, (process_time() - begun) / SHARE)
+        spent = process_time()
+        self._rest = spent + (spent - begun) / SHARE
 
     def take(self) -> None:
         """Take up the rows in memory that were not seen yet; each before it leaves memory, or it is not shown."""
@@ -92,13 +96,13 @@ class LiveRows:
         self._numbers, self._rows = [numbers], [rows]
 
     def end(self) -> None:
-        """Remove the file, if there is one of this run."""
+        """Remove the files, if there are any of this run."""
         if self._written:
             self._written = False
-            leave(self._folder, ROWS)
+            leave(self._folder, DESCRIPTION, ROWS)
 
     def _write(self, time: float, end: float) -> None:
-        """Put the file in place. A disk that refuses is no reason to stop a run: nothing is shown then."""
+        """Put the rows in place. A disk that refuses is no reason to stop a run: nothing is shown then."""
         clock, recorder = self._system.plan.clock, self._recorder
         numbers = np.concatenate([*self._numbers, np.zeros(0, np.int64)])
         rows = np.concatenate([*self._rows, np.zeros((0, len(self._places)))])
@@ -106,29 +110,37 @@ class LiveRows:
             numbers = np.append(numbers, self._next - 1)
             rows = np.concatenate([rows, recorder.rows[recorder.next_row - 1 : recorder.next_row, self._places]])
         times = np.array([clock.time((recorder.first + int(k)) * clock.record) for k in numbers])
-        elapsed = perf_counter() - self._began
-        about = {"simulated": time, "end": end, "since": self._since, "elapsed_s": elapsed}
-        longest = max((len(names) for v in self._variables for names in v.labels), default=0)
+        about = LiveState(time, end, self._since, perf_counter() - self._began)
         try:
-            path = own_folder(self._folder, LIVE) / ROWS
-            with replacing(path, FORMAT, version_for(longest), flush=False) as file:
-                _fill(file, self._variables, times, rows, self._system.plan.experiment.time_unit)
-                self._constant = self._constant or self._describe()
-                attributes, tables = self._constant
-                file.attrs.update(attributes | about)
-                for name, content in tables.items():
-                    file.require_group(name).attrs.update(content)
+            if not self._written:
+                self._describe()
+            write_rows(self._folder, about, times, rows)
             self._written = True
         except RunError:
             self._written = False
 
-    def _describe(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Attributes of the file and of its groups."""
-        seed = self._system.plan.experiment.experiment.seed
-        attributes = {**attributes_of(self._system), "format": FORMAT, "status": STATUS, "seed": seed}
-        found = component_tables(self._system)
-        tables = {name: {k: v[:MOST_NAMES] if k in BY_SITE else v for k, v in e.items()} for name, e in found.items()}
-        return attributes, tables
+    def _describe(self) -> None:
+        """Write the result file without rows."""
+        experiment = self._system.plan.experiment
+        longest = max((len(names) for v in self._variables for names in v.labels), default=0)
+        path = own_folder(self._folder, LIVE) / DESCRIPTION
+        with replacing(path, FORMAT, version_for(longest), flush=False) as file:
+            time = file.create_dataset("time", data=np.zeros(0), maxshape=(None,))
+            time.attrs.update({"unit": experiment.time_unit, "dims": ["time"]})
+            for v in self._variables:
+                shape = (0, *v.shape)
+                data = file.create_dataset(
+                    v.path, data=np.zeros(shape), maxshape=(None, *v.shape), chunks=(64, *v.shape)
+                )
+                data.attrs.update({"unit": v.unit, "dims": ["time", *v.dims], "meaning": v.meaning})
+                for dim, names in zip(v.dims, v.labels, strict=True):
+                    data.attrs[dim] = list(names)
+            seed = experiment.experiment.seed
+            file.attrs.update({**attributes_of(self._system), "format": FORMAT, "status": STATUS, "seed": seed})
+            file.attrs["columns"] = [v.path for v in self._variables]
+            for name, content in component_tables(self._system).items():
+                few = {k: v[:MOST_NAMES] if k in BY_SITE else v for k, v in content.items()}
+                file.require_group(name).attrs.update(few)
 
 
 def _free(system: System) -> Mapping[str, list[str]]:
@@ -158,15 +170,3 @@ def _shown(variables: tuple[Variable, ...], free: Mapping[str, list[str]]) -> tu
         shown.append(replace(v, labels=labels, indices=tuple(v.indices[k - at.start] for k in numbers), order=()))
         places += numbers.tolist()
     return shown, places
-
-
-def _fill(file: h5py.File, variables: list[Variable], times: Floats, rows: Floats, unit: str) -> None:
-    file.create_dataset("time", data=times).attrs.update({"unit": unit, "dims": ["time"]})
-    start = 0
-    for v in variables:
-        width = len(v.indices)
-        data = file.create_dataset(v.path, data=rows[:, start : start + width].reshape(len(rows), *v.shape))
-        data.attrs.update({"unit": v.unit, "dims": ["time", *v.dims], "meaning": v.meaning})
-        for dim, names in zip(v.dims, v.labels, strict=True):
-            data.attrs[dim] = list(names)
-        start += width

@@ -27,6 +27,8 @@ TYPED = [
     "howto/many_runs",
     "howto/compare",
     "howto/python",
+    "howto/meshes",
+    "howto/plasticity",
 ]
 """Pages whose blocks `sh` and `python` are carried out in an empty folder; those in `bash` need what is not here."""
 

@@ -47,7 +47,7 @@ def blocks(page: Path) -> list[CodeBlock]:
 def included(page: Path) -> Iterator[Path]:
     """Files of which a page shows the content."""
     for name in INCLUDED.findall(page.read_text()):
-        yield EXAMPLES / name
+        yield EXAMPLES / name.partition(":")[0]
 
 
 @functools.cache

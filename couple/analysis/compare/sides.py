@@ -14,12 +14,15 @@ from couple.base.errors import InputError
 from couple.base.toml import refuse_replaced
 from couple.chemistry.lattice_units import GivenTime
 from couple.ensemble import Ensemble, sample
+from couple.ensemble.ensemble import ENSEMBLE
 from couple.ensemble.folder import SPECIFICATION, Specification
 from couple.ensemble.open_recording import open_recording
 from couple.experiment import Experiment
+from couple.projects.find import find_file
 from couple.storage.folder_contents import refuse_link
 from couple.storage.record_file import Recording
 from couple.storage.results import Results
+from couple.storage.run_folder import RESULTS
 
 PLACES = 8
 """Sites that are looked at one by one; of more, the mean over all, and those that are asked for by name."""
@@ -78,7 +81,7 @@ class Request:
 
 
 def requests(arguments: Sequence[str], changes: Sequence[str]) -> list[Request]:
-    """From the command line: files and folders; "KEY=VALUE [; KEY=VALUE]" is the file before with that change.
+    """From the command line: files, folders, names of examples; "KEY=VALUE [; KEY=VALUE]": the one before, changed so.
 
     changes: of every experiment. Raises InputError for fewer than two, and changes of results.
     """
@@ -93,6 +96,8 @@ def requests(arguments: Sequence[str], changes: Sequence[str]) -> list[Request]:
             found.append(Request(base, (*changes, *own)))
             continue
         path = Path(text)
+        if not (path.is_dir() and any((path / name).exists() for name in (RESULTS, ENSEMBLE))):
+            path = find_file(path, "experiment")
         if not path.exists():
             raise InputError("no such file or folder: give an experiment (.toml) or the results of one", where=text)
         base = path if path.suffix == ".toml" else None

@@ -18,9 +18,8 @@ from couple.files.json_file import read_sealed_json
 from couple.simulation.unfinished import unfinished
 from couple.storage.folder_contents import LOCK
 from couple.storage.folder_owner import is_being_written
-from couple.storage.results import Results
 from couple.storage.run_folder import CHECKPOINT, RESULTS
-from couple.storage.watched_folder import LIVE, ROWS, WATCHED, leave, look
+from couple.storage.watched_folder import LIVE, ROWS, WATCHED, leave, look, read_live
 
 _PART = re.compile(r"[0-9]{9,}-([0-9]+)\.h5")
 
@@ -97,18 +96,20 @@ class Followed:
         path = folder / LIVE / ROWS
         with suppress(InputError, OSError):
             version = str(path.stat().st_mtime_ns)
-            with Results(path) as rows:
-                about = rows.file.attrs
-                time, end, since, elapsed = (float(about[k]) for k in ("simulated", "end", "since", "elapsed_s"))
-                found = {
-                    "name": rows.name,
-                    "done": time,
-                    "total": end,
-                    "unit": rows.time_unit,
-                    "left_s": elapsed * (end - time) / (time - since) if time > since else None,
-                    "version": version,
-                }
-                return found | ({} if version == seen else {"figure": curve_figure(rows)})
+            if (shown := read_live(folder)) is not None:
+                results, at = shown
+                with results as rows:
+                    found = {
+                        "name": rows.name,
+                        "done": at.simulated,
+                        "total": at.end,
+                        "unit": rows.time_unit,
+                        "left_s": at.elapsed * (at.end - at.simulated) / (at.simulated - at.since)
+                        if at.simulated > at.since
+                        else None,
+                        "version": version,
+                    }
+                    return found | ({} if version == seen else {"figure": curve_figure(rows)})
         note = "" if can_look else "the folder cannot be written to, so that the run does not know that somebody looks"
         return {**self._saved(), "version": "", "note": note}
 

@@ -339,10 +339,21 @@ def test_from_the_command_line(file: Path, tmp_path: Path) -> None:
     ],
 )
 def test_requests_that_cannot_be(file: Path, arguments: list[str], changes: list[str], words: list[str]) -> None:
-    given = [a.replace("FILE", str(file)).replace("DIR", str(file.parent)) for a in arguments]
+    done = file.parent / "done"
+    done.mkdir()
+    (done / "results.h5").touch()
+    given = [a.replace("FILE", str(file)).replace("DIR", str(done)) for a in arguments]
     with pytest.raises(InputError) as found:
         requests(given, changes)
     assert all(w in str(found.value) for w in words)
+
+
+def test_an_experiment_is_named_as_for_other_commands(file: Path) -> None:
+    """By the folder that it is in, or as an example; a folder with results is these."""
+    found = requests([str(file.parent), "a=1", "spine"], [])
+    assert [r.path for r in found[:2]] == [file, file] and found[2].path.name == "spine.toml"
+    (file.parent / "results.h5").touch()
+    assert requests([str(file), str(file.parent)], [])[1].path == file.parent
 
 
 def test_changes_belong_to_the_experiment_before(file: Path) -> None:

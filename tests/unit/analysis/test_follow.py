@@ -20,11 +20,11 @@ from couple import Experiment, Results, Simulation
 from couple.analysis.view import Viewer
 from couple.analysis.view.guard import TOKEN
 from couple.base.errors import InputError
-from couple.storage.folder_contents import survey
+from couple.storage.folder_contents import SEGMENT_END, survey
 from couple.storage.folder_lock import lock_folder
 from couple.storage.folder_owner import ask_to_stop, writer_of
 from couple.storage.run_folder import RUN
-from couple.storage.watched_folder import LIVE, ROWS, look
+from couple.storage.watched_folder import DESCRIPTION, LIVE, ROWS, look, read_live
 from support.command_line import assert_equal_results
 from support.small_sites import small_sites
 from support.stopped_commands import ForkedCommand
@@ -46,11 +46,12 @@ def test_what_is_shown_are_rows_of_the_run(tmp_path: Path) -> None:
     def watch(running: Simulation) -> None:
         if running.orchestrator.window % 500 == 0:
             look(tmp_path / "watched", os.getpid())
-            live.due = 0.0
+            live.due = live._rest = 0.0
         elif running.orchestrator.window % 500 == 2 and running.orchestrator.window > 500:
-            with Results(tmp_path / "watched" / LIVE) as rows:
-                about = {k: float(rows.file.attrs[k]) for k in ("simulated", "end")}
-                seen.append((rows.time, rows["a.A"], rows["c.A"], about))
+            shown = read_live(tmp_path / "watched")
+            assert shown is not None
+            with shown[0] as rows:
+                seen.append((rows.time, rows["a.A"], rows["c.A"], shown[1]))
 
     live = simulation._live
     assert live is not None
@@ -58,13 +59,13 @@ def test_what_is_shown_are_rows_of_the_run(tmp_path: Path) -> None:
     simulation.run()
     with Results(tmp_path / "watched") as results:
         time, a, c = results.time, results["a.A"], results["c.A"]
-    assert len(seen) >= 7 and len(seen[-1][0]) <= 2001
+    assert len(seen) >= 7 and len(seen[-1][0]) <= 1001
     for times, first, third, about in seen:
         at = np.searchsorted(time, times - 1e-9)
         np.testing.assert_array_equal(time[at], times)
         np.testing.assert_array_equal(a[at], first)
         np.testing.assert_array_equal(c[at], third)
-        assert times[0] == 0.0 and times[-1] == about["simulated"] and about["end"] == 400.0
+        assert times[0] == 0.0 and times[-1] == about.simulated and about.end == 400.0
     assert not (tmp_path / "watched" / LIVE / ROWS).exists()
     Simulation.new(Experiment.load(path), tmp_path / "alone").run()
     assert not (tmp_path / "alone" / LIVE).exists()
@@ -120,7 +121,8 @@ def test_a_damaged_file_is_not_shown_and_a_folder_is_ours_again(tmp_path: Path) 
     viewer = Viewer(out)
     try:
         (out / LIVE).mkdir()
-        (out / LIVE / ROWS).write_bytes(b"couple sealed 1\nhalf")
+        (out / LIVE / ROWS).write_bytes(b"\x93NUMPY half" + SEGMENT_END)
+        (out / LIVE / DESCRIPTION).write_bytes(b"couple sealed 1\nhalf")
         assert viewer.followed.state() == {
             "status": "running", "kind": "run", "name": "out", "done": None, "total": None, "unit": "", "left_s": None,
             "version": "", "note": "",
