@@ -10,8 +10,8 @@ file, so that a run takes some ten seconds; the rates are those of the example, 
 fall on two sides of 1 (README of the example).
 
 Answer so far: 1.228 +- 0.020 at 10 ms, 0.850 +- 0.023 at -10 and 0.877 +- 0.016 at 0 (10 seeds); with 4 seeds 1.33 +-
-0.05 at 20, 1.22 +- 0.06 at 30, 1.19 +- 0.03 at 40, 1.01 +- 0.03 at -20, 1.027 +- 0.009 at -40; one random order of
-all lags 1.122 +- 0.027. More seeds and orders, -30 ms, and runs molecule by molecule are missing.
+0.05 at 20, 1.22 +- 0.06 at 30, 1.19 +- 0.03 at 40, 1.01 +- 0.03 at -20, 1.06 +- 0.04 at -30, 1.027 +- 0.009 at -40;
+one random order of all lags 1.122 +- 0.027. More seeds and orders, and runs molecule by molecule are missing.
 """
 
 from __future__ import annotations
