@@ -367,6 +367,10 @@ def _refuse_unfit(
         raise InputError(f"a state holds {len(places)} places for {length.sum()} molecules", where="places")
     sizes = np.where(t.surface, len(m.face), len(m.lattice))
     refuse_outside(places, 0, np.repeat(sizes, length) - 1, "places")
+    surface = np.repeat(t.surface.astype(bool), length)
+    for table, here in ((m.lattice, places[~surface]), (m.face, places[surface])):
+        if (table[here] > n_species).any() or len(np.unique(here)) < len(here):
+            raise InputError("a state holds molecules beyond the walls, or several in one cell", where="places")
 
 
 _LONG = 2.0**53

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from couple import Simulation
@@ -63,8 +64,9 @@ def test_what_a_run_has_written_goes_on(engine: str, tmp_path: Path) -> None:
 def test_a_state_of_another_form_is_one_line(tmp_path: Path) -> None:
     path = half_way("lattice", tmp_path / "out")
     states = checkpoint.read(path)
-    for key, value in (("site0.places", None), ("site0.codes", 3), ("site0.wait", "x")):
-        name = next(name for name in states if name.startswith("component.") and "site0.places" in states[name])
+    name = next(name for name in states if name.startswith("component.") and "site0.places" in states[name])
+    wall = np.zeros_like(states[name]["site0.places"])
+    for key, value in (("site0.places", None), ("site0.places", wall), ("site0.codes", 3), ("site0.wait", "x")):
         own = {k: v for k, v in states[name].items() if k != key} | ({} if value is None else {key: value})
         checkpoint.write(path, {**states, name: own})
         with pytest.raises(InputError, match=r"checkpoint\.h5"):
