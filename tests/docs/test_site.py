@@ -29,6 +29,7 @@ TYPED = [
     "howto/python",
     "howto/meshes",
     "howto/plasticity",
+    "howto/reduced_models",
 ]
 """Pages whose blocks `sh` and `python` are carried out in an empty folder; those in `bash` need what is not here."""
 
