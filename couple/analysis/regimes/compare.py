@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from couple.analysis.regimes.ensemble import Case, EngineMoments, Refusal, case_of, damkoehler, run_engine
+from couple.analysis.regimes.scores import mean_score, variance_score
 from couple.base import registry
 from couple.base.errors import InputError, nearest
 from couple.experiment import Experiment
 
 ALPHA = 0.01
 """Chance that engines that are equal are called different, over all comparisons of a table."""
-NUMERICAL = 1e-4
-"""Relative error of deterministic engines."""
 UNIFORM = ("cme", "lattice", "gridded", "ssa")
 NON_UNIFORM = ("lattice", "gridded", "spde", "cme", "ssa")
 """Whom the others are held against: the first that ran, in a site that diffusion mixes and in one that it does not."""
@@ -160,20 +159,6 @@ def _row(e: EngineMoments, reference: EngineMoments, k: int, bound: float) -> Re
     mean, variance = float(e.mean[k]), float(e.variance[k])
     if e is reference:
         return RegimeRow(e, mean, variance, math.nan, math.nan, None)
-    of_mean = math.hypot(e.mean_error[k], reference.mean_error[k])
-    if of_mean == 0:  # two without sampling error: what a hundred runs could tell
-        of_mean = math.sqrt(max(variance, float(reference.variance[k])) / 100)
-    if of_mean == 0 and not e.runs and not reference.runs:  # two courses without chance: what numerics leave
-        of_mean = NUMERICAL * max(abs(mean), abs(float(reference.mean[k])))
-    of_variance = math.hypot(e.variance_error[k], reference.variance_error[k])
-    mean_z = _ratio(mean - float(reference.mean[k]), of_mean)
-    variance_z = math.nan if e.deterministic else _ratio(variance - float(reference.variance[k]), of_variance)
+    mean_z, variance_z = mean_score(e, reference, k), variance_score(e, reference, k)
     known = [abs(z) for z in (mean_z, variance_z) if not math.isnan(z)]
     return RegimeRow(e, mean, variance, mean_z, variance_z, max(known) > bound if known else None)
-
-
-def _ratio(difference: float, error: float) -> float:
-    """Difference in standard errors; nan if runs that are all the same, and may miss what is rare, leave none."""
-    if error > 0:
-        return difference / error
-    return 0.0 if difference == 0 else math.nan

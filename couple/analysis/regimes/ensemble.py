@@ -146,14 +146,16 @@ def _ensemble(
             return _exact(case, name, None, None, spent / len(names), rows[0])
         if spent > seconds and len(rows) >= BATCH:
             break
-    x = np.array(rows)
-    n, mean = len(x), x.mean(axis=0)
-    variance = x.var(axis=0, ddof=1)
-    fourth = ((x - mean) ** 4).mean(axis=0)
+    return sampled_moments(name, case.quantities, np.array(rows), spent / len(rows))
+
+
+def sampled_moments(engine: str, quantities: tuple[str, ...], values: Floats, seconds: float = 0.0) -> EngineMoments:
+    """Of (n_runs, n_quantities) values, at least two runs; seconds: CPU time of a run."""
+    n, mean, variance = len(values), values.mean(axis=0), values.var(axis=0, ddof=1)
+    fourth = ((values - mean) ** 4).mean(axis=0)
     of_variance = np.sqrt(np.maximum(fourth - variance**2 * (n - 3) / (n - 1), 0.0) / n)
-    return EngineMoments(
-        name, case.quantities, n, mean, variance, np.sqrt(variance / n), of_variance, spent / n, deterministic=False
-    )
+    of_mean = np.sqrt(variance / n)
+    return EngineMoments(engine, quantities, n, mean, variance, of_mean, of_variance, seconds, deterministic=False)
 
 
 def _batches(site: str, runs: int) -> Iterator[list[str]]:
