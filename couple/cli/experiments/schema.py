@@ -29,19 +29,40 @@ def schema(
 
 
 FILE_UNITS = {
-    "type": "object",
-    "description": "of chemistry from a BioNetGen or SBML file, for what the file leaves open",
-    "required": ["amount"],
-    "additionalProperties": False,
-    "properties": {
-        "amount": {"type": "string", "description": 'of amounts: "count", or a concentration such as "uM"'},
-        "volume": {
-            "type": "string",
-            "description": "of the compartment, where amounts are counts",
-            "examples": ["1 um^3"],
+    "description": "of chemistry from a file, for what the file leaves open",
+    "anyOf": [
+        {
+            "type": "object",
+            "title": "of a BioNetGen or SBML file",
+            "required": ["amount"],
+            "additionalProperties": False,
+            "properties": {
+                "amount": {"type": "string", "description": 'of amounts: "count", or a concentration such as "uM"'},
+                "volume": {
+                    "type": "string",
+                    "description": "of the compartment, where amounts are counts",
+                    "examples": ["1 um^3"],
+                },
+                "time": {"type": "string", "description": "of rates; seconds if a BioNetGen file is read without it"},
+            },
         },
-        "time": {"type": "string", "description": "of rates; seconds if a BioNetGen file is read without it"},
-    },
+        {
+            "type": "object",
+            "title": "of a transition matrix",
+            "additionalProperties": False,
+            "properties": {
+                "lag": {"type": "string", "description": "time between the two states of a transition"},
+                "name": {"type": "string", "description": "word before the names of states"},
+                "states": {"type": "array", "items": {"type": "string"}, "description": "their names"},
+                "on": {"enum": ["membrane", "volume"], "default": "membrane"},
+                "embed": {
+                    "enum": ["refuse", "nearest"],
+                    "default": "refuse",
+                    "description": "what becomes of a matrix that no constant rates have",
+                },
+            },
+        },
+    ],
 }
 """`chemistry.units`, which the reader of the file takes away before the table is read."""
 
