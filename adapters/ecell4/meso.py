@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from couple.base.arrays import Counts, Ints
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.base.units import Length
+from couple.chemistry.meeting import check_meetings, coarse_cells, slowed_rates
 from couple.components.engine import EngineSetup, Options
 from couple.components.state import refuse_outside
 from couple.experiment.chemistry.chemistry import MOST_MOLECULES
@@ -43,6 +45,7 @@ class Mesoscopic(WindowedEngine):
 
     def __init__(self, setup: EngineSetup) -> None:
         self._spacing = _spacing(setup)
+        _check_meetings(setup, self._spacing)
         super().__init__(setup)
         self._traced = tuple(moves_reservoirs(self.network))
 
@@ -67,6 +70,20 @@ class Mesoscopic(WindowedEngine):
         edges, shape = voxels(geometry, self._spacing)
         model = model_of(self.network, self.rates[row], geometry.volume, held, self._traced)
         return _Voxels(model, edges, shape, places, held, self._traced, len(self.network.reactions), seed)
+
+    @classmethod
+    def check(cls, setup: EngineSetup) -> Sequence[str]:
+        """See SiteEngine: what of a site it does not resolve, and reactions for which voxels are too small or large."""
+        warnings, network, spacing = [*super().check(setup)], setup.network, _spacing(setup)
+        _check_meetings(setup, spacing)
+        for site in setup.sites:
+            edges, shape = voxels(site.geometry, spacing)
+            if math.prod(shape) > 1:
+                edge = max(a / n for a, n in zip(edges, shape, strict=True))
+                found = list(slowed_rates(network, edge)) if min(shape) > 1 else []
+                found += coarse_cells(network, site.initial, site.geometry.volume, edge)
+                warnings += [f'site "{site.name}": {text}' for text in found]
+        return warnings
 
 
 class _Voxels:
@@ -138,3 +155,8 @@ def _spacing(setup: EngineSetup) -> float:
     if not isinstance(setup.options, MesoscopicOptions):
         raise InputError(f'"{setup.name}": ecell4_meso needs the size of its voxels: ecell4_meso.spacing = "100 nm"')
     return setup.options.spacing
+
+
+def _check_meetings(setup: EngineSetup, spacing: float) -> None:
+    if any(math.prod(voxels(site.geometry, spacing)[1]) > 1 for site in setup.sites):
+        check_meetings(setup.network, setup.clamped)

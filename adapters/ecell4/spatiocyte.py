@@ -16,6 +16,7 @@ from couple.base.arrays import Counts, Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.base.units import Length
+from couple.chemistry.meeting import check_meetings, coarse_cells
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Options
 from couple.components.state import refuse_outside
@@ -49,6 +50,7 @@ class Spatiocyte(WindowedEngine):
 
     def __init__(self, setup: EngineSetup) -> None:
         self._radius = _spacing(setup) / 2
+        check_meetings(setup.network, setup.clamped)
         for reaction in setup.network.reactions:
             if len(made := [p for p in reaction.products if p in setup.network.names]) > 2:
                 raise InputError(f'"{setup.name}": "{reaction}" makes {len(made)} molecules: Spatiocyte takes up to 2')
@@ -88,6 +90,10 @@ class Spatiocyte(WindowedEngine):
     def check(cls, setup: EngineSetup) -> Sequence[str]:
         """See SiteEngine: what of a site it does not resolve, and species that hardly move in a window."""
         warnings, spacing = [*super().check(setup)], _spacing(setup)
+        check_meetings(setup.network, setup.clamped)
+        for site in setup.sites:
+            found = coarse_cells(setup.network, site.initial, site.geometry.volume, spacing)
+            warnings += [f'site "{site.name}": {text}' for text in found]
         for species in setup.network.species:
             if species.D > 0 and setup.window > 0:
                 steps = setup.window / step_of(spacing, species.D)

@@ -14,9 +14,11 @@ from couple.geometry.geometry import Geometry
 from couple.wiring import wire
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "ecell4_meso": {"spacing": "0.1 um"},
     "gridded": {"spacing": "0.1 um"},
     "lattice": {"spacing": "10 nm"},
     "pde": {"resolution": "0.15 um"},
+    "spatiocyte": {"spacing": "10 nm"},
     "spde": {"resolution": "0.15 um"},
 }
 SPATIAL = sorted(OPTIONS)
@@ -73,7 +75,7 @@ def test_a_mixed_site_needs_no_diffusion(engine: str) -> None:
     assert wire(experiment(engine, {"A": {}, "B": {}, "C": {}}))
 
 
-@pytest.mark.parametrize("engine", ["gridded", "pde", "spde"])
+@pytest.mark.parametrize("engine", ["ecell4_meso", "gridded", "pde", "spde"])
 def test_cells_that_are_too_coarse_for_a_rate(engine: str) -> None:
     """A goes sqrt(D / (k B)) = 9 nm before it meets B."""
     coarse = {"A": {"D": "0.5 um^2/s"}, "B": {}, "C": {}}

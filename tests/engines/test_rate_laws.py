@@ -228,6 +228,7 @@ def experiment(engine: str, folder: Path, reaction: dict[str, Any]) -> Experimen
     own: dict[str, Any] = {
         "lattice": {"spacing": "20 nm"}, "gridded": {"spacing": "50 nm"}, "pde": {"resolution": "500 nm"},
         "spde": {"resolution": "500 nm"}, "adaptive": {"engines": ["ode", "lattice"]},
+        "ecell4_meso": {"spacing": "50 nm"}, "spatiocyte": {"spacing": "20 nm"},
     }.get(engine, {})  # fmt: skip
     site: dict[str, Any] = {"name": "s", "engine": engine, "geometry": {"box": {"size": "0.1 0.1 0.1 um"}}}
     if own:
