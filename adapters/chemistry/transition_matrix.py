@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, quoted
+from couple.base.formats import recognise
 from couple.base.schema import Block, explain
 from couple.base.toml import read_toml
 from couple.base.units import Time
@@ -66,7 +67,8 @@ def transition_rates(path: Path, units: object = None) -> tuple[Generator, dict[
     given = {**keys, **units} if isinstance(units, Mapping) else keys
     if "lag" not in given:
         raise InputError(
-            f'{path.name} has no lag: say after which time its transitions were counted, units = {{ lag = "10 us" }}',
+            f"{path.name} is read as a transition matrix and has no lag: say after which time its transitions were "
+            'counted, units = { lag = "10 us" }',
             where="chemistry.units",
         )
     try:
@@ -98,7 +100,9 @@ def _read(path: Path) -> tuple[Floats, tuple[str, ...], dict[str, Any]]:
     """Matrix, names of its states if there are any, and the other keys of TOML. Raises InputError."""
     if not path.is_file():
         raise InputError("no such file")
-    if path.suffix.lower() == ".npy":
+    known = recognise(path)
+    kind = "" if known is None else known.name
+    if kind == "numpy":
         with path.open("rb") as file:
             try:
                 matrix = read_array(file, path.name)
@@ -107,7 +111,7 @@ def _read(path: Path) -> tuple[Floats, tuple[str, ...], dict[str, Any]]:
         return _square(matrix), (), {}
     if path.stat().st_size > LONGEST:
         raise InputError(f"is longer than {LONGEST / 1e6:g} MB: {MOST} states at most")
-    if path.suffix.lower() == ".toml":
+    if kind in ("toml", "experiment", "training") or (path.suffix.lower() == ".toml" and kind != "csv"):
         content = read_toml(path, "a transition matrix (TOML with a key matrix)")
         rows = content.pop("matrix", None)
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):

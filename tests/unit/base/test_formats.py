@@ -39,11 +39,12 @@ def chemistry(path: Path) -> object:
     return Experiment.parse({"chemistry": {"file": path.name}}, path=path.parent / "experiment.toml")
 
 
+CHEMISTRIES: tuple[FormatName, ...] = ("experiment", "training", "toml", "sbml", "net", "numpy", "csv")
 PLACES: dict[str, tuple[Callable[[Path], object], str, set[FormatName], str]] = {
     "experiment": (Experiment.load, ".toml", {"experiment", "training", "toml"}, "an experiment, a TOML file"),
     "training": (read_training, ".toml", {"experiment", "training", "toml"}, "a training, a TOML file"),
-    "chemistry": (chemistry, ".toml", {"experiment", "training", "toml", "sbml", "net"}, "a chemistry (TOML, SBML"),
-    "chemistry in SBML": (chemistry, ".xml", {"experiment", "training", "toml", "sbml", "net"}, "a chemistry"),
+    "chemistry": (chemistry, ".toml", {*CHEMISTRIES}, "a chemistry (TOML, SBML"),
+    "chemistry in SBML": (chemistry, ".xml", {*CHEMISTRIES}, "a chemistry"),
     "mask": (read_mask, ".npy", {"numpy"}, "an array of NumPy (.npy)"),
 }
 """Where a file is taken: what reads it, the suffix that is usual, formats that are taken there, what is wanted."""
@@ -68,6 +69,13 @@ def test_chemistry_is_read_by_what_it_is_and_not_by_its_name(tmp_path: Path) -> 
         chemistry(write(tmp_path, "net", ".toml"))
     with pytest.raises(InputError, match=r"BioNetGen's language .* run BNG2.pl bngl.bngl, and give bngl.net"):
         chemistry(write(tmp_path, "bngl", ".bngl"))
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".xml", ".npy", ".csv"])
+@pytest.mark.parametrize("name", ["csv", "numpy"])
+def test_tables_are_transition_matrices_whatever_their_name(name: FormatName, suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{name}{suffix} is read as a transition matrix and has no lag"):
+        chemistry(write(tmp_path, name, suffix))
 
 
 def test_experiments_and_trainings_are_told_apart() -> None:
