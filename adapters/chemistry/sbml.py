@@ -36,7 +36,7 @@ def read_sbml(path: Path, units: object = None) -> dict[str, Any]:
         raise InputError("no such file", where=str(path))
     if found := instead_of(path, "sbml"):
         raise InputError(f"{found}; an SBML model is expected here", where=str(path))
-    document = libsbml.readSBMLFromFile(str(path))
+    document = libsbml.readSBMLFromFile(str(path.absolute()))  # models beside it are found by this
     try:
         _check_packages(document)
         _check_errors(libsbml, document)

@@ -49,6 +49,10 @@ def _asked(value: object) -> object:
     raise ValueError(f'"all", how many, or a list of those that help, like [1, 2], not {brief(value)}')
 
 
+DENSEST = 1e24
+"""Of anything that a saved state holds, /um^3 or molecules: the most molecules of a site, in 1 nm^3."""
+
+
 class FieldOptions(MeshOptions):
     """Besides the mesh, how it is stepped.
 
@@ -354,7 +358,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
         refuse_outside(state.get("inner", 0.0), 0, np.inf, "inner")
-        restore_arrays(self.name, self._arrays(), state)
+        restore_arrays(self.name, self._arrays(), state, DENSEST)
 
     def _roll_back(self, k: int, counts: Floats, y: Densities) -> None:
         self.read("counts")[k] = counts

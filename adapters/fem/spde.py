@@ -34,6 +34,7 @@ from couple.chemistry.meeting import check_meetings, slowed_rates
 from couple.components import engine
 from couple.components.component import State
 from couple.components.engine import EngineSetup, Site, SiteEngine
+from couple.experiment.chemistry.chemistry import MOST_MOLECULES
 from couple.rng.streams import generator, stream
 
 log = logging.getLogger(__name__)
@@ -292,7 +293,7 @@ class FluctuatingFields(SiteEngine):
 
     def restore(self, state: State) -> None:
         """Raises InputError if the state is of another mesh, network or set of sites."""
-        restore_arrays(self.name, self._arrays(), state)
+        restore_arrays(self.name, self._arrays(), state, MOST_MOLECULES)
 
     def _warn_negative(self, k: int, share: Floats) -> None:
         """Log, once for each species of a site, that much of its field is below zero."""

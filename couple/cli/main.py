@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 
 from couple.base import registry
-from couple.base.errors import CoupleError, Interrupted, RunError
+from couple.base.errors import CoupleError, InputError, Interrupted, RunError
 from couple.base.signals import StoppedBySignal, raised
 from couple.cli.doctor import doctor
 from couple.cli.ensembles.sample import branch, resume_ensemble, sample
@@ -275,6 +275,12 @@ def main(arguments: list[str] | None = None) -> None:
         if _reports(error):
             err.print(f"error: {escape(_one_line(str(error)))}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refused = InputError(f"cannot be used: {error.strerror}", where=str(error.filename))  # a name too long
+        err.print(f"error: {escape(_one_line(str(refused)))}")
+        sys.exit(refused.exit_code)
     except StoppedBySignal as stop:
         _end_by(stop)
     sys.exit(code if isinstance(code, int) else 0)

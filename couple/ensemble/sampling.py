@@ -111,7 +111,11 @@ def _make(
         raise InputError(f"{jobs} processes: give 1 to 4096", where="--jobs")
     if limit is not None and not (limit > 0 and math.isfinite(limit)):
         raise InputError(f"{limit:g} s: give a time above 0", where="--limit")
-    plan = _design(experiment.vary if origin is None else None, *varied, chosen)
+    try:
+        plan = _design(experiment.vary if origin is None else None, *varied, chosen)
+    except InputError as error:
+        in_the_file = error.where.startswith("vary") and not varied[0]
+        raise error.inside(experiment.where) if in_the_file else error from None
     all_runs = runs * (1 if plan is None else len(plan))
     check_memory(BYTES * float(all_runs), f"{all_runs:.3g} runs", "give fewer", "--runs")
     wanted = Specification(_shortened(experiment, until), chosen, all_runs, fresh, plan, origin, limit)

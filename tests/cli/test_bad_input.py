@@ -1,6 +1,7 @@
 """Bad input gets one clear line that names the file and the key, exit code 2, and writes nothing."""
 
 import importlib.metadata
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from couple.cli.main import main
-from support.paths import ROOT
+from support.paths import EXAMPLES, ROOT
 
 SPINE = ROOT / "examples" / "spine" / "spine.toml"
 
@@ -303,3 +304,34 @@ def test_clashes_on_the_command_line(couple: Couple, tmp_path: Path) -> None:
     assert "--until" in complaint(couple("run", file, "--until", "0.15 ms", "--out", str(tmp_path / "o")))
     assert "site.haed" in complaint(couple("check", file, "--set", "site.haed.engine=ode"))
     assert "no such file" in complaint(couple("run", str(tmp_path / "palin.toml")))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["show"], ["plot"], ["report"], ["view"], ["resume"], ["run"], ["check"], ["train"], ["model"], ["infer"]),
+        *(["posterior"], ["population"], ["features"], ["branch"], ["init"], ["import-msm", "--lag", "1 ms"]),
+        *(["compare", "spine"], ["export", "--to", "csv"], ["sample", "--runs", "2"], ["regimes"]),
+    ],
+    ids=lambda c: c[0],
+)
+def test_a_name_that_no_file_can_have_is_one_line(couple: Couple, command: list[str]) -> None:
+    """Whatever asks the system first: no command ends in a traceback."""
+    done = couple(command[0], "a" * 400, *command[1:])
+    assert complaint(done).startswith("error: aaa")
+
+
+def test_a_key_with_such_a_name_is_named(couple: Couple, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    source = (EXAMPLES / "spine" / "spine.toml").read_text()
+    file.write_text(re.sub(r'(?m)^model = ".*"', f'model = "{"a" * 300}.py"', source))
+    done = couple("check", str(file))
+    assert f"error: {file}: neuron.model: " in (said := complaint(done)) and "too long" in said
+
+
+def test_a_range_of_the_file_that_holds_nothing_names_the_file(couple: Couple, tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    source = (EXAMPLES / "lattice" / "annihilation.toml").read_text()
+    file.write_text(f'{source}\n[vary.keys]\n"site.0.lattice.shape" = ""\n')
+    done = couple("sample", str(file), "--out", str(tmp_path / "out"))
+    assert complaint(done).startswith(f'error: {file}: vary."site.0.lattice.shape": ')

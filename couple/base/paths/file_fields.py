@@ -10,6 +10,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from couple.base.errors import InputError, brief
+
+LONGEST_NAME = 255
+"""Bytes between two slashes that systems take."""
+
 
 @dataclass(frozen=True)
 class ReadsFile:
@@ -45,6 +50,13 @@ def named_files(table: BaseModel, key: str = "") -> Iterator[NamedFile]:
         mark = next((m for m in field.metadata if isinstance(m, ReadsFile)), None)
         place = f"{key}.{field.alias or name}".lstrip(".")
         yield from _named(field.annotation, mark, getattr(table, name), place)
+
+
+def refuse_long_names(table: BaseModel) -> None:
+    """Raise InputError that names the key of a name that no file can have."""
+    for file in named_files(table):
+        if max(len(part.encode()) for part in file.path.split("/")) > LONGEST_NAME:
+            raise InputError(f"{brief(file.given)} is too long for the name of a file", where=file.key)
 
 
 def _named(annotation: Any, mark: ReadsFile | None, value: Any, key: str) -> Iterator[NamedFile]:

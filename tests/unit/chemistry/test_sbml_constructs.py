@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.chemistry.sbml import read_sbml
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
@@ -233,6 +234,21 @@ def test_submodels_are_flattened(tmp_path: Path) -> None:
         f"<comp:listOfModelDefinitions>{definition}</comp:listOfModelDefinitions></sbml>"
     )
     assert left_over(tmp_path, text, amount="mM", time="s") == pytest.approx(math.exp(-1), rel=1e-7)
+
+
+def test_models_beside_the_file_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the file is named relative to another folder."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "inner.xml").write_text(model(3))
+    (tmp_path / "models" / "model.xml").write_text(
+        f'<?xml version="1.0" encoding="UTF-8"?><sbml {NAMESPACE[3]} {COMP}><model id="top"><comp:listOfSubmodels>'
+        '<comp:submodel comp:id="one" comp:modelRef="m"/></comp:listOfSubmodels></model>'
+        '<comp:listOfExternalModelDefinitions><comp:externalModelDefinition comp:id="m" comp:source="inner.xml"/>'
+        "</comp:listOfExternalModelDefinitions></sbml>"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = read_sbml(Path("models", "model.xml"), {"amount": "mM", "time": "s"})
+    assert {*found["species"]} == {"one__A", "one__B"} and len(found["reactions"]) == 1
 
 
 UNKNOWN = 'xmlns:dyn="http://www.sbml.org/sbml/level3/version1/dyn/version1" dyn:required="true"'
