@@ -152,7 +152,8 @@ class RosenbrockStepper:
         sum_squares(self.layout, last, *self.weights, found)
         sum_squares(self.layout, y, *self.weights, size)
         found, size = self._sum(found), self._sum(size)
-        scaled = self.size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self.size * np.sqrt(size))
+        with np.errstate(over="ignore"):  # of a tolerance next to nothing: no step is small enough, and that is said
+            scaled = self.size * np.sqrt(found) / (tolerance.atol + tolerance.rtol * self.size * np.sqrt(size))
         if not np.isfinite(scaled).all():
             return math.nan, int(np.argmax(~np.isfinite(scaled)))
         return (float(scaled.max()), int(scaled.argmax())) if len(scaled) else (0.0, 0)

@@ -346,3 +346,11 @@ def test_a_pipe_that_breaks_ends_no_process(library: str) -> None:
     command = [sys.executable, "-c", OPENED[library] + write]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode == 0 and done.stdout.strip() == "3") == (library != "gmsh alone"), done.stderr
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tolerance_next_to_nothing_is_one_line() -> None:
+    """No step is small enough where an amount is 0; NumPy says nothing besides."""
+    e = engine(isomers(), Site("s", BOX, (60, 0)), resolution="500 nm", atol=5e-324)
+    with pytest.raises(RunError, match=r'"B" cannot be integrated: the inner step fell'):
+        e.advance(1)
