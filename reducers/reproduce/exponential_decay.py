@@ -30,8 +30,8 @@ GAUSSIAN_POINT, GAUSSIAN_RATES = (-2.5, 2.0), (16.0, -10.0)
 """The mean 1.75 and variance 1/2 change by -1.75 and 2.5."""
 
 
-class _Bumped(Law):
-    """1 - e^{-ν} + ε × a normalised Gaussian."""
+class Bumped(Law):
+    """F = 1 - e^{-ν} + size × a normalised Gaussian at ν = 1."""
 
     parameters = ("nu1",)
 
@@ -39,11 +39,17 @@ class _Bumped(Law):
         self.size, self._plain = size, BirthDeath(0.0, 1.0)
 
     def rates(self, theta: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        bump = np.exp(-0.5 * ((theta - AT) / WIDTH) ** 2) / (np.sqrt(2 * np.pi) * WIDTH)
-        return np.asarray(self._plain.rates(theta) + self.size * bump)
+        """(batch, 1) F at ν (batch, 1)."""
+        return np.asarray(self._plain.rates(theta) + self.size * self._bump(theta))
 
     def vjp(self, theta: Floats, weights: Floats, drive: Floats = AUTONOMOUS) -> Floats:
-        raise NotImplementedError
+        """(batch, 1) weights × ∂F/∂ν."""
+        slope = -(theta - AT) / WIDTH**2 * self._bump(theta)
+        return np.asarray(self._plain.vjp(theta, weights) + weights * self.size * slope)
+
+    @staticmethod
+    def _bump(theta: Floats) -> Floats:
+        return np.asarray(np.exp(-0.5 * ((theta - AT) / WIDTH) ** 2) / (np.sqrt(2 * np.pi) * WIDTH))
 
 
 def _master_equation(birth: float, death: float) -> csc_array:
@@ -84,7 +90,7 @@ def exponential_decay(folder: Path, tell: Callable[[str], None]) -> Reproduced:
     for size in (-step, 0.0, step):
         solver = Solver(UNTIL / STEPS, RK4, 10)
         path = solver.path(np.array([[START]]), STEPS)
-        solver.solve(_Bumped(size), path)
+        solver.solve(Bumped(size), path)
         ends[size] = path[::10, 0, 0]
     response = (ends[step] - ends[-step]) / (2 * step)
     what = f"response of nu({UNTIL:g}) from {START:g} to F at nu = {AT:g}"

@@ -107,7 +107,7 @@ def llvm(kernel: Any) -> str:
 
 
 @pytest.mark.acceptance
-@pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump")
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump reads the machine code")
 def test_our_mechanisms_are_compiled_alike(tmp_path: Path) -> None:
     """With instructions that fuse at hand, as machines other than x86-64 have them always."""
     counted = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages
@@ -67,14 +68,17 @@ def load_before_ours(paths: Sequence[Path], given: Mapping[str, tuple[str, str]]
 
 def _numbers() -> dict[str, int]:
     """Mechanism → the number by which NEURON's saved states mean it, in this process."""
-    found = {}
+    return {name: int(kinds.internal_type()) for name, kinds in _selected_in_turn()}
+
+
+def _selected_in_turn() -> Iterator[tuple[str, Any]]:
+    """Name of each mechanism, point process and artificial cell, and the MechanismType in which it is selected."""
     for kind in (0, 1):
         kinds, name = h.MechanismType(kind), h.ref("")
         for i in range(int(kinds.count())):
             kinds.select(i)
             kinds.selected(name)
-            found[str(name[0])] = int(kinds.internal_type())
-    return found
+            yield str(name[0]), kinds
 
 
 def _with_given(file: Path, given: tuple[str, str] | None, folder: Path) -> Path:
@@ -128,14 +132,7 @@ def _text(file: Path) -> str:
 
 def loaded() -> dict[str, str]:
     """Mechanisms, point processes and artificial cells that NEURON has, each with the text of its MOD file or ""."""
-    found = {}
-    for kind in (0, 1):
-        kinds, name = h.MechanismType(kind), h.ref("")
-        for i in range(int(kinds.count())):
-            kinds.select(i)
-            kinds.selected(name)
-            found[name[0]] = str(kinds.code() or "")
-    return found
+    return {name: str(kinds.code() or "") for name, kinds in _selected_in_turn()}
 
 
 _made_from: dict[str, str] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from couple.base import registry
 from couple.base.errors import InputError
+from reducers.reproduce.exponential_decay import Bumped
 from reducers.reproduce.figure import GROUP, PublishedFigure, Reproduced, Row
 from reducers.reproduce.making import make
 from support.command_line import couple
@@ -62,3 +63,11 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be made"):
         make(QUICK, registry.load(GROUP, QUICK), tmp_path / "file", lambda text: None)
+
+
+def test_the_law_with_a_bump_has_its_slope() -> None:
+    nu, weights, h = np.linspace(0.5, 1.5, 21)[:, None], np.full((21, 1), 2.0), 1e-6
+    law = Bumped(0.3)
+    slope = weights * (law.rates(nu + h) - law.rates(nu - h)) / (2 * h)
+    np.testing.assert_allclose(law.vjp(nu, weights), slope, rtol=1e-7, atol=1e-7)
+    assert abs(Bumped(0.0).vjp(nu, weights) - slope).max() > 1, "the control: no bump"
