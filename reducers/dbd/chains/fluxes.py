@@ -64,6 +64,26 @@ def _fill(old: Ints, new: Ints, event: int, place: int, events: Events, first: i
 
 
 @njit(cache=True)
+def _set_ends(old: Ints, new: Ints, n: int, x: int, y: int, left: bool, right: bool) -> None:
+    """Neighbours of an event, which stay as they are, where there are any."""
+    if left:
+        old[0] = new[0] = x
+    if right:
+        old[n - 1] = new[n - 1] = y
+
+
+@njit(cache=True)
+def _probability(p: Floats, q: Floats, first: int, states: Ints, n: int) -> float:
+    """Of n states in a row from site `first` on, by the probabilities of neighbours p and of single sites q."""
+    found = 1.0
+    for i in range(n - 1):
+        found *= p[first + i, states[i], states[i + 1]]
+        if i > 0:
+            found /= q[first + i, states[i]]
+    return found
+
+
+@njit(cache=True)
 def pair_drift(p: Floats, events: Events) -> Floats:
     """(B, S, S) rate of change of the probabilities of neighbours p (B, S, S)."""
     bonds, size = p.shape[0], p.shape[1]
@@ -80,15 +100,8 @@ def pair_drift(p: Floats, events: Events) -> Floats:
             rights = size if place + events.sizes[e] <= bonds else 1
             for x in range(lefts):
                 for y in range(rights):
-                    if place > 0:
-                        old[0] = new[0] = x
-                    if place + events.sizes[e] <= bonds:
-                        old[n - 1] = new[n - 1] = y
-                    flow = rate
-                    for i in range(n - 1):
-                        flow *= p[first + i, old[i], old[i + 1]]
-                        if i > 0:
-                            flow /= q[first + i, old[i]]
+                    _set_ends(old, new, n, x, y, place > 0, place + events.sizes[e] <= bonds)
+                    flow = rate * _probability(p, q, first, old, n)
                     for i in range(n - 1):
                         out[first + i, old[i], old[i + 1]] -= flow
                         out[first + i, new[i], new[i + 1]] += flow
@@ -112,17 +125,11 @@ def drift_transpose(p: Floats, events: Events, weights: Floats) -> Floats:
             rights = size if place + events.sizes[e] <= bonds else 1
             for x in range(lefts):
                 for y in range(rights):
-                    if place > 0:
-                        old[0] = new[0] = x
-                    if place + events.sizes[e] <= bonds:
-                        old[n - 1] = new[n - 1] = y
-                    flow, gain = rate, 0.0
+                    _set_ends(old, new, n, x, y, place > 0, place + events.sizes[e] <= bonds)
+                    gain = 0.0
                     for i in range(n - 1):
-                        flow *= p[first + i, old[i], old[i + 1]]
-                        if i > 0:
-                            flow /= q[first + i, old[i]]
                         gain += weights[first + i, new[i], new[i + 1]] - weights[first + i, old[i], old[i + 1]]
-                    flow *= gain
+                    flow = rate * gain * _probability(p, q, first, old, n)
                     for i in range(n - 1):
                         b = first + i
                         out[b, old[i], old[i + 1]] += flow / p[b, old[i], old[i + 1]]
