@@ -94,7 +94,7 @@ class WindowedEngine(SiteEngine, AdvancesSomeSites):
     def _advance(self, row: int, ticks: int) -> None:
         span, n = ticks * self.setup.tick, len(self.network.species)
         counts, influx = self.read("counts")[row], self._influx(row)
-        held = self._held(row, influx)
+        held = self._held(row)
         self.words[row, 3] += np.uint64(1)
         seed = int(np.random.SeedSequence([int(w) for w in self.words[row]]).generate_state(1)[0] >> 1)
         world = self.world(row, self.places[row], held, seed)
@@ -124,7 +124,7 @@ class WindowedEngine(SiteEngine, AdvancesSomeSites):
                 found[column] = int(amount)
         return found
 
-    def _held(self, row: int, influx: dict[int, int]) -> dict[int, float]:
+    def _held(self, row: int) -> dict[int, float]:
         """Column → count of what is held over the window; what that takes goes through its reservoir."""
         counts, found = self.read("counts")[row], dict[int, float]()
         for column, target in zip(self.clamped_columns.tolist(), self.read("clamp")[row].tolist(), strict=True):
