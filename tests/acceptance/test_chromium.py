@@ -17,6 +17,7 @@ from couple.storage.folder_owner import writer_of
 from reducers.training.files import read_training
 from reducers.training.kinds import kind_of_file
 from support.chromium import CHROMIUM, Browser, browser
+from support.decay import DECAY
 from support.paths import EXAMPLES
 from support.small_sites import small_sites
 from support.stopped_commands import ForkedCommand
@@ -122,25 +123,8 @@ def test_the_report_of_a_network(chromium: Browser, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.sort(drawn), times, rtol=1e-6)
 
 
-ENSEMBLE = """
-[experiment]
-name = "decay"
-duration = "5 ms"
-exchange = "1 ms"
-[chemistry]
-species.A = {}
-observables.a = ["A"]
-reactions = [{ equation = "A -> 0", forward = "100 /s" }]
-initial.A = { count = 50 }
-[[site]]
-name = "well"
-engine = "ssa"
-geometry.sphere = { diameter = "1 um" }
-"""
-
-
 def test_the_report_of_an_ensemble(chromium: Browser, tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text(ENSEMBLE)
+    (tmp_path / "a.toml").write_text(DECAY)
     vary: dict[str, object] = {"chemistry.initial.A.count": "10 50"}
     with sample(Experiment.load(tmp_path / "a.toml"), 5, 1, tmp_path / "many", vary=vary, jobs=1) as made:
         assert isinstance(made, Ensemble)

@@ -14,6 +14,7 @@ import pytest
 from couple import Ensemble, Experiment, Results, Simulation, sample
 from couple.analysis.report import report
 from support.command_line import couple
+from support.decay import DECAY
 from support.paths import EXAMPLES
 
 KINDS = {"f4": np.float32, "i4": np.int32, "u1": np.uint8}
@@ -105,21 +106,7 @@ def test_the_shape_has_the_membrane_of_the_model(spine: Path) -> None:
 
 
 def test_the_page_of_an_ensemble_shows_what_varies(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text("""
-[experiment]
-name = "decay"
-duration = "5 ms"
-exchange = "1 ms"
-[chemistry]
-species.A = {}
-observables.a = ["A"]
-reactions = [{ equation = "A -> 0", forward = "100 /s" }]
-initial.A = { count = 50 }
-[[site]]
-name = "well"
-engine = "ssa"
-geometry.sphere = { diameter = "1 um" }
-""")
+    (tmp_path / "a.toml").write_text(DECAY)
     vary = {"chemistry.initial.A.count": "10 50"}
     with sample(Experiment.load(tmp_path / "a.toml"), 2, 1, tmp_path / "many", vary=vary, jobs=1) as ensemble:
         assert isinstance(ensemble, Ensemble)
