@@ -36,7 +36,7 @@ class Ensemble(Recording):
     ((4, 11), (11,))
     """
 
-    KIND, FILE = KIND, ENSEMBLE
+    KIND, FILE, AXES_BEFORE_ROWS = KIND, ENSEMBLE, 1
 
     @property
     def runs(self) -> Ints:

@@ -37,6 +37,7 @@ class Recording:
 
     KIND: ClassVar[FileKind]
     FILE: ClassVar[str]
+    AXES_BEFORE_ROWS: ClassVar[int] = 0
 
     def __init__(self, path: str | Path | io.BytesIO) -> None:
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -64,7 +65,17 @@ class Recording:
     @property
     def time(self) -> Floats:
         """(n_rows,) ms, or steps of a lattice: see `time_unit`."""
-        return self._read("time", ...)
+        return self._time
+
+    @cached_property
+    def _time(self) -> Floats:
+        data = self.file["time"]
+        check_memory(8.0 * data.size, f"time of {data.shape}", "the file is not as couple writes it", str(self.path))
+        time = np.asarray(data, dtype=np.float64)
+        if time.ndim != 1 or not np.isfinite(time).all():
+            text = f"time of shape {time.shape}: finite numbers, one a row, are expected"
+            raise InputError(text, where=str(self.path))
+        return time
 
     @property
     def time_unit(self) -> str:
@@ -333,8 +344,11 @@ class Recording:
         return f'"{name}" of {site} was not recorded; {nearest(name, labels)}'
 
     def _read(self, path: str, part: EllipsisType | tuple[EllipsisType, int]) -> Floats:
-        """All of a dataset, or one column. Raises InputError if it does not fit into memory."""
+        """All of a dataset, or one column. Raises InputError if it does not fit into memory, or has other rows."""
         data = self.file[path]
+        if data.shape[self.AXES_BEFORE_ROWS :][:1] != self.time.shape:
+            rows = f"{len(self.time)} rows are expected"
+            raise InputError(f"{path} of shape {data.shape}: {rows}", where=str(self.path))
         columns = 1 if part is ... else data.shape[-1]
         needed = math.prod(data.shape) / max(columns, 1) * max(data.dtype.itemsize, 8)
         check_memory(needed, f"{path} of {data.shape}", "read a part of it from `file`", str(self.path))
