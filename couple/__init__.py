@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from couple.geometry.geometry import Geometry
     from couple.reduction.reduce import reduce
     from couple.simulation.simulation import Simulation
-    from couple.storage.results import Results
-    from couple.storage.to_xarray import to_xarray
+    from couple.storage.records.results import Results
+    from couple.storage.records.to_xarray import to_xarray
 
 __all__ = [
     "COLOURS",
@@ -92,8 +92,8 @@ _MODULES = {
     "couple.geometry.geometry": ("Geometry",),
     "couple.reduction.reduce": ("reduce",),
     "couple.simulation.simulation": ("Simulation",),
-    "couple.storage.results": ("Results",),
-    "couple.storage.to_xarray": ("to_xarray",),
+    "couple.storage.records.results": ("Results",),
+    "couple.storage.records.to_xarray": ("to_xarray",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -10,9 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import Discretisation, discretise
-from adapters.fem.mesh.dolfinx_import import dolfinx
 from adapters.fem.mesh.domain import (
     OFF,
     HeadWithNeck,
@@ -21,7 +19,9 @@ from adapters.fem.mesh.domain import (
     build_surface_domain,
     read_domain,
 )
-from adapters.fem.mesh.gmsh import read_gmsh
+from adapters.fem.mesh.library.dolfinx_import import dolfinx
+from adapters.fem.mesh.sources.build import CellName
+from adapters.fem.mesh.sources.gmsh import read_gmsh
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from adapters.fem.field_engine import FieldEngine
-from adapters.fem.mesh.dolfinx_import import MPI, dolfinx
+from adapters.fem.mesh.library.dolfinx_import import MPI, dolfinx
 from couple.base.errors import InputError, RunError
 from couple.base.paths.whole_file import flush_and_rename, guarded
 from couple.files.write_hdf5 import check_length

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adapters.gridded.grid import Grid
-from adapters.wellmixed.packing import ragged
+from adapters.wellmixed.common.packing import ragged
 from couple.base.arrays import Floats, Ints
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction

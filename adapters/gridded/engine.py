@@ -13,9 +13,9 @@ from pydantic import Field
 from adapters.gridded import kernel
 from adapters.gridded.grid import Grid, grid_of, grid_of_mask
 from adapters.gridded.tables import GriddedMolecules, GriddedTables, build_molecules, build_tables
-from adapters.wellmixed.grouping import group
-from adapters.wellmixed.law_tables import law_message
-from adapters.wellmixed.levels import refuse_unfit, restore_levels, saved_levels
+from adapters.wellmixed.common.law_tables import law_message
+from adapters.wellmixed.ssa.grouping import group
+from adapters.wellmixed.ssa.levels import refuse_unfit, restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
 from couple.base.paths.file_fields import ReadsFile

@@ -1,7 +1,7 @@
 """Kernel of the gridded method: one site over one window.
 
 Next-subvolume method (Elf & Ehrenberg, Syst Biol 1:230, 2004): first a voxel by its propensity, then a hop or a
-reaction inside. The voxel is chosen by composition and rejection (adapters.wellmixed.levels) instead of a queue of
+reaction inside. The voxel is chosen by composition and rejection (adapters.wellmixed.ssa.levels) instead of a queue of
 times: the same process, at a cost that does not grow with the number of voxels.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 from adapters.gridded.tables import HOPS, REACTIONS, SINCE_REFRESH, GriddedMolecules, GriddedTables
-from adapters.wellmixed.law_tables import run_laws
-from adapters.wellmixed.levels import LEVELS, choose, put, resum
+from adapters.wellmixed.common.law_tables import run_laws
+from adapters.wellmixed.ssa.levels import LEVELS, choose, put, resum
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
 from couple.rng.streams import below, exponential, uniform

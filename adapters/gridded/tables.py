@@ -1,7 +1,7 @@
 """What the kernel reads (`GriddedTables`) and what it changes (`GriddedMolecules`) for one site.
 
-Propensities are grouped by a shared reactant as in the engine `ssa` (adapters.wellmixed.grouping), voxel by voxel: that
-of a voxel is Σ n_head × weight over groups, plus n × D × reach over what moves. The entry of one molecule of each
+Propensities are grouped by a shared reactant as in the engine `ssa` (adapters.wellmixed.ssa.grouping), voxel by voxel:
+that of a voxel is Σ n_head × weight over groups, plus n × D × reach over what moves. The entry of one molecule of each
 species is an event of its own; a hop is such an entry here and its opposite there.
 """
 
@@ -18,8 +18,8 @@ from scipy.sparse import csr_array
 from adapters.gridded.capture import Captures, captures
 from adapters.gridded.grid import Grid
 from adapters.gridded.wall_laws import laws_at_wall
-from adapters.wellmixed.grouping import GroupedReactions, group
-from adapters.wellmixed.levels import Levels, empty_levels
+from adapters.wellmixed.ssa.grouping import GroupedReactions, group
+from adapters.wellmixed.ssa.levels import Levels, empty_levels
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -71,7 +71,7 @@ class GriddedTables(NamedTuple):
     clamp_book: Ints  # columns of the reservoirs that stand for what holds them
     entry_voxels: Ints  # where ions enter
     entry_area: Floats  # their membrane area, cumulative
-    law_code: Ints  # operations of rate laws, see adapters.wellmixed.law_tables
+    law_code: Ints  # operations of rate laws, see adapters.wellmixed.common.law_tables
     law: Ints
     law_group: int  # group of reactions with rate laws
     stirs: Ints  # (n_events,) 1 where an event changes what a rate law depends on

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from adapters.surrogate import kernel, layout
-from adapters.surrogate.bound_blocks import BoundBlocks
-from adapters.surrogate.held_moves import held_moves, held_species
-from adapters.surrogate.held_pools import HeldPools
-from adapters.surrogate.lanes import Lanes, lanes
-from adapters.surrogate.pools import block_pool, guess_drive, pools_of
-from adapters.surrogate.program import Nodes, nodes, program
-from adapters.surrogate.replaced import Replaced
-from adapters.surrogate.tables import PoolPlan, plan, propagators
-from adapters.wellmixed.base import BatchedWellMixed, Failure, SiteArrays
+from adapters.surrogate.blocks.bound_blocks import BoundBlocks
+from adapters.surrogate.blocks.held_moves import held_moves, held_species
+from adapters.surrogate.blocks.held_pools import HeldPools
+from adapters.surrogate.blocks.replaced import Replaced
+from adapters.surrogate.kernels import kernel, layout
+from adapters.surrogate.kernels.lanes import Lanes, lanes
+from adapters.surrogate.kernels.program import Nodes, nodes, program
+from adapters.surrogate.pools.network import block_pool, guess_drive, pools_of
+from adapters.surrogate.pools.tables import PoolPlan, plan, propagators
+from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
 from couple.base.arrays import Counts, Floats, Ints
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile

@@ -1,5 +1,5 @@
 """Well-mixed chemistry: `ssa` with whole molecules (Gillespie), `ode` with real numbers (mass action)."""
 
-from adapters.wellmixed.base import WellMixed
+from adapters.wellmixed.common.base import WellMixed
 
 __all__ = ["WellMixed"]

@@ -167,8 +167,8 @@ def _go(
 ) -> None:
     """Run with a progress bar, draw the figure, print the summary."""
     from couple.analysis.plot import figure
-    from couple.storage.results import Results
-    from couple.storage.run_folder import FIGURE
+    from couple.storage.records.results import Results
+    from couple.storage.run.run_folder import FIGURE
 
     ranks = world()
     warnings = [warning for told in ranks.gather(simulation.system.plan.warnings) for warning in told]

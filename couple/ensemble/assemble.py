@@ -20,8 +20,8 @@ from couple.experiment.understood.input_files import to_json
 from couple.experiment.understood.resolved import resolved_text
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.write_hdf5 import replacing
-from couple.simulation.result_layout import ResultLayout
-from couple.storage.recorder import columns, create
+from couple.simulation.results.result_layout import ResultLayout
+from couple.storage.records.recorder import columns, create
 
 SIZES = {"volume_um3": "um^3", "area_um2": "um^2"}
 """Of sites, which a design may change from run to run."""

@@ -12,7 +12,7 @@ from couple.base.html.tables import html_table
 from couple.ensemble.design import Range
 from couple.ensemble.statistics import Statistics, statistics
 from couple.files.open_hdf5 import FileKind
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 ENSEMBLE, FORMAT = "ensemble.h5", "couple ensemble 1"
 

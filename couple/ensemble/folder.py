@@ -37,7 +37,7 @@ from couple.files.open_hdf5 import read_hdf5
 from couple.simulation.resume import Origin
 from couple.storage import checkpoint
 from couple.storage.atomic_file import replace
-from couple.storage.folder_contents import (
+from couple.storage.folder.contents import (
     FolderKind,
     files_of,
     has_format,
@@ -49,8 +49,8 @@ from couple.storage.folder_contents import (
     refuse_taken,
     survey,
 )
-from couple.storage.folder_lock import lock_folder
-from couple.storage.run_folder import claim_folder
+from couple.storage.folder.lock import lock_folder
+from couple.storage.run.run_folder import claim_folder
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from couple.ensemble.workers import (
     make_runs,
 )
 from couple.experiment.understood.input_files import InputFile, refuse_others, unique
-from couple.simulation.result_layout import ResultLayout
+from couple.simulation.results.result_layout import ResultLayout
 
 log = logging.getLogger(__name__)
 

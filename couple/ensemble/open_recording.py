@@ -10,7 +10,7 @@ from couple.ensemble.ensemble import FORMAT, Ensemble
 from couple.files.open_hdf5 import reading
 from couple.files.seal import sealed_kind
 from couple.storage.atomic_file import beginning
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 
 
 @contextmanager

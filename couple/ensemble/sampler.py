@@ -15,9 +15,9 @@ from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.component import State
 from couple.experiment import Experiment
 from couple.simulation.orchestrator import Orchestrator
-from couple.simulation.result_layout import ResultLayout
+from couple.simulation.results.result_layout import ResultLayout
 from couple.simulation.resume import Origin
-from couple.storage.recorder import LESS, Recorder
+from couple.storage.records.recorder import LESS, Recorder
 from couple.wiring import wire
 
 

@@ -9,12 +9,13 @@ from time import perf_counter
 from couple.components.component import State
 from couple.parallel.communicator import SingleProcess
 from couple.simulation import resume
-from couple.simulation.cell_costs import Costs
 from couple.simulation.repartition import names_of
+from couple.simulation.results.cell_costs import Costs
 from couple.simulation.state_versions import GROUP, versions_of
-from couple.storage import checkpoint, rank_checkpoints
-from couple.storage.recorder import Recorder
-from couple.storage.run_folder import CHECKPOINT, clear_others
+from couple.storage import checkpoint
+from couple.storage.records.recorder import Recorder
+from couple.storage.run import rank_checkpoints
+from couple.storage.run.run_folder import CHECKPOINT, clear_others
 from couple.wiring import System
 
 SEGMENTS = "segments"

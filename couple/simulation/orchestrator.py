@@ -17,7 +17,7 @@ from couple.simulation.restored_states import refuse_impossible
 from couple.simulation.schemes.choose import chosen_scheme
 from couple.simulation.schemes.scheme import Scheme
 from couple.simulation.schemes.window_pass import EXCHANGE, WindowPass
-from couple.storage.recorder import Recorder
+from couple.storage.records.recorder import Recorder
 from couple.wiring import System
 
 

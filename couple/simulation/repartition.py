@@ -18,7 +18,7 @@ from couple.components.component import Component, State, StateValue
 from couple.components.engine import SiteEngine
 from couple.components.state import whole
 from couple.simulation.orchestrator import Orchestrator
-from couple.storage.recorder import Recorder, Variable, columns
+from couple.storage.records.recorder import Recorder, Variable, columns
 from couple.wiring import System
 
 Array = npt.NDArray[Any]

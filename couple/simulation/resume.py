@@ -29,7 +29,7 @@ from couple.experiment.understood.state_changes import refuse_invalid_changes
 from couple.parallel.communicator import world
 from couple.simulation.state_versions import check_versions
 from couple.storage import checkpoint
-from couple.storage.run_folder import CHECKPOINT
+from couple.storage.run.run_folder import CHECKPOINT
 from couple.wiring import System, wire
 
 _KEYS = {"experiment", "digest", "inputs", "versions", "cpu_seconds"}

@@ -23,19 +23,19 @@ from couple.files.write_hdf5 import new_in_memory
 from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
-from couple.simulation.cell_costs import CostMeter, Costs, read_costs
 from couple.simulation.checkpoint_writer import SEGMENTS, CheckpointWriter
-from couple.simulation.live_rows import LiveRows
 from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.repartition import move, rows_of
-from couple.simulation.run_writer import RunWriter, found_in
+from couple.simulation.results.cell_costs import CostMeter, Costs, read_costs
+from couple.simulation.results.live_rows import LiveRows
+from couple.simulation.results.run_writer import RunWriter, found_in
 from couple.simulation.state_versions import check_versions
 from couple.simulation.summary import run_summary
-from couple.storage import rank_checkpoints
-from couple.storage.folder_lock import FolderLock
-from couple.storage.recorder import Recorder
-from couple.storage.results import Results
-from couple.storage.run_folder import CHECKPOINT, check_free, empty_folder, reopen_folder
+from couple.storage.folder.lock import FolderLock
+from couple.storage.records.recorder import Recorder
+from couple.storage.records.results import Results
+from couple.storage.run import rank_checkpoints
+from couple.storage.run.run_folder import CHECKPOINT, check_free, empty_folder, reopen_folder
 from couple.wiring import System, wire
 
 log = logging.getLogger(__name__)

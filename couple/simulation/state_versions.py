@@ -8,7 +8,7 @@ from couple.base.errors import InputError
 from couple.components.component import State
 from couple.components.state import text
 from couple.exchange.exchange import Exchange
-from couple.storage.recorder import Recorder
+from couple.storage.records.recorder import Recorder
 from couple.wiring import System
 
 GROUP = "versions"

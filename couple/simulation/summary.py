@@ -7,9 +7,9 @@ from typing import Any
 from couple.base.versions import versions
 from couple.components.capabilities import timings_of
 from couple.simulation.orchestrator import Orchestrator
+from couple.simulation.results.validity_counts import validity_counts_of
 from couple.simulation.schemes.scheme import Scheme
 from couple.simulation.schemes.window_pass import EXCHANGE
-from couple.simulation.validity_counts import validity_counts_of
 from couple.wiring import System
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from couple.base.errors import InputError, Interrupted
 from couple.ensemble.sampling import ensemble_key, runs_wanted, sample
 from couple.experiment import Experiment
-from couple.storage.folder_contents import refuse_link
+from couple.storage.folder.contents import refuse_link
 from reducers.data.settings import DataBlock
 from reducers.data.trajectories import Trajectories
 

@@ -12,7 +12,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, Interrupted, RunError
 from couple.base.signals import Stop
 from couple.components.component import State
-from couple.components.state import whole
+from couple.components.state import number, whole
 from reducers.fields.build import build_basis, build_data, build_law, build_priors, build_stepper
 from reducers.fields.density.baselines import difference, homogeneous, kernel_density
 from reducers.fields.density.estimates import Prior
@@ -33,6 +33,7 @@ class FieldTraining(Resumable):
     """Estimates, then a law. Build one with `new` or `resumed`; `run()` goes to the end."""
 
     File = FieldTrainingFile
+    state_version = 2
 
     def __init__(self, content: dict[str, Any], source: Path, folder: Path, tell: Tell) -> None:
         super().__init__(content, source, folder, tell)
@@ -131,8 +132,12 @@ class FieldTraining(Resumable):
         return summary
 
     def states(self) -> dict[str, State]:
-        """Steps so far, coefficients of the law, and fields at the start."""
-        learned: State = {"done": self.learner.done, "history": np.array(self.learner.history)}
+        """Steps so far and what the last promised, coefficients of the law, and fields at the start."""
+        learned: State = {
+            "done": self.learner.done,
+            "history": np.array(self.learner.history),
+            "promised": self.learner.promised,
+        }
         start: State = {str(k): x for k, x in enumerate(self.learner.nu0)}
         return {"learner": learned, "law": law_state_of(self.law), "start": start}
 
@@ -140,6 +145,7 @@ class FieldTraining(Resumable):
         """Take up what `states` gave."""
         restore_state(self.law, dict(states["law"]))
         self.learner.done = whole(states["learner"], "done")
+        self.learner.promised = number(states["learner"], "promised")
         self.learner.history = list(np.asarray(states["learner"]["history"], dtype=float))
         self.learner.nu0 = [np.asarray(states["start"][str(k)], dtype=float).copy() for k in range(len(self.data))]
 

@@ -11,7 +11,7 @@ from typing import Any
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.parallel.communicator import as_single_process
-from couple.storage.folder_contents import refuse_link
+from couple.storage.folder.contents import refuse_link
 from couple.wiring import wire
 from couple.wiring.system.input_files import named_input_files
 from reducers.gccd.data.protocol_data import (

@@ -20,7 +20,7 @@ from couple.base.toml import flatten
 from couple.ensemble.folder import SAMPLING
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.storage.atomic_file import replace
-from couple.storage.folder_contents import FolderKind, has_format, has_keys, is_picture
+from couple.storage.folder.contents import FolderKind, has_format, has_keys, is_picture
 from reducers.inference.density.file import FORMAT as POSTERIOR_FORMAT
 from reducers.inference.problem.prior import Prior
 from reducers.inference.problem.settings import InferenceFile

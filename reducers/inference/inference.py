@@ -17,9 +17,9 @@ from couple.base.arrays import Bools, Floats
 from couple.base.errors import InputError, RunError
 from couple.ensemble.sampling import cores
 from couple.ensemble.seeds import run_seed
-from couple.storage.folder_contents import own_folder, refuse_taken
-from couple.storage.folder_lock import locked
-from couple.storage.run_folder import claim_folder
+from couple.storage.folder.contents import own_folder, refuse_taken
+from couple.storage.folder.lock import locked
+from couple.storage.run.run_folder import claim_folder
 from reducers.inference.density.file import POSTERIOR, Found, read_posterior, write_posterior
 from reducers.inference.density.flow import new_flow
 from reducers.inference.density.posterior import Posterior

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couple.storage.picture_file import write_picture
+from couple.storage.folder.picture_file import write_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,7 +17,7 @@ from typing import Any
 from couple.base.errors import InputError
 from couple.ensemble.folder import SAMPLING
 from couple.storage.atomic_file import replace
-from couple.storage.folder_contents import (
+from couple.storage.folder.contents import (
     FolderKind,
     has_format,
     has_group,
@@ -26,8 +26,8 @@ from couple.storage.folder_contents import (
     is_report,
     refuse_taken,
 )
-from couple.storage.folder_lock import locked
-from couple.storage.run_folder import claim_folder
+from couple.storage.folder.lock import locked
+from couple.storage.run.run_folder import claim_folder
 from reducers.data.sources import DATA
 
 CHECKPOINT, MODEL, SUMMARY = "checkpoint.h5", "model.h5", "summary.json"

@@ -13,7 +13,7 @@ import pytest
 
 from couple import Ensemble, Experiment, Results, Simulation, sample
 from couple.analysis.report.report import write_report
-from couple.storage.folder_owner import writer_of
+from couple.storage.folder.owner import writer_of
 from reducers.training.files import read_training
 from reducers.training.kinds import kind_of_file
 from support.chromium import CHROMIUM, Browser, browser

@@ -16,7 +16,7 @@ from figures import report
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry
 from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock

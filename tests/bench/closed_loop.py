@@ -27,7 +27,8 @@ sys.path.insert(0, str(HERE))
 from figures import interleaved, median_of, report  # noqa: E402
 
 from adapters.lattice.physical.kernel import run as lattice_kernel  # noqa: E402
-from adapters.wellmixed import ode_kernel, ssa_kernel  # noqa: E402
+from adapters.wellmixed.ode import kernel as ode_kernel  # noqa: E402
+from adapters.wellmixed.ssa import kernel as ssa_kernel  # noqa: E402
 from couple.base import registry  # noqa: E402
 from couple.components.engine import SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402

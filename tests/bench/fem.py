@@ -21,11 +21,11 @@ from figures import interleaved, median_of, report
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from adapters.fem.cable_pde import CableReactionDiffusion
 from adapters.fem.field_engine import FieldOptions
-from adapters.fem.mesh.dolfinx_import import MPI, PETSc, basix, dolfinx, ufl
+from adapters.fem.mesh.library.dolfinx_import import MPI, PETSc, basix, dolfinx, ufl
 from adapters.fem.pde import ReactionDiffusion
 from adapters.fem.solver.petsc_lu import SUPERNODES
 from adapters.fem.solver.system import WindowInputs
-from adapters.wellmixed.ode_kernel import GAMMA, STAGES
+from adapters.wellmixed.ode.kernel import GAMMA, STAGES
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site

@@ -24,7 +24,7 @@ from figures import interleaved, median_of, report
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.field_basis.measures import QUADRATURE
 from adapters.fem.field_basis.meshes import box, interval
-from adapters.fem.mesh.dolfinx_import import MPI, PETSc, dolfinx, ufl
+from adapters.fem.mesh.library.dolfinx_import import MPI, PETSc, dolfinx, ufl
 from adapters.fem.solver.petsc_lu import SUPERNODES
 from reducers.fields.laws.law import FieldLaw, diffusion
 from reducers.fields.laws.stepper import CLOSE, RISE, FieldStepper

@@ -22,7 +22,7 @@ from figures import report  # noqa: E402
 
 from couple.experiment import Experiment  # noqa: E402
 from couple.simulation.simulation import Simulation  # noqa: E402
-from couple.storage.watched_folder import LIVE, ROWS, WATCHED, leave, look  # noqa: E402
+from couple.storage.run.watched_folder import LIVE, ROWS, WATCHED, leave, look  # noqa: E402
 
 SPINE = HERE.parents[1] / "examples" / "spine" / "spine.toml"
 PAIRS, STRETCH = 10, 1500.0

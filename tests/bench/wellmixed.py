@@ -22,9 +22,9 @@ from figures import report
 
 from adapters.cme import solve
 from adapters.gridded import Gridded, GriddedOptions
-from adapters.wellmixed import ssa
-from adapters.wellmixed.langevin import Langevin
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.langevin.engine import Langevin
+from adapters.wellmixed.ssa import engine as ssa
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site

@@ -186,7 +186,7 @@ def test_nothing_is_written_or_removed_behind_a_linked_folder(
 HOLD = """
 import sys
 from pathlib import Path
-from couple.storage.folder_lock import FolderLock
+from couple.storage.folder.lock import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -12,7 +12,7 @@ from couple.cli.output.console import table_lines
 from couple.cli.output.summaries import FEW, ledger_lines, peak_lines, show_lines
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 
 N = 6

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from scipy.stats import f, t
 
-from adapters.wellmixed.ode import MassAction
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ode.engine import MassAction
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

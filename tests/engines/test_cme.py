@@ -12,7 +12,7 @@ from scipy.stats import binom, chi2, poisson
 from adapters.cme import CmeOptions, MasterEquation, solve
 from adapters.cme.size import size_of
 from adapters.gridded import Gridded, GriddedOptions
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

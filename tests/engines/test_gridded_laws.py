@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from adapters.gridded import Gridded, GriddedOptions
 from adapters.gridded.grid import Grid, grid_of_mask
-from adapters.wellmixed.law_tables import run_laws
+from adapters.wellmixed.common.law_tables import run_laws
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.equations import read_law_reaction

@@ -13,9 +13,9 @@ from scipy.linalg import expm
 
 from adapters.fem.options import MeshOptions
 from adapters.gridded import Gridded, GriddedOptions
-from adapters.wellmixed.langevin import Langevin
-from adapters.wellmixed.ode import MassAction, OdeOptions
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.langevin.engine import Langevin
+from adapters.wellmixed.ode.engine import MassAction, OdeOptions
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base import registry
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3

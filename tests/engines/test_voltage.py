@@ -13,9 +13,9 @@ from scipy.stats import chi2
 from adapters.cme.engine import MasterEquation
 from adapters.gridded.engine import Gridded
 from adapters.lattice.factory import Lattice
-from adapters.wellmixed.langevin import Langevin
-from adapters.wellmixed.ode import MassAction
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.langevin.engine import Langevin
+from adapters.wellmixed.ode.engine import MassAction
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base import registry
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork

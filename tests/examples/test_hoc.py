@@ -12,7 +12,7 @@ from adapters.neuron import channel_path
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 from support.paths import EXAMPLES
 

@@ -11,7 +11,7 @@ import pytest
 
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.command_line import assert_equal_results
 from support.paths import EXAMPLES
 

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from couple.analysis.plot.traces import panels_of, positions
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.paths import EXAMPLES
 
 

@@ -10,7 +10,7 @@ from couple.base.errors import InputError
 from couple.ensemble import branch, run_seed
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.ensembles import noisy
 
 

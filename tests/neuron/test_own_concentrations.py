@@ -17,7 +17,7 @@ from adapters.neuron.mechanisms.given import with_given
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.in_fork import in_fork
 from support.paths import SUPPORT
 

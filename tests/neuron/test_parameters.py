@@ -14,7 +14,7 @@ from couple.cli.main import main
 from couple.ensemble import Ensemble
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import make_plan
 from support.command_line import assert_equal_results
 

@@ -14,7 +14,7 @@ from adapters.neuron.pools.law import pool_law
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.spike_trains import spike_times
+from couple.storage.records.spike_trains import spike_times
 from support.command_line import couple
 from support.paths import SUPPORT
 

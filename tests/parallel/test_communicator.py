@@ -14,8 +14,8 @@ from couple.files.write_hdf5 import replacing
 from couple.parallel.communicator import SingleProcess, is_first_launched, launched_ranks
 from couple.parallel.stop_agreement import MOST, StopAgreement
 from couple.simulation.load_report import RankLoad, lines
-from couple.simulation.rank_results import merge, rank_file
-from couple.storage.results import FORMAT
+from couple.simulation.results.rank_results import merge, rank_file
+from couple.storage.records.results import FORMAT
 from couple.wiring.cells.network_cells import owners
 from support.paths import EXAMPLES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.mpi_runs import assert_same, content, needs_mpiexec, ranks, write_sites
 from support.paths import EXAMPLES
 

@@ -13,7 +13,7 @@ import numpy as np
 from couple.base.arrays import Floats
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.paths import SUPPORT
 
 EXCHANGES = (0.4, 0.2, 0.1, 0.05, 0.025)  # ms

@@ -406,7 +406,7 @@ def prepare() -> None:
     """Have all modules, mechanisms and kernels in this process, so that forks start at once."""
     import couple.cli.main
     import couple.ensemble.sampling
-    import couple.storage.results  # noqa: F401
+    import couple.storage.records.results  # noqa: F401
     from adapters.neuron.mechanisms.builtin import channel_path
     from couple.experiment import Experiment
     from couple.simulation.simulation import Simulation

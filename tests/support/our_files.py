@@ -18,10 +18,10 @@ from couple.ensemble.sampler import SampledRun
 from couple.files.hdf5_content import DIGESTS
 from couple.files.json_file import read_sealed_json, sealed_json
 from couple.files.write_hdf5 import replacing
-from couple.simulation.rank_results import merge, rank_file
+from couple.simulation.results.rank_results import merge, rank_file
 from couple.storage import checkpoint
-from couple.storage.recorder import Recorder, Variable
-from couple.storage.results import FORMAT
+from couple.storage.records.recorder import Recorder, Variable
+from couple.storage.records.results import FORMAT
 from reducers.accuracy.model import AccuracyModel
 from reducers.data.stimuli import CalciumStimulus
 from reducers.data.trajectories import Trajectories

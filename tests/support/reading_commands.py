@@ -13,7 +13,7 @@ import numpy as np
 from couple.base.errors import RunError
 from couple.ensemble import job
 from couple.files.write_hdf5 import replacing
-from couple.storage.results import FORMAT
+from couple.storage.records.results import FORMAT
 from support.command_line import couple
 from support.our_files import write_a_posterior
 from support.paths import EXAMPLES

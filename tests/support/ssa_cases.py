@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
 from couple.geometry.geometry import Geometry

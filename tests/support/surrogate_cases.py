@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.surrogate import Surrogate
 from adapters.surrogate.engine import SurrogateOptions
-from adapters.surrogate.pools import pools_of
+from adapters.surrogate.pools.network import pools_of
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Site
 from reducers.markov.block import About

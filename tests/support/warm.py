@@ -68,7 +68,7 @@ def prepare() -> None:
 
     import couple.cli.main
     import couple.ensemble.sampling
-    import couple.storage.results  # noqa: F401
+    import couple.storage.records.results  # noqa: F401
     from couple.experiment import Experiment
     from couple.simulation.simulation import Simulation
 

@@ -12,9 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from adapters.fem.field_basis.measures import QUADRATURE, Measures, sparse_matrix
 from adapters.fem.field_basis.weak_forms import FORMS, Assembled, Entropy, Plain
-from adapters.fem.mesh.dolfinx_import import basix, dolfinx, ufl
 from adapters.fem.mesh.domain import unit_weight
-from adapters.fem.mesh.form_cache import compiled, compiled_expression
+from adapters.fem.mesh.library.dolfinx_import import basix, dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled, compiled_expression
 from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats, Integers
 from couple.base.errors import InputError

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_array
 
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.form_cache import compiled
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled
 from couple.base.arrays import Floats
 
 QUADRATURE = 4

@@ -11,11 +11,11 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from adapters.fem.field_basis.basis import MeshBasis
-from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spine_mesh
-from adapters.fem.mesh.build import make_mesh
 from adapters.fem.mesh.domain import BYTES, check_mesh
-from adapters.fem.mesh.gmsh import read_gmsh
+from adapters.fem.mesh.sources import lattice_points
+from adapters.fem.mesh.sources import spine as spine_mesh
+from adapters.fem.mesh.sources.build import make_mesh
+from adapters.fem.mesh.sources.gmsh import read_gmsh
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from adapters.fem.field_basis.measures import Measures, sparse_matrix
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.form_cache import compiled
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled
 from couple.base.arrays import Floats
 
 

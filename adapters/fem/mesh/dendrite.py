@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
-from adapters.fem.mesh.build import make_mesh, nodes_of
 from adapters.fem.mesh.discretisation import Discretisation, discretise
-from adapters.fem.mesh.dolfinx_import import dolfinx
 from adapters.fem.mesh.domain import BYTES, MeshDomain
+from adapters.fem.mesh.library.dolfinx_import import dolfinx
+from adapters.fem.mesh.sources.build import make_mesh, nodes_of
 from couple.base.arrays import Floats
 from couple.base.budget import cells_along, check_memory
 from couple.base.errors import InputError

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
 from adapters.fem.mesh.domain import MeshDomain
-from adapters.fem.mesh.form_cache import compiled
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.geometry.geometry import Geometry

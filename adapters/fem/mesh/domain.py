@@ -14,13 +14,13 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh import spine as spine_mesh
-from adapters.fem.mesh.build import CellName, exterior_facets, make_mesh, nodes_of
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.form_cache import compiled
-from adapters.fem.mesh.gmsh import read_gmsh
-from adapters.fem.mesh.surface_mesh import mesh_of_surface
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled
+from adapters.fem.mesh.sources import lattice_points
+from adapters.fem.mesh.sources import spine as spine_mesh
+from adapters.fem.mesh.sources.build import CellName, exterior_facets, make_mesh, nodes_of
+from adapters.fem.mesh.sources.gmsh import read_gmsh
+from adapters.fem.mesh.sources.surface_mesh import mesh_of_surface
 from adapters.lattice.common.mask import mask_of
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.fem.mesh.build import exterior_facets
 from adapters.fem.mesh.discretisation import Discretisation
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
-from adapters.fem.mesh.form_cache import compiled
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled
+from adapters.fem.mesh.sources.build import exterior_facets
 from couple.base.arrays import Floats
 from couple.geometry.geometry import Geometry
 

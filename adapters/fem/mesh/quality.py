@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.fem.mesh.build import nodes_of
+from adapters.fem.mesh.sources.build import nodes_of
 
 _NAMES = {"interval": "cells", "triangle": "triangles", "tetrahedron": "tetrahedra", "hexahedron": "cubes"}
 POOR = 0.1

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from adapters.fem.mesh.discretisation import Matrices
 from adapters.fem.solver.field_layout import FieldLayout, jacobian_sparsity
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, SparseRows
-from adapters.wellmixed.ode_kernel import STAGES
+from adapters.wellmixed.ode.kernel import STAGES
 from couple.base.arrays import Bools, Floats, Ints
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.wellmixed.law_tables import law_numbers
-from adapters.wellmixed.packing import ragged
+from adapters.wellmixed.common.law_tables import law_numbers
+from adapters.wellmixed.common.packing import ragged
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
@@ -25,8 +25,8 @@ class NodeReactions(NamedTuple):
     rate: (n,) constants for molecules per µm³ and µm², per ms. first, second: (n,) positions of the reactants, that of
     the constant 1 where there is none. start (n + 1,), changed, change: what each reaction changes and by how much.
     Values of rate laws stand behind the constant 1. law_code, law, constants: their operations, see
-    adapters.wellmixed.law_tables. slope_start (n + 1,), slope_by, slope: of a reaction with a law, positions that it
-    depends on and those of its derivatives.
+    adapters.wellmixed.common.law_tables. slope_start (n + 1,), slope_by, slope: of a reaction with a law, positions
+    that it depends on and those of its derivatives.
     """
 
     rate: Floats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adapters.fem.solver.system import Densities, NodeSystem
-from adapters.wellmixed.ode_kernel import GAMMA, STAGES, A, C
+from adapters.wellmixed.ode.kernel import GAMMA, STAGES, A, C
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
 

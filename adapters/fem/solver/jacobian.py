@@ -18,7 +18,7 @@ from adapters.fem.solver.node_kernels import (
     node_values,
 )
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, WindowInputs
-from adapters.wellmixed.ode_kernel import GAMMA
+from adapters.wellmixed.ode.kernel import GAMMA
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
 

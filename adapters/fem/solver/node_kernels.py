@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from adapters.fem.solver.field_layout import NodeReactions
-from adapters.wellmixed.law_tables import BASE, RATES, START
+from adapters.wellmixed.common.law_tables import BASE, RATES, START
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
 from couple.chemistry.laws.tape import run_tape

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from adapters.fem.mesh.dolfinx_import import MPI, PETSc
+from adapters.fem.mesh.library.dolfinx_import import MPI, PETSc
 from couple.base.arrays import Floats
 
 SUPERNODES = 500

@@ -22,7 +22,7 @@ from adapters.fem.solver.integrals import integrate_stages, sum_squares, totals
 from adapters.fem.solver.petsc_lu import LinearSolver, PetscLU
 from adapters.fem.solver.stages import advance_stage, back_substitute, begin_step
 from adapters.fem.solver.system import Densities, NodeSystem, WindowInputs
-from adapters.wellmixed.ode_kernel import GROW, SAFETY, SHRINK, SMALLEST, STAGES
+from adapters.wellmixed.ode.kernel import GROW, SAFETY, SHRINK, SMALLEST, STAGES
 from couple.base.arrays import Floats
 
 

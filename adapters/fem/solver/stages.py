@@ -11,7 +11,7 @@ import numpy as np
 from adapters.fem.solver.jacobian import assemble_jacobian, fill_matrix, has_membrane
 from adapters.fem.solver.node_kernels import add_rates, gather_membrane_node, gather_volume_node, lu_solve, node_values
 from adapters.fem.solver.system import Densities, MatrixEntries, NodeSystem, SchurFactors, SparseRows, WindowInputs
-from adapters.wellmixed.ode_kernel import GAMMA, A, C
+from adapters.wellmixed.ode.kernel import GAMMA, A, C
 from couple.base.arrays import Floats, Ints
 from couple.cache.kernels import njit
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from couple.base.errors import InputError, nearest
 from couple.files.open_hdf5 import read_hdf5
-from couple.storage.picture_file import write_picture
-from couple.storage.results import KIND
+from couple.storage.folder.picture_file import write_picture
+from couple.storage.records.results import KIND
 
 # Colour-blind safe (Okabe & Ito), white for empty cells.
 _COLOURS = ("#FFFFFF", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

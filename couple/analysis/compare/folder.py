@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from couple.ensemble.folder import SAMPLING
-from couple.storage.folder_contents import FolderKind, is_picture, refuse_taken
-from couple.storage.folder_lock import locked
-from couple.storage.run_folder import claim_folder
+from couple.storage.folder.contents import FolderKind, is_picture, refuse_taken
+from couple.storage.folder.lock import locked
+from couple.storage.run.run_folder import claim_folder
 
 COMPARISON = FolderKind("comparison", {r"compare\.png": is_picture}, {"[A-H]": SAMPLING})
 

@@ -19,10 +19,10 @@ from couple.ensemble.folder import SPECIFICATION, Specification
 from couple.ensemble.open_recording import open_recording
 from couple.experiment import Experiment
 from couple.projects.find import find_file
-from couple.storage.folder_contents import refuse_link
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
-from couple.storage.run_folder import RESULTS
+from couple.storage.folder.contents import refuse_link
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
+from couple.storage.run.run_folder import RESULTS
 
 PLACES = 8
 """Sites that are looked at one by one; of more, the mean over all, and those that are asked for by name."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from couple.analysis.compare.statistics import Flags, regrouped_p
 from couple.base.arrays import Floats
-from couple.storage.spike_trains import spike_times
+from couple.storage.records.spike_trains import spike_times
 
 __all__ = ["distance", "energy", "spike_times"]
 

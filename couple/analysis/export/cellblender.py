@@ -9,8 +9,8 @@ import numpy as np
 
 from couple.analysis.export.particles import particles_of
 from couple.base.errors import InputError
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 VERSION = 1
 """Of the binary format of positions ("cellbin")."""

@@ -12,7 +12,7 @@ from couple.analysis.export.tables import write_csv, write_parquet
 from couple.analysis.export.vtkhdf import write_particles
 from couple.base.errors import InputError, nearest
 from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 from couple.storage.scratch import scratch_folder
 
 Writer = Callable[[Recording, Path], None]

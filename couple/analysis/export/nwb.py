@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from couple.base.errors import InputError, MissingDependencyError
-from couple.storage.columns import Column, columns_of
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.columns import Column, columns_of
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 SI = {"mV": ("volts", 1e-3), "uM": ("mol/m^3", 1e-3), "molecules": ("molecules", 1.0)}
 """Unit → that of NWB, and the factor of the numbers."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 
 @dataclass(frozen=True)

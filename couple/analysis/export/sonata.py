@@ -11,8 +11,8 @@ import numpy as np
 
 from couple.base.errors import InputError
 from couple.files.write_hdf5 import new_for_others
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 POPULATION = "couple"
 _SORTING = {"none": 0, "by_id": 1, "by_time": 2}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from couple.base.errors import MissingDependencyError
-from couple.storage.columns import columns_of
-from couple.storage.record_file import Recording
+from couple.storage.records.columns import columns_of
+from couple.storage.records.record_file import Recording
 
 ROWS = 10_000
 """Rows that are written at a time."""

@@ -11,7 +11,7 @@ from couple.analysis.export.particles import Particles, particles_of
 from couple.base.arrays import Floats, Ints
 from couple.files.write_hdf5 import new_for_others
 from couple.geometry.surface.surface import Surface
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 VERSION = (2, 0)
 _KINDS = ("Vertices", "Lines", "Polygons", "Strips")

@@ -15,8 +15,8 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.base.paths.python_function import load_function
 from couple.experiment.features import OF_SPIKES, FeatureBlock
-from couple.storage.record_file import Recording
-from couple.storage.spike_trains import too_coarse
+from couple.storage.records.record_file import Recording
+from couple.storage.records.spike_trains import too_coarse
 
 SPIKE = -20.0
 """mV; above it, V is a spike."""

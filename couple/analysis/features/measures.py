@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from couple.base.arrays import Floats
-from couple.storage.spike_trains import spike_times
+from couple.storage.records.spike_trains import spike_times
 
 Simple = Callable[[Floats, Floats], float]
 

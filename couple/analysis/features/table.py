@@ -14,7 +14,7 @@ from couple.analysis.features.feature import feature
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.experiment.features import FeatureBlock
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from couple.analysis.plot.kinds import Kind, draw, kinds_of
 from couple.analysis.plot.style import COLOURS, FORMATS, save, styled
 from couple.base.errors import InputError, nearest
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 from couple.analysis.plot.style import MAP, head, panels
 from couple.analysis.plot.traces import note_of
 from couple.base.arrays import Floats
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

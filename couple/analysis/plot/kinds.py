@@ -11,8 +11,8 @@ from couple.analysis.plot.parameters import draw_parameters, parameters_of
 from couple.analysis.plot.style import COLOURS, MAP, head, panels
 from couple.analysis.plot.traces import draw_traces, note_of, panels_of, positions
 from couple.base.arrays import Floats
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

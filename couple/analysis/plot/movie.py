@@ -17,10 +17,10 @@ from couple.analysis.plot.style import COLOURS, MAP, MM, WIDTH, head, styled
 from couple.analysis.plot.traces import draw_traces
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
-from couple.storage.folder_contents import PICTURE
-from couple.storage.picture_file import put_picture
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.folder.contents import PICTURE
+from couple.storage.folder.picture_file import put_picture
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 from couple.analysis.plot.style import COLOURS, MAP, head, panels
 from couple.analysis.plot.traces import Panel, panels_of
 from couple.base.arrays import Floats
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from couple.analysis.plot import figure_of
 from couple.analysis.plot.style import styled
-from couple.storage.picture_file import write_picture
-from couple.storage.record_file import Recording
+from couple.storage.folder.picture_file import write_picture
+from couple.storage.records.record_file import Recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

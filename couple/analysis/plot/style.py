@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couple.base.errors import RunError
-from couple.storage.picture_file import write_picture
+from couple.storage.folder.picture_file import write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ import numpy as np
 from couple.analysis.plot.curves import FEW, Curve, Scale, colours_of, draw_curves
 from couple.analysis.plot.style import MAP, head, panels
 from couple.base.errors import InputError, nearest
-from couple.storage.record_file import Recording
-from couple.storage.spike_trains import soma_spikes
+from couple.storage.records.record_file import Recording
+from couple.storage.records.spike_trains import soma_spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

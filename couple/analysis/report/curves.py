@@ -13,8 +13,8 @@ from couple.analysis.plot.traces import Panel, panels_of
 from couple.analysis.report.numbers import plain
 from couple.base.arrays import Floats
 from couple.ensemble.ensemble import Ensemble
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 SHOWN = 60
 """Curves of a panel; of more, so many of them."""

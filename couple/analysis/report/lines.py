@@ -8,7 +8,7 @@ import numpy as np
 
 from couple.analysis.peak_lines import peak_lines
 from couple.ensemble.ensemble import Ensemble
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 
 MOST_PEAKS = 12
 

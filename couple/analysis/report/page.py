@@ -14,9 +14,9 @@ from couple.analysis.report.shape import shape_view
 from couple.analysis.report.tables import ledger_tables, provenance, summary_table, warnings_list
 from couple.base.errors import MissingDependencyError
 from couple.ensemble.ensemble import Ensemble
-from couple.storage.folder_contents import REPORT
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.folder.contents import REPORT
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 HERE = Path(__file__).parent
 

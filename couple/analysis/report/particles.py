@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from couple.analysis.report.numbers import evenly, packed, plain
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 FRAMES = 120
 MOST = 1_500_000

@@ -8,7 +8,7 @@ from couple.analysis.report.page import page_of
 from couple.base import registry
 from couple.ensemble.open_recording import open_recording
 from couple.storage.atomic_file import replace
-from couple.storage.record_file import Recording
+from couple.storage.records.record_file import Recording
 
 FILE = "report.html"
 

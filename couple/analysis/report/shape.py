@@ -8,8 +8,8 @@ import numpy as np
 
 from couple.analysis.report.numbers import evenly, packed, plain
 from couple.base.arrays import Floats
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
 
 FRAMES = 240
 """Moments that the slider has."""

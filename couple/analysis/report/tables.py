@@ -12,9 +12,9 @@ from couple.base.html.ledger import books_html
 from couple.base.html.tables import html_table
 from couple.ensemble.ensemble import Ensemble
 from couple.experiment.understood.input_files import from_json
-from couple.storage.record_file import Recording
-from couple.storage.results import Results
-from couple.storage.run_folder import SUMMARY
+from couple.storage.records.record_file import Recording
+from couple.storage.records.results import Results
+from couple.storage.run.run_folder import SUMMARY
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

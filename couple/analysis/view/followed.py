@@ -15,11 +15,11 @@ from couple.base.errors import InputError
 from couple.ensemble.ensemble import ENSEMBLE
 from couple.ensemble.folder import PARTS, SPECIFICATION
 from couple.files.json_file import read_sealed_json
-from couple.simulation.unfinished import unfinished
-from couple.storage.folder_contents import LOCK
-from couple.storage.folder_owner import is_being_written
-from couple.storage.run_folder import CHECKPOINT, RESULTS
-from couple.storage.watched_folder import LIVE, ROWS, WATCHED, leave, look, read_live
+from couple.simulation.results.unfinished import unfinished
+from couple.storage.folder.contents import LOCK
+from couple.storage.folder.owner import is_being_written
+from couple.storage.run.run_folder import CHECKPOINT, RESULTS
+from couple.storage.run.watched_folder import LIVE, ROWS, WATCHED, leave, look, read_live
 
 _PART = re.compile(r"[0-9]{9,}-([0-9]+)\.h5")
 

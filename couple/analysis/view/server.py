@@ -23,7 +23,7 @@ from couple.analysis.view.followed import Followed
 from couple.analysis.view.guard import NAMES, Guard
 from couple.analysis.view.page import live_page
 from couple.base.errors import CoupleError, InputError
-from couple.storage.folder_owner import ask_to_stop
+from couple.storage.folder.owner import ask_to_stop
 
 HEADERS = {
     "Cache-Control": "no-store",

@@ -46,7 +46,7 @@ def ensemble_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
 
 def _spike_lines(ensemble: Ensemble) -> list[tuple[str, str]]:
     """Spikes of each recorded soma in a run."""
-    from couple.storage.spike_trains import soma_spikes
+    from couple.storage.records.spike_trains import soma_spikes
 
     counts = {name: [len(train) for train in trains] for name, trains in soma_spikes(ensemble).items()}
     return [(f"spikes {name}", f"{sum(n) / len(n):.4g} per run, {min(n)} .. {max(n)}") for name, n in counts.items()]

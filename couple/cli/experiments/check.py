@@ -47,8 +47,8 @@ def check(
     from couple.cli.experiments.against_neuron import against_lines, against_output
     from couple.cli.experiments.json_output import check_output, print_json
     from couple.experiment import Experiment
-    from couple.simulation.cell_costs import read_costs
     from couple.simulation.load_report import lines, measure, measure_ranks
+    from couple.simulation.results.cell_costs import read_costs
     from couple.wiring import wire
 
     if until is not None and not against:

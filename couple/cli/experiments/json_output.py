@@ -21,7 +21,7 @@ from couple.experiment import Experiment
 from couple.experiment.understood import resolved
 from couple.experiment.understood.input_files import InputFile
 from couple.simulation.load_report import RankLoad
-from couple.storage.recorder import Variable
+from couple.storage.records.recorder import Variable
 from couple.wiring import Plan, System
 from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.necks import PlacedNeck

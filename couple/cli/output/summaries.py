@@ -10,12 +10,12 @@ from couple.analysis.peak_lines import FEW, Line, kinds, peak_lines
 
 if TYPE_CHECKING:
     from couple.base.arrays import Floats
-    from couple.storage.results import Results
+    from couple.storage.records.results import Results
 
 
 def show_lines(results: Results, *, everything: bool = False) -> list[Line]:
     """All that `couple show` prints. everything: a line for each site, however many there are."""
-    from couple.storage.spike_trains import somata, too_coarse
+    from couple.storage.records.spike_trains import somata, too_coarse
 
     time = results.time
     lines = [("experiment", results.name), ("status", results.status)]

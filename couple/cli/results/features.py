@@ -16,7 +16,7 @@ from couple.cli.output.console import table as print_table
 if TYPE_CHECKING:
     from couple.analysis.features import FeatureTable
     from couple.experiment.features import FeatureBlock
-    from couple.storage.record_file import Recording
+    from couple.storage.records.record_file import Recording
 
 
 def features(

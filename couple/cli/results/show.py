@@ -24,8 +24,8 @@ def show(
     from couple.cli.ensembles.summary import summary as ensemble_summary
     from couple.cli.output.summaries import show_lines, shown_values, unfinished_lines
     from couple.ensemble.open_recording import open_recording
-    from couple.simulation.unfinished import unfinished
-    from couple.storage.results import Results
+    from couple.simulation.results.unfinished import unfinished
+    from couple.storage.records.results import Results
 
     if (state := unfinished(results)) is not None:
         out.print_json(json.dumps(state)) if as_json else table(unfinished_lines(state, results))

@@ -29,7 +29,7 @@ from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Events, Experiment
 from couple.experiment.clock import Clock
 from couple.files.open_hdf5 import read_given
-from couple.storage.results import KIND
+from couple.storage.records.results import KIND
 from couple.wiring.cells.spike_times import spike_times
 from couple.wiring.cells.spines import has_synapse
 from couple.wiring.cells.stimulation import synapse_times

@@ -13,7 +13,7 @@ from couple.components.engine import SiteEngine
 from couple.exchange.exchange import Exchange
 from couple.experiment.understood.input_files import InputFile
 from couple.parallel.communicator import world
-from couple.storage.recorder import Variable
+from couple.storage.records.recorder import Variable
 from couple.wiring.cells.shape import Shape, shape_of
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances

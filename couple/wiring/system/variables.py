@@ -8,7 +8,7 @@ from couple.base.errors import InputError, nearest
 from couple.components.capabilities import AlongCable
 from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
-from couple.storage.recorder import Variable
+from couple.storage.records.recorder import Variable
 from couple.wiring.plan.plan import Plan
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines

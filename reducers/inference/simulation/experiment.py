@@ -11,7 +11,7 @@ from couple.analysis.features import feature, features
 from couple.base.errors import InputError
 from couple.ensemble.seeds import run_seed
 from couple.experiment import Experiment
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from reducers.inference.problem.prior import Prior
 from reducers.inference.simulation.function import Progress
 from reducers.inference.simulation.simulations import Simulations

@@ -17,7 +17,7 @@ from couple.base.arrays import Bools, Floats
 from couple.base.errors import InputError, Interrupted
 from couple.base.signals import Stop
 from couple.ensemble.seeds import run_seed
-from couple.storage.folder_contents import FolderKind, files_of, has_format
+from couple.storage.folder.contents import FolderKind, files_of, has_format
 from reducers.inference.simulation.function import Batch, FunctionJob, FunctionSimulator, Made, Progress
 from reducers.inference.simulation.simulations import FORMAT, Simulations
 

@@ -15,7 +15,7 @@ from couple.base.errors import InputError, nearest, quoted
 from couple.base.units import quantity
 from couple.files.array_file import read_array
 from couple.files.open_hdf5 import FileKind, read_given
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from reducers.population.patterns.patterns import Patterns, bin_records, bin_spikes, to_bits
 
 NWB = FileKind((), "an NWB file with units", "give an .nwb file with /units/spike_times")

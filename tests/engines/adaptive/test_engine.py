@@ -11,7 +11,7 @@ import pytest
 from adapters.adaptive import Adaptive
 from adapters.adaptive.options import AdaptiveOptions
 from adapters.adaptive.rule import mixing_times
-from adapters.wellmixed.ode import MassAction
+from adapters.wellmixed.ode.engine import MassAction
 from couple.base import registry
 from couple.base.errors import CoupleError, InputError, RunError
 from couple.components.capabilities import HasErrorIndicator
@@ -19,7 +19,7 @@ from couple.components.engine import EngineSetup, Site
 from couple.ensemble import sample
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.engine_under_test import HEAD, NETWORK, held, same
 from support.paths import ROOT, SUPPORT
 

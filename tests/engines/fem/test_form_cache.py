@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.fem.mesh import form_cache
-from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, ufl
-from adapters.fem.mesh.form_cache import compiled, compiled_expression
+from adapters.fem.mesh.library import form_cache
+from adapters.fem.mesh.library.dolfinx_import import MPI, dolfinx, ufl
+from adapters.fem.mesh.library.form_cache import compiled, compiled_expression
 from support.cache_damage import DAMAGES, spoil
 
 pytestmark = pytest.mark.skipif(form_cache.compiler() is None, reason="no C compiler here")

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from adapters.fem.field_engine import FieldOptions
-from adapters.fem.mesh import lattice_points
-from adapters.fem.mesh.build import make_mesh
-from adapters.fem.mesh.dolfinx_import import MPI, dolfinx, foreign_mpi
 from adapters.fem.mesh.domain import build_domain, check_mesh
-from adapters.fem.mesh.gmsh import read_gmsh
+from adapters.fem.mesh.library.dolfinx_import import MPI, dolfinx, foreign_mpi
 from adapters.fem.mesh.quality import quality_of
+from adapters.fem.mesh.sources import lattice_points
+from adapters.fem.mesh.sources.build import make_mesh
+from adapters.fem.mesh.sources.gmsh import read_gmsh
 from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
@@ -192,7 +192,7 @@ def test_quality() -> None:
 
 
 def _dx(mesh: Any) -> Any:
-    from adapters.fem.mesh.dolfinx_import import ufl
+    from adapters.fem.mesh.library.dolfinx_import import ufl
 
     return ufl.dx(domain=mesh)
 
@@ -331,8 +331,8 @@ def test_the_spine_with_neuron(name: str, tmp_path: Path) -> None:
 
 
 OPENED = {
-    "PETSc": "from adapters.fem.mesh.dolfinx_import import PETSc\nassert PETSc.Sys.isInitialized()\n",
-    "gmsh": "from adapters.fem.mesh.gmsh_library import gmsh_library\nwith gmsh_library('this needs'): pass\n",
+    "PETSc": "from adapters.fem.mesh.library.dolfinx_import import PETSc\nassert PETSc.Sys.isInitialized()\n",
+    "gmsh": "from adapters.fem.mesh.library.gmsh_library import gmsh_library\nwith gmsh_library('this needs'): pass\n",
     "gmsh alone": "import gmsh\ngmsh.initialize()\n",
 }
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from adapters.fem.mesh.build import exterior_facets
-from adapters.fem.mesh.dolfinx_import import dolfinx
 from adapters.fem.mesh.domain import HeadWithNeck, build_spine_domain
+from adapters.fem.mesh.library.dolfinx_import import dolfinx
+from adapters.fem.mesh.sources.build import exterior_facets
 from adapters.fem.pde import ReactionDiffusion
 from couple.base.errors import InputError
 from couple.exchange.diffusion import neck_resistance

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from adapters.fem.field_engine import FieldOptions
-from adapters.fem.mesh.build import CellName
 from adapters.fem.mesh.discretisation import discretise
-from adapters.fem.mesh.dolfinx_import import dolfinx, ufl
 from adapters.fem.mesh.domain import build_domain
+from adapters.fem.mesh.library.dolfinx_import import dolfinx, ufl
+from adapters.fem.mesh.sources.build import CellName
 from adapters.fem.pde import ReactionDiffusion
 from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper
 from adapters.fem.solver.system import WindowInputs
 from adapters.fem.xdmf import write_xdmf
-from adapters.wellmixed.ode import MassAction
+from adapters.wellmixed.ode.engine import MassAction
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

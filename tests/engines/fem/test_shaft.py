@@ -17,7 +17,7 @@ from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.cable import Branch, Cable, Foot
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 from support.forked_cell import CELL
 from support.networks import spine, spine_site

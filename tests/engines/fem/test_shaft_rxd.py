@@ -14,7 +14,7 @@ import pytest
 
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.forked_cell import CELL
 
 D_CA, D_B, ON, OFF, BUFFER, REST, END = 0.22, 0.02, 30.0, 0.03, 0.01, 1e-4, 8.0

@@ -13,7 +13,7 @@ from scipy.linalg import eigh
 from adapters.fem.mesh.discretisation import Discretisation
 from adapters.fem.solver import thermal_noise
 from adapters.fem.spde import FluctuatingFields, MidpointDiffusion, SpdeOptions
-from adapters.wellmixed.ode import MassAction
+from adapters.wellmixed.ode.engine import MassAction
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

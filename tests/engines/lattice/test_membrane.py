@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.stats import t as student
 
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species

@@ -16,7 +16,7 @@ from adapters.lattice.physical.engine import PhysicalLattice
 from couple.base.errors import RunError
 from couple.chemistry.reaction import Species
 from couple.components.engine import EngineSetup, Site
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.networks import HEAD, build
 from support.spine_on_dendrite import FIELD, IONS, pair
 from support.statistics import z_bound

@@ -15,7 +15,7 @@ from couple.base.errors import CoupleError, InputError
 from couple.components.component import State
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 from support.lattice_cases import count_pairs
 from support.paths import EXAMPLES

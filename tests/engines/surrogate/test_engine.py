@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from adapters.surrogate import Surrogate
-from adapters.surrogate.factors import factors
-from adapters.surrogate.pools import pools_of
-from adapters.surrogate.tables import exponential
-from adapters.wellmixed import ode, ssa
+from adapters.surrogate.pools.factors import factors
+from adapters.surrogate.pools.network import pools_of
+from adapters.surrogate.pools.tables import exponential
+from adapters.wellmixed.ode import engine as ode
+from adapters.wellmixed.ssa import engine as ssa
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from adapters.surrogate import Surrogate
 from adapters.surrogate.engine import SurrogateOptions
-from adapters.wellmixed.ode import MassAction
+from adapters.wellmixed.ode.engine import MassAction
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import EngineSetup, Options, Site, SiteEngine

@@ -11,9 +11,9 @@ from scipy.linalg import expm
 from scipy.special import hyp1f1
 
 from adapters.surrogate import Surrogate
-from adapters.surrogate.lanes import LANES, exponentials, lanes
-from adapters.surrogate.program import ADD, nodes, program
-from adapters.surrogate.tables import grid, propagators
+from adapters.surrogate.kernels.lanes import LANES, exponentials, lanes
+from adapters.surrogate.kernels.program import ADD, nodes, program
+from adapters.surrogate.pools.tables import grid, propagators
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Species
 from couple.components.engine import Site

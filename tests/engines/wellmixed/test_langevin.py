@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from adapters.wellmixed.langevin import Langevin, LangevinOptions
+from adapters.wellmixed.langevin.engine import Langevin, LangevinOptions
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from adapters.wellmixed import elimination
+from adapters.wellmixed.ode import elimination
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
 from support.large_networks import large_net

@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from adapters.wellmixed.ode import MassAction, OdeOptions
+from adapters.wellmixed.ode.engine import MassAction, OdeOptions
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

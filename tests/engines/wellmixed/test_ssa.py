@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, poisson
 
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base.errors import RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.network import ReactionNetwork

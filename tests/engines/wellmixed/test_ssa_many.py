@@ -7,9 +7,9 @@ import pytest
 from numba import njit
 from scipy.stats import chi2, poisson
 
-from adapters.wellmixed import ssa
-from adapters.wellmixed.levels import choose, empty_levels, put, refuse_unfit, restore_levels, saved_levels
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa import engine as ssa
+from adapters.wellmixed.ssa.engine import Gillespie
+from adapters.wellmixed.ssa.levels import choose, empty_levels, put, refuse_unfit, restore_levels, saved_levels
 from couple.base.arrays import Words
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork

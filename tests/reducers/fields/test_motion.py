@@ -11,7 +11,7 @@ import pytest
 
 from adapters.fem.field_basis.basis import MeshBasis
 from adapters.fem.field_basis.meshes import build_basis, disc, interval, spine
-from adapters.fem.mesh.build import make_mesh
+from adapters.fem.mesh.sources.build import make_mesh
 from couple.base.errors import InputError, RunError
 from reducers.dbd.laws.hermite import Hermite
 from reducers.dbd.laws.polynomial import Polynomial

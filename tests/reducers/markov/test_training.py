@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.surrogate.pools import pools_of
+from adapters.surrogate.pools.network import pools_of
 from couple.base.errors import InputError
 from reducers.markov.command import MoleculeTrainingKind
 from reducers.markov.file import read_block

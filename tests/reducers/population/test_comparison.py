@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from couple.files.write_hdf5 import replacing
-from couple.storage.results import FORMAT
+from couple.storage.records.results import FORMAT
 from reducers.population.comparison.comparison import correlations, hold_out
 from reducers.population.library.file import read_model
 from reducers.population.library.kinds import MODELS

@@ -20,11 +20,11 @@ from couple import Experiment, Results, Simulation
 from couple.analysis.view import Viewer
 from couple.analysis.view.guard import TOKEN
 from couple.base.errors import InputError
-from couple.storage.folder_contents import SEGMENT_END, survey
-from couple.storage.folder_lock import lock_folder
-from couple.storage.folder_owner import ask_to_stop, writer_of
-from couple.storage.run_folder import RUN
-from couple.storage.watched_folder import DESCRIPTION, LIVE, ROWS, look, read_live
+from couple.storage.folder.contents import SEGMENT_END, survey
+from couple.storage.folder.lock import lock_folder
+from couple.storage.folder.owner import ask_to_stop, writer_of
+from couple.storage.run.run_folder import RUN
+from couple.storage.run.watched_folder import DESCRIPTION, LIVE, ROWS, look, read_live
 from support.command_line import assert_equal_results
 from support.small_sites import small_sites
 from support.stopped_commands import ForkedCommand

@@ -16,7 +16,7 @@ from couple.base.errors import InputError
 from couple.ensemble import Ensemble, sample
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.command_line import couple
 from support.ensembles import birth_death
 from support.paths import EXAMPLES

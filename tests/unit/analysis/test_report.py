@@ -131,7 +131,7 @@ def test_the_command(spine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_force_knows_a_report_as_ours_and_nobody_elses(spine: Path, tmp_path: Path) -> None:
-    from couple.storage.run_folder import RUN
+    from couple.storage.run.run_folder import RUN
 
     with Results(spine) as results:
         ours = report(results, tmp_path / "report.html")

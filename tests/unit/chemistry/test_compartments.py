@@ -13,8 +13,8 @@ from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
-from couple.storage.to_xarray import to_xarray
+from couple.storage.records.results import Results
+from couple.storage.records.to_xarray import to_xarray
 
 VOLUME, AREA = 2.0, 10.0  # of a box of 1 x 1 x 2 µm
 SHARES = {"cytosol": 0.6, "ER": 0.15, "plasma": 0.8, "inner": 2.5}

@@ -12,7 +12,7 @@ import pytest
 from adapters.chemistry.write.antimony import write_antimony
 from adapters.chemistry.write.bngl import write_bngl, write_net
 from adapters.chemistry.write.sbml import write_sbml
-from adapters.wellmixed.ode import MassAction
+from adapters.wellmixed.ode.engine import MassAction
 from couple.base.errors import InputError
 from couple.chemistry.counted import CountedChemistry, count_chemistry
 from couple.chemistry.network import ReactionNetwork

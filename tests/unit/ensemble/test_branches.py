@@ -12,7 +12,7 @@ from couple.components.engine import SiteEngine
 from couple.ensemble import Ensemble, branch, resume_sampling, run_seed
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.command_line import couple
 from support.paths import EXAMPLES
 

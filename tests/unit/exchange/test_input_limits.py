@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from adapters.surrogate.layout import HIGHEST
+from adapters.surrogate.kernels.layout import HIGHEST
 from couple.base.errors import CoupleError, InputError, RunError
 from couple.components.drive import MOST
 from couple.experiment import Experiment

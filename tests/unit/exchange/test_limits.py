@@ -8,7 +8,7 @@ import pytest
 from couple.base.errors import RunError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 
 CELL = """
 from neuron import h

@@ -21,7 +21,7 @@ from couple.ensemble import resume_sampling, sample
 from couple.experiment import Experiment
 from couple.experiment.understood.input_files import from_json, input_file, refuse_others
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 from couple.wiring.system.input_files import named_input_files
 from support import input_kinds, schema_fuzzing

@@ -20,7 +20,7 @@ from couple.cli.main import main
 from couple.experiment import Experiment
 from couple.experiment.understood.resolved import read_resolved, resolved_tables, resolved_text
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support import input_kinds, schema_fuzzing, schema_walk
 from support.paths import EXAMPLES
 

@@ -13,7 +13,7 @@ import pytest
 from couple.base.errors import InputError
 from couple.files import open_hdf5
 from couple.files.write_hdf5 import replacing
-from couple.storage.results import FORMAT
+from couple.storage.records.results import FORMAT
 from support.damaged_files import verdicts
 from support.our_files import OUR_FILES, digest
 

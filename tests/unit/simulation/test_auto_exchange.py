@@ -10,7 +10,7 @@ from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
 from couple.cli.output.summaries import show_lines
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from support.command_line import assert_equal_results
 from support.coupled_compartment import EXPERIMENT, course_of, error, experiment
 

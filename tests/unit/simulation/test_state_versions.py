@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.wellmixed.ssa import Gillespie
+from adapters.wellmixed.ssa.engine import Gillespie
 from couple.ensemble import folder, resume_sampling, sample
 from couple.exchange.exchange import Exchange
 from couple.experiment import Experiment
-from couple.storage.recorder import Recorder
+from couple.storage.records.recorder import Recorder
 from support.command_line import couple
 from support.ensembles import birth_death
 from support.writing_commands import BOX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from couple.simulation.summary_text import summary_text
+from couple.simulation.results.summary_text import summary_text
 
 SUMMARY = {
     "name": 'a "b"',

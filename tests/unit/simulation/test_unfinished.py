@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from couple import Experiment, Simulation
-from couple.simulation.unfinished import unfinished
+from couple.simulation.results.unfinished import unfinished
 from support.command_line import couple
 
 BOX = {

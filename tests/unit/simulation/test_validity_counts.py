@@ -13,8 +13,8 @@ from adapters.adaptive import Adaptive
 from adapters.surrogate import Surrogate
 from couple.components.capabilities import CountsValidity
 from couple.experiment import Experiment
+from couple.simulation.results.validity_counts import joined, validity_counts_of
 from couple.simulation.simulation import Simulation
-from couple.simulation.validity_counts import joined, validity_counts_of
 from reducers.markov.file import write_block
 from support.paths import ROOT
 from support.surrogate_cases import exact_sk

@@ -92,7 +92,7 @@ def test_a_full_disk_while_sampling(file: Path, tmp_path: Path, capsys: pytest.C
 def test_a_folder_that_cannot_be_written(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
         assert couple(*command, "--quiet", "--out", "/proc/couple") == 2
-    from couple.storage import folder_lock
+    from couple.storage.folder import lock as folder_lock
 
     def refuse(*_: object) -> int:
         raise OSError(30, "Read-only file system")

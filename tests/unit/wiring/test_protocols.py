@@ -11,7 +11,7 @@ from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.experiment.understood.resolved import resolved_text
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring.plan.plan import make_plan
 
 CELL = """

@@ -12,7 +12,7 @@ from couple.cli.main import main
 from couple.experiment import Experiment
 from couple.experiment.cells.spine import Size
 from couple.simulation.simulation import Simulation
-from couple.storage.results import Results
+from couple.storage.records.results import Results
 from couple.wiring import wire
 from couple.wiring.cells import placement
 from support.paths import EXAMPLES

@@ -1,0 +1,1 @@
+"""Networks of BioNetGen: the text of .net files."""

@@ -1,0 +1,1 @@
+"""Markov state models: transition matrices as chemistry."""

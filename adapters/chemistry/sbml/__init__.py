@@ -1,0 +1,1 @@
+"""SBML, levels 1 to 3, through libsbml."""

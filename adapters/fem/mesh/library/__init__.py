@@ -1,0 +1,1 @@
+"""The libraries behind meshes: DOLFINx and gmsh, each imported in one place, and compiled forms."""

@@ -1,0 +1,1 @@
+"""Where meshes come from: built-in geometries, files of gmsh, surfaces of triangles."""

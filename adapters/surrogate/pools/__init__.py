@@ -1,0 +1,1 @@
+"""A network as pools of molecules that one concentration drives, and the tables of their propagators."""

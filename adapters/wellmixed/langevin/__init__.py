@@ -1,0 +1,1 @@
+"""Engine `langevin`: the chemical Langevin equation."""

@@ -1,0 +1,1 @@
+"""Engine `ode`: mass action by a Rosenbrock method with sparse elimination."""

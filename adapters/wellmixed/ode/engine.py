@@ -1,0 +1,107 @@
+"""Engine `ode`: mass action of well-mixed sites, in real numbers of molecules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from adapters.wellmixed.common import codes
+from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
+from adapters.wellmixed.common.law_tables import with_constants
+from adapters.wellmixed.common.packing import pack
+from adapters.wellmixed.ode import kernel
+from adapters.wellmixed.ode.elimination import eliminate
+from couple.base.arrays import Floats
+from couple.components import engine
+from couple.components.component import State
+from couple.components.engine import EngineSetup
+from couple.components.state import refuse_outside
+
+
+class OdeOptions(engine.Options):
+    """rtol, atol: error allowed in an inner step, relative and in molecules.
+
+    steps: equal inner steps per window instead.
+    """
+
+    rtol: float = Field(1e-5, gt=0, lt=1, strict=True)
+    atol: float = Field(1e-4, gt=0, lt=1, strict=True)
+    steps: int = Field(0, ge=0, le=10**6, strict=True)
+
+
+class MassAction(BatchedWellMixed):
+    """Mass action, dn/dt = Σ change × rate × Π n, by an L-stable Rosenbrock method of order 4 with adaptive steps.
+
+    Influx enters at a constant rate. A clamped species is held at the input `clamp`. `means` are integrals of the same
+    order. Two of a kind meet at rate × n², the limit of many molecules. Conservation holds to rounding. A count that
+    vanishes may fall below zero by about `atol`; 100 `atol` and 0.001 molecules below zero stop the run.
+
+    inner: (n_sites,) inner step to try next, ms; 0 before the first window.
+    """
+
+    integer = False
+    rate_laws = True
+    voltage_order = 2
+    Options: ClassVar[type[engine.Options]] = OdeOptions
+
+    def __init__(self, setup: EngineSetup) -> None:
+        super().__init__(setup)
+        options = setup.options if isinstance(setup.options, OdeOptions) else OdeOptions()
+        self._rtol, self._atol, self._steps = options.rtol, options.atol, options.steps
+        plan = eliminate(self.network, setup.clamped, setup.injected)
+        self._packed = pack(plan.tables)
+        self._rates = with_constants(self.rates[:, plan.order] * plan.sign, plan.tape, setup.sites)
+        n, n_clamped = len(self.network.states), len(setup.clamped)
+        self._work = kernel.work_size(
+            n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables)
+        )
+        self.inner = np.zeros(len(setup.sites))
+        self._follow_voltage(plan.order)
+
+    def _new_scratch(self) -> Floats:
+        return np.empty(self._work)
+
+    def _site_arrays(self) -> SiteArrays:
+        return {"rates": self._rates, "inner": self.inner}
+
+    def _advance_rows(self, ticks: int, ports: Mapping[str, Floats], own: SiteArrays, scratch: Any) -> Failure:
+        code, site, column = kernel.advance(
+            self._packed,
+            ports["counts"],
+            ports["influx"],
+            ports["clamp"],
+            ports["means"],
+            own["rates"],
+            own["inner"],
+            scratch,
+            ticks * self.setup.tick,
+            self._steps,
+            self._rtol,
+            self._atol,
+        )
+        return code, site, column
+
+    def _private(self) -> dict[str, npt.NDArray[np.generic]]:
+        return {"inner": cast("npt.NDArray[np.generic]", self.inner)}
+
+    def restore(self, state: State) -> None:
+        """See WellMixed. Raises InputError for an inner step with which it would never end."""
+        refuse_outside(state.get("inner", 0.0), 0, np.inf, "inner")
+        super().restore(state)
+
+    def _message(self, code: int, site: int, column: int) -> str:
+        if code in (codes.COLLAPSED, codes.NEGATIVE):
+            what = f'{self._where(site)}: "{self.network.states[column]}"'
+            count = self.read("counts")[site, column]
+            if code == codes.NEGATIVE:
+                laws = "; a rate law may take it where there is none" if self.network.laws else ""
+                return f"{what} is negative ({count:g}): ask for more with rtol, atol or steps{laws}"
+            return (
+                f"{what} (now {count:g}) cannot be integrated: the inner step fell to {self.inner[site]:.3g} ms; "
+                "check the rates and the volume of the site"
+            )
+        return self._input_message(site, clamp=code == codes.BAD_CLAMP, too_few=code == codes.TOO_FEW)
