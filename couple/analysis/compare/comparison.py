@@ -118,13 +118,13 @@ def _common(sides: Sequence[Side], start: float, of: str | None) -> list[Side]:
     """The sides, with the times and quantities that all have."""
     ends = {s.label: float(s.time[-1]) for s in sides}
     if max(ends.values()) - min(ends.values()) > 1e-6 * max(ends.values()):
-        found = ", ".join(f"{k} {v:g} {sides[0].time_unit}" for k, v in ends.items())
+        found = ", ".join(f"{s.label}, {s.what}: {ends[s.label]:g} {s.time_unit}" for s in sides)
         raise InputError(f"durations differ ({found}): give --until with a time that all of them have", where="compare")
     if start >= min(ends.values()):
         raise InputError(f"{start:g} is not before the end, {min(ends.values()):g}", where="--from")
     names = [n for n in sides[0].series if all(n in s.series for s in sides)]
     if not names:
-        known = "; ".join(f"{s.label}: {', '.join(list(s.series)[:6])}" for s in sides)
+        known = "; ".join(f"{s.label}, {s.what}: {', '.join(list(s.series)[:6])}" for s in sides)
         raise InputError(f"nothing is recorded in all of them ({known})", where="compare")
     if of is not None:
         chosen = [n for n in names if fnmatch.fnmatchcase(n, of)]

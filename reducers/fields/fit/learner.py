@@ -45,7 +45,7 @@ class LearnedLaw:
 
 
 class Learner(PathMisfit):
-    """Gauss-Newton steps down a misfit. done: steps so far. history: S after each."""
+    """Gauss-Newton steps down a misfit. done: steps so far. history: S after each. promised: by the last, of S."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Learner(PathMisfit):
         super().__init__(stepper, ensembles, priors, ridge)
         self.history: list[float] = []
         self.done = 0
+        self.promised = np.inf
 
     def step(self) -> float:
         """One step; returns the decrease of S that it promised. Raises RunError if no step lowers S."""
@@ -84,16 +85,17 @@ class Learner(PathMisfit):
             raise RunError(f"no step along the gradient lowers the misfit: {reason}")
         self.done += 1
         self.history.append(after)
-        return share * promised if share == 1.0 else np.inf
+        self.promised = promised if share == 1.0 else np.inf
+        return self.promised
 
     def run(self, progress: Callable[[int, float], None] | None = None, steps: int = MOST_ITERATIONS) -> LearnedLaw:
         """Go on until steps promise nothing; what was learned. Raises RunError if that takes more than `steps`."""
-        while self.done < steps:
-            promised = self.step()
+        while self.promised >= ENOUGH and self.done < steps:
+            self.step()
             if progress is not None:
-                progress(self.done, promised)
-            if promised < ENOUGH:
-                return self.learned()
+                progress(self.done, self.promised)
+        if self.promised < ENOUGH:
+            return self.learned()
         raise RunError(f"the law has not converged after {steps} steps: give a larger ridge, or a simpler law")
 
     def learned(self) -> LearnedLaw:

@@ -72,6 +72,10 @@ def test_a_killed_training_goes_on_to_the_bit(place: Path, monkeypatch: pytest.M
     resumed.run()
     a, b = (FieldModel.read(place / k / MODEL) for k in ("whole", "half"))
     assert np.array_equal(a.values, b.values) and np.array_equal(a.nu, b.nu) and np.array_equal(a.history, b.history)
+    ended = FieldTraining.resumed(place / "whole")  # as if killed after the last step
+    assert ended.done == len(a.history)
+    ended.run()
+    assert np.array_equal(FieldModel.read(place / "whole" / MODEL).values, a.values) and ended.done == len(a.history)
     brownian(40, 10, np.linspace(0.5, 1.5, 4), 2).write(place / "particles.h5")
     with pytest.raises(InputError, match="data of this training have changed"):
         FieldTraining.resumed(place / "half")
