@@ -25,6 +25,7 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.memory.ranges import RangeReader, unit_of_range
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
+from adapters.neuron.models.stepping import stepper
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
@@ -55,7 +56,7 @@ class NeuronComponent(ElectricalComponent):
     straight to and from NEURON's memory.
     """
 
-    state_version = 3
+    state_version = 4
 
     def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments, finder: ParameterFinder) -> None:
         ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
@@ -89,7 +90,8 @@ class NeuronComponent(ElectricalComponent):
         self._ranges = RangeReader(attachments.ranges)
         self._parameters = ParameterWriter(finder, attachments.parameters) if attachments.parameters else None
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
-        self._gather, self._solve = self._outputs.gather, pc.psolve
+        self._gather = self._outputs.gather
+        self._solve: Callable[[float], object] = self._solve_first
         self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
@@ -140,6 +142,7 @@ class NeuronComponent(ElectricalComponent):
         reseed(list(h.List("Random")), seed, self._generators.seeded(seed))
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
         pc.set_maxstep(_MAX_STEP)
+        self._solve = self._solve_first
         switch_off_watchdog()
         if self._spikes is not None:
             self._spikes.clear()
@@ -184,7 +187,7 @@ class NeuronComponent(ElectricalComponent):
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
         self.steps += ticks
-        # psolve does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
+        # NEURON does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
         target = (self.steps + 0.5) * self._dt
         stderr, sys.stderr = sys.stderr, self._said.stream
         try:
@@ -209,6 +212,11 @@ class NeuronComponent(ElectricalComponent):
         self._ranges.gather(self._range_values)
         if self._concentrations.listens:
             self._concentrations.read(self._input_values)
+
+    def _solve_first(self, target: float) -> None:
+        """By psolve, which refuses what does not fit; from then on without it."""
+        pc.psolve(target)
+        self._solve = stepper()
 
     def _raise_not_finite(self) -> NoReturn:
         names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]

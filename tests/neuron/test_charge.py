@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 
-from adapters.neuron.coupling import charge
+from adapters.neuron.coupling import charge, summing
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import builtin, nmodl
 from adapters.neuron.memory import direct_access
@@ -32,8 +32,11 @@ def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "cell.py"
     path.write_text(CALCIUM)
 
-    def make(*, passed: bool) -> Any:
+    def make(*, passed: bool, called: bool = False) -> Any:
+        """passed: whether one pass sums; called: whether Python is called for it."""
         monkeypatch.setattr(charge, "MANY", 1 if passed else 100)
+        if called:
+            monkeypatch.setattr(charge, "SumsByMechanism", lambda _, *given: summing.SumsByPython(*given))
         made = attach(path, calcium=PLACES, cai=(1e-4,) * 3)
         assert made._charge.passed == (3 if passed else 0)
         return made
@@ -46,6 +49,7 @@ def test_one_pass_has_the_bits_of_point_processes(cell) -> None:
     made = cell(passed=True)
     assert made._charge._pass._place.tolist() == [2, 0, 1]  # it does sum in another order than is asked for
     assert np.array_equal(loop(made, range(100)), processes)
+    assert np.array_equal(loop(cell(passed=True, called=True), range(100)), processes)
     assert np.ptp(processes[:, 2:5], axis=0).min() > 0
 
 
@@ -68,9 +72,10 @@ def test_a_new_start_has_no_charge_of_the_run_before(cell) -> None:
     assert not made.read("charge").any()
 
 
-def test_memory_that_moves_is_noticed(cell) -> None:
-    expected = loop(cell(passed=True), range(40))
-    made = cell(passed=True)
+@pytest.mark.parametrize("called", [False, True])
+def test_memory_that_moves_is_noticed(cell, called: bool) -> None:
+    expected = loop(cell(passed=True, called=called), range(40))
+    made = cell(passed=True, called=called)
     rows, extra = [loop(made, range(20))], []
     for i in range(200):
         extra.append(h.Section(name=f"extra{i}"))
@@ -89,7 +94,7 @@ def relaxed(total: np.ndarray, values: np.ndarray, factor: float) -> None:
 
 def test_no_machine_may_fuse_a_product_and_a_sum(cell) -> None:
     """Neither of charge nor of the exchange: last bits would differ between machines, and from the point processes."""
-    loop(cell(passed=True), range(1))
+    loop(cell(passed=True, called=True), range(1))
     Exchange(np.zeros(1), (), (), (), (), (), (), 0.0)
     relaxed(np.zeros(4), np.ones(4), 0.5)
     assert FUSED.search(llvm(relaxed))  # control

@@ -1,20 +1,21 @@
 """Ionic charge of coupled segments: the sum of ica·dt over the steps of a window, never a sample of ica.
 
-A point process of a MOD file adds up at every step. For many currents a callback of NEURON's fixed step does, in one
-pass over all, and so it does without a compiler, and where the model starts by a procedure of its own, which may use
-CVODE for a while. It is called once per step, before states advance, with ica as the step has used it, so that both
-give the same sum (1,000 point processes cost a tenth of a detailed cell's own time, one pass a fiftieth). Any other ion
+A point process of a MOD file adds up at every step. For many currents one does, in one pass over all. Without a
+compiler a callback of NEURON's fixed step goes over them, and so it does where the model starts by a procedure of its
+own, which may use CVODE for a while. All are called once per step, with ica as the step has used it, so that they give
+the same sum (1,000 point processes cost a tenth of a detailed cell's own time, one pass a hundredth). Any other ion
 goes the same way; with MOD files through a pointer to its current, because MOD files name their ions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from adapters.neuron.hoc.h import cvode, h, pc
+from adapters.neuron.coupling.summing import SumsByMechanism, SumsByPython
+from adapters.neuron.hoc.h import h, pc
 from adapters.neuron.mechanisms.builtin import channel_path
 from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.direct_access import DirectAccess, Ints
@@ -71,7 +72,8 @@ class ChargeMeter:
         self.accumulators = [NeuronVariable(process, "q") for process in self._processes]
         self.to_charge = [FC_PER_DENSITY * current.segment.area() for current in currents]
         if currents and not self._processes:
-            self._pass = OnePass([current.variable for current in currents], np.array(self.to_charge))
+            place = currents[0].segment if compiled and not one_pass else None
+            self._pass = OnePass([current.variable for current in currents], np.array(self.to_charge), place)
         self.passed = 0 if self._pass is None else len(currents)
 
     def clear(self) -> None:
@@ -99,39 +101,33 @@ class ChargeMeter:
 class OnePass:
     """Sums many currents at every step, in the order in which NEURON keeps them.
 
-    sums: (n,) mA ms/cm². scale: (n,) from these to what is read, in the order of `currents`.
+    sums: (n,) mA ms/cm². scale: (n,) from these to what is read, in the order of `currents`. segment: of a mechanism
+    that sums; without one a callback does.
     """
 
-    def __init__(self, currents: Sequence[NeuronVariable], scale: Floats) -> None:
+    def __init__(self, currents: Sequence[NeuronVariable], scale: Floats, segment: Any = None) -> None:
         self._given, self._scale = currents, scale
         self.sums = np.zeros(len(currents))
         self._place: Ints = np.arange(len(currents))
         self._currents = DirectAccess(currents)
-        self._callback: Callable[[], None] | None = None
-        self._start()
-
-    def _start(self) -> None:
-        add_to, sums, dt = self._currents.add_to, self.sums, float(h.dt)
-
-        def accumulate() -> None:
-            add_to(sums, dt)
-
-        cvode.extra_scatter_gather(0, accumulate)
-        self._callback = accumulate
+        self._summing = (
+            SumsByPython(self._currents, self.sums)
+            if segment is None
+            else SumsByMechanism(segment, self._currents, self.sums)
+        )
 
     def refresh_addresses(self) -> None:
         """See DirectAccess. What was summed so far is lost if NEURON keeps the currents in another order now."""
         self._currents.refresh_addresses()
         order = self._currents.order()
-        if np.array_equal(order, np.arange(order.size)):
-            return
-        now = np.argsort(self._place)[order]  # of the currents as they were given
-        self.close()
-        self._place = np.argsort(now)
-        self._currents = DirectAccess([self._given[i] for i in now])
-        self._currents.refresh_addresses()
-        self.sums[:] = 0.0
-        self._start()
+        if not np.array_equal(order, np.arange(order.size)):
+            now = np.argsort(self._place)[order]  # of the currents as they were given
+            self._place = np.argsort(now)
+            self._currents = DirectAccess([self._given[i] for i in now])
+            self._currents.refresh_addresses()
+            self.sums[:] = 0.0
+            self._summing.follow(self._currents)
+        self._summing.refresh()
 
     def read(self, out: Floats) -> bool:
         """The sums, scaled, into `out` (n,) in the order of the currents as given; whether all are finite."""
@@ -139,9 +135,7 @@ class OnePass:
 
     def close(self) -> None:
         """Stop."""
-        if self._callback is not None:
-            cvode.extra_scatter_gather_remove(self._callback)
-            self._callback = None
+        self._summing.close()
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ against other writers differ: see charge.py, synapse.py and writers.py.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import os
@@ -34,6 +35,13 @@ def channel_path() -> ChannelPath:
         log.warning("NEURON could not load %s; using channels that need no compiler (KSChan)", library.name)
     kschan.define_all()
     return "KSChan"
+
+
+def loaded_library() -> ctypes.CDLL:
+    """The library of our mechanisms, for its functions that NEURON's language has no name for; on the path "MOD"."""
+    found = compiled_library()
+    assert found is not None
+    return ctypes.CDLL(str(found))
 
 
 def without_compiler() -> bool:

@@ -131,6 +131,10 @@ class DirectAccess:
         """(size,) the variables in the order in which they lie in memory; as they were given if that is not known."""
         return np.argsort(self._raw[2][4 : 4 + self.size], kind="stable") if self.direct else np.arange(self.size)
 
+    def runs(self) -> tuple[Floats, npt.NDArray[np.int32], Ints] | None:
+        """Memory, flags and `runs` of `add`, for who adds without it; None without addresses."""
+        return self._add.args[:3] if self.direct and self.size else None
+
     @property
     def direct(self) -> bool:
         """Whether addresses are in use."""

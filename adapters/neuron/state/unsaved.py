@@ -15,11 +15,14 @@ from adapters.neuron.state.inventory import mechanism_type, pointer_names
 _MEMORY = re.compile(r"\b(?:malloc|calloc|realloc|e[mc]alloc|hoc_E[mc]alloc|fopen|new)\b")
 _STREAM = "nrnran123_newstream"
 
+_TABLES = ("PatternStim", "couple_sums")
+"""Whose table is made anew with the model: of the first NEURON saves the place in it."""
+
 
 def unsaved() -> Iterator[str]:
     """A reason for each, of the mechanisms that the model has."""
     for mechanism, text in loaded().items():
-        if mechanism == "PatternStim":  # its table is the model's; NEURON saves the place in it
+        if mechanism in _TABLES:
             continue
         for reason in _reasons(mechanism, text):
             if _is_used(mechanism):
