@@ -6,8 +6,8 @@ To read needs no engine and no kernel: what makes runs is loaded on first use.
 from typing import TYPE_CHECKING, Any
 
 from couple.ensemble.ensemble import Ensemble
+from couple.ensemble.run_to_run import Statistics, autocorrelation, correlation, statistics
 from couple.ensemble.seeds import run_seed
-from couple.ensemble.statistics import Statistics, autocorrelation, correlation, statistics
 
 if TYPE_CHECKING:
     from couple.ensemble.sampling import branch, resume_sampling, sample

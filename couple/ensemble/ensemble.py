@@ -10,7 +10,7 @@ from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.base.html.tables import html_table
 from couple.ensemble.design import Range
-from couple.ensemble.statistics import Statistics, statistics
+from couple.ensemble.run_to_run import Statistics, statistics
 from couple.files.open_hdf5 import FileKind
 from couple.storage.records.record_file import Recording
 

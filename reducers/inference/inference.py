@@ -24,8 +24,8 @@ from reducers.inference.density.file import POSTERIOR, Found, read_posterior, wr
 from reducers.inference.density.flow import new_flow
 from reducers.inference.density.posterior import Posterior
 from reducers.inference.density.scaling import Scaling
-from reducers.inference.diagnostics.calibration import Calibration, calibrate
 from reducers.inference.diagnostics.misspecification import misfit
+from reducers.inference.diagnostics.simulation_based_calibration import Calibration, calibrate
 from reducers.inference.folder import INFERENCE, ROUNDS, claim_request, request
 from reducers.inference.methods.abc import accept
 from reducers.inference.methods.point import climb

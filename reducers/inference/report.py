@@ -13,7 +13,7 @@ from couple.base.errors import InputError
 from reducers.inference.density.file import Found
 from reducers.inference.density.posterior import summary
 from reducers.inference.diagnostics import pictures
-from reducers.inference.diagnostics.calibration import Calibration
+from reducers.inference.diagnostics.simulation_based_calibration import Calibration
 from reducers.inference.simulation.simulations import Simulations
 
 DRAWS = 10_000

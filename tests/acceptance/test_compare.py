@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from couple.analysis.compare.comparison import compare
-from couple.analysis.compare.statistics import ALPHA
+from couple.analysis.compare.two_groups import ALPHA
 from support.compared_sides import spiking_spine
 
 pytestmark = pytest.mark.acceptance

@@ -15,7 +15,7 @@ from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
 from adapters.wellmixed.common.law_tables import law_message, with_constants
 from adapters.wellmixed.common.packing import pack
 from adapters.wellmixed.langevin import kernel
-from adapters.wellmixed.langevin.fluxes import fluxes
+from adapters.wellmixed.langevin.flux_tables import fluxes
 from couple.base.arrays import Floats
 from couple.components import engine
 from couple.components.engine import EngineSetup

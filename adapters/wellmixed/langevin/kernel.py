@@ -26,7 +26,7 @@ import math
 from adapters.wellmixed.common.codes import BAD_PROPENSITY, COLLAPSED, INLINE, JIT, OK
 from adapters.wellmixed.common.inputs import among, set_clamped, spread_influx
 from adapters.wellmixed.common.law_tables import BASE, START, load_constants, run_laws
-from adapters.wellmixed.langevin.fluxes import FluxTables, unpack
+from adapters.wellmixed.langevin.flux_tables import FluxTables, unpack
 from couple.base.arrays import Floats, Ints, Words
 from couple.cache.kernels import njit
 from couple.chemistry.laws.tape import run_tape

@@ -12,7 +12,7 @@ import numpy as np
 
 from couple.analysis.compare.sides import Series, Side
 from couple.analysis.compare.spikes import energy, spike_times
-from couple.analysis.compare.statistics import (
+from couple.analysis.compare.two_groups import (
     ALPHA,
     Correlation,
     correlation_p,

@@ -10,7 +10,7 @@ import numpy as np
 from couple.analysis.compare.comparison import Comparison
 from couple.analysis.compare.sides import Side
 from couple.analysis.compare.spikes import spike_times
-from couple.analysis.compare.statistics import correlation_time
+from couple.analysis.compare.two_groups import correlation_time
 from couple.analysis.plot.style import COLOURS, MM, head, save, styled
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from couple.analysis.compare.comparison import Comparison, Row, Value
-from couple.analysis.compare.statistics import ALPHA
+from couple.analysis.compare.two_groups import ALPHA
 
 
 def show(found: Comparison, console: Console) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from couple.analysis.compare.statistics import Flags, regrouped_p
+from couple.analysis.compare.two_groups import Flags, regrouped_p
 from couple.base.arrays import Floats
 from couple.storage.records.spike_trains import spike_times
 

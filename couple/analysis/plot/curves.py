@@ -110,7 +110,7 @@ def _draw(ax: Axes, time: Floats, curve: Curve, *, color: object, lw: float, ls:
         return
     mean = curve.values.mean(axis=0)
     if len(curve.values) > 1:
-        from couple.ensemble.statistics import statistics
+        from couple.ensemble.run_to_run import statistics
 
         found = statistics(curve.values)
         spread = np.sqrt(found.variance)

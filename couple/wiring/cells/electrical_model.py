@@ -8,7 +8,7 @@ from couple.components.model_spec import ModelSpec
 from couple.experiment import Experiment
 from couple.parallel.communicator import world
 from couple.wiring.cells.network_cells import Cells
-from couple.wiring.cells.stimulation import current_pulses
+from couple.wiring.cells.protocol_stimuli import current_pulses
 
 
 def load_model(experiment: Experiment, cells: Cells, *, helped: bool = False) -> ElectricalModel | None:

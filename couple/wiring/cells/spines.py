@@ -13,8 +13,8 @@ from couple.experiment.cells.spine import Part, SpineBlock, Synapse
 from couple.rng.streams import generator
 from couple.wiring.cells.network_cells import Cell, CellBranches, Cells, number
 from couple.wiring.cells.placement import BranchPoint, branch_points
+from couple.wiring.cells.protocol_stimuli import synapse_times
 from couple.wiring.cells.sections import Branches, section_of
-from couple.wiring.cells.stimulation import synapse_times
 
 US_PER_PS = 1e-6
 

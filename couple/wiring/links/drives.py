@@ -30,9 +30,9 @@ from couple.experiment import ClampCourse, DriveBlock, Events, Experiment
 from couple.experiment.clock import Clock
 from couple.files.open_hdf5 import read_given
 from couple.storage.records.results import KIND
+from couple.wiring.cells.protocol_stimuli import synapse_times
 from couple.wiring.cells.spike_times import spike_times
 from couple.wiring.cells.spines import has_synapse
-from couple.wiring.cells.stimulation import synapse_times
 from couple.wiring.sites.placed_site import PlacedSite, PlacedSites
 
 SHOWN = 4

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from couple.chemistry.network import ReactionNetwork
 from couple.experiment import Experiment
+from couple.wiring.cells.protocol_stimuli import late_events
 from couple.wiring.cells.sections import Branches, section_of
-from couple.wiring.cells.stimulation import late_events
 from couple.wiring.links.neuron_links import PlacedLink
 from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.sites.initial_amounts import molecules_in_all, rounded

@@ -1,7 +1,7 @@
 """The learned law and the engine that it was learned from beside a finer model, under the same courses of calcium.
 
 A run is one observation: courses are compared by their largest difference in standard errors, judged against runs that
-are grouped at random, and by Holm's procedure over all of a validation (`couple.analysis.compare.statistics`). Where
+are grouped at random, and by Holm's procedure over all of a validation (`couple.analysis.compare.two_groups`). Where
 hardly any molecule of all runs is in a state, or hardly any is not, the scatter of some runs tells no standard
 error: such rows are not judged.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from couple.analysis.compare.statistics import course, holm
+from couple.analysis.compare.two_groups import course, holm
 from couple.base.arrays import Floats
 from reducers.data.stimuli import CalciumStimulus
 from reducers.gccd.data.protocol_data import UM, ProtocolData

@@ -10,7 +10,7 @@ import numpy as np
 from couple.analysis.plot.style import COLOURS, MM, WIDTH, panels
 from couple.base.arrays import Floats
 from reducers.inference.density.flow import Losses
-from reducers.inference.diagnostics.calibration import LEVELS, Calibration
+from reducers.inference.diagnostics.simulation_based_calibration import LEVELS, Calibration
 from reducers.inference.problem.prior import Prior
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from couple.base.arrays import Floats
-from reducers.inference.diagnostics.calibration import LEVELS, Calibration, calibrate, holm
 from reducers.inference.diagnostics.conditional import conditional_correlations
 from reducers.inference.diagnostics.misspecification import misfit
+from reducers.inference.diagnostics.simulation_based_calibration import LEVELS, Calibration, calibrate, holm
 from reducers.inference.methods.proposals import LEFT_OUT, MARGIN, from_prior, support_of
 from reducers.inference.problem.prior import Prior
 from support.exact_posterior import NOISE, exact_posterior, truths

@@ -14,7 +14,7 @@ from couple.base.errors import Interrupted
 from couple.base.signals import note
 from reducers.inference.density.file import read_posterior
 from reducers.inference.density.flow import new_flow
-from reducers.inference.diagnostics.calibration import calibrate
+from reducers.inference.diagnostics.simulation_based_calibration import calibrate
 from reducers.inference.inference import Inference
 from reducers.inference.problem.settings import FlowBlock
 from reducers.inference.simulation.simulations import Simulations

@@ -18,7 +18,7 @@ from couple.analysis.compare.picture import draw
 from couple.analysis.compare.report import row_lines, show, verdict
 from couple.analysis.compare.sides import Request, Series, Side, requests, side_of
 from couple.analysis.compare.spikes import distance, energy, spike_times
-from couple.analysis.compare.statistics import ALPHA, correlation_time, course, holm, mean_p, regrouped_p
+from couple.analysis.compare.two_groups import ALPHA, correlation_time, course, holm, mean_p, regrouped_p
 from couple.base.errors import InputError
 from couple.cli.main import app
 from couple.cli.results.compare import compare as command

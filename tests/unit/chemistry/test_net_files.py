@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.chemistry.bionetgen.network import read_net
+from adapters.chemistry_files.bionetgen.net_file import read_net
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.laws.expression import value

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.chemistry.sbml.document import read_sbml
+from adapters.chemistry_files.sbml.document import read_sbml
 from couple.base.errors import InputError
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation

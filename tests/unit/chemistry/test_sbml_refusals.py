@@ -11,7 +11,7 @@ from typing import Any
 import libsbml
 import pytest
 
-from adapters.chemistry.sbml.mathml import number
+from adapters.chemistry_files.sbml.mathml import number
 from couple.base.errors import InputError
 from support.chemistry_files import edited, experiment
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.chemistry.write.antimony import write_antimony
-from adapters.chemistry.write.bngl import write_bngl, write_net
-from adapters.chemistry.write.sbml import write_sbml
+from adapters.chemistry_files.write.antimony import write_antimony
+from adapters.chemistry_files.write.bngl import write_bngl, write_net
+from adapters.chemistry_files.write.sbml import write_sbml
 from adapters.wellmixed.ode.engine import MassAction
 from couple.base.errors import InputError
 from couple.chemistry.counted import CountedChemistry, count_chemistry

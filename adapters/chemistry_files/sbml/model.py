@@ -13,14 +13,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.chemistry.at_line import at_line
-from adapters.chemistry.elementary import reactions_of
-from adapters.chemistry.model import CountModel, CountReaction, Size, Units
-from adapters.chemistry.polynomial import polynomial
-from adapters.chemistry.sbml.mathml import expression, number
-from adapters.chemistry.sbml.refusals import refuse_unread
-from adapters.chemistry.sbml.symbols import Symbols, finite
-from adapters.chemistry.sbml.units import SbmlUnits
+from adapters.chemistry_files.at_line import at_line
+from adapters.chemistry_files.elementary import reactions_of
+from adapters.chemistry_files.model import CountModel, CountReaction, Size, Units
+from adapters.chemistry_files.polynomial import polynomial
+from adapters.chemistry_files.sbml.mathml import expression, number
+from adapters.chemistry_files.sbml.refusals import refuse_unread
+from adapters.chemistry_files.sbml.symbols import Symbols, finite
+from adapters.chemistry_files.sbml.units import SbmlUnits
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import apply
 from couple.chemistry.laws.expression import number as make_number

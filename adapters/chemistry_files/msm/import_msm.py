@@ -23,7 +23,7 @@ def import_msm(
     ] = None,
 ) -> None:
     """Read a Markov state model (a transition matrix over a lag) into species and reactions."""
-    from adapters.chemistry.msm.transition_matrix import transition_rates
+    from adapters.chemistry_files.msm.transition_matrix import transition_rates
 
     given = {"lag": lag, "name": name, "states": [s.strip() for s in states.split(",") if s.strip()], "on": on}
     units = {key: value for key, value in given.items() if value} | ({"embed": "nearest"} if nearest else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.chemistry.write.infix import FORMULA, infix
+from adapters.chemistry_files.write.infix import FORMULA, infix
 from couple.chemistry.counted import CountedChemistry
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.chemistry.at_line import at_line
+from adapters.chemistry_files.at_line import at_line
 from couple.base.errors import InputError
 
 

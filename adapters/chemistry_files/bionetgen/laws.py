@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters.chemistry.bionetgen.arithmetic import evaluate
+from adapters.chemistry_files.bionetgen.arithmetic import evaluate
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import Expression, apply, combine, number, parse, substitute
 from couple.chemistry.laws.expression import name as named

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from adapters.chemistry.model import Units
+from adapters.chemistry_files.model import Units
 from couple.base.errors import InputError
 from couple.base.formats import complaint
 

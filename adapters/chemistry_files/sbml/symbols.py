@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from adapters.chemistry.sbml.mathml import expression
+from adapters.chemistry_files.sbml.mathml import expression
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import Expression, apply
 from couple.chemistry.laws.expression import name as make_name

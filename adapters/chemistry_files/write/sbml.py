@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.chemistry.write.infix import FORMULA, infix
+from adapters.chemistry_files.write.infix import FORMULA, infix
 from couple.base.errors import InputError, MissingDependencyError
 from couple.chemistry.counted import CountedChemistry, CountedReaction
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from adapters.chemistry.model import CountReaction
-from adapters.chemistry.polynomial import Polynomial, polynomial
+from adapters.chemistry_files.model import CountReaction
+from adapters.chemistry_files.polynomial import Polynomial, polynomial
 from couple.chemistry.laws.calculus import split_signs
 from couple.chemistry.laws.expression import Expression
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adapters.chemistry.at_line import at_line
-from adapters.chemistry.bionetgen.arithmetic import evaluate
-from adapters.chemistry.bionetgen.blocks import Lines, check_amounts, read_text, split_blocks
-from adapters.chemistry.bionetgen.laws import NetLaws
-from adapters.chemistry.elementary import HIGHEST, reactions_of
-from adapters.chemistry.model import CountModel, CountReaction, Size, Units, read_units
+from adapters.chemistry_files.at_line import at_line
+from adapters.chemistry_files.bionetgen.arithmetic import evaluate
+from adapters.chemistry_files.bionetgen.blocks import Lines, check_amounts, read_text, split_blocks
+from adapters.chemistry_files.bionetgen.laws import NetLaws
+from adapters.chemistry_files.elementary import HIGHEST, reactions_of
+from adapters.chemistry_files.model import CountModel, CountReaction, Size, Units, read_units
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import apply, combine
 from couple.chemistry.laws.expression import name as make_name

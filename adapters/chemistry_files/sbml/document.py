@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapters.chemistry.model import read_units
-from adapters.chemistry.sbml.model import SbmlModel
+from adapters.chemistry_files.model import read_units
+from adapters.chemistry_files.sbml.model import SbmlModel
 from couple.base.errors import InputError, MissingDependencyError
 from couple.base.formats import instead_of
 
