@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -79,25 +80,48 @@ def test_dichotomised_gaussian_data_are_recovered(n: int) -> None:
     assert not recovers(other, source, windows, False), "and one with other correlations"
 
 
-@pytest.mark.parametrize("name", ["critical", "drive"])
-def test_differences_beyond_two_errors_keep_their_sign(name: str) -> None:
-    """Of all pairs of models of the examples, in at least 9 of 10 splits. The error is that of one split: a difference
-    of two errors of the mean over ten is 0.6 of that, and has its sign in seven.
+def signs_of(path: Path, *overrides: str) -> tuple[list[str], int]:
+    """Pairs of models of a comparison whose difference is beyond two of its standard errors and has its sign in fewer
+    than 9 of 10 splits; and how many pairs are beyond.
     """
-    path = EXAMPLES / "population" / f"{name}.toml"
-    file = PopulationFile.load(path, ["population.splits=10", "population.samples=1000", "population.sizes=[]"])
-    found = compare_models(file, read_patterns(file, Path(path).parent))
-    scores = [s for s in found.scores if len(s.held_out)]
+    file = PopulationFile.load(path, ["population.samples=1000", "population.sizes=[]", *overrides])
+    assert file.population.splits == 10
+    found = compare_models(file, read_patterns(file, path.parent))
+    scores = [(s.kind, s.held_out) for s in found.scores if s.held_out is not None]
     assert len(scores) == len(file.population.models)
-    judged = 0
-    for i, one in enumerate(scores):
-        for other in scores[:i]:
-            apart = one.held_out - other.held_out
-            mean, error = float(apart.mean()), float(apart.std(ddof=1))
+    wrong, judged = [], 0
+    for i, (one, held) in enumerate(scores):
+        for other, base in scores[:i]:
+            apart = held.less(base)
+            mean, error = apart.mean()
             if abs(mean) > 2 * error:
                 judged += 1
-                assert (np.sign(apart) == np.sign(mean)).sum() >= 9, (one.kind, other.kind, apart)
-    assert judged > 5
+                kept = int((np.sign(apart.by_split) == np.sign(mean)).sum())
+                print(f"{path.name} {overrides}: {one} - {other}: {mean:+.5f} +- {error:.5f}, {kept} of 10")
+                wrong += [f"{one} - {other}: {mean:+.5f} +- {error:.5f}, {kept} of 10"] * (kept < 9)
+    return wrong, judged
+
+
+@pytest.mark.parametrize("name", ["critical", "drive"])
+def test_differences_beyond_two_errors_keep_their_sign(name: str) -> None:
+    """Of all pairs of models of the examples that make their patterns, in at least 9 of 10 splits."""
+    wrong, judged = signs_of(EXAMPLES / "population" / f"{name}.toml")
+    assert not wrong and judged > 5, (wrong, judged)
+
+
+@pytest.mark.parametrize("name", ["network", "spines"])
+def test_differences_keep_their_sign_after_the_runs_that_examples_ask_for(name: str, tmp_path: Path) -> None:
+    """The same of patterns of runs, whose commands are those in the head of the example."""
+    path = EXAMPLES / "population" / f"{name}.toml"
+    runs = [line for line in path.read_text().splitlines() if line.startswith("#   uv run couple run ")]
+    assert len(runs) == 2
+    for line in runs:
+        command = shlex.split(line)[4:]
+        out = tmp_path / Path(command[command.index("--out") + 1]).name
+        command[command.index("--out") + 1] = str(out)
+        assert couple(*command, "--quiet") == 0
+        wrong, judged = signs_of(path, f"data.results={out}")
+        assert not wrong, (wrong, judged)
 
 
 def network(n: int, strength: float) -> NeuralNetwork:

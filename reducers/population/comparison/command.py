@@ -14,7 +14,11 @@ from couple.cli.output.console import Json, Overrides, Quiet, err, out
 def population(
     file: Annotated[
         Path,
-        typer.Argument(help="The comparison: a TOML file with [population], or a folder with one.", show_default=False),
+        typer.Argument(
+            help="The comparison: a TOML file with [population], or a folder with one; or patterns themselves: "
+            "results, .npy, .npz, .csv or .nwb, with all that is usual.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="The figure (default: NAME.png, here).", show_default=False)
@@ -38,10 +42,10 @@ def population(
     from reducers.population.comparison import report
     from reducers.population.comparison.comparison import compare_models
     from reducers.population.comparison.data import read_patterns
-    from reducers.population.comparison.settings import PopulationFile
+    from reducers.population.comparison.settings import PopulationFile, patterns_in
     from reducers.population.library.file import ModelFile, refuse_other, write_model
 
-    path = find_file(file, "population")
+    path = file if patterns_in(file) is not None else find_file(file, "population")
     wanted = PopulationFile.load(path, overrides or ())
     if save is not None:
         refuse_other(save)
@@ -52,7 +56,8 @@ def population(
             patterns = read_patterns(wanted, path.parent)
             found = compare_models(wanted, patterns, lambda what: status.update(what))
         except InputError as error:
-            raise error.inside(str(path)) if not error.where.startswith("/") else error from None
+            placed = error.where.startswith(("/", str(path)))
+            raise error if placed else error.inside(str(path)) from None
         picture = None
         if figure:
             from reducers.population.comparison.picture import draw

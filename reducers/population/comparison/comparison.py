@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError, InputError
 from couple.rng.streams import generator
+from reducers.population.comparison.hold_out import HeldOut, Splits, hold_out
 from reducers.population.comparison.settings import PopulationFile
 from reducers.population.library.kinds import MODELS
+from reducers.population.models.description import LARGE_SAMPLE, Description, describe
 from reducers.population.models.model import Estimate, FitBlock, Moments, PatternModel, moments_of
 from reducers.population.patterns.patterns import Bits, Patterns
 
-NATS = float(np.log(2.0))
 UNKNOWN = Estimate(float("nan"), 0.0)
 MOST_ESTIMATED = 60
 """Neurons up to which a dichotomised Gaussian's probabilities are estimated; beyond they take too long."""
+LEAST_WINDOWS = 8
+SMALL_SAMPLE = 2000
+"""Patterns that are drawn to describe a model whose probabilities are estimates."""
 
 Progress = Callable[[str], None]
 
@@ -30,17 +33,19 @@ Progress = Callable[[str], None]
 class Score:
     """One model.
 
-    held_out: bits per neuron and window, each of the splits; none where probabilities are out of reach. entropy: bits
-    per neuron. rates, correlations, triplets: root mean square differences from the data, of triplets as a share of
-    the root mean square of the data's. count: total variation distance of p(k). seconds, megabytes: CPU time and
-    largest memory of the fit to all windows. draws: patterns per CPU second. refused: why there is none of it.
+    held_out: bits per neuron and window; None where probabilities are out of reach. description: of all patterns in a
+    few numbers; None where it is out of reach, too. entropy: bits per neuron. rates, correlations, triplets: root mean
+    square differences from the data, of triplets as a share of the root mean square of the data's. count: total
+    variation distance of p(k). seconds, megabytes: CPU time and most memory of NumPy of the fit to all windows. draws:
+    patterns per CPU second. refused: why there is none of it.
     """
 
     kind: str
     words: str
     direct: str = "exact"
     parameters: int = 0
-    held_out: Floats = field(default_factory=lambda: np.zeros(0))
+    held_out: HeldOut | None = None
+    description: Description | None = None
     entropy: Estimate = UNKNOWN
     rates: float = float("nan")
     correlations: float = float("nan")
@@ -80,33 +85,33 @@ class PopulationComparison:
     @property
     def reference(self) -> Score | None:
         """The score that differences are from: of independent neurons, else the first that has a likelihood."""
-        listed = [s for s in self.scores if len(s.held_out)]
+        listed = [s for s in self.scores if s.held_out is not None]
         return next((s for s in listed if s.kind == "independent"), listed[0] if listed else None)
 
     @property
     def best(self) -> Score | None:
         """The score with the largest held-out likelihood."""
-        listed = [s for s in self.scores if len(s.held_out)]
-        return max(listed, key=lambda s: float(s.held_out.mean()), default=None)
+        listed = [(s.held_out.mean().value, s) for s in self.scores if s.held_out is not None]
+        return max(listed, key=lambda one: one[0], default=(0.0, None))[1]
 
 
 def compare_models(
     file: PopulationFile, patterns: Patterns, progress: Progress = lambda _: None
 ) -> PopulationComparison:
-    """Every model of the file on the patterns. Raises InputError where they have fewer windows than splits."""
+    """Every model of the file on the patterns. Raises InputError where a half of them is too short to fit models to."""
     wanted, states = file.population, patterns.states
-    if len(states) < 2 * wanted.splits:
-        raise InputError(f"{len(states)} windows cannot be split into {wanted.splits} parts", where="population.splits")
+    if len(states) < LEAST_WINDOWS:
+        raise InputError(f"{len(states)} windows are too few to hold half of them out: {LEAST_WINDOWS} are the least")
+    splits = Splits.of(len(states), wanted.blocks, wanted.splits, wanted.seed)
     rng = generator(wanted.seed, "population", "triplets", "chosen")
-    triplets = np.array(
-        [rng.choice(patterns.n, 3, replace=False) for _ in range(wanted.triplets if patterns.n > 2 else 0)]
-    ).reshape(-1, 3)
+    chosen = [rng.choice(patterns.n, 3, replace=False) for _ in range(wanted.triplets if patterns.n > 2 else 0)]
+    triplets = np.array(chosen, dtype=np.int64).reshape(-1, 3)
     data = moments_of(states, triplets)
     scores, costs = [], []
     for kind in wanted.models:
         progress(f"fitting {MODELS[kind].WORDS}")
         try:
-            scores.append(score(MODELS[kind], states, data, triplets, file))
+            scores.append(score(MODELS[kind], states, data, triplets, splits, file))
             costs += [_cost(MODELS[kind], patterns, n, file) for n in wanted.sizes if n < patterns.n]
         except CoupleError as error:
             scores.append(Score(kind, MODELS[kind].WORDS, refused=str(error)))
@@ -115,19 +120,24 @@ def compare_models(
     )
 
 
-def score(kind: type[PatternModel], states: Bits, data: Moments, triplets: Bits, file: PopulationFile) -> Score:
+def score(
+    kind: type[PatternModel], states: Bits, data: Moments, triplets: Bits, splits: Splits, file: PopulationFile
+) -> Score:
     """Of one model. Raises CoupleError if it cannot be fitted."""
     wanted, n = file.population, states.shape[1]
-    held_out = np.zeros(0)
-    if kind.DIRECT == "exact" or n <= MOST_ESTIMATED:
-        held_out = hold_out(kind, states, wanted.splits, file.fit)
+    known = kind.DIRECT == "exact" or n <= MOST_ESTIMATED
+    held_out = hold_out(kind, states, splits, file.fit) if known else None
     model, seconds, megabytes = timed_fit(kind, states, file.fit)
+    model.sample(2, wanted.seed)  # compiles, which is no part of drawing
     begun = time.process_time()
     model.sample(1000, wanted.seed)
     draws = 1000 / max(time.process_time() - begun, 1e-6)
     found = model.moments(triplets, wanted.seed, wanted.samples)
-    known = kind.DIRECT == "exact" or n <= MOST_ESTIMATED
     entropy = model.entropy(wanted.seed) if known else UNKNOWN
+    described = None
+    if known and not kind.ORDERED:
+        most = LARGE_SAMPLE if kind.DIRECT == "exact" else SMALL_SAMPLE
+        described = describe(model, min(most, wanted.samples), wanted.seed)
     upper = np.triu_indices(n, 1)
     third = float(np.sqrt((data.triplets**2).mean())) if len(triplets) else float("nan")
     return Score(
@@ -136,6 +146,7 @@ def score(kind: type[PatternModel], states: Bits, data: Moments, triplets: Bits,
         model.DIRECT,
         model.parameters,
         held_out,
+        described,
         Estimate(entropy.value / n, entropy.error / n),
         _rms(found.rates - data.rates),
         _rms((correlations(found) - correlations(data))[upper]),
@@ -149,18 +160,6 @@ def score(kind: type[PatternModel], states: Bits, data: Moments, triplets: Bits,
     )
 
 
-def hold_out(kind: type[PatternModel], states: Bits, splits: int, settings: FitBlock) -> Floats:
-    """(splits,) mean ln p of the windows of each part under a model that is fitted to the others, in bits per neuron
-    and window.
-    """
-    edges = np.linspace(0, len(states), splits + 1).astype(int)
-    found = []
-    for a, b in pairwise(edges):
-        model = kind.fit(np.concatenate([states[:a], states[b:]]), settings)
-        found.append(float(model.log_probability(states[a:b]).mean()) / NATS / states.shape[1])
-    return np.array(found)
-
-
 def timed_fit(kind: type[PatternModel], states: Bits, settings: FitBlock) -> tuple[PatternModel, float, float]:
     """A fit with its CPU seconds and the most memory that it took, MB."""
     tracemalloc.start()
@@ -169,12 +168,6 @@ def timed_fit(kind: type[PatternModel], states: Bits, settings: FitBlock) -> tup
     seconds, peak = time.process_time() - begun, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return model, seconds, peak / 1e6
-
-
-def mean_and_error(values: Sequence[float] | Floats) -> Estimate:
-    """Mean over splits, and its standard error."""
-    listed = np.asarray(values, dtype=np.float64)
-    return Estimate(float(listed.mean()), float(listed.std(ddof=1) / np.sqrt(len(listed))))
 
 
 def correlations(moments: Moments) -> Floats:

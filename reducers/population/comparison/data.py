@@ -8,7 +8,7 @@ from couple.base.errors import InputError
 from couple.rng.streams import generator
 from reducers.population.comparison.settings import PopulationFile
 from reducers.population.master_equation.patterns import simulate_patterns
-from reducers.population.patterns import sources
+from reducers.population.patterns import arrays, sources
 from reducers.population.patterns.patterns import Patterns
 
 
@@ -30,11 +30,11 @@ def _given(file: PopulationFile, folder: Path) -> Patterns:
         return simulate_patterns(file.master_equation, file.population.seed)
     clip, window = data.multiple == "clip", data.window or 0.0
     if data.array is not None:
-        return sources.patterns_of_array(folder / data.array, window)
+        return arrays.patterns_of_array(folder / data.array, window, data.unit, clip, data.only, span)
     if data.table is not None:
-        return sources.patterns_of_table(folder / data.table, window, clip, span)
+        return arrays.patterns_of_table(folder / data.table, window, data.unit, clip, data.only, span)
     if data.nwb is not None:
-        return sources.spikes_of_nwb(folder / data.nwb, window, clip, span)
+        return sources.spikes_of_nwb(folder / data.nwb, window, clip, data.only, span)
     path = folder / str(data.results)
     path = path / "results.h5" if path.is_dir() else path
     if data.record is not None:

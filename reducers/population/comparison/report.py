@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from couple.cli.output.quantities import Output
-from reducers.population.comparison.comparison import PopulationComparison, Score, mean_and_error
+from reducers.population.comparison.comparison import PopulationComparison, Score
+from reducers.population.models.description import Description
 
 
 class CostOutput(Output):
@@ -16,10 +17,26 @@ class CostOutput(Output):
     fit_megabytes: float
 
 
+class DescriptionOutput(Output):
+    """All patterns in a few numbers: for each number of active neurons one or two Gaussians of log₂ p. of_half, of_90:
+    log₂ of the number of the likeliest patterns that have 50 % and 90 % of the probability together.
+    """
+
+    numbers: int
+    of_half: float
+    of_90: float
+    active: tuple[int, ...]
+    weight: tuple[float, ...]
+    mean_bits: tuple[float, ...]
+    sd_bits: tuple[float, ...]
+
+
 class ModelOutput(Output):
     """One model. Bits are per neuron and window; `gain` is the difference from the reference, split by split.
 
-    splits_above: how many of them have a gain above 0. probabilities: "exact" or "estimate". refused: why it has no
+    The errors are of means over blocks of windows. splits_above: how many splits have a gain above 0. held_out_splits:
+    of each, from which the difference of any two models follows. description: null for models of successive windows,
+    and where there are no probabilities. probabilities: "exact" or "estimate". refused: why it has no
     numbers. triplets_rms_relative: as a share of those of the data.
     """
 
@@ -32,8 +49,10 @@ class ModelOutput(Output):
     gain_bits: float | None
     gain_error: float | None
     splits_above: int | None
+    held_out_splits: tuple[float | None, ...]
     entropy_bits: float | None
     entropy_error: float | None
+    description: DescriptionOutput | None
     rates_rms: float | None
     correlations_rms: float | None
     triplets_rms_relative: float | None
@@ -53,6 +72,7 @@ class PopulationOutput(Output):
     windows: int
     window_ms: float
     splits: int
+    blocks: int
     mean_rate: float
     reference: str | None
     models: tuple[ModelOutput, ...]
@@ -63,21 +83,22 @@ class PopulationOutput(Output):
 def gain(score: Score, found: PopulationComparison) -> tuple[float, float, int] | None:
     """Mean, standard error and number of splits above 0 of the difference from the reference; None for that itself."""
     reference = found.reference
-    if reference is None or score.kind == reference.kind or not len(score.held_out):
+    if reference is None or reference.held_out is None or score.kind == reference.kind or score.held_out is None:
         return None
-    apart = score.held_out - reference.held_out
-    return (*mean_and_error(apart), int((apart > 0).sum()))
+    apart = score.held_out.less(reference.held_out)
+    return (*apart.mean(), int((apart.by_split > 0).sum()))
 
 
 def output(found: PopulationComparison, figure: str | None, saved: str | None) -> PopulationOutput:
     """For programs."""
-    splits = max((len(s.held_out) for s in found.scores), default=0)
+    held = found.reference.held_out if found.reference is not None else None
     return PopulationOutput(
         name=found.name,
         neurons=found.neurons,
         windows=found.windows,
         window_ms=found.window,
-        splits=splits,
+        splits=0 if held is None else len(held.by_split),
+        blocks=0 if held is None else len(held.by_block),
         mean_rate=float(found.data.rates.mean()),
         reference=None if found.reference is None else found.reference.kind,
         models=tuple(_model(score, found) for score in found.scores),
@@ -87,7 +108,7 @@ def output(found: PopulationComparison, figure: str | None, saved: str | None) -
 
 
 def _model(score: Score, found: PopulationComparison) -> ModelOutput:
-    held = mean_and_error(score.held_out) if len(score.held_out) else None
+    held = None if score.held_out is None else score.held_out.mean()
     apart = gain(score, found)
     costs = [CostOutput(neurons=c.neurons, fit_cpu_seconds=c.seconds, fit_megabytes=c.megabytes) for c in found.costs
              if c.kind == score.kind]  # fmt: skip
@@ -96,13 +117,15 @@ def _model(score: Score, found: PopulationComparison) -> ModelOutput:
         words=score.words,
         probabilities=score.direct,
         parameters=score.parameters,
-        held_out_bits=None if held is None else held.value,
-        held_out_error=None if held is None else held.error,
-        gain_bits=None if apart is None else apart[0],
-        gain_error=None if apart is None else apart[1],
+        held_out_bits=None if held is None else _known(held.value),
+        held_out_error=None if held is None else _known(held.error),
+        gain_bits=None if apart is None else _known(apart[0]),
+        gain_error=None if apart is None else _known(apart[1]),
         splits_above=None if apart is None else apart[2],
+        held_out_splits=() if score.held_out is None else tuple(_known(v) for v in score.held_out.by_split.tolist()),
         entropy_bits=_known(score.entropy.value),
         entropy_error=_known(score.entropy.error),
+        description=None if score.description is None else _described(score.description),
         rates_rms=_known(score.rates),
         correlations_rms=_known(score.correlations),
         triplets_rms_relative=_known(score.triplets),
@@ -115,12 +138,38 @@ def _model(score: Score, found: PopulationComparison) -> ModelOutput:
     )
 
 
+def _described(found: Description) -> DescriptionOutput:
+    return DescriptionOutput(
+        numbers=found.parameters,
+        of_half=found.patterns_of_mass(0.5),
+        of_90=found.patterns_of_mass(0.9),
+        active=tuple(found.k.astype(int).tolist()),
+        weight=tuple(found.weight.tolist()),
+        mean_bits=tuple(found.mean.tolist()),
+        sd_bits=tuple(found.sd.tolist()),
+    )
+
+
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
 HEAD = (
-    *("model", "numbers", "held-out", "+-", "gain", "+-", "splits", "entropy", "rates", "pairs", "triplets", "p(k)"),
+    *(
+        "model",
+        "numbers",
+        "held-out",
+        "+-",
+        "gain",
+        "+-",
+        "splits",
+        "entropy",
+        "half",
+        "rates",
+        "pairs",
+        "triplets",
+        "p(k)",
+    ),
     *("fit", "memory", "draws/s"),
 )
 
@@ -133,7 +182,9 @@ def lines(found: PopulationComparison) -> list[str]:
     said = [
         f"{found.name}: {found.neurons} neurons in {found.windows} windows{window}, active in "
         f"{found.data.rates.mean():.3g} of them",
-        "held-out, gain over the reference, entropy: bits per neuron and window; splits: those with a gain",
+        "held-out, gain over the reference (+- standard error), entropy: bits per neuron and window; splits: with gain",
+        "half: log2 of the number of patterns that have half of the probability; of 2^"
+        f"{found.neurons}, in 3 numbers for one or two Gaussians at each number of active neurons",
         "rates, pairs (correlations), triplets (relative): root mean square off; p(k): total variation off",
     ]
     said += ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in (HEAD, *body)]
@@ -146,7 +197,7 @@ def lines(found: PopulationComparison) -> list[str]:
 
 
 def _row(score: Score, found: PopulationComparison) -> tuple[str, ...]:
-    held = mean_and_error(score.held_out) if len(score.held_out) else None
+    held = None if score.held_out is None else score.held_out.mean()
     apart = gain(score, found)
     estimated = "~" if score.direct == "estimate" else ""
     return (
@@ -156,8 +207,9 @@ def _row(score: Score, found: PopulationComparison) -> tuple[str, ...]:
         "" if held is None else f"{held.error:.5f}",
         "" if apart is None else f"{apart[0]:+.5f}",
         "" if apart is None else f"{apart[1]:.5f}",
-        "" if apart is None else f"{apart[2]}/{len(score.held_out)}",
+        "" if apart is None or score.held_out is None else f"{apart[2]}/{len(score.held_out.by_split)}",
         "" if not math.isfinite(score.entropy.value) else f"{estimated}{score.entropy.value:.4f}",
+        "" if score.description is None else f"{score.description.patterns_of_mass(0.5):.1f}",
         f"{score.rates:.2g}",
         f"{score.correlations:.2g}",
         "" if math.isnan(score.triplets) else f"{score.triplets:.2g}",

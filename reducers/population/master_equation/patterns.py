@@ -6,11 +6,15 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
+from couple.base.errors import InputError
 from couple.rng.streams import generator
 from reducers.population.master_equation.network import NeuralNetwork, dense_synapses, random_synapses
 from reducers.population.master_equation.settings import MasterEquationBlock
 from reducers.population.master_equation.ssa import simulate
 from reducers.population.patterns.patterns import Patterns
+
+MOST_EVENTS = 1e12
+"""At a few million a second, of neurons that fire as fast as they can."""
 
 
 def build_network(block: MasterEquationBlock, seed: int) -> NeuralNetwork:
@@ -38,7 +42,18 @@ def drive_of(block: MasterEquationBlock, seed: int, windows: int) -> Floats:
 
 
 def simulate_patterns(block: MasterEquationBlock, seed: int) -> Patterns:
-    """States at the end of each step of `every` ms after `settle`."""
+    """States at the end of each step of `every` ms after `settle`. Raises InputError for runs of days."""
+    events = 2 * block.neurons * (block.settle + block.duration) / (1 / block.rate + 1 / block.decay)
+    if events > MOST_EVENTS:
+        raise InputError(
+            f"neurons that are always driven make {events:.2g} events, more than {MOST_EVENTS:.0e}, which take days: "
+            "give a shorter duration, lower rates or fewer neurons",
+            where="master_equation.duration",
+        )
+    check_memory(
+        block.neurons * (block.settle + block.duration) / block.every,
+        f"states of {block.neurons} neurons every {block.every:g} ms", "take longer steps", "master_equation.every",
+    )  # fmt: skip
     rest, windows = round(block.settle / block.every), max(1, round(block.duration / block.every))
     network = build_network(block, seed)
     run = simulate(network, drive_of(block, seed, rest + windows), block.every, seed)

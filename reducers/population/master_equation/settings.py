@@ -11,6 +11,7 @@ from couple.base.units import with_unit
 from reducers.population.master_equation.network import Activation
 
 Time = Annotated[float, with_unit("time")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Rate = Annotated[float, with_unit("rate of first order")]
 
 
@@ -30,15 +31,15 @@ class MasterEquationBlock(Block):
 
     neurons: Integer = Field(ge=2, le=1_000_000)
     degree: Integer = Field(default=0, ge=0)
-    weight: float = 1.0
-    inhibitory: float = Field(default=0.0, ge=0, lt=1)
-    inhibition: float = Field(default=1.0, ge=0)
+    weight: Finite = 1.0
+    inhibitory: Finite = Field(default=0.0, ge=0, lt=1)
+    inhibition: Finite = Field(default=1.0, ge=0)
     activation: Activation = "tanh"
     rate: Rate = Field(default=1.0, gt=0)
     decay: Rate = Field(gt=0)
-    input: float = 0.01
-    spread: float = Field(default=0.0, ge=0)
-    drive: float = Field(default=0.0, ge=0)
+    input: Finite = 0.01
+    spread: Finite = Field(default=0.0, ge=0)
+    drive: Finite = Field(default=0.0, ge=0)
     step: Time = Field(default=10.0, gt=0)
     every: Time = Field(gt=0)
     duration: Time = Field(gt=0)

@@ -19,6 +19,8 @@ from reducers.population.patterns.patterns import Bits
 
 LEAST = 20
 """Drawn patterns of a k from which on its Gaussians are fitted; of fewer, what they have in common is all."""
+LARGE_SAMPLE = 20_000
+"""Patterns that are drawn from a model for its description."""
 STEPS = 60
 LN2 = float(np.log(2.0))
 
@@ -64,7 +66,7 @@ class Description:
         return float(self.log2_patterns_above(np.array([low]))[0])
 
 
-def describe(model: PatternModel, samples: int = 20_000, seed: int = 1) -> Description:
+def describe(model: PatternModel, samples: int = LARGE_SAMPLE, seed: int = 1) -> Description:
     """Of patterns that are drawn from a model."""
     if model.ORDERED:
         raise InputError(f"{model.WORDS}: patterns depend on earlier ones, and have no probability of their own")

@@ -15,10 +15,11 @@ from scipy.special import ndtr, ndtri
 from scipy.stats.qmc import Sobol
 
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.cache.kernels import njit
 from couple.rng.streams import generator
-from reducers.population.models.model import Estimate, FitBlock, Moments, PatternModel, moments_of
+from reducers.population.models.model import Estimate, FitBlock, Moments, PatternModel, count_pairs, moments_of
 from reducers.population.patterns.patterns import Bits
 
 DRAWS = 256
@@ -114,8 +115,8 @@ class DichotomisedGaussian(PatternModel):
     def fit(cls, states: Bits, settings: FitBlock) -> Self:
         """From rates and covariances, with half a window of each state, and `prior` windows of independent neurons."""
         m = len(states)
-        x = states.astype(np.float32)  # exact below 2^24 windows
-        pairs = (x.T @ x).astype(np.float64) / m
+        check_memory(8.0 * 6 * states.shape[1] ** 2, f"correlations of {states.shape[1]} neurons", "take fewer neurons")
+        pairs = count_pairs(states) / m
         rates = np.diag(pairs).copy()
         covariances = (pairs - np.outer(rates, rates)) * (m / (m + settings.prior))
         return cls.of_moments((rates * m + 0.5) / (m + 1.0), covariances)

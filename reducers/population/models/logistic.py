@@ -65,7 +65,11 @@ class CascadedLogistic(PatternModel):
     @classmethod
     def fit(cls, states: Bits, settings: FitBlock) -> Self:
         """In the order of the neurons."""
-        x, n = states.astype(np.float64), states.shape[1]
+        n = states.shape[1]
+        check_memory(
+            8.0 * 5 * states.size, f"regressions of {n} neurons in {len(states)} windows", "take fewer windows"
+        )
+        x = states.astype(np.float64)
         return cls(*fit_logistic(x, x, np.triu(np.ones((n, n), dtype=bool), 1), settings))
 
     def log_probability(self, states: Bits) -> Floats:
@@ -118,7 +122,9 @@ class HistoryGLM(PatternModel):
         n, lags = states.shape[1], settings.history
         if len(states) <= lags:
             raise InputError(f"{len(states)} windows are too few for a history of {lags}")
-        check_memory(16.0 * len(states) * n * lags, f"{lags} windows of history of {n} neurons", "take fewer windows")
+        check_memory(
+            16.0 * len(states) * n * (lags + 2), f"{lags} windows of history of {n} neurons", "take fewer windows"
+        )
         x = earlier(states, lags)[lags:]
         allowed = np.ones((n * lags, n), dtype=bool)
         bias, weights = fit_logistic(x, states[lags:].astype(np.float64), allowed, settings)

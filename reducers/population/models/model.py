@@ -20,6 +20,10 @@ ENUMERATED = 14
 """Neurons up to which moments and entropies of any model are sums over all patterns."""
 SAMPLES = 100_000
 """Patterns that are drawn for them otherwise."""
+LARGEST = 1e9
+"""Windows that a prior may stand for."""
+BLOCK = 1 << 24
+"""Numbers that are held at a time where windows are summed over."""
 
 
 class FitBlock(Block):
@@ -39,9 +43,9 @@ class FitBlock(Block):
     """
 
     seed: Integer = Field(default=1, ge=0, lt=2**63)
-    dirichlet: float = Field(default=0.01, ge=0)
-    prior: float = Field(default=3.0, ge=0)
-    ridge: float = Field(default=1.0, ge=0)
+    dirichlet: float = Field(default=0.01, ge=0, le=LARGEST)
+    prior: float = Field(default=3.0, ge=0, le=LARGEST)
+    ridge: float = Field(default=1.0, ge=0, le=LARGEST)
     hidden: Integer = Field(default=10, ge=1, le=10_000)
     history: Integer = Field(default=3, ge=1, le=1000)
     chains: Integer = Field(default=500, ge=2, le=1_000_000)
@@ -78,12 +82,27 @@ class Moments:
 def moments_of(states: Bits, triplets: Bits | None = None, weights: Floats | None = None) -> Moments:
     """Moments of patterns (m, n), weighted (m,) or equally. triplets: (t, 3) numbers of neurons."""
     m, n = states.shape
-    w = np.full(m, 1.0 / m) if weights is None else weights
-    x = states.astype(np.float64)
     listed = np.zeros((0, 3), dtype=np.int64) if triplets is None else triplets
-    third = np.array([w @ (states[:, a] & states[:, b] & states[:, c]) for a, b, c in listed])
-    count = np.bincount(states.sum(axis=1), weights=w, minlength=n + 1)
-    return Moments(w @ x, x.T @ (x * w[:, None]), third, count, weights is not None)
+    together = (states[:, a] & states[:, b] & states[:, c] for a, b, c in listed)
+    active = states.sum(axis=1, dtype=np.int64)
+    if weights is None:
+        pairs = count_pairs(states) / m
+        third = np.array([float(one.mean()) for one in together])
+        return Moments(np.diag(pairs).copy(), pairs, third, np.bincount(active, minlength=n + 1) / m, False)
+    x = states.astype(np.float64)
+    third = np.array([float(weights @ one) for one in together])
+    count = np.bincount(active, weights=weights, minlength=n + 1)
+    return Moments(weights @ x, x.T @ (x * weights[:, None]), third, count, True)
+
+
+def count_pairs(states: Bits) -> Floats:
+    """(n, n) windows in which both neurons of a pair are active, in memory for a few windows at a time."""
+    m, n = states.shape
+    step, found = max(1, min(BLOCK // n, 1 << 24)), np.zeros((n, n))
+    for a in range(0, m, step):
+        x = states[a : a + step].astype(np.float32)  # exact below 2^24 windows
+        found += x.T @ x
+    return found
 
 
 class PatternModel(ABC):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
-from couple.base.errors import InputError
+from couple.base.errors import InputError, nearest, quoted
 
 Bits = npt.NDArray[np.uint8]
 """(n_windows, n_neurons) of 0 and 1."""
+Span = tuple[float | None, float | None]
+"""ms from and to which patterns are taken, None for all there is."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,21 @@ class Patterns:
     def check(self) -> Patterns:
         """Itself. Raises InputError where models cannot be fitted: a silent neuron, fewer windows than neurons."""
         if self.n < 2:
-            raise InputError(f"patterns of {self.n} neurons: models of patterns need 2 or more")
+            what = {0: "no neuron is active in any window", 1: f'patterns of one neuron, "{"".join(self.names)}"'}[
+                self.n
+            ]
+            raise InputError(f"{what}: models of patterns need 2 neurons or more")
+        if len(self) < self.n:
+            raise InputError(
+                f"{len(self)} patterns of {self.n} neurons: give at least as many patterns as neurons "
+                "(a longer recording, a shorter window, fewer neurons; in arrays a line is a window, a column a neuron)"
+            )
         silent = np.flatnonzero(~self.states.any(axis=0))
         if len(silent):
             more = f" and {len(silent) - 1} more are" if len(silent) > 1 else " is"
             raise InputError(
                 f'neuron "{self.names[silent[0]]}"{more} never active in {len(self)} windows: leave out what is silent '
                 'with silent = "drop", or take a longer recording'
-            )
-        if len(self) < self.n:
-            raise InputError(
-                f"{len(self)} patterns of {self.n} neurons: give at least as many patterns as neurons "
-                "(a longer recording, a shorter window, or fewer neurons)"
             )
         return self
 
@@ -83,6 +89,15 @@ def to_bits(values: npt.NDArray[np.generic], names: Sequence[str] | None = None,
     return Patterns(np.ascontiguousarray(values, dtype=np.uint8), listed, window)
 
 
+def choose_names(names: Sequence[str], pattern: str, what: str, where: str) -> list[str]:
+    """The names that a pattern with * and ? stands for. Raises InputError if there is none; what: they are of."""
+    found = [name for name in names if fnmatchcase(name, pattern)]
+    if not found:
+        said = nearest(pattern, names) if names else f"there is no {what} in it"
+        raise InputError(f"no {what} is called {quoted(pattern)}; {said}", where=where)
+    return found
+
+
 def bin_spikes(
     trains: Sequence[Floats], names: Sequence[str], window: float, span: tuple[float, float], clip: bool = False
 ) -> Patterns:
@@ -91,20 +106,23 @@ def bin_spikes(
     clip: a window with several spikes counts as one with a spike. Raises InputError for such windows otherwise, for
     times that are not finite, and for patterns that do not fit into memory.
     """
-    windows = int((span[1] - span[0]) / window + 1e-9)
-    if windows < 1:
-        raise InputError(f"a window of {window:g} ms does not fit into the {span[1] - span[0]:g} ms that are recorded")
-    check_memory(
-        float(windows) * len(names), f"patterns of {len(names)} neurons in {windows} windows", "take longer ones"
-    )
+    length = (span[1] - span[0]) / window + 1e-9
+    if not length >= 1:
+        if span[1] <= span[0]:
+            raise InputError(f"nothing is there to take from {span[0]:g} to {span[1]:g} ms: see begin and end")
+        raise InputError(
+            f"a window of {window:g} ms does not fit into {span[1] - span[0]:g} ms, from {span[0]:g} to {span[1]:g} ms"
+        )
+    check_memory(length * len(names), f"patterns of {len(names)} neurons in {length:.6g} windows", "take longer ones")
+    windows = int(length)
     states: Bits = np.zeros((windows, len(names)), dtype=np.uint8)
     clipped = 0
     for i, (name, train) in enumerate(zip(names, trains, strict=True)):
         times = np.asarray(train, dtype=np.float64)
         if not np.isfinite(times).all():
             raise InputError(f'spikes of "{name}" have a time that is not finite')
-        at = np.floor((times - span[0]) / window + 1e-9).astype(np.int64)
-        counts = np.bincount(at[(at >= 0) & (at < windows)], minlength=windows)
+        at = np.floor((times - span[0]) / window + 1e-9)
+        counts = np.bincount(at[(at >= 0) & (at < windows)].astype(np.int64), minlength=windows)
         several = int((counts > 1).sum())
         if several and not clip:
             first = int(np.argmax(counts > 1))
@@ -124,6 +142,8 @@ def bin_records(active: npt.NDArray[np.bool_], time: Floats, names: Sequence[str
     Whole windows from the first row on, each with the rows in it but the last window's end. Raises InputError for
     windows that hold no row.
     """
+    if not len(time):
+        raise InputError("no row of the record lies between begin and end")
     windows = int((time[-1] - time[0]) / window + 1e-9) if len(time) > 1 else 0
     at = np.floor((time - time[0]) / window + 1e-9).astype(np.int64)
     rows = np.flatnonzero(np.diff(at, prepend=-1))

@@ -1,27 +1,21 @@
-"""Patterns from files: results of `couple run`, arrays, tables, and units of NWB."""
+"""Patterns from results of `couple run`, and from units of NWB."""
 
 from __future__ import annotations
 
-import csv
 import json
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from couple.base.arrays import Bools, Floats
-from couple.base.errors import InputError, nearest, quoted
+from couple.base.errors import InputError, nearest
 from couple.base.units import quantity
-from couple.files.array_file import read_array
 from couple.files.open_hdf5 import FileKind, read_given
 from couple.storage.records.results import Results
-from reducers.population.patterns.patterns import Patterns, bin_records, bin_spikes, to_bits
+from reducers.population.patterns.patterns import Patterns, Span, bin_records, bin_spikes, choose_names
 
 NWB = FileKind((), "an NWB file with units", "give an .nwb file with /units/spike_times")
-
-Span = tuple[float | None, float | None]
-"""ms from and to which patterns are taken, None for all there is."""
 
 
 def spikes_of_results(
@@ -34,7 +28,7 @@ def spikes_of_results(
         if "spikes" in results.file:
             populations: dict[str, int] = json.loads(results.file["spikes"].attrs["populations"])
             names = [f"{population}_{i}" for population, n in populations.items() for i in range(n)]
-        chosen = _chosen(names, only, "cell with spikes", path)
+        chosen = choose_names(names, only, "cell with spikes", str(path))
         begin, end = _within(results.time, span)
         return bin_spikes([trains.get(name, np.zeros(0)) for name in chosen], chosen, window, (begin, end), clip)
 
@@ -47,11 +41,14 @@ def records_of_results(path: Path, record: str, above: str, window: float, span:
     """
     pattern, _, name = record.rpartition(".")
     with Results(path) as results:
-        sites = _chosen([*results.sites()], pattern or "*", "site", path)
+        sites = choose_names([*results.sites()], pattern or "*", "site", str(path))
         try:
             level, molar = float(above), False
         except ValueError:
-            level, molar = quantity(above, "concentration") * 1e3, True
+            try:
+                level, molar = quantity(above, "concentration") * 1e3, True
+            except InputError as error:
+                raise error.at("data.above") from None
         known = [*results.labels(sites[0], "means", "observable"), *results.labels(sites[0], "counts", "species")]
         if name not in known:
             raise InputError(f'"{name}" of {sites[0]} was not recorded; {nearest(name, known)}', where=str(path))
@@ -65,85 +62,39 @@ def records_of_results(path: Path, record: str, above: str, window: float, span:
         return bin_records(np.stack(rows, axis=1)[inside], time[inside], sites, window)
 
 
-def patterns_of_array(path: Path, window: float = 0.0) -> Patterns:
-    """Of an .npy file of (windows, neurons), 0 and 1."""
-    try:
-        with path.open("rb") as file:
-            return to_bits(read_array(file, str(path)), window=window)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except ValueError as error:
-        raise InputError(f"is no array of NumPy: {error}", where=str(path)) from None
-    except InputError as error:
-        raise error if error.where == str(path) else error.inside(str(path)) from None
-
-
-def patterns_of_table(path: Path, window: float, clip: bool = False, span: Span = (None, None)) -> Patterns:
-    """Of a CSV file: of spikes, columns "neuron" and "time" (ms), a line for each; or of 0 and 1, a column for each
-    neuron and a line for each window. Raises InputError for another.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [line for line in csv.reader(file) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(path)) from None
-    if len(lines) < 2 or len({len(line) for line in lines}) > 1:
-        raise InputError("is no table: give a line of names and lines of as many numbers", where=str(path))
-    head = [name.partition("[")[0].strip() for name in lines[0]]
-    try:
-        if {"neuron", "time"} <= {*head}:
-            times: dict[str, list[float]] = {}
-            for line in lines[1:]:
-                times.setdefault(line[head.index("neuron")].strip(), []).append(float(line[head.index("time")]))
-            trains = {name: np.array(sorted(found)) for name, found in sorted(times.items(), key=_by_number)}
-            last = max(float(t.max()) for t in trains.values())
-            begin, end = (0.0 if span[0] is None else span[0]), (last + window if span[1] is None else span[1])
-            return bin_spikes([*trains.values()], [*trains], window, (begin, end), clip)
-        return to_bits(np.array([[float(cell) for cell in line] for line in lines[1:]]), head, window)
-    except ValueError as error:
-        raise InputError(f"holds what is no number: {error}", where=str(path)) from None
-    except InputError as error:
-        raise error.inside(str(path)) from None
-
-
-def spikes_of_nwb(path: Path, window: float, clip: bool = False, span: Span = (None, None)) -> Patterns:
-    """Of the units of an NWB file, whose times are in seconds."""
+def spikes_of_nwb(
+    path: Path, window: float, clip: bool = False, only: str = "*", span: Span = (None, None)
+) -> Patterns:
+    """Of the units of an NWB file, whose times are in seconds; from the first spike to the last, if not told."""
     with read_given(path, NWB) as file:
         if "units/spike_times" not in file or "units/spike_times_index" not in file:
             raise InputError("has no units with spike times (/units/spike_times and its index)")
-        times = 1e3 * np.asarray(file["units/spike_times"], dtype=np.float64)
-        ends = np.asarray(file["units/spike_times_index"], dtype=np.int64)
+        try:
+            times = 1e3 * np.asarray(file["units/spike_times"], dtype=np.float64).ravel()
+            ends = np.asarray(file["units/spike_times_index"]).astype(np.int64, casting="same_kind").ravel()
+        except (TypeError, ValueError):
+            raise InputError("has spike times, or an index of them, that are no numbers") from None
         names = _unit_names(file, len(ends))
     if len(ends) == 0 or (np.diff(ends, prepend=0) < 0).any() or ends[-1] > len(times):
         raise InputError("has an index of spike times that does not fit them", where=str(path))
-    trains = np.split(times, ends)[:-1]
+    if not len(times) or not np.isfinite(times).all():
+        said = "spike times that are not finite" if len(times) else "units without a single spike"
+        raise InputError(f"has {said}", where=str(path))
+    trains = dict(zip(names, np.split(times, ends)[:-1], strict=True))
     begin = float(times.min()) if span[0] is None else span[0]
     end = float(times.max()) + window if span[1] is None else span[1]
+    chosen = choose_names(names, only, "unit", str(path))
     try:
-        return bin_spikes(trains, names, window, (begin, end), clip)
+        return bin_spikes([trains[name] for name in chosen], chosen, window, (begin, end), clip)
     except InputError as error:
         raise error.inside(str(path)) from None
 
 
 def _unit_names(file: h5py.File, n: int) -> list[str]:
-    if "units/id" not in file:
-        return [str(i) for i in range(n)]
-    return [str(one) for one in np.asarray(file["units/id"]).tolist()]
-
-
-def _chosen(names: list[str], pattern: str, what: str, path: Path) -> list[str]:
-    found = [name for name in names if fnmatchcase(name, pattern)]
-    if not found:
-        said = nearest(pattern, names) if names else f"there is no {what} in these results"
-        raise InputError(f"no {what} is called {quoted(pattern)}; {said}", where=str(path))
-    return found
+    listed = [str(one) for one in np.asarray(file["units/id"]).ravel().tolist()] if "units/id" in file else []
+    return listed if len({*listed}) == n else [str(i) for i in range(n)]
 
 
 def _within(time: Floats, span: Span) -> tuple[float, float]:
     begin, end = float(time[0]), float(time[-1])
     return (begin if span[0] is None else max(begin, span[0])), (end if span[1] is None else min(end, span[1]))
-
-
-def _by_number(item: tuple[str, list[float]]) -> tuple[float, str]:
-    name = item[0]
-    return (float(name) if name.isdigit() else float("inf")), name

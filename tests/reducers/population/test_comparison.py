@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from couple.files.write_hdf5 import replacing
 from couple.storage.records.results import FORMAT
-from reducers.population.comparison.comparison import correlations, hold_out
+from reducers.population.comparison.comparison import correlations
+from reducers.population.comparison.hold_out import HeldOut, Splits, hold_out
 from reducers.population.library.file import read_model
 from reducers.population.library.kinds import MODELS
 from reducers.population.models.model import FitBlock, Moments
@@ -51,8 +53,15 @@ def test_an_array_to_a_table_and_a_model(
     said = json.loads(capsys.readouterr().out)
     assert (said["neurons"], said["windows"], said["window_ms"], said["splits"]) == (6, 2000, 5.0, 4)
     rows = {row["model"]: row for row in said["models"]}
-    exact = hold_out(MODELS["tracking"], states, 4, FitBlock())
-    assert rows["tracking"]["held_out_bits"] == pytest.approx(exact.mean(), abs=1e-12)
+    exact = hold_out(MODELS["tracking"], states, Splits.of(2000, 50, 4, 1), FitBlock())
+    assert rows["tracking"]["held_out_bits"] == pytest.approx(exact.mean().value, abs=1e-12)
+    assert rows["tracking"]["held_out_splits"] == pytest.approx(exact.by_split.tolist(), abs=1e-12)
+    described = rows["tracking"]["description"]
+    assert (
+        described["numbers"] == 3 * len(described["weight"]) < 2**6
+        and 0 < described["of_half"] < described["of_90"] < 6
+    )
+    assert rows["glm"]["description"] is None, "its patterns depend on earlier ones"
     assert rows["tracking"]["gain_bits"] > 2 * rows["tracking"]["gain_error"] > 0
     assert rows["tracking"]["splits_above"] == 4 and rows["independent"]["gain_bits"] is None
     assert rows["independent"]["correlations_rms"] > 2 * rows["tracking"]["correlations_rms"]
@@ -117,7 +126,7 @@ def test_tables_and_nwb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found[0] == found[1]
     (tmp_path / "bad.csv").write_text("neuron,time\na,1\na,soon\n")
     assert couple("population", str(write_file(tmp_path, 'table = "bad.csv"', more[0])), "--json") == 2
-    assert "bad.csv: holds what is no number" in error_of(capsys)
+    assert "bad.csv: line 3: holds what is no number" in error_of(capsys)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,7 @@ def test_a_model_that_cannot_be_fitted_is_told_in_the_table(
     np.save(tmp_path / "states.npy", together(40, 3))
     path = write_file(tmp_path, 'array = "states.npy"')
     assert couple("population", str(path), "--no-figure", "--set", "fit.history=100") == 0
-    assert "glm: not fitted: 30 windows are too few for a history of 100" in capsys.readouterr().out
+    assert "glm: not fitted: 20 windows are too few for a history of 100" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["critical", pytest.param("drive", marks=pytest.mark.acceptance)])
@@ -165,3 +174,54 @@ def test_examples_shortened(name: str, tmp_path: Path, capsys: pytest.CaptureFix
 def test_neurons_that_hardly_change_have_no_correlations() -> None:
     always = Moments(np.array([1.0, 0.5]), np.array([[1.0, 0.6], [0.6, 0.5]]), np.zeros(0), np.zeros(3), False)
     assert np.array_equal(correlations(always), [[0.0, 0.0], [0.0, 1.0]])
+
+
+def test_halves_hold_out_each_other(tmp_path: Path) -> None:
+    splits = Splits.of(1003, 50, 5, 3)
+    assert splits.held.shape == (5, 50) and int(splits.sizes.sum()) == 1003
+    assert (splits.held[0] ^ splits.held[1]).all() and (splits.held[2] ^ splits.held[3]).all()
+    assert (splits.held.sum(axis=1) == 25).all() and not np.array_equal(splits.held[0], splits.held[2])
+    assert Splits.of(9, 50, 2, 1).held.shape == (2, 4), "blocks are of two windows or more"
+    states = together(1003, 5)
+    found = hold_out(MODELS["independent"], states, splits, FitBlock())
+    out = splits.windows(3)
+    model = MODELS["independent"].fit(states[~out], FitBlock())
+    own = model.log_probability(states[out]) / np.log(2) / 5
+    assert found.by_split[3] == pytest.approx(own.mean(), abs=1e-12)
+    again = hold_out(MODELS["glm"], states, splits, FitBlock())
+    assert found.less(found).mean() == (0.0, 0.0) and np.isfinite(again.less(found).mean()).all()
+
+
+def test_errors_are_those_of_blocks() -> None:
+    """Of windows that depend on each other: the error of a mean is what means of many recordings scatter by."""
+    rng = np.random.default_rng(0)
+    means, errors, plain = [], [], []
+    for _ in range(400):
+        values = np.repeat(rng.normal(size=250), 8) + 0.1 * rng.normal(size=2000)  # correlated over 8 windows
+        splits = Splits.of(2000, 50, 2, 1)
+        blocks = np.add.reduceat(values, splits.edges[:-1]) / splits.sizes
+        found = HeldOut(np.zeros(2), blocks, splits.sizes).mean()
+        means.append(found.value)
+        errors.append(found.error)
+        plain.append(values.std(ddof=1) / np.sqrt(2000))
+    scatter, bound = np.std(means, ddof=1), 4 / np.sqrt(2 * 399)  # of a standard deviation of 400
+    assert abs(np.sqrt(np.mean(np.square(errors))) / scatter - 1) < bound
+    assert abs(np.mean(plain) / scatter - 1) > bound, "windows one by one are the control"
+
+
+def test_two_errors_keep_their_sign_in_halves_and_not_in_tenths() -> None:
+    """Of 1000 differences of exactly two standard errors over 50 blocks: how many have their sign in 9 of 10 splits."""
+    rng = np.random.default_rng(1)
+    kept = np.zeros(2)
+    for seed in range(1000):
+        block = rng.normal(size=50)
+        block = block - block.mean()
+        block += 2 * block.std(ddof=1) / np.sqrt(50)
+        held = Splits.of(500, 50, 10, seed).held
+        halves = np.array([block[h].mean() for h in held])
+        tenths = rng.permutation(block).reshape(10, 5).mean(axis=1)
+        kept += [(halves > 0).sum() >= 9, (tenths > 0).sum() >= 9]
+    flips = 2 * ndtr(-2.0)  # of a pair of halves, of which one or the other has another sign
+    expected = (1 - flips) ** 5 + 5 * flips * (1 - flips) ** 4
+    assert abs(kept[0] / 1000 - expected) < 4 * np.sqrt(expected * (1 - expected) / 1000)
+    assert kept[1] < 200, "tenths are the control: 0.75 each"

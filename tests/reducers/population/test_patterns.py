@@ -41,5 +41,5 @@ def test_what_cannot_be_patterns_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match=r"row 1, column 0 holds 2\.0, patterns are of 0 and 1"):
         to_bits(np.array([[1.0, 0.0], [2.0, 0.0]]))
     monkeypatch.setenv("COUPLE_MEMORY", "1 GB")
-    with pytest.raises(InputError, match="patterns of 2 neurons in 10000000000 windows: that takes 20 GB"):
+    with pytest.raises(InputError, match=r"patterns of 2 neurons in 1e\+10 windows: that takes 20 GB"):
         bin_spikes(twice, ("a", "b"), 1e-3, (0.0, 1e7))

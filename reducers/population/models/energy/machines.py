@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from couple.base.arrays import Floats
+from couple.base.budget import check_memory
 from couple.rng.streams import generator, stream
 from reducers.population.models.energy.energy import Energy
 from reducers.population.models.energy.fit import Parts, fit_by_chains, fit_exactly, smoothed_rates
@@ -34,6 +35,8 @@ class Machine(PatternModel):
     @classmethod
     def fit(cls, states: Bits, settings: FitBlock) -> Self:
         """By sums over all patterns of up to `exact` neurons, by Gibbs chains beyond."""
+        windows, n = states.shape
+        check_memory(8.0 * 6 * windows * n, f"an energy of {n} neurons in {windows} windows", "take fewer windows")
         rates = smoothed_rates(states)
         if states.shape[1] <= settings.exact:
             energy, log_z = fit_exactly(states, cls.PARTS, settings)
