@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from couple.base.arrays import Floats
+from couple.base.arrays import Floats, Ints
 from couple.base.errors import CoupleError, InputError
 from couple.rng.streams import generator
 from reducers.population.comparison.hold_out import HeldOut, Splits, hold_out
@@ -121,7 +121,7 @@ def compare_models(
 
 
 def score(
-    kind: type[PatternModel], states: Bits, data: Moments, triplets: Bits, splits: Splits, file: PopulationFile
+    kind: type[PatternModel], states: Bits, data: Moments, triplets: Ints, splits: Splits, file: PopulationFile
 ) -> Score:
     """Of one model. Raises CoupleError if it cannot be fitted."""
     wanted, n = file.population, states.shape[1]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats.qmc import Sobol
 
-from couple.base.arrays import Floats
+from couple.base.arrays import Floats, Ints
 from couple.base.budget import check_memory
 from couple.base.errors import InputError
 from couple.cache.kernels import njit
@@ -155,7 +155,7 @@ class DichotomisedGaussian(PatternModel):
         log_p = self.log_probability(self.sample(2000, seed)) / math.log(2)
         return Estimate(-float(log_p.mean()), float(log_p.std() / math.sqrt(len(log_p))))
 
-    def moments(self, triplets: Bits | None = None, seed: int = 1, samples: int = 100_000) -> Moments:
+    def moments(self, triplets: Ints | None = None, seed: int = 1, samples: int = 100_000) -> Moments:
         """Rates and pairs exact, the rest of draws."""
         drawn = moments_of(self.sample(samples, seed), triplets)
         rates = np.asarray(ndtr(self.gamma))

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import minimize
 
-from couple.base.arrays import Bools, Floats
+from couple.base.arrays import Bools, Floats, Ints
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, RunError
 from couple.rng.streams import generator, stream
@@ -112,7 +112,7 @@ class GivenCount(PatternModel):
         within = (apart + other.log_e - self.log_e + self.log_count - other.log_count)[used]
         return float(p[used] @ within) / float(LN2)
 
-    def moments(self, triplets: Bits | None = None, seed: int = 1, samples: int = 100_000) -> Moments:
+    def moments(self, triplets: Ints | None = None, seed: int = 1, samples: int = 100_000) -> Moments:
         """With rates and p(k) exact for any number of neurons."""
         found = super().moments(triplets, seed, samples)
         p = np.exp(self.log_count)

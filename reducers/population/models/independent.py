@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from couple.base.arrays import Floats
+from couple.base.arrays import Floats, Ints
 from couple.rng.streams import generator
 from reducers.population.models.conditional_bernoulli import fill_table
 from reducers.population.models.model import Estimate, FitBlock, Moments, PatternModel
@@ -57,7 +57,7 @@ class Independent(PatternModel):
         terms = [p * np.log2(p) for p in (*self.rates, *(1 - self.rates)) if p > 0]
         return Estimate(-float(np.sum(terms)), 0.0)
 
-    def moments(self, triplets: Bits | None = None, seed: int = 1, samples: int = 0) -> Moments:
+    def moments(self, triplets: Ints | None = None, seed: int = 1, samples: int = 0) -> Moments:
         """Exact."""
         pairs = np.outer(self.rates, self.rates)
         np.fill_diagonal(pairs, self.rates)

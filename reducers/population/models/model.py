@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from couple.base.arrays import Floats
+from couple.base.arrays import Floats, Ints
 from couple.base.errors import InputError
 from couple.base.schema import Block, Integer
 from reducers.population.models.enumeration import all_patterns
@@ -79,7 +79,7 @@ class Moments:
         return self.pairs - np.outer(self.rates, self.rates)
 
 
-def moments_of(states: Bits, triplets: Bits | None = None, weights: Floats | None = None) -> Moments:
+def moments_of(states: Bits, triplets: Ints | None = None, weights: Floats | None = None) -> Moments:
     """Moments of patterns (m, n), weighted (m,) or equally. triplets: (t, 3) numbers of neurons."""
     m, n = states.shape
     listed = np.zeros((0, 3), dtype=np.int64) if triplets is None else triplets
@@ -149,7 +149,7 @@ class PatternModel(ABC):
         log_p = self.log_probability(self.sample(SAMPLES // 10, seed)) / np.log(2)
         return Estimate(-float(log_p.mean()), float(log_p.std() / np.sqrt(len(log_p))))
 
-    def moments(self, triplets: Bits | None = None, seed: int = 1, samples: int = SAMPLES) -> Moments:
+    def moments(self, triplets: Ints | None = None, seed: int = 1, samples: int = SAMPLES) -> Moments:
         """Of single neurons, pairs and triplets (t, 3): sums over all patterns of few neurons, else of draws."""
         if self.n <= ENUMERATED and not self.ORDERED and self.DIRECT == "exact":
             states = all_patterns(self.n)
