@@ -89,6 +89,7 @@ def test_spikes_and_records_of_results(tmp_path: Path, capsys: pytest.CaptureFix
         group.attrs.update({"volume_um3": [1.0] * 3, "membrane": [], "reservoirs": []})
         group["means"] = rng.integers(0, 3, (2001, 3, 1)).astype(float).transpose(0, 1, 2)
         group["means"].attrs.update({"site": ["s_0", "s_1", "s_2"], "observable": ["open"], "unit": "1"})
+        group["means"].attrs["dims"] = ["time", "site", "observable"]
     common = ("--json", "--no-figure")
     spikes = write_file(tmp_path, 'results = "."', 'window = "10 ms"', 'multiple = "clip"')
     assert couple("population", str(spikes), *common) == 2
