@@ -6,7 +6,8 @@ the other way around (Dietterich, Neural Comput 10:1895, 1998, with 5 × 2 split
 
 The standard error is that of the mean over blocks. A held-out half is off the mean over all windows by one standard
 error, so that a difference of two has its sign in a split with probability 0.977, and in 9 of 10 splits with 0.98. A
-tenth, held out once, is off by three standard errors: the sign is there in 7 or 8 of 10, and in 9 with 0.11.
+tenth, held out once, is off by three standard errors: the sign is there in 7 or 8 of 10, and in 9 with 0.11. Where few
+windows are fitted, fits to different halves differ by more than this: then that is the error that is given.
 """
 
 from __future__ import annotations
@@ -61,13 +62,16 @@ class HeldOut:
     sizes: Ints
 
     def mean(self) -> Estimate:
-        """Of all windows, with the standard error of a mean over blocks; NaN where some window has probability 0."""
+        """Of all windows, with the standard error of a mean over blocks, or what splits are off it (root mean square)
+        if that is more: fits to other halves differ, too. NaN where some window has probability 0.
+        """
         if not np.isfinite(self.by_block).all():
             return Estimate(float(self.by_block.mean()), float("nan"))
         total, blocks = float(self.sizes.sum()), len(self.sizes)
         mean = float(self.sizes @ self.by_block) / total
         off = self.sizes * (self.by_block - mean)
-        return Estimate(mean, float(np.sqrt(off @ off * blocks / (blocks - 1))) / total)
+        error = float(np.sqrt(off @ off * blocks / (blocks - 1))) / total
+        return Estimate(mean, max(error, float(np.sqrt(np.mean((self.by_split - mean) ** 2)))))
 
     def less(self, other: HeldOut) -> HeldOut:
         """The difference, window by window."""

@@ -52,7 +52,7 @@ def _likelihoods(axes: Axes, found: PopulationComparison) -> None:
         axes.errorbar(apart[0], row, xerr=2 * apart[1], fmt="o", ms=3, lw=1, color=_colour(found, score))
     axes.axvline(0, color="0.6", lw=0.6)
     axes.set_yticks(range(len(shown)), [s.kind for s, _ in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_ylim(max(len(shown), 1) - 0.5, -0.5)
     base = found.reference
     at = "" if base is None or base.held_out is None else f" over {base.kind} ({base.held_out.mean().value:.3f})"
     axes.set_xlabel(f"held-out gain{at}\nbits per neuron and window, ±2 SE")

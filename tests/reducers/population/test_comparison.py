@@ -201,13 +201,15 @@ def test_errors_are_those_of_blocks() -> None:
         values = np.repeat(rng.normal(size=250), 8) + 0.1 * rng.normal(size=2000)  # correlated over 8 windows
         splits = Splits.of(2000, 50, 2, 1)
         blocks = np.add.reduceat(values, splits.edges[:-1]) / splits.sizes
-        found = HeldOut(np.zeros(2), blocks, splits.sizes).mean()
+        found = HeldOut(np.full(2, values.mean()), blocks, splits.sizes).mean()
         means.append(found.value)
         errors.append(found.error)
         plain.append(values.std(ddof=1) / np.sqrt(2000))
     scatter, bound = np.std(means, ddof=1), 4 / np.sqrt(2 * 399)  # of a standard deviation of 400
     assert abs(np.sqrt(np.mean(np.square(errors))) / scatter - 1) < bound
     assert abs(np.mean(plain) / scatter - 1) > bound, "windows one by one are the control"
+    apart = HeldOut(values.mean() + np.array([-0.5, 0.5]), blocks, splits.sizes).mean()
+    assert apart.error == pytest.approx(0.5), "fits that differ by more than blocks do"
 
 
 def test_two_errors_keep_their_sign_in_halves_and_not_in_tenths() -> None:
