@@ -15,7 +15,8 @@ from adapters.neuron.coupling.given import GivenConcentrations
 from adapters.neuron.coupling.parameters import ParameterFinder, ParameterWriter
 from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
-from adapters.neuron.hoc.quit import is_quit, quit_error
+from adapters.neuron.hoc.python_exit import ModelExit, python_exits
+from adapters.neuron.hoc.quit import has_quit, quit_error_of
 from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
 from adapters.neuron.mechanisms import synapses
 from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
@@ -92,6 +93,7 @@ class NeuronComponent(ElectricalComponent):
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather = self._outputs.gather
         self._solve: Callable[[float], object] = self._solve_first
+        self.model_files = built.files
         self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
         self._time, self._step = h._ref_t, h._ref_dt
         self._state: ModelState | None = None
@@ -117,7 +119,6 @@ class NeuronComponent(ElectricalComponent):
         self.memory[: self._concentrations.size] = self._concentrations.initial
         self.read("given")[:] = self._given.start
         self._initialise(attachments.seed)
-        self.model_files = built.files
         built.on_release.append(self.close)
 
     @property
@@ -148,7 +149,7 @@ class NeuronComponent(ElectricalComponent):
             self._spikes.clear()
         self._concentrations.initialise()
         self._given.initialise()
-        with capture_messages() as messages:
+        with capture_messages() as messages, python_exits.watched():
             try:
                 start(
                     self._procedure,
@@ -159,8 +160,8 @@ class NeuronComponent(ElectricalComponent):
                 )
             except RuntimeError as error:
                 message = (messages.errors or [str(error)])[0]
-                if is_quit(message):
-                    raise quit_error({}) from error
+                if has_quit([message]):
+                    raise quit_error_of(self.model_files) from error
                 raise InputError(f"NEURON could not initialise the model: {message}", where=WHERE) from error
         h.dt = self._dt
         self._refresh_addresses()
@@ -190,15 +191,18 @@ class NeuronComponent(ElectricalComponent):
         # NEURON does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
         target = (self.steps + 0.5) * self._dt
         stderr, sys.stderr = sys.stderr, self._said.stream
+        python_exits.inside = True
         try:
             self._solve(target)
-        except RuntimeError as error:
+            if python_exits.called:
+                raise ModelExit(python_exits.called)
+        except (RuntimeError, ModelExit) as error:
             said = (self._said.errors or [str(error)])[0]
             self._said.clear()
-            said = "quit() would end the process" if is_quit(said) else said
+            said = str(quit_error_of(self.model_files)) if has_quit([said]) else said
             raise RunError(f"NEURON stopped at t = {h.t:g} ms: {said}") from error
         finally:
-            sys.stderr = stderr
+            sys.stderr, python_exits.inside = stderr, False
             if self._said.stream.tell():
                 stderr.write(self._said.stream.getvalue())
                 self._said.clear()

@@ -35,7 +35,7 @@ from adapters.neuron.models.network import check_delays, connect, register_gids
 from adapters.neuron.models.section_table import points_3d, section_table
 from adapters.neuron.models.spines import grow
 from adapters.neuron.models.start import reads_state
-from adapters.neuron.summary import describe, ion_sources, owners_of
+from adapters.neuron.summary import describe, ion_sources, notices, owners_of
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.attachments import Attachments, Parameter, ParameterPlaces
@@ -150,10 +150,7 @@ class NeuronModel(ElectricalModel):
     @property
     def notices(self) -> Sequence[str]:
         """See ElectricalModel."""
-        procedure = self._built.procedure
-        if not procedure or self.spec.init:
-            return ()
-        return (f'neuron.init: the model starts by its own {procedure}(); "none" is finitialize(v_init) alone',)
+        return tuple(notices(self.spec, self._built))
 
     def describe(self) -> Sequence[str]:
         """Lines for `couple check`; once attached, also where the calcium of each coupled segment comes from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from adapters.neuron.coupling.ion_use import IonUse, carriers, ion_uses, mechanisms_in
@@ -11,6 +11,8 @@ from adapters.neuron.coupling.ownership import Words, ownership_lines
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections, find_membrane, section_name
 from adapters.neuron.mechanisms.builtin import ChannelPath
+from adapters.neuron.mechanisms.history import calls_at_start
+from adapters.neuron.mechanisms.user import loaded
 from adapters.neuron.models.loader import LoadedModel, initial_voltage
 from adapters.neuron.models.regions import region_of
 from couple.components.attachments import Attachments, IonSegments
@@ -129,12 +131,29 @@ def _globals(spec: ModelSpec, built: LoadedModel) -> list[str]:
     if built.procedure:
         lines.append(f'starts by {built.procedure}() of the model; neuron.init = "none" is finitialize(v_init) alone')
     unused += ["its own init()"] if built.defines_init and built.procedure != "init" else []
+    unused += ["its own advance()"] if built.defines_advance else []
     if unused:
         lines.append(
             f"of the model not used: {', '.join(unused)} (couple starts it, then runs fixed steps for the experiment's "
             "duration)"
         )
     return lines
+
+
+def notices(spec: ModelSpec, built: LoadedModel) -> Iterator[str]:
+    """What every run says of the model: where its author's ways are not NEURON's own, or not those of couple."""
+    if built.procedure and not spec.init:
+        yield f'neuron.init: the model starts by its own {built.procedure}(); "none" is finitialize(v_init) alone'
+    if built.defines_advance:
+        yield "neuron.model: its own advance() is not called: its steps are NEURON's fixed ones"
+    seeding = [m for m, text in loaded().items() if m in built.mechanisms and calls_at_start(text, "set_seed")]
+    used = {name for section in all_sections() if seeding for name, _ in mechanisms_in(section)}
+    for mechanism in seeding:
+        if mechanism in used:
+            yield (
+                f"neuron.mechanisms: {built.mechanisms[mechanism].name} calls set_seed() when it is initialised: "
+                "what it draws is the same with every experiment.seed"
+            )
 
 
 def compressed(names: Iterable[str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.neuron.state.history import memories
+from adapters.neuron.mechanisms.history import calls_at_start, hidden_memories, memories
+from adapters.neuron.mechanisms.source import with_ranges
 
 COUNTER = "LOCAL n\nBREAKPOINT { SOLVE add }\nPROCEDURE add() { n = n + 1 }"
 
@@ -66,6 +67,14 @@ ARRIVED = "LOCAL last\nNET_RECEIVE (w) { INITIAL { last = 0 } last = t }\nBREAKP
 
 EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT { i = g }"
 
+IN_INSTANCE = """
+NEURON { POINT_PROCESS x RANGE i, shown POINTER p USEION ca READ ica, cai WRITE cai }
+ASSIGNED { v (mV) dt (ms) ica (mA/cm2) cai (mM) i (nA) shown p keep part[2] factor }
+INITIAL { keep = 0  factor = exp(-dt) }
+BREAKPOINT { SOLVE go  i = keep }
+PROCEDURE go() { shown = shown + 1  part[0] = v  keep = keep*factor + part[0] + p  cai = cai - ica }
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "names"),
@@ -78,6 +87,10 @@ EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT
         (KEY.replace("i = k", "i = k + last"), {"last"}),
         (IN_C, {"total", "drawn", "ring", "first"}),
         (EVENT, {"before"}),
+        (IN_INSTANCE, {"keep"}),
+        (IN_INSTANCE.replace("RANGE i", "GLOBAL keep  RANGE i"), set()),
+        # then NEURON saves all of it
+        (f"{IN_INSTANCE}NET_RECEIVE (w) {{ }}", set()),
         (BRANCH, {"last"}),
         (BRANCH.replace("last = t }", "last = t } else if (v > -40) { last = 1 }"), {"last"}),
         (BRANCH.replace("last = t }", "last = t } else if (v > -40) { last = 1 } else { last = 2 }"), set()),
@@ -89,6 +102,7 @@ EVENT = "LOCAL before\nNET_RECEIVE (w) { g = g + before before = w }\nBREAKPOINT
     ],
     ids=[
         *("counter", "scratch", "scratch of the step before", "key", "key that is used", "C", "event"),
+        *("of an instance", "of all instances", "of a process with events"),
         *("one branch", "two branches", "all branches", "one branch in C", "all branches in C"),
         *("written by events", "set where events begin", "comment"),
     ],
@@ -97,3 +111,16 @@ def test_what_carries_over(text: str, names: set[str]) -> None:
     found = memories(text)
     assert {memory.name for memory in found} == names
     assert all(memory.verbatim == (text in (IN_C, BRANCH_IN_C)) for memory in found)
+
+
+def test_what_an_instance_hides_is_declared() -> None:
+    found = hidden_memories(IN_INSTANCE)
+    assert found == ["keep"]
+    assert hidden_memories(with_ranges(IN_INSTANCE, found)) == []
+    assert with_ranges(COUNTER, ["n"]) == COUNTER
+
+
+def test_a_seed_that_a_mechanism_sets_itself() -> None:
+    seeds = "INITIAL { begin() }\nPROCEDURE begin() { set_seed(5) }\nPROCEDURE seed(x) { set_seed(x) }"
+    assert calls_at_start(seeds, "set_seed")
+    assert not calls_at_start(seeds.replace("begin() }", "}", 1), "set_seed")

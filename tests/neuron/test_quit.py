@@ -7,6 +7,7 @@ tests to come after.
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,56 @@ def test_in_hoc(tmp_path: Path, text: str, place: str, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("call", "place"), [("h.quit()", " in cell.py:4"), ("h('quit()')", ""), ("h.execute('quit()')", " in cell.py:4")]
+    ("call", "says"),
+    [
+        ("h.quit()", "quit() in cell.py:4"),
+        ("h('quit()')", "quit()"),
+        ("h.execute('quit()')", "quit() in cell.py:4"),
+        ("import sys; sys.exit(0)", "sys.exit() in cell.py:4"),
+        ("exit()", "exit() in cell.py:4"),
+        ("import os; os._exit(0)", "os._exit() in cell.py:4"),
+        ("raise SystemExit", "SystemExit in cell.py:4"),
+        ("h.nrnpython('import sys; sys.exit(3)')", "sys.exit() in <string>:1"),
+        ("import sys, contextlib\n    with contextlib.suppress(Exception): sys.exit()", "sys.exit() in cell.py:5"),
+    ],
 )
 @in_fork
-def test_in_python(tmp_path: Path, call: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_in_python(tmp_path: Path, call: str, says: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cell.py").write_text(PYTHON.format(quit=call))
-    refused(tmp_path / "cell.py", "build", f"quit(){place} would end the process", capfd)
+    refused(tmp_path / "cell.py", "build", f"{says} would end the process", capfd)
+
+
+CALLBACK = """
+from neuron import h
+import os, sys
+def build():
+    soma, cvode = h.Section(name="soma"), h.CVode()
+    {callback}
+    handler = h.FInitializeHandler(lambda: cvode.event(3, bye))
+    return soma, handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("callback", "says"),
+    [
+        ("def bye(): sys.exit(0)", "sys.exit() in cell.py:6 would end the process"),
+        ("def bye(): os._exit(0)", "os._exit() in cell.py:6 would end the process"),
+        ("def bye(): h.quit()", "quit() in cell.py:6 would end the process"),
+        ("def bye(): 1 / 0", "ZeroDivisionError: division by zero (cell.py:6)"),
+        ("def bye(): h.nrnpython('exit()')", "exit() in <string>:1 would end the process"),
+        ("bye = lambda: None; cvode.extra_scatter_gather(0, lambda: h.t > 3 and quit())", "quit() in cell.py:6 would"),
+    ],
+)
+@in_fork
+def test_in_callbacks_of_a_run(tmp_path: Path, callback: str, says: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cell.py").write_text(CALLBACK.format(callback=callback))
+    cell = load_model(spec(tmp_path / "cell.py")).attach(Attachments((), (), ("soma(0.5)",)))
+    cell.advance(100)
+    with pytest.raises(RunError) as caught:
+        cell.advance(100)
+    assert says in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def refused(path: Path, function: str, says: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -108,10 +153,14 @@ def test_it_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(PASSIVE)
     model = load_model(spec(tmp_path / "other.py"))
     assert is_forbidden()
+    with pytest.raises(SystemExit):  # that of couple itself
+        sys.exit()
     with pytest.raises(RuntimeError, match="quit not enough arguments"):
         h.quit()
     release_current()
     assert not is_forbidden()
+    with pytest.raises(SystemExit):
+        sys.exit()
     del model
 
 

@@ -16,6 +16,8 @@ from io import StringIO
 
 _MESSAGE = re.compile(r"^NEURON: (.*)$", re.MULTILINE)
 _PLACE = re.compile(r"^ in (\S+) near line (\d+)$", re.MULTILINE)
+_PYTHON_PLACE = re.compile(r'^  File "([^"\n]+)", line (\d+)', re.MULTILINE)
+_PYTHON_ERROR = re.compile(r"^([A-Za-z_][\w.]*(?:: .*)?)$", re.MULTILINE)
 _STATUS = re.compile(r"^\s*\d+\s*$")
 """load_file as a statement prints what it returns."""
 
@@ -42,8 +44,18 @@ class Messages:
             message, place = _MESSAGE.search(part), _PLACE.search(part)
             assert message is not None
             where = f" ({place[1].rsplit('/', 1)[-1]}:{place[2]})" if place and place[2] != "0" else ""
-            lines.append(f"{' '.join(message[1].split())}{where}")
+            lines.append(_of_python(part) or f"{' '.join(message[1].split())}{where}")
         return lines
+
+
+def _of_python(part: str) -> str:
+    """What went wrong in Python that NEURON has called: 'ZeroDivisionError: division by zero (cell.py:5)'."""
+    _, found, trace = part.partition("Traceback (most recent call last):\n")
+    places, error = _PYTHON_PLACE.findall(trace), _PYTHON_ERROR.search(trace)
+    if not found or not places or error is None:
+        return ""
+    file, line = places[-1]
+    return f"{' '.join(error[1].split())} ({file.rsplit('/', 1)[-1]}:{line})"
 
 
 @contextmanager

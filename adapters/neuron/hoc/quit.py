@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import library
+from adapters.neuron.hoc.python_exit import python_exits
 from couple.base.errors import RunError
 
 _COMPLAINT = re.compile(r"\bquit\b\W+not enough arguments")
@@ -22,12 +23,14 @@ _DEFINITION = 16
 
 
 def forbid_quit() -> bool:
-    """Make quit() an error until `allow_quit`; whether this NEURON lets that be done."""
+    """Make quit() an error until `allow_quit`; whether this NEURON lets that be done. So are the ends of Python."""
+    python_exits.forbid()
     return _point_to("_Z8hoc_quitv", "_Z10hoc_mcran4v")
 
 
 def allow_quit() -> None:
-    """Give quit() back what it does."""
+    """Give quit() back what it does, and Python its own."""
+    python_exits.allow()
     _point_to("_Z10hoc_mcran4v", "_Z8hoc_quitv")
 
 
@@ -44,6 +47,9 @@ def is_quit(message: str) -> bool:
 
 def quit_error(texts: Mapping[Path, str], place: str = "") -> RunError:
     """The error of a model that quits. texts: of its files. place: where NEURON was, unless they have one quit()."""
+    if python_exits.called:
+        called, python_exits.called = python_exits.called, ""
+        return RunError(f"{called} would end the process: the model must not call it")
     found = [f"{path.name}:{line}" for path, text in texts.items() for line in source_text.quits(text)]
     where = found[0] if len(found) == 1 else place or " or ".join(found[:3])
     return RunError(f"quit(){f' in {where}' if where else ''} would end the process: the model must not call it")
@@ -78,3 +84,15 @@ def _place() -> ctypes.c_void_p | None:
 def _address(name: str) -> int:
     function = getattr(library(), name, None)
     return 0 if function is None else int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+def has_quit(said: Sequence[str]) -> bool:
+    """Whether a model has quit: in HOC, of which these are errors, or in Python."""
+    return bool(python_exits.called) or any(map(is_quit, said))
+
+
+def quit_error_of(files: Sequence[Path]) -> RunError:
+    """The same, of a model that consists of these files."""
+    kinds = (".hoc", ".ses", ".py")
+    texts = {f: f.read_text(encoding="utf-8", errors="replace") for f in files if f.suffix in kinds and f.is_file()}
+    return quit_error(texts)

@@ -83,9 +83,9 @@ def defines(text: str, procedure: str) -> bool:
 
 
 def quits(text: str) -> list[int]:
-    """Lines with a quit(), in a procedure, in a statement that is given as a text, or outside."""
+    """Lines with a quit(), in a procedure, in a statement that is given as a text, or outside; h.quit() in Python."""
     bare = without_comments(text)
-    return [bare.count("\n", 0, match.start()) + 1 for match in re.finditer(r"(?<![.\w])quit\s*\(\s*\)", bare)]
+    return [bare.count("\n", 0, match.start()) + 1 for match in re.finditer(r"(?<![.\w])(?:h\.)?quit\s*\(\s*\)", bare)]
 
 
 def named_files(text: str, folder: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from adapters.neuron.hoc.messages import capture_messages
 from adapters.neuron.mechanisms import nmodl
 from adapters.neuron.mechanisms.builtin import MOD_FILES, channel_path, without_compiler
 from adapters.neuron.mechanisms.given import with_given
-from adapters.neuron.mechanisms.source import without_comments
+from adapters.neuron.mechanisms.history import hidden_memories
+from adapters.neuron.mechanisms.source import with_ranges, without_comments
 from couple.base.errors import InputError, nearest
 from couple.base.formats import instead_of, unmistakably
 
@@ -39,11 +40,12 @@ def load(paths: Sequence[Path], given: Mapping[str, tuple[str, str]] = {}) -> di
                 where=where,
             )
     with tempfile.TemporaryDirectory() as folder:
-        used = {name: _with_given(file, given.get(name), Path(folder)) for name, file in names.items()}
+        used = {name: _to_compile(file, given.get(name), Path(folder)) for name, file in names.items()}
         present = loaded()
-        missing = {n: f for n, f in used.items() if not _is_loaded(n, f, present, names[n])}
+        missing = {n: f for n, f in used.items() if not _is_loaded(n, f, present, names[n], given=n in given)}
         if missing:
-            headers = {h for f in files for kind in nmodl.HEADERS for h in f.parent.glob(kind)} if given else set()
+            made = any(file.parent == Path(folder) for file in missing.values())
+            headers = {h for f in files for kind in nmodl.HEADERS for h in f.parent.glob(kind)} if made else set()
             _load([*sorted(missing.values(), key=lambda f: f.name), *sorted(headers)])
     return names
 
@@ -81,12 +83,18 @@ def _selected_in_turn() -> Iterator[tuple[str, Any]]:
             yield str(name[0]), kinds
 
 
-def _with_given(file: Path, given: tuple[str, str] | None, folder: Path) -> Path:
-    """The file to compile: as it is, or, for a mechanism that can be given a concentration, made from it."""
-    if given is None:
+def _to_compile(file: Path, given: tuple[str, str] | None, folder: Path) -> Path:
+    """The file to compile: as it is, or made from it, where what the mechanism carries over has to be seen from outside
+    to be saved, or where it can be given a concentration.
+    """
+    text = _text(file)
+    wanted = with_ranges(text, hidden_memories(text))
+    if given is not None:
+        wanted = with_given(wanted, given[0], file, given[1])
+    if wanted == text:
         return file
     made = folder / file.name
-    made.write_text(with_given(_text(file), given[0], file, given[1]), encoding="utf-8")
+    made.write_text(wanted, encoding="utf-8")
     _made_from[_text(made).strip()] = _text(file).strip()
     return made
 
@@ -136,17 +144,22 @@ def loaded() -> dict[str, str]:
 
 
 _made_from: dict[str, str] = {}
-"""Text of a mechanism that can be given a concentration → that of its MOD file, as which it serves where none is."""
+"""Text of a mechanism as it is compiled → that of its MOD file, as which it serves."""
 
 
-def _is_loaded(name: str, file: Path, present: dict[str, str], original: Path) -> bool:
-    """Whether NEURON has this very mechanism already. Raises InputError if it has another of the name."""
+def _is_loaded(name: str, file: Path, present: dict[str, str], original: Path, *, given: bool) -> bool:
+    """Whether NEURON has this very mechanism already. Raises InputError if it has another of the name.
+
+    given: whether it has to be one that can be given a concentration.
+    """
     if name not in present:
         return False
-    there, wanted = present[name].strip(), _text(file).strip()
-    if wanted in (there, _made_from.get(there)):
+    there, plain = present[name].strip(), _text(original).strip()
+    if there == _text(file).strip():
         return True
-    if there == _text(original).strip():
+    if plain in (there, _made_from.get(there)):
+        if not given:
+            return True
         raise InputError(
             f'mechanism "{name}" of {original.name} was loaded before in this process as it is, and cannot be given a '
             "concentration of its own any more: run this experiment in a process of its own",

@@ -17,7 +17,8 @@ from typing import Any
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import capture_messages, with_advice
-from adapters.neuron.hoc.quit import forbid_quit, is_quit, quit_error
+from adapters.neuron.hoc.python_exit import python_exits
+from adapters.neuron.hoc.quit import forbid_quit, has_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
@@ -148,8 +149,11 @@ def _guarded(call: Callable[[], Any], doing: str, texts: Mapping[Path, str] | No
             failure = ""
         except (RuntimeError, TypeError, ValueError) as error:
             result, failure = None, str(error).removeprefix("hocobj_call error: ")
-    if quitting := next(filter(is_quit, [*messages.errors, failure]), ""):
-        place = re.search(r"\((\S+:\d+)\)$", quitting)
+        if python_exits.called:
+            messages.clear()  # a traceback, where HOC goes on
+    said = [*messages.errors, failure]
+    if has_quit(said):
+        place = re.search(r"\((\S+:\d+)\)$", next(filter(is_quit, said), ""))
         raise quit_error(texts or {}, place[1] if place else "")
     missing = [m for m in messages.errors if m.startswith("Couldn't find")]
     if failure or missing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,8 @@ from typing import Any
 from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.hoc.messages import capture_messages
-from adapters.neuron.hoc.quit import allow_quit, forbid_quit, is_quit, quit_error
+from adapters.neuron.hoc.python_exit import python_exits
+from adapters.neuron.hoc.quit import allow_quit, forbid_quit, has_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections, find_membrane
 from adapters.neuron.mechanisms import synapses, user
 from adapters.neuron.models import hoc, import3d, network, overrides, python
@@ -56,12 +57,18 @@ class LoadedModel:
         self.result: Any = None
         self.mechanisms: dict[str, Path] = {}
         self.model_globals: dict[str, float] = {}
-        self.defines_init, self.procedure = False, ""
+        self.defines_init, self.defines_advance, self.procedure = False, False, ""
         self.changes: list[str] = []
         self.is_network = self.on_other_rank = False
         self.files: tuple[Path, ...] = ()
         self.streams, self.generators = StreamNumbering(), Generators()
         self.on_release: list[Callable[[], None]] = []
+
+    def note_definitions(self, texts: Iterable[str]) -> None:
+        """See what these files of the model define."""
+        for text in texts:
+            self.defines_init |= source_text.defines(text, "init")
+            self.defines_advance |= source_text.defines(text, "advance")
 
     def release(self, *, delete: bool = True) -> None:
         """Delete the model from NEURON; its sections, synapses and recordings must not be used afterwards.
@@ -160,16 +167,18 @@ def _carry_out(given: Sequence[Path], key: str, spec: ModelSpec, built: LoadedMo
         except InputError as error:
             raise type(error)(error.message, where=where) from None
         built.on_release.append(partial(hoc.release, texts))
-        built.defines_init |= any(source_text.defines(text, "init") for text in texts.values())
+        built.note_definitions(texts.values())
         files += texts
     return files
 
 
 def _unless_it_quits(build: Callable[[], list[Path]]) -> list[Path]:
     """What `build` returns. Raises RunError for a quit() in HOC that Python runs, where NEURON goes on."""
-    with capture_messages() as messages:
+    with capture_messages() as messages, python_exits.watched():
         made = build()
-    if any(map(is_quit, messages.errors)):
+        if python_exits.called:
+            messages.clear()
+    if has_quit(messages.errors):
         raise quit_error({})
     if messages.errors:
         print(messages.stream.getvalue(), end="", file=sys.stderr)
@@ -206,8 +215,8 @@ def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
     """Make the sections; returns the files that are known to be read."""
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
-        built.result, more, defines = network.build(spec, built.on_release)
-        built.defines_init |= defines
+        built.result, more, texts = network.build(spec, built.on_release)
+        built.note_definitions(texts)
         built.is_network = True
         files += more
     elif spec.model.suffix == ".py":
@@ -218,14 +227,16 @@ def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
         built.on_other_rank = _is_on_other_rank(spec, shared)
         if not built.on_other_rank:
             built.result = builder.make({"rank": spec.rank, "size": spec.size} if shared else {})
-        files += python.imported_siblings(spec.model.parent)
+        own = python.imported_siblings(spec.model.parent)
+        built.note_definitions(python.hoc_texts([spec.model, *own]))
+        files += own
     elif _is_on_other_rank(spec, False):
         built.on_other_rank = True
     elif spec.model.suffix == ".hoc":
         texts = hoc.reachable(spec.model)
         built.on_release.append(lambda: hoc.release(texts))
         built.result, _ = hoc.build(spec)
-        built.defines_init |= any(source_text.defines(text, "init") for text in texts.values())
+        built.note_definitions(texts.values())
         files += texts
     else:
         import3d.build(spec)

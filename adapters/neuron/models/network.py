@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h, pc
 from adapters.neuron.hoc.sections import all_sections, find_membrane, set_label
 from adapters.neuron.mechanisms.synapses import NMDA, give_role
@@ -26,8 +25,8 @@ _OWN_STREAMS = 0x636F7570
 """First number of streams that a cell does not name itself."""
 
 
-def build(spec: ModelSpec, on_release: list[Callable[[], None]]) -> tuple[list[Any], list[Path], bool]:
-    """Make the cells of `spec`; returns what has to be kept, the files, and whether one defines an init().
+def build(spec: ModelSpec, on_release: list[Callable[[], None]]) -> tuple[list[Any], list[Path], list[str]]:
+    """Make the cells of `spec`; returns what has to be kept, the files, and the texts of those of HOC.
 
     Raises InputError, in one line, for whatever is wrong with a model.
     """
@@ -50,9 +49,9 @@ def build(spec: ModelSpec, on_release: list[Callable[[], None]]) -> tuple[list[A
         for section in made:
             set_label(section, f"{cell.name}.{section.name().rsplit('.', 1)[-1]}")
     _number_streams(numbered)
-    texts = {path: text for maker in makers.values() for path, text in maker.texts.items()}
+    texts = [text for maker in makers.values() for text in maker.texts.values()]
     files = [path for maker in makers.values() for path in maker.files]
-    return cells, files, any(source_text.defines(text, "init") for text in texts.values())
+    return cells, files, texts
 
 
 class _Maker:

@@ -8,16 +8,19 @@ import inspect
 import itertools
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import with_advice
-from adapters.neuron.hoc.quit import is_quit, quit_error
+from adapters.neuron.hoc.python_exit import ModelExit, python_exits
+from adapters.neuron.hoc.quit import has_quit, quit_error
+from adapters.neuron.models import hoc
 from couple.base.errors import CoupleError, InputError, nearest
 from couple.components.model_spec import ModelSpec
 
@@ -95,6 +98,16 @@ def imported_siblings(folder: Path) -> list[Path]:
     files = [getattr(sys.modules.get(name), "__file__", None) for name in _imported]
     paths = [Path(f).resolve() for f in files if f is not None]
     return [p for p in paths if p.is_relative_to(folder.resolve()) and "site-packages" not in p.parts]
+
+
+def hoc_texts(files: Iterable[Path]) -> list[str]:
+    """What Python files may give HOC to carry out: themselves, and the HOC files that they name in calls."""
+    found = []
+    for file in files:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        named = [file.parent / load.name for load in source_text.loads(text)]
+        found += [text, *(t for f in named if f.is_file() for t in hoc.reachable(f).values())]
+    return found
 
 
 _imported: set[str] = set()
@@ -184,12 +197,14 @@ def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
         return call()
     except CoupleError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, ModelExit) as error:
         here = file.resolve()
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
         line = lines[-1] if lines else getattr(error, "lineno", None)
         place = f"{file.name}:{line}" if line else file.name
-        if is_quit(str(error)):
+        if isinstance(error, SystemExit):
+            python_exits.called = f"SystemExit in {place}"
+        if has_quit([str(error)]):
             raise quit_error({}, place) from error
         message = with_advice(f"{type(error).__name__}: {error}")
         raise InputError(f"{doing} failed: {message} ({place})", where=WHERE) from error

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.sections import all_sections
+from adapters.neuron.mechanisms.history import memories
 from adapters.neuron.mechanisms.user import loaded
-from adapters.neuron.state.history import memories
 from adapters.neuron.state.inventory import mechanism_type, pointer_names
 
 _MEMORY = re.compile(r"\b(?:malloc|calloc|realloc|e[mc]alloc|hoc_E[mc]alloc|fopen|new)\b")
@@ -31,8 +31,7 @@ def unsaved() -> Iterator[str]:
 
 def _reasons(mechanism: str, text: str) -> Iterator[str]:
     for memory in memories(text):
-        kind = "a variable of C" if memory.verbatim else "LOCAL of the whole file"
-        yield f'keeps "{memory.name}" ({kind}) from step to step'
+        yield f'keeps "{memory.name}" ({memory.kind}) from step to step'
     pointers = pointer_names(mechanism)
     if not pointers:
         return

@@ -145,6 +145,7 @@ other { L = 20  diam = 20  insert hh  insert pool }
 """,
     ),
     _on("normrand", "objref p\nsoma p = new Jitter(0.5)", random=True),
+    _on("hidden", "objref p\nsoma p = new Hidden(0.5)", random=True),
     _on("scop_random", "objref p\nsoma p = new Uniform(0.5)", random=True),
     _on("ran4_in_mod", "objref p\nsoma p = new Ran4(0.5)", random=True),
     _on("random_in_mod", "objref p\nsoma p = new Random9(0.5)", random=True),

@@ -1,9 +1,11 @@
-"""What a mechanism remembers in variables of its MOD file that NEURON does not know, and that no state holds.
+"""What a mechanism remembers in variables of its MOD file that NEURON does not know by name, and that no state holds.
 
-A LOCAL outside of all blocks and a static variable of a VERBATIM block belong to the file, not to an instance. Most are
-scratch: written at every step before they are read, or once when the model is initialised, which a resumed run does as
-well. What is read before it is written carries something from one step to the next. This is decided from the text, in
-the order in which NEURON runs its blocks; what only one branch of an "if" writes may be what it was before.
+An ASSIGNED variable that is not RANGE belongs to an instance, but nobody outside sees it; NEURON saves it only where
+the mechanism has NET_RECEIVE. A LOCAL outside of all blocks and a static variable of a VERBATIM block belong to the
+file, not to an instance. Most are scratch: written at every step before they are read, or once when the model is
+initialised, which a resumed run does as well. What is read before it is written carries something from one step to the
+next. This is decided from the text, in the order in which NEURON runs its blocks; what only one branch of an "if" writes
+may be what it was before.
 """
 
 from __future__ import annotations
@@ -31,11 +33,23 @@ _STEP = ("BEFORE BREAKPOINT", "BREAKPOINT", "AFTER SOLVE", "BEFORE STEP", "AFTER
 _DEEP = 8
 
 
+_INTEGRATED = ("v", "t", "dt", "celsius", "diam", "area", "L", "i_membrane_")
+"""What NEURON has of its own, and a MOD file may list."""
+
+
 class Memory(NamedTuple):
-    """A variable of a MOD file that carries something over. verbatim: whether it is one of C."""
+    """A variable of a MOD file that carries something over. kind: what it is, in words."""
 
     name: str
-    verbatim: bool
+    kind: str
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether it is one of C."""
+        return self.kind == IN_C
+
+
+IN_C, IN_FILE, IN_INSTANCE = "a variable of C", "LOCAL of the whole file", "ASSIGNED, but not RANGE"
 
 
 def memories(text: str) -> list[Memory]:
@@ -46,9 +60,32 @@ def memories(text: str) -> list[Memory]:
     code = _NOISE.sub(" ", "\n".join(_VERBATIM.findall(outside)))
     bodies = {**_functions(code), **{block.name: block.body for block in blocks}}
     inside = _NOISE.sub(" ", "\n".join(_VERBATIM.findall(text)))
-    found = [Memory(name, False) for name in _locals(_VERBATIM.sub(" ", outside))]
-    found += [Memory(name, True) for name in dict.fromkeys([*_variables(_STATIC, inside), *_globals(code)])]
+    found = [Memory(name, IN_FILE) for name in _locals(_VERBATIM.sub(" ", outside))]
+    found += [Memory(name, IN_INSTANCE) for name in _hidden(_VERBATIM.sub(" ", outside), bodies)]
+    found += [Memory(name, IN_C) for name in dict.fromkeys([*_variables(_STATIC, inside), *_globals(code)])]
     return [memory for memory in found if _carries(memory, bodies) and not _is_cache_key(memory.name, bodies)]
+
+
+def hidden_memories(text: str) -> list[str]:
+    """Variables of instances that carry something over and would be seen if they were RANGE."""
+    return [memory.name for memory in memories(text) if memory.kind == IN_INSTANCE]
+
+
+def calls_at_start(text: str, function: str) -> bool:
+    """Whether a mechanism calls a function when it is initialised."""
+    bodies = {block.name: block.body for block in _blocks(_without_comments(text))}
+    return "read" in _accesses(Memory(function, IN_C), bodies.get("INITIAL", ""), bodies, _DEEP)
+
+
+def _hidden(outside: str, bodies: Mapping[str, str]) -> list[str]:
+    """Names in ASSIGNED that nobody outside sees, in a mechanism of which NEURON does not save all."""
+    neuron = " ".join(re.findall(r"\bNEURON\s*\{([^{}]*)\}", outside))
+    if "NET_RECEIVE" in bodies or re.search(r"\bARTIFICIAL_CELL\b", neuron):
+        return []
+    declared = " ".join(re.findall(r"\bASSIGNED\s*\{([^{}]*)\}", outside))
+    names = re.findall(r"[A-Za-z_]\w*", re.sub(r"\([^()]*\)|<[^<>]*>|\[[^\[\]]*\]", " ", declared))
+    seen = {*re.findall(r"\w+", neuron), *_INTEGRATED}
+    return [name for name in dict.fromkeys(names) if name not in seen]
 
 
 def _without_comments(text: str) -> str:
@@ -244,7 +281,7 @@ def _access(body: str, match: re.Match[str], in_c: bool) -> Iterator[str]:
         after = after[array.end() :]
     if re.match(r"\s*=(?!=)", after):
         # What stands on the right is read first.
-        right = re.match(r"\s*=((?:(?!\b\w+\s*(?:\[[^\]]*\])?'?\s*=(?!=))[^;\n])*)", after)
+        right = re.match(r"\s*=((?:(?!\bif\s*\(|\b\w+\s*(?:\[[^\]]*\])?'?\s*=(?!=))[^;\n])*)", after)
         if right and re.search(rf"\b{match[0]}\b", right[1]):
             yield "read"
         yield "write"
