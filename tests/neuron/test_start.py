@@ -79,6 +79,29 @@ def test_what_a_procedure_may_not_leave(tmp_path: Path, init: str, key: str, say
     assert caught.value.where == key
 
 
+PYTHON = """
+from neuron import h
+def build():
+    h.load_file("stdrun.hoc")
+    soma = h.Section(name="soma")
+    {more}
+    return soma
+"""
+DEFINED = "proc init() { finitialize(-70) }\nproc advance() { fadvance() }\n"
+
+
+@pytest.mark.parametrize("more", [f"h('''{DEFINED}''')", "h.load_file('own.hoc')"])
+def test_what_python_gives_to_hoc_counts(tmp_path: Path, more: str) -> None:
+    """Its own init() starts a model; its own advance() is not called, which is said."""
+    (tmp_path / "own.hoc").write_text(DEFINED)
+    (tmp_path / "cell.py").write_text(PYTHON.format(more=more))
+    model = load_model(spec(tmp_path / "cell.py"))
+    assert model.attach(Attachments((), (), ("soma(0.5)",))).read("v").tolist() == [-70.0]
+    assert [notice.split(":")[0] for notice in model.notices] == ["neuron.init", "neuron.model"]
+    (tmp_path / "plain.py").write_text(PYTHON.format(more="'proc initial()'"))
+    assert load_model(spec(tmp_path / "plain.py")).notices == ()
+
+
 def test_cvode_is_switched_off_where_the_experiment_says_so(tmp_path: Path) -> None:
     _, cell = started(tmp_path, ("soma(0.5)",), init="variable", cvode_off=True)
     assert not cvode.active()

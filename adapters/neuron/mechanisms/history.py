@@ -4,8 +4,8 @@ An ASSIGNED variable that is not RANGE belongs to an instance, but nobody outsid
 the mechanism has NET_RECEIVE. A LOCAL outside of all blocks and a static variable of a VERBATIM block belong to the
 file, not to an instance. Most are scratch: written at every step before they are read, or once when the model is
 initialised, which a resumed run does as well. What is read before it is written carries something from one step to the
-next. This is decided from the text, in the order in which NEURON runs its blocks; what only one branch of an "if" writes
-may be what it was before.
+next. This is decided from the text, in the order in which NEURON runs its blocks; what only one branch of an "if"
+writes may be what it was before.
 """
 
 from __future__ import annotations
