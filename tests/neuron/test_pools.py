@@ -49,13 +49,27 @@ DERIVATIVE s { cai' = -ica - RATE }
 """
 
 
+BUFFERED = """
+NEURON { SUFFIX x USEION ca READ ica WRITE cai }
+STATE { cai }
+INITIAL { cai = 1e-4 b = 1 }
+BREAKPOINT { SOLVE s METHOD sparse }
+KINETIC s { ~ cai << (-ica)
+~ cai + b <-> b (1, 2)
+}
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         (PUMPED.replace("RATE", "cai/(cai + 0.001)"), "not linear"),
         (PUMPED.replace("RATE", "kpump*cai"), 'nothing says what "kpump" is'),
         (PUMPED.replace("-ica - RATE", "ica"), "does not enter cai alone"),
-        (PUMPED.replace("DERIVATIVE s {", "KINETIC s {"), "solves a KINETIC block"),
+        (PUMPED.replace("DERIVATIVE s {", "PROCEDURE s() {"), "solves a PROCEDURE block"),
+        (PUMPED.replace("RATE", "ica/diam"), 'what "diam" is; it is that of a segment'),
+        ("STATE { b }" + BUFFERED, "not linear"),
+        (BUFFERED.replace("b (1, 2)", "3.5b (1, 2)"), '"3.5b" is not read'),
         (PUMPED.replace("READ ica WRITE cai", "READ cai WRITE ica"), "writes no concentration"),
         (PUMPED.replace("WRITE cai", "WRITE cai, ica"), "carries a current besides"),
         (PUMPED.replace("RATE", "system(1)"), 'unknown name "system"'),
@@ -102,6 +116,55 @@ def test_laws_in_other_words() -> None:
     assert other.one_way
 
 
+SHELL = """
+NEURON { SUFFIX x USEION ca READ ica WRITE cai }
+UNITS { F = (faraday) (coulomb) }
+PARAMETER { part = 0.02  depth = 1e-4 (cm)  tau = 70 (ms)  rest = 5e-5 (mM) }
+STATE { cai }
+INITIAL { cai = rest }
+BREAKPOINT { SOLVE s METHOD cnexp }
+DERIVATIVE s { cai' = -part*ica/(2*F*depth) - (cai - rest)/tau }
+"""
+
+
+def test_depth_and_free_fraction_are_told_apart_by_what_they_do() -> None:
+    found = pool_law(SHELL, "x.mod")
+    assert (found.depth, found.gamma) == pytest.approx((1.0, 0.02), rel=1e-9)
+    whole = pool_law(SHELL.replace("/(2*F*depth)", "*4e4/(2*F*diam)"), "x.mod", {"diam": 2.0})
+    assert (whole.depth, whole.gamma) == pytest.approx((0.5, 0.02), rel=1e-9)
+    nearly = pool_law(SHELL.replace("part = 0.02", "part = 0.999"), "x.mod")
+    assert (nearly.depth, nearly.gamma) == pytest.approx((1 / 0.999, 1.0), rel=1e-9)
+
+
+def test_functions_of_the_file_are_called() -> None:
+    called = "rate(-part*flow(2*ica)/(2*F*depth), cai - lowest())"
+    functions = """
+    FUNCTION rate(in, c) { if (flow(in) < 1e9) { rate = in - c/tau } else { rate = 0 } }
+    FUNCTION flow(i (mA/cm2)) (mA/cm2) { flow = i/2 }
+    FUNCTION lowest() { lowest = rest }
+    """
+    text = SHELL.replace("-part*ica/(2*F*depth) - (cai - rest)/tau", called) + functions
+    assert pool_law(text, "x.mod").key == pool_law(SHELL, "x.mod").key
+
+
+def test_shells_of_a_kinetic_block() -> None:
+    diam, d, removal = 2.0, 0.2, 0.05
+    found = pool_law((POOLS / "radial.mod").read_text(), "radial.mod", {"diam": diam})
+    outer = 1 - np.arange(4) / 4
+    volume = diam**2 * np.pi * (outer**2 - (outer - 1 / 4) ** 2) / 4
+    through = 4 * d * np.pi * outer[1:]
+    expected = -removal * np.eye(4)
+    for i in range(3):
+        for a, b in ((i, i + 1), (i + 1, i)):
+            expected[a, b] += through[i] / volume[a]
+            expected[a, a] -= through[i] / volume[a]
+    assert found.states == ("ca__0", "ca__1", "ca__2", "ca__3")
+    assert found.matrix == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found.rest == pytest.approx([1e-4] * 4, rel=1e-6)
+    assert found.depth == pytest.approx(volume[0] / (np.pi * diam), rel=1e-9)
+    assert "species.Ca_ca_3" in pool_blocks([PooledSegments(found, "x", ("soma",))], "ode")
+
+
 def test_the_blocks_are_an_experiment(tmp_path: Path) -> None:
     """What is printed for a file is read as it is, of several pools with species of their own."""
     laws = [pool_law((POOLS / f"{name}.mod").read_text(), name) for name in ("decay", "core")]
@@ -137,7 +200,11 @@ v_init = -65
 @pytest.mark.skipif(nmodl.nrnivmodl() is None, reason="MOD files need a compiler")
 @pytest.mark.parametrize(
     ("pool", "values"),
-    [("decaying", "gbar_hva = 0.006  gbar_kslow = 0.0005"), ("cored", "gbar_hva = 0.001  gbar_kslow = 0.001")],
+    [
+        ("radial", "gbar_hva = 0.001  gbar_kslow = 0.001"),
+        ("decaying", "gbar_hva = 0.006  gbar_kslow = 0.0005"),
+        ("cored", "gbar_hva = 0.001  gbar_kslow = 0.001"),
+    ],
 )
 def test_sites_reproduce_the_pool_of_a_model(
     pool: str, values: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

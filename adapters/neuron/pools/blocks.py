@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ def _species(number: int, of: int, law: PoolLaw) -> list[str]:
     """Names of the states: Ca, Ca_core; of several pools numbered."""
     ion = {"ca": "Ca"}.get(law.ion, law.ion.capitalize())
     first = f"{ion}_{number + 1}" if of > 1 else ion
-    return [first, *(f"{first}_{state}" for state in law.states[1:])]
+    return [first, *(f"{first}_{state.replace('__', '_')}" for state in law.states[1:])]
 
 
 def _chemistry(laws: Sequence[PoolLaw], names: Sequence[Sequence[str]]) -> str:
@@ -53,7 +54,7 @@ def _chemistry(laws: Sequence[PoolLaw], names: Sequence[Sequence[str]]) -> str:
     for law, species in zip(laws, names, strict=True):
         for s, c, volume in zip(species, law.start, _volumes(law), strict=True):
             lines.append(f'initial.{s} = "{_number(c * volume * UM)} uM"')
-            if volume != 1:
+            if abs(volume - 1) > 1e-9:
                 lines[-1] += f"  # counted in the volume of the shell, of which its own is {volume:.6g}"
     return "\n".join(lines) + "\n"
 
@@ -127,7 +128,7 @@ def describe(law: PoolLaw) -> str:
     if len(law.states) == 1:
         parts.append(f"tau {-1 / law.matrix[0, 0]:.6g} ms" if law.matrix[0, 0] < -LEAST else "no removal")
     else:
-        parts.append(f"with {', '.join(law.states[1:])}")
+        parts.append(f"with {', '.join(re.sub(r'__(\d+)', r'[\1]', state) for state in law.states[1:])}")
     parts.append(
         f"rest {law.rest[0] * UM:.6g} uM" if np.linalg.det(law.matrix) else f"start {law.start[0] * UM:.6g} uM"
     )

@@ -12,6 +12,8 @@ from couple.base.errors import InputError, nearest
 if TYPE_CHECKING:
     from adapters.neuron.pools.blocks import PooledSegments
 
+CELSIUS = 6.3
+"""NEURON's own temperature."""
 HEAD = """# made by: couple import-pool {source} --model {model}
 [experiment]
 name = "{name}"
@@ -67,7 +69,11 @@ def _of_file(source: str) -> list[PooledSegments]:
     if not file.is_file():
         there = [str(p) for p in file.parent.glob("*.mod")] if file.parent.is_dir() else []
         raise InputError(f'there is no file "{source}"; {nearest(source, there)}', where="SOURCE")
-    law = pool_law(file.read_text(encoding="utf-8", errors="replace"), file.name)
+    text = file.read_text(encoding="utf-8", errors="replace")
+    law = pool_law(text, file.name)
+    if pool_law(text, file.name, {"celsius": CELSIUS + 10}).key != law.key:
+        text = f"warning: {file.name} is worked out at {CELSIUS:g} degC, on which it depends: give --model"
+        typer.echo(text, err=True)
     return [PooledSegments(law, "pool")]
 
 

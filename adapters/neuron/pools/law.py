@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from adapters.neuron.coupling.ion_use import uses_in
+from adapters.neuron.pools.kinetic import Kinetics
 from adapters.neuron.pools.mod_text import ModText
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
@@ -22,6 +23,8 @@ FARADAY = 96485.3321233
 VALENCE = {"na": 1.0, "k": 1.0, "cl": -1.0}
 STEP = 1e-3
 """mM, and mA/cm²: between the points at which the equations are worked out; they are linear, or refused."""
+_NEAR = 0.01
+"""Of 1: what a fraction is off by where files have the Faraday constant in few digits."""
 EXACT = 1e-6
 """Of slopes, relative: more apart is not linear."""
 
@@ -85,7 +88,29 @@ def pool_law(text: str, name: str, values: Mapping[str, float] = {}) -> PoolLaw:
     currents = tuple(use.ion for use in uses_in(text) if f"i{use.ion}" in use.reads)
     if not currents:
         raise InputError(f"{name} reads no current: nothing flows into its pool")
-    return _identify(_Equations(mod, ion, values), ion, currents, _valence(text, currents[0]))
+    valence = _valence(text, currents[0])
+    law = _identify(_Equations(mod, ion, values), ion, currents, valence)
+    return replace(law, gamma=_free_fraction(mod, law, values))
+
+
+def _free_fraction(mod: ModText, law: PoolLaw, values: Mapping[str, float]) -> float:
+    """Of what enters. A length as which the inflow falls (1/depth) is the depth of the shell, and the fraction is what
+    the inflow lacks of it; else `gamma`, or, in a pool of the whole diameter, a number below 1 as which it grows.
+    """
+
+    def grows(name: str) -> float:
+        """Inflow where a constant is doubled, of what it is."""
+        doubled = {**values, name: 2 * equations.names[name]}
+        return _identify(_Equations(mod, law.ion, doubled), law.ion, law.currents, law.valence).inflow / law.inflow
+
+    equations = _Equations(mod, law.ion, values)
+    depths = [equations.names[n] * scale for n, scale in mod.lengths.items() if abs(grows(n) - 0.5) < EXACT]
+    if len(depths) == 1:
+        found = depths[0] / replace(law, gamma=1.0).depth
+        return found if 0 < found < 1 - _NEAR else 1.0
+    shares = [n for n in mod.fractions if n == "gamma" or re.search(r"\bdiam\b", mod.text)]
+    found = next((equations.names[n] for n in shares if abs(grows(n) - 2) < EXACT), 1.0)
+    return found if 0 < found <= 1 else 1.0
 
 
 def _valence(text: str, ion: str) -> float:
@@ -101,12 +126,13 @@ class _Equations:
         body = mod.block("BREAKPOINT")
         solved = re.search(r"\bSOLVE\s+(\w+)", body)
         self.derivative = mod.block("DERIVATIVE", solved[1]) if solved else ""
-        if not self.derivative.strip():
+        kinetic = mod.block("KINETIC", solved[1]) if solved else ""
+        self._kinetics = Kinetics(kinetic, mod) if kinetic.strip() else None
+        if self._kinetics is None and not self.derivative.strip():
             kinds = [k for k, head, _ in mod.blocks if solved and re.match(rf"{solved[1]}\b", head)] or ["no"]
-            raise InputError(f"{mod.name} solves a {kinds[0]} block; pools whose law is a DERIVATIVE block are read")
-        if odd := [s for s in mod.states if "[" in s]:
-            raise InputError(f"{mod.name}: {odd[0]} is an array; pools of single states are read")
+            raise InputError(f"{mod.name} solves a {kinds[0]} block; pools whose law is DERIVATIVE or KINETIC are read")
         defaults = {"v": -65.0, "t": 0.0, "dt": 0.025, "celsius": 6.3, f"{ion}i": 5e-5, f"{ion}o": 2.0}
+        defaults |= dict.fromkeys(mod.locals, 0.0)
         self.names = {**defaults, **{f"i{use.ion}": 0.0 for use in uses_in(mod.text)}, **mod.constants, **values}
         mod.run(mod.block("INITIAL"), self.names, lenient=True)
 
@@ -114,7 +140,13 @@ class _Equations:
         """mM/ms of each state."""
         names = {**self.names, **states, **currents}
         self.mod.run(self.mod.block("BREAKPOINT"), names, lenient=True)
-        return self.mod.run(self.derivative, names)
+        return self._derived(names, lenient=False)
+
+    def _derived(self, names: dict[str, float], *, lenient: bool) -> dict[str, float]:
+        """Rates that the solved block gives to states; what else it sets is in `names` afterwards."""
+        if self._kinetics is not None:
+            return self._kinetics.rates(names, lenient=lenient)
+        return self.mod.run(self.derivative, names, lenient=lenient)
 
     def handed(self) -> str:
         """The state that is the concentration in NEURON. Raises InputError if it is a mixture."""
@@ -129,8 +161,8 @@ class _Equations:
 
     def _given(self, states: Mapping[str, float]) -> float:
         names = {**self.names, **states, f"{self.ion}i": -1.0}
-        for body in (self.mod.block("BREAKPOINT"), self.derivative):
-            self.mod.run(body, names, lenient=True)
+        self.mod.run(self.mod.block("BREAKPOINT"), names, lenient=True)
+        self._derived(names, lenient=True)
         return names[f"{self.ion}i"]
 
 
@@ -153,18 +185,15 @@ def _identify(equations: _Equations, ion: str, currents: tuple[str, ...], valenc
         raise InputError(f"{equations.mod.name}: its current does not enter {first} alone")
     outward = (rates(base, -STEP) - still) / -STEP
     start = np.array([equations.names.get(s, np.nan) for s in states])
-    gamma = equations.names.get("gamma", 1.0)
     law = PoolLaw(
         name=equations.mod.suffix, ion=ion, currents=currents, states=states, inflow=float(inflow[0]), matrix=matrix,
-        constant=still - matrix @ base, start=start, gamma=gamma if 0 < gamma <= 1 else 1.0, valence=valence,
+        constant=still - matrix @ base, start=start, gamma=1.0, valence=valence,
         one_way=not np.allclose(outward, inflow, rtol=1e-3),
     )  # fmt: skip
     return law if np.all(np.isfinite(start)) else _from_rest(law)
 
 
 def _from_rest(law: PoolLaw) -> PoolLaw:
-    from dataclasses import replace
-
     rest = np.linalg.solve(law.matrix, -law.constant)
     return replace(law, start=np.where(np.isfinite(law.start), law.start, rest))
 

@@ -6,11 +6,12 @@ Expressions are trees of `couple.chemistry.laws.expression`; nothing of the text
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from adapters.neuron.mechanisms.source import without_comments
+from adapters.neuron.pools.unrolled import unrolled
 from couple.base.errors import InputError
 from couple.chemistry.laws.expression import Expression, parse, value
 
@@ -24,6 +25,8 @@ _NEXT = re.compile(
     r"|\n\s*[A-Za-z_]\w*\s*\([^()\n]*\)\s*(?=\n|$)"
 )
 _PHYSICAL = {"faraday": 96485.3321233, "pi": 3.141592653589793, "k-mole": 8.31446261815324, "R": 8.31446261815324}
+_LENGTHS = {"um": 1.0, "micron": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+_OF_SEGMENT = ("diam", "area", "L")
 _SCALES = {"kilocoulombs": 1e-3, "kilocoulomb": 1e-3, "10000 coulomb": 1e-4, "millicoulomb": 1e3}
 """Of a unit in which a MOD file takes the Faraday constant, by which its number is multiplied."""
 
@@ -48,10 +51,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a PROCEDURE, with its operands as text."""
+    """A call of a PROCEDURE, or of a FUNCTION, what it returns then having the name `result`."""
 
     name: str
     operands: tuple[Expression, ...]
+    result: str = ""
 
 
 Statement = Assignment | Choice | Call
@@ -61,7 +65,8 @@ class ModText:
     """What a MOD file says. Raises InputError, from its methods, for what goes beyond a calcium pool."""
 
     def __init__(self, text: str, name: str) -> None:
-        self.text, self.name = re.sub(r"VERBATIM.*?ENDVERBATIM", " ", without_comments(text), flags=re.DOTALL), name
+        bare = re.sub(r"VERBATIM.*?ENDVERBATIM", " ", without_comments(text), flags=re.DOTALL)
+        self.text, self.name = unrolled(bare), name
 
     @cached_property
     def blocks(self) -> list[tuple[str, str, str]]:
@@ -95,6 +100,12 @@ class ModText:
         return found
 
     @cached_property
+    def locals(self) -> list[str]:
+        """Names of LOCAL statements: 0 where nothing has set them."""
+        lists = re.findall(r"\bLOCAL\s+(\w+(?:\s*,\s*\w+)*)", self.text)
+        return [name.strip() for names in lists for name in names.split(",")]
+
+    @cached_property
     def parameters(self) -> list[str]:
         """Names in PARAMETER and ASSIGNED, of which a model may set values."""
         inside = self.block("PARAMETER") + "\n" + self.block("ASSIGNED")
@@ -105,6 +116,19 @@ class ModText:
         """Names in STATE."""
         inside = re.sub(r"\([^)]*\)|\bFROM\b.*|<[^>]*>", " ", self.block("STATE"))
         return re.findall(r"[A-Za-z_]\w*(?:\s*\[\s*\w+\s*\])?", inside)
+
+    def with_elements(self, names: str) -> list[str]:
+        """Names, those of arrays being all their elements."""
+        found = re.findall(r"[A-Za-z_]\w*", names)
+        return [s for name in found for s in self.states if s == name or re.fullmatch(rf"{name}__\d+", s)]
+
+    def closing(self, text: str, at: int, pair: str) -> int:
+        """Where the bracket that opens at `at` closes."""
+        return _closing(text, at, pair)
+
+    def expression(self, text: str) -> Expression:
+        """An expression of NMODL."""
+        return _expression(text)
 
     def run(self, body: str, names: dict[str, float], *, lenient: bool = False, deeper: int = 5) -> dict[str, float]:
         """Carry out statements on `names`; rates that they give to states. lenient: what fails is left out."""
@@ -129,7 +153,8 @@ class ModText:
                     raise
 
     def _call(self, call: Call, names: dict[str, float], lenient: bool, deeper: int) -> None:
-        heads = {head.split("(")[0].strip(): (head, body) for kind, head, body in self.blocks if kind == "PROCEDURE"}
+        callable_ = [block for block in self.blocks if block[0] in ("PROCEDURE", "FUNCTION")]
+        heads = {head.split("(")[0].strip(): (head, body) for _, head, body in callable_}
         if call.name not in heads or deeper == 0:
             raise InputError(f"{self.name} calls {call.name}(), of which nothing is known here")
         head, body = heads[call.name]
@@ -138,22 +163,51 @@ class ModText:
         names.update(zip(formal, [self.number(o, names) for o in call.operands], strict=False))
         self.run(body, names, lenient=lenient, deeper=deeper - 1)
         names.update(outer)
+        if call.result:
+            if call.name not in names:
+                raise InputError(f"{self.name}: {call.name}() returns nothing")
+            names[call.result] = names.pop(call.name)
 
     def number(self, tree: Expression, names: Mapping[str, float]) -> float:
         """The value of an expression. Raises InputError for a name that has none."""
         try:
             return value(tree, names)
         except KeyError as error:
-            raise InputError(f'{self.name}: nothing says what "{error.args[0]}" is') from None
+            what = f'{self.name}: nothing says what "{error.args[0]}" is'
+            of_segment = "; it is that of a segment: name sections, with --model, in place of the file"
+            raise InputError(what + (of_segment if error.args[0] in _OF_SEGMENT else "")) from None
         except (ArithmeticError, ValueError, TypeError) as error:
             raise InputError(f"{self.name}: cannot be worked out: {error}") from None
 
     def statements(self, body: str) -> tuple[Statement, ...]:
         """The statements of a body."""
-        return tuple(_statements(body))
+        return tuple(_statements(body, self._functions))
+
+    @cached_property
+    def _functions(self) -> frozenset[str]:
+        return frozenset(head.split("(")[0].strip() for kind, head, _ in self.blocks if kind == "FUNCTION")
+
+    @cached_property
+    def lengths(self) -> dict[str, float]:
+        """Constants that are lengths: µm in the unit of each."""
+        found = {}
+        for name, unit in re.findall(rf"([A-Za-z_]\w*)\s*=\s*{_NUMBER}\s*\(\s*([A-Za-z]+)\s*\)", self._numbers):
+            if unit in _LENGTHS and name not in _OF_SEGMENT:
+                found[name] = _LENGTHS[unit]
+        return found
+
+    @cached_property
+    def fractions(self) -> list[str]:
+        """Constants between 0 and 1 without a unit."""
+        bare = re.findall(rf"([A-Za-z_]\w*)\s*=\s*{_NUMBER}\s*(?!\s*\(\s*[A-Za-z/])", self._numbers)
+        return [name for name in bare if 0 < self.constants[name] < 1]
+
+    @cached_property
+    def _numbers(self) -> str:
+        return "\n".join((self.block("CONSTANT"), self.block("PARAMETER")))
 
 
-def _statements(body: str) -> Iterator[Statement]:
+def _statements(body: str, functions: Collection[str]) -> Iterator[Statement]:
     at = 0
     while at < len(body):
         if (
@@ -165,34 +219,55 @@ def _statements(body: str) -> Iterator[Statement]:
         ) is not None:
             at += space.end()
         elif (match := re.compile(r"if\s*(?=\()").match(body, at)) is not None:
-            choice, at = _choice(body, match.end())
+            calls, choice, at = _choice(body, match.end(), functions)
+            yield from calls
             yield choice
         elif (match := _ASSIGNED.match(body, at)) is not None:
             end = following.start() if (following := _NEXT.search(body, match.end())) else len(body)
-            yield Assignment(match[1], bool(match[2]), _expression(body[match.end() : end]))
+            calls, text = _without_calls(body[match.end() : end], functions)
+            yield from calls
+            yield Assignment(match[1], bool(match[2]), _expression(text))
             at = end
         elif (match := re.compile(r"([A-Za-z_]\w*)\s*(?=\()").match(body, at)) is not None:
             at = _closing(body, match.end(), "()") + 1
-            inside = body[match.end() + 1 : at - 1]
-            yield Call(match[1], tuple(_expression(o) for o in inside.split(",") if o.strip()))
+            calls, inside = _without_calls(body[match.end() + 1 : at - 1], functions)
+            yield from calls
+            yield _call(match[1], inside)
         else:
             raise InputError(f'"{" ".join(body[at:].split())[:60]}" is not read here')
 
 
-def _choice(body: str, at: int) -> tuple[Choice, int]:
+def _call(name: str, operands: str, result: str = "") -> Call:
+    return Call(name, tuple(_expression(o) for o in operands.split(",") if o.strip()), result)
+
+
+def _without_calls(text: str, functions: Collection[str]) -> tuple[list[Call], str]:
+    """Calls of the file's own functions, the innermost first, and the text with what they return in their places."""
+    calls: list[Call] = []
+    innermost = re.compile(rf"\b({'|'.join(map(re.escape, functions))})\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+    while functions and (found := [m for m in innermost.finditer(text) if not innermost.search(m[2])]):
+        match, result = found[0], f"returned_{len(calls)}_by_{found[0][1]}"
+        calls.append(_call(match[1], match[2], result))
+        text = text[: match.start()] + result + text[match.end() :]
+    return calls, text
+
+
+def _choice(body: str, at: int, functions: Collection[str]) -> tuple[list[Call], Choice, int]:
     end = _closing(body, at, "()")
     start = body.index("{", end)
     close = _closing(body, start, "{}")
-    condition, then, otherwise = _expression(body[at : end + 1]), body[start + 1 : close], ""
+    calls, condition = _without_calls(body[at : end + 1], functions)
+    then, otherwise = tuple(_statements(body[start + 1 : close], functions)), tuple[Statement, ...]()
     after = close + 1
     if (match := re.compile(r"\s*else\s*").match(body, after)) is not None:
-        if body.startswith("if", match.end()):
-            inner, after = _choice(body, re.compile(r"if\s*").match(body, match.end()).end())  # type: ignore[union-attr]
-            return Choice(condition, tuple(_statements(then)), (inner,)), after
-        start = body.index("{", match.end())
-        close = _closing(body, start, "{}")
-        otherwise, after = body[start + 1 : close], close + 1
-    return Choice(condition, tuple(_statements(then)), tuple(_statements(otherwise))), after
+        if (again := re.compile(r"if\s*(?=\()").match(body, match.end())) is not None:
+            more, inner, after = _choice(body, again.end(), functions)
+            otherwise = (*more, inner)
+        else:
+            start = body.index("{", match.end())
+            close = _closing(body, start, "{}")
+            otherwise, after = tuple(_statements(body[start + 1 : close], functions)), close + 1
+    return calls, Choice(_expression(condition), then, otherwise), after
 
 
 def _closing(text: str, at: int, pair: str) -> int:
