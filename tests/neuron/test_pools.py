@@ -24,7 +24,7 @@ POOLS, PUBLISHED = SUPPORT / "pools", SUPPORT / "published" / "mod"
 def test_depth_tau_gamma_and_rest_are_those_of_the_file() -> None:
     found = pool_law((POOLS / "decay.mod").read_text(), "decay.mod", {"decay": 100.0, "minCai": 2e-4})
     assert found.depth == pytest.approx(0.1, rel=1e-9)
-    assert found.gamma == 0.05
+    assert found.gamma == pytest.approx(0.05, rel=1e-9)
     assert found.matrix == pytest.approx(np.array([[-1 / 100]]), rel=1e-9)
     assert found.rest == pytest.approx([2e-4], rel=1e-9)
     assert not found.one_way

@@ -215,8 +215,8 @@ def _build(spec: ModelSpec, built: LoadedModel) -> list[Path]:
     """Make the sections; returns the files that are known to be read."""
     files = [spec.model, *built.mechanisms.values()]
     if spec.cells:
-        built.result, more, texts = network.build(spec, built.on_release)
-        built.note_definitions(texts)
+        built.result, more, of_cells = network.build(spec, built.on_release)
+        built.note_definitions(of_cells)
         built.is_network = True
         files += more
     elif spec.model.suffix == ".py":
