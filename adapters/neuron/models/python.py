@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import inspect
 import itertools
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from adapters.neuron.hoc import source_text
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.messages import with_advice
 from adapters.neuron.hoc.python_exit import ModelExit, python_exits
@@ -100,12 +100,15 @@ def imported_siblings(folder: Path) -> list[Path]:
     return [p for p in paths if p.is_relative_to(folder.resolve()) and "site-packages" not in p.parts]
 
 
+_HOC_FILE = re.compile(r"\b(?:load_file|xopen)\s*\(\s*(?:\d\s*,\s*)?[\"']([^\"'\n]+)[\"']")
+
+
 def hoc_texts(files: Iterable[Path]) -> list[str]:
     """What Python files may give HOC to carry out: themselves, and the HOC files that they name in calls."""
     found = []
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
-        named = [file.parent / load.name for load in source_text.loads(text)]
+        named = [file.parent / name for name in _HOC_FILE.findall(text)]
         found += [text, *(t for f in named if f.is_file() for t in hoc.reachable(f).values())]
     return found
 

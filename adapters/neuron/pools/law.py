@@ -7,7 +7,7 @@ rates: d c/dt = -s i + A c + b, with one state for the concentration that NEURON
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -184,6 +184,7 @@ def _identify(equations: _Equations, ion: str, currents: tuple[str, ...], valenc
     if inflow[0] <= 0 or np.any(np.abs(inflow[1:]) > EXACT * inflow[0]):
         raise InputError(f"{equations.mod.name}: its current does not enter {first} alone")
     outward = (rates(base, -STEP) - still) / -STEP
+    _refuse_products(equations, rates, base, matrix, inflow)
     start = np.array([equations.names.get(s, np.nan) for s in states])
     law = PoolLaw(
         name=equations.mod.suffix, ion=ion, currents=currents, states=states, inflow=float(inflow[0]), matrix=matrix,
@@ -198,11 +199,26 @@ def _from_rest(law: PoolLaw) -> PoolLaw:
     return replace(law, start=np.where(np.isfinite(law.start), law.start, rest))
 
 
+def _refuse_products(
+    equations: _Equations, rates: Callable[[Floats, float], Floats], base: Floats, matrix: Floats, inflow: Floats
+) -> None:
+    """Raises InputError where states multiply: along each of them, such a law is as straight as a linear one."""
+    away = STEP * (1 + 0.7 * np.arange(len(base)))
+    expected = rates(base, 0.0) + matrix @ away + inflow * STEP
+    size = np.abs(rates(base, 0.0)) + np.abs(matrix) @ (base + away) + np.abs(inflow) * STEP
+    if np.any(np.abs(rates(base + away, STEP) - expected) > EXACT * size.max()):
+        raise _not_linear(equations)
+
+
+def _not_linear(equations: _Equations) -> InputError:
+    return InputError(f"{equations.mod.name}: its law is not linear (a pump, a buffer?): write it as reactions")
+
+
 def _slope(at: object, equations: _Equations) -> Floats:
     """Of rates, per mM or mA/cm², the same over one step and over two. Raises InputError where it is not."""
     zero, one, two = (np.asarray(at(k)) for k in (0, 1, 2))  # type: ignore[operator]
     slope: Floats = (one - zero) / STEP
     size = max(np.abs(one - zero).max(), np.abs(two - one).max(), 1e-300)
     if np.abs((two - one) - (one - zero)).max() > EXACT * size:
-        raise InputError(f"{equations.mod.name}: its law is not linear (a pump, a buffer?): write it as reactions")
+        raise _not_linear(equations)
     return slope

@@ -244,11 +244,13 @@ def _call(name: str, operands: str, result: str = "") -> Call:
 def _without_calls(text: str, functions: Collection[str]) -> tuple[list[Call], str]:
     """Calls of the file's own functions, the innermost first, and the text with what they return in their places."""
     calls: list[Call] = []
-    innermost = re.compile(rf"\b({'|'.join(map(re.escape, functions))})\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
-    while functions and (found := [m for m in innermost.finditer(text) if not innermost.search(m[2])]):
-        match, result = found[0], f"returned_{len(calls)}_by_{found[0][1]}"
-        calls.append(_call(match[1], match[2], result))
-        text = text[: match.start()] + result + text[match.end() :]
+    called = re.compile(rf"\b({'|'.join(map(re.escape, functions))})\s*\(")
+    # the one that begins last has no other within
+    while functions and (found := [*called.finditer(text)]):
+        match, result = found[-1], f"returned_{len(calls)}_by_{found[-1][1]}"
+        end = _closing(text, match.end() - 1, "()")
+        calls.append(_call(match[1], text[match.end() : end], result))
+        text = text[: match.start()] + result + text[end + 1 :]
     return calls, text
 
 

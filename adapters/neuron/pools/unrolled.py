@@ -18,7 +18,9 @@ def unrolled(text: str) -> str:
     for name, number in re.findall(r"\bDEFINE\s+(\w+)\s+(\d+)", text):
         text = re.sub(rf"\bDEFINE\s+{name}\s+\d+", "", text)
         text = re.sub(rf"\b{name}\b", number, text)
-    sizes = {name: int(size) for name, size in re.findall(r"\b(\w+)\s*\[\s*(\d+)\s*\]", text)}
+    sizes: dict[str, int] = {}
+    for name, size in re.findall(r"\b(\w+)\s*\[\s*(\d+)\s*\]", text):
+        sizes[name] = max(sizes.get(name, 0), int(size))  # as it is declared; indices are below
     text = _COMPARTMENTS.sub(lambda match: _each(match, sizes), _declared(text))
     while (match := _LOOP.search(text)) is not None:
         text = _without_loop(text, match)
