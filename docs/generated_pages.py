@@ -39,6 +39,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/keys.md": keys_page(),
         "reference/commands.md": commands_page(),
+        "reference/json.md": json_page(),
         "reference/features_of_engines.md": capabilities_page(),
         "gallery.md": gallery_page(),
     }
@@ -193,6 +194,86 @@ def _kind(parameter: Any) -> str:
     words = {"Path": "PATH", "int": "N", "float": "NUMBER"}
     given = getattr(getattr(parameter, "type_descriptor", None), "annotation", str)
     return next((word for name, word in words.items() if name in str(getattr(given, "__name__", given))), "TEXT")
+
+
+# -- what --json prints ------------------------------------------------------------------------------------------------
+
+
+JSON = """# JSON
+
+With `--json` a command prints one JSON document to standard output and nothing else there; what a model prints goes
+to standard error. Numbers are plain; their names say the unit (`simulated_ms`, `cpu_seconds`) or stand beside one
+(`unit`). What is not known, or not finite, is `null`. Errors stay one line on standard error, with the
+[exit code](exit_codes.md).
+
+`couple schema COMMAND` prints the JSON schema of a command's document, which a test holds every command against; keys
+that have a default may be missing. `couple schema` alone is that of experiment files.
+"""
+
+
+def json_page() -> str:
+    """What each command prints with --json, then the tables that stand in these."""
+    from couple.cli.output.document import document_schema
+
+    parts, inner = [JSON], dict[str, Any]()
+    for words, command in command_tree().items():
+        schema = document_schema(command.callback)
+        if schema is None or getattr(command, "commands", None):
+            continue
+        inner |= schema.get("$defs", {})
+        parts.append(f"## `couple {words}` {{ #{words.replace(' ', '-')} }}\n")
+        parts.append(_document(schema))
+    parts.append("## Tables in them { #tables }\n")
+    for name, table in sorted(inner.items()):
+        parts.append(f"### {_short(name)} {{ #table-{_short(name)} }}\n\n{_text(table.get('description', ''))}\n")
+        parts.append(_properties(table))
+    return "\n".join(parts)
+
+
+def _document(schema: Any) -> str:
+    """A table of keys, or which tables it is made of."""
+    if "properties" in schema:
+        return f"{_text(schema.get('description', ''))}\n\n{_properties(schema)}"
+    if schema.get("additionalProperties") is True:
+        return "A JSON schema.\n"
+    said = _kind_of_json(schema)
+    return f"{said[:1].upper()}{said[1:]}.\n"
+
+
+def _properties(table: Any) -> str:
+    rows = ["| key | what it is | kind |", "|---|---|---|"]
+    for key, place in table.get("properties", {}).items():
+        rows.append(f"| `{key}` | {_text(place.get('description', ''))} | {_kind_of_json(place)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _kind_of_json(place: Any) -> str:
+    """In words, with links to tables: "a list of [Side](#Side)"."""
+    words = {
+        "string": "text",
+        "number": "number",
+        "integer": "whole number",
+        "boolean": "true or false",
+        "null": "null",
+    }
+    if "$ref" in place:
+        name = _short(place["$ref"].rpartition("/")[2])
+        return f"[{name}](#table-{name})"
+    if "anyOf" in place:
+        return " or ".join(dict.fromkeys(_kind_of_json(one) for one in place["anyOf"]))
+    if "enum" in place or "const" in place:
+        return ", ".join(f"`{one}`" for one in place.get("enum", [place.get("const")]))
+    if place.get("type") == "array":
+        items = place.get("items") or next(iter(place.get("prefixItems", ())), {})
+        return f"list of {_kind_of_json(items)}"
+    if place.get("type") == "object":
+        entry = place.get("additionalProperties")
+        return f"names, each with {_kind_of_json(entry)}" if isinstance(entry, dict) else "table"
+    return words.get(str(place.get("type")), "any")
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("Output")
 
 
 # -- engines ---------------------------------------------------------------------------------------------------------

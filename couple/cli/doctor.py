@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import asdict
 
 import typer
 from rich.markup import escape
 
 from couple.cli.output.console import Json, out
+from couple.cli.output.document import print_json, prints
 from couple.parallel.communicator import is_first_launched, launched_ranks, leave_ranks
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
+@prints("couple.cli.output.documents:Findings")
 def doctor(as_json: Json = False) -> None:
     """Look at Python, packages, compiler, NEURON, MPI, DOLFINx, cores and disk; exit code 1 if something fails.
 
@@ -36,6 +37,6 @@ def doctor(as_json: Json = False) -> None:
             advice = f" -> {finding.advice}" if finding.advice else ""
             out.print(f"{mark}  {finding.name:<18}{escape(finding.found)}{escape(advice)}")
     if as_json:
-        out.print_json(json.dumps([asdict(finding) for finding in found]))
+        print_json([asdict(finding) for finding in found])
     if any(finding.status == "fail" for finding in found):
         raise typer.Exit(1)

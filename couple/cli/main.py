@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import json
 import logging
 import re
 import sys
@@ -42,6 +41,7 @@ from couple.cli.output.console import (
     table,
     wall_time,
 )
+from couple.cli.output.document import print_json, prints
 from couple.cli.results.export import export
 from couple.cli.results.plot import plot
 from couple.cli.results.repack import repack
@@ -81,6 +81,7 @@ def about(
 
 
 @app.command()
+@prints("couple.cli.output.run_documents:RunOutput")
 def run(
     file: File,
     folder: Annotated[
@@ -113,6 +114,7 @@ def run(
 
 
 @app.command()
+@prints("couple.cli.output.run_documents:RunOrEnsemble")
 def resume(
     checkpoint: Annotated[
         Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run or ensemble.", show_default=False)
@@ -189,7 +191,7 @@ def _go(
         except RunError as error:  # the results are there
             err.print(f"warning: {escape(str(error))}")
     if as_json:
-        out.print_json(json.dumps(summary))
+        print_json(summary)
     elif not quiet:
         _summary(summary, simulation.folder)
 

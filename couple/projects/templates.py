@@ -26,6 +26,11 @@ TEMPLATES = {
     "hoc": Template("a HOC template with MOD files of its own", "hoc/hoc.toml"),
     "network": Template("cells with spines and connections, for one process or many ranks", "network/network.toml"),
     "train": Template("a reduced model that is learned from a well-mixed species", "reduce/decay.toml", "train"),
+    "infer": Template(
+        "parameters of a cell from its voltage, as a posterior (a first look: --set infer.simulations=2000)",
+        "infer/hodgkin_huxley.toml",
+        "infer",
+    ),
 }
 NAME = re.compile(r"[A-Za-z][\w-]*")
 
@@ -71,4 +76,6 @@ def _renamed(text: str, source: Path, name: str) -> str:
     text = (
         text.replace("uv run ", "").replace(f"{folder}{source.name}", f"{name}/{name}.toml").replace(folder, f"{name}/")
     )
+    old = re.search(r'^name = "(.*)"$', text, flags=re.M)
+    text = text if old is None else text.replace(f"results/{old[1]}-", f"results/{name}-")
     return re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.M)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,10 @@ import typer
 
 from couple.base.errors import InputError
 from couple.cli.output.console import Json, Overrides, Quiet, err, out
+from couple.cli.output.document import print_json, prints
 
 
+@prints("reducers.cli.documents:TrainingOutput")
 def train(
     file: Annotated[
         Path | None, typer.Argument(help="The training: a TOML file, or a folder with one.", show_default=False)
@@ -61,7 +62,7 @@ def train(
     if draw:
         kind.report(place).draw(place.with_suffix(".png"))
     if as_json:
-        out.print_json(json.dumps(summary))
+        print_json(summary)
     elif not quiet:
         for line in kind.lines(summary, place):
             out.print(line, markup=False, soft_wrap=True)
@@ -74,6 +75,7 @@ def train(
         out.print(verdict["text"], markup=False, soft_wrap=True)
 
 
+@prints("reducers.cli.documents:ModelLines")
 def model(
     path: Annotated[Path, typer.Argument(help="model.h5 of a training, or its folder.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Draw the report into this picture.")] = None,
@@ -86,7 +88,7 @@ def model(
     report = kind_of_model(place).report(place)
     pictures = report.draw(output or place.with_suffix(".png"))
     if as_json:
-        out.print_json(json.dumps(dict(report.lines)))
+        print_json(dict(report.lines))
         return
     width = max(len(what) for what, _ in report.lines)
     for what, value in report.lines:

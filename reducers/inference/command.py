@@ -15,6 +15,7 @@ import typer
 
 from couple.base.errors import InputError, Interrupted, quoted
 from couple.cli.output.console import Jobs, Json, Overrides, Quiet, bar_of, err, out, table
+from couple.cli.output.document import print_json, prints
 
 if TYPE_CHECKING:
     from couple.base.arrays import Floats
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reducers.inference.problem.prior import Prior
 
 
+@prints("reducers.inference.documents:InferenceOutput")
 def infer(
     file: Annotated[
         Path, typer.Argument(help="The inference: a TOML file with [infer], or a folder with one.", show_default=False)
@@ -59,6 +61,7 @@ def infer(
         out.print(f"posterior in {wanted.out}", markup=False)
 
 
+@prints("reducers.inference.documents:Posterior")
 def posterior(
     path: Annotated[Path, typer.Argument(help="posterior.h5 of couple infer, or its folder.", show_default=False)],
     observation: Annotated[
@@ -115,7 +118,7 @@ def posterior(
             save(pairs(theta, found.prior, found.file.truth), output, 150)
     said = summary(theta, found.prior.names)
     if as_json:
-        out.print_json(json.dumps(said))
+        print_json(said)
     else:
         table([(k, f"{v['median']:.4g} ({v['low']:.4g} .. {v['high']:.4g})") for k, v in said.items()])
 
@@ -133,7 +136,7 @@ def _show(found: Found, as_json: bool, quiet: bool) -> None:
     from reducers.inference import report
 
     if as_json:
-        out.print_json(json.dumps(report.facts(found)))
+        print_json(report.facts(found))
     elif not quiet:
         table(report.lines(found))
 
@@ -174,7 +177,7 @@ def _print_scores(found: Found, path: Path, as_json: bool) -> None:
         raise InputError(f"{found.file.infer.method} has no density", where="--score")
     scores = found.posterior.log_density(_table(path, found.prior)).tolist()
     if as_json:
-        out.print_json(json.dumps([None if not math.isfinite(x) else x for x in scores]))
+        print_json([None if not math.isfinite(x) else x for x in scores])
     else:
         for value in scores:
             out.print(f"{value:.6g}", markup=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from couple.base.registry import load, names
 from couple.cli.output.console import Json, Quiet, err, out
+from couple.cli.output.document import print_json, prints
 
 if TYPE_CHECKING:
     from reducers.reproduce.figure import PublishedFigure, Row
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GROUP = "couple.figures"
 
 
+@prints("reducers.reproduce.documents:Reproduction")
 def reproduce(
     name: Annotated[
         str | None, typer.Argument(help="Which figure; all are listed if none is given.", show_default=False)
@@ -46,11 +47,12 @@ def reproduce(
     tell(f"{figure.title} ({figure.source}); about {figure.minutes:g} min")
     begun = perf_counter()
     rows = make(name, figure, folder, tell)
+    picture = str(folder / f"{name}.png")
     if as_json:
-        out.print_json(json.dumps({"name": name, "source": figure.source, "rows": [row.json() for row in rows]}))
+        print_json({"name": name, "source": figure.source, "rows": [row.json() for row in rows], "figure": picture})
     elif not quiet:
         out.print(_table(rows))
-        out.print(escape(f"{perf_counter() - begun:.0f} s; figure in {folder / f'{name}.png'}"), soft_wrap=True)
+        out.print(escape(f"{perf_counter() - begun:.0f} s; figure in {picture}"), soft_wrap=True)
     off = [row for row in rows if row.agrees is False]
     if off:
         err.print(escape(f"{len(off)} of {len(rows)} are off: {', '.join(row.what for row in off)}"), soft_wrap=True)
@@ -63,7 +65,7 @@ def _list(as_json: bool) -> None:
         listed = [
             {"name": name, "title": f.title, "source": f.source, "minutes": f.minutes} for name, f in figures.items()
         ]
-        out.print_json(json.dumps(listed))
+        print_json(listed)
         return
     width = max(map(len, figures))
     for name, f in figures.items():

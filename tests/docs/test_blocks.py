@@ -5,19 +5,26 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 import couple
 from couple.cli.experiments.keys import below
 from couple.cli.experiments.schema import experiment_schema
-from support.doc_pages import CodeBlock, blocks, generated_pages, included, pages
+from reducers.inference.problem.settings import InferenceFile
+from reducers.population.comparison.settings import PopulationFile
+from support.doc_pages import CodeBlock, all_blocks, generated_pages, included, pages
+from support.paths import ROOT
 
-BLOCKS = [block for page in pages() for block in blocks(page)]
+BLOCKS = all_blocks()
+OTHERS = {"infer": InferenceFile, "population": PopulationFile}
+"""Tables of files that are no experiments."""
 LANGUAGES = {"toml", "python", "sh", "bash", "text", "dockerfile", "yaml"}
 
 
@@ -50,6 +57,9 @@ def test_toml_is_valid(schema: dict[str, Any]) -> None:
     wrong = []
     for block in of("toml"):
         content = tomllib.loads(block.body)
+        if other := OTHERS.keys() & content.keys():
+            assert OTHERS[other.pop()].model_validate(content)
+            continue
         checker = whole if {"experiment", "site"} <= content.keys() else part
         wrong += [f"{block.page}: {error.message[:200]}\n{block.body}" for error in checker.iter_errors(content)]
     assert not wrong, "\n".join(wrong)
@@ -104,6 +114,35 @@ def test_changed_keys_exist(schema: dict[str, Any]) -> None:
                             assert place is not None, f"{block.page}: {change}"
                         seen += 1
     assert seen > 15
+
+
+def test_files_for_packagers_say_what_the_package_says() -> None:
+    """The recipe and the Containerfile of the page on installing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (recipe,) = (yaml.safe_load(block.body) for block in of("yaml"))
+    conda = {"matplotlib-base": "matplotlib"}
+    needed = {
+        conda.get(name, name): bound for name, _, bound in (n.partition(" ") for n in recipe["requirements"]["run"])
+    }
+    python, given = (
+        needed.pop("python"),
+        dict(re.findall(r"^([\w-]+)(>=.*)$", "\n".join(project["dependencies"]), re.M)),
+    )
+    assert python == project["requires-python"] and needed.keys() == given.keys()
+    assert all(given[name].startswith(bound) for name, bound in needed.items())
+    assert recipe["package"] == {"name": project["name"], "version": project["version"]}
+    assert recipe["build"]["entry_points"] == [f"couple = {project['scripts']['couple']}"]
+    (container,) = of("dockerfile")
+    (extras,) = re.findall(r"/src\[(.*?)\]", container.body)
+    assert {*extras.split(",")} <= project["optional-dependencies"].keys()
+    assert f"FROM python:{python.removeprefix('>=')}-slim\n" in container.body
+
+
+def test_scripts_of_clusters_parse() -> None:
+    for page in pages():
+        for path in included(page):
+            if path.suffix == ".slurm":
+                subprocess.run(["bash", "-n", str(path)], check=True)
 
 
 def test_python_compiles_and_imports_what_there_is() -> None:

@@ -36,12 +36,21 @@ def pages() -> list[Path]:
 
 
 def blocks(page: Path) -> list[CodeBlock]:
-    """The blocks of a page, in order; those of files that it includes are tested with these."""
-    name = str(page.relative_to(ROOT))
-    return [
-        CodeBlock(name, m["language"], m["title"] or "", textwrap.dedent(m["body"]))
-        for m in FENCE.finditer(page.read_text())
-    ]
+    """The blocks of a page, in order, without those of files that it includes."""
+    return blocks_of(page.read_text(), str(page.relative_to(ROOT)))
+
+
+def blocks_of(text: str, name: str) -> list[CodeBlock]:
+    """The blocks of a text, in order."""
+    return [CodeBlock(name, m["language"], m["title"] or "", textwrap.dedent(m["body"])) for m in FENCE.finditer(text)]
+
+
+def all_blocks() -> list[CodeBlock]:
+    """Of all pages: those that are written by hand, what they include, and those that are made."""
+    shown = dict.fromkeys(path for page in pages() for path in included(page) if path.suffix == ".md")
+    shown.pop(EXAMPLES / "tutorial" / "README.md")  # lines to add to files; tests/examples/test_tutorial.py adds them
+    by_hand = [block for page in (*pages(), *shown) for block in blocks(page)]
+    return [*by_hand, *(block for name, text in generated_pages().pages().items() for block in blocks_of(text, name))]
 
 
 def included(page: Path) -> Iterator[Path]:

@@ -9,8 +9,11 @@ import typer
 
 from couple.base.errors import InputError
 from couple.base.toml_text import to_toml
+from couple.cli.output.console import Json
+from couple.cli.output.document import print_json, prints
 
 
+@prints("adapters.chemistry_files.msm.documents:MatrixOutput")
 def import_msm(
     file: Annotated[Path, typer.Argument(help="CSV, .npy, or TOML with a key matrix.", show_default=False)],
     lag: Annotated[str, typer.Option("--lag", help='Time of a transition, as "10 us"; TOML may have it.')] = "",
@@ -21,6 +24,7 @@ def import_msm(
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this file, for chemistry.file of an experiment.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Read a Markov state model (a transition matrix over a lag) into species and reactions."""
     from adapters.chemistry_files.msm.transition_matrix import transition_rates
@@ -30,10 +34,12 @@ def import_msm(
     found, content = transition_rates(file, units)
     head = f"# {file.name}: the matrix of these rates differs from that of the file by {found.error:.2g} at most\n"
     text = head + to_toml(content)
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    if output.exists():
-        raise InputError(f'"{output}" is there already: give another name', where="--out")
-    output.write_text(text, encoding="utf-8")
-    typer.echo(head[2:], nl=False)
+    if output is not None:
+        if output.exists():
+            raise InputError(f'"{output}" is there already: give another name', where="--out")
+        output.write_text(text, encoding="utf-8")
+    if as_json:
+        said = {"text": text, "file": None if output is None else str(output), "largest_difference": found.error}
+        print_json(said)
+    else:
+        typer.echo(text if output is None else head[2:], nl=False)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, nearest
+from couple.cli.output.console import Json
+from couple.cli.output.document import print_json, prints
 
 if TYPE_CHECKING:
     from adapters.neuron.pools.blocks import PooledSegments
@@ -29,6 +31,7 @@ voltages = ["{voltage}"]
 """
 
 
+@prints("couple.cli.output.documents:ImportedOutput")
 def import_pool(
     source: Annotated[str, typer.Argument(help="FILE.mod, or sections of a model: soma, apical*.", show_default=False)],
     model: Annotated[
@@ -40,6 +43,7 @@ def import_pool(
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this file; with --model an experiment that runs.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Read depth, tau, gamma and rest of a calcium pool into [chemistry], [[site]] and [[link]]."""
     from adapters.neuron.pools.blocks import pool_blocks
@@ -51,12 +55,14 @@ def import_pool(
         text = _head(source, model, given, pools, output) + text
     elif not model:
         text = '# neuron.cai_writers = "remove" takes the pool itself out\n' + text
-    if output is None:
+    if output is not None:
+        if output.exists():
+            raise InputError(f'"{output}" is there already: give another name', where="--out")
+        output.write_text(text, encoding="utf-8")
+    if as_json:
+        print_json({"text": text, "file": None if output is None else str(output)})
+    elif output is None:
         typer.echo(text, nl=False)
-        return
-    if output.exists():
-        raise InputError(f'"{output}" is there already: give another name', where="--out")
-    output.write_text(text, encoding="utf-8")
 
 
 def _of_file(source: str) -> list[PooledSegments]:

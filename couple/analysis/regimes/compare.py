@@ -11,6 +11,7 @@ from scipy.stats import norm
 from couple.analysis.regimes.ensemble import Case, EngineMoments, Refusal, case_of, damkoehler, run_engine
 from couple.analysis.regimes.scores import mean_score, variance_score
 from couple.base import registry
+from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
 from couple.experiment import Experiment
 
@@ -61,8 +62,8 @@ class RegimeComparison:
             {
                 "engine": r.ensemble.engine,
                 "runs": r.ensemble.runs,
-                "mean": dict(zip(r.ensemble.quantities, r.ensemble.mean.tolist(), strict=True)),
-                "variance": dict(zip(r.ensemble.quantities, r.ensemble.variance.tolist(), strict=True)),
+                "mean": _by_name(r.ensemble.quantities, r.ensemble.mean),
+                "variance": _by_name(r.ensemble.quantities, r.ensemble.variance),
                 "mean_z": None if math.isnan(r.mean_z) else r.mean_z,
                 "variance_z": None if math.isnan(r.variance_z) else r.variance_z,
                 "differs": r.differs,
@@ -80,6 +81,11 @@ class RegimeComparison:
             "engines": rows,
             "refused": {r.engine: r.reason for r in self.refusals},
         }
+
+
+def _by_name(names: Sequence[str], values: Floats) -> dict[str, float | None]:
+    """Values by their names, None of what is not known."""
+    return {k: v if math.isfinite(v) else None for k, v in zip(names, values.tolist(), strict=True)}
 
 
 def compare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from couple.cli.output.document import print_json, prints
+
 if TYPE_CHECKING:
     from couple.analysis.regimes.compare import RegimeComparison
 
@@ -18,6 +19,7 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 _out = Console(highlight=False, soft_wrap=True)
 
 
+@prints("couple.cli.output.documents:RegimesOutput")
 def regimes(
     file: Annotated[Path, typer.Argument(help="The experiment, a TOML file without [neuron].", show_default=False)],
     quantity: Annotated[str | None, typer.Option("--of", help="Species or observable that is compared.")] = None,
@@ -50,7 +52,7 @@ def regimes(
 
         picture = draw(found, output or Path(f"{file.stem}.png"))
     if as_json:
-        _out.print_json(json.dumps(found.json()))
+        print_json({**found.json(), "figure": None if picture is None else str(picture)})
         return
     for line in table(found):
         _out.print(escape(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ import typer
 from couple.base.errors import InputError, quoted
 from couple.base.toml import key_of
 from couple.cli.ensembles.summary import ensemble_lines, summary
-from couple.cli.output.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, out, table
+from couple.cli.output.console import File, Jobs, Json, Overrides, Quiet, Until, bar_of, table
+from couple.cli.output.document import print_json, prints
 
 if TYPE_CHECKING:
     from couple.ensemble import Ensemble
@@ -44,6 +44,7 @@ Limit = Annotated[
 Placed = Annotated[str | None, typer.Option("--design", help="How they are placed: sobol, lhs or random.")]
 
 
+@prints("couple.cli.output.run_documents:EnsembleOutput")
 def sample(
     file: File,
     runs: Annotated[
@@ -89,6 +90,7 @@ def sample(
     _show(made, perf_counter() - begun, quiet, as_json)
 
 
+@prints("couple.cli.output.run_documents:EnsembleOutput")
 def branch(
     checkpoint: Annotated[
         Path, typer.Argument(help="OUT/checkpoint.h5 of a run, or the folder of a run.", show_default=False)
@@ -181,7 +183,7 @@ def _show(ensemble: Ensemble, seconds: float, quiet: bool, as_json: bool) -> Non
     with ensemble:
         found, lines = summary(ensemble, seconds), ensemble_lines(ensemble)
     if as_json:
-        out.print_json(json.dumps(found))
+        print_json(found)
     elif not quiet:
         table([*lines[2:], ("ensemble in", found["file"])])
 

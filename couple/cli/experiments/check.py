@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from couple.base.errors import InputError, RunError
 from couple.cli.output.console import Balance, File, Overrides, Until, err, out, stdout_for_json, table
+from couple.cli.output.document import print_json, prints
 from couple.cli.output.summaries import NO_CONTENTS
 from couple.parallel.communicator import world
 from couple.parallel.cores import placement_line
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from couple.wiring import Plan
 
 
+@prints("couple.cli.experiments.json_output:Checked")
 def check(
     file: File,
     overrides: Overrides = None,
@@ -45,7 +47,7 @@ def check(
 ) -> None:
     """Load and wire everything; print what will run, what it costs, and warnings. With --all the whole wiring."""
     from couple.cli.experiments.against_neuron import against_lines, against_output
-    from couple.cli.experiments.json_output import check_output, print_json
+    from couple.cli.experiments.json_output import check_output
     from couple.experiment import Experiment
     from couple.simulation.load_report import lines, measure, measure_ranks
     from couple.simulation.results.cell_costs import read_costs
@@ -109,7 +111,7 @@ def _against_neuron(experiment: Experiment, until: str | None) -> Comparison:
 
 def _print_resolved(experiment: Experiment, as_json: bool) -> None:
     """The experiment as it is understood; its model is not loaded, so that no code of it runs."""
-    from couple.cli.experiments.json_output import print_json, resolved_output
+    from couple.cli.experiments.json_output import resolved_output
     from couple.experiment.understood.resolved import resolved_text
 
     try:

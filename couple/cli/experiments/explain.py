@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from couple.base.errors import InputError, nearest
-from couple.cli.experiments.keys import Place, about, below, keys, kind_of, resolved
-from couple.cli.output.console import table
+from couple.cli.experiments.keys import Place, about, below, default_of, keys, kind_of, resolved, unit_of
+from couple.cli.output.console import Json, table
+from couple.cli.output.document import print_json, prints
 
 
+@prints("couple.cli.output.documents:KeyOutput")
 def explain(
     key: Annotated[
         str, typer.Argument(help='As in site.head.lattice.spacing; "" for the tables.', show_default=False)
     ] = "",
+    as_json: Json = False,
 ) -> None:
     """Say what a key of an experiment file is: its unit, what it may be, its default, and which keys stand below it."""
     from couple.cli.experiments.schema import experiment_schema
@@ -29,7 +32,23 @@ def explain(
             known = [k for k, _ in keys(whole, place)]
             raise InputError(f'{".".join(path) or "an experiment"} has no key "{word}"; {nearest(word, known)}')
         place, path = step, [*path, word]
-    table([*_lines(whole, place), *((name, about(whole, one)) for name, one in keys(whole, place))])
+    below_it = {name: about(whole, one) for name, one in keys(whole, place)}
+    if as_json:
+        print_json(_shown(".".join(path), whole, place) | {"keys": below_it})
+    else:
+        table([*_lines(whole, place), *below_it.items()])
+
+
+def _shown(key: str, whole: Place, place: Place) -> dict[str, Any]:
+    """For --json."""
+    return {
+        "key": key,
+        "about": about(whole, place),
+        "kind": kind_of(whole, place),
+        "unit": unit_of(whole, place),
+        "default": default_of(place),
+        "one_of": resolved(whole, place).get("enum", []),
+    }
 
 
 def _lines(whole: Place, place: Place) -> list[tuple[str, str]]:

@@ -1,21 +1,19 @@
 """What `--json` prints, in one place: every number with its name and unit, so that programs need no table of units.
 
-`couple check --json` prints a `CheckOutput`; `CheckOutput.model_json_schema()` is its JSON schema.
+`couple check --json` prints a `CheckOutput`, with --resolved a `ResolvedOutput`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from couple.chemistry.network import ReactionNetwork
 from couple.chemistry.reaction import Reaction
 from couple.cli.experiments.against_neuron import AgainstNeuronOutput
-from couple.cli.output.console import out
 from couple.cli.output.quantities import Output, Quantity
 from couple.experiment import Experiment
 from couple.experiment.understood import resolved
@@ -27,19 +25,6 @@ from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.necks import PlacedNeck
 from couple.wiring.links.neuron_links import PlacedLink
 from couple.wiring.sites.placed_site import PlacedSite
-
-
-def print_json(content: Any) -> None:
-    """Print models, dataclasses, or plain values to stdout as JSON."""
-    out.print_json(json.dumps(content, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 class ResolvedOutput(Output):
@@ -186,6 +171,9 @@ class CheckOutput(Output):
     def with_loads(self, loads: Sequence[RankLoad]) -> CheckOutput:
         """The same with the loads of all ranks, in order."""
         return self.model_copy(update={"ranks": tuple(_rank(k, load) for k, load in enumerate(loads))})
+
+
+Checked = CheckOutput | ResolvedOutput
 
 
 def resolved_output(experiment: Experiment) -> ResolvedOutput:

@@ -1,31 +1,61 @@
-"""`couple schema`: the JSON schema of an experiment file, for editors that complete and check TOML."""
+"""`couple schema`: the JSON schema of experiment files, for editors that complete TOML, and of what --json prints."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from couple.base import registry
-from couple.base.errors import MissingDependencyError
+from couple.base.errors import InputError, MissingDependencyError, nearest
 from couple.cli.output.console import out
+from couple.cli.output.document import document_schema, prints, written
 
 
+@prints("couple.cli.output.documents:Schema")
 def schema(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]", help="A command: the schema of what it prints with --json.", show_default=False
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write it into a file.", show_default=False)
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --out, print its name as JSON.")] = False,
 ) -> None:
-    """Print the JSON schema of experiment files: all keys, with those of the engines that are installed."""
+    """Print the JSON schema of experiment files: all keys, with those of the engines that are installed. Of a COMMAND
+    that of what it prints with --json.
+    """
     from couple.storage.atomic_file import replace
 
-    text = json.dumps(experiment_schema(), indent=1)
+    found = _of_command(context.find_root().command, words) if words else experiment_schema()
+    text = json.dumps(found, indent=1, allow_nan=False)
     if output is not None:
         replace(output, f"{text}\n".encode())
+        if as_json:
+            written(output, as_json)
     else:
         out.print(text, markup=False, highlight=False)
+
+
+def _of_command(place: Any, words: list[str]) -> dict[str, Any]:
+    """The schema of a command's JSON. Raises InputError if there is no such command."""
+    for word in words:
+        inner = getattr(place, "commands", {})
+        if word not in inner:
+            raise InputError(f'there is no command "{word}"; {nearest(word, inner)}', where="COMMAND")
+        place = inner[word]
+    found = document_schema(place.callback)
+    if found is None:
+        below = ", ".join(getattr(place, "commands", {}))
+        raise InputError(f"{' '.join(words)} prints no JSON" + (f": give one of {below}" if below else ""))
+    return {"title": f"couple {' '.join(words)} --json", **found}
 
 
 FILE_UNITS = {
@@ -81,7 +111,17 @@ def experiment_schema() -> dict[str, Any]:
     tables.pop("options")
     for name in registry.names("couple.engines"):
         tables[name] = _options(name, definitions)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "couple experiment", **found}
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "couple experiment", **found}
+    _drop_infinite_defaults(whole)
+    return whole
+
+
+def _drop_infinite_defaults(place: Any) -> None:
+    """In place: JSON has no infinity, and readers of it refuse the whole file."""
+    for one in place.values() if isinstance(place, dict) else place if isinstance(place, list) else ():
+        _drop_infinite_defaults(one)
+    if isinstance(place, dict) and isinstance(default := place.get("default"), float) and not math.isfinite(default):
+        del place["default"]
 
 
 def _options(engine: str, definitions: dict[str, Any]) -> dict[str, Any]:

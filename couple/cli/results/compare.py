@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +11,12 @@ from rich.markup import escape
 
 from couple.base.errors import InputError, Interrupted
 from couple.cli.output.console import Jobs, Overrides, Until, bar_of, out
+from couple.cli.output.document import print_json, prints
 
 LABELS = "ABCDEFGH"
 
 
+@prints("couple.cli.output.documents:ComparisonOutput")
 def compare(
     what: Annotated[
         list[str],
@@ -89,7 +90,7 @@ def compare(
 
             picture = draw(found, at / "compare.png")
     if as_json:
-        out.print_json(json.dumps({**found.json(), "figure": None if picture is None else str(picture)}))
+        print_json({**found.json(), "figure": None if picture is None else str(picture)})
         return
     show(found, out)
     if picture is not None:

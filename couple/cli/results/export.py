@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from couple.cli.output.console import Overrides, out
+from couple.cli.output.console import Json, Overrides
+from couple.cli.output.document import prints, written
 
 
+@prints("couple.cli.output.documents:WrittenFileOutput")
 def export(
     source: Annotated[
         Path,
@@ -33,6 +35,7 @@ def export(
         str | None, typer.Option("--site", help="Of an experiment: the site (default: the first).", show_default=False)
     ] = None,
     overrides: Overrides = None,
+    as_json: Json = False,
 ) -> None:
     """Write all records over time as a table (csv, parquet), a run as NWB, SONATA report or particles (vtkhdf for
     ParaView, cellblender); or the chemistry of an experiment (sbml, net, bngl, antimony) and its mesh (vtkhdf).
@@ -55,4 +58,4 @@ def export(
                 raise InputError("goes with an experiment (TOML): records hold what ran", where=option)
         with open_recording(source) as content:
             path = write(content, form, output)
-    out.print(str(path), markup=False)
+    written(path, as_json)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError
-from couple.cli.output.console import Json, out
+from couple.cli.output.console import Json
 from couple.cli.output.console import table as print_table
+from couple.cli.output.document import print_json, prints
 
 if TYPE_CHECKING:
     from couple.analysis.features import FeatureTable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from couple.storage.records.record_file import Recording
 
 
+@prints("couple.cli.output.documents:Features")
 def features(
     results: Annotated[
         Path, typer.Argument(help="results.h5 or ensemble.h5, or the folder of one.", show_default=False)
@@ -45,7 +47,7 @@ def features(
     if output is not None:
         replace(output, found.to_csv().encode())
     if as_json:
-        out.print_json(json.dumps({name: _as_json(found, name) for name in found.values}))
+        print_json({name: _as_json(found, name) for name in found.values})
     else:
         print_table([(name, _line(found, name)) for name in found.values])
 

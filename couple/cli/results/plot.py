@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from couple.base.errors import InputError, quoted
-from couple.cli.output.console import out
+from couple.cli.output.console import Json
+from couple.cli.output.document import prints, written
 
 
+@prints("couple.cli.output.documents:WrittenFileOutput")
 def plot(
     results: Annotated[
         Path, typer.Argument(help="results.h5 or ensemble.h5, or the folder of one.", show_default=False)
@@ -33,6 +35,7 @@ def plot(
         str | None, typer.Option("--format", help="png, pdf or svg; of a movie gif or mp4.", show_default=False)
     ] = None,
     moving: Annotated[bool, typer.Option("--movie", help="A movie of a run: shape, particles, traces.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw voltage, free ions, open channels and ions in and out. Of an ensemble, means with bands.
 
@@ -42,7 +45,7 @@ def plot(
     from couple.ensemble.open_recording import open_recording
 
     if moving:
-        _movie(results, output, of, form, {"--kind": kind, "--by": by})
+        written(_movie(results, output, of, form, {"--kind": kind, "--by": by}), as_json)
         return
     if by not in (None, "site"):
         raise InputError(f"{quoted(by)}: give site", where="--by")
@@ -52,11 +55,11 @@ def plot(
             path = (path / "figure" if path.is_dir() else path).with_suffix(f".{form}")
         chosen: Any = kind
         picture = figure(content, path, chosen, of, by_site=by is not None)
-    out.print(str(picture), markup=False)
+    written(picture, as_json)
 
 
-def _movie(results: Path, output: Path | None, of: str | None, form: str | None, others: dict[str, str | None]) -> None:
-    """Draw OUT/movie.gif. others: options of still pictures."""
+def _movie(results: Path, output: Path | None, of: str | None, form: str | None, others: dict[str, str | None]) -> Path:
+    """Draw OUT/movie.gif: the file. others: options of still pictures."""
     from couple.analysis.plot.movie import movie
     from couple.ensemble.open_recording import open_recording
 
@@ -68,5 +71,4 @@ def _movie(results: Path, output: Path | None, of: str | None, form: str | None,
         if form is not None:
             path = (path / "movie" if path.is_dir() else path).with_suffix(f".{form}")
         path = path / "movie.gif" if path.is_dir() else path
-        done = movie(content, path, of)
-    out.print(str(done), markup=False)
+        return movie(content, path, of)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from couple.cli.output.console import Json, out
+from couple.cli.output.console import Json
+from couple.cli.output.document import prints, written
 
 
+@prints("couple.cli.output.documents:WrittenFileOutput")
 def report(
     results: Annotated[
         Path, typer.Argument(help="results.h5, ensemble.h5 or model.h5, or the folder of one.", show_default=False)
@@ -26,5 +27,4 @@ def report(
     """
     from couple.analysis.report.report import write_report
 
-    path = write_report(results, output)
-    out.print_json(json.dumps({"file": str(path)})) if as_json else out.print(str(path), markup=False)
+    written(write_report(results, output), as_json)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from couple.cli.output.console import Json, out, table
+from couple.cli.output.console import Json, table
+from couple.cli.output.document import print_json, prints
 
 
+@prints("couple.cli.output.run_documents:Shown")
 def show(
     results: Annotated[Path, typer.Argument(help="results.h5 or ensemble.h5, or their folder.", show_default=False)],
     everything: Annotated[bool, typer.Option("--all", help="A line for every site, however many there are.")] = False,
@@ -28,7 +29,7 @@ def show(
     from couple.storage.records.results import Results
 
     if (state := unfinished(results)) is not None:
-        out.print_json(json.dumps(state)) if as_json else table(unfinished_lines(state, results))
+        print_json(state) if as_json else table(unfinished_lines(state, results))
         return
     with open_recording(results) as content:
         if experiment:
@@ -36,7 +37,7 @@ def show(
             return
         if as_json:
             found = shown_values(content) if isinstance(content, Results) else ensemble_summary(content, 0.0)
-            out.print_json(json.dumps(found))
+            print_json(found)
             return
         lines = show_lines(content, everything=everything) if isinstance(content, Results) else ensemble_lines(content)
     table(lines)

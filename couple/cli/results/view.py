@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from couple.cli.output.console import Json, out
+from couple.cli.output.document import prints
 
 
+@prints("couple.cli.output.documents:AddressOutput")
 def view(
     results: Annotated[
         Path, typer.Argument(help="The folder of a run or ensemble, also of one that goes on.", show_default=False)

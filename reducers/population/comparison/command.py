@@ -9,8 +9,10 @@ import typer
 
 from couple.base.errors import InputError
 from couple.cli.output.console import Json, Overrides, Quiet, err, out
+from couple.cli.output.document import print_json, prints
 
 
+@prints("reducers.population.comparison.report:PopulationOutput")
 def population(
     file: Annotated[
         Path,
@@ -37,7 +39,6 @@ def population(
     Independent neurons, population tracking, maximum entropy models and others; patterns are of spikes or records of
     results, of arrays, tables and NWB files.
     """
-    from couple.cli.experiments.json_output import print_json
     from couple.projects.find import find_file
     from reducers.population.comparison import report
     from reducers.population.comparison.comparison import compare_models

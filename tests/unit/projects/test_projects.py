@@ -34,8 +34,8 @@ def test_a_project_is_an_experiment_of_its_own(template: str, tmp_path: Path) ->
         assert Experiment.load(made).experiment.name == "demo"
         assert couple("check", str(made.parent)) == 0
     else:
-        assert find_file(made.parent, "train") == made
-    assert {p.suffix for p in made.parent.rglob("*") if p.is_file()} <= {".toml", ".py", ".hoc", ".mod", ".swc"}
+        assert find_file(made.parent, TEMPLATES[template].command) == made
+    assert {p.suffix for p in made.parent.rglob("*") if p.is_file()} <= {".toml", ".py", ".hoc", ".mod", ".swc", ".csv"}
 
 
 def test_what_a_project_cannot_be(tmp_path: Path) -> None:
