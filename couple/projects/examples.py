@@ -83,7 +83,9 @@ def needed(wanted: Example) -> Iterator[Example]:
             continue
         seen.add(name)
         yield (one := example(name))
-        texts = "\n".join(p.read_text() for p in one.folder.iterdir() if p.suffix in (".toml", ".py", ".md", ".hoc"))
+        texts = "\n".join(
+            p.read_text() for p in one.folder.iterdir() if p.suffix in (".toml", ".py", ".md", ".hoc", ".ipynb")
+        )
         named = re.findall(r"\.\./(\w+)/", texts) + re.findall(r'HERE\.parent / "(\w+)"', texts)
         waiting += [n for n in dict.fromkeys(named) if n in examples()]
 

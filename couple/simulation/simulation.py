@@ -24,6 +24,7 @@ from couple.parallel.communicator import world
 from couple.parallel.stop_agreement import WALLTIME, StopAgreement
 from couple.simulation import port_access, resume
 from couple.simulation.checkpoint_writer import SEGMENTS, CheckpointWriter
+from couple.simulation.notebook import live_progress, simulation_html
 from couple.simulation.orchestrator import Orchestrator
 from couple.simulation.repartition import move, rows_of
 from couple.simulation.results.cell_costs import CostMeter, Costs, read_costs
@@ -228,6 +229,9 @@ class Simulation:
 
     # -- going on ------------------------------------------------------------------------------------------------
 
+    def _repr_html_(self) -> str:
+        return simulation_html(self.system.plan, self.time)
+
     @property
     def time(self) -> float:
         """Simulated ms."""
@@ -287,13 +291,15 @@ class Simulation:
     def run(
         self, progress: Progress | None = None, *, until: float | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
-        """Go to the end (or to `until` ms), write results and summary, and return the summary.
+        """Go to the end (or to `until` ms), write results and summary, and return the summary. In a notebook a bar
+        below the cell shows how far it is, unless `progress` does.
 
         On SIGINT, SIGTERM or SIGHUP a checkpoint is written and Interrupted raised; so it is shortly before `deadline`,
         by time.perf_counter. Signals that come while it is written change nothing. On any error what was recorded is
         written to the result file before the error goes on.
         """
         begun, agreed = self.orchestrator.window, CoupleError()
+        progress = progress or live_progress(self.experiment.experiment.name, self.experiment.time_unit)
         with self._stop.listening():
             with self.ranks.waiting():  # others wait inside of NEURON, or of what they solve together
                 try:

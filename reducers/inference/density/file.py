@@ -25,11 +25,12 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
+from couple.base.html.tables import html_table
 from couple.base.versions import versions
 from couple.files.open_hdf5 import FileKind, read_hdf5
 from couple.files.write_hdf5 import replacing
 from reducers.inference.density.flow import Losses, new_flow
-from reducers.inference.density.posterior import Posterior
+from reducers.inference.density.posterior import Posterior, parameters_html
 from reducers.inference.density.scaling import Scaling
 from reducers.inference.problem.prior import Prior
 from reducers.inference.problem.settings import InferenceFile
@@ -59,6 +60,15 @@ class Found:
     point: Floats | None = None
     losses: Sequence[Losses] = ()
     tables: Mapping[str, Floats] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        facts = [("method", self.file.infer.method), ("simulations", len(self.simulations))]
+        found = "" if self.samples is None else parameters_html(self.samples, self.prior)
+        if self.point is not None:
+            found += html_table(("parameter", "point"), zip(self.prior.names, self.point.tolist(), strict=True))
+        if self.posterior is not None:
+            found += self.posterior._repr_html_()
+        return html_table(("", ""), facts, self.file.infer.name) + found
 
 
 def write_posterior(found: Found, path: Path) -> None:

@@ -11,9 +11,23 @@ from scipy.special import ndtri
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
+from couple.base.html.tables import html_table
 from reducers.inference.density.flow import ConditionalFlow
 from reducers.inference.density.scaling import Scaling
 from reducers.inference.problem.prior import EDGE, Prior
+
+SHOWN = 2_000
+"""Draws from which a notebook shows medians."""
+
+
+def parameters_html(theta: Floats | None, prior: Prior) -> str:
+    """Median and central 95 % of each parameter with its unit. theta: (n, d); None shows their names."""
+    said = {} if theta is None else summary(theta, prior.names)
+    rows = [
+        (name, *(said[name][key] if said else None for key in ("median", "low", "high")), "" if unit == "1" else unit)
+        for name, unit in zip(prior.names, prior.units, strict=True)
+    ]
+    return html_table(("parameter", "median", "2.5 %", "97.5 %", "unit"), rows)
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,14 @@ class Posterior:
             name = [*self.features][int(np.flatnonzero(~np.isfinite(observation))[0])]
             raise InputError(f"{name} of the observation is not finite")
         return replace(self, observation=observation)
+
+    def _repr_html_(self) -> str:
+        if self.observation is None:
+            seen = "no observation yet: at(...)"
+        else:
+            seen = ", ".join(f"{k} = {v:.6g}" for k, v in zip(self.features, self.observation.tolist(), strict=True))
+        theta = self.draw(SHOWN) if self.observation is not None else None
+        return html_table(("at",), [(seen,)], "posterior") + parameters_html(theta, self.prior)
 
     @property
     def condition(self) -> Floats:
