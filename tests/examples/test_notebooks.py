@@ -47,7 +47,11 @@ def test_there_are_three() -> None:
     assert not [c for b in BOOKS for c in json.loads(b.read_text())["cells"] if c.get("outputs")], "keep no outputs"
 
 
-@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+@pytest.mark.parametrize(
+    "book",
+    [pytest.param(b, marks=pytest.mark.acceptance) if b.stem == "reduced_model" else b for b in BOOKS],
+    ids=lambda book: book.stem,
+)
 def test_every_cell_runs(book: Path, folder: Path) -> None:
     seen = [value for value in shown(folder / book.name) if value is not None]
     pages = [value._repr_html_() for value in seen if not isinstance(value, Picture)]
