@@ -90,12 +90,19 @@ def needed(wanted: Example) -> Iterator[Example]:
         waiting += [n for n in dict.fromkeys(named) if n in examples()]
 
 
+def _is_there(one: Example, folder: Path) -> bool:
+    """Whether all files of an example have a place in its folder in `folder`."""
+    names = [p.relative_to(one.folder) for p in one.folder.glob("*.toml")]
+    return (folder / one.name).is_dir() and all((folder / one.name / name).is_file() for name in names)
+
+
 def copy_examples(wanted: Example, folder: Path) -> list[Path]:
-    """Copy an example, and what it needs, into `folder`; the copies, its own first.
+    """Copy an example, and what it needs, into `folder`; the copies, its own first. What it needs and was copied
+    before, whatever has become of it, is left as it is.
 
     Raises InputError, before anything is written, if one of them would replace something.
     """
-    targets = {one: folder / one.name for one in needed(wanted)}
+    targets = {one: folder / one.name for one in needed(wanted) if one == wanted or not _is_there(one, folder)}
     for target in targets.values():
         if target.exists():
             raise InputError(f"{target} exists: nothing is replaced; give another folder with --to")

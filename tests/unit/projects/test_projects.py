@@ -62,6 +62,18 @@ def test_a_copied_example_has_all_that_it_needs(name: str, tmp_path: Path) -> No
         copy_examples(example(name), tmp_path)
 
 
+def test_what_an_example_needs_may_be_there_already(tmp_path: Path) -> None:
+    """Left as it is, changed or not; a folder of that name that is something else is in the way."""
+    (copied,) = copy_examples(example("spine"), tmp_path)
+    (copied / "spine.toml").write_text("# mine")
+    assert tmp_path / "sk" in copy_examples(example("sk"), tmp_path)
+    assert (copied / "spine.toml").read_text() == "# mine"
+    (tmp_path / "other" / "spine").mkdir(parents=True)
+    with pytest.raises(InputError, match="spine exists: nothing is replaced"):
+        copy_examples(example("sk"), tmp_path / "other")
+    assert not (tmp_path / "other" / "sk").exists()
+
+
 def test_every_example_has_a_title() -> None:
     assert sorted(examples()) == sorted(p.name for p in EXAMPLES.iterdir() if p.is_dir())
     assert all(one.title and len(one.title) < 160 for one in examples().values())
