@@ -6,6 +6,8 @@ Callers say how many bytes they are certain to need, counted from below: what wo
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 import os
 import re
@@ -27,11 +29,16 @@ MOST_ALONG = 1e9
 SMALL = 1 << 26
 """Bytes for which nobody is asked: every machine has them, and asking takes longer."""
 
+LARGE = 1e9
+"""Bytes from which on people are told what is being made: to fill that many takes from seconds to minutes."""
+
+_log = logging.getLogger(__name__)
+
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
 def check_memory(needed: float, what: str, advice: str, where: str = "") -> None:
-    """Raise InputError if `needed` bytes are more than are left.
+    """Raise InputError if `needed` bytes are more than are left; a warning, once, if they are many.
 
     what: the work, with its size ("1.2e+09 cells of a lattice"). advice: what to change ("take a larger spacing").
     where: key, for the message.
@@ -47,6 +54,13 @@ def check_memory(needed: float, what: str, advice: str, where: str = "") -> None
             f"({VARIABLE} sets another limit)",
             where=where,
         )
+    if needed > LARGE:
+        _tell(f"{what}: that takes {size(needed)} of memory or more, and its time; if it is too much, {advice}")
+
+
+@functools.lru_cache(maxsize=64)
+def _tell(text: str) -> None:
+    _log.warning(text)
 
 
 def cells_along(length: float, cell: float, slack: float = 0.0) -> int:

@@ -1,4 +1,5 @@
-"""Signals that ask a process to stop: SIGINT (Ctrl-C), SIGTERM (schedulers), SIGHUP (a closed terminal).
+"""Signals that ask a process to stop: SIGINT (Ctrl-C), SIGTERM (schedulers), SIGHUP (a closed terminal), and those that
+schedulers send as a warning: SIGUSR1 and SIGUSR2 (Slurm, Grid Engine), SIGXCPU (a limit of processor time).
 
 Where there is something to lose, `Stop.listening` notes them, however many come, also while the state is being saved;
 whoever listens stops at the next good moment, saves, and raises Interrupted. At any other time one of them raises
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+NUMBERS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class StoppedBySignal(BaseException):

@@ -80,7 +80,7 @@ def roots(kind: str) -> list[Path]:
     """Folders that may hold the cache, best first. What the user has chosen is the only one."""
     chosen = os.environ.get(CHOSEN)
     if chosen:
-        return [Path(chosen).expanduser().absolute()]
+        return [Path(chosen)]  # whatever it is: `private_folder` says what is wrong with it
     numba = os.environ.get("NUMBA_CACHE_DIR") if kind == KERNELS else None
     return [*([Path(numba).absolute() / "couple"] if numba else []), *_own_roots()]
 
@@ -109,6 +109,7 @@ def _home() -> Path | None:
 def private_folder(root: Path, kind: str) -> Path | Unusable:
     """The folder of a kind in `root`, made if it is not there; or why it does not serve."""
     try:
+        root = root.expanduser().absolute()
         parent = root.parent.resolve()
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for above in (parent, *parent.parents):
@@ -122,7 +123,7 @@ def private_folder(root: Path, kind: str) -> Path | Unusable:
             if trouble:
                 return Unusable(part, f"{trouble}; remove it or set {CHOSEN} to a folder of yours")
         return folder / kind
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, or ~ of an unknown user
         reason = getattr(error, "strerror", None) or error
         return Unusable(root, f"cannot be used ({reason}); set {CHOSEN} to a folder of yours")
 

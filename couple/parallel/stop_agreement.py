@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from couple.base.signals import NAMES
 from couple.parallel.communicator import SingleProcess
 
 INTERVAL = 0.2
@@ -13,7 +14,7 @@ MOST = 10**6
 """Windows between two meetings."""
 
 WALLTIME = "--walltime"
-_REASONS = ("", WALLTIME, "SIGHUP", "SIGTERM", "SIGINT")
+_REASONS = ("", WALLTIME, *reversed(NAMES))
 
 
 class StopAgreement:

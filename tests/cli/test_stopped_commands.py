@@ -218,6 +218,16 @@ def test_a_terminal_that_closes(inputs: Path, tmp_path: Path) -> None:
     assert couple("resume", str(out), "--until", "1 ms", "--quiet") == 2, "which is in the past: it goes on from later"
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_warnings_of_schedulers_stop_as_sigterm_does(number: signal.Signals, inputs: Path, tmp_path: Path) -> None:
+    out, errors = tmp_path / "out", tmp_path / "errors"
+    arguments = COMMANDS["run"](inputs, out)
+    line = stopped(errors, in_child(arguments, errors, at_call(Orchestrator, "step", sends(number, number), k=12)), number)
+    assert re.search(r"at t = 1\.3 ms; go on with: couple resume (\S+)$", line) is not None
+    assert couple("resume", str(out), "--quiet") == 0
+    assert_as_never_stopped("run", inputs, out)
+
+
 def test_nohup_goes_on(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     running = process(*long(inputs), "--out", out, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))

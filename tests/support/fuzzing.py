@@ -320,7 +320,7 @@ def _forked(arguments: list[str], folder: Path, out: Path, err: Path, environmen
         os.waitpid(child, 0)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    return None if code == -signal.SIGXCPU else code
+    return None if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU) else code
 
 
 def _become(arguments: list[str], folder: Path, out: Path, err: Path) -> NoReturn:

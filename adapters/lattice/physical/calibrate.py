@@ -143,16 +143,8 @@ def calibrate(network: ReactionNetwork, rates: Floats, place: CalibrationGeometr
     reactions = network.reactions
     partners = [network.order_reactants(r) for r in reactions]
     second = [len(p) == 2 for p in partners]
-    x = np.zeros(len(reactions))
-    for r in np.flatnonzero(second).tolist():
-        x[r] = _share(reactions[r], partners[r], rates[r], place)
     reverse = _reverses(reactions)
-
-    total: dict[tuple[str, ...], float] = {}
-    for r in np.flatnonzero(second).tolist():
-        back = reverse[r]
-        key = pair_key(partners[r])
-        total[key] = total.get(key, 0.0) + x[r] + (x[back] if back >= 0 and second[back] else 0.0)
+    x, total = _shares(network, rates, place)
 
     probability, first = np.zeros(len(reactions)), np.zeros(len(reactions))
     needs_open_direction, scattered = [False] * len(reactions), [False] * len(reactions)
@@ -177,6 +169,38 @@ def calibrate(network: ReactionNetwork, rates: Floats, place: CalibrationGeometr
         else:
             scattered[r] = _can_bind(network, reaction, total)
     return Calibration(probability, first, tuple(needs_open_direction), tuple(scattered), tuple(crowded.values()))
+
+
+def refuse_far_too_fast(network: ReactionNetwork, rates: Floats, place: CalibrationGeometry) -> None:
+    """Raise InputError if a reaction would be too fast by a factor of 2 or more if there were no walls.
+
+    Known without a single cell: at a spacing that is much too small, to make the cells takes minutes. `calibrate` has
+    the last word. place: the volume of the site, its area not needed.
+    """
+    _, total = _shares(network, rates, place)
+    for reaction in network.reactions:
+        pair = network.order_reactants(reaction)
+        if len(pair) == 2 and {s.on for s in pair} != {"membrane"}:
+            needed = total[pair_key(pair)] * (1.0 + encounter_rate(pair, place.dimension)[1])
+            if needed > 2.0:
+                raise InputError(_too_fast(reaction, pair, place.spacing, needed))
+
+
+def _shares(
+    network: ReactionNetwork, rates: Floats, place: CalibrationGeometry
+) -> tuple[Floats, dict[tuple[str, ...], float]]:
+    """kon / k1 of each association, 0 for what is none, and the sum of those of each pair, both directions."""
+    x, pairs = np.zeros(len(network.reactions)), {}
+    for r, reaction in enumerate(network.reactions):
+        partners = network.order_reactants(reaction)
+        if len(partners) == 2:
+            pairs[r] = pair_key(partners)
+            x[r] = _share(reaction, partners, rates[r], place)
+    reverse = _reverses(network.reactions)
+    total: dict[tuple[str, ...], float] = {}
+    for r, key in pairs.items():
+        total[key] = total.get(key, 0.0) + x[r] + (x[reverse[r]] if reverse[r] in pairs else 0.0)
+    return x, total
 
 
 def _share(reaction: Reaction, pair: Sequence[Species], rate: float, place: CalibrationGeometry) -> float:

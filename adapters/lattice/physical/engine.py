@@ -11,10 +11,15 @@ from adapters.lattice.common.base import LatticeBase
 from adapters.lattice.common.compiled import Integer
 from adapters.lattice.common.domain import WALL
 from adapters.lattice.common.mask import Mask
-from adapters.lattice.common.options import LatticeOptions
+from adapters.lattice.common.options import LatticeOptions, spacing_of
 from adapters.lattice.common.recorders import Recorders, recorder_ports
 from adapters.lattice.common.site_mask import mask_for
-from adapters.lattice.physical.calibrate import Calibration, CalibrationGeometry, calibrate
+from adapters.lattice.physical.calibrate import (
+    Calibration,
+    CalibrationGeometry,
+    calibrate,
+    refuse_far_too_fast,
+)
 from adapters.lattice.physical.encounters import FULL, NOT_WHOLE, OK, TOO_FEW
 from adapters.lattice.physical.kernel import run
 from adapters.lattice.physical.molecules import add_molecules
@@ -66,7 +71,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
     def __init__(self, setup: EngineSetup) -> None:
         options = _options(setup)
         check_meetings(setup.network)
-        masks = [_mask(setup, site) for site in setup.sites]
+        masks = [_checked_mask(setup, setup.network, site) for site in setup.sites]
         ports = recorder_ports(options, setup.network, [mask.domain for mask in masks])
         own = options.shape is None and options.mask is None and not options.shapes  # the cylinder of the site
         self._openings = [
@@ -234,7 +239,7 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         warnings = []
         for site in setup.sites:
             rates = network.count_rates(site.geometry.volume, site.geometry.area)
-            mask = _mask(setup, site)
+            mask = _checked_mask(setup, network, site)
             calibration, spacing = _calibrated(network, site, rates, mask), mask.spacing
             held = sum(n for n, s in zip(site.initial, network.species, strict=True) if s.on == "volume")
             if held > CROWDED * mask.n_cells:
@@ -393,9 +398,16 @@ def _opening_ports(setup: EngineSetup) -> dict[str, Port]:
     return {"influx_opening": Port("count", (len(setup.sites), len(setup.injected)), "extensive", setup.injected)}
 
 
-def _mask(setup: EngineSetup, site: Site) -> Mask:
-    """Raises InputError, with the site's name, if there is none."""
+def _checked_mask(setup: EngineSetup, network: ReactionNetwork, site: Site) -> Mask:
+    """The cells of a site, made only if its reactions are not far too fast for the spacing: many take minutes to make.
+
+    Raises InputError, with the site's name, if there are none.
+    """
     try:
+        options = _options(setup)
+        if options.shape is None and options.mask is None and not options.shapes:
+            place = CalibrationGeometry(spacing_of(options), site.geometry.volume)
+            refuse_far_too_fast(network, network.count_rates(site.geometry.volume, site.geometry.area), place)
         return mask_for(_options(setup), site.geometry, setup.folder)
     except InputError as error:
         raise InputError(f'site "{site.name}": {error.message}', where=error.where) from None

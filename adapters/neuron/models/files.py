@@ -79,7 +79,8 @@ def _names_in(path: Path, folder: Path) -> tuple[list[Path], bool]:
     except (SyntaxError, ValueError, RecursionError):
         return named, False
     found, computed = _read_in_python(tree, places)
-    return [*named, *found], computed
+    spoken = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return [*named, *found], computed or any(_computes_in_hoc(text, places) for text in spoken)  # h("xopen(path)")
 
 
 # -- HOC ---------------------------------------------------------------------------------------------------------------

@@ -44,5 +44,6 @@ def _usual() -> Iterator[Path]:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether files can be put into a folder, or the nearest above that is there."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return os.access(there, os.W_OK | os.X_OK)
+    # not Path.exists, which raises an error below a folder that may not be looked into (the home of who called sudo)
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.access(path, os.F_OK)), None)
+    return there is not None and os.access(there, os.W_OK | os.X_OK)

@@ -10,7 +10,9 @@ import pytest
 
 from couple.base.paths.opened_files import opened_files
 from couple.base.paths.whole_file import temporary_root
+from couple.cache import folder as cache_folder
 from couple.cli.output import matplotlib_folder
+from support.in_fork import in_fork
 
 
 @pytest.fixture
@@ -53,3 +55,22 @@ def test_its_own_folder_is_kept_where_it_serves(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "later"))
     matplotlib_folder.provide()
     assert "MPLCONFIGDIR" not in os.environ
+
+
+@in_fork
+def test_a_home_that_may_not_be_looked_into(tmp_path: Path) -> None:
+    """As after `sudo -u somebody`: the home is still that of who called it. Kernels and pictures have another place."""
+    home = tmp_path / "locked" / "home"
+    home.mkdir(parents=True)
+    (tmp_path / "locked").chmod(0)
+    os.environ["HOME"], os.environ["TMPDIR"] = str(home), "/tmp"
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "COUPLE_CACHE_DIR", "NUMBA_CACHE_DIR"):
+        os.environ.pop(name, None)
+    if os.geteuid() == 0:  # who may look into everything
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    matplotlib_folder.provide()
+    assert not os.environ["MPLCONFIGDIR"].startswith(str(tmp_path))
+    _, refused = cache_folder.look(cache_folder.KERNELS)
+    assert "Permission denied" in str(refused[0])

@@ -11,7 +11,7 @@ import pytest
 
 from couple.cache import folder as cache
 from couple.cache.entry import read_entry, write_entry
-from couple.cache.folder import KERNELS, Unusable, cache_folders, private_folder, roots
+from couple.cache.folder import CHOSEN, KERNELS, Unusable, cache_folders, look, private_folder, roots
 
 STRANGER = 65534
 
@@ -69,6 +69,13 @@ def test_a_folder_of_others_does_not_serve(how: str, tmp_path: Path) -> None:
     root.parent.mkdir()
     spoil(root, how)
     assert isinstance(private_folder(root, KERNELS), Unusable)
+
+
+@pytest.mark.parametrize("chosen", ["~nobody-of-that-name/x", "/dev/null", "/dev/null/x", "/" + "x" * 300])
+def test_what_no_folder_can_be_is_a_reason(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHOSEN, chosen)
+    usable, (refused,) = look(KERNELS)
+    assert not usable and CHOSEN in str(refused)
 
 
 def test_a_folder_of_ours_serves_and_is_made(tmp_path: Path) -> None:

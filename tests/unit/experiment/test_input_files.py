@@ -142,11 +142,16 @@ def test_computed_names_of_hoc_take_what_could_be_meant(tmp_path: Path) -> None:
     one.write_text("create soma\n")
     other.write_text("create other\n")
     (tmp_path / "notes.md").write_text("")
-    for text, expected in ((input_kinds.HOC_MAIN, 3), ('xopen("cell_one.hoc")\n', 2)):
-        (tmp_path / "main.hoc").write_text(text)
+    spoken = "from neuron import h\ndef build():\n    h('''" + input_kinds.HOC_MAIN + "''')\n    return [*h.allsec()]\n"
+    for name, text, expected in (
+        ("main.hoc", input_kinds.HOC_MAIN, 3),
+        ("main.hoc", 'xopen("cell_one.hoc")\n', 2),
+        ("main.py", spoken, 3 + 1),  # and main.hoc, which could be meant as well
+    ):
+        (tmp_path / name).write_text(text)
         content = {
             "experiment": {"name": "x", "duration": "1 ms", "exchange": "0.1 ms"},
-            "neuron": {"model": "main.hoc", "dt": "0.025 ms"},
+            "neuron": {"model": name if name.endswith("hoc") else f"{name}:build", "dt": "0.025 ms"},
             "chemistry": {"species": {"Ca": {"contains": {"Ca": 1}}}},
             "site": [{"name": "s", "segment": "soma(0.5)", "engine": "ode"}],
         }
