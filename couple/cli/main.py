@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.metadata
 import logging
+import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, NoReturn
@@ -256,6 +259,21 @@ def _end_by(stop: StoppedBySignal) -> NoReturn:
     sys.exit(stop.exit_code)
 
 
+_REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EBADF, errno.EPIPE, errno.EMFILE),
+    *(errno.ENFILE, errno.ENOMEM, errno.ESTALE),
+}
+"""What a system refuses whatever was asked: of a disk that is full, or has been taken away."""
+
+
+def _end_by_refusal(error: OSError) -> NoReturn:
+    """End the process by what the system refuses without a name of a file: mostly, to take what is printed."""
+    err.print(f"error: cannot be written: {error.strerror} (the standard output, if it goes to a file or a pipe)")
+    with suppress(OSError, ValueError, AttributeError):  # what is left cannot be printed at the end, either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.addLevelName(logging.WARNING, "warning")
@@ -268,6 +286,8 @@ def main(arguments: list[str] | None = None) -> None:
         leave_ranks()
     try:
         code = app(arguments, standalone_mode=False)  # so that what is wrong with arguments is one line, too
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.TyperException as error:
         _report_usage(error)
         sys.exit(2)
@@ -279,7 +299,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None:
-            raise
+            if error.errno not in _REFUSALS:
+                raise
+            _end_by_refusal(error)
         refused = InputError(f"cannot be used: {error.strerror}", where=str(error.filename))  # a name too long
         err.print(f"error: {escape(_one_line(str(refused)))}")
         sys.exit(refused.exit_code)

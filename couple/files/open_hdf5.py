@@ -61,8 +61,9 @@ def open_hdf5(path: Path, kind: FileKind) -> h5py.File:
     """
     found = _kind_of(path, kind)
     if found is None:
-        strange = instead_of(path, "hdf5") or "an HDF5 file of another kind, without the seal of couple"
-        more = f"; {UNSEALED}" if begins_as_hdf5(path) else ""
+        hdf5 = begins_as_hdf5(path)
+        other = "an HDF5 file of another kind, without the seal of couple" if hdf5 else "nor any HDF5 file"
+        strange, more = instead_of(path, "hdf5") or other, f"; {UNSEALED}" if hdf5 else ""
         raise InputError(f"is not {kind.words} ({strange.removeprefix('is ')}): {kind.advice}{more}", where=str(path))
     if not kind.takes(found):
         raise InputError(f"is not {kind.words} (a file of another kind, {found}): {kind.advice}", where=str(path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from couple.base.arrays import Floats
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.seal import sealed_kind
 from couple.storage.atomic_file import beginning
+from couple.storage.scratch import scratch_folder
 from reducers.training.folder import MODEL, MODEL_FORMATS, SUMMARY
 from reducers.training.kinds import MODELS, kind_of_model
 
@@ -46,8 +46,8 @@ def _sections(path: Path, views: dict[str, Any]) -> Iterator[str]:
     if history.size > 1:
         views["fit"] = fit_figure(history)
         yield section("fit", "The fit", '<div class="view" id="view-fit"></div>')
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = report.draw(Path(folder) / "model.png")
+    with scratch_folder("page") as folder:
+        pictures = report.draw(folder / "model.png")
         shown = "\n".join(_picture(picture) for picture in pictures)
     yield section("pictures", "What was learned", shown)
     if summary:

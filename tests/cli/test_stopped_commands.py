@@ -222,7 +222,9 @@ def test_a_terminal_that_closes(inputs: Path, tmp_path: Path) -> None:
 def test_warnings_of_schedulers_stop_as_sigterm_does(number: signal.Signals, inputs: Path, tmp_path: Path) -> None:
     out, errors = tmp_path / "out", tmp_path / "errors"
     arguments = COMMANDS["run"](inputs, out)
-    line = stopped(errors, in_child(arguments, errors, at_call(Orchestrator, "step", sends(number, number), k=12)), number)
+    line = stopped(
+        errors, in_child(arguments, errors, at_call(Orchestrator, "step", sends(number, number), k=12)), number
+    )
     assert re.search(r"at t = 1\.3 ms; go on with: couple resume (\S+)$", line) is not None
     assert couple("resume", str(out), "--quiet") == 0
     assert_as_never_stopped("run", inputs, out)

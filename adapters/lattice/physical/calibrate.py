@@ -57,6 +57,8 @@ WATSON = 1.5163860591519780
 
 AGAIN_VOLUME = WATSON - 1.0
 AGAIN_FACE = (2.0 * WATSON - 1.0) / 6.0
+MANY = 1e7
+"""Cells that take a second or more to make."""
 
 
 @functools.cache
@@ -172,18 +174,20 @@ def calibrate(network: ReactionNetwork, rates: Floats, place: CalibrationGeometr
 
 
 def refuse_far_too_fast(network: ReactionNetwork, rates: Floats, place: CalibrationGeometry) -> None:
-    """Raise InputError if a reaction would be too fast by a factor of 2 or more if there were no walls.
+    """Raise InputError if there would be many cells, and a reaction too fast for them by a factor of 2 without walls.
 
     Known without a single cell: at a spacing that is much too small, to make the cells takes minutes. `calibrate` has
     the last word. place: the volume of the site, its area not needed.
     """
+    if place.volume < MANY * place.spacing**3:
+        return
     _, total = _shares(network, rates, place)
     for reaction in network.reactions:
         pair = network.order_reactants(reaction)
         if len(pair) == 2 and {s.on for s in pair} != {"membrane"}:
             needed = total[pair_key(pair)] * (1.0 + encounter_rate(pair, place.dimension)[1])
             if needed > 2.0:
-                raise InputError(_too_fast(reaction, pair, place.spacing, needed))
+                raise InputError(_too_fast(reaction, pair, place.spacing, needed, "it takes about"))
 
 
 def _shares(
@@ -227,7 +231,13 @@ def _can_bind(network: ReactionNetwork, reaction: Reaction, pairs: dict[tuple[st
     return any(pairs.get(tuple(sorted((a, b))), 0.0) > 0.0 for i, a in enumerate(made) for b in made[:i])
 
 
-def _too_fast(reaction: Reaction, pair: Sequence[Species], spacing: float, needed: float) -> str:
+def _too_fast(
+    reaction: Reaction,
+    pair: Sequence[Species],
+    spacing: float,
+    needed: float,
+    least: str = "the smallest one that works is",
+) -> str:
     if pair[0].on == pair[1].on == "membrane":
         return (
             f'"{reaction}" is too fast for its partners: on the membrane they meet at most at '
@@ -235,5 +245,5 @@ def _too_fast(reaction: Reaction, pair: Sequence[Species], spacing: float, neede
         )
     return (
         f'"{reaction}" is too fast for a spacing of {spacing * 1e3:g} nm: its partners do not meet often enough. '
-        f"Encounters grow with the spacing; the smallest one that works is {np.ceil(spacing * needed * 1e5) / 1e2:g} nm"
+        f"Encounters grow with the spacing; {least} {np.ceil(spacing * needed * 1e5) / 1e2:g} nm"
     )

@@ -6,11 +6,9 @@ of the model, so that it is made and loaded when these are known.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import nmodl, user
+from couple.storage.scratch import scratch_folder
 
 TEXT = """COMMENT
 Sets {ion}i to what the model's own mechanisms made of it, before they go on; see couple_keep.
@@ -39,8 +37,8 @@ def own_process(ion: str) -> str:
     if known == there:
         return name
     name = f"couple_own_{ion}_{sum(n.startswith(f'couple_own_{ion}_') for n in user.loaded())}"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}.mod"
+    with scratch_folder("mod") as folder:
+        file = folder / f"{name}.mod"
         file.write_text(TEXT.format(ion=ion, name=name, valence=int(h.ion_charge(f"{ion}_ion"))))
         h.nrn_load_dll(str(nmodl.library([file], name, fused=False)))
     _made[ion] = (len(user.loaded()), name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from adapters.neuron.mechanisms.history import hidden_memories
 from adapters.neuron.mechanisms.source import with_ranges, without_comments
 from couple.base.errors import InputError, nearest
 from couple.base.formats import instead_of, unmistakably
+from couple.storage.scratch import scratch_folder
 
 WHERE = "neuron.mechanisms"
 
@@ -39,12 +40,12 @@ def load(paths: Sequence[Path], given: Mapping[str, tuple[str, str]] = {}) -> di
                 f'"{name}" is in no file of neuron.mechanisms, from which it would be compiled; {nearest(name, names)}',
                 where=where,
             )
-    with tempfile.TemporaryDirectory() as folder:
-        used = {name: _to_compile(file, given.get(name), Path(folder)) for name, file in names.items()}
+    with scratch_folder("mod") if names else nullcontext(Path()) as folder:
+        used = {name: _to_compile(file, given.get(name), folder) for name, file in names.items()}
         present = loaded()
         missing = {n: f for n, f in used.items() if not _is_loaded(n, f, present, names[n], given=n in given)}
         if missing:
-            made = any(file.parent == Path(folder) for file in missing.values())
+            made = any(file.parent == folder for file in missing.values())
             headers = {h for f in files for kind in nmodl.HEADERS for h in f.parent.glob(kind)} if made else set()
             _load([*sorted(missing.values(), key=lambda f: f.name), *sorted(headers)])
     return names

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from couple.storage.folder.contents import PICTURE
 from couple.storage.folder.picture_file import put_picture
 from couple.storage.records.record_file import Recording
 from couple.storage.records.results import Results
+from couple.storage.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,8 +135,8 @@ def _mp4(frames: list[Image]) -> bytes:
     high, wide = frames[0].shape[:2]
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}", "-r", str(SPEED), "-i", "-"]
     asked = ["-pix_fmt", "yuv420p", "-metadata", f"comment={PICTURE}"]
-    with TemporaryDirectory() as folder:
-        place = Path(folder) / "movie.mp4"
+    with scratch_folder("movie") as folder:
+        place = folder / "movie.mp4"
         command = ["ffmpeg", "-loglevel", "error", *given, *asked, str(place)]
         done = subprocess.run(command, input=b"".join(f.tobytes() for f in frames), capture_output=True, check=False)
         if done.returncode or not place.is_file():

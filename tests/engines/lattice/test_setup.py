@@ -11,6 +11,7 @@ import pytest
 
 from adapters.lattice import Lattice
 from adapters.lattice.common.mask import WALL, Placed, build_mask, mask_of
+from adapters.lattice.physical import engine
 from adapters.lattice.physical.calibrate import AGAIN_FACE, AGAIN_VOLUME, CalibrationGeometry, calibrate
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
@@ -106,6 +107,17 @@ def test_a_rate_that_the_spacing_cannot_give() -> None:
     lattice(binding(6e4, 1.0), copies(1, Geometry.box(3, 3, 3), (1, 1, 1)), f"{1.05 * smallest} nm")
     with pytest.raises(InputError, match="too fast"):
         lattice(binding(6e4, 1.0), copies(1, Geometry.box(3, 3, 3), (1, 1, 1)), f"{0.9 * smallest} nm")
+
+
+def test_far_too_fast_is_known_before_there_is_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spacing that is much too small gives cells by the billion: to make them takes minutes of silence."""
+    made: list[object] = []
+    monkeypatch.setattr(engine, "mask_for", lambda *given: made.append(given) or mask_of(BOX, 0.01))
+    message = bad(binding(6e4, 1.0), (1, 1, 1), "0.1 nm")
+    assert '"A + B -> C" is too fast for a spacing of 0.1 nm' in message and not made
+    smallest = float(message.split("it takes about ")[1].split(" nm")[0])
+    bad(binding(6e4, 1.0), (1, 1, 1), f"{0.9 * smallest} nm")
+    assert len(made) == 1, "control: of few cells their walls have a say"
 
 
 def test_what_a_lattice_cannot_do() -> None:

@@ -127,3 +127,12 @@ def test_what_fits_is_not_refused(engine: str, monkeypatch: pytest.MonkeyPatch) 
     options = {"lattice": {"spacing": "20 nm"}, "gridded": {"spacing": "100 nm"}, "ssa": {}}[engine]
     wire(Experiment.parse(site(engine, "2 2 2 um", **options)))
     assert real is budget.check_memory and (bool(asked) or engine == "ssa")
+
+
+def test_what_is_large_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(budget, "available_memory", lambda: 1e12)
+    for needed in (budget.LARGE, 7e9, 7e9):
+        budget.check_memory(needed, "1e9 cells", "take a larger spacing")
+    assert [r.message for r in caplog.records] == [
+        "1e9 cells: that takes 7 GB of memory or more, and its time; if it is too much, take a larger spacing"
+    ]

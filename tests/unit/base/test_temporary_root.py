@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from couple.base.paths.whole_file import temporary_root
 from couple.cache import folder as cache_folder
 from couple.cli.output import matplotlib_folder
 from support.in_fork import in_fork
+from support.paths import ROOT
 
 
 @pytest.fixture
@@ -47,6 +49,25 @@ def test_matplotlib_has_a_folder_in_memory(tmp_path: Path, monkeypatch: pytest.M
     for end in kept:
         end()  # type: ignore[operator]
     assert not list(tmp_path.iterdir())
+
+
+def test_temporary_files_go_through_one_place() -> None:
+    """Where there is no place for them, and what killed processes leave: thought of once (`scratch_folder`)."""
+    own = {
+        "couple/storage/scratch.py",
+        "couple/cache/folder.py",
+        "couple/base/paths/whole_file.py",
+        "couple/doctor/checks.py",
+    }
+    files = [path for name in ("couple", "adapters", "reducers") for path in (ROOT / name).rglob("*.py")]
+    found = {str(p.relative_to(ROOT)) for p in files if re.search(r"^\s*(import|from) tempfile", p.read_text(), re.M)}
+    assert found == own and len(files) > 400
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_model_without_mechanisms_needs_none() -> None:
+    user = pytest.importorskip("adapters.neuron.mechanisms.user")
+    assert user.load([]) == {}
 
 
 def test_its_own_folder_is_kept_where_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from couple.files.safe_file import SafeFile
 from couple.files.write_hdf5 import replacing
 from support.command_line import assert_equal_results, couple
 from support.stopped_commands import ForkedCommand, in_child
+from support.warm import python
 
 OPEN = """
 [experiment]
@@ -113,6 +115,19 @@ def test_a_picture_on_a_full_disk(file: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "figure.png").symlink_to(full)
     assert couple("plot", str(tmp_path / "out"), "--out", str(tmp_path / "figure.png")) == 2
     assert "No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("schema",), ("show", "out")])
+def test_what_cannot_be_printed_is_one_line(arguments: tuple[str, ...], file: Path, tmp_path: Path) -> None:
+    """Standard output goes to a file on a disk that is full."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    assert couple("run", str(file), "--quiet", "--no-figure", "--out", str(tmp_path / "out"), "--until", "10 ms") == 0
+    with Path("/dev/full").open("w") as full:
+        command = python("-m", "couple", *arguments)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    said = done.stderr.splitlines()
+    assert done.returncode == 1 and len(said) == 1 and said[0].startswith("error: cannot be written: No space"), said
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
