@@ -97,19 +97,23 @@ def _audit(
 ) -> np.int64:
     """Check that every site holds what it held at the start plus what it took up; returns a bad holding or -1.
 
-    The imbalance of whole-number sites must be 0, that of others at most tolerance × max(moved, held at start).
+    The imbalance of whole-number sites must be 0, that of others at most tolerance × max(moved, held at start, all that
+    is there now, whatever its sign): what clamps and reservoirs have exchanged with a site that began empty.
     """
     bad = np.int64(-1)
     for r in range(at.n_holdings):
         first, kind = integers[at.first + r], integers[at.kind + r]
-        held = 0.0
+        held, there = 0.0, 0.0
         for j in range(integers[at.column_start + kind], integers[at.column_stop + kind]):
-            held += floats[at.content + j] * memory[first + integers[at.column + j]]
+            amount = floats[at.content + j] * memory[first + integers[at.column + j]]
+            held += amount
+            there += abs(amount)
         off = held - balance[r, HELD_AT_START] - balance[r, TAKEN_UP]
         if abs(off) > balance[r, IMBALANCE] or off != off:
             balance[r, IMBALANCE] = abs(off)
-        allowed = 0.0 if integers[at.whole + r] else tolerance * max(balance[r, MOVED], balance[r, HELD_AT_START])
-        if not abs(off) <= allowed:
+        scale = max(balance[r, MOVED], balance[r, HELD_AT_START], there)
+        allowed = 0.0 if integers[at.whole + r] else tolerance * scale
+        if not abs(off) <= allowed or off - off != 0.0:  # the last: an infinite amount allows everything
             bad = np.int64(r)
     return bad
 

@@ -1,5 +1,7 @@
 """Ions cross whole and counted; debts are paid; what does not balance stops the run."""
 
+import tomllib
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from couple.exchange.kernels import CARRIED, OWED, RECEIVED, SENT
 from couple.exchange.ledger import Ledger
 from couple.exchange.link import Holding, IonLink, ValueLink
 from couple.exchange.tables import Place, audit_columns, ion_columns, pack_audit, pack_ions, pack_values, value_columns
+from couple.experiment import Experiment
+from couple.simulation.simulation import Simulation
 
 # memory: 0 sent | 1 influx | 2 free, 3 bound, 4 out | 5 cai
 SENT_AT, INFLUX, FREE, CAI = 0, 1, 2, 5
@@ -173,3 +177,45 @@ def test_columns_of_tables_are_where_their_names_say() -> None:
     assert column(integers, audit.whole, 2) == [1, 1] and column(integers, audit.kind, 2) == [0, 1]
     assert column(integers, audit.column_start, 2) == [0, 2] and column(integers, audit.column_stop, 2) == [2, 3]
     assert column(integers, audit.column, 3) == [0, 2, 0] and column(floats, audit.content, 3) == [1.0, 2.0, 1.0]
+
+
+EMPTY = """
+[experiment]
+name = "empty"
+duration = "5 ms"
+exchange = "0.1 ms"
+[chemistry]
+species.Ca = { contains = { Ca = 1 } }
+species.B = {}
+species.CaB = { contains = { Ca = 1 } }
+reservoirs = ["Ca_out"]
+reactions = [
+  { equation = "Ca + B <-> CaB", forward = "1e8 /M/s", backward = "100 /s" },
+  FLUX
+]
+initial.B = { count = 200 }
+[[site]]
+name = "head"
+engine = "ENGINE"
+geometry.sphere = { diameter = "0.25 um" }
+[record]
+every = "1 ms"
+"""
+CLAMP = """
+[[drive]]
+to = "head.Ca"
+clamp = "0.1 uM"
+"""
+STORE = '{ equation = "Ca_out -> Ca", forward = "0.001 mM/ms" }, { equation = "Ca -> Ca_out", forward = "0.7 /ms" },'
+
+
+@pytest.mark.parametrize("engine", ["ode", "langevin", "ssa"])
+@pytest.mark.parametrize("filled", ["by a clamp", "from a reservoir"])
+def test_a_site_that_began_empty_may_round(engine: str, filled: str) -> None:
+    """Nothing was held and no link moves anything: what is there and what stands for it sum to 0 but for rounding."""
+    text = EMPTY.replace("ENGINE", engine).replace("FLUX", STORE if "reservoir" in filled else "")
+    simulation = Simulation.in_memory(Experiment.parse(tomllib.loads(text + (CLAMP if "clamp" in filled else ""))))
+    for _ in range(50):
+        simulation.step()
+    counts = simulation.system.engines[0].read("counts")[0]  # Ca, B, CaB, and what came from outside
+    assert counts[0] + counts[2] > 0 and abs(counts[0] + counts[2:].sum()) < 1e-9
