@@ -201,7 +201,6 @@ v_init = -65
 @pytest.mark.parametrize(
     ("pool", "values"),
     [
-        ("radial", "gbar_hva = 0.001  gbar_kslow = 0.001"),
         ("decaying", "gbar_hva = 0.006  gbar_kslow = 0.0005"),
         ("cored", "gbar_hva = 0.001  gbar_kslow = 0.001"),
     ],
