@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -16,3 +18,19 @@ def large_net(n_species: int, n_reactions: int, seed: int = 1) -> str:
         lines.append(f" {r} {a},{b} {c} 0.01*k{rng.integers(50)}")
         lines.append(f" {r + 1} {c} {a},{b} k{rng.integers(50)}")
     return "\n".join([*lines, "end reactions", ""])
+
+
+def one_site(engine: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An experiment with the network of `m.net` in one site."""
+    return {
+        "experiment": {"name": "x", "duration": "100 ms", "exchange": "50 ms"},
+        "chemistry": {"file": "m.net", "units": {"amount": "count", "volume": "1 um^3", "time": "s"}},
+        "site": [
+            {
+                "name": "s",
+                "engine": engine,
+                "geometry": {"box": {"size": "1 1 1 um"}},
+                **({engine: options} if options else {}),
+            }
+        ],
+    }

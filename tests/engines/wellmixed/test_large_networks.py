@@ -1,10 +1,9 @@
-"""Networks of thousands of reactions: set up in seconds, and solved as small ones are."""
+"""Networks of thousands of reactions: set up in little memory, and solved as small ones are."""
 
 from __future__ import annotations
 
 import resource
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,14 @@ from scipy.integrate import solve_ivp
 from adapters.wellmixed.ode import elimination
 from couple.experiment import Experiment
 from couple.simulation.simulation import Simulation
-from support.large_networks import large_net
-
-UNITS = {"amount": "count", "volume": "1 um^3", "time": "s"}
+from support.large_networks import large_net, one_site
 
 
 def simulation(
     folder: Path, n_species: int, n_reactions: int, engine: str = "ode", options: dict[str, Any] | None = None
 ) -> Simulation:
     (folder / "m.net").write_text(large_net(n_species, n_reactions))
-    source: dict[str, Any] = {
-        "experiment": {"name": "x", "duration": "100 ms", "exchange": "50 ms"},
-        "chemistry": {"file": "m.net", "units": UNITS},
-        "site": [{"name": "s", "engine": engine, "geometry": {"box": {"size": "1 1 1 um"}}}],
-    }
-    if options:
-        source["site"][0][engine] = options
+    source = one_site(engine, options)
     return Simulation.in_memory(Experiment.parse(source, path=folder / "x.toml"))
 
 
@@ -67,14 +58,11 @@ def test_the_order_of_elimination_is_one_of_least_fill_in() -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("engine", ["ode", "ssa", "langevin"])
-def test_a_network_of_1281_species_and_12904_reactions_is_set_up_in_seconds(tmp_path: Path, engine: str) -> None:
-    """In CPU time, from the file on, with the window that wiring runs to warm up; kernels are compiled already."""
-    counts_after(simulation(tmp_path, 60, 400, engine))
-    before = time.process_time()
+def test_a_network_of_1281_species_and_12904_reactions_takes_little_memory(tmp_path: Path, engine: str) -> None:
+    """How long it takes to set up is in tests/bench/large_networks.py."""
     made = simulation(tmp_path, 1281, 12904, engine)
-    seconds = time.process_time() - before
     assert len(made.system.engines[0].network.reactions) > 12_800
     counts_after(made)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    print(f"{engine}: {seconds:.1f} s, {megabytes:.0f} MB")
-    assert seconds < 10 and megabytes < 1000
+    print(f"{engine}: {megabytes:.0f} MB")
+    assert megabytes < 1000
