@@ -317,8 +317,8 @@ class Recording:
         """Raises InputError where they are no text, or not as many as the dataset is long."""
         data = self.file[path]
         names = data.attrs[axis]
-        texts = [name for name in np.ravel(names) if isinstance(name, str)]
-        if np.shape(names) != (len(texts),) or len(texts) != data.shape[list(data.attrs["dims"]).index(axis)]:
+        texts, dims = [name for name in np.ravel(names) if isinstance(name, str)], list(data.attrs.get("dims", ()))
+        if np.shape(names) != (len(texts),) or axis not in dims or len(texts) != data.shape[dims.index(axis)]:
             raise InputError(f'{path}: "{axis}" does not name each place of its axis', where=str(self.path))
         return tuple(texts)
 
