@@ -141,7 +141,8 @@ class Exchange:
             if owed > self._max_debt:
                 raise RunError(
                     f"link {link.name}: an outward current asks for {owed:.6g} ions more than site {link.site} has "
-                    f"(limit experiment.max_debt = {self._max_debt:.0f}); is the calcium reversal potential right?"
+                    f"(limit experiment.max_debt = {self._max_debt:.0f}); is the ion's reversal potential right, and "
+                    "does the site start with enough of it?"
                 )
             raise RunError(
                 f"link {link.name}: more than {MOST:g} ions in an exchange interval; is the conductance right?"
