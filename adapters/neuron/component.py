@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -93,6 +94,7 @@ class NeuronComponent(ElectricalComponent):
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather = self._outputs.gather
         self._solve: Callable[[float], object] = self._solve_first
+        self._stepped = 0.0
         self.model_files = built.files
         self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
         self._time, self._step = h._ref_t, h._ref_dt
@@ -193,7 +195,9 @@ class NeuronComponent(ElectricalComponent):
         stderr, sys.stderr = sys.stderr, self._said.stream
         python_exits.inside = True
         try:
+            begun = perf_counter()
             self._solve(target)
+            self._stepped += perf_counter() - begun
             if python_exits.called:
                 raise ModelExit(python_exits.called)
         except (RuntimeError, ModelExit) as error:
@@ -304,8 +308,8 @@ class NeuronComponent(ElectricalComponent):
 
     @property
     def stepping_seconds(self) -> float:
-        """See ElectricalComponent: NEURON's own measure."""
-        return float(pc.step_time())
+        """See ElectricalComponent: over ranks NEURON's own measure, which leaves out what they wait for each other."""
+        return float(pc.step_time()) if pc.nhost() > 1 else self._stepped
 
     @property
     def cell_count(self) -> int:
