@@ -181,7 +181,21 @@ class NeuronComponent(ElectricalComponent):
         self._concentrations.refresh_addresses()
 
     def advance(self, ticks: int) -> None:
-        """Write the inputs, go `ticks` steps, fill the outputs. Raises RunError for a voltage that is not finite."""
+        """Write the inputs, go `ticks` steps, fill the outputs.
+
+        Raises RunError for a voltage that is not finite, and if what is coupled was deleted.
+        """
+        try:
+            self._advance(ticks)
+        except ValueError as error:
+            if "data_handle" not in str(error):
+                raise
+            raise RunError(
+                f"at t = {h.t:g} ms a section or mechanism that sites are coupled to is gone: a model may not delete "
+                "it while it runs"
+            ) from error
+
+    def _advance(self, ticks: int) -> None:
         # These set the accumulators of charge to zero: each window sums from nothing, at full precision.
         self._charge.clear()
         self._scatter(self._input_values)

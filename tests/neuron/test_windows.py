@@ -53,3 +53,11 @@ def test_an_error_in_the_middle_is_one_line(cell) -> None:
     cvode.event(1.0, 'execerror("broken", "on purpose")')
     with pytest.raises(RunError, match=r"NEURON stopped at t = 1(\.025)? ms: .*broken"):
         loop(made, range(5, 30))
+
+
+def test_a_coupled_section_that_is_deleted_is_one_line(cell) -> None:
+    made = cell()
+    loop(made, range(5))
+    h.delete_section(sec=next(s for s in h.allsec() if s.name() == "head"))
+    with pytest.raises(RunError, match=r"at t = .* coupled to is gone"):
+        loop(made, range(5, 8))
