@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from adapters.neuron.coupling.charge import ChargeMeter, IonCurrent
+from adapters.neuron.coupling.charge_over_window import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
 from adapters.neuron.coupling.given import GivenConcentrations

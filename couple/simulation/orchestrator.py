@@ -14,7 +14,7 @@ from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
 from couple.rng.streams import branch_seed
 from couple.simulation.restored_states import refuse_impossible
-from couple.simulation.schemes.choose import chosen_scheme
+from couple.simulation.schemes.choose_scheme import chosen_scheme
 from couple.simulation.schemes.scheme import Scheme
 from couple.simulation.schemes.window_pass import EXCHANGE, WindowPass
 from couple.storage.records.recorder import Recorder

@@ -12,7 +12,8 @@ import numba
 import numpy as np
 import pytest
 
-from adapters.neuron.coupling import charge, summing
+from adapters.neuron.coupling import charge_over_window as charge
+from adapters.neuron.coupling import summing
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import builtin, nmodl
 from adapters.neuron.memory import direct_access

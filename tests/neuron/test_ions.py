@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from adapters.neuron import load_model
-from adapters.neuron.coupling import charge
+from adapters.neuron.coupling import charge_over_window as charge
 from adapters.neuron.hoc.h import h
 from adapters.neuron.mechanisms import nmodl
 from couple.base.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.neuron.coupling import charge
+from adapters.neuron.coupling import charge_over_window as charge
 from couple.experiment import Experiment
 from couple.wiring import wire
 from support.loop_turns import grows, turns

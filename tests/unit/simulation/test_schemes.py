@@ -8,7 +8,7 @@ import pytest
 
 from couple.base.errors import InputError
 from couple.experiment import Experiment
-from couple.simulation.schemes import choose
+from couple.simulation.schemes import choose_scheme as choose
 from couple.simulation.simulation import Simulation
 from support.command_line import assert_equal_results
 from support.coupled_compartment import EXPERIMENT, experiment

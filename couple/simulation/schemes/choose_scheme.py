@@ -6,7 +6,7 @@ from couple.base.errors import InputError
 from couple.exchange.exchange import Exchange
 from couple.fixed_point.iteration import accelerator
 from couple.parallel.communicator import world
-from couple.simulation.schemes.adaptive import Adaptive
+from couple.simulation.schemes.automatic_interval import Adaptive
 from couple.simulation.schemes.convergence import Convergence
 from couple.simulation.schemes.extrapolated import Extrapolated
 from couple.simulation.schemes.handed_over import HandedOver
