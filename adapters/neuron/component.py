@@ -187,7 +187,7 @@ class NeuronComponent(ElectricalComponent):
         """
         try:
             self._advance(ticks)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             if "data_handle" not in str(error):
                 raise
             raise RunError(

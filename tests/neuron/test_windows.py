@@ -10,6 +10,7 @@ import pytest
 
 from adapters.neuron.hoc.h import cvode, h, pc
 from adapters.neuron.mechanisms.builtin import channel_path
+from adapters.neuron.memory import pointers
 from couple.base.errors import RunError
 from support.neuron_models import CALCIUM, attach, loop
 
@@ -55,7 +56,9 @@ def test_an_error_in_the_middle_is_one_line(cell) -> None:
         loop(made, range(5, 30))
 
 
-def test_a_coupled_section_that_is_deleted_is_one_line(cell) -> None:
+@pytest.mark.parametrize("few", [8, 0])
+def test_a_coupled_section_that_is_deleted_is_one_line(cell, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pointers, "FEW", few)
     made = cell()
     loop(made, range(5))
     h.delete_section(sec=next(s for s in h.allsec() if s.name() == "head"))
