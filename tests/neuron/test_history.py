@@ -6,6 +6,7 @@ import pytest
 
 from adapters.neuron.mechanisms.history import calls_at_start, hidden_memories, memories
 from adapters.neuron.mechanisms.source import with_ranges
+from adapters.neuron.mechanisms.user import loaded
 
 COUNTER = "LOCAL n\nBREAKPOINT { SOLVE add }\nPROCEDURE add() { n = n + 1 }"
 
@@ -124,3 +125,25 @@ def test_a_seed_that_a_mechanism_sets_itself() -> None:
     seeds = "INITIAL { begin() }\nPROCEDURE begin() { set_seed(5) }\nPROCEDURE seed(x) { set_seed(x) }"
     assert calls_at_start(seeds, "set_seed")
     assert not calls_at_start(seeds.replace("begin() }", "}", 1), "set_seed")
+
+
+HANDLE = """
+NEURON { POINT_PROCESS X }
+ASSIGNED { n space }
+BREAKPOINT { SOLVE add }
+PROCEDURE add() {
+VERBATIM
+    if (n > 0 && %s > 0) { n += 1; space = space + n; }
+ENDVERBATIM
+}
+"""
+
+
+def test_what_c_takes_the_address_of_is_a_handle() -> None:
+    assert hidden_memories(HANDLE % "*(void**)(&space)") == ["n"]
+    assert hidden_memories(HANDLE % "space") == ["n", "space"], "the control"
+
+
+@pytest.mark.parametrize("name", ["APCount", "AlphaSynapse", "ExpSyn", "OClamp", "SEClamp", "NetStim", "IntFire4"])
+def test_neurons_own_mechanisms_are_saved_whole(name: str) -> None:
+    assert memories(loaded()[name]) == []

@@ -84,7 +84,9 @@ def _hidden(outside: str, bodies: Mapping[str, str]) -> list[str]:
         return []
     declared = " ".join(re.findall(r"\bASSIGNED\s*\{([^{}]*)\}", outside))
     names = re.findall(r"[A-Za-z_]\w*", re.sub(r"\([^()]*\)|<[^<>]*>|\[[^\[\]]*\]", " ", declared))
-    seen = {*re.findall(r"\w+", neuron), *_INTEGRATED}
+    # What C takes the address of holds a handle on an object, as the Vector of APCount.record(), and no number.
+    handles = re.findall(r"(?<!&)&\s*(\w+)", " ".join(bodies.values()))
+    seen = {*re.findall(r"\w+", neuron), *_INTEGRATED, *handles}
     return [name for name in dict.fromkeys(names) if name not in seen]
 
 
