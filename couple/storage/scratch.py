@@ -15,7 +15,8 @@ from couple.base.errors import RunError
 from couple.storage.atomic_file import is_alive
 
 _NAME = re.compile(r"couple-[a-z]+-(?P<pid>[0-9]+)-\w+")
-_LOCK = ".lock"
+_LOCK = ".held"
+"""Not the name of the lock of an output folder: what is written in here may take that."""
 
 
 @contextmanager

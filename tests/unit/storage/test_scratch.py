@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from couple.base.errors import RunError
+from couple.storage.folder.picture_file import write_picture
 from couple.storage.scratch import scratch_folder, sweep
 
 DEAD = 2**22 + 1
@@ -66,3 +68,9 @@ def test_no_room_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(RunError, match="No space left"), scratch_folder("test", tmp_path):
         raise OSError(28, os.strerror(28))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_is_written_into_one(tmp_path: Path) -> None:
+    with scratch_folder("test", tmp_path) as folder:
+        write_picture(Figure(), folder / "x.png", 50)
+        assert (folder / "x.png").stat().st_size > 0
