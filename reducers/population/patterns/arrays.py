@@ -112,6 +112,7 @@ def _arrays_of(path: Path) -> Arrays:
                 found = {m.filename[:-4]: read_array(io.BytesIO(archive.read(m)), str(path)) for m in members}
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    # of zipfile: NotImplementedError for a compression that it does not know, RuntimeError for an encrypted archive
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise InputError(f"is no archive of arrays of NumPy (.npz): {error}", where=str(path)) from None
     except ValueError as error:
