@@ -28,7 +28,7 @@ def describe(path: ChannelPath, spec: ModelSpec, built: LoadedModel) -> list[str
     """Sections, mechanisms with the ions they use, compiled MOD files, and what is taken from model or experiment."""
     sections = all_sections()
     segments = sum(section.nseg for section in sections)
-    slow = " (no compiler: slower)" if path == "KSChan" else ""
+    slow = " (not compiled: slower)" if path == "KSChan" else ""
     name = f"{spec.model.name}:{spec.function}" if spec.function else spec.model.name
     return [
         f"model {name}: {_plural(len(sections), 'section')}, {_plural(segments, 'segment')}; "

@@ -14,6 +14,7 @@ from scipy.linalg import expm
 from adapters.fem.options import MeshOptions
 from adapters.gridded import Gridded, GriddedOptions
 from adapters.wellmixed.langevin.engine import Langevin
+from adapters.wellmixed.ode.below_zero import taken_below_zero
 from adapters.wellmixed.ode.engine import MassAction, OdeOptions
 from adapters.wellmixed.ssa.engine import Gillespie
 from couple.base import registry
@@ -210,6 +211,77 @@ def test_events_need_their_reactants() -> None:
         engine = built(factory, chemistry, Site("s", Geometry.box(0.1, 0.1, 0.1), (7.0, 5.0)), options=options)
         engine.advance(4000)
         np.testing.assert_array_equal(engine.read_counts(), [[1, 8]])
+
+
+ON: dict[str, Any] = {"S": "volume", "E": "volume", "C": "volume"}
+
+
+def consuming(text: str, equation: str, **parameters: object) -> ReactionNetwork:
+    """S, E and C, by one law."""
+    left, right = (tuple(side.split(" + ")) for side in equation.split(" -> "))
+    reaction = Reaction(left, right, 1.0, law=read_rate_law(text, parameters, ON))
+    return ReactionNetwork([Species(name) for name in ON], [reaction])
+
+
+def test_ode_follows_a_law_below_zero_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """A law that goes on where there is none left, as in case 01165 of the SBML semantic suite."""
+    chemistry, per = consuming("k*(S + E)/C", "S + E -> C", k="1 uM/s"), IONS_PER_MM_UM3
+    starts = {"s": (5e-3, 1e-3, 1e-3), "t": (5e-3, 1e-2, 0.1)}
+    sites = [Site(name, Geometry.box(1, 1, 1), tuple(c * per for c in start)) for name, start in starts.items()]
+    engine = built(MassAction, chemistry, *sites, options=OdeOptions(rtol=1e-9, atol=1e-6))
+
+    def change(_: float, y: np.ndarray) -> np.ndarray:
+        return 1e-6 * (y[0] + y[1]) / y[2] * np.array([-1.0, -1.0, 1.0])
+
+    for _ in range(8):
+        engine.advance(4000)
+    exact = solve_ivp(change, (0, 800.0), starts["s"], rtol=1e-11, atol=1e-14, method="LSODA").y[:, -1]
+    np.testing.assert_allclose(engine.read("counts")[0] / per, exact, rtol=1e-7)
+    assert exact[1] < -1e-4
+    assert engine.validity_counts()["below_zero"].tolist() == [int(engine.below_zero[0]), 0]
+    assert 1 <= engine.below_zero[0] < 8
+    (said,) = caplog.messages
+    assert 'site "s" of "x": "E" is below zero' in said
+    again = built(MassAction, chemistry, *sites, options=OdeOptions(rtol=1e-9, atol=1e-6))
+    again.restore(engine.save())
+    for e in (engine, again):
+        e.advance(40)
+    assert again.read("counts").tobytes() == engine.read("counts").tobytes()
+    assert again.below_zero.tolist() == engine.below_zero.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "below"),
+    [
+        ("k", {"k": "1 uM/s"}, {"S"}),
+        ("k*E", {"k": "1 /s"}, {"S"}),
+        ("k*(E - S)", {"k": "1 /s"}, {"S"}),
+        ("k*(S - C)", {"k": "1 /s"}, set()),  # backwards where there is none
+        ("V*S/(K + S)", {"V": "1 uM/s", "K": "1 uM"}, set()),  # nothing where there is none
+        ("k*S*C/(S + C)", {"k": "1 /s"}, set()),
+        ("k*(1 - exp(-S/K))", {"k": "1 uM/s", "K": "1 uM"}, set()),
+        ("k*S^0.5*E^0.5", {"k": "1 /s"}, set()),
+        ("k*E + q*S^0.5*E^0.5", {"k": "1 /s", "q": "1 /s"}, set()),  # not defined there
+        ("k*E*E/S", {"k": "1 /s"}, set()),
+        ("k*(C - S)", {"k": "1 /s"}, {"S"}),
+        ("V*E^3/(K^3 + E^3)", {"V": "1 uM/s", "K": "1 uM"}, {"S"}),
+    ],
+)
+def test_which_species_a_law_takes_below_zero(text: str, parameters: dict[str, object], below: set[str]) -> None:
+    """S -> P by the law, P where it is below zero."""
+    assert taken_below_zero(consuming(text, "S -> C", **parameters)) - {"C"} == below
+
+
+def test_a_crude_step_of_a_law_that_vanishes_still_stops() -> None:
+    chemistry = consuming("V*S/(K + S)", "S -> C", V="90 mM/s", K="0.1 uM")
+    crude = built(
+        MassAction,
+        chemistry,
+        Site("crude", Geometry.box(0.1, 0.1, 0.1), (300.0, 0.0, 0.0)),
+        options=OdeOptions(steps=1),
+    )
+    with pytest.raises(RunError, match='"S" is negative'):
+        crude.advance(4000)
 
 
 @pytest.mark.parametrize("factory", [Gillespie, Langevin, Gridded])

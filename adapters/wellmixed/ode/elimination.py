@@ -6,7 +6,7 @@ least fill-in (Markowitz) it keeps a few entries per row, and no search is left 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,6 +64,7 @@ class MassActionTables(NamedTuple):
     injected: Ints  # (n_injected,) variable that influx is added to
     law_code: Ints  # operations of rate laws, on places behind the constant 1, see `law_tables`
     law: Ints
+    bounded: Ints  # of the graded variables: those that stop the run below zero
 
 
 @njit(cache=True, inline="always")
@@ -102,6 +103,7 @@ def unpack(packed: Ints) -> MassActionTables:
         injected=table(packed, 29),
         law_code=table(packed, 30),
         law=table(packed, 31),
+        bounded=table(packed, 32),
     )
 
 
@@ -119,10 +121,12 @@ class SparseElimination:
     tape: LawTape
 
 
-def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...]) -> SparseElimination:
+def eliminate(
+    network: ReactionNetwork, clamped: tuple[str, ...], injected: tuple[str, ...], unbounded: Container[str] = ()
+) -> SparseElimination:
     """Tables of a network whose clamped species are marked already (ReactionNetwork.with_clamped).
 
-    Raises InputError for observables whose weights are not whole.
+    unbounded: species that may go below zero. Raises InputError for observables whose weights are not whole.
     """
     held = [network.index(name) for name in clamped]
     free = [column for column in range(len(network.states)) if column not in held]
@@ -138,9 +142,10 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
     place.update({key: at for key, at in tape.slopes.items()})  # noqa: C416
     members = [member for flux in fluxes for member in flux.members]
     at = {member: i for i, member in enumerate(members)}
+    graded = [i for i, column in enumerate(variables) if column < len(network.species)]
     tables = [
         variables + held,
-        [i for i, column in enumerate(variables) if column < len(network.species)],
+        graded,
         ragged([flux.members for flux in fluxes])[0],
         *([place[_factors(network, r)[side]] for r, _ in members] for side in (0, 1)),
         *ragged([[place[column] for column, _ in flux.change] for flux in fluxes]),
@@ -156,6 +161,7 @@ def eliminate(network: ReactionNetwork, clamped: tuple[str, ...], injected: tupl
         [place[network.index(f"{name}_clamp" if name in clamped else name)] for name in injected],
         tape.code.tolist(),
         law_numbers(tape),
+        [i for i in graded if network.names[variables[i]] not in unbounded],
     ]
     order = np.array([r for r, _ in members], dtype=np.int64)
     return SparseElimination(

@@ -47,8 +47,8 @@ C = np.array(
 SHRINK, GROW, SAFETY = 0.2, 5.0, 0.9
 SMALLEST = 1e-10
 """Smallest inner step as a part of the window; below it the run stops."""
-BELOW = 100.0
-"""A species further below zero than this many `atol` (and 0.001 molecules) stops the run."""
+BELOW, LEAST_BELOW = 100.0, 1e-3
+"""A species further below zero than so many `atol` and molecules stops the run, unless a rate law takes it there."""
 
 
 @njit(**INLINE)
@@ -330,8 +330,8 @@ def advance(
             counts[site, column[p]] = y[p]
         if broken >= 0:
             return COLLAPSED, site, column[broken]
-        for v in tables.graded:
-            if y[v] < -max(1e-3, BELOW * atol):
+        for v in tables.bounded:
+            if y[v] < -max(LEAST_BELOW, BELOW * atol):
                 return NEGATIVE, site, column[v]
     return OK, 0, 0
 
