@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 import numpy as np
 
+from adapters.neuron.coupling.axial import AxialCurrents
 from adapters.neuron.coupling.charge_over_window import ChargeMeter, IonCurrent
 from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
@@ -18,7 +19,7 @@ from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
 from adapters.neuron.hoc.python_exit import ModelExit, python_exits
 from adapters.neuron.hoc.quit import has_quit, quit_error_of
-from adapters.neuron.hoc.sections import find_membrane, find_segment, section_name
+from adapters.neuron.hoc.sections import find_membranes, find_segment
 from adapters.neuron.mechanisms import synapses
 from adapters.neuron.mechanisms.builtin import ChannelPath, channel_path
 from adapters.neuron.mechanisms.nmda_gating import NMDAGating
@@ -37,7 +38,7 @@ from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from adapters.neuron.state.unsaved import unsaved
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
-from couple.components.attachments import Attachments
+from couple.components.attachments import Attachments, AxialPath
 from couple.components.component import Port, State, digest_of
 from couple.components.electrics import ElectricalComponent
 from couple.components.model_spec import ModelSpec
@@ -61,8 +62,8 @@ class NeuronComponent(ElectricalComponent):
     state_version = 4
 
     def __init__(self, built: LoadedModel, spec: ModelSpec, attachments: Attachments, finder: ParameterFinder) -> None:
-        ions = [(ion, _membranes(ion.segments)) for ion in attachments.ions]
-        conducting = _membranes([c.segment for c in attachments.conductances], repeats=True)
+        ions = [(ion, find_membranes(ion.segments)) for ion in attachments.ions]
+        conducting = find_membranes([c.segment for c in attachments.conductances], repeats=True)
         voltages = [NeuronVariable(find_segment(name), "v") for name in attachments.voltages]
         self._concentrations = Concentrations(ions, spec.cai_writers, spec.eca)
         owned = self._concentrations.owned
@@ -91,6 +92,9 @@ class NeuronComponent(ElectricalComponent):
         self._outputs = DirectAccess(summed + voltages, to_charge + [1.0] * len(voltages))
         self._ranges = RangeReader(attachments.ranges)
         self._parameters = ParameterWriter(finder, attachments.parameters) if attachments.parameters else None
+        self._axial = (
+            AxialCurrents(attachments.axials, second_order=bool(spec.second_order)) if attachments.axials else None
+        )
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather = self._outputs.gather
         self._solve: Callable[[float], object] = self._solve_first
@@ -108,6 +112,8 @@ class NeuronComponent(ElectricalComponent):
                 "g": Port("S/cm^2 or uS", (len(self._conductances),), "intensive"),
                 "given": Port("mM", (len(self._given.variables),), "intensive"),
                 "parameters": Port("unit of each", (len(attachments.parameters),), "intensive"),
+                "axial_conductance": Port("uS", (len(attachments.axials),), "intensive"),
+                "axial_offset": Port("nA", (len(attachments.axials),), "intensive"),
             },
             outputs={
                 **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
@@ -116,10 +122,13 @@ class NeuronComponent(ElectricalComponent):
                     f"range_{variable}": Port(unit_of_range(variable), (len(segments),), "intensive")
                     for variable, segments in attachments.segments_of.items()
                 },
+                "axial_drop": Port("mV ms", (len(attachments.axials),), "extensive"),
             },
         )
         self.memory[: self._concentrations.size] = self._concentrations.initial
         self.read("given")[:] = self._given.start
+        if self._axial is not None:
+            self.read("axial_conductance")[:] = self._axial.conductances
         self._initialise(attachments.seed)
         built.on_release.append(self.close)
 
@@ -131,14 +140,23 @@ class NeuronComponent(ElectricalComponent):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        sizes = [self._inputs.size, len(self._attachments.parameters), self._charge.passed, self._outputs.size]
-        parts = np.split(self.memory, np.cumsum(sizes))
-        self._input_values, self._parameter_values, self._passed_values, self._output_values, self._range_values = parts
+        n = len(self._attachments.axials)
+        sizes = [self._inputs.size, len(self._attachments.parameters), n, n, self._charge.passed, self._outputs.size]
+        parts = np.split(self.memory, [*np.cumsum(sizes), self.memory.size - n])
+        self._input_values, self._parameter_values, *self._axial_values, self._passed_values, self._output_values = (
+            parts[:6]
+        )
+        self._range_values, self._drops = parts[6:]
 
     @property
     def notes(self) -> Sequence[str]:
         """See ElectricalComponent."""
         return self._concentrations.notes
+
+    @property
+    def axial_paths(self) -> Sequence[AxialPath]:
+        """See ElectricalComponent."""
+        return () if self._axial is None else self._axial.paths
 
     def _initialise(self, seed: int) -> None:
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
@@ -179,6 +197,8 @@ class NeuronComponent(ElectricalComponent):
         self._outputs.refresh_addresses()
         self._charge.refresh_addresses()
         self._concentrations.refresh_addresses()
+        if self._axial is not None:
+            self._axial.refresh_addresses()
 
     def advance(self, ticks: int) -> None:
         """Write the inputs, go `ticks` steps, fill the outputs.
@@ -201,6 +221,8 @@ class NeuronComponent(ElectricalComponent):
         self._scatter(self._input_values)
         if self._parameters is not None:
             self._parameters.scatter(self._parameter_values)
+        if self._axial is not None:
+            self._axial.begin(*self._axial_values)
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
         self.steps += ticks
@@ -232,6 +254,8 @@ class NeuronComponent(ElectricalComponent):
         if not self._gather(self._output_values) or not finite:
             self._raise_not_finite()
         self._ranges.gather(self._range_values)
+        if self._axial is not None:
+            self._drops[:] = self._axial.drops
         if self._concentrations.listens:
             self._concentrations.read(self._input_values)
 
@@ -374,22 +398,11 @@ class NeuronComponent(ElectricalComponent):
         self._conductances.clear()
         if self._parameters is not None:
             self._parameters.close()
-        self._gating = self._state = self._spikes = self._parameters = None
+        if self._axial is not None:
+            self._axial.close()
+        self._gating = self._state = self._spikes = self._parameters = self._axial = None
         self._scatter = _released
 
 
 def _released(_: Floats) -> NoReturn:
     raise CoupleError("this NEURON model was released: another one has been loaded or attached since")
-
-
-def _membranes(names: Sequence[str], *, repeats: bool = False) -> list[Any]:
-    """Segments by name; two names of one segment are refused unless `repeats`."""
-    segments = [find_membrane(name) for name in names]
-    seen: dict[tuple[str, int], str] = {}
-    for name, segment in zip(names, segments, strict=True):
-        # Not its x, which is what was asked for, nor node_index, which is wrong until NEURON has sorted the tree.
-        node = (section_name(segment.sec), int(segment.x * segment.sec.nseg))
-        if node in seen and not repeats:
-            raise InputError(f'"{name}" and "{seen[node]}" are the same segment; name it once')
-        seen[node] = name
-    return segments

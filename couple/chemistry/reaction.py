@@ -19,7 +19,8 @@ class Species:
     D: diffusion coefficient in µm²/ms. on: where it lives. contains: how much of each conserved substance
     one molecule holds, as in {"Ca": 2}. share: of the site's volume or membrane, what its compartment takes up; its
     concentration is that of its molecules in there. Rates of a network are those of the whole site's concentrations,
-    see `couple.chemistry.compartments`. region: of a mesh's membrane, where molecules of the membrane are.
+    see `couple.chemistry.compartments`. region: of a mesh's membrane, where molecules of the membrane are. charge: its
+    charge number, 2 of a calcium ion, for which links with drift ask; None if nobody says.
 
     >>> from couple import Species
     >>> Species("CaB", D=0.02, contains={"Ca": 1}).on
@@ -32,6 +33,7 @@ class Species:
     contains: Mapping[str, int] = field(default_factory=dict)
     share: float = 1.0
     region: str = ""
+    charge: int | None = None
 
 
 @dataclass(frozen=True)

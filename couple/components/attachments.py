@@ -91,6 +91,23 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Axial:
+    """Two segments between which the chemistry's ions carry the current along the cable. key: of the link that asks."""
+
+    first: str
+    second: str
+    key: str = "link"
+
+
+@dataclass(frozen=True)
+class AxialPath:
+    """What a model has between two such segments: its conductance in µS, and the membrane on the way in µm²."""
+
+    conductance: float
+    membrane: float
+
+
+@dataclass(frozen=True)
 class Attachments:
     """Where the model is coupled; the order is the order of the port values.
 
@@ -105,6 +122,7 @@ class Attachments:
     parameters:   of mechanisms, which the chemistry sets.
     writers:      the same as `IonSegments.writers`, of `calcium`.
     given:        concentrations of single mechanisms that the chemistry sets, and at the start (mM) in `given_start`.
+    axials:       where the chemistry's ions carry the current along the cable.
     """
 
     calcium: tuple[str, ...]
@@ -119,6 +137,12 @@ class Attachments:
     writers: Mapping[str, CaiWriters] = field(default_factory=dict)
     given: tuple[Given, ...] = ()
     given_start: tuple[float, ...] = ()
+    axials: tuple[Axial, ...] = ()
+
+    @property
+    def axial_names(self) -> tuple[str, ...]:
+        """Both segments of every one of `axials`."""
+        return tuple(f"{a.first} <-> {a.second}" for a in self.axials)
 
     @property
     def segments_of(self) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from couple.base.arrays import Floats, Ints
-from couple.components.attachments import Attachments, Parameter, ParameterPlaces
+from couple.components.attachments import Attachments, AxialPath, Parameter, ParameterPlaces
 from couple.components.component import Component, State
 from couple.components.model_spec import Contact, SpineSpec
 from couple.geometry.geometry import Geometry
@@ -44,9 +44,12 @@ class ElectricalComponent(Component):
     inputs   `cai` (n_calcium,) mM, and `nai` or the like of other ions; `g` (n_conductances,) S/cm² or µS; `given`
              (n_given,) mM; `parameters` (n_parameters,) in their units, or as factors of what the model has. Where a
              concentration stays the model's, its value after the window stands in the place of one handed in.
+             Of currents along the cable that ions carry `axial_conductance` µS and `axial_offset` nA (n_axials,): from
+             the first segment to the second conductance x (V1 - V2) + offset.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV; `range_eca` (n_segments,) or the like of every range
-             variable that is asked for, in NEURON's unit.
+             variable that is asked for, in NEURON's unit; `axial_drop` (n_axials,) mV ms, the integral of V1 - V2 over
+             the window.
 
     model_files: that the model was made from, besides those that the experiment names.
     """
@@ -68,6 +71,11 @@ class ElectricalComponent(Component):
     @abstractmethod
     def notes(self) -> Sequence[str]:
         """What was done with mechanisms of the model, a line each."""
+
+    @property
+    def axial_paths(self) -> Sequence[AxialPath]:
+        """What the model itself has where ions carry the current along the cable, in the order of the attachments."""
+        return ()
 
     @property
     @abstractmethod

@@ -15,6 +15,7 @@ from couple.components.component import State
 from couple.components.drive import MOST, check_amount
 from couple.exchange import kernels, tables
 from couple.exchange.diffusion import Diffusion
+from couple.exchange.drift import Drift
 from couple.exchange.link import Holding, IonLink, ResponseLink, ValueLink
 from couple.exchange.response import follow, pack_responses
 
@@ -31,6 +32,7 @@ class Exchange:
     after:   after a window: concentrations and conductances for the electrical model.
     responses: likewise: parameters of the electrical model that follow amounts of molecules.
     diffusion: between sites, after the ions of the window are known.
+    drift: between sites, with charge, for the electrical model's next window.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
     raised:  (n_after,) how often each link handed over its least value.
     state_version: see Component.
@@ -50,10 +52,11 @@ class Exchange:
         max_debt: float,
         diffusion: Diffusion | None = None,
         responses: Sequence[ResponseLink] = (),
+        drift: Drift | None = None,
     ) -> None:
         self.memory, self.ions, self.after, self.holdings = memory, tuple(ions), tuple(after), tuple(holdings)
         self.accounts = np.zeros((len(ions), 4))
-        self.diffusion = diffusion
+        self.diffusion, self.drift = diffusion, drift
         self.balance = np.zeros((len(holdings), 4))
         self._max_debt = max_debt
         n = len(after)
@@ -81,6 +84,8 @@ class Exchange:
         """Have the next windows last this part of the window for which the links were made."""
         if self.diffusion is not None:
             self.diffusion.set_length(part)
+        if self.drift is not None:
+            self.drift.set_length(part)
         self._kept[:] = self._keeps**part
 
     def _compile(self) -> None:
@@ -118,6 +123,8 @@ class Exchange:
         for _ in range(2):  # the first time the values before are unknown
             self._hand_over()
         self.raised[:] = 0
+        if self.drift is not None:
+            self.drift.start(self.memory)
         if self._follow is not None:
             self._follow(True)
             for k, link in enumerate(self.responses):
@@ -129,6 +136,8 @@ class Exchange:
         """Before the chemistry's window: ions into sites, held counts. Raises RunError for a debt above the limit."""
         if self.diffusion is not None:
             self.diffusion.clear(self.memory)
+        if self.drift is not None:
+            self.drift.cross(self.memory)
         bad = self._deliver()
         if self.diffusion is not None:
             self.diffusion.move(self.memory, self.balance)
@@ -166,6 +175,8 @@ class Exchange:
         bad = self._collect(rows, row)
         if bad >= 0:
             raise RunError(self._imbalance(bad))
+        if self.drift is not None and (neck := self.drift.set_currents(self.memory)):
+            raise RunError(f"link {neck}: no steady fluxes were found for what its ends hold; is the voltage right?")
 
     def try_values(self) -> tuple[Floats, Floats]:
         """(n_after,) and (n_responses,) what `collect` would hand over now; books and running values stay.
@@ -252,6 +263,7 @@ class Exchange:
     def _saved(self) -> tuple[tuple[str, npt.NDArray[Any]], ...]:
         return (
             *(self.diffusion.saved() if self.diffusion is not None else ()),
+            *(self.drift.saved() if self.drift is not None else ()),
             ("memory", self.memory),
             ("accounts", self.accounts),
             ("balance", self.balance),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from couple.base.html.ledger import books_html
-from couple.exchange import diffusion, kernels
+from couple.exchange import diffusion, drift, kernels
 from couple.exchange.exchange import Exchange
 from couple.exchange.link import IonLink
 
@@ -67,6 +67,35 @@ class DiffusionEntry:
 
 
 @dataclass(frozen=True)
+class DriftEntry:
+    """One species that crossed a neck with its charge: molecules and fC, net, from `first` to `second`."""
+
+    link: str
+    species: str
+    first: str
+    second: str
+    charge_number: int
+    crossed: float
+    charge_fC: float
+
+
+@dataclass(frozen=True)
+class AxialEntry:
+    """One neck that carries charge: fC from `first` to `second` in all, as the electrical model had it, and by
+    untracked ions; µS that the model has without drift, the tracked ions have at the start, and the untracked.
+    """
+
+    neck: str
+    first: str
+    second: str
+    charge_fC: float
+    untracked_fC: float
+    given_uS: float
+    tracked_uS: float
+    untracked_uS: float
+
+
+@dataclass(frozen=True)
 class Ledger:
     """The books of a run. max_imbalance: the largest |imbalance| of any site at any exchange, in molecules."""
 
@@ -76,6 +105,8 @@ class Ledger:
     floored: dict[str, int]
     """How often the concentration that a link hands over was raised to its floor."""
     diffusion: tuple[DiffusionEntry, ...] = ()
+    drift: tuple[DriftEntry, ...] = ()
+    axial: tuple[AxialEntry, ...] = ()
 
     @classmethod
     def of(cls, exchange: Exchange, *, in_flight: bool = False) -> Ledger:
@@ -109,7 +140,7 @@ class Ledger:
             )
         worst = float(exchange.balance[:, kernels.IMBALANCE].max(initial=0.0))
         floored = {v.name: int(n) for v, n in zip(exchange.after, exchange.raised, strict=True) if n}
-        return cls(links, tuple(sites), worst, floored, _between_sites(exchange))
+        return cls(links, tuple(sites), worst, floored, _between_sites(exchange), *_with_charge(exchange))
 
     def _repr_html_(self) -> str:
         return books_html(self.as_dict())
@@ -122,6 +153,11 @@ class Ledger:
             "sites": [dict(vars(e)) for e in self.sites],
             "floored": self.floored,
             "diffusion": [asdict(e) for e in self.diffusion],
+            **(
+                {"drift": [asdict(e) for e in self.drift], "axial": [asdict(e) for e in self.axial]}
+                if self.axial
+                else {}
+            ),
         }
 
 
@@ -157,3 +193,20 @@ def _between_sites(exchange: Exchange) -> tuple[DiffusionEntry, ...]:
         )
         for link, account in zip(exchange.diffusion.links, exchange.diffusion.accounts.tolist(), strict=True)
     )
+
+
+def _with_charge(exchange: Exchange) -> tuple[tuple[DriftEntry, ...], tuple[AxialEntry, ...]]:
+    """Necks that carry charge: by species, and in all."""
+    if exchange.drift is None:
+        return (), ()
+    ions, necks, k = [], [], 0
+    for neck, rest in zip(exchange.drift.necks, exchange.drift.rest.tolist(), strict=True):
+        for ion in neck.ions:
+            crossed = float(exchange.drift.ions[k, drift.CROSSED])
+            charge = ion.charge * drift.CHARGE * crossed
+            ions.append(DriftEntry(ion.name, ion.species, *neck.sites, ion.charge, crossed, charge))
+            k += 1
+        charges = rest[drift.CHARGE_TOTAL], rest[drift.CHARGE_UNTRACKED]
+        sizes = rest[drift.GIVEN], rest[drift.AT_START], rest[drift.UNTRACKED]
+        necks.append(AxialEntry(neck.name, *neck.segments, *charges, *sizes))
+    return tuple(ions), tuple(necks)

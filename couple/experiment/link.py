@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,10 @@ class LinkBlock(Block):
     free_fraction: of the ions of a current, that which stays free and enters the site; the rest goes to buffers that
     nothing describes (the gamma of calcium pools). mechanisms: to which alone a concentration is handed, by name; for
     all others the model's own goes on.
+    drift: between two sites, ions cross with their charge: they drift in the voltage between the two segments as they
+    diffuse, and the currents of all such links take the place of NEURON's along the cable. pieces: in how many the neck
+    is divided for that, by default 8. untracked: what ions of no such link carry: "ohmic", what NEURON's conductance
+    has beyond that of the tracked ones at the start, or "none".
     """
 
     source: str = Field(alias="from", pattern=END)
@@ -51,6 +55,9 @@ class LinkBlock(Block):
     through: Neck | None = None
     at: str | None = None
     """Where it opens into a site along sections, "dend(0.3)"; by default where the neck section stands."""
+    drift: bool = Field(default=False, strict=True)
+    pieces: Annotated[int, Field(ge=1, le=64, strict=True)] | None = None
+    untracked: Literal["ohmic", "none"] | None = None
 
     @property
     def sets_parameter(self) -> bool:
@@ -68,6 +75,11 @@ class LinkBlock(Block):
             raise ValueError('through: only between two sites, as in from = "head.Ca", to = "shaft.Ca"')
         if self.at is not None and not self.joins_sites:
             raise ValueError("at: only between two sites, of which one lies along sections")
+        if self.drift and not self.joins_sites:
+            raise ValueError('drift: only between two sites, as in from = "head.Na", to = "shaft.Na"')
+        given = {"pieces", "untracked"} & self.model_fields_set
+        if given and not self.drift:
+            raise ValueError(f"{', '.join(sorted(given))}: only with drift = true")
         channel = self.target.startswith("neuron.") and self.target != "neuron.cai" and not self.sets_parameter
         self._check_parameter()
         if self.tolerance is not None and not self.target.startswith("neuron."):

@@ -10,7 +10,7 @@ from couple.base.errors import nearest
 from couple.base.schema import Block
 from couple.base.units import SimulatedTime, Voltage
 
-QUANTITIES = ("v", "charge", "cai", "g", "parameters", "counts", "means", "influx")
+QUANTITIES = ("v", "charge", "cai", "g", "parameters", "axial", "counts", "means", "influx")
 
 
 def _quantity(name: str) -> str:
@@ -31,7 +31,8 @@ def _range(name: str) -> str:
 class Record(Block):
     """What is recorded and how often.
 
-    variables: of the model v, charge, cai (of another ion nai, ...), g, parameters; of the sites counts, means, influx;
+    variables: of the model v, charge, cai (of another ion nai, ...), g, parameters, axial; of the sites counts, means,
+    influx;
     all of them by default.
     species: names for counts, or "all". voltages: segments besides the coupled ones, by name or pattern ("dend*"; "*"
     is all). ranges: range variables of mechanisms and ions by the names that NEURON has for them, as in

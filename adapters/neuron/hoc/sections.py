@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.neuron.hoc.h import h
@@ -131,3 +131,16 @@ def find_membrane(name: str) -> Any:
             f'"{name}" is an end point and has no membrane; the nearest segment is "{segment_name(inner)}"'
         )
     return segment
+
+
+def find_membranes(names: Sequence[str], *, repeats: bool = False) -> list[Any]:
+    """Segments by name; two names of one segment are refused unless `repeats`."""
+    segments = [find_membrane(name) for name in names]
+    seen: dict[tuple[str, int], str] = {}
+    for name, segment in zip(names, segments, strict=True):
+        # Not its x, which is what was asked for, nor node_index, which is wrong until NEURON has sorted the tree.
+        node = (section_name(segment.sec), int(segment.x * segment.sec.nseg))
+        if node in seen and not repeats:
+            raise InputError(f'"{name}" and "{seen[node]}" are the same segment; name it once')
+        seen[node] = name
+    return segments

@@ -15,7 +15,7 @@ from adapters.neuron.state.inventory import mechanism_type, pointer_names
 _MEMORY = re.compile(r"\b(?:malloc|calloc|realloc|e[mc]alloc|hoc_E[mc]alloc|fopen|new)\b")
 _STREAM = "nrnran123_newstream"
 
-_TABLES = ("PatternStim", "couple_sums")
+_TABLES = ("PatternStim", "couple_sums", "couple_axial")
 """Whose table is made anew with the model: of the first NEURON saves the place in it."""
 
 

@@ -31,12 +31,14 @@ class SpeciesBlock(Block):
 
     D: diffusion coefficient. on: "volume", "membrane", or the name of a compartment, or of a region of the membrane in
     `geometry.mesh`. contains: conserved substances in
-    a molecule, as { Ca = 1 }, which the ledger audits.
+    a molecule, as { Ca = 1 }, which the ledger audits. charge: its charge number, 2 of a calcium ion, -1 of chloride;
+    links with drift = true need it.
     """
 
     D: Diffusion | None = Field(default=None, ge=0)
     on: str = "volume"
     contains: Contents | None = None
+    charge: Annotated[int, Field(ge=-20, le=20, strict=True)] | None = None
 
 
 Weight = Annotated[float, Field(gt=0, le=1e6)]
@@ -224,8 +226,8 @@ class Chemistry(Block):
         contains |= {k: s.contains for k, s in self.species.items() if s.contains is not None}
         homes = self.homes(regions)
         species = {
-            k: Species(k, D.get(k, 0.0), homes[k].on, contains.get(k, {}), homes[k].share, homes[k].region)
-            for k in self.species
+            k: Species(k, D.get(k, 0.0), homes[k].on, contains.get(k, {}), homes[k].share, homes[k].region, s.charge)
+            for k, s in self.species.items()
         }
         reactions: list[Reaction] = []
         for i, block in enumerate(self.reactions):

@@ -28,6 +28,7 @@ class PlacedNeck:
 
     feet: where it opens into each site, if that lies along sections. openings: its diameter (µm), if it opens into the
     lower end of a site that stands on it. within: whether that is the opening of a neck which is part of the site.
+    block: of the file, which says whether it carries charge.
     """
 
     key: str
@@ -38,6 +39,12 @@ class PlacedNeck:
     feet: tuple[Foot | None, Foot | None] = (None, None)
     openings: tuple[float | None, float | None] = (None, None)
     within: tuple[bool, bool] = (False, False)
+    block: LinkBlock | None = None
+
+    @property
+    def drifts(self) -> bool:
+        """Whether it carries charge."""
+        return self.block is not None and self.block.drift
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -159,7 +166,7 @@ class _Joining:
             raise InputError("neither site lies along sections: leave it out", where=f"{self.key}.at")
         openings = held[0] or self._opening(first), held[1] or self._opening(second)
         within = held[0] is not None, held[1] is not None
-        return PlacedNeck(self.key, (first, second), species, conductance, words, feet, openings, within)
+        return PlacedNeck(self.key, (first, second), species, conductance, words, feet, openings, within, self.block)
 
     def _named(self, pattern: str) -> str:
         """A name of the block in place of its pattern."""

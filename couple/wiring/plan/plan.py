@@ -18,6 +18,7 @@ from couple.wiring.cells.network_cells import Cells
 from couple.wiring.cells.sections import Branches
 from couple.wiring.cells.spines import grow_spines
 from couple.wiring.cells.synaptic_connections import connect_cells
+from couple.wiring.links.drift import check_drift
 from couple.wiring.links.drives import PlannedDrives, plan_drives
 from couple.wiring.links.filled_species import filled_species
 from couple.wiring.links.necks import PlacedNeck, place_necks
@@ -114,6 +115,8 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     ions = () if branches is None else branches.model.ions()
     links = place_links(experiment, sites, ions)
     check_voltages(network, sites, links)
+    valence = {} if branches is None else branches.model.ions()
+    check_drift(experiment, necks, links, valence, clock.window * clock.tick)
     species = filled_species(experiment, network, sites, links, necks)
     placed = placed_ranks(world())
     threads = experiment.run.threads or placed[world().rank].free

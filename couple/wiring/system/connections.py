@@ -12,6 +12,7 @@ from couple.components.component import Component
 from couple.components.electrics import ElectricalModel
 from couple.exchange.conductance import density_per_channel, point_per_channel
 from couple.exchange.diffusion import Diffusion
+from couple.exchange.drift import Drift
 from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.link import Holding, IonLink, ResponseLink, Sources, ValueLink
 from couple.wiring.links.drives import DriveLink
@@ -20,6 +21,7 @@ from couple.wiring.links.parameter_links import PlacedParameter
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
 from couple.wiring.system.diffusion import diffusion_links
+from couple.wiring.system.drift import connect_drift
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
@@ -31,7 +33,7 @@ class Connections:
 
     ions: into sites, from charge and drives. before: values handed to sites before a window (held counts).
     after: values handed to the electrical model after it. responses: parameters of it that follow amounts.
-    diffusion: between sites, None without.
+    diffusion: between sites, None without. drift: of ions with their charge, likewise.
     holdings: what the ledger watches. lines: what each link does, for `couple check`.
     """
 
@@ -40,6 +42,7 @@ class Connections:
     after: tuple[ValueLink, ...]
     responses: tuple[ResponseLink, ...]
     diffusion: Diffusion | None
+    drift: Drift | None
     holdings: tuple[Holding, ...]
     lines: tuple[str, ...]
 
@@ -131,14 +134,19 @@ def connect(
             _drive(played, parts, drive, made)
     handed = {link.quantity for link in plan.links if link.crossing == "concentration"}
     watched = tuple(_holdings(engines, memory, handed))
-    between = diffusion_links(plan.necks, engines, memory)
+    between = diffusion_links([neck for neck in plan.necks if not neck.drifts], engines, memory)
     window, seed = plan.clock.window * plan.clock.tick, plan.experiment.experiment.seed
+    drift = None if electrics is None else connect_drift(plan, engines, electrics, memory, window)
+    if drift is not None:
+        made.ions += drift.links
+        made.lines += drift.lines
     return Connections(
         ions=tuple(made.ions),
         before=tuple(made.before),
         after=tuple(made.after),
         responses=tuple(made.responses),
         diffusion=Diffusion(between, watched, window, seed) if between else None,
+        drift=None if drift is None else drift.drift,
         holdings=watched,
         lines=tuple(made.lines),
     )

@@ -17,7 +17,7 @@ def describe(plan: Plan, links: Sequence[str], engines: Sequence[SiteEngine]) ->
     """Lines of a plan that is built. links: a line for each; engines: say what they made of their sites."""
     molecules = {site.name: sum(site.initial) for engine in engines for site in engine.sites}
     yield from links
-    yield from map(_neck_line, plan.necks)
+    yield from (_neck_line(neck) for neck in plan.necks if not neck.drifts)
     for site in plan.sites:
         yield _site_line(site, molecules[site.name])
     yield from _compartments(plan)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from couple.base.errors import InputError, nearest
-from couple.components.attachments import CALCIUM, Attachments, Conductance, Given, IonSegments, Parameter
+from couple.components.attachments import CALCIUM, Attachments, Axial, Conductance, Given, IonSegments, Parameter
 from couple.components.electrics import ElectricalComponent
 from couple.components.model_spec import CaiWriters
 from couple.exchange.ions import concentration_per_ion, least_concentration
+from couple.wiring.links.drift import drift_groups
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
 from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.plan.plan import Plan
@@ -64,6 +65,7 @@ class Electrics:
         found = {f"range_{variable}": segments for variable, segments in at.segments_of.items()}
         found |= {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
         found |= {"parameters": tuple(f"{p} {p.segment}" for p in at.parameters)}
+        found |= {f"axial_{port}": at.axial_names for port in ("conductance", "offset", "drop")}
         found |= {"given": tuple(f"{g.ion}i of {g.mechanism} {g.segment}" for g in at.given)}
         return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
 
@@ -103,6 +105,8 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
     reached = [*(s for ion in ions for s in ion.segments), *(c.segment for c in conductances)]
     reached += [placed.parameter.segment for placed in plan.parameters]
     reached += [s for link in plan.links if link.crossing == "voltage" for s in link.site.segments]
+    drifting = drift_groups(plan.necks)
+    reached += [segment for group in drifting for segment in group.segments]
     voltages = tuple(dict.fromkeys([*plan.voltages, *reached]))
     calcium, *others = ions
     attachments = Attachments(
@@ -118,6 +122,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         writers=calcium.writers,
         given=(given := _given(plan)),
         given_start=tuple(_initial_concentration(g.ion, g.segment, engines, meeting, g.mechanism) for g in given),
+        axials=tuple(Axial(*group.segments, f"{group.links[0].key}.drift") for group in drifting),
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}
     everywhere = _first_of([link for link in plan.links if link.ion is not None])
@@ -125,6 +130,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         first[ion.ion] = {s: everywhere[s] for s in ion.segments} | first.get(ion.ion, {})
     first["parameters"] = _first_of([placed.link for placed in plan.parameters])
     first["V"] = _first_of([link for link in plan.links if link.crossing == "voltage"])
+    first["drift"] = {s: k for group in drifting for s, k in zip(group.segments, group.orders, strict=True)}
     valence = model.ions()
     return Electrics(model.attach(attachments), attachments, valence, _order(attachments, first, plan.voltages))
 
@@ -203,6 +209,7 @@ def _order(
             order_of_v.setdefault(segment, (k, *key))
     found = {ion.ion: tuple(first[ion.ion][s] for s in ion.segments) for ion in attachments.ions}
     found["g"] = tuple(first["g"][c.segment] for c in attachments.conductances)
+    found["axial"] = tuple(first["drift"][a.first] for a in attachments.axials)
     found["parameters"] = tuple(first["parameters"][p.segment] for p in attachments.parameters)
     return found | {"v": tuple(order_of_v[s] for s in attachments.voltages)}
 

@@ -13,11 +13,14 @@ from couple.components.component import Component
 class Memory:
     """Moves the ports of all components into one block and knows where each value is.
 
-    block: (n,) float64, shared with the components.
+    block: (n,) float64, shared with the components. spare: (m,) indices of places behind the ports, for what links
+    work out.
     """
 
-    def __init__(self, components: Sequence[Component]) -> None:
-        self.block: npt.NDArray[np.float64] = np.zeros(sum(c.memory.size for c in components))
+    def __init__(self, components: Sequence[Component], spare: int = 0) -> None:
+        size = sum(c.memory.size for c in components)
+        self.block: npt.NDArray[np.float64] = np.zeros(size + spare)
+        self.spare = tuple(range(size, size + spare))
         self._first: dict[int, int] = {}
         end = 0
         for component in components:

@@ -19,6 +19,7 @@ from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
 from couple.wiring.system.connections import Connections, connect
 from couple.wiring.system.description import describe
+from couple.wiring.system.drift import spare_places
 from couple.wiring.system.electrics import Electrics, attach, starting_concentrations
 from couple.wiring.system.engines import build_engines
 from couple.wiring.system.input_files import input_files
@@ -74,7 +75,7 @@ class System:
         """The compiled exchange, which records the given indices of the memory. max_debt: ions a site may owe."""
         made = self.connections
         books = (made.holdings, sampled, summed, max_debt)
-        after = (made.diffusion, made.responses)
+        after = (made.diffusion, made.responses, made.drift)
         return Exchange(self.memory.block, made.ions, made.before, made.after, *books, *after)
 
 
@@ -88,7 +89,7 @@ def assemble(plan: Plan) -> System:
     drive = plan.drives.build(plan.clock.played)
     electrics = attach(plan, engines)
     component = None if electrics is None else electrics.component
-    memory = Memory([c for c in (component, drive, *engines.all) if c is not None])
+    memory = Memory([c for c in (component, drive, *engines.all) if c is not None], spare_places(plan.necks))
     return System(
         plan=plan,
         electrics=component,

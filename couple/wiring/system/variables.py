@@ -26,6 +26,7 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
     """
     record = plan.experiment.record
     variables = [] if electrics is None else _of_model(electrics, memory)
+    variables += [] if electrics is None else _axial(electrics, memory)
     ranges = [] if electrics is None else _ranges(plan, electrics, memory)
     variables += [] if electrics is None else _parameters(plan, electrics, memory)
     linked = {link.quantity for link in plan.links}
@@ -47,6 +48,8 @@ def _kind(name: str) -> str:
     """As record.variables has it: "charge" of all ions, "g" of both kinds, "counts" of sites and along sections."""
     if name.startswith(("parameter_", "factor_")):
         return "parameters"
+    if name.startswith("axial_"):
+        return "axial"
     return name.split("_")[0] if name.startswith(("charge_", "g_", "influx_")) else name.removesuffix("_along")
 
 
@@ -73,6 +76,19 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
             order = tuple(electrics.order["g"][i] for i in chosen)
             variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices, order=order))
     return variables
+
+
+def _axial(electrics: Electrics, memory: Memory) -> list[Variable]:
+    """What necks with drift have in the electrical model: µS at V1 - V2 of now, and the charge that crosses."""
+    names, order = electrics.attachments.axial_names, electrics.order["axial"]
+    if not names:
+        return []
+    conductances = memory.all_of(electrics.component, "axial_conductance")
+    charges = memory.spare[-len(names) :]
+    return [
+        Variable("neuron/axial_conductance", "uS", ("neck",), (names,), conductances, order=order),
+        Variable("neuron/axial_charge", "fC", ("neck",), (names,), charges, "sum", TOTAL, order=order),
+    ]
 
 
 def _parameters(plan: Plan, electrics: Electrics, memory: Memory) -> list[Variable]:
