@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from couple.base.paths.regular_file import open_regular
+
 FormatName = Literal[
     "hdf5", "gzip", "zip", "bzip2", "xz", "numpy", "pickle", "pdf", "image", "program", "sqlite", "utf16",
     "sbml", "neuroml", "cellml", "xml", "html", "gmsh", "net", "bngl", "mod", "swc", "asc", "experiment", "training",
@@ -218,7 +220,7 @@ _BY_TEXT: tuple[tuple[FormatName, Callable[[str], bool]], ...] = (
 def recognise(path: Path) -> Format | None:
     """The format of a file by its content; None for one that cannot be read, is empty, or of no kind known here."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(LOOKED_AT)
     except OSError:
         return None

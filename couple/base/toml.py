@@ -10,6 +10,7 @@ from typing import Any
 
 from couple.base.errors import InputError, nearest, quoted
 from couple.base.formats import FormatName, complaint
+from couple.base.paths.regular_file import read_file_or_pipe
 
 TOML: tuple[FormatName, ...] = ("experiment", "training", "toml")
 
@@ -32,8 +33,7 @@ LARGEST = 1 << 26
 def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     """The content of a TOML file. what: is wanted, for messages ("an experiment"). Raises InputError that names it."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = read_file_or_pipe(path, LARGEST + 1)
         if len(data) > LARGEST:
             raise InputError(
                 complaint(path, what, *TOML, otherwise=f"has more than {LARGEST >> 20} MB"), where=str(path)

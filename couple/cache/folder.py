@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from couple.base.paths.regular_file import real_path
 from couple.base.paths.whole_file import temporary_root
 from couple.parallel.communicator import is_first_launched
 
@@ -110,7 +111,7 @@ def private_folder(root: Path, kind: str) -> Path | Unusable:
     """The folder of a kind in `root`, made if it is not there; or why it does not serve."""
     try:
         root = root.expanduser().absolute()
-        parent = root.parent.resolve()
+        parent = real_path(root.parent)
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for above in (parent, *parent.parents):
             mode = above.stat().st_mode

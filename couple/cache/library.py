@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from couple.base.paths.regular_file import real_path
 from couple.base.paths.whole_file import temporary_for, write_whole
 from couple.cache.entry import SEAL, note_use, remove
 from couple.cache.folder import cache_folders, not_ours, temporary_folder, warn_once
@@ -68,7 +69,7 @@ def compiler_identity(command: str | None) -> str:
     """Which compiler a command is: the program behind its links, with size and time; "" of none."""
     if command is None:
         return ""
-    program = Path(command).resolve()
+    program = real_path(Path(command))
     there = program.stat()
     return f"{program} {there.st_size} {there.st_mtime_ns}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import importlib.metadata
+import io
 import logging
 import os
 import re
@@ -278,6 +279,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors are one line on stderr, with their exit code."""
     logging.addLevelName(logging.WARNING, "warning")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be bytes that are no text
     _add_commands()
     matplotlib_folder.provide()
     if launched_ranks() > 1 and (arguments or sys.argv[1:])[:1] not in ([name] for name in SPREAD):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from couple.base import registry
 from couple.base.errors import CoupleError
+from couple.base.paths.regular_file import real_path
 from couple.doctor.finding import Finding
 from couple.parallel.communicator import launched_ranks, world
 
@@ -56,7 +57,7 @@ def libraries(maps: Path = Path("/proc/self/maps")) -> tuple[str, ...]:
     if not maps.exists():
         return ()
     names = {line.split()[-1] for line in maps.read_text().splitlines() if "libmpi" in line.rsplit("/", 1)[-1]}
-    return tuple(sorted({str(Path(name).resolve()) for name in names if Path(name).name.startswith("libmpi.so")}))
+    return tuple(sorted({str(real_path(Path(name))) for name in names if Path(name).name.startswith("libmpi.so")}))
 
 
 def judge(seen: Sequence[Seen]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from couple.base.errors import InputError, RunError
+from couple.base.paths.regular_file import real_path
 from couple.base.signals import Stop
 from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of, write_part
@@ -222,10 +223,10 @@ class SamplingJob:
             self._inputs = inputs_of(self.there, self.wanted) if self.there else tuple(now)
         then, new = self._inputs, list(now)
         if self.wanted.design is not None:
-            before, after = ({file.path.resolve() for file in files} for files in (then, now))
+            before, after = ({real_path(file.path) for file in files} for files in (then, now))
             self._inputs = tuple(unique([*then, *now]))
-            then = tuple(file for file in then if file.path.resolve() in after)
-            new = [file for file in now if file.path.resolve() in before]
+            then = tuple(file for file in then if real_path(file.path) in after)
+            new = [file for file in now if real_path(file.path) in before]
         refuse_others(then, new, SINCE, ADVICE, str(self.folder))
 
     def _next_batch(self, *, whole_point: bool = False) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from couple.base.paths.regular_file import real_path
 from couple.ensemble.ensemble import FORMAT, Ensemble
 from couple.files.open_hdf5 import reading
 from couple.files.seal import sealed_kind
@@ -25,4 +26,4 @@ def open_recording(path: Path) -> Iterator[Results | Ensemble]:
 
 
 def _is_ensemble(path: Path) -> bool:
-    return path.name == Ensemble.FILE or sealed_kind(beginning(path.resolve()) or b"") == FORMAT
+    return path.name == Ensemble.FILE or sealed_kind(beginning(real_path(path)) or b"") == FORMAT

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from couple.base.errors import InputError
 from couple.base.html.tables import html_table
-from couple.base.paths.file_fields import refuse_long_names
+from couple.base.paths.file_fields import refuse_long_names, refuse_no_files
 from couple.base.schema import Block, Name, explain, plain, repeated
 from couple.base.toml import override_value, read_toml, refuse_nul
 from couple.chemistry.compartments import WHOLE
@@ -295,6 +295,7 @@ class Experiment(Block):
         try:
             made._time_unit = time_unit(content)
             refuse_long_names(made)
+            refuse_no_files(made, made.folder)
         except InputError as error:
             raise error.inside(where) from None
         return made

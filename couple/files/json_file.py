@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
+from couple.base.paths.regular_file import read_regular
 
 DIGEST = "sha256"
 """Key of the digest: of the text of all others, as Python writes it with `indent=1`."""
@@ -27,7 +28,7 @@ def read_sealed_json(path: Path, remedy: str, *, by_hand: bool = False) -> dict[
     Raises InputError if it is damaged, FileNotFoundError if there is none.
     """
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_regular(path))
         given = found.pop(DIGEST, None) if isinstance(found, dict) else ""
         fits = given == _digest(found) or (given is None and by_hand)
     except FileNotFoundError:

@@ -14,12 +14,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from couple.base.paths.regular_file import open_regular
 
 SIZE = 512
 """Bytes of the seal."""
@@ -70,16 +69,6 @@ def put_seal(path: Path, kind: str) -> None:
         block = _block(file, kind)
     with path.open("r+b") as out:
         out.write(block)
-
-
-@contextmanager
-def open_regular(path: Path) -> Iterator[io.BufferedReader]:
-    """The bytes of a file. Raises OSError if it cannot be read, and for what is no file: a pipe would be waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "is no regular file")
-        yield file
 
 
 def checked_kind(path: Path) -> str | None:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from couple.base.errors import InputError
 from couple.base.formats import complaint
+from couple.base.paths.regular_file import open_regular
 from couple.files.array_file import read_array
-from couple.files.seal import open_regular
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from couple.base.errors import InputError
+from couple.base.paths.regular_file import read_regular, real_path
 from couple.projects.examples import examples_folder
 
 Kind = Literal["experiment", "train", "infer", "population"]
@@ -38,7 +39,7 @@ def find_file(given: Path, kind: Kind) -> Path:
 def _in_folder(folder: Path, kind: Kind) -> Path:
     """The one after which the folder is called, or its only one."""
     found, word = _files(folder, kind), WORDS[kind]
-    named = folder / f"{folder.resolve().name}.toml"
+    named = folder / f"{real_path(folder).name}.toml"
     if named in found:
         return named
     if not found:
@@ -53,7 +54,7 @@ def _files(folder: Path, kind: Kind) -> list[Path]:
     found = []
     for path in sorted(folder.glob("*.toml")):
         try:
-            content = tomllib.loads(path.read_text())
+            content = tomllib.loads(read_regular(path).decode())
         except (OSError, ValueError):
             continue  # what is wrong with it is said when it is named
         if isinstance(content.get(kind), dict):

@@ -26,6 +26,7 @@ from couple.experiment.understood.input_files import (
     to_json,
 )
 from couple.experiment.understood.state_changes import refuse_invalid_changes
+from couple.files.open_hdf5 import open_hdf5
 from couple.parallel.communicator import world
 from couple.simulation.state_versions import check_versions
 from couple.storage import checkpoint
@@ -180,5 +181,6 @@ def _sha256(path: Path) -> str:
             "there is no checkpoint: couple run --until leaves one, or give the experiment a [checkpoint]",
             where=str(path),
         )
+    open_hdf5(path, checkpoint.KIND).close()  # what is no checkpoint may be of any size
     with guarded(path, "read"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, Interrupted, quoted
+from couple.base.paths.regular_file import read_regular
 from couple.cli.output.console import Jobs, Json, Overrides, Quiet, bar_of, err, out, table
 from couple.cli.output.document import print_json, prints
 
@@ -188,8 +189,8 @@ def _table(path: Path, prior: Prior) -> Floats:
     import numpy as np
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            head, *rows = [line for line in csv.reader(file) if line]
+        text = read_regular(path).decode("utf-8")
+        head, *rows = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
         names = [cell.partition("[")[0].strip() for cell in head]
         missing = [name for name in prior.names if name not in names]
         if missing:

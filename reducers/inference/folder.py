@@ -16,6 +16,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.paths.python_function import load_function
+from couple.base.paths.regular_file import real_path
 from couple.base.toml import flatten
 from couple.ensemble.folder import SAMPLING
 from couple.files.json_file import read_sealed_json, sealed_json
@@ -80,8 +81,8 @@ def _code(file: InferenceFile, folder: Path) -> str:
         return ""
     path = folder / ask.simulator.rpartition(":")[0]
     opened = load_function(ask.simulator, folder, FORM)[1]
-    beside = path.resolve().parent
-    read = [path, *sorted(p for p in opened if p.suffix not in (".py", ".pyc") and beside in p.resolve().parents)]
+    beside = real_path(path).parent
+    read = [path, *sorted(p for p in opened if p.suffix not in (".py", ".pyc") and beside in real_path(p).parents)]
     return hashlib.sha256(b"".join(hashlib.sha256(p.read_bytes()).digest() for p in read)).hexdigest()
 
 

@@ -15,6 +15,7 @@ from couple.analysis.report.numbers import plain
 from couple.analysis.report.page import section, whole_page
 from couple.analysis.report.tables import table
 from couple.base.arrays import Floats
+from couple.base.paths.regular_file import read_regular, real_path
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.seal import sealed_kind
 from couple.storage.atomic_file import beginning
@@ -33,7 +34,7 @@ def training_page(given: Path) -> str | None:
         return None
     views: dict[str, Any] = {}
     body = "\n".join(_sections(path, views))
-    name = path.resolve().parent.name if path.name == MODEL else path.stem
+    name = real_path(path).parent.name if path.name == MODEL else path.stem
     return whole_page(name, "training", body, views)
 
 
@@ -80,7 +81,7 @@ def _history(path: Path) -> Floats:
 def _summary(path: Path) -> dict[str, Any]:
     """Of the training whose model that is; empty without one."""
     try:
-        content = json.loads(path.with_name(SUMMARY).read_text())
+        content = json.loads(read_regular(path.with_name(SUMMARY)))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

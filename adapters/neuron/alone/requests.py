@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.neuron.hoc.sections import all_sections, find_membrane, find_segment
 from adapters.neuron.mechanisms import nmodl, user
+from couple.base.paths.regular_file import real_path
 from couple.components.model_spec import Contact, ModelSpec, SpineSpec
 
 
@@ -32,7 +33,7 @@ def bare_request(spec: ModelSpec, start: tuple[str, float], segments: Sequence[s
     files = sorted(user.mod_files(spec.mechanisms))
     arguments = dict(spec.arguments) if isinstance(spec.arguments, dict) else list(spec.arguments)
     return {
-        "folder": str(spec.model.resolve().parent),
+        "folder": str(real_path(spec.model).parent),
         "model": spec.model.name,
         "function": spec.function,
         "arguments": arguments,
@@ -54,7 +55,7 @@ def bare_request(spec: ModelSpec, start: tuple[str, float], segments: Sequence[s
 
 
 def _paths(files: Sequence[Path]) -> list[str]:
-    return [str(file.resolve()) for file in files]
+    return [str(real_path(file)) for file in files]
 
 
 def _place(segment: Any) -> list[float]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
+from couple.base.paths.regular_file import real_path
 from couple.cache.folder import MECHANISMS
 from couple.cache.library import compiler_identity, find, obtain
 
@@ -102,7 +103,7 @@ def compile_library(script: str, inputs: Sequence[Path], made: Path, options: Se
             raise CompilationError(done.stdout)
         if not is_whole(built):
             raise OSError(errno.ENOSPC, "the linker's file is cut short", str(built))
-        built.resolve().rename(made)
+        real_path(built).rename(made)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

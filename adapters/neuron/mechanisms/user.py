@@ -18,6 +18,7 @@ from adapters.neuron.mechanisms.history import hidden_memories
 from adapters.neuron.mechanisms.source import with_ranges, without_comments
 from couple.base.errors import InputError, nearest
 from couple.base.formats import instead_of, unmistakably
+from couple.base.paths.regular_file import real_path
 from couple.storage.scratch import scratch_folder
 
 WHERE = "neuron.mechanisms"
@@ -119,7 +120,7 @@ def mod_files(paths: Sequence[Path]) -> list[Path]:
         else:
             there = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
             raise InputError(f'there is no file or folder "{path}"; {nearest(path.name, there)}', where=WHERE)
-    return list(dict.fromkeys(f.resolve() for f in files))
+    return list(dict.fromkeys(real_path(f) for f in files))
 
 
 def _names(files: Sequence[Path]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from adapters.neuron.hoc import source_text
+from couple.base.paths.regular_file import real_path
 
 _TEXTS = (".py", ".hoc", ".ses", ".oc")
 _NOT_OF_THE_MODEL = (".toml", ".h5", ".png", ".pdf", ".svg", ".log")
@@ -32,7 +33,7 @@ def files_of_model(begin: Iterable[Path], opened: Iterable[Path], folder: Path) 
     begin: those that are known. opened: that Python was seen to open. folder: of the model, in which it is built.
     """
     found: dict[Path, None] = {}
-    queue = [f.resolve() for f in [*begin, *opened]]
+    queue = [real_path(f) for f in [*begin, *opened]]
     computed = False
     while queue:
         path = queue.pop(0)
@@ -41,11 +42,11 @@ def files_of_model(begin: Iterable[Path], opened: Iterable[Path], folder: Path) 
         found[path] = None
         if path.suffix in _TEXTS:
             names, unknown = _names_in(path, folder)
-            queue += [f.resolve() for f in names]
+            queue += [real_path(f) for f in names]
             computed |= unknown
     if computed:
         written = {name for path in found if path.suffix in _TEXTS for name in _written(path)}
-        found |= dict.fromkeys(f.resolve() for f in could_be_meant(folder) if f.name not in written)
+        found |= dict.fromkeys(real_path(f) for f in could_be_meant(folder) if f.name not in written)
     return list(found)
 
 

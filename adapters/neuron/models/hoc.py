@@ -22,6 +22,7 @@ from adapters.neuron.hoc.quit import forbid_quit, has_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
+from couple.base.paths.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 from couple.storage.scratch import scratch_folder
 
@@ -79,7 +80,7 @@ def load(spec: ModelSpec) -> dict[Path, str]:
     with contextlib.chdir(spec.model.parent), place as copies:
         try:
             if copies is not None:
-                copy = _Copies(files, copies).of(spec.model.resolve())
+                copy = _Copies(files, copies).of(real_path(spec.model))
                 _guarded(lambda: h.xopen(str(copy)), spec.model.name, files)
             else:
                 _guarded(lambda: h.load_file(1, spec.model.name), spec.model.name, files)
@@ -104,7 +105,7 @@ def release(files: dict[Path, str]) -> None:
 def reachable(main: Path) -> dict[Path, str]:
     """The file and all files of the user that it loads by literal names, each with its text."""
     found: dict[Path, str] = {}
-    queue = [main.resolve()]
+    queue = [real_path(main)]
     while queue:
         path = queue.pop()
         if path in found:
@@ -122,7 +123,7 @@ def _file(load: Load, *folders: Path) -> Path | None:
     """The user's file that a load means; None for NEURON's own library, or if there is none."""
     for folder in folders:
         if (folder / load.name).is_file():
-            return (folder / load.name).resolve()
+            return real_path(folder / load.name)
     return None
 
 
@@ -187,7 +188,7 @@ def _refuse_changed(known: dict[str, str]) -> None:
 def _refuse_different(spec: ModelSpec, texts: str) -> None:
     """A repetition that leaves sections out (a file loaded by a computed name) must not pass for the model."""
     names = [s.name().rsplit(".", 1)[-1] for s in all_sections()]
-    first = _made.setdefault((spec.model.resolve(), f"{spec.function}{spec.arguments}", texts), names)
+    first = _made.setdefault((real_path(spec.model), f"{spec.function}{spec.arguments}", texts), names)
     if first != names:
         raise InputError(
             f"{spec.model.name} has {len(names)} sections where it had {len(first)} when first loaded in this process "

@@ -31,6 +31,7 @@ from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import CoupleError, InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
 from couple.base.paths.opened_files import opened_files
+from couple.base.paths.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"
@@ -113,7 +114,7 @@ def load(spec: ModelSpec) -> LoadedModel:
     for cell in {cell.model: cell for cell in spec.cells}.values():
         _check_file(replace(spec, model=cell.model, biophysics=None), f"{cell.key}.model")
     _check_file(spec)
-    spec = replace(spec, model=spec.model.resolve())
+    spec = replace(spec, model=real_path(spec.model))
     built = LoadedModel()
     built.mechanisms = user.load(spec.mechanisms, spec.given)
     # Only here: a model may choose these, but must not inherit them from the one before.
@@ -128,7 +129,7 @@ def load(spec: ModelSpec) -> LoadedModel:
     try:
         with built.streams, opened_files() as opened:
             files = _unless_it_quits(lambda: _with_files_around(spec, built))
-        models = dict.fromkeys([spec.model, *(cell.model.resolve() for cell in spec.cells)])
+        models = dict.fromkeys([spec.model, *(real_path(cell.model) for cell in spec.cells)])
         built.files = tuple(dict.fromkeys(f for m in models for f in files_of_model(files, opened, m.parent)))
         if not built.on_other_rank:
             built.changes = overrides.apply(spec.uninsert, spec.values)
@@ -160,7 +161,7 @@ def _carry_out(given: Sequence[Path], key: str, spec: ModelSpec, built: LoadedMo
         where = f"neuron.{key}[{i}]"
         if path.suffix != ".hoc":
             raise InputError(f'"{path.name}" is no file of HOC (.hoc)', where=where)
-        one = replace(spec, model=path.resolve(), function="", biophysics=None)
+        one = replace(spec, model=real_path(path), function="", biophysics=None)
         _check_file(one, where)
         try:
             texts = hoc.load(one)

@@ -22,6 +22,7 @@ from adapters.neuron.hoc.python_exit import ModelExit, python_exits
 from adapters.neuron.hoc.quit import has_quit, quit_error
 from adapters.neuron.models import hoc
 from couple.base.errors import CoupleError, InputError, nearest
+from couple.base.paths.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"
@@ -86,7 +87,7 @@ def unload_module(module: ModuleType, folder: Path) -> None:
     """Take the model's module, and its neighbours, out of Python: the next model may have others of these names."""
     for name, other in [*sys.modules.items()]:
         file = getattr(other, "__file__", None)
-        if name in _imported and file is not None and Path(file).resolve().is_relative_to(folder.resolve()):
+        if name in _imported and file is not None and real_path(Path(file)).is_relative_to(real_path(folder)):
             del sys.modules[name]
     _imported.clear()
     sys.modules.pop(module.__name__, None)
@@ -96,8 +97,8 @@ def unload_module(module: ModuleType, folder: Path) -> None:
 def imported_siblings(folder: Path) -> list[Path]:
     """Files of the modules that the model has imported from its own folder."""
     files = [getattr(sys.modules.get(name), "__file__", None) for name in _imported]
-    paths = [Path(f).resolve() for f in files if f is not None]
-    return [p for p in paths if p.is_relative_to(folder.resolve()) and "site-packages" not in p.parts]
+    paths = [real_path(Path(f)) for f in files if f is not None]
+    return [p for p in paths if p.is_relative_to(real_path(folder)) and "site-packages" not in p.parts]
 
 
 _HOC_FILE = re.compile(r"\b(?:load_file|xopen)\s*\(\s*(?:\d\s*,\s*)?[\"']([^\"'\n]+)[\"']")
@@ -120,7 +121,7 @@ _imported: set[str] = set()
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
     """Let the model file import its neighbours, and note which modules it brings."""
-    entry, before = str(folder.resolve()), set(sys.modules)
+    entry, before = str(real_path(folder)), set(sys.modules)
     sys.path.insert(0, entry)
     importlib.invalidate_caches()
     try:
@@ -201,8 +202,8 @@ def _guarded(call: Callable[[], Any], file: Path, doing: str) -> Any:
     except CoupleError:
         raise
     except (Exception, SystemExit, ModelExit) as error:
-        here = file.resolve()
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == here]
+        here = real_path(file)
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if real_path(Path(f.filename)) == here]
         line = lines[-1] if lines else getattr(error, "lineno", None)
         place = f"{file.name}:{line}" if line else file.name
         if isinstance(error, SystemExit):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, nearest
+from couple.base.paths.regular_file import real_path
 from couple.cli.output.console import Json
 from couple.cli.output.document import print_json, prints
 
@@ -109,10 +110,10 @@ def _in_model(source: str, model: str, mechanisms: list[Path], mechanism: str) -
 def _head(source: str, model: str, mechanisms: list[Path], pools: list[PooledSegments], output: Path) -> str:
     """The rest of an experiment, its paths as they are seen from the folder of `output`."""
     file, _, function = model.partition(":")
-    here = output.resolve().parent
+    here = real_path(output).parent
 
     def seen(path: Path | str) -> str:
-        return str(Path(path).resolve().relative_to(here, walk_up=True))
+        return str(real_path(Path(path)).relative_to(here, walk_up=True))
 
     listed = ", ".join(f'"{seen(m)}"' for m in mechanisms)
     return HEAD.format(

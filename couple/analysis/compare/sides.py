@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +111,16 @@ def requests(arguments: Sequence[str], changes: Sequence[str]) -> list[Request]:
     if changes and not any(r.is_experiment for r in found):
         raise InputError("results are there already: only experiments can be changed", where="--set")
     return found
+
+
+def refuse_unreadable(wanted: Iterable[Request]) -> None:
+    """Raise InputError for a side that cannot be read, before hours of work go into those in front of it."""
+    for request in wanted:
+        if request.is_experiment:
+            Experiment.load(request.path, request.changes)
+        else:
+            with open_recording(request.path):
+                pass
 
 
 def side_of(

@@ -10,6 +10,7 @@ from typing import Any
 from couple.analysis.report.lines import ensemble_facts, run_facts
 from couple.base.html.ledger import books_html
 from couple.base.html.tables import html_table
+from couple.base.paths.regular_file import read_regular
 from couple.ensemble.ensemble import Ensemble
 from couple.experiment.understood.input_files import from_json
 from couple.storage.records.record_file import Recording
@@ -33,7 +34,7 @@ def warnings_list(recording: Recording) -> str:
     """Those of the wiring and of the run, from summary.json beside the results; "" without any."""
     file = recording.path.with_name(SUMMARY)
     try:
-        found = json.loads(file.read_text()).get("warnings", [])
+        found = json.loads(read_regular(file)).get("warnings", [])
     except (OSError, ValueError, AttributeError):
         return ""
     return "<ul>" + "".join(f"<li>{html.escape(str(one))}</li>" for one in found) + "</ul>" if found else ""

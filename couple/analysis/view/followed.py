@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from couple.analysis.report.curves import curve_figure
 from couple.base.errors import InputError
+from couple.base.paths.regular_file import real_path
 from couple.ensemble.ensemble import ENSEMBLE
 from couple.ensemble.folder import PARTS, SPECIFICATION
 from couple.files.json_file import read_sealed_json
@@ -132,7 +133,7 @@ class Followed:
     def _saved(self) -> dict[str, Any]:
         """How far the last checkpoint is, of a run."""
         known = {
-            "name": (self.folder or self.path).resolve().name,
+            "name": real_path(self.folder or self.path).name,
             "done": None,
             "total": None,
             "unit": "",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from couple.base.errors import InputError, brief
+from couple.base.paths.regular_file import NO_FILE
 
 LONGEST_NAME = 255
 """Bytes between two slashes that systems take."""
@@ -57,6 +61,15 @@ def refuse_long_names(table: BaseModel) -> None:
     for file in named_files(table):
         if max(len(part.encode()) for part in file.path.split("/")) > LONGEST_NAME:
             raise InputError(f"{brief(file.given)} is too long for the name of a file", where=file.key)
+
+
+def refuse_no_files(table: BaseModel, folder: Path) -> None:
+    """Raise InputError that names the key of a pipe or device, which would be waited for. folder: paths are from it."""
+    for file in named_files(table):
+        with suppress(OSError, ValueError):  # what is not there, or cannot be looked at, is said by who reads it
+            mode = (folder / file.path).stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise InputError(f"{brief(file.given)} {NO_FILE}: give a file", where=file.key)
 
 
 def _named(annotation: Any, mark: ReadsFile | None, value: Any, key: str) -> Iterator[NamedFile]:

@@ -47,7 +47,7 @@ def compare(
     from couple.analysis.compare.comparison import compare as held_against
     from couple.analysis.compare.folder import comparison_folder
     from couple.analysis.compare.report import show
-    from couple.analysis.compare.sides import requests, side_of
+    from couple.analysis.compare.sides import refuse_unreadable, requests, side_of
     from couple.chemistry.lattice_units import GivenTime
 
     wanted = requests(what, overrides or ())
@@ -56,6 +56,7 @@ def compare(
     if not within > 0:
         raise InputError(f"{within:g} ms: give a time above 0", where="--match")
     end, begin = None if until is None else GivenTime.read(until, "--until"), GivenTime.read(start, "--from")
+    refuse_unreadable(wanted)
     sides, picture = [], None
     writes = figure or any(request.is_experiment for request in wanted)
     with comparison_folder(folder) if writes else nullcontext(Path()) as at:

@@ -14,6 +14,7 @@ from typing import Any
 from couple.base import registry
 from couple.base.errors import InputError, brief
 from couple.base.formats import complaint, recognise
+from couple.base.paths.regular_file import NO_FILE
 from couple.base.schema import plain
 from couple.base.toml import TOML, nearest_file, read_toml
 from couple.chemistry.library import ready_made
@@ -56,6 +57,8 @@ def _with_file(table: Mapping[str, Any], folder: Path, files: dict[Path, str]) -
         raise InputError(f"{brief(given)}: no such file; {nearest_file(path)}", where="file")
     if path.is_dir():
         raise InputError(f"{brief(given)} is a folder; give a file", where="file")
+    if not path.is_file():
+        raise InputError(f"{brief(given)} {NO_FILE}: give a file", where="file")
     if any(path.samefile(other) for other in files):
         raise InputError(f"{brief(given)}: this file leads back to itself", where="file")
     files[path] = given

@@ -12,6 +12,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import named_files
+from couple.base.paths.regular_file import real_path
 from couple.base.toml import flatten, read_toml
 from couple.experiment.experiment import Experiment
 
@@ -70,7 +71,7 @@ def unique(files: Iterable[InputFile]) -> list[InputFile]:
     """Each file once, as it is named first."""
     found: dict[Path, InputFile] = {}
     for file in files:
-        found.setdefault(file.path.resolve(), file)
+        found.setdefault(real_path(file.path), file)
     return list(found.values())
 
 
@@ -105,7 +106,7 @@ def refuse_changed(then: Iterable[InputFile], since: str, advice: str, where: st
 
 def refuse_others(then: Iterable[InputFile], now: Iterable[InputFile], since: str, advice: str, where: str) -> None:
     """Raise InputError if other files are read than before: a MOD file more in its folder, or one less."""
-    before, after = ({file.path.resolve(): file for file in files} for files in (then, now))
+    before, after = ({real_path(file.path): file for file in files} for files in (then, now))
     said = [f"{f.words} is read now and was not {since} ({_place(f)})" for p, f in after.items() if p not in before]
     said += [f"{f.words} is read no more {since} ({_place(f)})" for p, f in before.items() if p not in after]
     said += [f"{f.words} changed {since} ({_place(f)})" for p, f in after.items() if _differs(before.get(p), f)]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from couple.base.errors import InputError, RunError
+from couple.base.paths.regular_file import open_regular, read_regular
 from couple.base.paths.whole_file import guarded
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.seal import sealed_kind, seems_sealed
@@ -206,7 +207,7 @@ def is_lock(path: Path) -> bool:
 
 def is_segment(path: Path) -> bool:
     """Whether a file holds recorded rows."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), open_regular(path) as file:
         first = file.read(6)
         file.seek(-len(SEGMENT_END), os.SEEK_END)
         return first == b"\x93NUMPY" and file.read() == SEGMENT_END
@@ -216,7 +217,7 @@ def is_segment(path: Path) -> bool:
 def is_picture(path: Path) -> bool:
     """Whether a picture was drawn by us."""
     try:
-        return path.stat().st_size < _LARGEST_PICTURE and PICTURE.encode() in path.read_bytes()
+        return path.stat().st_size < _LARGEST_PICTURE and PICTURE.encode() in read_regular(path)
     except OSError:
         return False
 
@@ -255,7 +256,7 @@ def has_keys(*keys: str) -> Recogniser:
 
     def look(path: Path) -> bool:
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_regular(path))
         except (OSError, ValueError, RecursionError):
             return False
         return isinstance(content, dict) and content.keys() >= {*keys}

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from couple.base.errors import InputError
+from couple.base.paths.regular_file import real_path
 from couple.storage.folder.contents import LOCK, is_lock
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -27,7 +28,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK
-        self._folder = folder.resolve()
+        self._folder = real_path(folder)
         self._descriptor: int | None = None
         self.acquire()
 
@@ -127,7 +128,7 @@ def is_claimed(folder: Path) -> bool:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The lock of a folder is held inside, also if this process has it already. Raises as `lock_folder`."""
-    if folder.resolve() in _held:
+    if real_path(folder) in _held:
         yield
         return
     lock = lock_folder(folder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couple.base.errors import InputError, RunError
+from couple.base.paths.regular_file import open_device
 from couple.storage.atomic_file import is_regular, replace
 from couple.storage.folder.contents import LOCK, PICTURE, is_picture
 from couple.storage.folder.lock import locked
@@ -30,11 +32,24 @@ def write_picture(drawing: Figure, path: Path, dpi: float) -> Path:
     """
     form = path.suffix[1:].lower() or "png"
     content = io.BytesIO()
+    _make_drawable(drawing)
     try:
-        drawing.savefig(content, format=form, dpi=dpi, metadata=_METADATA.get(form))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # drawn as a box
+            drawing.savefig(content, format=form, dpi=dpi, metadata=_METADATA.get(form))
     except ValueError as error:
         raise InputError(f"cannot be drawn: {error}", where=str(path)) from None
     return put_picture(path, content.getvalue())
+
+
+def _make_drawable(drawing: Figure) -> None:
+    """Spell the bytes of names of files that are no text, which matplotlib fails on."""
+    from matplotlib.text import Text
+
+    for text in drawing.findobj(Text):
+        said = text.get_text()
+        if (spelt := said.encode("utf-8", "backslashreplace").decode()) != said:
+            text.set_text(spelt)
 
 
 def put_picture(path: Path, content: bytes) -> Path:
@@ -64,7 +79,7 @@ def _put(path: Path, content: bytes) -> None:
     if is_regular(path) and path.stat().st_size > 0 and not is_picture(path):
         raise InputError("was not drawn by couple: remove it, or give another name", where=str(path))
     if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+        with open_device(path) as file:
             file.write(content)
     else:
         replace(path, content)

@@ -21,6 +21,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError
+from couple.base.paths.regular_file import read_regular
 from couple.files.array_file import read_array
 from couple.files.write_hdf5 import new_in_memory
 from couple.storage.atomic_file import is_regular, replace_soon
@@ -69,7 +70,7 @@ def read_live(folder: Path) -> tuple[Results, LiveState] | None:
     if not is_segment(place / ROWS) or not (place / DESCRIPTION).is_file():
         return None
     try:
-        whole = read_array(io.BytesIO((place / ROWS).read_bytes()), str(place / ROWS))
+        whole = read_array(io.BytesIO(read_regular(place / ROWS)), str(place / ROWS))
     except (OSError, ValueError):
         return None
     buffer = io.BytesIO()

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
+from couple.base.paths.regular_file import real_path
 from couple.components.electrics import Section
 from couple.components.model_spec import CellSpec
 from couple.experiment import Experiment
@@ -127,7 +128,7 @@ class Cells:
                     cell.name,
                     cell.gid,
                     f"network.population[{cell.population}]",
-                    (experiment.folder / (file if colon else function)).resolve(),
+                    real_path(experiment.folder / (file if colon else function)),
                     function if colon else "",
                     population.arguments,
                     population.spikes,

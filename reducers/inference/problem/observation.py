@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest, quoted
+from couple.base.paths.regular_file import read_regular
 from couple.base.unit_text import split_quantity
 from couple.base.units import ratio
 
@@ -34,8 +36,8 @@ def observed(values: Mapping[str, float | str], units: Mapping[str, str]) -> Flo
 def read_observation(path: Path, units: Mapping[str, str]) -> Floats:
     """(f,) of a CSV file: names of features, with units in brackets or without, then a line of numbers."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [line for line in csv.reader(file) if any(cell.strip() for cell in line)]
+        text = read_regular(path).decode("utf-8")
+        lines = [line for line in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(path)) from None
     if len(lines) != 2 or len(lines[0]) != len(lines[1]):

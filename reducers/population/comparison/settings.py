@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
+from couple.base.paths.regular_file import real_path
 from couple.base.schema import RUN_NAME, Block, Integer, read_table, repeated
 from couple.base.toml import override_value, read_toml
 from couple.base.units import with_unit
@@ -146,7 +147,7 @@ class PopulationFile(Block):
         file and key.
         """
         if (source := patterns_in(path)) is not None:
-            name = re.sub(r"[^\w.-]+", "_", path.resolve().stem, flags=re.ASCII).strip("._-") or "population"
+            name = re.sub(r"[^\w.-]+", "_", real_path(path).stem, flags=re.ASCII).strip("._-") or "population"
             content: dict[str, Any] = {"population": {"name": name[:60]}, "data": {source: path.name or "."}}
         else:
             content = read_toml(path, "a comparison of models of patterns, a TOML file,")

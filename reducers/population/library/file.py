@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from couple.base.errors import InputError, nearest
+from couple.base.paths.regular_file import open_regular
 from couple.base.versions import versions
 from couple.files.open_hdf5 import FileKind, read_hdf5
 from couple.files.seal import SIZE, sealed_kind
@@ -55,6 +56,6 @@ def refuse_other(path: Path) -> None:
     """Raise InputError if a file stands there that is no model of patterns: it would be lost."""
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if sealed_kind(file.read(SIZE)) != FORMAT:
             raise InputError("is there already, and is no model of patterns: give another name", where=str(path))

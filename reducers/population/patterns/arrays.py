@@ -15,6 +15,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, quoted
+from couple.base.paths.regular_file import open_regular, read_regular
 from couple.base.units import quantity
 from couple.files.array_file import read_array
 from reducers.population.patterns.patterns import Patterns, Span, bin_spikes, choose_names, to_bits
@@ -56,7 +57,7 @@ def patterns_of_table(
     and a line for each window. A unit behind the name, as in "time [s]", counts, else `unit`. Raises InputError.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
         first = text.partition("\n")[0]
         mark = max(",;\t", key=first.count)
         lines = [(i, line) for i, line in enumerate(csv.reader(io.StringIO(text), delimiter=mark), 1) if any(line)]
@@ -102,7 +103,7 @@ def within(patterns: Patterns, span: Span) -> Patterns:
 
 def _arrays_of(path: Path) -> Arrays:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if path.suffix.lower() != ".npz":
                 return {"array": read_array(file, str(path))}
             with zipfile.ZipFile(file) as archive:
