@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from couple.base.errors import InputError, nearest, quoted
+from couple.base.errors import InputError, brief, nearest, quoted
 from couple.base.formats import FormatName, complaint
 from couple.base.paths.regular_file import read_file_or_pipe
 
@@ -30,6 +30,22 @@ LARGEST = 1 << 26
 """Bytes of a TOML file that are read; an experiment of a million lines has fewer."""
 
 
+DEEPEST = 100
+"""Tables and lists within each other that are read."""
+
+
+def _is_too_deep(content: Any) -> bool:
+    """Whether there are more than `DEEPEST` levels: what walks them does so by recursion."""
+    level = [content]
+    for _ in range(DEEPEST):
+        level = [
+            v for x in level for v in (x.values() if isinstance(x, Mapping) else x) if isinstance(v, Mapping | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     """The content of a TOML file. what: is wanted, for messages ("an experiment"). Raises InputError that names it."""
     try:
@@ -38,7 +54,10 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
             raise InputError(
                 complaint(path, what, *TOML, otherwise=f"has more than {LARGEST >> 20} MB"), where=str(path)
             )
-        return tomllib.loads(data.decode("utf-8"))
+        content = tomllib.loads(data.decode("utf-8"))
+        if _is_too_deep(content):
+            raise RecursionError
+        return content
     except FileNotFoundError:
         known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         raise InputError(
@@ -51,7 +70,7 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     except RecursionError:
-        wrong = "is not valid TOML: brackets in brackets without end"
+        wrong = f"has tables or brackets in each other without end, more than {DEEPEST}"
     except ValueError as error:  # also of a number with thousands of digits
         wrong = f"is not valid TOML: {error}"
     raise InputError(complaint(path, what, *TOML, otherwise=wrong), where=str(path))
@@ -108,6 +127,8 @@ def override_value(content: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"x = {text}")["x"]
     except (ValueError, RecursionError):
         value = text.strip()
+    if len(parts_of(key)) > DEEPEST or _is_too_deep([value]):
+        raise InputError(f"{brief(override)} has tables or brackets in each other without end", where="--set")
     place: Any = content
     *parents, last = parts_of(key)
     for part in parents:

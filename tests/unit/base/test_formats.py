@@ -7,6 +7,7 @@ import pytest
 
 from couple.base.errors import InputError
 from couple.base.formats import FORMATS, FormatName, recognise, recognise_content
+from couple.base.toml import override_value
 from couple.experiment import Experiment
 from couple.geometry.mask import read_mask
 from reducers.training.files import read_training
@@ -90,7 +91,9 @@ def test_experiments_and_trainings_are_told_apart() -> None:
     [
         (b"[site\n", "is not valid TOML"),
         (b"x = " + b"9" * 5000, "is not valid TOML"),
-        (b"x = " + b"[" * 100_000, "is not valid TOML: brackets in brackets"),
+        (b"x = " + b"[" * 100_000, "has tables or brackets in each other without end"),
+        (b"x = " + b"[" * 200 + b"]" * 200, "has tables or brackets in each other without end"),
+        (b"[" + b".".join([b"a"] * 5000) + b"]", "has tables or brackets in each other without end"),
         (b"x = '\xff'", "is not text in UTF-8"),
         (b"", "is missing"),
     ],
@@ -101,9 +104,19 @@ def test_toml_with_a_slip_is_one_line(content: bytes, says: str, tmp_path: Path)
         Experiment.load(tmp_path / "a.toml")
 
 
-def test_a_file_without_end_is_not_read_to_its_end() -> None:
-    with pytest.raises(InputError, match="more than 64 MB"):
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no regular file"):
         Experiment.load("/dev/zero")
+    with (tmp_path / "large.toml").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(InputError, match="more than 64 MB"):
+        Experiment.load(tmp_path / "large.toml")
+
+
+def test_what_is_deep_in_a_value_of_the_command_line_is_one_line() -> None:
+    for deep in (f"a{'.b' * 2000}=1", f"a={'[' * 300}{']' * 300}", "a=" + "{b=" * 200 + "1" + "}" * 200):
+        with pytest.raises(InputError, match="--set: .* in each other without end"):
+            override_value({}, deep)
 
 
 @pytest.mark.parametrize(
