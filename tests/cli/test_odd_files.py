@@ -123,11 +123,6 @@ def test_what_stands_beside_results_is_not_waited_for(kind: str, name: str, run:
     [
         ("chemistry.file", "species.A = {}", 'file = "odd.xml"'),
         ("drive[0].replay", "[record]", '[[drive]]\nto = "box.A"\nreplay = "odd.xml:neuron.ica"\n[record]'),
-        (
-            "site[0].lattice.mask",
-            'engine = "ssa"',
-            'engine = "lattice"\nlattice = { spacing = "10 nm", mask = "odd.xml" }',
-        ),
     ],
 )
 def test_inputs_that_are_no_files_are_named_by_their_key(

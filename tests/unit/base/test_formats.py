@@ -115,7 +115,7 @@ def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 def test_what_is_deep_in_a_value_of_the_command_line_is_one_line() -> None:
     for deep in (f"a{'.b' * 2000}=1", f"a={'[' * 300}{']' * 300}", "a=" + "{b=" * 200 + "1" + "}" * 200):
-        with pytest.raises(InputError, match="--set: .* in each other without end"):
+        with pytest.raises(InputError, match=r"--set: .* in each other without end"):
             override_value({}, deep)
 
 
