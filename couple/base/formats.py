@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from couple.base.paths.regular_file import open_regular
+from couple.base.regular_file import open_regular
 
 FormatName = Literal[
     "hdf5", "gzip", "zip", "bzip2", "xz", "numpy", "pickle", "pdf", "image", "program", "sqlite", "utf16",

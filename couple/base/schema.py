@@ -211,7 +211,7 @@ Integer = Annotated[int, Field(strict=True)]
 Name = Annotated[str, Field(pattern=NAME)]
 
 SHAPES = {
-    NAME: "a name of letters, digits and _",
+    NAME: "a name of letters, digits and _ that begins with no digit",
     RUN_NAME: "a name of letters, digits, _, . and -",
     SITE_NAME: 'a name of letters, digits and _, like "head", with at most one *, like "spine_*"',
     END: 'two names with a dot between, like "head.Ca" or "neuron.ica"',
@@ -234,6 +234,7 @@ WANTED = {
     "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
     "too_short": "needs at least {min_length} of them",
+    "too_long": "takes at most {max_length} of them",
     "string_pattern_mismatch": "must be {pattern}",
 }
 """What pydantic's types of problems mean to somebody who writes TOML."""

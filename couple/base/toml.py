@@ -10,7 +10,7 @@ from typing import Any
 
 from couple.base.errors import InputError, brief, nearest, quoted
 from couple.base.formats import FormatName, complaint
-from couple.base.paths.regular_file import read_file_or_pipe
+from couple.base.regular_file import read_file_or_pipe
 
 TOML: tuple[FormatName, ...] = ("experiment", "training", "toml")
 
@@ -54,7 +54,7 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
             raise InputError(
                 complaint(path, what, *TOML, otherwise=f"has more than {LARGEST >> 20} MB"), where=str(path)
             )
-        content = tomllib.loads(data.decode("utf-8"))
+        content = tomllib.loads(data.decode("utf-8-sig"))  # some editors mark UTF-8
         if _is_too_deep(content):
             raise RecursionError
         return content

@@ -19,8 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from couple.base.paths.regular_file import real_path
 from couple.base.paths.whole_file import temporary_root
+from couple.base.regular_file import real_path
 from couple.parallel.communicator import is_first_launched
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from couple.base.paths.regular_file import real_path
 from couple.base.paths.whole_file import temporary_for, write_whole
+from couple.base.regular_file import real_path
 from couple.cache.entry import SEAL, note_use, remove
 from couple.cache.folder import cache_folders, not_ours, temporary_folder, warn_once
 from couple.cache.prune import LOCK, NEW, prune

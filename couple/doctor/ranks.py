@@ -10,7 +10,7 @@ from pathlib import Path
 
 from couple.base import registry
 from couple.base.errors import CoupleError
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.doctor.finding import Finding
 from couple.parallel.communicator import launched_ranks, world
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from couple.base.errors import InputError, RunError
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.base.signals import Stop
 from couple.ensemble.assemble import assemble, layout_of
 from couple.ensemble.folder import ADVICE, SINCE, Specification, inputs_of, write_part

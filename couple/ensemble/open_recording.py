@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.ensemble.ensemble import FORMAT, Ensemble
 from couple.files.open_hdf5 import reading
 from couple.files.seal import sealed_kind

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from couple.base.errors import InputError
-from couple.base.paths.regular_file import read_regular
+from couple.base.regular_file import read_regular
 
 DIGEST = "sha256"
 """Key of the digest: of the text of all others, as Python writes it with `indent=1`."""

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from couple.base.paths.regular_file import open_regular
+from couple.base.regular_file import open_regular
 
 SIZE = 512
 """Bytes of the seal."""

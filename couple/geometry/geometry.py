@@ -10,8 +10,8 @@ from typing import Literal
 from couple.base.errors import InputError
 from couple.geometry.surface.surface import Surface
 
-LONGEST = 1e5
-"""µm; no part of a cell is longer."""
+SHORTEST, LONGEST = 1e-4, 1e5
+"""µm: an atom, and more than any part of a cell."""
 
 ShapeName = Literal["cylinder", "sphere", "box", "cells", "mesh"]
 
@@ -94,5 +94,5 @@ class Geometry:
 
 def _positive(**lengths: float) -> None:
     for key, value in lengths.items():
-        if not 0 < value <= LONGEST:
-            raise InputError(f"{key} = {value:g} um; give a length above 0 and up to {LONGEST:g} um")
+        if not SHORTEST <= value <= LONGEST:
+            raise InputError(f"{key} = {value:g} um; give a length from {SHORTEST:g} um, an atom, to {LONGEST:g} um")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from couple.base.errors import InputError
 from couple.base.formats import complaint
-from couple.base.paths.regular_file import open_regular
+from couple.base.regular_file import open_regular
 from couple.files.array_file import read_array
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from couple.base.errors import InputError
-from couple.base.paths.regular_file import read_regular, real_path
+from couple.base.regular_file import read_regular, real_path
 from couple.projects.examples import examples_folder
 
 Kind = Literal["experiment", "train", "infer", "population"]
@@ -54,7 +54,7 @@ def _files(folder: Path, kind: Kind) -> list[Path]:
     found = []
     for path in sorted(folder.glob("*.toml")):
         try:
-            content = tomllib.loads(read_regular(path).decode())
+            content = tomllib.loads(read_regular(path).decode("utf-8-sig"))
         except (OSError, ValueError):
             continue  # what is wrong with it is said when it is named
         if isinstance(content.get(kind), dict):

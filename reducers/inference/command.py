@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, Interrupted, quoted
-from couple.base.paths.regular_file import read_regular
+from couple.base.regular_file import read_regular
 from couple.cli.output.console import Jobs, Json, Overrides, Quiet, bar_of, err, out, table
 from couple.cli.output.document import print_json, prints
 
@@ -88,7 +88,7 @@ def posterior(
     as_json: Json = False,
 ) -> None:
     """Draw from a posterior, hold some of its parameters, score others, or take another observation."""
-    from couple.storage.atomic_file import replace
+    from couple.storage.folder.given_file import put_given
     from reducers.inference import report
     from reducers.inference.density.file import read_posterior
     from reducers.inference.density.posterior import summary
@@ -110,7 +110,7 @@ def posterior(
     else:
         theta = report.draws_of(found, samples, seed)
     if output is not None and output.suffix == ".csv":
-        replace(output, to_csv(theta, found.prior).encode())
+        put_given(output, to_csv(theta, found.prior).encode())
     elif output is not None:
         from couple.analysis.plot.style import save, styled
         from reducers.inference.diagnostics.pictures import pairs
@@ -189,7 +189,7 @@ def _table(path: Path, prior: Prior) -> Floats:
     import numpy as np
 
     try:
-        text = read_regular(path).decode("utf-8")
+        text = read_regular(path).decode("utf-8-sig")
         head, *rows = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
         names = [cell.partition("[")[0].strip() for cell in head]
         missing = [name for name in prior.names if name not in names]

@@ -16,7 +16,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.paths.python_function import load_function
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.base.toml import flatten
 from couple.ensemble.folder import SAMPLING
 from couple.files.json_file import read_sealed_json, sealed_json

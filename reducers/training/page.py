@@ -15,7 +15,7 @@ from couple.analysis.report.numbers import plain
 from couple.analysis.report.page import section, whole_page
 from couple.analysis.report.tables import table
 from couple.base.arrays import Floats
-from couple.base.paths.regular_file import read_regular, real_path
+from couple.base.regular_file import read_regular, real_path
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.seal import sealed_kind
 from couple.storage.atomic_file import beginning

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from couple.base.paths.regular_file import read_file_or_pipe, real_path
+from couple.base.regular_file import read_file_or_pipe, real_path
 from support.command_line import couple
 from support.paths import ROOT
 from support.writing_commands import BOX
@@ -70,7 +71,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_no_file_is_one_line(
     command: str, kind: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("couple.base.paths.regular_file.PATIENCE", 0.05)
+    monkeypatch.setattr("couple.base.regular_file.PATIENCE", 0.05)
     make(kind, here / "odd")
     more = ["new.h5"] if command == "repack" else []
     with at_most(20):
@@ -148,6 +149,59 @@ def test_a_pipe_that_somebody_writes_to_is_read(here: Path) -> None:
     os.close(begin)
     assert read_file_or_pipe(Path(f"/dev/fd/{end}"), 8) == b"01234567"
     os.close(end)
+
+
+def test_marked_utf8_is_read(here: Path) -> None:
+    """As some editors of Windows write it."""
+    (here / "box.toml").write_bytes(b"\xef\xbb\xbf" + BOX.encode())
+    assert couple("check", "box.toml") == 0
+    assert couple("check", ".") == 0
+
+
+WRITTEN = {
+    "export": ["export", "out", "--to", "csv", "--out"],
+    "export chemistry": ["export", "box.toml", "--to", "net", "--out"],
+    "report": ["report", "out", "--out"],
+    "features": ["features", "out", "--from", "features.toml", "--out"],
+    "schema": ["schema", "--out"],
+}
+
+
+@pytest.mark.parametrize("command", WRITTEN)
+def test_what_is_written_replaces_its_own_kind_alone(
+    command: str, run: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The results themselves, a text and a stranger's picture stay."""
+    shutil.copytree(run, here / "out")
+    (here / "features.toml").write_text('features.top = { of = "box.A", measure = "peak" }\n')
+    (here / "notes").write_text("mine\n")
+    (here / "cell.swc").write_text("1 1 0 0 0 1 -1\n")
+    for name in ("out/results.h5", "out/checkpoint.h5", "notes", "cell.swc"):
+        before = (here / name).read_bytes()
+        assert couple(*WRITTEN[command], name) == 2
+        assert (here / name).read_bytes() == before
+        (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error: ")]
+        assert name in line
+    new = "new.html" if command == "report" else "new"
+    for _ in range(2):
+        assert couple(*WRITTEN[command], new) == 0, capsys.readouterr().err
+    assert (here / new).stat().st_size > 0
+
+
+def test_features_of_the_experiment_are_those_that_results_hold(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a run and of many: nothing else has to be given."""
+    (here / "box.toml").write_text(f'{BOX}\n[features.top]\nof = "box.A"\nmeasure = "peak"\n')
+    assert couple("run", "box.toml", "--quiet", "--no-figure", "--out", "one") == 0
+    assert couple("sample", "box.toml", "--runs", "2", "--jobs", "1", "--quiet", "--out", "many") == 0
+    for folder in ("one", "many"):
+        capsys.readouterr()
+        assert couple("features", folder) == 0
+        assert "top" in capsys.readouterr().out
+
+
+def test_a_run_without_features_says_so(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert couple("features", str(run)) == 2
+    assert "has no [features]" in capsys.readouterr().err
 
 
 def test_paths_are_resolved_in_one_place(tmp_path: Path) -> None:

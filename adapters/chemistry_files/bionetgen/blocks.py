@@ -28,7 +28,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         lines = content.decode("latin-1").split("\n")
         if all(line.split("#", 1)[0].isascii() for line in lines):

@@ -11,6 +11,7 @@ from couple.base.errors import InputError
 from couple.base.toml_text import to_toml
 from couple.cli.output.console import Json
 from couple.cli.output.document import print_json, prints
+from couple.storage.folder.given_file import put_given
 
 
 @prints("adapters.chemistry_files.msm.documents:MatrixOutput")
@@ -37,7 +38,7 @@ def import_msm(
     if output is not None:
         if output.exists():
             raise InputError(f'"{output}" is there already: give another name', where="--out")
-        output.write_text(text, encoding="utf-8")
+        put_given(output, text.encode())
     if as_json:
         said = {"text": text, "file": None if output is None else str(output), "largest_difference": found.error}
         print_json(said)

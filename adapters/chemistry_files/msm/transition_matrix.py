@@ -117,7 +117,7 @@ def _read(path: Path) -> tuple[Floats, tuple[str, ...], dict[str, Any]]:
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise InputError("is no list of rows, matrix = [[0.9, 0.1], [0.2, 0.8]]", where="matrix")
         return _square(rows), (), content
-    lines = [line.split(",") for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [line.split(",") for line in path.read_text("utf-8-sig", errors="replace").splitlines() if line.strip()]
     lines = [line for line in lines if not line[0].lstrip().startswith("#")]
     head: tuple[str, ...] = ()
     if lines and not _number(lines[0][-1]):

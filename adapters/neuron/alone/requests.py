@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.neuron.hoc.sections import all_sections, find_membrane, find_segment
 from adapters.neuron.mechanisms import nmodl, user
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.components.model_spec import Contact, ModelSpec, SpineSpec
 
 

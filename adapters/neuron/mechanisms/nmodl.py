@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.neuron.hoc.h import NEURON_FOLDER, NEURON_VERSION
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.cache.folder import MECHANISMS
 from couple.cache.library import compiler_identity, find, obtain
 

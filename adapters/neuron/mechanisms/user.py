@@ -18,7 +18,7 @@ from adapters.neuron.mechanisms.history import hidden_memories
 from adapters.neuron.mechanisms.source import with_ranges, without_comments
 from couple.base.errors import InputError, nearest
 from couple.base.formats import instead_of, unmistakably
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.storage.scratch import scratch_folder
 
 WHERE = "neuron.mechanisms"

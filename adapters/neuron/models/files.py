@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from adapters.neuron.hoc import source_text
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 
 _TEXTS = (".py", ".hoc", ".ses", ".oc")
 _NOT_OF_THE_MODEL = (".toml", ".h5", ".png", ".pdf", ".svg", ".log")

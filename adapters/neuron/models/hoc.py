@@ -22,7 +22,7 @@ from adapters.neuron.hoc.quit import forbid_quit, has_quit, is_quit, quit_error
 from adapters.neuron.hoc.sections import all_sections
 from adapters.neuron.hoc.source_text import Load
 from couple.base.errors import InputError, nearest
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 from couple.storage.scratch import scratch_folder
 

@@ -31,7 +31,7 @@ from adapters.neuron.state.random_streams import StreamNumbering
 from couple.base.errors import CoupleError, InputError, nearest
 from couple.base.formats import FORMATS, FormatName, instead_of, unmistakably
 from couple.base.paths.opened_files import opened_files
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"

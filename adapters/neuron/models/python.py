@@ -22,7 +22,7 @@ from adapters.neuron.hoc.python_exit import ModelExit, python_exits
 from adapters.neuron.hoc.quit import has_quit, quit_error
 from adapters.neuron.models import hoc
 from couple.base.errors import CoupleError, InputError, nearest
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.components.model_spec import ModelSpec
 
 WHERE = "neuron.model"

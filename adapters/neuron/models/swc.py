@@ -68,7 +68,7 @@ def renumbered(points: Sequence[Point]) -> str:
 
 def _parse(path: Path) -> list[Point]:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror}", where=WHERE) from None
     points = []

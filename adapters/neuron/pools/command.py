@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from couple.base.errors import InputError, nearest
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.cli.output.console import Json
 from couple.cli.output.document import print_json, prints
+from couple.storage.folder.given_file import put_given
 
 if TYPE_CHECKING:
     from adapters.neuron.pools.blocks import PooledSegments
@@ -59,7 +60,7 @@ def import_pool(
     if output is not None:
         if output.exists():
             raise InputError(f'"{output}" is there already: give another name', where="--out")
-        output.write_text(text, encoding="utf-8")
+        put_given(output, text.encode())
     if as_json:
         print_json({"text": text, "file": None if output is None else str(output)})
     elif output is None:

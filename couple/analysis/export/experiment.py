@@ -8,9 +8,10 @@ from pathlib import Path
 from couple.analysis.export.vtkhdf import write_surface
 from couple.base import registry
 from couple.base.errors import InputError, nearest
-from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for, write_whole
+from couple.base.paths.whole_file import guarded, temporary_for
 from couple.chemistry.counted import CountedChemistry, count_chemistry
 from couple.experiment import Experiment
+from couple.storage.folder.given_file import put_given, take_given
 from couple.wiring.plan.plan import make_plan
 from couple.wiring.sites.initial_amounts import initial_amounts
 from couple.wiring.sites.placed_site import PlacedSite
@@ -46,7 +47,7 @@ def export_experiment(experiment: Experiment, form: str, path: Path | None = Non
             _write_surface(place, path)
             return path
         writer: Callable[[CountedChemistry], str] = registry.load("couple.chemistry_writers", form)
-        write_whole(path, writer(counted(experiment, place)).encode())
+        put_given(path, writer(counted(experiment, place)).encode())
     return path
 
 
@@ -63,4 +64,4 @@ def _write_surface(place: PlacedSite, path: Path) -> None:
         raise InputError(f'the site "{place.name}" has no geometry.mesh, whose surface could be written', where="--to")
     with temporary_for(path) as temporary:
         write_surface(place.geometry.surface, temporary)
-        flush_and_rename(temporary, path)
+        take_given(temporary, path)

@@ -11,7 +11,8 @@ from couple.analysis.export.sonata import write_sonata
 from couple.analysis.export.tables import write_csv, write_parquet
 from couple.analysis.export.vtkhdf import write_particles
 from couple.base.errors import InputError, nearest
-from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
+from couple.base.paths.whole_file import guarded, temporary_for
+from couple.storage.folder.given_file import take_given
 from couple.storage.records.record_file import Recording
 from couple.storage.scratch import scratch_folder
 
@@ -44,7 +45,7 @@ def export(recording: Recording, form: str, path: Path | None = None) -> Path:
         return _folder(recording, form, path)
     with guarded(path), temporary_for(path) as temporary:
         FORMS[form](recording, temporary)
-        flush_and_rename(temporary, path)
+        take_given(temporary, path)
     return path
 
 

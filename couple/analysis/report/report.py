@@ -6,8 +6,10 @@ from pathlib import Path
 
 from couple.analysis.report.page import page_of
 from couple.base import registry
+from couple.base.errors import InputError
 from couple.ensemble.open_recording import open_recording
-from couple.storage.atomic_file import replace
+from couple.storage.atomic_file import beginning, replace
+from couple.storage.folder.contents import is_report
 from couple.storage.records.record_file import Recording
 
 FILE = "report.html"
@@ -45,5 +47,7 @@ def page_at(given: Path) -> str:
 
 def _write(page: str, beside: Path, path: Path | None) -> Path:
     path = beside.with_name(FILE) if path is None else path / FILE if path.is_dir() else path
+    if beginning(path) and not is_report(path):
+        raise InputError("is there already, and no report of couple: give another name", where=str(path))
     replace(path, page.encode())
     return path

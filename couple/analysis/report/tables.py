@@ -10,7 +10,7 @@ from typing import Any
 from couple.analysis.report.lines import ensemble_facts, run_facts
 from couple.base.html.ledger import books_html
 from couple.base.html.tables import html_table
-from couple.base.paths.regular_file import read_regular
+from couple.base.regular_file import read_regular
 from couple.ensemble.ensemble import Ensemble
 from couple.experiment.understood.input_files import from_json
 from couple.storage.records.record_file import Recording

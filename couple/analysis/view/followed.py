@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from couple.analysis.report.curves import curve_figure
 from couple.base.errors import InputError
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.ensemble.ensemble import ENSEMBLE
 from couple.ensemble.folder import PARTS, SPECIFICATION
 from couple.files.json_file import read_sealed_json

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from couple.base.errors import InputError, brief
-from couple.base.paths.regular_file import NO_FILE
+from couple.base.regular_file import NO_FILE
 
 LONGEST_NAME = 255
 """Bytes between two slashes that systems take."""

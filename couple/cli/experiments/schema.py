@@ -32,12 +32,12 @@ def schema(
     """Print the JSON schema of experiment files: all keys, with those of the engines that are installed. Of a COMMAND
     that of what it prints with --json.
     """
-    from couple.storage.atomic_file import replace
+    from couple.storage.folder.given_file import put_given
 
     found = _of_command(context.find_root().command, words) if words else experiment_schema()
     text = json.dumps(found, indent=1, allow_nan=False)
     if output is not None:
-        replace(output, f"{text}\n".encode())
+        put_given(output, f"{text}\n".encode())
         if as_json:
             written(output, as_json)
     else:

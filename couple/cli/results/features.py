@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,13 +38,13 @@ def features(
     """Take numbers from what was recorded: peaks, areas, spikes, features of eFEL, functions of your own."""
     from couple.analysis.features import features as measured
     from couple.ensemble.open_recording import open_recording
-    from couple.storage.atomic_file import replace
+    from couple.storage.folder.given_file import put_given
 
     with open_recording(results) as recording:
         blocks, folder = _asked(recording, file)
         found = measured(recording, blocks, folder)
     if output is not None:
-        replace(output, found.to_csv().encode())
+        put_given(output, found.to_csv().encode())
     if as_json:
         print_json({name: _as_json(found, name) for name in found.values})
     else:
@@ -60,9 +59,10 @@ def _asked(recording: Recording, file: Path | None) -> tuple[dict[str, FeatureBl
     from couple.base.toml import read_toml
     from couple.experiment.features import FeatureBlock
     from couple.experiment.understood.input_files import from_json
+    from couple.experiment.understood.resolved import read_resolved
 
     if file is None:
-        content, where = json.loads(recording.file.attrs["experiment"]), str(recording.path)
+        content, where = read_resolved(str(recording.file.attrs["experiment"])), str(recording.path)
         origins = [f.path for f in from_json(str(recording.file.attrs.get("inputs", "[]"))) if f.role == "experiment"]
         folder = origins[0].parent if origins else Path()
     else:

@@ -14,7 +14,7 @@ from typing import Any
 from couple.base import registry
 from couple.base.errors import InputError, brief
 from couple.base.formats import complaint, recognise
-from couple.base.paths.regular_file import NO_FILE
+from couple.base.regular_file import NO_FILE
 from couple.base.schema import plain
 from couple.base.toml import TOML, nearest_file, read_toml
 from couple.chemistry.library import ready_made

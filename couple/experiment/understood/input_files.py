@@ -12,7 +12,7 @@ from typing import Any
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import named_files
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.base.toml import flatten, read_toml
 from couple.experiment.experiment import Experiment
 
@@ -171,7 +171,7 @@ def _digests(path: Path) -> tuple[str, str]:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if path.suffix != ".toml":
             return sha256, sha256
-        said = json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str)
+        said = json.dumps(tomllib.loads(path.read_text(encoding="utf-8-sig")), default=str)
         return sha256, hashlib.sha256(said.encode()).hexdigest()
     except OSError:
         return "", ""

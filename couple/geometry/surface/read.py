@@ -14,7 +14,7 @@ from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.base.formats import LOOKED_AT, complaint, recognise_content
-from couple.base.paths.regular_file import open_regular
+from couple.base.regular_file import open_regular
 from couple.geometry.surface.checks import checked_surface
 from couple.geometry.surface.stl import Parts, is_binary_stl, read_stl
 from couple.geometry.surface.surface import MEMBRANE, Surface, boundary_of, joined_surface

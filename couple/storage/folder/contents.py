@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from couple.base.errors import InputError, RunError
-from couple.base.paths.regular_file import open_regular, read_regular
 from couple.base.paths.whole_file import guarded
+from couple.base.regular_file import open_regular, read_regular
 from couple.files.open_hdf5 import read_hdf5
 from couple.files.seal import sealed_kind, seems_sealed
 from couple.storage import checkpoint

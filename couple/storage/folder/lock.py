@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from couple.base.errors import InputError
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.storage.folder.contents import LOCK, is_lock
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couple.base.errors import InputError, RunError
-from couple.base.paths.regular_file import open_device
+from couple.base.regular_file import open_device
 from couple.storage.atomic_file import is_regular, replace
 from couple.storage.folder.contents import LOCK, PICTURE, is_picture
 from couple.storage.folder.lock import locked

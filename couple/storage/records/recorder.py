@@ -230,7 +230,8 @@ class Recorder:
         path = self._path(number)
         content = path.read_bytes() if is_regular(path) else b""
         if hashlib.sha256(content).hexdigest() != digest:
-            raise InputError("a recorded segment is missing or damaged: run again", where=str(path))
+            beside = "" if path.exists() else "; a checkpoint goes on in the folder of its run, beside segments/"
+            raise InputError(f"a recorded segment is missing or damaged: run again{beside}", where=str(path))
         return content
 
     @property

@@ -21,7 +21,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import CoupleError
-from couple.base.paths.regular_file import read_regular
+from couple.base.regular_file import read_regular
 from couple.files.array_file import read_array
 from couple.files.write_hdf5 import new_in_memory
 from couple.storage.atomic_file import is_regular, replace_soon

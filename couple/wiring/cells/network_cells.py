@@ -11,7 +11,7 @@ from functools import cached_property
 
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, nearest
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.components.electrics import Section
 from couple.components.model_spec import CellSpec
 from couple.experiment import Experiment

@@ -12,7 +12,7 @@ import numpy as np
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest, quoted
-from couple.base.paths.regular_file import read_regular
+from couple.base.regular_file import read_regular
 from couple.base.unit_text import split_quantity
 from couple.base.units import ratio
 
@@ -36,7 +36,7 @@ def observed(values: Mapping[str, float | str], units: Mapping[str, str]) -> Flo
 def read_observation(path: Path, units: Mapping[str, str]) -> Floats:
     """(f,) of a CSV file: names of features, with units in brackets or without, then a line of numbers."""
     try:
-        text = read_regular(path).decode("utf-8")
+        text = read_regular(path).decode("utf-8-sig")
         lines = [line for line in csv.reader(io.StringIO(text, newline="")) if any(cell.strip() for cell in line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(path)) from None

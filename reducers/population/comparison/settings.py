@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from couple.base.errors import InputError
 from couple.base.paths.file_fields import ReadsFile
-from couple.base.paths.regular_file import real_path
+from couple.base.regular_file import real_path
 from couple.base.schema import RUN_NAME, Block, Integer, read_table, repeated
 from couple.base.toml import override_value, read_toml
 from couple.base.units import with_unit

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from couple.base.errors import InputError, nearest
-from couple.base.paths.regular_file import open_regular
+from couple.base.regular_file import open_regular
 from couple.base.versions import versions
 from couple.files.open_hdf5 import FileKind, read_hdf5
 from couple.files.seal import SIZE, sealed_kind

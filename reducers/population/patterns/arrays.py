@@ -15,7 +15,7 @@ import numpy.typing as npt
 from couple.base.arrays import Floats
 from couple.base.budget import check_memory
 from couple.base.errors import InputError, quoted
-from couple.base.paths.regular_file import open_regular, read_regular
+from couple.base.regular_file import open_regular, read_regular
 from couple.base.units import quantity
 from couple.files.array_file import read_array
 from reducers.population.patterns.patterns import Patterns, Span, bin_spikes, choose_names, to_bits
