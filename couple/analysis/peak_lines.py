@@ -42,8 +42,16 @@ def kinds[Value](found: list[tuple[str, Value]], everything: bool) -> Iterator[t
 
 
 def _kind(name: str) -> str:
-    """ "spine_3.Ca -> neuron.cai" → "spine_*.Ca -> neuron.cai", "V dend[2](0.5) [mV]" → "V dend[*](*) [mV]"."""
-    return re.sub(r"(?<=[_\[(])\d+(\.\d+)?(?=\b|_)", "*", name)
+    """ "spine_3.Ca -> neuron.cai" → "spine_*.Ca -> neuron.cai", "V dend[2](0.5) [mV]" → "V dend[*](*) [mV]".
+
+    Of sites also "s7 Ca" → "s* Ca", and of drives "influx 20 /ms at 0 2 ms -> s7.Ca" → "influx * /ms at * * ms ->
+    s*.Ca".
+    """
+    left, arrow, right = name.partition(" -> ")
+    if arrow:
+        left = re.sub(r"(?<![\w.])\d[\d.e+-]*(?=\s)", "*", left)
+    sites = re.sub(r"((?:^|\bin |-> )[A-Za-z_]\w*?)\d+(?=\b|_)", r"\1*", left + arrow + right)
+    return re.sub(r"(?<=[_\[(])\d+(\.\d+)?(?=\b|_)", "*", sites)
 
 
 def _owner(name: str) -> str:
