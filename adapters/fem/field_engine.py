@@ -24,7 +24,7 @@ from adapters.fem.options import (
     opening_diameter_in_file,
 )
 from adapters.fem.restore import restore_arrays
-from adapters.fem.solver.field_layout import classify_fields
+from adapters.fem.solver.field_layout import FieldLayout, classify_fields
 from adapters.fem.solver.rosenbrock import ErrorTolerance, RosenbrockStepper, StepUnderflow
 from adapters.fem.solver.system import Densities, WindowInputs
 from couple.base.arrays import Floats
@@ -108,7 +108,7 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         super().__init__(setup, more, more_inputs)
         o = setup.options if isinstance(setup.options, FieldOptions) else FieldOptions()
         self._tolerance = ErrorTolerance(o.rtol, o.atol, o.steps)
-        fields = classify_fields(self.network, setup.injected)
+        fields = self.fields_of(setup)
         made: dict[int, RosenbrockStepper] = {}
         self.steppers: list[RosenbrockStepper] = []
         for d in elements:
@@ -120,6 +120,10 @@ class FieldEngine(SiteEngine, BringsGeometry, ContainsNecks, AsksForRanks):
         for k in range(len(self.sites)):
             self._distribute_evenly(k)
             self._write_opening_counts(k, 0.0)
+
+    def fields_of(self, setup: EngineSetup) -> FieldLayout:
+        """The fields that are stepped."""
+        return classify_fields(self.network, setup.injected)
 
     def reach(self, row: int, species: str) -> float:
         """See ContainsNecks."""

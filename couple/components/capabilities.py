@@ -173,6 +173,15 @@ class ContainsNecks(HasNeckOpenings, ABC):
         """Volume, µm³, of a site that answers within a window to what crosses its opening."""
 
 
+class CarriesCharge(ContainsNecks, ABC):
+    """Keeps its sites electroneutral: the charge that ions bring goes on through the opening of a site's neck, as ions.
+    Beside `counts_opening` it has the
+
+    output  `drift_opening` (n_sites, n_injected): molecules that are to leave through each opening over the next window
+            so that it does; negative ones come in. Whoever takes them hands them in by `influx_opening`.
+    """
+
+
 class AlongCable:
     """Resolves one site along whole sections of NEURON: that site has a `cable`. It has the
 
@@ -240,6 +249,7 @@ CAPABILITIES: tuple[type, ...] = (
     EstimatesWork,
     HasNeckOpenings,
     ContainsNecks,
+    CarriesCharge,
     AlongCable,
     ResolvesCables,
     AsksForRanks,

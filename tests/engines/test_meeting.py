@@ -18,6 +18,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gridded": {"spacing": "0.1 um"},
     "lattice": {"spacing": "10 nm"},
     "pde": {"resolution": "0.15 um"},
+    "knp": {"resolution": "0.15 um"},
     "spatiocyte": {"spacing": "10 nm"},
     "spde": {"resolution": "0.15 um"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,17 +24,21 @@ BOX = Geometry.box(0.3, 0.3, 0.3)
 class EngineUnderTest:
     """name: registered in `couple.engines`. options: of its Options. stochastic: whether the seed matters.
 
-    opening: options besides, with which it finds where a neck opens into a cylinder.
+    opening: options besides, with which it finds where a neck opens into a cylinder. charges: of species, where the
+    network has none.
     """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     stochastic: bool = True
     opening: Mapping[str, object] = field(default_factory=dict)
+    charges: Mapping[str, int] = field(default_factory=dict)
 
     def make(self, network: ReactionNetwork, sites: tuple[Site, ...], **setup: Any) -> SiteEngine:
         """The engine on these sites; `setup` as in EngineSetup."""
         cls = registry.load("couple.engines", self.name)
+        if self.charges:
+            network = charged(network, self.charges)
         options = cls.Options.model_validate(dict(self.options))
         engine = cls(
             EngineSetup(
@@ -62,6 +66,12 @@ def chemistry() -> ReactionNetwork:
         ("P + Ca_out -> P + Ca", "200 /s"),
     ]
     return build(species, equations, ["Ca_out"], {"free": ["Ca"], "bound": ["CaB", "CaP"]})
+
+
+def charged(network: ReactionNetwork, charges: Mapping[str, int]) -> ReactionNetwork:
+    """The same network, of which these species have charges."""
+    species = [replace(s, charge=charges.get(s.name, s.charge)) for s in network.species]
+    return ReactionNetwork(species, network.reactions, network.reservoirs, network.observables)
 
 
 NETWORK = chemistry()

@@ -34,6 +34,7 @@ ENGINES: dict[str, dict[str, Any]] = {
     "gridded": {"gridded": {"spacing": "100 nm"}},
     "lattice": {"lattice": {"spacing": "20 nm"}},
     "pde": {"pde": {"resolution": "150 nm"}},
+    "knp": {"knp": {"resolution": "150 nm"}},
     "spde": {"spde": {"resolution": "150 nm"}},
     "ecell4_meso": {"ecell4_meso": {"spacing": "100 nm"}},
     "spatiocyte": {"spatiocyte": {"spacing": "50 nm"}},

@@ -26,6 +26,7 @@ SITES = {
     "langevin": ('engine = "langevin"', "40 ms"),
     "ode": ('engine = "ode"', "200 ms"),
     "pde": ('engine = "pde"\npde.resolution = "150 nm"', "3 ms"),
+    "knp": ('engine = "knp"\nknp.resolution = "150 nm"', "3 ms"),
     "spde": ('engine = "spde"\nspde.resolution = "150 nm"', "2 ms"),
     "surrogate, pools": ('engine = "surrogate"', "400 ms"),
     "surrogate, markov": (f'engine = "surrogate"\nsurrogate.models = {{ SK = "{EXAMPLES}/sk/sk.h5" }}', "400 ms"),

@@ -36,7 +36,7 @@ geometry.box.size = "0.3 0.3 0.3 um"
 [record]
 species = "all"
 """
-SLOW = ("pde", "spde")
+SLOW = ("pde", "knp", "spde")
 """Engines whose first use compiles forms in C."""
 
 

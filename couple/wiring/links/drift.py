@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from couple.base.errors import InputError
+from couple.components.capabilities import CarriesCharge
 from couple.experiment import Experiment
 from couple.wiring.links.necks import PlacedNeck
 from couple.wiring.links.neuron_links import PlacedLink
@@ -82,6 +83,8 @@ def check_drift(
     for neck in necks:
         if neck.drifts:
             _check_ends(experiment, neck)
+        elif neck.follows:
+            _check_following(neck)
     leaving: dict[str, float] = {}
     for group in drift_groups(necks):
         _check_agreed(group)
@@ -95,7 +98,7 @@ def check_drift(
                     "larger site",
                     where=group.links[0].key,
                 )
-    _check_charges([neck for neck in necks if neck.drifts], links, valence)
+    _check_charges([neck for neck in necks if neck.drifts or neck.follows], links, valence)
 
 
 def _check_charges(necks: Sequence[PlacedNeck], links: Sequence[PlacedLink], valence: Mapping[str, float]) -> None:
@@ -118,13 +121,38 @@ def _round_down(value: float) -> float:
     return float(text) if float(text) <= value else float(text) * 0.9
 
 
-def _check_ends(experiment: Experiment, neck: PlacedNeck) -> None:
+def _check_following(neck: PlacedNeck) -> None:
+    """Of a site with a neck of its own, out of which ions follow the charge that came in."""
+    where, block = f"{neck.key}.drift", neck.block
+    for site, within in zip(neck.sites, neck.within, strict=True):
+        if within and not issubclass(site.engine.factory, CarriesCharge):
+            raise InputError(
+                f'{site.name} is of {site.engine.kind}, in whose neck nothing drifts: give the site engine = "knp"',
+                where=where,
+            )
+    if all(neck.within):
+        raise InputError(
+            "both sites have a neck of their own: charge goes from one of them to a well-stirred site", where=where
+        )
+    _check_charge(neck)
+    given = {"pieces", "untracked"} & (set() if block is None else block.model_fields_set)
+    if given:
+        raise InputError(
+            "the mesh of the site divides its neck, whose ions carry all", where=f"{neck.key}.{min(given)}"
+        )
+
+
+def _check_charge(neck: PlacedNeck) -> None:
     species = neck.species
     if not species.charge:
         raise InputError(
             f"{species.name} drifts by its charge: give species.{species.name} = {{ charge = 1 }}, or what it has",
             where=f"{neck.key}.drift",
         )
+
+
+def _check_ends(experiment: Experiment, neck: PlacedNeck) -> None:
+    _check_charge(neck)
     if experiment.experiment.scheme == "parallel":
         raise InputError(
             'drift = true needs the voltage that its ions have felt: give experiment.scheme = "staggered", not '

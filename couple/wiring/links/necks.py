@@ -43,8 +43,13 @@ class PlacedNeck:
 
     @property
     def drifts(self) -> bool:
-        """Whether it carries charge."""
-        return self.block is not None and self.block.drift
+        """Whether it carries charge by the voltage between its ends."""
+        return self.block is not None and self.block.drift and not any(self.within)
+
+    @property
+    def follows(self) -> bool:
+        """Whether it carries the charge that comes into a site with a neck of its own."""
+        return self.block is not None and self.block.drift and any(self.within)
 
     @property
     def ends(self) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from couple.wiring.links.parameter_links import PlacedParameter
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
 from couple.wiring.system.diffusion import diffusion_links
-from couple.wiring.system.drift import connect_drift
+from couple.wiring.system.drift import connect_drift, following_links
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
@@ -137,9 +137,9 @@ def connect(
     between = diffusion_links([neck for neck in plan.necks if not neck.drifts], engines, memory)
     window, seed = plan.clock.window * plan.clock.tick, plan.experiment.experiment.seed
     drift = None if electrics is None else connect_drift(plan, engines, electrics, memory, window)
-    if drift is not None:
-        made.ions += drift.links
-        made.lines += drift.lines
+    following, said = following_links(plan.necks, engines, memory)
+    made.ions += [*following, *(() if drift is None else drift.links)]
+    made.lines += [*said, *(() if drift is None else drift.lines)]
     return Connections(
         ions=tuple(made.ions),
         before=tuple(made.before),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from couple.base.errors import InputError
 from couple.exchange.drift import AT_START, GIVEN, UNTRACKED, Drift, DriftIon, DriftNeck
@@ -125,3 +125,25 @@ def _lines(drift: Drift, electrics: Electrics, groups: Sequence[DriftGroup]) -> 
             f"and {untracked}{beside}"
         )
     return lines
+
+
+def following_links(necks: Sequence[PlacedNeck], engines: Engines, memory: Memory) -> tuple[list[IonLink], list[str]]:
+    """Ions that carry the charge of sites with a neck of their own out of it, and a line for each link."""
+    links, lines = [], []
+    for neck in necks:
+        if not neck.follows:
+            continue
+        inner = neck.within.index(True)
+        engine, row = engines.of[neck.sites[inner].name]
+        column = engine.setup.injected.index(neck.species.name)
+        asked = memory.at(engine, "drift_opening", row, column)
+        out = _end(neck, inner, -1.0, asked, engines, memory)
+        links += [
+            replace(out, influx=memory.at(engine, "influx_opening", row, column)),
+            _end(neck, 1 - inner, 1.0, asked, engines, memory),
+        ]
+        name = neck.sites[inner].name
+        lines.append(
+            f"{neck.name}: {neck.species.name} also carries the charge that ions bring to {name}, an exchange later"
+        )
+    return links, lines

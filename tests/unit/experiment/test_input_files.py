@@ -247,6 +247,7 @@ def test_another_file_that_is_read_is_noticed(tmp_path: Path) -> None:
 
 WITH_FILES: dict[str, dict[str, Any]] = {
     "pde": {"mesh": "head.msh"},
+    "knp": {"mesh": "head.msh"},
     "spde": {"mesh": "head.msh"},
     "lattice": {"spacing": "10 nm", "mask": "m.npy"},
     "gridded": {"spacing": "50 nm", "mask": "m.npy"},

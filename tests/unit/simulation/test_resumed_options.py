@@ -102,6 +102,18 @@ CASES = {
         gridded.spacing = "100 nm\"""",
     "ecell4_meso": 'ecell4_meso.spacing = "0.1 um"',
     "gridded": 'gridded.spacing = "0.1 um"\ngridded.mask = "mask.npy"',
+    "knp": """
+        knp.cells = "interval"
+        knp.resolution = "150 nm"
+        knp.degree = 2
+        knp.rtol = 1e-6
+        knp.atol = 1e-5
+        knp.step = "0.05 ms\"""",
+    "knp, neck": """
+        knp.neck = { diameter = "0.2 um", length = "0.3 um" }
+        knp.head = { diameter = "0.5 um", length = "0.5 um" }
+        knp.steps = 2
+        knp.resolution = "200 nm\"""",
     "langevin": "langevin.accuracy = 0.05",
     "lattice": f'{MASKED}\nlattice.boundary = {{ x = "absorbing", y = "periodic" }}\nlattice.permeability = "300 um/s"',
     "lattice, cells": """
@@ -138,9 +150,13 @@ CASES = {
 }
 """Name of an engine, and what is meant → the lines of its site."""
 
-SLOW = ("pde", "spde", "cme")
+SLOW = ("pde", "knp", "spde", "cme")
 
-ELSEWHERE = {"pde": {"ranks", "mesh", "mesh_unit"}, "spde": {"mesh", "mesh_unit", "degree", "neck", "head"}}
+ELSEWHERE = {
+    "pde": {"ranks", "mesh", "mesh_unit"},
+    "knp": {"ranks", "mesh", "mesh_unit"},
+    "spde": {"mesh", "mesh_unit", "degree", "neck", "head"},
+}
 """Options whose states are compared in the tests of meshes, and of sites that ranks share."""
 
 
@@ -180,9 +196,7 @@ def test_a_stopped_run_goes_on_to_the_bit(name: str, folder: Path, tmp_path: Pat
     file, quiet = folder / "experiment.toml", ("--quiet", "--no-figure")
     file.write_text(text_of(name))
     straight, stopped = str(tmp_path / "straight"), str(tmp_path / "stopped")
-    until = (
-        "9 steps" if name.startswith("paper") else "0.2 ms" if name.split(",")[0] in ("pde", "spde", "cme") else "1 ms"
-    )
+    until = "9 steps" if name.startswith("paper") else "0.2 ms" if name.split(",")[0] in SLOW else "1 ms"
     assert couple("run", str(file), "--out", straight, *quiet) == 0
     assert couple("run", str(file), "--out", stopped, "--until", until, *quiet) == 0
     with pytest.raises(AssertionError):
