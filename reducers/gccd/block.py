@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from couple.base.arrays import Counts, Floats
+from couple.base.arrays import Counts, Floats, Words
 from couple.base.errors import InputError, RunError
 from couple.base.units import IONS_PER_MM_UM3
 from couple.chemistry.catalysis import change_of
@@ -22,6 +22,7 @@ from reducers.gccd.law.dephosphorylation import dephosphorylate
 from reducers.gccd.law.kernel import DK, DP, EXACT, INDEPENDENT, N_RATES, N_STATE, PAIRS
 from reducers.gccd.law.library import expanded, reduced
 from reducers.gccd.law.molecule import census, dephosphorylated
+from reducers.gccd.law.phosphorylation_noise import count, shake
 from reducers.gccd.law.propagators import tables
 from reducers.markov.block import About, Bound, Stepped
 from reducers.markov.chemistry import catalysed_reactions
@@ -122,7 +123,14 @@ class FieldsAtSites(Bound):
         self._held, self._scales = mine[:, lanes.HELD], mine[:, lanes.SCALE]
         self._scales[:] = [1e-3 * IONS_PER_MM_UM3 * g.volume for g in geometries]
         self._span = np.full(1, 0.1)
+        self._expected, self._words, self._noisy = np.zeros(n), np.zeros((n, 4), dtype=np.uint64), False
         self.write_counts(counts)
+
+    def seed(self, words: Words | None) -> None:
+        """Draw how many subunits are phosphorylated with these streams (n_sites, 4), live; None: the expected ones."""
+        self._noisy = words is not None
+        if words is not None:
+            self._words = words
 
     def _reported(self, weights: Sequence[float]) -> Floats:
         """(29,) weights of the state that report what weights of species say, or InputError."""
@@ -178,11 +186,20 @@ class FieldsAtSites(Bound):
         """Sites `span` ms forward in steps of 0.1 ms or less, see `Bound.advance`. Raises RunError if any diverges."""
         self._calcium[:], self._span[0] = drive, span
         table, n = self._table(span)
+        if self._noisy:
+            shake(self._all, self._scales, self._expected, self._words)
+            count(self._all, self._expected, -1.0)
         self._run(table, span / n, n)
+        if self._noisy:
+            count(self._all, self._expected, 1.0)
 
     def convert(self, rates: Floats, span: float) -> None:
         """Dephosphorylation at (n_sites,) per ms: exact, since it takes every phosphorylated subunit alike."""
+        if self._noisy:
+            count(self._all, self._expected, 1.0)
         dephosphorylate(self._all, rates, span)
+        if self._noisy:
+            count(self._all, self._expected, -1.0)
 
     def uptake(self, out: Floats) -> None:
         """(n_sites, 2) into out: uptake of calcium as found at the last `advance`, see `Bound.uptake`."""
@@ -215,14 +232,16 @@ class FieldsAtSites(Bound):
         self.state[...] = reduced(found)
         self._totals[:, 0], self._totals[:, 1] = found[:, :45].sum(axis=1), found[:, 9:].sum(axis=1)
         self._check()
-        self._calcium[:] = 0.0
+        self._calcium[:], self._expected[:] = 0.0, 0.0
         span = float(self._span[0])
         table, n = self._table(span)
         self._run(table, span / n, 0)
 
     def private(self) -> State:
-        """State, totals, what the last step found, and its span, see `Bound.private`."""
+        """State, totals, what the last step found, its span, and what noise needs, see `Bound.private`."""
+        drawn = {"drawn.words": self._words, "expected": self._expected} if self._noisy else {}
         return {
+            **drawn,
             "state": self.state,
             "outside": self.outside,
             "totals": self._totals,

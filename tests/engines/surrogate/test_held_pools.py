@@ -252,7 +252,7 @@ def test_a_phosphatase_acts_on_learned_camkii_as_on_all_its_species() -> None:
             made.advance(1)
         return float(made.read("means")[0, seen])
 
-    learned = SurrogateOptions.model_validate({"models": ["camkii.h5"]})
+    learned = SurrogateOptions.model_validate({"models": ["camkii.h5"], "law": "mean"})
     mass = MassAction.Options()
     with_it, without = (
         [course(k, o, rate) for k, o in ((Surrogate, learned), (MassAction, mass))] for rate in ("5 /uM/s", None)

@@ -10,7 +10,9 @@ import pytest
 from couple import Experiment, Simulation
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
+from couple.base.units import IONS_PER_MM_UM3
 from couple.geometry.geometry import Geometry
+from couple.rng.streams import stream
 from reducers.gccd.block import FieldsAtSites, MarkovFieldBlock
 from reducers.gccd.law.kernel import EXACT, INDEPENDENT, N_STATE, ON, PAIRS, run
 from reducers.gccd.law.lanes import LANES
@@ -40,7 +42,7 @@ def experiment(engine: str, model: Path | str, **chemistry: object) -> Experimen
     return Experiment.build(
         experiment={"name": "block", "duration": "300 ms", "exchange": "0.1 ms"},
         chemistry={**CHEMISTRY, **chemistry},
-        site=[{**site, "surrogate": {"models": [str(model)]}}],
+        site=[{**site, "surrogate": {"models": [str(model)], "law": "mean"}}],
         drive=[{"to": "head.Ca", "influx": influx}],
         record={"every": "0.5 ms"},
     )
@@ -72,6 +74,9 @@ def test_in_a_site_it_follows_mass_action_of_all_species(which: str, model: Path
         assert error < 0.03, (key, error)
 
 
+HEAD = Geometry.cylinder(0.5, 0.5)
+
+
 def bound_at(block: MarkovFieldBlock, n: int, empty: bool = True) -> FieldsAtSites:
     species = block.about.species
     counts: Counts = np.zeros((n, len(species)), dtype=np.int64)
@@ -80,7 +85,7 @@ def bound_at(block: MarkovFieldBlock, n: int, empty: bool = True) -> FieldsAtSit
         counts[:, species.index("CaM_c0n0")] -= 20
         counts[:, species.index("K")] -= 20
         counts[:, species.index("K_K_c1n0_c2n2")] += 10
-    return block.bind([Geometry.cylinder(0.5, 0.5)] * n, counts, list(block.about.observables.values()))
+    return block.bind([HEAD] * n, counts, list(block.about.observables.values()))
 
 
 def advance(bound: FieldsAtSites, drives: Floats, take: Floats) -> None:
@@ -115,6 +120,30 @@ def test_it_goes_on_to_the_bit_from_its_arrays() -> None:
     again = np.zeros((2, 2))
     advance(other, drives[30:], again)
     assert np.array_equal(one.state, other.state) and np.array_equal(take, again)
+
+
+def phosphorylated(bound: FieldsAtSites) -> Floats:
+    return np.asarray(bound.state[:, 18:27].sum(axis=1) * IONS_PER_MM_UM3 * 1e-3 * HEAD.volume)
+
+
+def test_how_many_are_phosphorylated_scatters_as_events_do() -> None:
+    """A few tens of 4,730, each by an event: variance equal to the mean, which stays; a phosphatase adds its own."""
+    block, n, take = true_block(), 1000, np.zeros((1000, 2))
+    drawn, alone = bound_at(block, n), bound_at(block, 1)
+    drawn.seed(np.array([stream(1, "test", str(i), "CaMKII") for i in range(n)]))
+    advance(drawn, np.full((900, n), 20.0), take)
+    advance(alone, np.full((900, 1), 20.0), take[:1])
+    found, mean = phosphorylated(drawn), float(phosphorylated(alone)[0])
+    assert 20 < mean < 200 and alone.state.shape[0] == 1
+    assert abs(found.mean() - mean) < 4 * np.sqrt(mean / n)
+    assert abs(found.var() / mean - 1) < 4 * np.sqrt(2 / n) + 0.02, "and some wait to be drawn"
+    for bound, sites in ((drawn, n), (alone, 1)):
+        for _ in range(200):
+            bound.convert(np.full(sites, 0.05), 0.1)
+            bound.advance(np.full(sites, 0.01), 0.1)
+    rest, left = phosphorylated(drawn), float(phosphorylated(alone)[0])
+    assert left < 0.6 * mean and abs(rest.mean() - left) < 4 * np.sqrt(left / n)
+    assert abs(rest.var() / left - 1) < 4 * np.sqrt(2 / n) + 0.02, "some of a Poisson number is a Poisson number"
 
 
 @pytest.mark.parametrize("graph", [EXACT, PAIRS, INDEPENDENT])
@@ -203,7 +232,9 @@ def test_other_totals_and_other_chemistries_are_refused(model: Path) -> None:
 def test_the_example_runs_with_the_shipped_model() -> None:
     ends = {}
     for engine in ("surrogate", "ode"):
-        loaded = Experiment.load(ROOT / "examples/camkii/burst.toml", [f"site.head.engine={engine}"])
+        loaded = Experiment.load(
+            ROOT / "examples/camkii/burst.toml", [f"site.head.engine={engine}", 'site.head.surrogate.law="mean"']
+        )
         simulation = Simulation.in_memory(loaded)
         simulation.run()
         with simulation.results as results:
