@@ -17,6 +17,7 @@ from reducers.dbd.command import DistributionTrainingKind
 from reducers.fields.command import FieldTrainingKind
 from reducers.gccd.command import CaMKIITrainingKind
 from reducers.gccd.structure.command import StructureTrainingKind
+from reducers.machines.command import MachineTrainingKind
 from reducers.markov.command import MoleculeTrainingKind
 from reducers.training.kinds import GROUP, kind_of_file, kind_of_model
 from support.paths import ROOT
@@ -33,6 +34,7 @@ EXAMPLES = ROOT / "examples"
         ("camkii/train.toml", CaMKIITrainingKind),
         ("sk/train.toml", MoleculeTrainingKind),
         ("kinase/train.toml", CopyNumberTrainingKind),
+        ("array/train.toml", MachineTrainingKind),
         ("structure/molecule.toml", StructureTrainingKind),
     ],
 )

@@ -1,0 +1,1 @@
+"""Deep Boltzmann machines of molecules on a grid that a concentration drives. Imports couple, dbd, markov and data."""
