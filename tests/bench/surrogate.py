@@ -1,4 +1,4 @@
-"""The surrogate engine in CPU time: a site against the lattice and the SSA, and 1000 sites against NEURON's own part.
+"""The surrogate engine in CPU time: a site against lattice and SSA, and 1000 and 10,000 sites against NEURON's part.
 
     uv run --group bench python tests/bench/surrogate.py
 
@@ -37,6 +37,8 @@ SK = ROOT / "examples" / "sk" / "sk.h5"
 CAMKII = ROOT / "examples" / "camkii" / "camkii.h5"
 SITES, SSA_SITES, WINDOW = 1000, 200, 0.1
 """Sites of the SSA: so many that a call costs nothing beside them, and more cost the same each."""
+CELLS = {1000: "heads.py", 10_000: "branched_heads.py"}
+"""Spine heads → the cell in tests/bench/models that has them: a cable, and a soma with a hundred branches."""
 
 
 def engine(kind: str, experiment: Experiment, sites: int, options: dict[str, Any]) -> SiteEngine:
@@ -116,12 +118,20 @@ def sites_figures(what: str, experiment: Experiment, models: dict[str, str], rou
             report(f"faster than {kind}, {what}, {name}", ratio, "times", target, more=True)
 
 
-def cell(models: dict[str, str], chemistry: dict[str, Any]) -> Experiment:
-    """The cable of 1000 heads, coupled both ways; V, Ca and SK are recorded."""
-    names = [f"cable({(i + 0.5) / SITES:g})" for i in range(SITES)]
+def segments_of(heads: int) -> list[str]:
+    """Where the heads of the cell of so many are."""
+    if heads == SITES:
+        return [f"cable({(i + 0.5) / SITES:g})" for i in range(SITES)]
+    each = heads // 100
+    return [f"branch[{k}]({(i + 0.5) / each:g})" for k in range(100) for i in range(each)]
+
+
+def cell(models: dict[str, str], chemistry: dict[str, Any], heads: int = SITES) -> Experiment:
+    """The cell of so many heads, coupled both ways; V, Ca and SK are recorded."""
+    names = segments_of(heads)
     content: dict[str, Any] = {
         "experiment": {"name": "heads", "duration": "100 ms", "exchange": "0.1 ms", "max_debt": 10**9},
-        "neuron": {"model": "models/heads.py:build", "dt": "0.025 ms", "celsius": 34.0},
+        "neuron": {"model": f"models/{CELLS[heads]}:build", "dt": "0.025 ms", "celsius": 34.0},
         "chemistry": chemistry,
         "site": [
             {"name": f"s{i}", "segment": name, "engine": "surrogate", "surrogate": {"models": models}}
@@ -141,9 +151,10 @@ def cell_figures(what: str, experiment: Experiment, rounds: int, windows: int = 
     """Chemistry in the running loop against NEURON in chunks with the conductances replayed."""
     g, _ = recorded(experiment, windows)
     segments = [name for s in experiment.site for name in s.segment or ()]
+    heads = len(segments)
     chemistry, alone = [], []
     for _ in range(rounds):
-        loop = bare_neuron(HERE / "models" / "heads.py", segments, segments, g, 0.025, 4)
+        loop = bare_neuron(HERE / "models" / CELLS[heads], segments, segments, g, 0.025, 4)
         start = time.process_time()
         loop()
         alone.append(time.process_time() - start)
@@ -164,11 +175,16 @@ def cell_figures(what: str, experiment: Experiment, rounds: int, windows: int = 
         calcium = made.system.engines[0].read("counts")[:, 0] / (602.214 * 0.1)
         made.finish("partial")
     us = 1e6 / windows
-    report(f"NEURON chunked, {SITES} segments, conductance replayed", us * statistics.median(alone), "us/window")
-    report(f"chemistry of {SITES} sites, {what}", us * statistics.median(chemistry), "us/window")
+    report(
+        f"NEURON chunked, {CELLS[heads]}, {heads} heads, conductance replayed",
+        us * statistics.median(alone),
+        "us/window",
+    )
+    report(f"chemistry of {heads} sites, {what}", us * statistics.median(chemistry), "us/window")
+    report(f"chemistry of {heads} sites, {what}: a site and window", us * statistics.median(chemistry) / heads, "us")
     ratio = statistics.median(c / n for c, n in zip(chemistry, alone, strict=True))
-    report(f"chemistry over NEURON, {what}", ratio, "ratio", 0.5)
-    report("calcium at the end, largest", float(calcium.max()), "uM")
+    report(f"chemistry of {heads} sites over NEURON, {what}", ratio, "ratio", 0.5 if heads == SITES else 0.25)
+    report(f"calcium at the end of {heads} sites, largest", float(calcium.max()), "uM")
 
 
 def with_camkii(spine: dict[str, Any]) -> Experiment:
@@ -191,6 +207,7 @@ def main() -> None:
     both, more = {**sk, "CaMKII": str(CAMKII)}, with_camkii(content)
     sites_figures("spine with SK and CaMKII", more, both, rounds, "12 nm")  # subunits meet too fast for 10
     cell_figures("spine with SK and CaMKII", cell(both, more.source["chemistry"]), rounds)
+    cell_figures("spine with SK and CaMKII", cell(both, more.source["chemistry"], 10_000), rounds, 100)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,13 @@ def killed_experiments(folder: Path) -> dict[str, Killed]:
             EXAMPLES / "camkii" / "burst.toml",
             ("experiment.duration=200 ms", "checkpoint.wall=150 ms"),
         ),
+        ("surrogate, copy numbers", EXAMPLES / "kinase" / "burst.toml", ("checkpoint.wall=150 ms",)),
+        ("surrogate, machine", EXAMPLES / "array" / "burst.toml", ("checkpoint.wall=150 ms",)),
+        (
+            "plasticity",
+            EXAMPLES / "plasticity" / "plasticity.toml",
+            ("experiment.duration=100 ms", "checkpoint.wall=150 ms"),
+        ),
         ("neuron", EXAMPLES / "spine" / "spine.toml", ("experiment.duration=60 ms", "site.head.engine=ssa")),
     ):
         sets = [word for change in (*changes, "checkpoint.every=5 ms") for word in ("--set", change)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,10 @@ CASES = {
     "spatiocyte": 'spatiocyte.spacing = "30 nm"',
     "ssa": "",
     "surrogate": "",
+    "surrogate, copy numbers": "",
+    "surrogate, field": "",
+    "surrogate, field, mean": "",
+    "surrogate, machine": "",
     "surrogate, models": f"surrogate.models = {SK}\nsurrogate.accuracy = 0.01",
     "surrogate, mean": f'surrogate.models = {SK}\nsurrogate.law = "mean"\nsurrogate.step = "0.05 ms"',
     "paper": 'lattice.shape = [8, 8, 8]\nlattice.selection = "row_first"\nlattice.moments = true',
@@ -152,6 +157,9 @@ CASES = {
 
 SLOW = ("pde", "knp", "spde", "cme")
 
+FAMILIES = {"copy numbers": "kinase", "field": "camkii", "machine": "array"}
+"""What a case of the surrogate means → the example whose burst.toml has a learned model of that family."""
+
 ELSEWHERE = {
     "pde": {"ranks", "mesh", "mesh_unit"},
     "knp": {"ranks", "mesh", "mesh_unit"},
@@ -160,9 +168,22 @@ ELSEWHERE = {
 """Options whose states are compared in the tests of meshes, and of sites that ranks share."""
 
 
+def family_text(example: str, *, mean: bool) -> str:
+    """A few windows of an example's burst, its calcium at once."""
+    text = (EXAMPLES / example / "burst.toml").read_text()
+    text = re.sub(r'duration = "\d+ ms"', 'duration = "4 ms"', text)
+    text = re.sub(r'times = ".*"', 'times = "0 0.5 1.5 2 ms"', text)
+    text = re.sub(r'rate = ".*ms"', 'rate = "0 900 900 0 /ms"', text)
+    models = f'models = ["{EXAMPLES}/{example}/{example}.h5"]'
+    return re.sub(r"models = \[.*\]", models + ('\nsurrogate.law = "mean"' if mean else ""), text)
+
+
 def text_of(name: str) -> str:
     """The experiment of a case."""
     engine, lines = name.partition(",")[0], "\n".join(line.strip() for line in CASES[name].splitlines())
+    family = FAMILIES.get(name.removeprefix("surrogate, ").removesuffix(", mean"))
+    if engine == "surrogate" and family is not None:
+        return family_text(family, mean=name.endswith("mean"))
     if engine == "paper":
         return PAPER.replace("SITE", lines).replace(
             "INITIAL", "" if "couplings" in lines else "initial.A = { count = 40 }"
