@@ -27,6 +27,7 @@ def test_a_project_is_an_experiment_of_its_own(template: str, tmp_path: Path) ->
     """It loads, has its folder's name, and its comments name no file that is not there."""
     made = start_project(tmp_path / "demo", template)
     assert made == tmp_path / "demo" / "demo.toml"
+    assert {p.suffix for p in made.parent.rglob("*") if p.is_file()} <= {".toml", ".py", ".hoc", ".mod", ".swc", ".csv"}
     text = made.read_text()
     assert 'name = "demo"' in text and "uv run" not in text and f"examples/{TEMPLATES[template].experiment}" not in text
     assert f"couple {TEMPLATES[template].command} demo/demo.toml" in text
@@ -35,7 +36,6 @@ def test_a_project_is_an_experiment_of_its_own(template: str, tmp_path: Path) ->
         assert couple("check", str(made.parent)) == 0
     else:
         assert find_file(made.parent, TEMPLATES[template].command) == made
-    assert {p.suffix for p in made.parent.rglob("*") if p.is_file()} <= {".toml", ".py", ".hoc", ".mod", ".swc", ".csv"}
 
 
 def test_what_a_project_cannot_be(tmp_path: Path) -> None:
