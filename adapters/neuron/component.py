@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import NoReturn, cast
 
@@ -28,7 +30,8 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.memory.ranges import RangeReader, unit_of_range
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
-from adapters.neuron.models.stepping import stepper
+from adapters.neuron.models.stepping import in_one_call, stepper
+from adapters.neuron.models.windows import NeuronWindows
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
@@ -39,6 +42,7 @@ from adapters.neuron.state.unsaved import unsaved
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.attachments import Attachments, AxialPath
+from couple.components.calls import Call, Windows, python_call
 from couple.components.component import Port, State, digest_of
 from couple.components.electrics import ElectricalComponent
 from couple.components.model_spec import ModelSpec
@@ -205,15 +209,8 @@ class NeuronComponent(ElectricalComponent):
 
         Raises RunError for a voltage that is not finite, and if what is coupled was deleted.
         """
-        try:
+        with self.attached():
             self._advance(ticks)
-        except (ValueError, RuntimeError) as error:
-            if "data_handle" not in str(error):
-                raise
-            raise RunError(
-                f"at t = {h.t:g} ms a section or mechanism that sites are coupled to is gone: a model may not delete "
-                "it while it runs"
-            ) from error
 
     def _advance(self, ticks: int) -> None:
         # These set the accumulators of charge to zero: each window sums from nothing, at full precision.
@@ -228,12 +225,41 @@ class NeuronComponent(ElectricalComponent):
         self.steps += ticks
         # NEURON does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
         target = (self.steps + 0.5) * self._dt
-        stderr, sys.stderr = sys.stderr, self._said.stream
-        python_exits.inside = True
-        try:
+        with self.stepping():
             begun = perf_counter()
             self._solve(target)
             self._stepped += perf_counter() - begun
+        if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
+            self.refuse_time()
+        finite = self._charge.read(self._passed_values)
+        if not self._gather(self._output_values) or not finite:
+            self._raise_not_finite()
+        self._ranges.gather(self._range_values)
+        if self._axial is not None:
+            self._drops[:] = self._axial.drops
+        if self._concentrations.listens:
+            self._concentrations.read(self._input_values)
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Around all that reads or writes variables of the model: RunError where one of them is gone."""
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            if "data_handle" not in str(error):
+                raise
+            raise RunError(
+                f"at t = {h.t:g} ms a section or mechanism that sites are coupled to is gone: a model may not delete "
+                "it while it runs"
+            ) from error
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Around calls of NEURON: its errors are RunErrors, and what it has to say is said once."""
+        stderr, sys.stderr = sys.stderr, self._said.stream
+        python_exits.inside = True
+        try:
+            yield
             if python_exits.called:
                 raise ModelExit(python_exits.called)
         except (RuntimeError, ModelExit) as error:
@@ -246,18 +272,42 @@ class NeuronComponent(ElectricalComponent):
             if self._said.stream.tell():
                 stderr.write(self._said.stream.getvalue())
                 self._said.clear()
-        if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
-            raise RunError(
-                f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
-            )
-        finite = self._charge.read(self._passed_values)
-        if not self._gather(self._output_values) or not finite:
-            self._raise_not_finite()
-        self._ranges.gather(self._range_values)
-        if self._axial is not None:
-            self._drops[:] = self._axial.drops
+
+    def refuse_time(self) -> NoReturn:
+        """Raise RunError: NEURON is at another time than its steps make."""
+        raise RunError(
+            f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
+        )
+
+    def windows(self, before: Sequence[Call], after: Sequence[Call], ticks: int) -> Windows | None:
+        """See ElectricalComponent: in one process, with compiled mechanisms."""
+        if not in_one_call() or self._axial is not None:
+            return None
+        first = [*before, *self._inputs.scatter_calls(self._input_values)]
+        if self._parameters is not None:
+            first.append(python_call(partial(self._parameters.scatter, self._parameter_values)))
+        last = self._charge.read_calls(self._passed_values, self._raise_not_finite)
+        last += self._outputs.gather_calls(self._output_values, self._raise_not_finite)
+        if self._ranges.size:
+            last.append(python_call(partial(self._ranges.gather, self._range_values)))
         if self._concentrations.listens:
-            self._concentrations.read(self._input_values)
+            last += self._concentrations.read_calls(self._input_values)
+        own = slice(len(before), len(first) + 1 + len(last))
+        return NeuronWindows(self, self._dt, ticks, first, [*last, *after], own)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has gone a window since it was initialised, by psolve, which refuses what does not fit."""
+        return self._solve != self._solve_first
+
+    def begin(self) -> None:
+        """Before a loop of windows: the first one, too, sums from nothing."""
+        self._charge.clear()
+
+    def took(self, steps: int, seconds: float) -> None:
+        """After a loop of windows: steps so far, and what they took."""
+        self.steps = steps
+        self._stepped += seconds
 
     def _solve_first(self, target: float) -> None:
         """By psolve, which refuses what does not fit; from then on without it."""

@@ -10,6 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, nearest
+from couple.components.calls import Call, python_call
 
 StateValue = npt.NDArray[np.generic] | bytes | str | int | float
 State = dict[str, StateValue]
@@ -103,6 +105,10 @@ class Component(ABC):
     @abstractmethod
     def advance(self, ticks: int) -> None:
         """Go `ticks` ticks of the clock forward, with the inputs as they are. Raises RunError if that cannot be."""
+
+    def calls(self, ticks: int) -> list[Call]:
+        """What `advance` does, to the bit, as calls for a compiled loop; on the port values as they lie now."""
+        return [python_call(partial(self.advance, ticks))]
 
     @abstractmethod
     def save(self) -> State:

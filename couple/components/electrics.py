@@ -13,6 +13,7 @@ from pathlib import Path
 
 from couple.base.arrays import Floats, Ints
 from couple.components.attachments import Attachments, AxialPath, Parameter, ParameterPlaces
+from couple.components.calls import Call, Windows
 from couple.components.component import Component, State
 from couple.components.model_spec import Contact, SpineSpec
 from couple.geometry.geometry import Geometry
@@ -55,6 +56,14 @@ class ElectricalComponent(Component):
     """
 
     model_files: Sequence[Path]
+
+    def windows(self, before: Sequence[Call], after: Sequence[Call], ticks: int) -> Windows | None:
+        """A compiled loop over windows of so many ticks: `before`, the model's own calls, `after`; None without one.
+
+        To the bit what `advance` does between the others, on the port values as they are attached now.
+        """
+        del before, after, ticks
+        return None
 
     @abstractmethod
     def set_starts(self, concentrations: Sequence[float]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
+from couple.components.calls import Call, kernel_call, python_call
 from couple.components.component import State
 from couple.components.drive import MOST, check_amount
-from couple.exchange import kernels, tables
+from couple.exchange import calls, kernels, tables
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.drift import Drift
 from couple.exchange.link import Holding, IonLink, ResponseLink, ValueLink
@@ -63,15 +64,16 @@ class Exchange:
         self._state = np.zeros(2 * n + len(summed))
         self.raised, sums = self._state[n : 2 * n], self._state[2 * n :]
         books = (self.accounts, self.balance, float(max_debt))
-        self._deliver = partial(kernels.deliver, memory, *tables.pack_ions(ions, holdings), *books)
+        self._entering = tables.pack_ions(ions, holdings)
+        self._deliver = partial(kernels.deliver, memory, *self._entering, *books)
         held = np.zeros(2 * len(before))
         self._hold = partial(kernels.hand_over, memory, *tables.pack_values(before), held) if before else None
         values, record = tables.pack_values(after), tables.pack_record(sampled, summed)
         self._hand_over = partial(kernels.hand_over, memory, *values, self._state)
         self._targets = np.array([link.target for link in after], dtype=np.intp)
         self._count_holdings()
-        end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
-        self._collect = partial(kernels.collect, memory, *end, self._state, self.balance, TOLERANCE)
+        self._end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
+        self._collect = partial(kernels.collect, memory, *self._end, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, sums)
         self.responses, self._followed = tuple(responses), np.zeros(len(responses))
         self._keeps = np.array([link.keep for link in responses])
@@ -143,6 +145,10 @@ class Exchange:
             self.diffusion.move(self.memory, self.balance)
         if self._hold is not None:
             self._hold()
+        self._refuse_entering(bad)
+
+    def _refuse_entering(self, bad: int) -> None:
+        """Raise RunError for the link `bad`, if it is one."""
         if bad >= 0:
             link, owed = self.ions[bad], self.accounts[bad, kernels.OWED]
             if not np.isfinite(self.accounts[bad, kernels.SENT]):
@@ -172,7 +178,41 @@ class Exchange:
 
     def close_window(self, rows: Floats, row: int) -> None:
         """All else of `collect`."""
-        bad = self._collect(rows, row)
+        self._refuse_imbalance(self._collect(rows, row))
+        if self.drift is not None:
+            self._set_currents(self.drift)
+
+    def _set_currents(self, drift: Drift) -> None:
+        """Those through necks, for the next window. Raises RunError where there are none."""
+        if neck := drift.set_currents(self.memory):
+            raise RunError(f"link {neck}: no steady fluxes were found for what its ends hold; is the voltage right?")
+
+    def deliver_calls(self) -> list[Call]:
+        """What `deliver` does, for a compiled loop."""
+        if self.diffusion is not None or self.drift is not None or self._hold is not None:
+            return [python_call(self.deliver)]
+        kept = (self.memory, *self._entering, self.accounts, self.balance, np.array([self._max_debt], dtype=np.float64))
+        answer = partial(_answer, self._refuse_entering)
+        return [kernel_call(calls.deliver, kept, answer, self.deliver)]
+
+    def collect_calls(self, rows: Floats, counters: calls.Counters) -> list[Call]:
+        """What `collect` does, for a compiled loop that records into `rows`. counters: of the record."""
+        kept = (self.memory, *self._end, self._state, self.balance, np.array([TOLERANCE]), rows, counters)
+        answer = partial(_answer, self._refuse_imbalance)
+
+        def python() -> None:
+            due = (counters[calls.WINDOW] + 1) % counters[calls.EVERY] == 0
+            self.close_window(rows, int(counters[calls.NEXT_ROW]) if due else -1)
+            counters[calls.WINDOW] += 1
+            counters[calls.NEXT_ROW] += due
+
+        if self.drift is not None:
+            return [python_call(self.follow), python_call(python)]
+        before = [] if self._follow is None else [python_call(self.follow)]
+        return [*before, kernel_call(calls.collect, kept, answer, python)]
+
+    def _refuse_imbalance(self, bad: int) -> None:
+        """Raise RunError for the holding `bad`, if it is one."""
         if bad >= 0:
             raise RunError(self._imbalance(bad))
         if self.drift is not None and (neck := self.drift.set_currents(self.memory)):
@@ -270,3 +310,8 @@ class Exchange:
             ("state", self._state),
             *((("responses", self._followed),) if self.responses else ()),
         )
+
+
+def _answer(refuse: Callable[[int], None], code: int) -> None:
+    """What a call of compiled code has returned: 1 + the row that is refused."""
+    refuse(code - 1)

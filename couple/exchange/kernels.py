@@ -24,7 +24,7 @@ CARRIED, OWED, SENT, RECEIVED = 0, 1, 2, 3  # columns of `accounts`
 HELD_AT_START, TAKEN_UP, MOVED, IMBALANCE = 0, 1, 2, 3  # columns of `balance`
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def deliver(
     memory: Floats, integers: Indices, floats: Floats, accounts: Floats, balance: Floats, max_debt: float
 ) -> np.int64:
@@ -139,7 +139,7 @@ def _record(memory: Floats, integers: Indices, at: RecordColumns, state: Floats,
             state[at.sums + j] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def collect(
     memory: Floats,
     integers: Indices,

@@ -13,6 +13,7 @@ from couple.exchange.exchange import Exchange
 from couple.exchange.ledger import Ledger
 from couple.parallel.communicator import ElsewhereError, world
 from couple.rng.streams import branch_seed
+from couple.simulation.compiled_loop import CompiledLoop
 from couple.simulation.restored_states import refuse_impossible
 from couple.simulation.schemes.choose_scheme import chosen_scheme
 from couple.simulation.schemes.scheme import Scheme
@@ -27,6 +28,8 @@ class Orchestrator:
     scheme: "staggered" (Gauss-Seidel): the electrical model first, its ions enter the sites over the same window.
     "parallel" (Jacobi): both advance from the same moment; ions enter one window later.
     "extrapolated", "iterated": see couple.simulation.schemes.
+
+    loop: carries out many windows at once in `run`; None where `step` takes one after the other.
     """
 
     def __init__(self, system: System, recorder: Recorder, scheme: str, max_debt: float) -> None:
@@ -49,6 +52,7 @@ class Orchestrator:
         before, after = ([c for c in some if c is not None] for some in (first, second))
         self._pass = WindowPass(before, after, self.exchange, self.seconds)
         self._scheme = chosen_scheme(system, self.exchange, self._pass)
+        self.loop = CompiledLoop.of(system, self._pass, recorder) if self._scheme is None else None
 
     def _compile(self, engines: Sequence[Component]) -> None:
         """Try a window of each engine and undo it: kernels are compiled or loaded before anything is timed."""
@@ -102,18 +106,37 @@ class Orchestrator:
         if due:
             recorder.written()
 
-    def run(self, until: int, after_window: Callable[[], bool] | None = None) -> None:
+    def run(
+        self,
+        until: int,
+        after_window: Callable[[], bool] | None = None,
+        pause: Callable[[], int] | None = None,
+    ) -> None:
         """Step to window `until`, or until `after_window` says stop.
 
+        pause: the window after which `after_window` has to be called at the latest; each, if it is not given.
         A RunError carries the simulated time at which it happened.
         """
         while self.window < until:
+            last = until if after_window is None else self.window + 1
+            if pause is not None:
+                last = min(until, pause())
             try:
-                self.step()
+                if self.loop is None or not self.loop.ready:
+                    self.step()
+                else:
+                    self._leap(self.loop, last - self.window)
             except RunError as error:
                 raise RunError(f"t = {self.time:.6g} {self.system.plan.clock.unit}: {error}") from error
             if after_window is not None and after_window():
                 return
+
+    def _leap(self, loop: CompiledLoop, windows: int) -> None:
+        """Some windows in one call, at least one."""
+        try:
+            loop.run(self.window, windows, self.seconds)
+        finally:
+            self.window += loop.done
 
     @property
     def time(self) -> float:

@@ -353,7 +353,7 @@ class Simulation:
         try:
             if self._lock is not None:
                 self._lock.acquire()
-            self.orchestrator.run(end, after_window)
+            self.orchestrator.run(end, after_window, self._pause)
         except BaseException:  # whatever it was, what was recorded is kept
             self._cpu = before + process_time() - started
             self._write_results_if_possible()
@@ -367,6 +367,13 @@ class Simulation:
             return self.finish("complete" if self.orchestrator.window == clock.windows else "partial")
         finally:
             self._unlock()
+
+    def _pause(self) -> int:
+        """The window after which to look at what is due by its number; what is due by time is looked at often."""
+        window, every = self.orchestrator.window, self.system.plan.clock.checkpoint
+        if self._watchers or self.ranks.size > 1:
+            return window + 1
+        return window - window % every + every if every else self.system.plan.clock.windows
 
     def _write_results_if_possible(self) -> None:
         """After an error: results as far as there are any. A disk that refuses does not hide the error."""

@@ -15,10 +15,13 @@ _BEGINNINGS = (b"couple ", b"\x89HDF", b"\x93NUMPY", b"\x89PNG", b"%PDF", b"<?xm
 """How a file that is written by us begins, also one whose first bytes are still to come."""
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: whole or not at all. Raises RunError if the disk refuses."""
+def replace(path: Path, *parts: bytes | memoryview) -> None:
+    """Put `parts`, one after the other, at `path` in one step: whole or not at all. Raises RunError if the disk
+    refuses."""
     with guarded(path), temporary_for(path) as temporary:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
         flush_and_rename(temporary, path)
 
 

@@ -23,6 +23,8 @@ from figures import interleaved, median_of, report  # noqa: E402
 from couple.base import registry  # noqa: E402
 from couple.base.arrays import Floats  # noqa: E402
 from couple.cache.kernels import njit  # noqa: E402
+from couple.cache.native import integers, rows  # noqa: E402
+from couple.components.calls import Call, kernel_call  # noqa: E402
 from couple.components.engine import SiteEngine  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
 from couple.simulation.simulation import Simulation  # noqa: E402
@@ -40,11 +42,23 @@ def take_up(counts: Floats, influx: Floats) -> None:
         counts[i, 0] += influx[i, 0]
 
 
+@njit(cache=True)
+def take_up_of(context: int) -> int:
+    """The same, for a compiled loop."""
+    t = integers(context, 6)
+    take_up(rows(t[0], t[1], t[2]), rows(t[3], t[4], t[5]))
+    return 0
+
+
 class NoOp(SiteEngine):
     """Takes its ions and does nothing."""
 
     def advance(self, ticks: int) -> None:
         take_up(self._views["counts"], self._views["influx"])
+
+    def calls(self, ticks: int) -> list[Call]:
+        kept = (self._views["counts"], self._views["influx"])
+        return [kernel_call(take_up_of, kept, lambda _: None, lambda: self.advance(ticks))]
 
     def write_counts(self, counts: Any, rng: np.random.Generator) -> None:
         self.read("counts")[:, : len(self.network.species)] = self.checked_counts(counts)
@@ -91,7 +105,7 @@ def listening(sites: int, window: str, folder: Path) -> Callable[[], Callable[[]
         made = Simulation.new(experiment(sites, window), Path(tempfile.mkdtemp(dir=folder)))
         made.orchestrator.start()
         windows = made.system.plan.clock.windows
-        return lambda: made.orchestrator.run(windows, lambda: False)
+        return lambda: made.orchestrator.run(windows)
 
     return prepare
 

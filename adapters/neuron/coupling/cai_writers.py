@@ -29,6 +29,7 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.attachments import CALCIUM
+from couple.components.calls import Call, python_call
 from couple.components.model_spec import CaiWriters
 
 WHERE = "neuron.cai_writers"
@@ -130,6 +131,10 @@ class ClampedScatter:
         """As in `couple_hold`: the value itself now, and what every later step sets it to."""
         self._inputs.scatter(values)
         self._held.scatter(values[self._columns])
+
+    def scatter_calls(self, values: Floats) -> list[Call]:
+        """See DirectAccess."""
+        return [python_call(lambda: self.scatter(values))]
 
 
 def _policy(section: Any, here: Sequence[tuple[int, str, Any]], policies: Mapping[str, CaiWriters]) -> CaiWriters:

@@ -9,7 +9,7 @@ goes the same way; with MOD files through a pointer to its current, because MOD 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,9 @@ from adapters.neuron.models.loader import WHERE
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.cache.kernels import njit
+from couple.cache.native import floats, integers
 from couple.components.attachments import CALCIUM
+from couple.components.calls import Call, kernel_call
 
 MANY = 100
 """Currents from which on one pass is faster than their point processes (measured: 1 ns each against 1 µs a step)."""
@@ -85,6 +87,10 @@ class ChargeMeter:
         """What one pass has summed into `charges` (passed,), fC; whether all is finite."""
         return self._pass is None or self._pass.read(charges)
 
+    def read_calls(self, charges: Floats, not_finite: Callable[[], object]) -> list[Call]:
+        """What `read` does, and then `clear`, for a compiled loop. not_finite: raises."""
+        return [] if self._pass is None else [self._pass.take_call(charges, not_finite)]
+
     def refresh_addresses(self) -> None:
         """See DirectAccess; between windows."""
         if self._pass is not None:
@@ -122,7 +128,7 @@ class OnePass:
         order = self._currents.order()
         if not np.array_equal(order, np.arange(order.size)):
             now = np.argsort(self._place)[order]  # of the currents as they were given
-            self._place = np.argsort(now)
+            self._place[:] = np.argsort(now)
             self._currents = DirectAccess([self._given[i] for i in now])
             self._currents.refresh_addresses()
             self.sums[:] = 0.0
@@ -133,12 +139,26 @@ class OnePass:
         """The sums, scaled, into `out` (n,) in the order of the currents as given; whether all are finite."""
         return bool(read_sums(self.sums, self._place, self._scale, out))
 
+    def take_call(self, out: Floats, not_finite: Callable[[], object]) -> Call:
+        """What `read` does, for a compiled loop; the next window then sums from nothing."""
+
+        def python() -> None:
+            finite = self.read(out)
+            self.sums[:] = 0.0
+            if not finite:
+                not_finite()
+
+        def answer(_: int) -> None:
+            not_finite()
+
+        return kernel_call(take_sums_of, (self.sums, self._place, self._scale, out), answer, python)
+
     def close(self) -> None:
         """Stop."""
         self._summing.close()
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def read_sums(sums: Floats, place: Ints, scale: Floats, out: Floats) -> bool:
     """Sums in `place`, scaled, into `out`; whether all are finite."""
     finite = True
@@ -147,6 +167,16 @@ def read_sums(sums: Floats, place: Ints, scale: Floats, out: Floats) -> bool:
         finite &= value - value == 0.0  # infinity minus itself is no number either
         out[i] = value * scale[i]
     return finite
+
+
+@njit(cache=True)
+def take_sums_of(context: int) -> int:
+    """`read_sums` of a context (sums, place, scale, out), and sums of 0 after it; 1 where any is not finite."""
+    t = integers(context, 8)
+    sums = floats(t[0], t[1])
+    finite = read_sums(sums, integers(t[2], t[3]), floats(t[4], t[5]), floats(t[6], t[7]))
+    sums[:] = 0.0
+    return 0 if finite else 1
 
 
 def _integrator(current: IonCurrent) -> Any:

@@ -25,6 +25,7 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.components.attachments import CALCIUM, IonSegments
+from couple.components.calls import Call, python_call
 from couple.components.model_spec import CaiWriters, Reversal
 
 Indexes = np.ndarray[Any, np.dtype[np.intp]]
@@ -93,6 +94,12 @@ class Concentrations:
         self._read.gather(self._values)
         values[self._theirs] = self._values
 
+    def read_calls(self, values: Floats) -> list[Call]:
+        """What `read` does, for a compiled loop."""
+        if self._stretch is not None:
+            return self._read.gather_calls(values[self._stretch], lambda: None)
+        return [python_call(lambda: self.read(values))]
+
     def refresh_addresses(self) -> None:
         """See DirectAccess."""
         self._read.refresh_addresses()
@@ -127,6 +134,12 @@ class OwnedScatter:
     def scatter(self, values: Floats) -> None:
         """See DirectAccess."""
         self._inputs.scatter(values[self._columns])
+
+    def scatter_calls(self, values: Floats) -> list[Call]:
+        """See DirectAccess."""
+        if isinstance(self._columns, slice):
+            return self._inputs.scatter_calls(values[self._columns])
+        return [python_call(lambda: self.scatter(values))]
 
 
 def _initial(ion: IonSegments) -> Sequence[float]:

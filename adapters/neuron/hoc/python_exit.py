@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -33,15 +34,17 @@ class PythonExits:
     """The functions that end Python, while a model is loaded.
 
     inside: whether Python of the model may run now. called: what was called and where, "sys.exit() in cell.py:9".
+    flag: 1 where something was, for compiled code.
     """
 
     def __init__(self) -> None:
         self.inside, self.called = False, ""
+        self.flag = ctypes.c_int32()
         self._given: list[tuple[Any, str, Any]] = []
 
     def forbid(self) -> None:
         """Make them errors until `allow`; nothing if they are."""
-        self.called = ""
+        self.called, self.flag.value = "", 0
         if self._given:
             return
         atexit.register(self._at_exit)
@@ -74,6 +77,7 @@ class PythonExits:
                 function(*arguments, **named)
             caller = sys._getframe(1)
             self.called = f"{written} in {Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
+            self.flag.value = 1
             raise ModelExit(self.called)
 
         return leave

@@ -10,7 +10,7 @@ or the model has changed, the PtrVector does the work, to the same bits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ from adapters.neuron.memory.addresses import NeuronVariable
 from adapters.neuron.memory.pointers import PointerVector, SingleReferences, pointers
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
+from couple.cache.native import Table, flags, floats, integers, short_integers, table_of
+from couple.components.calls import Call, kernel_call
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def moved(flags: npt.NDArray[np.int32], at: Ints) -> bool:
     return flags[at[0]] != at[3] or flags[at[1]] != 0 or flags[at[2]] != 0  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, out: Floats) -> int:
     """Read out.size variables, times their factors `scale`, into `out`; returns FINITE, NOT_FINITE or MOVED.
 
@@ -53,7 +55,7 @@ def load(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, 
     return FINITE if finite else NOT_FINITE
 
 
-@njit(cache=True)
+@njit(cache=True, python=True)
 def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats, values: Floats) -> int:
     """Write `values`, times their factors `scale`, and zeros into all variables after them; returns FINITE or MOVED.
 
@@ -66,6 +68,28 @@ def store(memory: Floats, flags: npt.NDArray[np.int32], at: Ints, scale: Floats,
     for i in range(values.size, at.size - 4):
         memory[at[4 + i]] = 0.0
     return FINITE
+
+
+@njit(cache=True)
+def load_of(context: int) -> int:
+    """`load` of a context ([the context of what is read], values); MOVED where there is none."""
+    t = integers(context, 4)
+    a = integers(t[0], 8)
+    if a[1] == 0:
+        return MOVED
+    out = floats(t[2], t[3])
+    return load(floats(a[0], a[1]), flags(a[2], a[3]), short_integers(a[4], a[5]), floats(a[6], a[7]), out)  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def store_of(context: int) -> int:
+    """`store` of a context, as that of `load_of`."""
+    t = integers(context, 4)
+    a = integers(t[0], 8)
+    if a[1] == 0:
+        return MOVED
+    values = floats(t[2], t[3])
+    return store(floats(a[0], a[1]), flags(a[2], a[3]), short_integers(a[4], a[5]), floats(a[6], a[7]), values)  # type: ignore[no-any-return]
 
 
 @njit(cache=True)
@@ -106,6 +130,7 @@ class DirectAccess:
         self._scale = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (self.size,)))
         self._handles: SingleReferences | PointerVector = pointers(references, self._scale, others)
         self._every = pointers([*references, *others])
+        self._table: Table = np.zeros(8, dtype=np.int64)  # of memory, flags, places and factors, for compiled calls
         self._load: Any = _never
         self._store: Any = _never
         self._add: Any = _never
@@ -119,6 +144,26 @@ class DirectAccess:
         """Write `values` (size,), times their factors, and zeros into the zeroed ones."""
         if self._store(values) == MOVED:
             self._references().scatter(values)
+
+    def gather_calls(self, out: Floats, not_finite: Callable[[], object]) -> list[Call]:
+        """What `gather` into `out` does, for a compiled loop. not_finite: what is done where not all are finite."""
+
+        def python() -> None:
+            if not self.gather(out):
+                not_finite()
+
+        def answer(said: int) -> None:
+            (python if said == MOVED else not_finite)()
+
+        return [kernel_call(load_of, (self._table, out), answer, python)] if self._variables else []
+
+    def scatter_calls(self, values: Floats) -> list[Call]:
+        """What `scatter` of `values` does, for a compiled loop."""
+
+        def python(_: int = 0) -> None:
+            self.scatter(values)
+
+        return [kernel_call(store_of, (self._table, values), python, python)] if self._variables else []
 
     def add_to(self, total: Floats, factor: float) -> None:
         """Add all variables times `factor`, their own factors left out, to `total` (size,)."""
@@ -144,7 +189,7 @@ class DirectAccess:
         """Ask for all addresses and prove them, after NEURON was initialised or restored."""
         if not self._variables or (self.direct and self._proved()):
             return
-        self._load = self._store = self._add = _never
+        self._forget()
         counters = addresses.change_counters()
         if counters is not None and not counters.settled:
             return
@@ -164,11 +209,18 @@ class DirectAccess:
         indices = np.array([*counters.at, counters.changes, *at], dtype=np.int64)
         self._use(memory, counters, indices.astype(np.uint32) if indices.max() < 2**32 else indices)
         if not self._proved():
-            self._load = self._store = self._add = _never
+            self._forget()
         return self.direct
+
+    def _forget(self) -> None:
+        """Use no addresses."""
+        self._load = self._store = self._add = _never
+        self._table[:] = 0
 
     def _use(self, memory: Floats, counters: addresses.ChangeCounters, at: Ints) -> None:
         self._raw = memory, counters.flags, at, np.ones(len(self._variables))
+        if at.dtype == np.uint32:
+            self._table[:] = table_of(memory, counters.flags, at, self._scale)
         self._load = partial(load, memory, counters.flags, at, self._scale)
         self._store = partial(store, memory, counters.flags, at, self._scale)
         self._add = partial(add, memory, counters.flags, runs_of(at, self.size)) if self.size else _never
@@ -193,7 +245,7 @@ class DirectAccess:
         """NEURON's own references: they follow what has moved. Addresses come back when no change waits."""
         change_counters = addresses.change_counters()
         if self.direct and change_counters is not None and change_counters.settled:
-            self._load = self._store = self._add = _never
+            self._forget()
             self.refresh_addresses()
         return self._handles
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -18,7 +19,9 @@ from adapters.wellmixed.ode import kernel
 from adapters.wellmixed.ode.below_zero import taken_below_zero
 from adapters.wellmixed.ode.elimination import eliminate
 from couple.base.arrays import Floats, Ints
+from couple.base.errors import RunError
 from couple.components import engine
+from couple.components.calls import Call, kernel_call
 from couple.components.capabilities import CountsValidity
 from couple.components.component import State
 from couple.components.engine import EngineSetup
@@ -97,6 +100,22 @@ class MassAction(BatchedWellMixed, CountsValidity):
             self._atol,
         )
         return code, site, column
+
+    def calls(self, ticks: int) -> list[Call]:
+        """See Component."""
+        if self.threads.most > 1 or self.voltage_rates is not None or self._counts:
+            return super().calls(ticks)
+        ports, own = self._views, self._site_arrays()
+        arrays = [*(ports[key] for key in ("counts", "influx", "clamp", "means")), own["rates"], own["inner"]]
+        numbers = np.array([ticks * self.setup.tick, self._rtol, self._atol, self._steps])
+        n = len(self.sites)
+
+        def answer(said: int) -> None:
+            code, place = said % 8, said // 8
+            raise RunError(self._message(code, place % n, place // n))
+
+        kept = [self._packed, *arrays, self.scratch[0], numbers]
+        return [kernel_call(kernel.advance_of, kept, answer, partial(self.advance, ticks))]
 
     def _private(self) -> dict[str, npt.NDArray[np.generic]]:
         private = {"inner": cast("npt.NDArray[np.generic]", self.inner)}

@@ -20,6 +20,7 @@ from adapters.wellmixed.common.law_tables import RATES, START, load_constants
 from adapters.wellmixed.ode.elimination import MassActionTables, unpack
 from couple.base.arrays import Floats, Ints
 from couple.cache.kernels import njit
+from couple.cache.native import floats, integers, rows
 from couple.chemistry.laws.tape import run_tape
 
 STAGES = 6
@@ -339,3 +340,20 @@ def advance(
 def work_size(n_variables: int, n_places: int, width: int, n_entries: int, n_observables: int) -> int:
     """Length of the scratch array of `advance`; width: places with those of rate laws."""
     return n_variables + 2 * width + STAGES * n_places + 2 * n_entries + 2 * STAGES + n_observables
+
+
+@njit(cache=True)
+def advance_of(context: int) -> int:
+    """`advance` of a context (packed, counts, influx, clamp, means, rates, inner, work, [span, rtol, atol, steps]).
+
+    Returns code + 8 x (site + n_sites x column), 0 if all went well.
+    """
+    t = integers(context, 24)
+    counts, influx, clamp = rows(t[2], t[3], t[4]), rows(t[5], t[6], t[7]), rows(t[8], t[9], t[10])
+    means, rates, inner = rows(t[11], t[12], t[13]), rows(t[14], t[15], t[16]), floats(t[17], t[18])
+    given = floats(t[21], t[22])
+    packed, work = integers(t[0], t[1]), floats(t[19], t[20])
+    code, site, column = advance(
+        packed, counts, influx, clamp, means, rates, inner, work, given[0], int(given[3]), given[1], given[2]
+    )
+    return code + 8 * (site + len(counts) * column)  # type: ignore[no-any-return]

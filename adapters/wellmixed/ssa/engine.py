@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from adapters.wellmixed.ssa import kernel
 from adapters.wellmixed.ssa.grouping import group
 from adapters.wellmixed.ssa.levels import Levels, empty_levels
 from couple.base.arrays import Floats
+from couple.base.errors import RunError
+from couple.components.calls import Call, kernel_call
 from couple.components.capabilities import EstimatesWork
 from couple.components.engine import EngineSetup
 from couple.rng.streams import stream
@@ -77,6 +80,19 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
             levels,
         )
         return code % 8, code // 8, 0
+
+    def calls(self, ticks: int) -> list[Call]:
+        """See Component."""
+        work, levels = self.scratch[0]
+        if self.threads.most > 1 or self.voltage_rates is not None or levels is not None:
+            return super().calls(ticks)
+        ports = [self._views[key] for key in ("counts", "influx", "clamp", "means")]
+
+        def answer(said: int) -> None:
+            raise RunError(self._message(said % 8, said // 8, 0))
+
+        kept = [self._packed, *ports, self._rates, self.words, self.events, work, np.array([ticks * self.setup.tick])]
+        return [kernel_call(kernel.advance_of, kept, answer, partial(self.advance, ticks))]
 
     def work(self) -> Floats:
         """See EstimatesWork: reactions so far."""

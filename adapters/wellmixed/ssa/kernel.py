@@ -23,6 +23,7 @@ from adapters.wellmixed.ssa.selection import (
 )
 from couple.base.arrays import Floats, Ints, Words
 from couple.cache.kernels import njit
+from couple.cache.native import floats, integers, rows, word_rows
 from couple.rng.streams import exponential
 
 REFRESH, REFRESH_LEVELS = 1024, 1 << 16
@@ -247,3 +248,17 @@ def advance(
 def work_size(width: int, n_injected: int, n_members: int, n_groups: int) -> int:
     """Length of the scratch array of `advance`; width: states, the constant 1 and what rate laws work out."""
     return width + n_injected + n_members + 2 * n_groups + max(1, -(-n_groups // BLOCK))
+
+
+@njit(cache=True)
+def advance_of(context: int) -> int:
+    """`advance` of a context (packed, counts, influx, clamp, means, rates, words, events, work, [span]), and no levels.
+
+    Returns what that does.
+    """
+    t = integers(context, 26)
+    counts, influx, clamp = rows(t[2], t[3], t[4]), rows(t[5], t[6], t[7]), rows(t[8], t[9], t[10])
+    means, rates, words = rows(t[11], t[12], t[13]), rows(t[14], t[15], t[16]), word_rows(t[17], t[18], t[19])
+    packed, events, work = integers(t[0], t[1]), integers(t[20], t[21]), floats(t[22], t[23])
+    span = floats(t[24], t[25])[0]
+    return advance(packed, counts, influx, clamp, means, rates, words, events, work, span, None)  # type: ignore[no-any-return]

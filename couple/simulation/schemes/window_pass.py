@@ -17,7 +17,7 @@ class WindowPass:
     def __init__(
         self, first: Sequence[Component], second: Sequence[Component], exchange: Exchange, seconds: dict[str, float]
     ) -> None:
-        self.first, self.second, self._exchange, self._seconds = tuple(first), tuple(second), exchange, seconds
+        self.first, self.second, self.exchange, self._seconds = tuple(first), tuple(second), exchange, seconds
 
     def run(self, ticks: int) -> float:
         """Carry it out; perf_counter at its end. Raises RunError if a part of it cannot go on."""
@@ -34,7 +34,7 @@ class WindowPass:
 
     def deliver(self, t: float) -> float:
         """Deliver what crosses; perf_counter at the end."""
-        self._exchange.deliver()
+        self.exchange.deliver()
         return self.charge(t)
 
     def charge(self, t: float) -> float:

@@ -149,9 +149,9 @@ class Recorder:
         assert self.folder is not None
         return self.folder / self._place / f"{number:06d}.npy"
 
-    def written(self) -> None:
-        """The row at `next_row` was written."""
-        self.next_row += 1
+    def written(self, rows: int = 1) -> None:
+        """So many rows from `next_row` on were written, no more than there is room for."""
+        self.next_row += rows
         if self.next_row == len(self.rows):
             self.close_segment()
 
@@ -159,12 +159,15 @@ class Recorder:
         """Put the rows in memory into a segment file of their own. Raises RunError if the disk refuses."""
         if self.next_row == 0 or self.folder is None:
             return
-        buffer = io.BytesIO()
-        np.save(buffer, self.rows[: self.next_row])
-        content = buffer.getvalue() + SEGMENT_END
+        rows, head = self.rows[: self.next_row], io.BytesIO()
+        np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(rows))
+        parts = (head.getvalue(), memoryview(rows).cast("B"), SEGMENT_END)  # no copies: rows may be many
         own_folder(self.folder, *Path(self._place).parts)
-        replace(self._path(len(self._segments)), content)
-        self._segments.append((self.next_row, hashlib.sha256(content).hexdigest()))
+        replace(self._path(len(self._segments)), *parts)
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        self._segments.append((self.next_row, digest.hexdigest()))
         self.next_row = 0
 
     def take(self, rows: Floats) -> None:
