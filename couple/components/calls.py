@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy.typing as npt
-
 from couple.base.arrays import Floats
-from couple.cache.native import address_of, table_of
 
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
 
@@ -28,20 +25,6 @@ class Call:
     context: int
     answer: Callable[[int], None]
     kept: Any = field(repr=False)
-
-
-def kernel_call(
-    kernel: Any, arrays: Sequence[npt.NDArray[Any]], answer: Callable[[int], None], python: Callable[[], object]
-) -> Call:
-    """The call of a kernel (couple/cache/native.py) whose context is these arrays, which may not move.
-
-    python: does the same, where nothing is compiled.
-    """
-    function = address_of(kernel)
-    if not function:
-        return python_call(python)
-    table = table_of(*arrays)
-    return Call(function, table.ctypes.data, answer, (table, *arrays))
 
 
 def python_call(function: Callable[[], object]) -> Call:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from couple.base.arrays import Floats
 from couple.base.errors import InputError, RunError
-from couple.components.calls import Call, kernel_call, python_call
+from couple.components.calls import Call, python_call
 from couple.components.component import State
 from couple.components.drive import MOST, check_amount
+from couple.components.kernel_calls import kernel_call
 from couple.exchange import calls, kernels, tables
 from couple.exchange.diffusion import Diffusion
 from couple.exchange.drift import Drift

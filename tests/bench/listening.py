@@ -24,8 +24,9 @@ from couple.base import registry  # noqa: E402
 from couple.base.arrays import Floats  # noqa: E402
 from couple.cache.kernels import njit  # noqa: E402
 from couple.cache.native import integers, rows  # noqa: E402
-from couple.components.calls import Call, kernel_call  # noqa: E402
+from couple.components.calls import Call  # noqa: E402
 from couple.components.engine import SiteEngine  # noqa: E402
+from couple.components.kernel_calls import kernel_call  # noqa: E402
 from couple.experiment import Experiment  # noqa: E402
 from couple.simulation.simulation import Simulation  # noqa: E402
 

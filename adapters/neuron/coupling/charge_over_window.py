@@ -25,7 +25,8 @@ from couple.base.errors import InputError
 from couple.cache.kernels import njit
 from couple.cache.native import floats, integers
 from couple.components.attachments import CALCIUM
-from couple.components.calls import Call, kernel_call
+from couple.components.calls import Call
+from couple.components.kernel_calls import kernel_call
 
 MANY = 100
 """Currents from which on one pass is faster than their point processes (measured: 1 ns each against 1 µs a step)."""

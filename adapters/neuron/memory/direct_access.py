@@ -23,7 +23,8 @@ from adapters.neuron.memory.pointers import PointerVector, SingleReferences, poi
 from couple.base.arrays import Floats
 from couple.cache.kernels import njit
 from couple.cache.native import Table, flags, floats, integers, short_integers, table_of
-from couple.components.calls import Call, kernel_call
+from couple.components.calls import Call
+from couple.components.kernel_calls import kernel_call
 
 log = logging.getLogger(__name__)
 

@@ -21,10 +21,11 @@ from adapters.wellmixed.ode.elimination import eliminate
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import RunError
 from couple.components import engine
-from couple.components.calls import Call, kernel_call
+from couple.components.calls import Call
 from couple.components.capabilities import CountsValidity
 from couple.components.component import State
 from couple.components.engine import EngineSetup
+from couple.components.kernel_calls import kernel_call
 from couple.components.state import refuse_outside
 
 log = logging.getLogger(__name__)

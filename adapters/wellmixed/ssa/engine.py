@@ -18,9 +18,10 @@ from adapters.wellmixed.ssa.grouping import group
 from adapters.wellmixed.ssa.levels import Levels, empty_levels
 from couple.base.arrays import Floats
 from couple.base.errors import RunError
-from couple.components.calls import Call, kernel_call
+from couple.components.calls import Call
 from couple.components.capabilities import EstimatesWork
 from couple.components.engine import EngineSetup
+from couple.components.kernel_calls import kernel_call
 from couple.rng.streams import stream
 
 MANY = 512
