@@ -17,6 +17,7 @@ from adapters.neuron.coupling.concentrations import Concentrations
 from adapters.neuron.coupling.conductance import insert_conductance
 from adapters.neuron.coupling.given import GivenConcentrations
 from adapters.neuron.coupling.parameters import ParameterFinder, ParameterWriter
+from adapters.neuron.coupling.sizes import SegmentSizes
 from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
 from adapters.neuron.hoc.messages import Messages, capture_messages
 from adapters.neuron.hoc.python_exit import ModelExit, python_exits
@@ -46,7 +47,7 @@ from couple.components.calls import Call, Windows, python_call
 from couple.components.component import Port, State, digest_of
 from couple.components.electrics import ElectricalComponent
 from couple.components.model_spec import ModelSpec
-from couple.components.state import number, whole
+from couple.components.state import fitting, number, whole
 from couple.parallel.communicator import world
 
 _MAX_STEP = 10.0
@@ -99,6 +100,8 @@ class NeuronComponent(ElectricalComponent):
         self._axial = (
             AxialCurrents(attachments.axials, second_order=bool(spec.second_order)) if attachments.axials else None
         )
+        self._sizes = SegmentSizes(attachments.sized, currents) if attachments.sized else None
+        self._n_currents = len(currents)
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather = self._outputs.gather
         self._solve: Callable[[float], object] = self._solve_first
@@ -118,6 +121,7 @@ class NeuronComponent(ElectricalComponent):
                 "parameters": Port("unit of each", (len(attachments.parameters),), "intensive"),
                 "axial_conductance": Port("uS", (len(attachments.axials),), "intensive"),
                 "axial_offset": Port("nA", (len(attachments.axials),), "intensive"),
+                "size": Port("1", (len(attachments.sized),), "intensive"),
             },
             outputs={
                 **{ion.charge: Port("fC", (len(segments),), "extensive") for ion, segments in ions},
@@ -131,6 +135,7 @@ class NeuronComponent(ElectricalComponent):
         )
         self.memory[: self._concentrations.size] = self._concentrations.initial
         self.read("given")[:] = self._given.start
+        self.read("size")[:] = 1.0
         if self._axial is not None:
             self.read("axial_conductance")[:] = self._axial.conductances
         self._initialise(attachments.seed)
@@ -144,13 +149,11 @@ class NeuronComponent(ElectricalComponent):
     def attach(self, memory: Floats) -> None:
         """Move the port values, and the views of them that `advance` uses."""
         super().attach(memory)
-        n = len(self._attachments.axials)
-        sizes = [self._inputs.size, len(self._attachments.parameters), n, n, self._charge.passed, self._outputs.size]
+        n, m = len(self._attachments.axials), len(self._attachments.sized)
+        sizes = [self._inputs.size, len(self._attachments.parameters), n, n, m, self._charge.passed, self._outputs.size]
         parts = np.split(self.memory, [*np.cumsum(sizes), self.memory.size - n])
-        self._input_values, self._parameter_values, *self._axial_values, self._passed_values, self._output_values = (
-            parts[:6]
-        )
-        self._range_values, self._drops = parts[6:]
+        self._input_values, self._parameter_values, *self._axial_values, self._size_values = parts[:5]
+        self._passed_values, self._output_values, self._range_values, self._drops = parts[5:]
 
     @property
     def notes(self) -> Sequence[str]:
@@ -218,6 +221,8 @@ class NeuronComponent(ElectricalComponent):
         self._scatter(self._input_values)
         if self._parameters is not None:
             self._parameters.scatter(self._parameter_values)
+        if self._sizes is not None:
+            self._sizes.apply(self._size_values)
         if self._axial is not None:
             self._axial.begin(*self._axial_values)
         if self._gating is not None:
@@ -235,6 +240,8 @@ class NeuronComponent(ElectricalComponent):
         if not self._gather(self._output_values) or not finite:
             self._raise_not_finite()
         self._ranges.gather(self._range_values)
+        if self._sizes is not None:
+            self._sizes.scale((self._passed_values if self._charge.passed else self._output_values)[: self._n_currents])
         if self._axial is not None:
             self._drops[:] = self._axial.drops
         if self._concentrations.listens:
@@ -281,7 +288,7 @@ class NeuronComponent(ElectricalComponent):
 
     def windows(self, before: Sequence[Call], after: Sequence[Call], ticks: int) -> Windows | None:
         """See ElectricalComponent: in one process, with compiled mechanisms."""
-        if not in_one_call() or self._axial is not None:
+        if not in_one_call() or self._axial is not None or self._sizes is not None:
             return None
         first = [*before, *self._inputs.scatter_calls(self._input_values)]
         if self._parameters is not None:
@@ -329,6 +336,8 @@ class NeuronComponent(ElectricalComponent):
         network: State = {}
         if self._spikes is not None:
             network = {**self._spikes.save(), **repartition.state_by_name(self._model_state())}
+        if self._sizes is not None:
+            network["sizes"] = self._sizes.factors.copy()
         if self._spec.helped:
             network["time"] = float(h.t)
         return {"steps": self.steps, **self._model_state().save(), **network}
@@ -364,6 +373,8 @@ class NeuronComponent(ElectricalComponent):
 
     def restore(self, state: State) -> None:
         """Take up a state of an equally built model, made in this process or another."""
+        if self._sizes is not None:
+            self._sizes.restore(np.asarray(fitting(state, "sizes", self._sizes.factors), dtype=np.float64))
         self._model_state().restore(state)
         self._refresh_addresses()
         self.steps = whole(state, "steps")
@@ -448,9 +459,10 @@ class NeuronComponent(ElectricalComponent):
         self._conductances.clear()
         if self._parameters is not None:
             self._parameters.close()
-        if self._axial is not None:
-            self._axial.close()
-        self._gating = self._state = self._spikes = self._parameters = self._axial = None
+        for part in (self._axial, self._sizes):
+            if part is not None:
+                part.close()
+        self._gating = self._state = self._spikes = self._parameters = self._axial = self._sizes = None
         self._scatter = _released
 
 

@@ -123,6 +123,7 @@ class Attachments:
     writers:      the same as `IonSegments.writers`, of `calcium`.
     given:        concentrations of single mechanisms that the chemistry sets, and at the start (mM) in `given_start`.
     axials:       where the chemistry's ions carry the current along the cable.
+    sized:        segments that grow and shrink with their sites.
     """
 
     calcium: tuple[str, ...]
@@ -138,6 +139,7 @@ class Attachments:
     given: tuple[Given, ...] = ()
     given_start: tuple[float, ...] = ()
     axials: tuple[Axial, ...] = ()
+    sized: tuple[str, ...] = ()
 
     @property
     def axial_names(self) -> tuple[str, ...]:

@@ -182,6 +182,14 @@ class CarriesCharge(ContainsNecks, ABC):
     """
 
 
+class ResizesSites(ABC):
+    """Has sites whose volume and membrane may change while they go on: their molecules stay, and are diluted."""
+
+    @abstractmethod
+    def resize(self, row: int, volume: float, area: float) -> None:
+        """Let a site have this volume (µm³) and membrane (µm²) from now on."""
+
+
 class AlongCable:
     """Resolves one site along whole sections of NEURON: that site has a `cable`. It has the
 
@@ -250,6 +258,7 @@ CAPABILITIES: tuple[type, ...] = (
     HasNeckOpenings,
     ContainsNecks,
     CarriesCharge,
+    ResizesSites,
     AlongCable,
     ResolvesCables,
     AsksForRanks,

@@ -46,7 +46,8 @@ class ElectricalComponent(Component):
              (n_given,) mM; `parameters` (n_parameters,) in their units, or as factors of what the model has. Where a
              concentration stays the model's, its value after the window stands in the place of one handed in.
              Of currents along the cable that ions carry `axial_conductance` µS and `axial_offset` nA (n_axials,): from
-             the first segment to the second conductance x (V1 - V2) + offset.
+             the first segment to the second conductance x (V1 - V2) + offset. `size` (n_sized,): factors of the
+             lengths of segments that grow.
     outputs  `charge` (n_calcium,) fC of calcium current over the last window (inward positive), and `charge_na` or
              the like of other ions; `v` (n_voltages,) mV; `range_eca` (n_segments,) or the like of every range
              variable that is asked for, in NEURON's unit; `axial_drop` (n_axials,) mV ms, the integral of V1 - V2 over

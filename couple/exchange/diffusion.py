@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -147,12 +147,25 @@ class Diffusion:
 
     def set_length(self, part: float) -> None:
         """Have the next windows last this part of what was said."""
+        self._part = part
         if part not in self._lengths:
             window = part * self._window
             rounds, half = _rounds(self.links, window), window / 2
             chances = [crossing(k.within(window), k.first.volume, k.second.volume, half / rounds) for k in self.links]
             self._lengths[part] = rounds, np.array(chances).reshape(-1, 2)
         self.rounds, self._chances = self._lengths[part]
+
+    def set_volumes(self, volumes: Mapping[str, float]) -> None:
+        """Have these sites be of these volumes (µm³) from now on."""
+
+        def end(given: End) -> End:
+            return replace(given, volume=volumes.get(given.site, given.volume))
+
+        links = tuple(replace(k, first=end(k.first), second=end(k.second)) for k in self.links)
+        if links != self.links:
+            self.links = links
+            self._lengths.clear()
+            self.set_length(self._part)
 
     def restart(self, seed: int) -> None:
         """Accounts and random streams as before the first window of a run with this seed."""

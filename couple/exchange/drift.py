@@ -11,7 +11,7 @@ The sites then get J_k τ + J'_k (S − U τ) ions: those whose charge has cross
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +107,13 @@ class Drift:
     def set_length(self, part: float) -> None:
         """Have the next windows last this part of what was said."""
         self._window = part * self._whole
+
+    def set_volumes(self, volumes: Mapping[str, float]) -> None:
+        """Have these sites be of these volumes (µm³) from now on."""
+        for j, neck in enumerate(self.necks):
+            for side, site in enumerate(neck.sites):
+                if site in volumes:
+                    self._sizes[self._starts[j] : self._starts[j + 1], VOLUME_FIRST + side] = volumes[site]
 
     def start(self, memory: Floats) -> None:
         """Empty books; what the electrical model has to begin with, for the amounts and voltages of now."""

@@ -20,6 +20,7 @@ from couple.exchange.diffusion import Diffusion
 from couple.exchange.drift import Drift
 from couple.exchange.link import Holding, IonLink, ResponseLink, ValueLink
 from couple.exchange.response import follow, pack_responses
+from couple.exchange.sizes import SizeLink, Sizes
 
 TOLERANCE = 1e-9
 """Largest imbalance of a continuous engine, relative to max(amount moved, amount held at the start)."""
@@ -35,6 +36,7 @@ class Exchange:
     responses: likewise: parameters of the electrical model that follow amounts of molecules.
     diffusion: between sites, after the ions of the window are known.
     drift: between sites, with charge, for the electrical model's next window.
+    sizes: of sites that grow, after every window, of `window` ms.
     sampled, summed: indices that a row of the record holds: values now, and totals since the last row.
     raised:  (n_after,) how often each link handed over its least value.
     state_version: see Component.
@@ -55,6 +57,8 @@ class Exchange:
         diffusion: Diffusion | None = None,
         responses: Sequence[ResponseLink] = (),
         drift: Drift | None = None,
+        sizes: Sequence[SizeLink] = (),
+        window: float = 0.0,
     ) -> None:
         self.memory, self.ions, self.after, self.holdings = memory, tuple(ions), tuple(after), tuple(holdings)
         self.accounts = np.zeros((len(ions), 4))
@@ -74,6 +78,8 @@ class Exchange:
         self._targets = np.array([link.target for link in after], dtype=np.intp)
         self._count_holdings()
         self._end = tables.pack_window_end(values, tables.pack_audit(holdings), record)
+        necks = tuple(between for between in (diffusion, drift) if between is not None)
+        self.sizes = Sizes(sizes, after, (values[1], self._end[1]), necks, window) if sizes else None
         self._collect = partial(kernels.collect, memory, *self._end, self._state, self.balance, TOLERANCE)
         self._note = partial(kernels.note, memory, record, sums)
         self.responses, self._followed = tuple(responses), np.zeros(len(responses))
@@ -121,6 +127,8 @@ class Exchange:
 
     def prime(self) -> None:
         """Before the first window: set what links hand over from the initial state, as if it had always been so."""
+        if self.sizes is not None:
+            self.sizes.start(self.memory)
         if self._hold is not None:
             self._hold()
         for _ in range(2):  # the first time the values before are unknown
@@ -179,6 +187,8 @@ class Exchange:
 
     def close_window(self, rows: Floats, row: int) -> None:
         """All else of `collect`."""
+        if self.sizes is not None:
+            self.sizes.follow(self.memory)
         self._refuse_imbalance(self._collect(rows, row))
         if self.drift is not None:
             self._set_currents(self.drift)
@@ -207,7 +217,7 @@ class Exchange:
             counters[calls.WINDOW] += 1
             counters[calls.NEXT_ROW] += due
 
-        if self.drift is not None:
+        if self.drift is not None or self.sizes is not None:
             return [python_call(self.follow), python_call(python)]
         before = [] if self._follow is None else [python_call(self.follow)]
         return [*before, kernel_call(calls.collect, kept, answer, python)]
@@ -300,11 +310,14 @@ class Exchange:
         """Take up what `save` made, in place."""
         for key, array in self._saved():
             array[...] = state[key]
+        if self.sizes is not None:
+            self.sizes.apply(self.memory)
 
     def _saved(self) -> tuple[tuple[str, npt.NDArray[Any]], ...]:
         return (
             *(self.diffusion.saved() if self.diffusion is not None else ()),
             *(self.drift.saved() if self.drift is not None else ()),
+            *(self.sizes.saved() if self.sizes is not None else ()),
             ("memory", self.memory),
             ("accounts", self.accounts),
             ("balance", self.balance),

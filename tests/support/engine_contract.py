@@ -27,6 +27,7 @@ from couple.components.capabilities import (
     HasErrorIndicator,
     HasEventTables,
     HasNeckOpenings,
+    ResizesSites,
     ResolvesCables,
     asked_ranks,
     counted_network,
@@ -349,6 +350,17 @@ class EngineContract:
             if not isinstance(e, capability):
                 own = {n for n in vars(capability) if not n.startswith("_")}
                 assert not {n for n in own if n in dir(type(e))}, f"declare {capability.__name__}"
+
+    def test_a_resized_site_is_one_built_with_that_size(self, engine: EngineUnderTest) -> None:
+        first, other = SITES[0], SITES[1].geometry
+        grown = self.spine(engine, (first,))
+        if not isinstance(grown, ResizesSites):
+            return  # its sites have the size of their start
+        before = run(self.spine(engine, (first,)), 4)
+        grown.resize(0, other.volume, other.area)
+        found = run(grown, 4)
+        assert same(found, run(self.spine(engine, (replace(first, geometry=other),)), 4))
+        assert not same(found, before)
 
     def test_some_sites_advance_alone(self, engine: EngineUnderTest) -> None:
         e, whole = self.spine(engine), self.spine(engine)

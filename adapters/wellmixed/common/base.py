@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.wellmixed.common.law_tables import with_constants
 from couple.base.arrays import Counts, Floats
 from couple.base.errors import InputError, RunError
-from couple.components.capabilities import AdvancesSomeSites
+from couple.chemistry.laws.tape import LawTape
+from couple.components.capabilities import AdvancesSomeSites, ResizesSites
 from couple.components.component import State
 from couple.components.engine import SiteEngine
 
@@ -190,3 +193,24 @@ class BatchedWellMixed(WellMixed, AdvancesSomeSites):
         held, weights = self.read("counts"), self.network.observable_weights
         held[rows, : len(self.network.species)] = counts
         self.read("means")[rows] = (held[rows, None, :] * weights).sum(axis=2)
+
+
+class ResizableWellMixed(BatchedWellMixed, ResizesSites):
+    """One of which sites may grow and shrink: its rates are made by `_make_rates`."""
+
+    def _make_rates(self, order: npt.NDArray[np.int64], tape: LawTape, sign: Floats | None = None) -> Floats:
+        """The array `rates` of `_site_arrays`. order, sign: (n_members,) reaction of each column, and a factor."""
+        signs = np.ones(len(order)) if sign is None else sign
+        self._of_rates = order, tape, signs
+        return with_constants(self.rates[:, order] * signs, tape, self.setup.sites)
+
+    def resize(self, row: int, volume: float, area: float) -> None:
+        """See ResizesSites."""
+        geometry = replace(self.sites[row].geometry, volume=volume, area=area)
+        order, tape, sign = self._of_rates
+        self.rates[row] = self.count_rates(geometry)
+        site = replace(self.setup.sites[row], geometry=geometry)
+        rates = self._own["rates"]
+        rates[row] = with_constants((self.rates[row, order] * sign)[None], tape, [site])[0]
+        if self.voltage_rates is not None:
+            self._at_no_voltage[row] = rates[row, self._columns]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adapters.wellmixed.common import codes
-from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
-from adapters.wellmixed.common.law_tables import law_message, with_constants
+from adapters.wellmixed.common.base import Failure, ResizableWellMixed, SiteArrays
+from adapters.wellmixed.common.law_tables import law_message
 from adapters.wellmixed.common.packing import pack
 from adapters.wellmixed.langevin import kernel
 from adapters.wellmixed.langevin.flux_tables import fluxes
@@ -35,7 +35,7 @@ class LangevinOptions(engine.Options):
     accuracy: float = Field(0.2, gt=0, le=0.5, strict=True)
 
 
-class Langevin(BatchedWellMixed):
+class Langevin(ResizableWellMixed):
     """The chemical Langevin equation, dn = Σ change × (a dt + sqrt(a) dW), by the weak trapezoidal method.
 
     Reactions that undo each other share one noise, of the sum of their variances. Influx enters at a constant rate. A
@@ -59,7 +59,7 @@ class Langevin(BatchedWellMixed):
         self._accuracy = options.accuracy
         plan = fluxes(self.network, setup.clamped, setup.injected)
         self._packed, self.change = pack(plan.tables), plan.change
-        self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
+        self._rates = self._make_rates(plan.order, plan.tape)
         n_sites = len(setup.sites)
         n_states, n_fluxes = len(self.network.states), len(plan.change)
         self._work = kernel.work_size(n_states, plan.tape.size, len(plan.order), n_fluxes)

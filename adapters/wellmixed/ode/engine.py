@@ -12,8 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from adapters.wellmixed.common import codes
-from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
-from adapters.wellmixed.common.law_tables import with_constants
+from adapters.wellmixed.common.base import Failure, ResizableWellMixed, SiteArrays
 from adapters.wellmixed.common.packing import pack
 from adapters.wellmixed.ode import kernel
 from adapters.wellmixed.ode.below_zero import taken_below_zero
@@ -42,7 +41,7 @@ class OdeOptions(engine.Options):
     steps: int = Field(0, ge=0, le=10**6, strict=True)
 
 
-class MassAction(BatchedWellMixed, CountsValidity):
+class MassAction(ResizableWellMixed, CountsValidity):
     """Mass action, dn/dt = Σ change × rate × Π n, by an L-stable Rosenbrock method of order 4 with adaptive steps.
 
     Influx enters at a constant rate. A clamped species is held at the input `clamp`. `means` are integrals of the same
@@ -67,7 +66,7 @@ class MassAction(BatchedWellMixed, CountsValidity):
         unbounded = taken_below_zero(self.network)
         plan = eliminate(self.network, setup.clamped, setup.injected, unbounded)
         self._packed = pack(plan.tables)
-        self._rates = with_constants(self.rates[:, plan.order] * plan.sign, plan.tape, setup.sites)
+        self._rates = self._make_rates(plan.order, plan.tape, plan.sign)
         n, n_clamped = len(self.network.states), len(setup.clamped)
         self._work = kernel.work_size(
             n - n_clamped, n + 1, plan.tape.size, plan.n_entries, len(self.network.observables)

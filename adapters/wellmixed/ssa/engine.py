@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.wellmixed.common import codes
-from adapters.wellmixed.common.base import BatchedWellMixed, Failure, SiteArrays
-from adapters.wellmixed.common.law_tables import law_message, with_constants
+from adapters.wellmixed.common.base import Failure, ResizableWellMixed, SiteArrays
+from adapters.wellmixed.common.law_tables import law_message
 from adapters.wellmixed.common.packing import pack
 from adapters.wellmixed.ssa import kernel
 from adapters.wellmixed.ssa.grouping import group
@@ -29,7 +29,7 @@ MANY = 512
 to choose one (tests/bench/wellmixed.py)."""
 
 
-class Gillespie(BatchedWellMixed, EstimatesWork):
+class Gillespie(ResizableWellMixed, EstimatesWork):
     """Gillespie's direct method, with the dependencies of reactions worked out beforehand.
 
     In networks with many species the reaction is chosen by composition and rejection, at a cost that does not grow.
@@ -48,7 +48,7 @@ class Gillespie(BatchedWellMixed, EstimatesWork):
         super().__init__(setup)
         plan = group(self.network, setup.clamped, setup.injected)
         self._packed = pack(plan.tables)
-        self._rates = with_constants(self.rates[:, plan.order], plan.tape, setup.sites)
+        self._rates = self._make_rates(plan.order, plan.tape)
         self._order = plan.order
         self._work = kernel.work_size(plan.tape.size, len(setup.injected), len(plan.order), plan.n_groups)
         self._groups = plan.n_groups

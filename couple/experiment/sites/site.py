@@ -16,6 +16,7 @@ from couple.base.schema import SITE_NAME, Block, UnknownKey
 from couple.base.units import Length, Voltage, factor, quantities, with_unit
 from couple.components.model_spec import CaiWriters
 from couple.experiment.sites.placement import Names, Placement
+from couple.experiment.sites.size import Size
 from couple.geometry.geometry import Geometry
 from couple.geometry.surface.read import read_surface
 
@@ -175,6 +176,7 @@ class SiteBlock(Block):
     name: of the site, by which links, drives and results call it. engine: ssa, ode, lattice, ...: the accuracy.
     entry: region of the membrane of its `geometry.mesh` through which what links and drives bring comes in, such as
     "psd"; by default all of the membrane. Engines of well-stirred sites know no places, and are the same with it.
+    size: how its volume changes, by time or by molecules.
     geometry: its shape, where no segment gives it. cai_writers: in its segments, instead of neuron.cai_writers.
     """
 
@@ -188,6 +190,7 @@ class SiteBlock(Block):
     cai_writers: CaiWriters | None = None
     voltage: Voltage | None = None
     entry: str | None = Field(default=None, min_length=1)
+    size: Size | None = None
     options: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="before")

@@ -221,6 +221,19 @@ class Recording:
             return np.asarray(group[name])[:, row, None]
         return np.asarray(group.attrs[name][row])
 
+    def volume(self, site: str) -> Floats:
+        """µm³ of a site: (..., n_rows) of one that grows, else as `size_of`."""
+        component, row = self._place(site)
+        return np.asarray(self.size_of(component, row, "volume_um3") * self._grown(site))
+
+    def _grown(self, site: str) -> Floats:
+        """The volume of a site over that at the start: (..., n_rows) of one that grows, else 1."""
+        component, row = self._place(site)
+        path = f"{component}/volume_now"
+        if path not in self.file or site not in (names := self._names_along(path, "site")):
+            return np.ones(())
+        return np.asarray(self._read(path, (..., names.index(site))) / self.size_of(component, row, "volume_um3"))
+
     def observed_on(self, site: str, name: str) -> str:
         """Where the species of an observable live: "membrane", "volume" or "both"; "" in files that do not say."""
         component, _ = self._place(site)
@@ -236,12 +249,13 @@ class Recording:
     def per_membrane(self, site: str, name: str) -> Floats:
         """(..., n_rows) molecules per µm² of the site's membrane: mean of an observable over the last window."""
         component, row = self._place(site)
-        return self.observable(site, name) / self.size_of(component, row, "area_um2")
+        area = self.size_of(component, row, "area_um2")
+        return self.observable(site, name) / (area * (self._grown(site) ** (2 / 3)))
 
     def per_volume(self, site: str, name: str) -> Floats:
         """(..., n_rows) µM: mean of an observable over the last window, by the site's volume."""
         component, row = self._place(site)
-        volume = self.size_of(component, row, "volume_um3")
+        volume = self.size_of(component, row, "volume_um3") * self._grown(site)
         return self.observable(site, name) / (IONS_PER_MM_UM3 * volume) * 1e3
 
     def entered(self, site: str, species: str) -> Floats:
@@ -269,7 +283,7 @@ class Recording:
         component, row = self._place(site)
         if species in self.file[component].attrs["membrane"]:
             raise InputError(f'"{species}" lives on the membrane of {site}; take counts()', where=str(self.path))
-        volume = self.size_of(component, row, "volume_um3")
+        volume = self.size_of(component, row, "volume_um3") * self._grown(site)
         share = self.shares(component).get(species, 1.0)
         return self.counts(site, species) / (IONS_PER_MM_UM3 * volume * share) * 1e3
 

@@ -34,6 +34,7 @@ from couple.wiring.sites.engine_choice import EngineChoice, load_engines
 from couple.wiring.sites.partition import share_sites
 from couple.wiring.sites.placed_site import Order, PlacedSites
 from couple.wiring.sites.site_blocks import place_sites
+from couple.wiring.sites.size_changes import check_sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,7 @@ def make_plan(experiment: Experiment, costs: Mapping[str, float] | None = None) 
     check_voltages(network, sites, links)
     valence = {} if branches is None else branches.model.ions()
     check_drift(experiment, necks, links, valence, clock.window * clock.tick)
+    check_sizes(experiment, network, sites, necks)
     species = filled_species(experiment, network, sites, links, necks)
     placed = placed_ranks(world())
     threads = experiment.run.threads or placed[world().rank].free

@@ -15,16 +15,19 @@ from couple.exchange.diffusion import Diffusion
 from couple.exchange.drift import Drift
 from couple.exchange.ions import concentration_per_ion, ions_per_charge, least_concentration
 from couple.exchange.link import Holding, IonLink, ResponseLink, Sources, ValueLink
+from couple.exchange.sizes import SizeLink
 from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
 from couple.wiring.links.parameter_links import PlacedParameter
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
+from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.diffusion import diffusion_links
 from couple.wiring.system.drift import connect_drift, following_links
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
+from couple.wiring.system.sizes import connect_sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ class Connections:
 
     ions: into sites, from charge and drives. before: values handed to sites before a window (held counts).
     after: values handed to the electrical model after it. responses: parameters of it that follow amounts.
-    diffusion: between sites, None without. drift: of ions with their charge, likewise.
+    diffusion: between sites, None without. drift: of ions with their charge, likewise. sizes: of sites that
+    grow.
     holdings: what the ledger watches. lines: what each link does, for `couple check`.
     """
 
@@ -43,6 +47,7 @@ class Connections:
     responses: tuple[ResponseLink, ...]
     diffusion: Diffusion | None
     drift: Drift | None
+    sizes: tuple[SizeLink, ...]
     holdings: tuple[Holding, ...]
     lines: tuple[str, ...]
 
@@ -137,6 +142,9 @@ def connect(
     between = diffusion_links([neck for neck in plan.necks if not neck.drifts], engines, memory)
     window, seed = plan.clock.window * plan.clock.tick, plan.experiment.experiment.seed
     drift = None if electrics is None else connect_drift(plan, engines, electrics, memory, window)
+    grown = len(growing(plan.sites))
+    sizes, of_sizes = connect_sizes(plan, engines, electrics, memory, memory.spare[:grown])
+    made.lines += of_sizes
     following, said = following_links(plan.necks, engines, memory)
     made.ions += [*following, *(() if drift is None else drift.links)]
     made.lines += [*said, *(() if drift is None else drift.lines)]
@@ -147,6 +155,7 @@ def connect(
         responses=tuple(made.responses),
         diffusion=Diffusion(between, watched, window, seed) if between else None,
         drift=None if drift is None else drift.drift,
+        sizes=tuple(sizes),
         holdings=watched,
         lines=tuple(made.lines),
     )

@@ -43,7 +43,7 @@ def connect_drift(
             "ions drift by V F/RT, and the temperature is not known: give neuron.celsius, as in celsius = 34.0",
             where=f"{groups[0].links[0].key}.drift",
         )
-    gains, totals = memory.spare[: -len(groups)], memory.spare[-len(groups) :]
+    gains, totals = memory.spare[-spare_places(plan.necks) :], memory.spare[-len(groups) :]
     necks: list[DriftNeck] = []
     ends: list[IonLink] = []
     for k, (group, total) in enumerate(zip(groups, totals, strict=True)):

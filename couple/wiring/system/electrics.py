@@ -16,6 +16,7 @@ from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_b
 from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import Order
+from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.engines import Engines
 
 
@@ -66,6 +67,7 @@ class Electrics:
         found |= {"v": at.voltages, "g": tuple(f"{c.name} {c.segment}" for c in at.conductances)}
         found |= {"parameters": tuple(f"{p} {p.segment}" for p in at.parameters)}
         found |= {f"axial_{port}": at.axial_names for port in ("conductance", "offset", "drop")}
+        found |= {"size": at.sized}
         found |= {"given": tuple(f"{g.ion}i of {g.mechanism} {g.segment}" for g in at.given)}
         return found | {port: ion.segments for ion in at.ions for port in (ion.charge, ion.concentration)}
 
@@ -122,6 +124,7 @@ def attach(plan: Plan, engines: Engines) -> Electrics | None:
         writers=calcium.writers,
         given=(given := _given(plan)),
         given_start=tuple(_initial_concentration(g.ion, g.segment, engines, meeting, g.mechanism) for g in given),
+        sized=tuple(site.segments[0] for site in growing(plan.sites) if site.segments),
         axials=tuple(Axial(*group.segments, f"{group.links[0].key}.drift") for group in drifting),
     )
     first = {ion: _first_of(there) for ion, there in crossing.items()} | {"g": _first_of(channels)}

@@ -17,6 +17,7 @@ from couple.storage.records.recorder import Variable
 from couple.wiring.cells.shape import Shape, shape_of
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
+from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.connections import Connections, connect
 from couple.wiring.system.description import describe
 from couple.wiring.system.drift import spare_places
@@ -74,9 +75,21 @@ class System:
     def exchange(self, sampled: Sequence[int], summed: Sequence[int], max_debt: float) -> Exchange:
         """The compiled exchange, which records the given indices of the memory. max_debt: ions a site may owe."""
         made = self.connections
-        books = (made.holdings, sampled, summed, max_debt)
-        after = (made.diffusion, made.responses, made.drift)
-        return Exchange(self.memory.block, made.ions, made.before, made.after, *books, *after)
+        return Exchange(
+            self.memory.block,
+            made.ions,
+            made.before,
+            made.after,
+            made.holdings,
+            sampled,
+            summed,
+            max_debt,
+            made.diffusion,
+            made.responses,
+            made.drift,
+            made.sizes,
+            self.plan.clock.window * self.plan.clock.tick,
+        )
 
 
 def assemble(plan: Plan) -> System:
@@ -89,7 +102,10 @@ def assemble(plan: Plan) -> System:
     drive = plan.drives.build(plan.clock.played)
     electrics = attach(plan, engines)
     component = None if electrics is None else electrics.component
-    memory = Memory([c for c in (component, drive, *engines.all) if c is not None], spare_places(plan.necks))
+    memory = Memory(
+        [c for c in (component, drive, *engines.all) if c is not None],
+        spare_places(plan.necks) + len(growing(plan.sites)),
+    )
     return System(
         plan=plan,
         electrics=component,

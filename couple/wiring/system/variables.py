@@ -10,6 +10,7 @@ from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
 from couple.storage.records.recorder import Variable
 from couple.wiring.plan.plan import Plan
+from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
@@ -28,6 +29,7 @@ def recorded_variables(plan: Plan, electrics: Electrics | None, engines: Engines
     variables = [] if electrics is None else _of_model(electrics, memory)
     variables += [] if electrics is None else _axial(electrics, memory)
     ranges = [] if electrics is None else _ranges(plan, electrics, memory)
+    ranges += _volumes(plan, engines, memory)
     variables += [] if electrics is None else _parameters(plan, electrics, memory)
     linked = {link.quantity for link in plan.links}
     for engine in engines.all:
@@ -76,6 +78,17 @@ def _of_model(electrics: Electrics, memory: Memory) -> list[Variable]:
             order = tuple(electrics.order["g"][i] for i in chosen)
             variables.append(Variable(f"neuron/g_{kind}", unit, ("channel",), (names,), indices, order=order))
     return variables
+
+
+def _volumes(plan: Plan, engines: Engines, memory: Memory) -> list[Variable]:
+    """Volumes of sites that grow, by component."""
+    found: dict[str, dict[str, int]] = {}
+    for site, at in zip(growing(plan.sites), memory.spare, strict=False):
+        found.setdefault(engines.of[site.name][0].name, {})[site.name] = at
+    return [
+        Variable(f"{name}/volume_now", "um^3", ("site",), (tuple(at),), tuple(at.values()))
+        for name, at in found.items()
+    ]
 
 
 def _axial(electrics: Electrics, memory: Memory) -> list[Variable]:
