@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import END, TARGET, Block
 from couple.base.units import Conductance, Time, Voltage
-from couple.experiment.cells.response import Response, Value
 from couple.experiment.run import LEAST_TOLERANCE
 from couple.experiment.sites.placement import Names, Neck
+from couple.experiment.sites.response import Response, Value
 
 
 class LinkBlock(Block):

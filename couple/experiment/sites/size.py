@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from couple.base.schema import Block, Name
 from couple.base.units import Time, quantities, with_unit
-from couple.experiment.cells.response import Response
+from couple.experiment.sites.response import Response
 
 SMALLEST, LARGEST = 1e-3, 1e3
 """Of its volume at the start."""

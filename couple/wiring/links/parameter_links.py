@@ -12,7 +12,7 @@ from couple.base.units import IONS_PER_MM_UM3, number_in
 from couple.components.attachments import Parameter, ParameterPlaces
 from couple.components.electrics import ElectricalModel
 from couple.exchange.response import Response
-from couple.experiment.cells.response import AmountKind, Hill, Linear, Table, read_amounts
+from couple.experiment.sites.response import AmountKind, Hill, Linear, Table, read_amounts
 from couple.parallel.communicator import world
 from couple.wiring.links.neuron_links import PlacedLink
 

@@ -24,6 +24,7 @@ from couple.wiring.links.filled_species import filled_species
 from couple.wiring.links.necks import PlacedNeck, place_necks
 from couple.wiring.links.neuron_links import PlacedLink, check_ports, place_links
 from couple.wiring.links.parameter_links import PlacedParameter, place_parameters
+from couple.wiring.links.size_changes import check_sizes
 from couple.wiring.links.voltage_links import check_voltages
 from couple.wiring.plan.engine_groups import Agreed, Group
 from couple.wiring.plan.engines import PlannedEngine, plan_engines
@@ -34,7 +35,6 @@ from couple.wiring.sites.engine_choice import EngineChoice, load_engines
 from couple.wiring.sites.partition import share_sites
 from couple.wiring.sites.placed_site import Order, PlacedSites
 from couple.wiring.sites.site_blocks import place_sites
-from couple.wiring.sites.size_changes import check_sizes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,9 @@ from couple.exchange.sizes import SizeLink
 from couple.wiring.links.drives import DriveLink
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
 from couple.wiring.links.parameter_links import PlacedParameter
+from couple.wiring.links.size_changes import growing
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite, SegmentShare
-from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.diffusion import diffusion_links
 from couple.wiring.system.drift import connect_drift, following_links
 from couple.wiring.system.electrics import Electrics

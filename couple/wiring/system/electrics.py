@@ -13,10 +13,10 @@ from couple.components.model_spec import CaiWriters
 from couple.exchange.ions import concentration_per_ion, least_concentration
 from couple.wiring.links.drift import drift_groups
 from couple.wiring.links.neuron_links import LinksBySegment, PlacedLink, links_by_segment
+from couple.wiring.links.size_changes import growing
 from couple.wiring.links.unlinked_calcium import unlinked_calcium
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import Order
-from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.engines import Engines
 
 

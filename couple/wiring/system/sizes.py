@@ -12,11 +12,11 @@ from couple.components.capabilities import ResizesSites
 from couple.exchange.link import Sources
 from couple.exchange.response import Response
 from couple.exchange.sizes import SizeLink
-from couple.experiment.cells.response import AmountKind, Hill, Linear, Table, read_amounts
+from couple.experiment.sites.response import AmountKind, Hill, Linear, Table, read_amounts
 from couple.experiment.sites.size import Size
+from couple.wiring.links.size_changes import growing
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import PlacedSite
-from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory

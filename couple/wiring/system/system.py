@@ -15,9 +15,9 @@ from couple.experiment.understood.input_files import InputFile
 from couple.parallel.communicator import world
 from couple.storage.records.recorder import Variable
 from couple.wiring.cells.shape import Shape, shape_of
+from couple.wiring.links.size_changes import growing
 from couple.wiring.plan.plan import Plan
 from couple.wiring.sites.placed_site import distances
-from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.connections import Connections, connect
 from couple.wiring.system.description import describe
 from couple.wiring.system.drift import spare_places

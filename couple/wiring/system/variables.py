@@ -9,8 +9,8 @@ from couple.components.capabilities import AlongCable
 from couple.components.engine import SiteEngine
 from couple.experiment import QUANTITIES, Record
 from couple.storage.records.recorder import Variable
+from couple.wiring.links.size_changes import growing
 from couple.wiring.plan.plan import Plan
-from couple.wiring.sites.size_changes import growing
 from couple.wiring.system.electrics import Electrics
 from couple.wiring.system.engines import Engines
 from couple.wiring.system.memory import Memory
