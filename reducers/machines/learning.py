@@ -32,6 +32,8 @@ MOST = 1.0
 """Misfit, in standard deviations of a site, of a law that does not repeat the runs."""
 SMALL = 1e-4
 """Change of a coefficient for its derivative."""
+TURNS = 4
+"""Rounds of the regression for J."""
 WEAK = 0.5
 """Molecules, added to the variances in which errors of means are counted."""
 
@@ -129,8 +131,8 @@ def _outputs(
 
 
 def _turn(x: Floats, runs: UnitRuns, few: int, basis: Monomials) -> Floats:
-    """(few, 2, S, S) J of deviations: d(t + h) - d(t) ≈ h J (d(t) + d(t + h)) / 2 over each window, on average over
-    runs."""
+    """(few, 2, S, S) J of deviations, d(t + h) = exp(hJ) d(t) on average over runs in each window: a regression of the
+    change on hJ m, where m = (exp(hJ) - 1) / hJ d(t) is what there is on average, first its mean between the ends."""
     keep, every = runs.keep, runs.every
     d = runs.numbers.astype(float)
     d -= d.mean(axis=1, keepdims=True)
@@ -143,15 +145,29 @@ def _turn(x: Floats, runs: UnitRuns, few: int, basis: Monomials) -> Floats:
     between = x[:, :-1, None] * (1 - part[:, None]) + x[:, 1:, None] * part[:, None]
     phi = basis.values(between)[..., :few].reshape(c, windows, few)
     phi = np.concatenate([phi, phi * runs.drive[:, :windows, None]], axis=-1)
-    rows = every * np.einsum("ctk,ctuj->ctjku", phi, middle)  # (…, j, coefficient, u): J[s, u] sums over u
-    scale = 1.0 / (np.sqrt(np.einsum("ctii->cti", middle).clip(0.0)) + 0.1)
+    spread = np.einsum("crti,crtj->ctij", now, now) / r
+    scale = 1.0 / (np.sqrt(np.einsum("ctii->cti", spread)) + 0.1)
     out = np.empty((few, 2, s, s))
-    for i in range(s):
-        weight = scale * scale[..., i, None]
-        left = (rows * weight[..., None, None]).reshape(-1, phi.shape[-1] * s)
-        right = (change[:, :, i] * weight).reshape(-1)
-        found = fitted(left, right[:, None], np.ones(len(left)), 1e-7)[:, 0]
-        out[:, :, i] = found.reshape(2, few, s).transpose(1, 0, 2)
+    for _ in range(TURNS):
+        rows = every * np.einsum("ctk,ctuj->ctjku", phi, middle)  # (…, j, coefficient, u): J[s, u] sums over u
+        for i in range(s):
+            weight = scale * scale[..., i, None]
+            left = (rows * weight[..., None, None]).reshape(-1, phi.shape[-1] * s)
+            right = (change[:, :, i] * weight).reshape(-1)
+            found = fitted(left, right[:, None], np.ones(len(left)), 1e-7)[:, 0]
+            out[:, :, i] = found.reshape(2, few, s).transpose(1, 0, 2)
+        z = every * np.einsum("ctk,kij->ctij", phi, out.transpose(1, 0, 2, 3).reshape(2 * few, s, s))
+        middle = _mean_over_a_window(z) @ spread
+    return out
+
+
+def _mean_over_a_window(z: Floats) -> Floats:
+    """(…, S, S) (exp(z) - 1) / z by its series."""
+    term = np.broadcast_to(np.eye(z.shape[-1]), z.shape)
+    out = term.copy()
+    for k in range(1, 16):
+        term = term @ z / (k + 1)
+        out += term
     return out
 
 

@@ -23,7 +23,7 @@ from reducers.machines.sampling import UnitRuns, sample_units
 from reducers.machines.settings import MachineFile
 from reducers.machines.units import units_of
 from reducers.markov.file import read_block
-from support.ensemble_memory import memory
+from support.ensemble_memory import correlation_time
 from support.paths import EXAMPLES
 
 pytestmark = pytest.mark.acceptance
@@ -104,12 +104,16 @@ def test_means_and_variances_on_drives_of_another_kind(fine: UnitRuns) -> None:
 
 
 def test_correlation_times(fine: UnitRuns) -> None:
+    """Of correlations that are averaged over starts: times of each start scatter by 7 % between ensembles of this size."""
     drawn, _, _ = learned(fine)
+    found, starts = [], range(100, 600, 25)
     for c in range(len(drawn)):
-        starts = range(100, 600, 25)
-        theirs, mine = (memory(x[c].astype(float), fine.every, starts) for x in (fine.numbers, drawn))
-        print(f"stimulus {c}: correlation times {theirs.round(3)} ms of runs, {mine.round(3)} of draws")
-        assert (np.abs(mine / theirs - 1) <= 0.10).all()
+        x, y = fine.numbers[c].astype(float), drawn[c].astype(float)
+        theirs, mine = (correlation_time(one, fine.every, starts) for one in (x, y))
+        halves = [correlation_time(x[k::2], fine.every, starts) for k in (0, 1)]
+        print(f"stimulus {c}: {theirs.round(3)} ms of runs, {mine.round(3)} of draws; halves of the runs {halves}")
+        found.append(mine / theirs)
+    assert (np.abs(np.array(found) - 1) <= 0.10).all(), found
 
 
 def engine(kind: str, sites: int) -> SiteEngine:
