@@ -11,7 +11,7 @@ import pytest
 from couple import Simulation
 from couple.base.errors import CoupleError, InputError
 from couple.storage import checkpoint
-from support.forged_states import ENGINES, forged, half_way
+from support.forged_states import ENGINES, FAMILIES, forged, half_way
 from support.reusable_child import ReusableChild
 
 SECONDS = 120.0
@@ -45,12 +45,13 @@ def walk(engine: str, folder: Path, every: int) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("engine", "every"),
-    [("ssa", 7), ("lattice", 11)] + [pytest.param(e, 1, marks=pytest.mark.acceptance) for e in ENGINES],
+    [("ssa", 7), ("lattice", 11)] + [pytest.param(e, 1, marks=pytest.mark.acceptance) for e in (*ENGINES, *FAMILIES)],
 )
 def test_what_no_run_has_written(engine: str, every: int, tmp_path: Path) -> None:
     found = walk(engine, tmp_path / "out", every)
     print(engine, dict(found))
-    assert found["refused"] > 0.4 * found.total()
+    least = 0.2 if engine in FAMILIES else 0.4  # real numbers of a law, of which most are something that may be
+    assert found["refused"] > least * found.total()
 
 
 @pytest.mark.parametrize("engine", ["ssa", "lattice"])
