@@ -41,7 +41,7 @@ ENGINES: dict[str, dict[str, Any]] = {
     "spatiocyte": {"spatiocyte": {"spacing": "50 nm"}},
 }
 """Engine → its options."""
-FAMILIES = {"surrogate, copy numbers": "kinase", "surrogate, field": "camkii", "surrogate, machine": "array"}
+FAMILIES = {"surrogate, machine": "array"}
 """Learned models in a site → the example whose burst.toml has one."""
 
 
