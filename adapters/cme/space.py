@@ -11,7 +11,7 @@ import numpy.typing as npt
 from adapters.cme import kernel
 from adapters.cme.kernel import FlowBuffers, Ints32, ReactionTable, StateTable, Transitions
 from couple.base.arrays import Floats
-from couple.base.budget import check_memory
+from couple.base.budget import MOST_EVENTS, TOO_FAST, check_memory
 from couple.base.errors import InputError
 from couple.chemistry.network import ReactionNetwork
 
@@ -87,8 +87,8 @@ class StateSpace:
             layers, room = 1, allowed
             while True:
                 fastest = kernel.sum_out_rates(self._transitions, rates, self._buffers.out_rate, self.n)
-                if not math.isfinite(fastest):
-                    raise InputError("a propensity is not a finite number")
+                if not fastest * span * self.n < MOST_EVENTS:  # each jump is worked out for all states
+                    raise InputError(f"propensities {TOO_FAST}")
                 parts = max(1, math.ceil(fastest * left / JUMPS))
                 step, room = left / parts, allowed * (left / parts) / span
                 if fastest == 0.0:

@@ -28,6 +28,7 @@ from adapters.fem.solver.nodal_ssa import (
 )
 from adapters.fem.solver.petsc_lu import PetscLU
 from couple.base.arrays import Floats
+from couple.base.budget import TOO_FAST, check_steps
 from couple.base.errors import InputError, RunError
 from couple.base.units import Time
 from couple.chemistry.meeting import check_meetings, slowed_rates
@@ -113,6 +114,8 @@ class FluctuatingFields(SiteEngine):
         speeds = [f.D[c] for c in f.mobile_volume]
         fastest = [max(speeds, default=0.0) * _largest_eigenvalue(d) for d in self._elements]
         self._steps = [max(1, math.ceil(setup.tick / (step or LARGEST_STEP / max(x, 1e-300)) - 1e-9)) for x in fastest]
+        for site, steps in zip(setup.sites, self._steps, strict=True):
+            check_steps(steps, f'site "{site.name}"', "take a larger spde.step or resolution, or a smaller D")
         made: dict[tuple[int, float, int], MidpointDiffusion] = {}
         cells = {id(d): thermal_noise.cells_of(d) for d in self._elements}
         self._diffusion: list[list[MidpointDiffusion | None]] = []
@@ -206,7 +209,7 @@ class FluctuatingFields(SiteEngine):
             tally = EventTally(counts, self._membrane_columns, means, n)
             code = simulate_membrane_nodes(f.membrane_reactions, sizes, molecules, trusted, clamped, span, tally, words)
         if code:
-            raise RunError(f"{self._label(k)}: a propensity is not a finite number; check the rates and the amounts")
+            raise RunError(f"{self._label(k)}: propensities {TOO_FAST}")
 
     def _prepare(self, k: int) -> Floats:
         """Book clamps, take out what leaves; returns (m, N) molecules of the mobile fields that enter in the window."""

@@ -17,6 +17,7 @@ from adapters.wellmixed.common.law_tables import law_message
 from adapters.wellmixed.ssa.grouping import group
 from adapters.wellmixed.ssa.levels import refuse_unfit, restore_levels, saved_levels
 from couple.base.arrays import Counts, Floats
+from couple.base.budget import TOO_FAST
 from couple.base.errors import InputError, RunError
 from couple.base.paths.file_fields import ReadsFile
 from couple.base.schema import Block
@@ -234,7 +235,7 @@ class Gridded(SiteEngine, BringsGeometry):
             laws = (law_message(self.network, grid.volume, a, n) for a, n in zip(grid.areas, counts, strict=True))
             if found := next(filter(None, laws), ""):
                 return f"{where}: {found}"
-            return f"{where}: a propensity is not a finite number; check the rates and the size of the site"
+            return f"{where}: propensities {TOO_FAST}"
         if code == kernel.BAD_CLAMP:
             clamp = dict(zip(self.setup.clamped, self.read("clamp")[k].tolist(), strict=True))
             return f"{where}: the clamp {clamp} is not a finite count of at least 0"

@@ -13,6 +13,7 @@ from adapters.gridded.tables import HOPS, REACTIONS, SINCE_REFRESH, GriddedMolec
 from adapters.wellmixed.common.law_tables import run_laws
 from adapters.wellmixed.ssa.levels import LEVELS, choose, put, resum
 from couple.base.arrays import Floats
+from couple.base.budget import MOST_EVENTS
 from couple.cache.kernels import njit
 from couple.rng.streams import below, exponential, uniform
 
@@ -306,11 +307,12 @@ def run(
         for i in range(t.watched_start[o], t.watched_start[o + 1]):
             means[o] += out[t.watched[i]]
     time, checked, per_span = 0.0, False, 1.0 / span
+    most = MOST_EVENTS * per_span
     m.admitted[:] = 0.0
     entering, entry = _next_entry(t, m, influx, span)
     while True:
         total = m.levels.sums[LEVELS]
-        if m.events[SINCE_REFRESH] >= REFRESH or not 0.0 <= total < math.inf:
+        if m.events[SINCE_REFRESH] >= REFRESH or not 0.0 <= total < most:
             if checked:
                 return BAD_PROPENSITY
             refresh(t, m)

@@ -32,9 +32,27 @@ SMALL = 1 << 26
 LARGE = 1e9
 """Bytes from which on people are told what is being made: to fill that many takes from seconds to minutes."""
 
+MOST_EVENTS = 1e11
+"""Events of a site in a window, in which nothing can be stopped: hours. Above 1e16 the time would not even move."""
+
+TOO_FAST = (
+    f"are no numbers, or more than {MOST_EVENTS:g} events in an exchange interval: check the rates, the amounts and "
+    "the volume, or give a shorter experiment.exchange"
+)
+"""What is said of propensities."""
+
+MOST_STEPS = 1e9
+"""Inner steps of an engine in a tick: hours, in which nothing can be stopped, or more."""
+
 _log = logging.getLogger(__name__)
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def check_steps(steps: float, what: str, advice: str) -> None:
+    """Raise InputError for more inner steps in a tick than anybody waits for."""
+    if not steps <= MOST_STEPS:
+        raise InputError(f"{what}: {steps:.2g} inner steps in a tick; up to {MOST_STEPS:g} can be: {advice}")
 
 
 def check_memory(needed: float, what: str, advice: str, where: str = "") -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from adapters.fem.solver.field_layout import NodeReactions
 from couple.base.arrays import Floats, Ints, Words
+from couple.base.budget import MOST_EVENTS
 from couple.cache.kernels import njit
 from couple.rng.streams import exponential, uniform
 
@@ -88,7 +88,7 @@ def simulate_node(
             everything += p
         if not everything > 0.0:
             return events if everything == 0.0 else -1
-        if everything == math.inf:
+        if everything * span >= MOST_EVENTS:
             return -1
         t += exponential(words) / everything
         if t >= span:

@@ -28,7 +28,7 @@ from adapters.lattice.physical.tables import (
     LatticeTables,
 )
 
-OK, FULL, TOO_FEW, NOT_FINITE, NOT_WHOLE = range(5)
+OK, FULL, TOO_FEW, NOT_FINITE, NOT_WHOLE, TOO_MANY = range(6)
 """What kernels return: all well; no free place left; more ions to remove than there are; an input is not a number, or
 not a whole one."""
 

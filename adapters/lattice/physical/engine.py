@@ -20,7 +20,7 @@ from adapters.lattice.physical.calibrate import (
     calibrate,
     refuse_far_too_fast,
 )
-from adapters.lattice.physical.encounters import FULL, NOT_WHOLE, OK, TOO_FEW
+from adapters.lattice.physical.encounters import FULL, NOT_WHOLE, OK, TOO_FEW, TOO_MANY
 from adapters.lattice.physical.kernel import run
 from adapters.lattice.physical.molecules import add_molecules
 from adapters.lattice.physical.neck_opening import NeckOpening, cross_opening, neck_opening_of
@@ -36,6 +36,7 @@ from adapters.lattice.physical.tables import (
     largest_rates,
 )
 from couple.base.arrays import Floats
+from couple.base.budget import TOO_FAST, check_steps
 from couple.base.errors import InputError, RunError, nearest
 from couple.chemistry.meeting import check_meetings, coarse_cells
 from couple.chemistry.network import ReactionNetwork
@@ -109,7 +110,13 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
         if self.voltage_rates is not None:
             self._columns = [self.voltage_rates.columns(t.first_reaction) for t in self.tables]
             self._at_no_voltage = [t.first_rate.copy() for t in self.tables]
-        self._steps_per_tick = [round(setup.tick / float(t.step[0])) for t in self.tables]
+        pairs = zip(setup.sites, self.tables, strict=True)
+        self._steps_per_tick = [self._steps_in_tick(site, float(t.step[0])) for site, t in pairs]
+
+    def _steps_in_tick(self, site: Site, step: float) -> int:
+        n = self.setup.tick / step
+        check_steps(n, f'site "{site.name}"', "take a larger lattice.spacing, a smaller D, or a shorter exchange")
+        return round(n)
 
     def advance(self, ticks: int) -> None:
         """See Component. Raises RunError if a site is full, or if more ions are taken from it than it holds."""
@@ -342,6 +349,8 @@ class PhysicalLattice(LatticeBase, HasNeckOpenings):
                 f'site "{site.name}" is full: no free place among {mask.n_cells} lattice sites and '
                 f"{len(self.tables[k].slots)} membrane faces at a spacing of {mask.spacing * 1e3:g} nm"
             )
+        if status == TOO_MANY:
+            raise RunError(f'site "{site.name}": propensities of order 0 and 1 {TOO_FAST}')
         influx = dict(zip(self.setup.injected, self.read(port)[k].tolist(), strict=True))
         held = dict(zip(self.network.names, self.molecules[k].population.tolist(), strict=True))
         if status == TOO_FEW:

@@ -19,6 +19,7 @@ from adapters.lattice.physical.encounters import (
     NOT_WHOLE,
     OK,
     TOO_FEW,
+    TOO_MANY,
     book_reservoirs,
     change_membrane_species,
     place_on_neighbour_face,
@@ -54,6 +55,7 @@ from adapters.lattice.physical.tables import (
     LatticeTables,
 )
 from couple.base.arrays import Floats
+from couple.base.budget import MOST_EVENTS
 from couple.chemistry.whole_counts import held_count
 from couple.rng.streams import below, exponential, uniform
 
@@ -163,8 +165,8 @@ def try_event(t: LatticeTables, m: LatticeMolecules) -> Integer:
 
 
 @compiled
-def run_events(t: LatticeTables, m: LatticeMolecules, step: float) -> Integer:
-    """Events of order 0 and 1 in one inner step.
+def run_events(t: LatticeTables, m: LatticeMolecules, step: float, most: float) -> Integer:
+    """Events of order 0 and 1 in one inner step. most: summed rate, /ms, above which nobody would wait for their end.
 
     `wait` is what is left of an exponential variate; the summed rate eats it up. It lives on from step to step
     whatever happens to the counts or to a candidate that is none, so nothing is ever lost or drawn twice.
@@ -174,6 +176,8 @@ def run_events(t: LatticeTables, m: LatticeMolecules, step: float) -> Integer:
         if m.revision[RATED] != m.revision[POPULATION]:
             m.revision[RATED] = m.revision[POPULATION]
             m.total_rate[0] = candidate_rate(t, m)
+            if not m.total_rate[0] <= most:
+                return TOO_MANY
         if m.wait[0] >= m.total_rate[0] * left:
             m.wait[0] -= m.total_rate[0] * left
             return OK
@@ -285,6 +289,7 @@ def run(
     if status != OK:
         return status
     step, n_mobile, n_seen = t.step[0], t.pace.size, m.observables.size
+    most = MOST_EVENTS / (step * steps)
     for o in range(n_seen):
         means[k, o] = 0.0
     for now in range(steps):
@@ -298,7 +303,7 @@ def run(
         if m.revision[RATED] == m.revision[POPULATION] and m.wait[0] >= m.total_rate[0] * step:
             m.wait[0] -= m.total_rate[0] * step  # what `run_events` would do, without the call
         else:
-            status = max(status, run_events(t, m, step))
+            status = max(status, run_events(t, m, step, most))
         for at in range(n_mobile):
             m.phase[at] += t.pace[at]
             if m.phase[at] >= _DUE:

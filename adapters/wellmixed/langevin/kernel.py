@@ -263,7 +263,11 @@ def advance(
         left = span
         while left > 0.0:
             rate = fastest(tables, rates[site], y, room)
-            parts = max(1.0, math.ceil(left * rate / accuracy * (1.0 - 1e-9))) if rate > 0.0 else 1.0
+            wanted = left * rate / accuracy * (1.0 - 1e-9)
+            if not wanted < left / (SMALLEST * span):  # before it is made a whole number: of 1e19 that would be below 0
+                code = COLLAPSED
+                break
+            parts = max(1.0, math.ceil(wanted)) if rate > 0.0 else 1.0
             h = left / parts
             if not h > SMALLEST * span:
                 code = COLLAPSED

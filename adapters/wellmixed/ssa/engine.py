@@ -17,6 +17,7 @@ from adapters.wellmixed.ssa import kernel
 from adapters.wellmixed.ssa.grouping import group
 from adapters.wellmixed.ssa.levels import Levels, empty_levels
 from couple.base.arrays import Floats
+from couple.base.budget import TOO_FAST
 from couple.base.errors import RunError
 from couple.components.calls import Call
 from couple.components.capabilities import EstimatesWork
@@ -110,11 +111,8 @@ class Gillespie(ResizableWellMixed, EstimatesWork):
         if laws := law_message(self.network, size.volume, size.area, counts):
             return f"{self._where(site)}: {laws}"
         n = np.append(work[: len(self.network.states)], 1.0)
-        bad = [
-            f'"{reaction}" ({rate * n[a] * n[b]:g} /ms)'
-            for reaction, rate, (a, b) in zip(
-                self.network.reactions, self.rates[site], self.network.reactant_columns, strict=True
-            )
-            if not np.isfinite(rate * n[a] * n[b])
-        ]
-        return f"{self._where(site)}: the propensity of {', '.join(bad) or 'the whole network'} is not a finite number"
+        pairs = zip(self.rates[site], self.network.reactant_columns, strict=True)
+        found = np.array([rate * n[a] * n[b] for rate, (a, b) in pairs])
+        worst = int(np.argmax(np.nan_to_num(found, nan=np.inf, posinf=np.inf)))
+        named = f'"{self.network.reactions[worst]}" ({found[worst]:g} /ms)'
+        return f"{self._where(site)}: propensities, most of all that of {named}, {TOO_FAST}"

@@ -22,6 +22,7 @@ from adapters.wellmixed.ssa.selection import (
     sum_propensities,
 )
 from couple.base.arrays import Floats, Ints, Words
+from couple.base.budget import MOST_EVENTS
 from couple.cache.kernels import njit
 from couple.cache.native import floats, integers, rows, word_rows
 from couple.rng.streams import exponential
@@ -130,15 +131,16 @@ def advance_site(
     words: Words,
     span: float,
 ) -> int:
-    """One site over one window. Returns the number of reactions, -1 for a propensity that is no number."""
+    """One site over one window. Returns the number of reactions, -1 for propensities that are none or too large."""
     refresh = REFRESH if levels is None else REFRESH_LEVELS
     here.entered[:] = 0.0
     entering, entry_time = next_entry(influx, here.entered, span)
     rebuild(reactions, rates, here, sums, levels)
     t, happened, fresh, per_span = 0.0, 0, 0, 1.0 / span
+    most = MOST_EVENTS * per_span
     while True:
         everything = sum_propensities(sums, levels)
-        if fresh >= refresh or not 0.0 <= everything < math.inf:  # rounding may leave a sum below zero: look again
+        if fresh >= refresh or not 0.0 <= everything < most:  # rounding may leave a sum below zero: look again
             if fresh == 0:
                 return -1
             rebuild(reactions, rates, here, sums, levels)

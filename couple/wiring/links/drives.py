@@ -27,6 +27,7 @@ from couple.components.drive import (
 )
 from couple.exchange.ions import VALENCE, ions_per_charge
 from couple.experiment import ClampCourse, DriveBlock, Events, Experiment
+from couple.experiment.chemistry.chemistry import MOST_MOLECULES
 from couple.experiment.clock import Clock
 from couple.files.open_hdf5 import read_given
 from couple.storage.records.results import KIND
@@ -114,13 +115,10 @@ def _table(
             return "ions", *_events(experiment, block.events, site, window, rows)
         if isinstance(block.clamp, ClampCourse):
             held = clamp_per_window(block.clamp.times, block.clamp.values, window, rows)
-            return (
-                "clamp",
-                held * per_mm,
-                f"clamp {_short(block.clamp.values)} at {_short(block.clamp.times)}",
-            )
+            text = f"clamp {_short(block.clamp.values)} at {_short(block.clamp.times)}"
+            return "clamp", _molecules(held * per_mm, site), text
         if block.clamp is not None:
-            return "clamp", np.full(rows, block.clamp * per_mm), f"clamp {block.clamp * 1e3:g} uM"
+            return "clamp", _molecules(np.full(rows, block.clamp * per_mm), site), f"clamp {block.clamp * 1e3:g} uM"
     except InputError as error:
         kind = next(k for k in ("influx", "events", "clamp") if getattr(block, k) is not None)
         raise error.at(f"{key}.{kind}") from None
@@ -130,6 +128,13 @@ def _table(
     except InputError as error:
         raise error.at(f"{key}.replay") from None
     return "ions", ions, f"replay {block.replay}"
+
+
+def _molecules(held: Floats, site: PlacedSite) -> Floats:
+    """What is held in a site, molecules. Raises InputError for more than could be there at the start."""
+    if not (held <= MOST_MOLECULES).all():
+        raise InputError(f"{held.max():.2g} molecules in {site.name}; up to {MOST_MOLECULES:.0e} can be")
+    return held
 
 
 def _events(experiment: Experiment, given: Events, site: PlacedSite, window: float, rows: int) -> tuple[Floats, str]:
