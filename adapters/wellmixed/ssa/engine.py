@@ -115,4 +115,4 @@ class Gillespie(ResizableWellMixed, EstimatesWork):
         found = np.array([rate * n[a] * n[b] for rate, (a, b) in pairs])
         worst = int(np.argmax(np.nan_to_num(found, nan=np.inf, posinf=np.inf)))
         named = f'"{self.network.reactions[worst]}" ({found[worst]:g} /ms)'
-        return f"{self._where(site)}: propensities, most of all that of {named}, {TOO_FAST}"
+        return f"{self._where(site)}: the propensity of {named} and its like {TOO_FAST}"
