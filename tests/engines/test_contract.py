@@ -24,9 +24,8 @@ ENGINES = {
     "adaptive, surrogate": flapping("surrogate", "surrogate"),
     "cme": EngineUnderTest("cme", stochastic=False),
     "gridded": EngineUnderTest("gridded", {"spacing": "100 nm"}),
-    "knp": EngineUnderTest("knp", {"resolution": "100 nm"}, stochastic=False, opening={"cells": "triangle"}),
-    "knp, ions": EngineUnderTest(
-        "knp", {"resolution": "100 nm"}, stochastic=False, opening={"cells": "triangle"}, charges={"CaB": 1}
+    "knp": EngineUnderTest(
+        "knp", {"resolution": "150 nm"}, stochastic=False, opening={"cells": "triangle"}, charges={"CaB": 1}
     ),
     "langevin": EngineUnderTest("langevin"),
     "lattice": EngineUnderTest("lattice", {"spacing": "20 nm"}),
