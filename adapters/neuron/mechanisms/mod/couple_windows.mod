@@ -15,6 +15,11 @@ VERBATIM
 #include <cstdint>
 
 extern void ncs2nrn_integrate(double);
+extern void nrn_fixed_step(neuron::model_sorted_token const&);
+extern void nrn_fixed_step_group(neuron::model_sorted_token const&, int);
+extern bool nrn_use_selfqueue_;
+extern int stoprun;
+extern void (*nrnthread_v_transfer_)(NrnThread*);
 extern double* hoc_val_pointer(const char*);
 extern void setup_topology();
 extern void v_setup_vectors();
@@ -50,7 +55,7 @@ struct CoupleWindows {
 
 CoupleWindows* couple_windows_now = nullptr;
 
-void couple_steps_to(double target) {
+void couple_take_up() {
     // What waits to be taken up of a changed model, in NEURON's own order.
     if (tree_changed) {
         setup_topology();
@@ -61,16 +66,37 @@ void couple_steps_to(double target) {
     if (diam_changed) {
         recalc_diam();
     }
-    ncs2nrn_integrate(target);
+}
+
+// As ncs2nrn_integrate does, but with the model's data held for all windows: to hold and release them anew in each
+// costs some 13 us, a lock for each kind of mechanism.
+void couple_steps_to(neuron::model_sorted_token const& held, double target, const double* step) {
+    if (nrn_use_selfqueue_) {
+        ncs2nrn_integrate(target);
+        return;
+    }
+    const int n = static_cast<int>((target - nrn_threads->_t) / *step + 1e-9);
+    if (n > 3 && !nrnthread_v_transfer_) {
+        nrn_fixed_step_group(held, n);
+        return;
+    }
+    const double last = target - *step;
+    while (nrn_threads->_t <= last) {
+        nrn_fixed_step(held);
+        if (stoprun) {
+            return;
+        }
+    }
 }
 
 enum { COUPLE_ELSEWHERE = 1, COUPLE_EXIT = 2 };
 
-std::int64_t couple_steps(CoupleWindows& now, const double* time, const double* step) {
+std::int64_t couple_steps(
+    CoupleWindows& now, neuron::model_sorted_token const& held, const double* time, const double* step) {
     now.steps += now.ticks;
     // NEURON does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
     const double target = (now.steps + 0.5) * now.length;
-    couple_steps_to(target);
+    couple_steps_to(held, target, step);
     if (*now.exit) {
         return COUPLE_EXIT;
     }
@@ -82,11 +108,13 @@ void couple_do_windows(CoupleWindows& now, std::int64_t windows) {
     const double* time = hoc_val_pointer("t");
     const double* step = hoc_val_pointer("dt");
     now.said = 0;
+    couple_take_up();
+    const auto held = nrn_ensure_model_data_are_sorted_opaque();
     clock::time_point before = clock::now();
     for (now.done = 0; now.done < windows; ++now.done) {
         for (now.at = now.first; now.at < now.n_calls; ++now.at) {
             CoupleCall& call = now.calls[now.at];
-            now.said = call.function ? call.function(call.context) : couple_steps(now, time, step);
+            now.said = call.function ? call.function(call.context) : couple_steps(now, held, time, step);
             const clock::time_point after = clock::now();
             call.seconds += std::chrono::duration<double>(after - before).count();
             before = after;
@@ -107,7 +135,8 @@ ENDVERBATIM
 
 FUNCTION couple_integrate(target) {
 VERBATIM
-    couple_steps_to(_ltarget);
+    couple_take_up();
+    ncs2nrn_integrate(_ltarget);
 ENDVERBATIM
     couple_integrate = 0
 }
