@@ -37,16 +37,21 @@ def deliver(
     """
     at = ion_columns(integers)
     over = np.int64(-1)
-    for k in range(at.n_links):
-        memory[integers[at.influx + k]] = 0.0
+    if not integers[at.single]:
+        for k in range(at.n_links):
+            memory[integers[at.influx + k]] = 0.0
     for k in range(at.n_links):
         influx, free = integers[at.influx + k], integers[at.free + k]
-        ions = 0.0
-        for j in range(integers[at.source_start + k], integers[at.source_stop + k]):
-            ions += floats[at.ions + j] * memory[integers[at.source + j]]
+        ions, before = 0.0, 0.0
+        if integers[at.single]:
+            ions = floats[at.ions + k] * memory[integers[at.source + k]]
+        else:
+            before = memory[influx]
+            for j in range(integers[at.source_start + k], integers[at.source_stop + k]):
+                ions += floats[at.ions + j] * memory[integers[at.source + j]]
         due = ions + accounts[k, CARRIED] - accounts[k, OWED]
         given = np.floor(due) if integers[at.whole + k] else due
-        available = memory[free] + min(memory[influx], 0.0)
+        available = memory[free] + min(before, 0.0)
         if given < -available:
             given = -available
         rest = due - given
@@ -54,15 +59,22 @@ def deliver(
         accounts[k, OWED] = -rest if rest < 0.0 else 0.0
         accounts[k, SENT] += ions
         accounts[k, RECEIVED] += given
-        memory[influx] += given
-        for j in range(integers[at.content_start + k], integers[at.content_stop + k]):
-            holding, content = integers[at.holding + j], floats[at.content + j]
-            balance[holding, TAKEN_UP] += given * content
-            balance[holding, MOVED] += abs(given) * content
+        memory[influx] = before + given
+        if integers[at.single]:
+            _enter(balance, integers[at.holding + k], given * floats[at.content + k])
+        else:
+            for j in range(integers[at.content_start + k], integers[at.content_stop + k]):
+                _enter(balance, integers[at.holding + j], given * floats[at.content + j])
         # `not (<=)` also catches a NaN that came with the charge
         if not (accounts[k, OWED] <= max_debt and abs(due) <= MOST):
             over = np.int64(k)
     return over
+
+
+@njit(cache=True)
+def _enter(balance: Floats, holding: np.uint32, amount: float) -> None:
+    balance[holding, TAKEN_UP] += amount
+    balance[holding, MOVED] += abs(amount)
 
 
 @njit(cache=True)
@@ -101,16 +113,23 @@ def _audit(
     is there now, whatever its sign): what clamps and reservoirs have exchanged with a site that began empty.
     """
     bad = np.int64(-1)
+    kind, start, stop = np.uint32(0), np.uint32(0), np.uint32(0)
     for r in range(at.n_holdings):
-        first, kind = integers[at.first + r], integers[at.kind + r]
-        held, there = 0.0, 0.0
-        for j in range(integers[at.column_start + kind], integers[at.column_stop + kind]):
-            amount = floats[at.content + j] * memory[first + integers[at.column + j]]
-            held += amount
-            there += abs(amount)
+        first = integers[at.first + r]
+        if r == 0 or integers[at.kind + r] != kind:
+            kind = integers[at.kind + r]
+            start, stop = integers[at.column_start + kind], integers[at.column_stop + kind]
+        held = 0.0
+        for j in range(start, stop):
+            held += floats[at.content + j] * memory[first + integers[at.column + j]]
         off = held - balance[r, HELD_AT_START] - balance[r, TAKEN_UP]
+        if off == 0.0:
+            continue
         if abs(off) > balance[r, IMBALANCE] or off != off:
             balance[r, IMBALANCE] = abs(off)
+        there = 0.0
+        for j in range(start, stop):
+            there += abs(floats[at.content + j] * memory[first + integers[at.column + j]])
         scale = max(balance[r, MOVED], balance[r, HELD_AT_START], there)
         allowed = 0.0 if integers[at.whole + r] else tolerance * scale
         if not abs(off) <= allowed or off - off != 0.0:  # the last: an infinite amount allows everything

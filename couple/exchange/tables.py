@@ -36,6 +36,7 @@ class IonColumns(NamedTuple):
     """Molecules that enter sites, a row for each link into a species of a site: where each column begins.
 
     Integers:
+    single:         1 if each link has one source, one conserved substance and an influx of its own, as most have.
     influx:         (n_links,) where the influx of the species into the site is.
     free:           (n_links,) where its free molecules are.
     whole:          (n_links,) 1 if the site takes whole ions only.
@@ -49,6 +50,7 @@ class IonColumns(NamedTuple):
     """
 
     n_links: np.uint64
+    single: np.uint64
     influx: np.uint64
     free: np.uint64
     whole: np.uint64
@@ -70,9 +72,11 @@ def pack_ions(links: Sequence[IonLink], holdings: Sequence[Holding]) -> Packed:
         tuple((row_of[link.site, s], float(n)) for s, n in link.contains.items()) for link in links
     ]
     content_start, holding, content = _compressed(contents)
+    influx = [link.influx for link in links]
+    single = {len(link.sources) for link in links} == {len(link.contains) for link in links} == {1}
     integers = _joined(
-        [len(links), len(source)],
-        [link.influx for link in links],
+        [len(links), len(source), single and len(set(influx)) == len(influx)],
+        influx,
         [link.free for link in links],
         [link.whole for link in links],
         source_start,
@@ -87,7 +91,8 @@ def pack_ions(links: Sequence[IonLink], holdings: Sequence[Holding]) -> Packed:
 def ion_columns(integers: Indices) -> IonColumns:
     """Where the columns of what `pack_ions` made begin."""
     n, n_sources = Place(integers[0]), Place(integers[1])
-    influx = Place(2)
+    single = Place(2)
+    influx = single + ONE
     free = influx + n
     whole = free + n
     source_start = whole + n
@@ -95,8 +100,8 @@ def ion_columns(integers: Indices) -> IonColumns:
     content_start = source + n_sources
     holding = content_start + n + ONE
     return IonColumns(
-        n, influx, free, whole, source_start, source_start + ONE, source, content_start, content_start + ONE, holding,
-        Place(0), n_sources,
+        n, single, influx, free, whole, source_start, source_start + ONE, source, content_start, content_start + ONE,
+        holding, Place(0), n_sources,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from couple.simulation.schemes.window_pass import EXCHANGE, WindowPass
 from couple.storage.records.recorder import Recorder
 from couple.wiring import System
 
-PAUSE = 0.01
+PAUSE = 0.05
 """Seconds after which Python is to have its turn: signals, progress."""
 
 
