@@ -96,11 +96,14 @@ def test_a_folder_that_cannot_be_written(file: Path, tmp_path: Path, monkeypatch
         assert couple(*command, "--quiet", "--out", "/proc/couple") == 2
     from couple.storage.folder import lock as folder_lock
 
-    def refuse(*_: object) -> int:
-        raise OSError(30, "Read-only file system")
+    out, opened = tmp_path / "read-only", os.open
+
+    def refuse(path: str | Path, *more: int) -> int:
+        if Path(path).is_relative_to(out):
+            raise OSError(30, "Read-only file system")
+        return opened(path, *more)
 
     monkeypatch.setattr(folder_lock.os, "open", refuse)
-    out = tmp_path / "read-only"
     for command in (("run", str(file)), ("sample", str(file), "--runs", "2")):
         assert couple(*command, "--quiet", "--out", str(out)) == 2
     monkeypatch.undo()
