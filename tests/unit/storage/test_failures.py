@@ -1,6 +1,7 @@
 """Where the disk, the folder or another run is in the way: one line, and nothing lost that was on the disk."""
 
 import json
+import os
 import resource
 import signal
 import subprocess
