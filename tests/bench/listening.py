@@ -33,7 +33,7 @@ from couple.simulation.simulation import Simulation  # noqa: E402
 
 MOST = 0.03
 """Of NEURON's own time."""
-DURATION = 200.0
+DURATION = 600.0
 ROUNDS = 7
 
 
