@@ -66,5 +66,8 @@ class Windows(ABC):
         """(n_calls,) that each call took so far."""
 
     @abstractmethod
-    def run(self, windows: int) -> None:
-        """Carry out so many windows. Raises what a call raises; `done` then says how many there were before."""
+    def run(self, windows: int, pause: float) -> None:
+        """Carry out at most so many windows, at least one, and begin none after `pause` seconds; `done` says how many.
+
+        Raises what a call raises; `done` then says how many there were before.
+        """

@@ -131,7 +131,7 @@ def _linked(experiment: Experiment, places: Sequence[int], windows: int) -> tupl
         changes = (*(f"pool: {note}" for note in system.electrics.notes), *changes)
         simulation = Simulation(None, system)
         simulation.orchestrator.start()
-        simulation.orchestrator.run(windows, lambda: False)
+        simulation.orchestrator.run(windows)
         return plan.model.recorded_steps(), "", changes
     except CoupleError as error:
         return None, str(error), changes

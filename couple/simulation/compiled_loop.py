@@ -8,7 +8,6 @@ in Python, in its turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter
 
 from couple.components.calls import Windows
 from couple.exchange import calls
@@ -28,7 +27,6 @@ class CompiledLoop:
 
     def __init__(self, windows: Windows, names: Sequence[str], recorder: Recorder, counters: calls.Counters) -> None:
         self._windows, self._names, self._recorder, self._counters = windows, names, recorder, counters
-        self._most = 1
         self.done = 0
 
     @classmethod
@@ -66,13 +64,11 @@ class CompiledLoop:
         every = int(counters[calls.EVERY])
         room = every * (len(recorder.rows) - recorder.next_row) - window % every
         counters[calls.WINDOW], counters[calls.NEXT_ROW] = window, recorder.next_row
-        begun, before = perf_counter(), windows.seconds
+        before = windows.seconds
         try:
-            windows.run(min(most, room, self._most))
+            windows.run(min(most, room), PAUSE)
         finally:
             self.done = windows.done
             for name, spent in zip(self._names, (windows.seconds - before).tolist(), strict=True):
                 seconds[name] += spent
             recorder.written(int(counters[calls.NEXT_ROW]) - recorder.next_row)
-        took = perf_counter() - begun
-        self._most = max(1, min(2 * self._most, int(windows.done * PAUSE / max(took, 1e-9))))

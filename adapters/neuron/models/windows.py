@@ -30,6 +30,7 @@ class _Table(ctypes.Structure):
         ("n_calls", ctypes.c_int64),
         ("first", ctypes.c_int64),
         ("length", ctypes.c_double),
+        ("pause", ctypes.c_double),
         ("ticks", ctypes.c_int64),
         ("steps", ctypes.c_int64),
         ("exit", ctypes.c_void_p),
@@ -84,13 +85,13 @@ class NeuronWindows(Windows):
         """See Windows."""
         return np.array([call.seconds for call in self._calls])
 
-    def run(self, windows: int) -> None:
+    def run(self, windows: int, pause: float) -> None:
         """See Windows. Raises RunError as the component's `advance` does, and what other calls raise."""
         component, table, own = self._component, self._table, self._calls[self._steps_at]
         self._use(ctypes.byref(table))  # there may be the loop of another model
         component.begin()
-        table.first, table.steps, self.done = 0, component.steps, 0
-        while self.done < windows:
+        table.first, table.steps, table.pause, self.done = 0, component.steps, pause, 0
+        while True:
             before = own.seconds
             try:
                 with component.stepping():
@@ -98,9 +99,10 @@ class NeuronWindows(Windows):
             finally:
                 component.took(table.steps, own.seconds - before)
                 self.done += table.done
-            if table.said:
-                with component.attached():
-                    self._answers[table.at](table.said)
-                table.first = table.at + 1
-                if table.first == table.n_calls:
-                    table.first, self.done = 0, self.done + 1
+            if not table.said:
+                return
+            with component.attached():
+                self._answers[table.at](table.said)
+            table.first = table.at + 1
+            if table.first == table.n_calls:
+                table.first, self.done = 0, self.done + 1

@@ -10,6 +10,7 @@ from adapters.neuron.coupling import charge_over_window
 from couple.base.errors import RunError
 from couple.exchange.kernels import SENT
 from couple.experiment import Experiment
+from couple.simulation import compiled_loop
 from couple.simulation.simulation import Simulation
 from support.coupled_compartment import EXPERIMENT, experiment
 
@@ -116,3 +117,12 @@ def test_a_pause_comes_when_it_is_asked_for() -> None:
     orchestrator, seen = simulation.orchestrator, []
     orchestrator.run(150, lambda: bool(seen.append(orchestrator.window)), lambda: orchestrator.window // 40 * 40 + 40)
     assert {40, 80, 120, 150} <= set(seen) and seen == sorted(seen)
+
+
+def test_windows_that_take_long_come_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each took longer than the loop may: signals and progress are looked at after each."""
+    monkeypatch.setattr(compiled_loop, "PAUSE", 0.0)
+    simulation = Simulation.in_memory(made())
+    orchestrator, seen = simulation.orchestrator, []
+    orchestrator.run(150, lambda: bool(seen.append(orchestrator.window)), lambda: 150)
+    assert seen == list(range(1, 151))

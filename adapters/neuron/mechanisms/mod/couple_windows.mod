@@ -38,13 +38,15 @@ struct CoupleCall {
 };
 
 // calls: of a window, in order. first: of the first window, the call to begin with. length: of a step, ms; steps: taken so
-// far, at the start of a window; ticks: in a window. exit: not 0 after Python inside of NEURON has asked for the end.
+// far, at the start of a window; ticks: in a window. pause: s after which no window is begun. exit: not 0 after Python
+// inside of NEURON has asked for the end.
 // Given back: windows that were done, the call that could not go on, what it said, and the steps.
 struct CoupleWindows {
     CoupleCall* calls;
     std::int64_t n_calls;
     std::int64_t first;
     double length;
+    double pause;
     std::int64_t ticks;
     std::int64_t steps;
     const std::int32_t* exit;
@@ -110,8 +112,12 @@ void couple_do_windows(CoupleWindows& now, std::int64_t windows) {
     now.said = 0;
     couple_take_up();
     const auto held = nrn_ensure_model_data_are_sorted_opaque();
-    clock::time_point before = clock::now();
+    const clock::time_point begun = clock::now();
+    clock::time_point before = begun;
     for (now.done = 0; now.done < windows; ++now.done) {
+        if (now.done && std::chrono::duration<double>(before - begun).count() > now.pause) {
+            return;
+        }
         for (now.at = now.first; now.at < now.n_calls; ++now.at) {
             CoupleCall& call = now.calls[now.at];
             now.said = call.function ? call.function(call.context) : couple_steps(now, held, time, step);
