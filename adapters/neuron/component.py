@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter
 from typing import NoReturn, cast
 
 import numpy as np
@@ -19,8 +16,8 @@ from adapters.neuron.coupling.given import GivenConcentrations
 from adapters.neuron.coupling.parameters import ParameterFinder, ParameterWriter
 from adapters.neuron.coupling.sizes import SegmentSizes
 from adapters.neuron.hoc.h import h, pc, switch_off_watchdog
-from adapters.neuron.hoc.messages import Messages, capture_messages
-from adapters.neuron.hoc.python_exit import ModelExit, python_exits
+from adapters.neuron.hoc.messages import capture_messages
+from adapters.neuron.hoc.python_exit import python_exits
 from adapters.neuron.hoc.quit import has_quit, quit_error_of
 from adapters.neuron.hoc.sections import find_membranes, find_segment
 from adapters.neuron.mechanisms import synapses
@@ -31,7 +28,7 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.memory.ranges import RangeReader, unit_of_range
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
-from adapters.neuron.models.stepping import in_one_call, stepper
+from adapters.neuron.models.stepping import Stepper, in_one_call
 from adapters.neuron.models.windows import NeuronWindows
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
@@ -49,9 +46,6 @@ from couple.components.electrics import ElectricalComponent
 from couple.components.model_spec import ModelSpec
 from couple.components.state import fitting, number, whole
 from couple.parallel.communicator import world
-
-_MAX_STEP = 10.0
-"""ms; psolve wants one. With spikes between ranks NEURON takes the shortest delay if that is less."""
 
 
 class NeuronComponent(ElectricalComponent):
@@ -75,7 +69,7 @@ class NeuronComponent(ElectricalComponent):
         currents = [IonCurrent(ion.ion, s) for ion, segments in ions for s in segments]
 
         self._spec, self._attachments = spec, attachments
-        self._dt, self.steps = spec.dt, 0
+        self._dt, self._stepper = spec.dt, Stepper(spec.dt, built.files)
         # Our point processes, with which NEURON refuses CVODE, would forbid it to the procedure of a model as well.
         alone = bool(built.procedure) or spec.cvode_off
         self._charge = ChargeMeter(currents, one_pass=alone)
@@ -104,11 +98,8 @@ class NeuronComponent(ElectricalComponent):
         self._n_currents = len(currents)
         self._scatter: Callable[[Floats], None] = self._inputs.scatter
         self._gather = self._outputs.gather
-        self._solve: Callable[[float], object] = self._solve_first
-        self._stepped = 0.0
         self.model_files = built.files
-        self._generators, self._said, self._procedure = built.generators, Messages(), built.procedure
-        self._time, self._step = h._ref_t, h._ref_dt
+        self._generators, self._procedure = built.generators, built.procedure
         self._state: ModelState | None = None
         self._spikes = SpikeRecorder() if built.is_network else None
         self._on_other_rank = built.on_other_rank
@@ -142,6 +133,11 @@ class NeuronComponent(ElectricalComponent):
         built.on_release.append(self.close)
 
     @property
+    def steps(self) -> int:
+        """NEURON's so far."""
+        return self._stepper.steps
+
+    @property
     def channel_path(self) -> ChannelPath:
         """Which mechanisms run: "MOD" (compiled) or "KSChan"."""
         return channel_path()
@@ -169,8 +165,7 @@ class NeuronComponent(ElectricalComponent):
         """Set all at t = 0, with our ions already in place when mechanisms compute their initial states."""
         reseed(list(h.List("Random")), seed, self._generators.seeded(seed))
         world().gather(None)  # from here on ranks wait for each other inside of NEURON
-        pc.set_maxstep(_MAX_STEP)
-        self._solve = self._solve_first
+        self._stepper.initialise()
         switch_off_watchdog()
         if self._spikes is not None:
             self._spikes.clear()
@@ -212,7 +207,7 @@ class NeuronComponent(ElectricalComponent):
 
         Raises RunError for a voltage that is not finite, and if what is coupled was deleted.
         """
-        with self.attached():
+        with self._stepper.attached():
             self._advance(ticks)
 
     def _advance(self, ticks: int) -> None:
@@ -227,15 +222,7 @@ class NeuronComponent(ElectricalComponent):
             self._axial.begin(*self._axial_values)
         if self._gating is not None:
             self._gating.set_window(ticks * self._dt)
-        self.steps += ticks
-        # NEURON does the steps that fit below its target, by its own sum of dt: half a step more makes it exact.
-        target = (self.steps + 0.5) * self._dt
-        with self.stepping():
-            begun = perf_counter()
-            self._solve(target)
-            self._stepped += perf_counter() - begun
-        if abs(self._time[0] - target) > self._dt or self._step[0] != self._dt:
-            self.refuse_time()
+        self._stepper.advance(ticks)
         finite = self._charge.read(self._passed_values)
         if not self._gather(self._output_values) or not finite:
             self._raise_not_finite()
@@ -246,45 +233,6 @@ class NeuronComponent(ElectricalComponent):
             self._drops[:] = self._axial.drops
         if self._concentrations.listens:
             self._concentrations.read(self._input_values)
-
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Around all that reads or writes variables of the model: RunError where one of them is gone."""
-        try:
-            yield
-        except (ValueError, RuntimeError) as error:
-            if "data_handle" not in str(error):
-                raise
-            raise RunError(
-                f"at t = {h.t:g} ms a section or mechanism that sites are coupled to is gone: a model may not delete "
-                "it while it runs"
-            ) from error
-
-    @contextmanager
-    def stepping(self) -> Iterator[None]:
-        """Around calls of NEURON: its errors are RunErrors, and what it has to say is said once."""
-        stderr, sys.stderr = sys.stderr, self._said.stream
-        python_exits.inside = True
-        try:
-            yield
-            if python_exits.called:
-                raise ModelExit(python_exits.called)
-        except (RuntimeError, ModelExit) as error:
-            said = (self._said.errors or [str(error)])[0]
-            self._said.clear()
-            said = str(quit_error_of(self.model_files)) if has_quit([said]) else said
-            raise RunError(f"NEURON stopped at t = {h.t:g} ms: {said}") from error
-        finally:
-            sys.stderr, python_exits.inside = stderr, False
-            if self._said.stream.tell():
-                stderr.write(self._said.stream.getvalue())
-                self._said.clear()
-
-    def refuse_time(self) -> NoReturn:
-        """Raise RunError: NEURON is at another time than its steps make."""
-        raise RunError(
-            f"NEURON is at t = {h.t:g} ms instead of {self.steps * self._dt:g} ms: has the model changed dt?"
-        )
 
     def windows(self, before: Sequence[Call], after: Sequence[Call], ticks: int) -> Windows | None:
         """See ElectricalComponent: in one process, with compiled mechanisms."""
@@ -300,26 +248,7 @@ class NeuronComponent(ElectricalComponent):
         if self._concentrations.listens:
             last += self._concentrations.read_calls(self._input_values)
         own = slice(len(before), len(first) + 1 + len(last))
-        return NeuronWindows(self, self._dt, ticks, first, [*last, *after], own)
-
-    @property
-    def ready(self) -> bool:
-        """Whether it has gone a window since it was initialised, by psolve, which refuses what does not fit."""
-        return self._solve != self._solve_first
-
-    def begin(self) -> None:
-        """Before a loop of windows: the first one, too, sums from nothing."""
-        self._charge.clear()
-
-    def took(self, steps: int, seconds: float) -> None:
-        """After a loop of windows: steps so far, and what they took."""
-        self.steps = steps
-        self._stepped += seconds
-
-    def _solve_first(self, target: float) -> None:
-        """By psolve, which refuses what does not fit; from then on without it."""
-        pc.psolve(target)
-        self._solve = stepper()
+        return NeuronWindows(self._stepper, self._charge.clear, ticks, first, [*last, *after], own)
 
     def _raise_not_finite(self) -> NoReturn:
         names = [f"{ion.charge} of {s}" for ion in self._attachments.ions for s in ion.segments]
@@ -349,7 +278,7 @@ class NeuronComponent(ElectricalComponent):
 
     def go_back(self, mark: object) -> None:
         """See Component."""
-        self.steps, model, spikes = cast("tuple[int, Mark, int | None]", mark)
+        self._stepper.steps, model, spikes = cast("tuple[int, Mark, int | None]", mark)
         self._model_state().go_back(model)  # nothing moves in memory: addresses stay
         if self._spikes is not None and spikes is not None:
             self._spikes.truncate(spikes)
@@ -357,7 +286,7 @@ class NeuronComponent(ElectricalComponent):
     def restore_from_ranks(self, parts: Sequence[State]) -> None:
         """See ElectricalComponent."""
         if self._spikes is None and self._spec.helped:
-            self.steps = whole(parts[0], "steps")
+            self._stepper.steps = whole(parts[0], "steps")
             if world().size > 1:  # also where nothing is restored it has to be the same time
                 repartition.advance_alone(number(parts[0], "time"), self.steps, self._dt)
             self._refresh_addresses()
@@ -366,7 +295,7 @@ class NeuronComponent(ElectricalComponent):
             return
         if self._spikes is None:
             raise InputError("only a network moves to another number of ranks: resume with as many as wrote it")
-        self.steps = whole(parts[0], "steps")
+        self._stepper.steps = whole(parts[0], "steps")
         repartition.restore_by_name(self._model_state(), parts, self.steps, self._dt)
         self._refresh_addresses()
         self._spikes.restore(merge_spikes(parts, is_local))
@@ -377,7 +306,7 @@ class NeuronComponent(ElectricalComponent):
             self._sizes.restore(np.asarray(fitting(state, "sizes", self._sizes.factors), dtype=np.float64))
         self._model_state().restore(state)
         self._refresh_addresses()
-        self.steps = whole(state, "steps")
+        self._stepper.steps = whole(state, "steps")
         if self._spikes is not None:
             self._spikes.restore(state)
 
@@ -397,7 +326,7 @@ class NeuronComponent(ElectricalComponent):
         self._generators.seeded(seed).set()
         model.move_streams()
         self._initialise(seed)
-        self.steps = 0
+        self._stepper.steps = 0
         model.check_rewound(start)
 
     def reseed(self, seed: int) -> None:
@@ -408,7 +337,7 @@ class NeuronComponent(ElectricalComponent):
     @property
     def stepping_seconds(self) -> float:
         """See ElectricalComponent: over ranks NEURON's own measure, which leaves out what they wait for each other."""
-        return float(pc.step_time()) if pc.nhost() > 1 else self._stepped
+        return float(pc.step_time()) if pc.nhost() > 1 else self._stepper.seconds
 
     @property
     def cell_count(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Buffer
 from pathlib import Path
 
 from couple.base.paths.whole_file import flush_and_rename, guarded, temporary_for
@@ -15,7 +16,7 @@ _BEGINNINGS = (b"couple ", b"\x89HDF", b"\x93NUMPY", b"\x89PNG", b"%PDF", b"<?xm
 """How a file that is written by us begins, also one whose first bytes are still to come."""
 
 
-def replace(path: Path, *parts: bytes | memoryview) -> None:
+def replace(path: Path, *parts: Buffer) -> None:
     """Put `parts`, one after the other, at `path` in one step: whole or not at all. Raises RunError if the disk
     refuses."""
     with guarded(path), temporary_for(path) as temporary:

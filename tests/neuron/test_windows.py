@@ -28,8 +28,8 @@ def test_bits_are_those_of_psolve(cell, monkeypatch: pytest.MonkeyPatch) -> None
     for ours in (True, False):
         made, seen = cell(), []
         if not ours:
-            monkeypatch.setattr(made, "_solve_first", pc.psolve)
-            made._solve = pc.psolve
+            monkeypatch.setattr(made._stepper, "_solve_first", pc.psolve)
+            made._stepper._solve = pc.psolve
         stimulus = h.NetStim()
         stimulus.start, stimulus.interval, stimulus.number = 0.3, 0.7, 1e9
         synapse = h.ExpSyn(next(s for s in h.allsec() if s.name() == "head")(0.5))
@@ -38,10 +38,10 @@ def test_bits_are_those_of_psolve(cell, monkeypatch: pytest.MonkeyPatch) -> None
         called.record(lambda seen=seen: seen.append(h.t))
         v = h.Vector().record(next(s for s in h.allsec() if s.name() == "head")(0.5)._ref_v)
         h.finitialize(-65)
-        made.steps = 0
+        made._stepper.steps = 0
         cvode.event(1.0, lambda seen=seen: seen.append(-h.t))
         rows.append((loop(made, range(100)), v.to_python(), list(seen)))
-        assert (made._solve == pc.psolve) is (not ours or channel_path() != "MOD")
+        assert (made._stepper._solve == pc.psolve) is (not ours or channel_path() != "MOD")
         del connection, called
     (first, v, seen), (second, v_psolve, seen_psolve) = rows
     assert np.array_equal(first, second) and v == v_psolve and seen == seen_psolve

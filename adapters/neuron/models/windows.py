@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.python_exit import python_exits
 from adapters.neuron.mechanisms.builtin import loaded_library
+from adapters.neuron.models.stepping import Stepper
 from couple.base.arrays import Floats
 from couple.components.calls import Call, Windows
 
@@ -40,35 +39,31 @@ class _Table(ctypes.Structure):
     )
 
 
-class Stepped(Protocol):
-    """The component whose windows these are. steps: NEURON's so far."""
-
-    steps: int
-
-    @property
-    def ready(self) -> bool: ...
-    def begin(self) -> None: ...
-    def attached(self) -> AbstractContextManager[None]: ...
-    def stepping(self) -> AbstractContextManager[None]: ...
-    def refuse_time(self) -> NoReturn: ...
-    def took(self, steps: int, seconds: float) -> None: ...
-
-
 class NeuronWindows(Windows):
-    """See Windows. before, after: calls of a window around NEURON's own. own: which of all calls are the model's."""
+    """See Windows.
+
+    clear: has charge summed from nothing, before the first window. before, after: calls of a window around NEURON's
+    own. own: which of all calls are the model's.
+    """
 
     def __init__(
-        self, component: Stepped, dt: float, ticks: int, before: Sequence[Call], after: Sequence[Call], own: slice
+        self,
+        stepper: Stepper,
+        clear: Callable[[], None],
+        ticks: int,
+        before: Sequence[Call],
+        after: Sequence[Call],
+        own: slice,
     ) -> None:
-        self._component, self._steps_at = component, len(before)
+        self._stepper, self._clear, self._steps_at = stepper, clear, len(before)
         self._kept, self.own, self.done = (*before, *after), own, 0
-        self._answers = [*(c.answer for c in before), lambda _: component.refuse_time(), *(c.answer for c in after)]
+        self._answers = [*(c.answer for c in before), lambda _: stepper.refuse_time(), *(c.answer for c in after)]
         functions = [*((c.function, c.context) for c in before), (0, 0), *((c.function, c.context) for c in after)]
         self._calls = (_Call * len(functions))(*(_Call(*pair) for pair in functions))
         self._table = _Table(
             calls=ctypes.addressof(self._calls),
             n_calls=len(functions),
-            length=dt,
+            length=stepper.dt,
             ticks=ticks,
             exit=ctypes.addressof(python_exits.flag),
         )
@@ -78,7 +73,7 @@ class NeuronWindows(Windows):
     @property
     def ready(self) -> bool:
         """See Windows."""
-        return self._component.ready
+        return self._stepper.ready
 
     @property
     def seconds(self) -> Floats:
@@ -87,21 +82,22 @@ class NeuronWindows(Windows):
 
     def run(self, windows: int, pause: float) -> None:
         """See Windows. Raises RunError as the component's `advance` does, and what other calls raise."""
-        component, table, own = self._component, self._table, self._calls[self._steps_at]
+        stepper, table, own = self._stepper, self._table, self._calls[self._steps_at]
         self._use(ctypes.byref(table))  # there may be the loop of another model
-        component.begin()
-        table.first, table.steps, table.pause, self.done = 0, component.steps, pause, 0
+        self._clear()
+        table.first, table.steps, table.pause, self.done = 0, stepper.steps, pause, 0
         while True:
             before = own.seconds
             try:
-                with component.stepping():
+                with stepper.calling():
                     h.couple_windows(windows - self.done)
             finally:
-                component.took(table.steps, own.seconds - before)
+                stepper.steps = table.steps
+                stepper.seconds += own.seconds - before
                 self.done += table.done
             if not table.said:
                 return
-            with component.attached():
+            with stepper.attached():
                 self._answers[table.at](table.said)
             table.first = table.at + 1
             if table.first == table.n_calls:

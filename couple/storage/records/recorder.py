@@ -161,7 +161,7 @@ class Recorder:
             return
         rows, head = self.rows[: self.next_row], io.BytesIO()
         np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(rows))
-        parts = (head.getvalue(), memoryview(rows).cast("B"), SEGMENT_END)  # no copies: rows may be many
+        parts = (head.getvalue(), rows.view(np.uint8).ravel(), SEGMENT_END)  # no copies: rows may be many
         own_folder(self.folder, *Path(self._place).parts)
         replace(self._path(len(self._segments)), *parts)
         digest = hashlib.sha256()

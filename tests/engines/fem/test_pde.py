@@ -107,7 +107,7 @@ def steady_error(cell: CellName, degree: int, cells: int, wrong: float = 1.0) ->
         ("triangle", 1, (4, 8, 16)),
         ("triangle", 2, (2, 4, 8)),
         ("tetrahedron", 1, (3, 5, 7)),
-        ("tetrahedron", 2, (2, 3, 4)),
+        pytest.param("tetrahedron", 2, (2, 3, 4), marks=pytest.mark.acceptance),
     ],
 )
 def test_order_in_space(cell: CellName, degree: int, sizes: tuple[int, ...]) -> None:

@@ -35,7 +35,10 @@ def reacting(species: str, *reactions: tuple[str, str, float]) -> ReactionNetwor
     return ReactionNetwork([Species(s) for s in species], made)
 
 
-@pytest.mark.parametrize("row_first", [True, False], ids=["row first", "uniform"])
+@pytest.mark.parametrize(
+    "row_first",
+    [pytest.param(True, marks=pytest.mark.acceptance, id="row first"), pytest.param(False, id="uniform")],
+)
 def test_lotka_volterra_against_independent_simulators(row_first: bool) -> None:
     made = campaign(RUNS, row_first=row_first)
     own, other = (ROW_FIRST, UNIFORM) if row_first else (UNIFORM, ROW_FIRST)
