@@ -28,8 +28,6 @@ from adapters.neuron.memory.direct_access import DirectAccess
 from adapters.neuron.memory.ranges import RangeReader, unit_of_range
 from adapters.neuron.models.loader import WHERE, LoadedModel, initial_voltage
 from adapters.neuron.models.start import start
-from adapters.neuron.models.stepping import Stepper, in_one_call
-from adapters.neuron.models.windows import NeuronWindows
 from adapters.neuron.state import repartition
 from adapters.neuron.state.cell_weights import cell_weights
 from adapters.neuron.state.gids import gids, is_local
@@ -37,6 +35,8 @@ from adapters.neuron.state.random_objects import reseed
 from adapters.neuron.state.save_state import Mark, ModelState
 from adapters.neuron.state.spikes import SpikeRecorder, merge_spikes
 from adapters.neuron.state.unsaved import unsaved
+from adapters.neuron.stepping.stepper import Stepper, in_one_call
+from adapters.neuron.stepping.windows import NeuronWindows
 from couple.base.arrays import Floats, Ints
 from couple.base.errors import CannotRestart, CoupleError, InputError, RunError
 from couple.components.attachments import Attachments, AxialPath

@@ -2,7 +2,7 @@
 
 Both paths offer the same names (`couple_k`, `couple_na`, `couple_ca`, `couple_ns`, `couple_cav`) with the same
 range variables, so that nothing else has to know which one runs. Only charge, NMDA receptors and the holding of `cai`
-against other writers differ: see charge.py, synapse.py and writers.py.
+against other writers differ: see coupling/charge_over_window.py, synapses.py and coupling/cai_writers.py.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ extern void hoc_execerror(const char*, const char*);
 
 namespace {
 
-// See OnePass in charge.py. changes: NEURON's count of structure changes when the places were noted, and where it, and
+// See OnePass in charge_over_window.py. changes: NEURON's count of structure changes when the places were noted, and where it, and
 // two flags of changes that wait, stand. runs: of each first and what is after the last, of the sums; place in memory.
 struct CoupleSums {
     const double* memory;

@@ -10,7 +10,7 @@ import numpy as np
 from adapters.neuron.hoc.h import h
 from adapters.neuron.hoc.python_exit import python_exits
 from adapters.neuron.mechanisms.builtin import loaded_library
-from adapters.neuron.models.stepping import Stepper
+from adapters.neuron.stepping.stepper import Stepper
 from couple.base.arrays import Floats
 from couple.components.calls import Call, Windows
 
