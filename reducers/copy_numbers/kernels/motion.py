@@ -14,6 +14,8 @@ from reducers.copy_numbers.kernels.tangent import look, recentre
 
 MOVED = 0.4
 """Standard deviations of a mean, or shares of a variance, after which the tangent is renewed."""
+MOST = 1e7
+"""Rates of a model times a window, above which nothing follows it: half of them are steps."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -37,6 +39,9 @@ def move(model: Model, places: Places, fields: Fields, i: int, drive: float, spa
     numbers, kept, moments = model.sizes[0], model.sizes[1], fields.moments[i]
     now, new = work.vectors[1], work.vectors[2]
     rest = span
+    if not span * (fields.speed[i, 0] + drive * fields.speed[i, 1]) <= MOST:
+        moments[:] = math.nan
+        return
     while rest > 0.0:
         h = min(rest, 0.5 / max(fields.speed[i, 0] + drive * fields.speed[i, 1], 1e-300))
         if rest - h < 1e-9 * span:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from couple.base.errors import InputError
+from couple.base.errors import InputError, RunError
 from couple.chemistry.network import ReactionNetwork
 from couple.components.engine import Site
 from reducers.markov.file import write_block
@@ -63,6 +63,17 @@ def test_a_saved_state_goes_on_to_the_bit(folder: Path) -> None:
     assert (run(made, INFLUX[70:]) == run(twin, INFLUX[70:])).all()
     drawn = [key for key in made.save() if not {*key.split(".")}.isdisjoint(made.drawn)]
     assert "kinase/drawn.words" in drawn, "another seed draws other numbers"
+
+
+def test_rates_that_nothing_follows_end_in_one_line(folder: Path) -> None:
+    """Of a state that no run writes; without a limit its steps would never end."""
+    made = engine(kinase_network(), sites(2), folder, options={"models": ["kinase.h5"]})
+    run(made, INFLUX[:3])
+    state = {key: np.array(value) for key, value in made.save().items()}
+    state["kinase/speed"][1] = 1e300
+    made.restore(state)
+    with pytest.raises(RunError, match='the model "kinase" diverges at site 1'):
+        made.advance(1)
 
 
 def test_counts_to_and_from_another_accuracy(folder: Path) -> None:
