@@ -88,6 +88,27 @@ def test_what_moves_in_memory_is_followed() -> None:
     assert recorded[0] == recorded[1]
 
 
+def test_a_model_that_turns_on_cvode_while_it_runs_is_refused_alike() -> None:
+    from adapters.neuron.hoc.h import cvode
+
+    said = []
+    for one_by_one in (True, False):
+        simulation = Simulation.in_memory(made())
+        cvode.event(7.31, lambda: cvode.active(1))
+        try:
+            if one_by_one:
+                while simulation.orchestrator.window < simulation.system.plan.clock.windows:
+                    simulation.step()
+            else:
+                simulation.run()
+            said.append("")
+        except RunError as error:
+            said.append(str(error).rpartition(": ")[2])
+        finally:
+            cvode.active(0)
+    assert said[0] == said[1]
+
+
 def test_an_error_leaves_the_windows_before_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Raised by a part that is called in Python, with its time; what was recorded is there."""
     text = made("site.head.engine=langevin")

@@ -18,6 +18,7 @@ extern void ncs2nrn_integrate(double);
 extern void nrn_fixed_step(neuron::model_sorted_token const&);
 extern void nrn_fixed_step_group(neuron::model_sorted_token const&, int);
 extern bool nrn_use_selfqueue_;
+extern int cvode_active_;
 extern int stoprun;
 extern void (*nrnthread_v_transfer_)(NrnThread*);
 extern double* hoc_val_pointer(const char*);
@@ -73,7 +74,7 @@ void couple_take_up() {
 // As ncs2nrn_integrate does, but with the model's data held for all windows: to hold and release them anew in each
 // costs some 13 us, a lock for each kind of mechanism.
 void couple_steps_to(neuron::model_sorted_token const& held, double target, const double* step) {
-    if (nrn_use_selfqueue_) {
+    if (nrn_use_selfqueue_ || cvode_active_) {
         ncs2nrn_integrate(target);
         return;
     }
