@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.errors import InputError
 from couple.base.units import IONS_PER_MM_UM3
-from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_amounts import initial_amounts
 from reducers.copy_numbers.chemistry import Kinetics
 from reducers.copy_numbers.settings import CopyNumberFile, SampleBlock
+from reducers.data.clamped_sites import clamped_sites
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
 
 STREAM = "population"
@@ -68,22 +66,12 @@ def sample_copy_numbers(
     stimuli = stimuli_of(given, file.train.seed)
     per_um = 1e-3 * IONS_PER_MM_UM3 * geometry.volume
     ions = np.rint(np.array([s.calcium for s in stimuli]) * per_um)
-    counts = initial_amounts(experiment.network(), experiment.chemistry.initial, geometry).counts
-    amount = dict(zip(experiment.network().names, counts, strict=True))
-    factory = registry.load("couple.engines", given.engine)
-    sites = tuple(
-        Site(f"{c} {r}", geometry, tuple(float(ions[c, 0]) if n == found.drive else amount[n] for n in part.names))
-        for c in range(len(stimuli))
-        for r in range(given.runs)
-    )
-    engine = factory(
-        EngineSetup(
-            "train", part, sites, given.every, clamped=(found.drive,), seed=file.train.seed, options=factory.Options()
-        )
+    engine = clamped_sites(
+        given.engine, part, experiment, geometry, found.drive, ions[:, 0], given.runs, given.every, file.train.seed
     )
     columns = [engine.network.index(s) for s in found.species]
     moving = [columns[k] for k in found.moving]
-    numbers = np.empty((ions.shape[1] + 1, len(sites), len(moving)), dtype=np.float32)
+    numbers = np.empty((ions.shape[1] + 1, len(engine.sites), len(moving)), dtype=np.float32)
     numbers[0], start = engine.read("counts")[:, moving], engine.read("counts")[:, columns].copy()
     for k in range(ions.shape[1]):
         engine.write("clamp", np.repeat(ions[:, k], given.runs)[:, None])

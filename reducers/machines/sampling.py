@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from couple.base import registry
 from couple.base.arrays import Floats
 from couple.base.units import IONS_PER_MM_UM3
-from couple.components.engine import EngineSetup, Site
 from couple.experiment import Experiment
 from couple.geometry.geometry import Geometry
-from couple.wiring.sites.initial_amounts import initial_amounts
 from reducers.copy_numbers.sampling import geometry_of
+from reducers.data.clamped_sites import clamped_sites
 from reducers.data.stimuli import CalciumStimulus, make_stimuli
 from reducers.machines.settings import MachineFile
 from reducers.machines.units import Units
@@ -59,18 +57,8 @@ def sample_units(file: MachineFile, experiment: Experiment, units: Units) -> Uni
     stimuli = tuple(s for block in given.stimuli for s in make_stimuli(block, time, file.train.seed, STREAM))
     per_um = 1e-3 * IONS_PER_MM_UM3 * geometry.volume
     ions = np.rint(np.array([s.calcium for s in stimuli]) * per_um)
-    counts = initial_amounts(experiment.network(), experiment.chemistry.initial, geometry).counts
-    amount = dict(zip(experiment.network().names, counts, strict=True))
-    factory = registry.load("couple.engines", given.engine)
-    sites = tuple(
-        Site(f"{c} {r}", geometry, tuple(float(ions[c, 0]) if n == units.drive else amount[n] for n in part.names))
-        for c in range(len(stimuli))
-        for r in range(given.runs)
-    )
-    engine = factory(
-        EngineSetup(
-            "train", part, sites, given.every, clamped=(units.drive,), seed=file.train.seed, options=factory.Options()
-        )
+    engine = clamped_sites(
+        given.engine, part, experiment, geometry, units.drive, ions[:, 0], given.runs, given.every, file.train.seed
     )
     columns = [engine.network.index(s) for s in units.species]
     keep, shape = round(given.keep / given.every), (len(stimuli), given.runs)
